@@ -1,0 +1,1 @@
+"""What operators run to bring back what failed; built on `worker.core` alone."""

@@ -1,0 +1,127 @@
+"""Trying again, and knowing when not to."""
+
+import random
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    sleep_using_event,
+    stop_after_attempt,
+    stop_any,
+    stop_when_event_set,
+    wait_random_exponential,
+)
+
+from worker.core.logs import emit
+
+T = TypeVar("T")
+
+ATTEMPTS = 3
+"""Calls in all, before what fails in passing is given back."""
+FIRST_WAIT_S = 0.2
+LONGEST_WAIT_S = 3.0
+
+SHORTEST_RELEASE_S = 60
+LONGEST_RELEASE_S = 900
+
+
+def in_place(call: Callable[[], T], *, passing: Callable[[BaseException], bool], stop: threading.Event) -> T:
+    """The call's result, trying again with jittered backoff while it fails in passing.
+
+    Raises the last error after three attempts, or at once where it is not a passing one or `stop` is set.
+    """
+    retrying = Retrying(
+        retry=retry_if_exception(passing),
+        wait=wait_random_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S),
+        stop=stop_any(stop_after_attempt(ATTEMPTS), stop_when_event_set(stop)),
+        sleep=sleep_using_event(stop),
+        reraise=True,
+    )
+    return retrying(call)
+
+
+def release_delay_s(receives: int) -> int:
+    """Seconds to hide a message that waits for an outage to end: 60 to 900, longer each time, jittered.
+
+    So an outage of hours does not use up maxReceiveCount, and a fleet does not come back in one wave.
+    """
+    longest = min(LONGEST_RELEASE_S, 2 * SHORTEST_RELEASE_S * 2 ** max(0, receives - 1))
+    return random.randint(SHORTEST_RELEASE_S, longest)  # noqa: S311 (jitter, not a secret)
+
+
+class Breaker:
+    """Counts failures in a row; at the limit it opens, and stays open until its own probe succeeds.
+
+    Our own and not pybreaker: that one holds its lock throughout every guarded call, so that sixteen reads would go
+    one after another, and it tries the next real message as its probe.
+    """
+
+    def __init__(self, name: str, *, failures: int, probe: Callable[[], None], interval_s: float) -> None:
+        """`probe` returns when the thing guarded is well, and raises while it is not; called every `interval_s`."""
+        self.name = name
+        self._limit = failures
+        self._probe = probe
+        self._interval_s = interval_s
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._open = False
+        self._stop = threading.Event()
+        self._on_change: list[Callable[[bool], None]] = []
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are to be spared."""
+        return self._open
+
+    def on_change(self, callback: Callable[[bool], None]) -> None:
+        """Have `callback` called with True when it opens and False when it closes."""
+        self._on_change.append(callback)
+
+    def succeeded(self) -> None:
+        """A call went well: the count starts anew. An open breaker is closed by its probe alone."""
+        if self._failures:
+            with self._lock:
+                self._failures = 0
+
+    def failed(self, error: BaseException) -> None:
+        """A call failed in passing."""
+        with self._lock:
+            self._failures += 1
+            if self._open or self._failures < self._limit:
+                return
+            self._open = True
+        self._announce(error)
+        threading.Thread(target=self._probe_until_well, name=f"probe-{self.name}", daemon=True).start()
+
+    def open(self, error: BaseException) -> None:
+        """Open at once: the thing guarded is known to be away (at start)."""
+        with self._lock:
+            self._failures = max(self._failures, self._limit - 1)
+        self.failed(error)
+
+    def stop(self) -> None:
+        """End probing; for shutdown."""
+        self._stop.set()
+
+    def _announce(self, error: BaseException | None) -> None:
+        if self._open:
+            emit("breaker.opened", "error", breaker=self.name, error=str(error))
+        else:
+            emit("breaker.closed", "info", breaker=self.name)
+        for callback in self._on_change:
+            callback(self._open)
+
+    def _probe_until_well(self) -> None:
+        while not self._stop.wait(self._interval_s):
+            try:
+                self._probe()
+            except Exception as error:  # noqa: BLE001 (a probe that fails in whatever way has not succeeded)
+                emit("breaker.probe_failed", "warning", breaker=self.name, error=str(error))
+                continue
+            with self._lock:
+                self._open, self._failures = False, 0
+            self._announce(None)
+            return
