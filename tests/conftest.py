@@ -1,0 +1,206 @@
+"""Fixtures of the real servers, shared by the whole session and healed between tests, and what is made fresh on them.
+
+`make test` runs without pytest-xdist: each of its workers would start servers of its own, and two cores are full.
+"""
+
+import contextlib
+import os
+import uuid
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support import jars
+from tests.support.aws import Queues, create_queues, s3_client, sqs_client
+from tests.support.process import Server, UnavailableError
+from tests.support.servers import (
+    ELASTICMQ,
+    OPENSEARCH_RELEASES,
+    REGION,
+    ElasticMQServer,
+    OpenSearchServer,
+    SeaweedFSServer,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+# Server fixture → the jars it needs.
+REAL_SERVERS: dict[str, str | None] = {
+    "opensearch": OPENSEARCH_RELEASES["3.8"].coordinates,
+    "opensearch_2": OPENSEARCH_RELEASES["2.19"].coordinates,
+    "elasticmq": ELASTICMQ,
+    "seaweedfs": None,
+}
+_started: dict[str, Server] = {}
+
+
+# -- hooks -------------------------------------------------------------------------------------------------------
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that uses a real server, however indirectly: `-m "not real"` must not miss one."""
+    for item in items:
+        if _servers_of(item):
+            item.add_marker(pytest.mark.real)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Download jars before the first test: on a slow line this takes longer than a test may."""
+    needed = {REAL_SERVERS[name] for item in session.items for name in _servers_of(item)}
+    if session.config.option.collectonly:
+        return
+    for coordinates in filter(None, needed):
+        with contextlib.suppress(UnavailableError):  # the fixture meets the same and skips or fails with the reason
+            jars.class_path(coordinates)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    _heal_servers_of(item)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Before the fixtures' own clean-up, which needs servers that answer."""
+    _heal_servers_of(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the end of each server's log with a failure."""
+    report = yield
+    if report.failed:
+        for name in _servers_of(item):
+            if name in _started:
+                report.sections.append((f"{name} log", _started[name].log_tail()))
+    return report
+
+
+def _servers_of(item: pytest.Item) -> list[str]:
+    return [name for name in REAL_SERVERS if name in getattr(item, "fixturenames", ())]
+
+
+def _heal_servers_of(item: pytest.Item) -> None:
+    for name in _servers_of(item):
+        if name in _started:
+            _started[name].heal()
+
+
+# -- servers, one of each a session ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("servers")
+
+
+@contextlib.contextmanager
+def _running(name: str, make: Callable[[], Server]) -> Iterator[Any]:
+    try:
+        _started[name] = make().start()
+    except UnavailableError as reason:
+        if os.environ.get("CI", "").lower() in {"1", "true"}:
+            pytest.fail(f"{name}: {reason}", pytrace=False)
+        pytest.skip(f"{name}: {reason}")
+    try:
+        yield _started[name]
+    finally:
+        _started.pop(name).stop()
+
+
+@pytest.fixture(scope="session")
+def opensearch(server_folder: Path) -> Iterator[OpenSearchServer]:
+    """OpenSearch 3.8 with kuromoji."""
+    with _running("opensearch", lambda: OpenSearchServer(server_folder / "opensearch")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def opensearch_2(server_folder: Path) -> Iterator[OpenSearchServer]:
+    """OpenSearch 2.19 without kuromoji."""
+    with _running("opensearch_2", lambda: OpenSearchServer(server_folder / "opensearch_2", "2.19")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def elasticmq(server_folder: Path) -> Iterator[ElasticMQServer]:
+    """SQS that keeps its messages over kill and restart."""
+    with _running("elasticmq", lambda: ElasticMQServer(server_folder / "elasticmq", durable=True)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(server_folder: Path) -> Iterator[SeaweedFSServer]:
+    """S3; `grant` makes key pairs with fewer rights."""
+    with _running("seaweedfs", lambda: SeaweedFSServer(server_folder / "seaweedfs")) as server:
+        yield server
+
+
+# -- clients and what is made fresh for a test -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def s3(seaweedfs: SeaweedFSServer) -> "Iterator[S3Client]":
+    with contextlib.closing(s3_client(seaweedfs.url)) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def sqs(elasticmq: ElasticMQServer) -> "Iterator[SQSClient]":
+    with contextlib.closing(sqs_client(elasticmq.url)) as client:
+        yield client
+
+
+@pytest.fixture
+def bucket(s3: "S3Client") -> Iterator[str]:
+    with _fresh_bucket(s3, "data") as name:
+        yield name
+
+
+@pytest.fixture
+def state_bucket(s3: "S3Client") -> Iterator[str]:
+    with _fresh_bucket(s3, "state") as name:
+        yield name
+
+
+@contextlib.contextmanager
+def _fresh_bucket(s3: "S3Client", prefix: str) -> Iterator[str]:
+    name = _fresh_name(prefix)
+    s3.create_bucket(Bucket=name)
+    yield name
+    with contextlib.suppress(s3.exceptions.ClientError):  # a test may have removed it
+        s3.delete_bucket(Bucket=name)  # SeaweedFS takes the objects with it, and frees the volumes
+
+
+@pytest.fixture
+def queues(sqs: "SQSClient") -> Queues:
+    """Visibility 30 s, dead-lettered after 10 receives; for others call `aws.create_queues`."""
+    return create_queues(sqs, _fresh_name("source"))
+
+
+@pytest.fixture
+def index_name() -> str:
+    return _fresh_name("documents")
+
+
+@pytest.fixture
+def aws_env(seaweedfs: SeaweedFSServer, elasticmq: ElasticMQServer) -> dict[str, str]:
+    """The environment of a worker process that talks to these servers."""
+    return {
+        "AWS_ENDPOINT_URL_S3": seaweedfs.url,
+        "AWS_ENDPOINT_URL_SQS": elasticmq.url,
+        "AWS_ACCESS_KEY_ID": seaweedfs.admin.access_key,
+        "AWS_SECRET_ACCESS_KEY": seaweedfs.admin.secret_key,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _fresh_name(prefix: str) -> str:
+    return f"{prefix}-{uuid.uuid4().hex[:12]}"

@@ -1,0 +1,114 @@
+"""The real daemon as a subprocess, its log read line by line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+START_S = 30
+LAUNCHER = Path(__file__).with_name("die_with_parent.py")
+
+
+class WorkerProcess:
+    """`python -m worker run` with the given environment."""
+
+    def __init__(self, env: Mapping[str, str], folder: Path, *, name: str = "worker") -> None:
+        self._env = {**base_env(), "TEMP_DIR": str(folder), "METRICS_PORT": "0", "LONG_POLL_S": "1", **env}
+        self._log = folder / f"{name}-{time.monotonic_ns()}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "WorkerProcess":
+        with self._log.open("wb") as log:
+            command = [sys.executable, str(LAUNCHER), str(os.getpid()), sys.executable, "-m", "worker", "run"]
+            self.process = subprocess.Popen(command, env=self._env, stdout=log, stderr=log)
+        self.wait_for(lambda: self.events("worker.started"), timeout_s=START_S, what="worker.started")
+        return self
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def lines(self) -> list[dict[str, Any]]:
+        found = []
+        for line in self._log.read_text(errors="replace").splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                found.append({"event": "(text)", "text": line})
+        return found
+
+    def events(self, event: str, /, **fields: Any) -> list[dict[str, Any]]:
+        return [
+            line
+            for line in self.lines()
+            if line.get("event") == event and all(line.get(k) == v for k, v in fields.items())
+        ]
+
+    def log_tail(self, lines: int = 40) -> str:
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])
+
+    def wait_for(self, ready: Callable[[], Any], *, timeout_s: float, what: str) -> Any:
+        until = time.monotonic() + timeout_s
+        while time.monotonic() < until:
+            found = ready()
+            if found:
+                return found
+            if self.process is not None and self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise AssertionError(f"{what} did not come within {timeout_s} s; the log ends:\n{self.log_tail()}")
+
+    def send(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def wait(self, timeout_s: float = 40) -> int:
+        assert self.process is not None
+        return self.process.wait(timeout_s)
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit code."""
+        if self.process is None or self.process.poll() is not None:
+            return self.process.returncode if self.process else 0
+        self.send(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+
+
+@contextmanager
+def running(env: Mapping[str, str], folder: Path, *, name: str = "worker") -> Any:
+    """A daemon that serves; killed at the end if the test has not stopped it."""
+    worker = WorkerProcess(env, folder, name=name)
+    try:
+        yield worker.start()
+    finally:
+        worker.kill()
+
+
+def base_env() -> dict[str, str]:
+    """This environment without what could lead a daemon elsewhere."""
+    dropped = ("AWS_", "SQS_", "DLQ_", "S3_", "INDEX_", "OPENSEARCH_", "NOTIFY_SOCKET", "WATCHDOG_", "JOURNAL_STREAM")
+    return {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+
+
+def run_cli(env: Mapping[str, str], *args: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+    """One command of `s3-index-worker`, captured."""
+    return subprocess.run(
+        [sys.executable, "-m", "worker", *args],
+        env={**base_env(), "METRICS_PORT": "0", **env},
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
