@@ -1,0 +1,129 @@
+"""What must be there in OpenSearch before documents can be written: template, first index, alias; and what is there.
+
+Three cases. Nothing of the name: all three are made. An alias: used. An index of that very name, the earlier
+system's: used as it is, its differences told. Only calls that Serverless collections have too; any number of workers
+may do this at once.
+"""
+
+from typing import Any
+
+from worker.core.errors import IndexAwayError
+from worker.core.index import Finding, IndexState
+from worker.core.index.client import Client, RefusedError
+from worker.core.index.findings import compare, ids_in_use
+from worker.core.index.template import FIRST_INDEX, index_template, template_name
+
+MISSING = 404
+WRONG = 400
+SAMPLE = 20
+"""Documents looked at to see which ids an index has."""
+
+
+class Layout:
+    """Template, index and alias of one name."""
+
+    def __init__(self, client: Client, name: str, *, plain_key: bool | None) -> None:
+        """`plain_key`: whether ids are to be plain keys; None: as found."""
+        self._client = client
+        self._name = name
+        self._plain_key = plain_key
+
+    def ensure(self) -> IndexState:
+        """Make what is missing where nothing of the name exists. Raises IndexAwayError where that is refused."""
+        state = IndexState()
+        found = self._look()
+        self._ensure_template(state, needed=not found)
+        if not found:
+            self._create(state)
+            found = self._look()
+        if not found:
+            raise IndexAwayError(f"{self._client.shown}: the index {self._name} was made, and is gone again")
+        self._describe(found, state)
+        return state
+
+    def inspect(self) -> IndexState:
+        """The same, but change nothing."""
+        state = IndexState()
+        found = self._look()
+        if self._template_version() < index_template(self._name)["version"]:
+            state.findings.append(
+                Finding("warning", f"template {template_name(self._name)} is missing or older", _AT_START)
+            )
+        if found:
+            self._describe(found, state)
+        else:
+            state.findings.append(Finding("warning", f"there is no index or alias {self._name}", _AT_START))
+        return state
+
+    def _look(self) -> dict[str, Any]:
+        """The indexes behind the name, each with aliases, mappings and settings; empty where there is none."""
+        try:
+            found: dict[str, Any] = self._client.request("GET", f"/{self._name}")
+        except RefusedError as error:
+            if error.status == MISSING:
+                return {}
+            raise
+        return found
+
+    def _template_version(self) -> int:
+        try:
+            found = self._client.request("GET", f"/_index_template/{template_name(self._name)}")
+        except RefusedError as error:
+            if error.status == MISSING:
+                return 0
+            raise
+        return int(found["index_templates"][0]["index_template"].get("version", 0))
+
+    def _ensure_template(self, state: IndexState, *, needed: bool) -> None:
+        """Put the template unless there is one as new. Where an index is there already, it may be refused."""
+        try:
+            if self._template_version() >= index_template(self._name)["version"]:
+                return
+            self._put_template()
+            state.created.append(f"template {template_name(self._name)}")
+        except RefusedError as error:
+            if needed:
+                raise
+            state.findings.append(Finding("warning", f"the template cannot be put: {error}", _ALLOW))
+
+    def _put_template(self) -> None:
+        path = f"/_index_template/{template_name(self._name)}"
+        try:
+            self._client.request("PUT", path, index_template(self._name, japanese=True))
+        except RefusedError as error:
+            if error.status != WRONG:
+                raise
+            # No kuromoji here, most likely; if it was something else, this says so.
+            self._client.request("PUT", path, index_template(self._name, japanese=False))
+
+    def _create(self, state: IndexState) -> None:
+        """The first index and, in the same request, its alias."""
+        index = f"{self._name}-{FIRST_INDEX}"
+        alias = {self._name: {"is_write_index": True}}
+        try:
+            self._client.request("PUT", f"/{index}", {"aliases": alias})
+            state.created += [f"index {index}", f"alias {self._name}"]
+        except RefusedError as error:
+            # Another worker was faster; or a write made the index NAME itself, which will do.
+            if error.kind not in {"resource_already_exists_exception", "invalid_alias_name_exception"}:
+                raise
+            if not self._look():
+                add = {"index": index, "alias": self._name, "is_write_index": True}
+                self._client.request("POST", "/_aliases", {"actions": [{"add": add}]})
+                state.created.append(f"alias {self._name}")
+
+    def _describe(self, found: dict[str, Any], state: IndexState) -> None:
+        state.findings += compare(self._name, found)
+        plain_key, findings = ids_in_use(self._sample(), wanted=self._plain_key)
+        state.plain_key_ids = plain_key
+        state.findings += findings
+
+    def _sample(self) -> list[dict[str, Any]]:
+        path = f"/{self._name}/_search?size={SAMPLE}&_source_includes=bucket,file_key"
+        answer = self._client.request("POST", path, {"query": {"exists": {"field": "file_key"}}})
+        hits: list[dict[str, Any]] = answer["hits"]["hits"]
+        return hits
+
+
+_AT_START = "it is made when a worker starts"
+_ALLOW = "allow the worker to manage index templates, or put config/opensearch/index-template.json yourself"

@@ -1,0 +1,30 @@
+"""Open the index that the settings name."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from worker.core.index import Index
+from worker.core.settings import Settings
+
+_SQLITE = "sqlite:///"
+
+
+def open_index(settings: Settings, credentials: Callable[[], Any] | None = None) -> Index:
+    """The index that the settings name. Nothing is asked of it yet, so it may be away.
+
+    `credentials` (Aws.credentials) serves to sign requests for AWS, and is called for nothing else. Raises ConfigError
+    where a setting cannot be used.
+    """
+    url = settings.index_url.get_secret_value()
+    # Either is imported only where it is used: opensearch-py takes 0.2 s to load.
+    if url.startswith(_SQLITE):
+        from worker.core.index.sqlite import SqliteIndex
+
+        return SqliteIndex(Path(url.removeprefix(_SQLITE)), timeout_s=settings.index_timeout_s)
+    from worker.core.index.client import Client
+    from worker.core.index.opensearch import OpenSearchIndex
+
+    plain_key = {"auto": None, "bucket-key": False, "key": True}[settings.document_ids]
+    client = Client(settings, credentials)
+    return OpenSearchIndex(client, settings.opensearch_index, plain_key=plain_key)

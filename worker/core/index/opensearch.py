@@ -1,0 +1,156 @@
+"""The index in OpenSearch, 2.19 and later, AWS's domains and Serverless collections."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from worker.core.document import Write, document_id
+from worker.core.errors import IndexAwayError
+from worker.core.index import Hit, IndexState, SearchResult, Stored, WriteResult, bulk
+from worker.core.index.client import Client, RefusedError, reason_of
+from worker.core.index.layout import Layout
+from worker.core.index.query import parse
+from worker.core.index.question import CONTENT_FIELDS, NAME_FIELD, question
+
+TOO_LARGE = 413
+MISSING = 404
+STOPPING_BLOCKS = ("write", "read_only", "read_only_allow_delete")
+"""The last one is what a disk over the flood-stage watermark makes."""
+MGET_IDS = 500
+"""Documents asked for in one request."""
+MAX_HITS = 10_000
+"""`index.max_result_window`."""
+
+
+class OpenSearchIndex:
+    """Documents in an index of OpenSearch, under one name: an alias that we made, or what was there before us."""
+
+    def __init__(self, client: Client, name: str, *, plain_key: bool | None) -> None:
+        """`plain_key`: whether ids are plain keys; None: as the documents found there have them."""
+        self._client = client
+        self._name = name
+        self._layout = Layout(client, name, plain_key=plain_key)
+        self._lock = threading.Lock()
+        self._plain_key: bool | None = None
+        self._ensured = False
+
+    @property
+    def description(self) -> str:
+        """Where it is, for a person."""
+        return f"OpenSearch {self._client.shown}, index {self._name}"
+
+    def ping(self) -> None:
+        """Return if it is open, whole and not blocked, or not there yet. A block on the whole cluster shows only later."""
+        try:
+            found = self._request("GET", "_settings?filter_path=*.settings.index.blocks")
+        except RefusedError as error:
+            if error.status == MISSING:
+                return
+            raise
+        for index, settings in found.items():
+            blocks = settings["settings"]["index"]["blocks"]
+            stopping = [name for name in STOPPING_BLOCKS if blocks.get(name) == "true"]
+            if stopping:
+                raise IndexAwayError(f"{self.description}: {index} is blocked by index.blocks.{stopping[0]}")
+        self._request("GET", "_search?size=0&terminate_after=1&allow_partial_search_results=false")
+
+    def ensure(self) -> IndexState:
+        """Make template, first index and alias where nothing of the name exists; find out which ids are in use."""
+        with self._lock:
+            state = self._layout.ensure()
+            self._plain_key, self._ensured = state.plain_key_ids, True
+            return state
+
+    def inspect(self) -> IndexState:
+        """What is there, and what differs from what we would have made."""
+        state = self._layout.inspect()
+        self._plain_key = state.plain_key_ids
+        return state
+
+    def write(self, writes: Sequence[Write]) -> list[WriteResult]:
+        """Write or remove; one result for each, in order. Raises IndexAwayError when a request as a whole failed."""
+        plain_key = self._ready()
+        entries = [bulk.entry(write, plain_key=plain_key) for write in writes]
+        results: list[WriteResult] = []
+        for chunk in bulk.chunks([one for one in entries if one is not None]):
+            results += self._send(chunk)
+        in_order = iter(results)
+        return [bulk.NOT_UNICODE if one is None else next(in_order) for one in entries]
+
+    def stored(self, objects: Sequence[tuple[str, str]]) -> list[Stored | None]:
+        """What it holds for each (bucket, key), in order. Makes nothing."""
+        if self._plain_key is None:
+            self.inspect()
+        found: list[Stored | None] = []
+        for start in range(0, len(objects), MGET_IDS):
+            found += self._stored(objects[start : start + MGET_IDS])
+        return found
+
+    def search(self, query: str, *, limit: int = 10) -> SearchResult:
+        """The best matches; see query.py for the language."""
+        asked = parse(query)
+        if asked.impossible:
+            return SearchResult(0, [])
+        answer = self._request("POST", "_search", question(asked, limit=min(max(0, limit), MAX_HITS)))
+        hits = answer["hits"]
+        return SearchResult(hits["total"]["value"], [_hit(hit) for hit in hits["hits"]])
+
+    def refresh(self) -> None:
+        """Make everything written so far searchable. A Serverless collection has no such call: there it just lags."""
+        if self._client.service != "aoss":
+            self._request("POST", "_refresh")
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    def _ready(self) -> bool:
+        """Whether ids are plain keys, once it is certain that the index is there."""
+        if not self._ensured:
+            self.ensure()
+        return bool(self._plain_key)
+
+    def _send(self, entries: Sequence[bytes]) -> list[WriteResult]:
+        try:
+            answer = self._request("POST", f"_bulk?{bulk.FILTER}", b"".join(entries))
+        except RefusedError as error:
+            if error.status != TOO_LARGE:
+                raise
+            if len(entries) == 1:
+                return [bulk.TOO_LARGE]
+            half = len(entries) // 2
+            return self._send(entries[:half]) + self._send(entries[half:])
+        found = bulk.results(answer, len(entries))
+        if found is None:
+            raise IndexAwayError(f"{self.description} did not answer for each of {len(entries)} documents")
+        return found
+
+    def _stored(self, objects: Sequence[tuple[str, str]]) -> list[Stored | None]:
+        ids = [document_id(bucket, key, plain_key=bool(self._plain_key)) for bucket, key in objects]
+        answer = self._request("POST", "_mget?_source_includes=bucket,etag,extraction.status", {"ids": ids})
+        documents = answer["docs"]
+        if len(documents) != len(ids):
+            raise IndexAwayError(f"{self.description} did not answer for each of {len(ids)} documents")
+        return [self._as_stored(one, bucket) for one, (bucket, _) in zip(documents, objects, strict=True)]
+
+    def _as_stored(self, document: dict[str, Any], bucket: str) -> Stored | None:
+        if "error" in document:
+            raise IndexAwayError(f"{self.description}: {reason_of(document)[1]}")
+        source = document.get("_source") or {}
+        # Where ids are plain keys, another bucket's object of the same key may hold the place.
+        if not document.get("found") or source.get("bucket", bucket) != bucket:
+            return None
+        extraction = source.get("extraction")
+        status = extraction.get("status") if isinstance(extraction, dict) else None
+        return Stored(source.get("etag"), document["_version"], status)
+
+    def _request(self, method: str, path: str, body: Any = None) -> Any:
+        return self._client.request(method, f"/{self._name}/{path}", body)
+
+
+def _hit(hit: dict[str, Any]) -> Hit:
+    fields, marks = hit.get("_source") or {}, hit.get("highlight", {})
+    contents: list[str] = next((marks[field] for field in CONTENT_FIELDS if field in marks), [])
+    highlights = [" ".join(fragment.split()) for fragment in [*marks.get(NAME_FIELD, []), *contents]]
+    key = fields.get("file_key", hit["_id"])
+    return Hit(fields.get("bucket", ""), key, hit.get("_score") or 0.0, fields, highlights)

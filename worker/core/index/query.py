@@ -1,0 +1,159 @@
+"""The query language of `s3-index-worker search`, the same for both indexes. Any string is a query; none is an error.
+
+    東京 予算           both words, in name, path, title, author or content; a part of a Japanese word, or the
+                        beginning of another, is enough (京都 finds 東京都, quart finds quarterly)
+    "四半期 報告"        these words in this order, whole
+    -draft              without this word; it goes before filters too
+    経理/2026           a part of a path; as a phrase
+    ext:pdf,docx        files of these kinds
+    bucket:invoices     objects of this bucket
+    size:>1mb           >, >=, <, <= or nothing (exactly); b, kb, mb, gb, tb, each 1,024 times the one before
+    after:2026-04-01    last modified then or later; also 2026-04 and 2026, always in UTC
+    before:2027         last modified earlier
+
+Quotes, colons, signs and spaces may be full-width, as an input method leaves them. What looks like a filter but is
+none (`10:30`, `size:big`) is a word.
+"""
+
+import calendar
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import date
+
+from worker.core.document import scrub
+from worker.core.index.text import Phrase, phrase
+
+MAX_WORDS = 32
+"""Words beyond are ignored: each costs OpenSearch some 30 of the 1,024 clauses that a query may have."""
+MAX_WORD_CHARS = 256
+
+_QUOTES = '"“”„＂'
+_PART = re.compile(
+    rf"""
+    (?P<minus>[-－](?![-－\s]))?
+    (?:(?P<field>ext|bucket|size|after|before)[:：])?
+    (?:[{_QUOTES}](?P<quoted>[^{_QUOTES}]*)[{_QUOTES}]? | (?P<bare>[^\s{_QUOTES}]+))
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_SIZE = re.compile(r"(>=|<=|>|<|=|)(\d{1,15})(?:\.(\d{1,6}))?(?:([kmgt])i?)?b?", re.IGNORECASE)
+_DATE = re.compile(r"(\d{4})(?:[-/](\d{1,2})(?:[-/](\d{1,2}))?)?")
+_LARGEST = 2**62
+_POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word or a quoted phrase to be found, or not to be."""
+
+    text: str
+    """As it was typed, in NFC."""
+    exact: bool
+    """Quoted."""
+    excluded: bool
+    phrase: Phrase
+    """Its tokens: never none."""
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Only documents whose field has one of these values, or none of them."""
+
+    field: str
+    values: tuple[str, ...]
+    excluded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Only documents whose field (bytes, or ms since the epoch) is in low ≤ value < high, or is not."""
+
+    field: str
+    low: int | None
+    high: int | None
+    excluded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked for: all words and all filters at once."""
+
+    words: tuple[Word, ...]
+    filters: tuple[OneOf | Within, ...]
+    impossible: bool
+    """Something was asked that nothing can match (`!!!`); an empty query asks for everything, the newest first."""
+
+
+def parse(text: str) -> Query:
+    """The query that a string stands for. Never raises."""
+    words: list[Word] = []
+    filters: list[OneOf | Within] = []
+    for part in _PART.finditer(unicodedata.normalize("NFC", scrub(text))):
+        found = _filter(part)
+        if found is not None:
+            filters.append(found)
+        elif (word := _word(part)) is not None:
+            words.append(word)
+    impossible = bool(text.strip()) and not words and not filters
+    return Query(tuple(words[:MAX_WORDS]), tuple(_merged(filters)), impossible)
+
+
+def _word(part: re.Match[str]) -> Word | None:
+    field, quoted = part["field"], part["quoted"]
+    text = part["bare"] if quoted is None else quoted
+    if field is not None:
+        text = f"{field}:{text}"
+    text = text[:MAX_WORD_CHARS]
+    wanted = phrase(text, exact=quoted is not None)
+    if not wanted.tokens:
+        return None
+    return Word(text, exact=quoted is not None, excluded=part["minus"] is not None, phrase=wanted)
+
+
+def _filter(part: re.Match[str]) -> OneOf | Within | None:
+    if part["field"] is None:
+        return None
+    field = part["field"].lower()
+    value = unicodedata.normalize("NFKC", part["bare"] or part["quoted"] or "").strip()
+    excluded = part["minus"] is not None
+    if field == "ext":
+        kinds = tuple(kind.strip().lstrip(".").lower() for kind in value.split(",") if kind.strip(" ."))
+        return OneOf("file_extension", kinds, excluded) if kinds else None
+    if field == "bucket":
+        return OneOf("bucket", (value,), excluded) if value else None
+    return _size(value, excluded) if field == "size" else _date(field, value, excluded)
+
+
+def _size(value: str, excluded: bool) -> Within | None:
+    found = _SIZE.fullmatch(value.replace(" ", ""))
+    if found is None:
+        return None
+    sign, whole, fraction, unit = found.groups("")
+    size = min(int(float(f"{whole}.{fraction or 0}") * 1024 ** _POWER[unit.lower()]), _LARGEST)
+    low = {">": size + 1, ">=": size, "=": size, "": size}.get(sign)
+    high = {"<": size, "<=": size + 1, "=": size + 1, "": size + 1}.get(sign)
+    return Within("file_size", low, high, excluded)
+
+
+def _date(field: str, value: str, excluded: bool) -> Within | None:
+    found = _DATE.fullmatch(value)
+    if found is None:
+        return None
+    year, month, day = (int(number) for number in found.groups("1"))
+    try:
+        at_ms = calendar.timegm(date(year, month, day).timetuple()) * 1000
+    except ValueError:
+        return None
+    low, high = (at_ms, None) if field == "after" else (None, at_ms)
+    return Within("last_modified", low, high, excluded)
+
+
+def _merged(filters: list[OneOf | Within]) -> list[OneOf | Within]:
+    """`ext:pdf ext:docx` means either, as `ext:pdf,docx` does."""
+    values: dict[tuple[str, bool], tuple[str, ...]] = {}
+    for one in filters:
+        if isinstance(one, OneOf):
+            values[one.field, one.excluded] = values.get((one.field, one.excluded), ()) + one.values
+    ranges: list[OneOf | Within] = [one for one in filters if isinstance(one, Within)]
+    return ranges + [OneOf(field, found, excluded) for (field, excluded), found in values.items()]

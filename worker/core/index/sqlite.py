@@ -1,0 +1,182 @@
+"""The index in one file: SQLite FTS5, for a single machine and the demo. Same versions, removals and queries.
+
+Two tables kept in step in one transaction: `documents` holds what was written, a removal as a row without source so
+that its version stays known for ever; `text` holds the tokens (see text.py) under the same rowid.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+
+from worker.core.document import Write
+from worker.core.errors import IndexAwayError
+from worker.core.index import Finding, Hit, IndexState, SearchResult, Stored, WriteResult
+from worker.core.index.highlight import fragments, marked
+from worker.core.index.query import Word, parse
+from worker.core.index.sqlite_tables import SCHEMA, SCHEMA_VERSION, as_text, translated, write_one
+
+_SAFETY = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+"""FULL: a document counts as written, and its message is deleted, only when it would survive a power cut."""
+
+
+class SqliteIndex:
+    """An index in a file. Several processes may use it at once; one writes at a time, the others wait for it."""
+
+    def __init__(self, path: Path, *, timeout_s: float) -> None:
+        """`timeout_s`: how long to wait while another process writes. The file is made when first needed."""
+        self._path = path
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._writer: sqlite3.Connection | None = None
+        self._inode = 0
+
+    @property
+    def description(self) -> str:
+        """Where it is, for a person."""
+        return f"SQLite {self._path}"
+
+    def ping(self) -> None:
+        """Return if the file takes writes now, or is not there yet."""
+        if self._path.exists():
+            with self._writing():
+                pass
+
+    def ensure(self) -> IndexState:
+        """Make the file and its tables if they are missing."""
+        created = [] if self._path.exists() else [str(self._path)]
+        with self._writing():
+            pass
+        return IndexState(created=created, findings=[Finding("ok", f"{self.description}: {self._count()} documents")])
+
+    def inspect(self) -> IndexState:
+        """What is there, without making anything."""
+        if not self._path.exists():
+            return IndexState(findings=[Finding("ok", f"{self.description}: not there yet; it is made at start")])
+        return IndexState(findings=[Finding("ok", f"{self.description}: {self._count()} documents")])
+
+    def write(self, writes: Sequence[Write]) -> list[WriteResult]:
+        """Write or remove, all in one transaction. Raises IndexAwayError, and then none of them is written."""
+        if not writes:
+            return []
+        with self._writing() as db:
+            return [write_one(db, write) for write in writes]
+
+    def stored(self, objects: Sequence[tuple[str, str]]) -> list[Stored | None]:
+        """What it holds for each (bucket, key), in order."""
+        ask = "SELECT etag, version, extraction_status FROM documents WHERE bucket=? AND key=? AND source IS NOT NULL"
+        with self._reading() as db:
+            found = [db.execute(ask, one).fetchone() for one in objects]
+        return [Stored(*row) if row else None for row in found]
+
+    def search(self, query: str, *, limit: int = 10) -> SearchResult:
+        """The best matches; see query.py for the language."""
+        asked = parse(query)
+        if asked.impossible:
+            return SearchResult(0, [])
+        tables, parameters = translated(asked)
+        score, order = (
+            ("-rank", "rank") if tables.startswith("text") else ("0.0", "d.last_modified IS NULL, d.last_modified DESC")
+        )
+        count = f"SELECT count(*) FROM {tables}"  # noqa: S608 (of fixed parts; all values are parameters)
+        best = f"SELECT d.bucket, d.key, {score}, d.source FROM {tables} ORDER BY {order} LIMIT ?"  # noqa: S608
+        with self._reading() as db:
+            total = db.execute(count, parameters).fetchone()[0]
+            rows = db.execute(best, (*parameters, max(0, limit))).fetchall()
+        return SearchResult(total, [_hit(row, asked.words) for row in rows])
+
+    def refresh(self) -> None:
+        """Nothing to do: what is written can be found at once."""
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._forget()
+
+    def _count(self) -> int:
+        with self._reading() as db:
+            return int(db.execute("SELECT count(*) FROM documents WHERE source IS NOT NULL").fetchone()[0])
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction, ours alone."""
+        with self._lock, self._away_when_failing():
+            db = self._opened()
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection of its own: readers wait for nobody, and make nothing."""
+        if not self._path.exists():
+            raise IndexAwayError(f"{self.description} is not there; the worker makes it when it starts")
+        with self._away_when_failing():
+            db = self._connect()
+            try:
+                yield db
+            finally:
+                db.close()
+
+    @contextmanager
+    def _away_when_failing(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise IndexAwayError(f"{self.description}: {error}") from error
+
+    def _opened(self) -> sqlite3.Connection:
+        """The writer's connection; anew where the file was deleted or replaced under us."""
+        if self._writer is not None and self._inode != _inode(self._path):
+            self._forget()
+        if self._writer is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            db = self._connect()
+            try:
+                _prepare(db)
+            except BaseException:
+                db.close()
+                raise
+            self._writer, self._inode = db, _inode(self._path)
+        return self._writer
+
+    def _forget(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path, timeout=self._timeout_s, isolation_level=None, check_same_thread=False)
+
+
+def _inode(path: Path) -> int:
+    try:
+        return os.stat(path).st_ino  # noqa: PTH116 (half the time of Path.stat, at every write)
+    except FileNotFoundError:
+        return 0
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    db.executescript(_SAFETY)
+    found = db.execute("PRAGMA user_version").fetchone()[0]
+    if found > SCHEMA_VERSION:
+        raise IndexAwayError(f"the file was made by a newer version of this program (schema {found})")
+    if found < SCHEMA_VERSION:
+        db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+
+
+def _hit(row: tuple[str, str, float, bytes], words: Sequence[Word]) -> Hit:
+    bucket, key, score, source = row
+    fields = orjson.loads(source)
+    content = as_text(fields.pop("content", None))
+    name = marked(as_text(fields.get("file_name")), words)
+    return Hit(bucket, key, score, fields, [*([name] if name else []), *fragments(content, words)])

@@ -1,0 +1,138 @@
+"""The tables of the index in one file, what is written into them, and a query in their language."""
+
+import sqlite3
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from worker.core.document import Write
+from worker.core.index import WriteResult, WriteStatus
+from worker.core.index.query import OneOf, Query, Within, Word
+from worker.core.index.text import indexed
+
+MAX_REASON_CHARS = 500
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS documents (
+    rowid INTEGER PRIMARY KEY,
+    bucket TEXT NOT NULL,
+    key TEXT NOT NULL,
+    version INTEGER NOT NULL,           -- ms: when S3 was looked at
+    etag TEXT,
+    extraction_status TEXT,
+    file_extension TEXT,
+    file_size INTEGER,
+    last_modified INTEGER,              -- ms since the epoch
+    source BLOB,                        -- JSON; NULL: removed at that version
+    UNIQUE (bucket, key)
+);
+CREATE VIRTUAL TABLE IF NOT EXISTS text USING fts5(
+    name, path, title, author, content,
+    tokenize = "unicode61 remove_diacritics 2 categories 'L* N* Co So Sm'"
+);
+-- How much a match in each column counts.
+INSERT OR REPLACE INTO text (text, rank) VALUES ('rank', 'bm25(8.0, 3.0, 5.0, 2.0, 1.0)');
+"""
+_UPSERT = """
+INSERT INTO documents
+    (bucket, key, version, etag, extraction_status, file_extension, file_size, last_modified, source)
+VALUES (?,?,?,?,?,?,?,?,?)
+ON CONFLICT (bucket, key) DO UPDATE SET
+    version=excluded.version, etag=excluded.etag, extraction_status=excluded.extraction_status,
+    file_extension=excluded.file_extension, file_size=excluded.file_size, last_modified=excluded.last_modified,
+    source=excluded.source
+RETURNING rowid
+"""
+_INSERT_TEXT = "INSERT INTO text (rowid, name, path, title, author, content) VALUES (?,?,?,?,?,?)"
+_LEAST, _MOST = -(2**63), 2**63 - 1
+
+
+def write_one(db: sqlite3.Connection, write: Write) -> WriteResult:
+    """Write or remove one document, in the caller's transaction."""
+    try:
+        fields = _fields(write)
+        write.key.encode()
+    except ValueError as error:
+        return WriteResult(WriteStatus.REJECTED, str(error)[:MAX_REASON_CHARS])
+    held = db.execute(
+        "SELECT rowid, version FROM documents WHERE bucket=? AND key=?", (write.bucket, write.key)
+    ).fetchone()
+    if held and held[1] > write.version:
+        return WriteResult(WriteStatus.SUPERSEDED)
+    row = (write.bucket, write.key, write.version, write.etag, *_columns(fields), write.source)
+    rowid = db.execute(_UPSERT, row).fetchone()[0]
+    if held:
+        db.execute("DELETE FROM text WHERE rowid=?", (rowid,))
+    if write.source is not None:
+        db.execute(_INSERT_TEXT, (rowid, *_text(write.key, fields)))
+    return WriteResult(WriteStatus.WRITTEN)
+
+
+def _fields(write: Write) -> dict[str, Any]:
+    if write.source is None:
+        return {}
+    fields = orjson.loads(write.source)
+    if not isinstance(fields, dict):
+        raise ValueError("the document is not a JSON object")  # noqa: TRY004 (it is the document that is wrong)
+    return fields
+
+
+def _columns(fields: dict[str, Any]) -> tuple[str | None, str, int | None, int | None]:
+    """extraction_status, file_extension, file_size, last_modified; None where the document has none that is usable."""
+    extraction, size = fields.get("extraction"), fields.get("file_size")
+    status = extraction.get("status") if isinstance(extraction, dict) else None
+    extension = as_text(fields.get("file_extension")).lstrip(".").lower()
+    size_bytes = size if isinstance(size, int) and _LEAST <= size <= _MOST else None
+    return as_text(status) or None, extension, size_bytes, _milliseconds(fields.get("last_modified"))
+
+
+def _milliseconds(value: Any) -> int | None:
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _text(key: str, fields: dict[str, Any]) -> list[str]:
+    values = (fields.get("file_name"), key, fields.get("title"), fields.get("author"), fields.get("content"))
+    return [indexed(as_text(value)) for value in values]
+
+
+def as_text(value: Any) -> str:
+    """A field's text; empty where it has none."""
+    if isinstance(value, list):
+        return " ".join(map(as_text, value))
+    return value if isinstance(value, str) else ""
+
+
+def translated(query: Query) -> tuple[str, list[Any]]:
+    """What to select from, from FROM to WHERE, and its parameters."""
+    wanted = " AND ".join(_match(word) for word in query.words if not word.excluded)
+    tables = "documents d WHERE d.source IS NOT NULL"
+    parameters: list[Any] = []
+    if wanted:
+        tables, parameters = "text JOIN documents d ON d.rowid = text.rowid WHERE text MATCH ?", [wanted]
+    for word in query.words:
+        if word.excluded:
+            tables += " AND d.rowid NOT IN (SELECT rowid FROM text WHERE text MATCH ?)"
+            parameters.append(_match(word))
+    for one in query.filters:
+        condition, values = _condition(one)
+        # A document without the field does not match, so it does match the contrary.
+        tables += f" AND {'NOT ' if one.excluded else ''}coalesce({condition}, 0)"
+        parameters += values
+    return tables, parameters
+
+
+def _match(word: Word) -> str:
+    """A word in FTS5's language. Tokens hold neither quotes nor anything else that means something in it."""
+    return f'"{" ".join(word.phrase.tokens)}"{" *" if word.phrase.prefix else ""}'
+
+
+def _condition(one: OneOf | Within) -> tuple[str, list[Any]]:
+    if isinstance(one, OneOf):
+        return f"d.{one.field} IN ({','.join('?' * len(one.values))})", list(one.values)
+    low, high = _LEAST if one.low is None else one.low, _MOST if one.high is None else one.high
+    return f"(d.{one.field} >= ? AND d.{one.field} < ?)", [low, high]
