@@ -1,0 +1,251 @@
+"""The child processes that parse documents: started when first needed, killed on time, replaced one by one.
+
+Why not pebble's pool: its children share one pipe and its locks. Measured with 5.2: an idle child's death breaks the
+whole pool, a child that ignores SIGTERM is killed only 3 s after its time, and all others wait meanwhile. Here each
+child has a socket of its own, so what happens to one can only concern the document it has.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from worker.core.errors import ExtractionStoppedError
+from worker.core.extract import Extracted, wire
+from worker.core.extract.kinds import Kind
+from worker.core.logs import emit
+
+PARSER = "worker.core.extract.parse:parse"
+START_TIMEOUT_S = 60.0
+MAX_DOCUMENTS = 1000
+"""After so many documents a child is replaced: parsers in C and Rust leak."""
+_ROOM_BYTES = 64 * 1024
+"""In an answer, for everything but the content."""
+_BOOT = "import sys; sys.path[:] = {path!r}; from worker.core.extract.child import main; main{arguments!r}"
+_NO_MEMORY = ("memory allocation of", "out of memory", "bad_alloc", "MemoryError", "Cannot allocate memory")
+
+
+class ChildDiedError(Exception):
+    """Raised when a child died over a document."""
+
+    def __init__(self, how: str, *, killed: bool = False, last_words: str = "") -> None:
+        super().__init__(f"the parser was ended by {how}")
+        self.killed = killed
+        """From outside: the kernel, short of memory, or a person."""
+        self.out_of_memory = any(words in last_words for words in _NO_MEMORY)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a child may take."""
+
+    timeout_s: float
+    memory_bytes: int
+    max_chars: int
+    temp_dir: Path
+
+
+class Child:
+    """One process, its socket and its folder. Used by one thread at a time; `kill` may come from any."""
+
+    def __init__(self, limits: Limits) -> None:
+        """Start it and wait until it can work. Raises OSError when it cannot be started."""
+        self._limits = limits
+        self._folder = Path(tempfile.mkdtemp(prefix=f"s3iw-{os.getpid()}-", dir=limits.temp_dir))
+        self._words = self._folder / "stderr"
+        self._sock, theirs = socket.socketpair()
+        self.documents = 0
+        try:
+            with theirs, self._words.open("wb") as words:
+                self._process = _spawn(theirs.fileno(), words.fileno(), self._folder, limits)
+            wire.receive(self._sock, max_bytes=_ROOM_BYTES, until=time.monotonic() + START_TIMEOUT_S)
+        except (EOFError, OSError, ValueError) as error:
+            reason = self._last_words() or str(error)
+            self.end()
+            raise OSError(f"a parser process could not be started: {reason[-500:]}") from error
+
+    def ask(self, body: bytes | Path, kind: Kind) -> tuple[Extracted, bool]:
+        """What a document came to, and whether the child can go on. Raises TimeoutError, ChildDiedError."""
+        self.documents += 1
+        until = time.monotonic() + self._limits.timeout_s
+        path = str(body) if isinstance(body, Path) else None
+        fields = {"kind": asdict(kind), "path": path}
+        max_bytes = 12 * self._limits.max_chars + _ROOM_BYTES  # JSON in ASCII: at most 12 bytes a character
+        try:
+            wire.send(self._sock, fields, b"" if isinstance(body, Path) else body, until=until)
+            answer, _ = wire.receive(self._sock, max_bytes=max_bytes, until=until)
+            return Extracted(**answer["extracted"]), bool(answer["healthy"])
+        except TimeoutError:
+            raise
+        except (EOFError, OSError) as error:
+            self.kill()  # changes nothing where it is dead; a hostile one may have hung up only
+            code = self._process.wait()
+            words = self._last_words()
+            raise ChildDiedError(_name(code), killed=code == -signal.SIGKILL, last_words=words) from error
+        except (ValueError, TypeError, KeyError) as error:
+            raise ChildDiedError("us: it talked nonsense") from error
+
+    def kill(self) -> None:
+        """End it now, whatever it is doing; who waits for its answer gets ChildDiedError."""
+        self._process.kill()
+
+    def end(self) -> None:
+        """Kill it, and remove what it leaves."""
+        if hasattr(self, "_process"):
+            self._process.kill()
+            self._process.wait()
+        self._sock.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def is_alive(self) -> bool:
+        """Whether the process is still there."""
+        return self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def _last_words(self) -> str:
+        with contextlib.suppress(OSError), self._words.open("rb") as file:
+            file.seek(max(self._words.stat().st_size - 2000, 0))
+            return file.read().decode("utf-8", "replace").strip()
+        return ""
+
+
+class Children:
+    """At most `processes` children. Every method may be called from any thread."""
+
+    def __init__(self, limits: Limits, *, processes: int) -> None:
+        self._limits = limits
+        self._processes = processes
+        self._changed = threading.Condition()
+        self._idle: list[Child] = []
+        self._all: set[Child] = set()
+        self._starting = 0
+        self._stopped = False
+        # PR_SET_PDEATHSIG means the thread that started a child, not its process: one thread starts them all.
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="extract-starter")
+
+    def ask(self, body: bytes | Path, kind: Kind) -> Extracted:
+        """Have a child parse a document, waiting for a free one.
+
+        Raises TimeoutError and ChildDiedError (the document's fault), ExtractionStoppedError, OSError (no child can be
+        started).
+        """
+        child = self._take()
+        healthy = False
+        try:
+            extracted, healthy = child.ask(body, kind)
+        except (TimeoutError, ChildDiedError):
+            if self._stopped:
+                raise ExtractionStoppedError("the worker stops") from None
+            raise
+        finally:
+            self._give_back(child, usable=healthy and child.documents < MAX_DOCUMENTS)
+        return extracted
+
+    def pids(self) -> list[int]:
+        """The living children's process ids."""
+        with self._changed:
+            return [child.pid for child in self._all]
+
+    def stop(self) -> None:
+        """Kill all children and end all waits, for good."""
+        with self._changed:
+            self._stopped = True
+            for child in self._all:
+                child.kill()
+            idle, self._idle = self._idle, []
+            self._changed.notify_all()
+        for child in idle:
+            self._bury(child)
+
+    def close(self) -> None:
+        """Stop, and wait until everything is cleaned up."""
+        self.stop()
+        self._starter.shutdown()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._all and not self._starting, timeout=START_TIMEOUT_S)
+
+    def _take(self) -> Child:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopped or self._idle or self._has_room())
+                if self._stopped:
+                    raise ExtractionStoppedError("the worker stops")
+                child = self._idle.pop() if self._idle else None
+                if child is None:
+                    self._starting += 1
+            if child is None:
+                return self._start()
+            if child.is_alive():
+                return child
+            self._bury(child)  # killed while it had nothing to do
+
+    def _has_room(self) -> bool:
+        return len(self._all) + self._starting < self._processes
+
+    def _start(self) -> Child:
+        child: Child | None = None
+        try:
+            child = self._starter.submit(Child, self._limits).result()
+        except RuntimeError as error:  # shut down meanwhile
+            raise ExtractionStoppedError("the worker stops") from error
+        finally:
+            with self._changed:
+                self._starting -= 1
+                if child is not None:
+                    self._all.add(child)
+                self._changed.notify_all()
+        emit("extract.child_started", "debug", pid=child.pid)
+        if self._stopped:
+            self._bury(child)
+            raise ExtractionStoppedError("the worker stops")
+        return child
+
+    def _give_back(self, child: Child, *, usable: bool) -> None:
+        with self._changed:
+            if usable and not self._stopped:
+                self._idle.append(child)
+                self._changed.notify()
+                return
+        self._bury(child)
+
+    def _bury(self, child: Child) -> None:
+        child.end()
+        with self._changed:
+            self._all.discard(child)
+            self._changed.notify_all()
+
+
+def _spawn(socket_number: int, words: int, folder: Path, limits: Limits) -> "subprocess.Popen[bytes]":
+    """A fresh interpreter, without our environment: a file that takes it over finds no credentials there."""
+    arguments: tuple[Any, ...] = (socket_number, os.getpid(), limits.memory_bytes, limits.max_chars, PARSER)
+    environment = {"TMPDIR": str(folder), "HOME": str(folder), "PATH": os.defpath, "LANG": "C.UTF-8"}
+    return subprocess.Popen(  # noqa: S603 (our own code)
+        [sys.executable, "-I", "-c", _BOOT.format(path=sys.path, arguments=arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=words,
+        pass_fds=[socket_number],
+        env=environment,
+        cwd=folder,
+    )
+
+
+def _name(code: int) -> str:
+    try:
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    except ValueError:
+        return f"signal {-code}"

@@ -1,0 +1,201 @@
+"""From bytes to text when nobody says in which encoding: the ladder of FACTS.md ("Reading documents").
+
+Byte order mark → strict UTF-8 → ISO-2022-JP by its escape sequences → EUC-JP against CP932, by what reads as Japanese →
+UTF-16 without a mark → the encoding with the fewest faults. What then still is not text is binary.
+"""
+
+import codecs
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+CHUNK_BYTES = 256 * 1024
+"""Of a longer text, so much is decoded at a time: other threads get their turn in between."""
+MAX_CONTROLS = 0.02
+"""A text has hardly any control characters; of random bytes every tenth is one."""
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\r")) + b"\x7f"
+_HARMLESS = b"\x07\x08\x0c\x1b"  # bells, overstrikes, form feeds and terminal colours do occur in texts
+_JIS_ESCAPE = re.compile(rb"\x1b(?:\$[@B]|\$\([@BDOPQ]|\(I)")
+_JIS_RUN = re.compile(rb"\x1b(?:(\$\(?[@B])|\([BJ])?([^\x1b]*)")
+_NOT_CP932 = re.compile("[\x80\xa0\uf8f0-\uf8f3]")  # what Python's codec makes of bytes that CP932 leaves undefined
+_KANA = re.compile("[ぁ-んァ-ヶー]")
+_HALF_WIDTH = re.compile("[｡-ﾟ]")
+_PRIVATE = re.compile("[\ue000-\uf8ff]")
+_KANJI = re.compile("[一-龠々]")
+_ADJACENT_HIGH = re.compile(rb"[\x80-\xff]{2}")
+_USUAL = re.compile("[\t\n\r -~、-ヿ一-鿿！-ﾟÀ-ÿ]")
+_PROBE = 4096
+"""Characters (or bytes) that suffice to tell one encoding from another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A text, and how it was encoded."""
+
+    text: str
+    encoding: str
+    """Python's name of the codec."""
+    clean: bool
+    """Without control characters and surrogates: it need not be scrubbed."""
+
+
+def decode(data: bytes, declared: str | None = None) -> Decoded | None:
+    """The text of `data`, by the encoding it declares if that fits, else by the ladder; None for binary data."""
+    if declared and (text := _try(data, _codec_of(declared), whole=True)) is not None:
+        return Decoded(text, declared, clean=False)
+    return _ladder(data, whole=True)
+
+
+def decode_stream(chunks: Iterable[bytes], keep_chars: int) -> tuple[str, int] | None:
+    """The first `keep_chars` characters of a long text and the number of all of them; None for binary data."""
+    source = iter(chunks)
+    kept, count = "", 0
+    for chunk in source:
+        if count and chunk.isascii() and b"\x1b" not in chunk:  # nothing yet that tells the encoding
+            text = chunk.decode("ascii")
+        else:
+            found = _ladder(chunk, whole=False)
+            if found is None and not count:
+                return None
+            encoding = found.encoding if found else "utf-8"
+            if not (chunk.isascii() and encoding == "utf-8"):
+                return _rest(chunk, source, encoding, kept, count, keep_chars)
+            text = chunk.decode("ascii")
+        count += len(text)
+        kept += text[: keep_chars - len(kept)]
+    return kept, count
+
+
+def _rest(
+    chunk: bytes, source: Iterator[bytes], encoding: str, kept: str, count: int, keep_chars: int
+) -> tuple[str, int]:
+    """Decode on from the chunk that told the encoding; what does not fit is replaced."""
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    parts, room = [kept], keep_chars - len(kept)
+    while True:
+        text = decoder.decode(chunk, not chunk)
+        count += len(text)
+        if room > 0:
+            parts.append(text[:room])
+            room -= len(parts[-1])
+        if not chunk:
+            return "".join(parts), count
+        chunk = next(source, b"")
+
+
+def _ladder(data: bytes, *, whole: bool) -> Decoded | None:
+    for mark, name in _MARKS:
+        if data.startswith(mark):
+            return _marked(data, name)
+    controls = len(data) - len(data.translate(None, _CONTROLS))
+    if controls and b"\0" in data and (wide := _wide(data)):
+        return wide
+    clean = not controls
+    if controls > MAX_CONTROLS * len(data):
+        controls -= sum(map(data.count, _HARMLESS))
+        if controls > MAX_CONTROLS * len(data):
+            return None
+    text = _try(data, "utf-8", whole=whole)
+    if text is not None:
+        if not clean and _JIS_ESCAPE.search(data) and data.isascii():
+            return Decoded(_jis(data), "iso2022_jp_ext", clean=False)
+        return Decoded(text, "utf-8", clean)
+    return _legacy(data, clean, whole=whole) or _wide(data) or _least_faulty(data)
+
+
+def _try(data: bytes, encoding: str, *, whole: bool) -> str | None:
+    """The text, if it is wholly of this encoding; a piece of a text may end within a character."""
+    try:
+        if whole:
+            return data.decode(encoding)
+        return codecs.getincrementaldecoder(encoding)("strict").decode(data)
+    except (UnicodeError, LookupError, ValueError):
+        return None
+
+
+def _codec_of(declared: str) -> str:
+    """The codec for a declared name: what calls itself Shift_JIS is Windows' superset of it nearly always."""
+    name = declared.strip().lower().replace("_", "-")
+    if name in {"shift-jis", "sjis", "x-sjis", "ms-kanji", "windows-31j"}:
+        return "cp932"
+    if name in {"iso-8859-1", "us-ascii", "ascii", "latin1"} or name.startswith("iso-2022-jp"):
+        return "unknown"  # said too easily to be believed; the ladder finds out
+    return declared
+
+
+def _marked(data: bytes, name: str) -> Decoded | None:
+    text = data.decode(name, "replace")
+    return None if text.count("\ufffd") > MAX_CONTROLS * len(text) + 1 else Decoded(text, name, clean=False)
+
+
+def _wide(data: bytes) -> Decoded | None:
+    """UTF-16 without a byte order mark, if nearly every character of it is a usual one."""
+    probe = data[: 2 * _PROBE]
+    best, share = "", 0.95
+    for name in ("utf-16-le", "utf-16-be"):
+        text = _try(probe, name, whole=False)
+        if text and (usual := len(_USUAL.findall(text)) / len(text)) > share:
+            best, share = name, usual
+    return Decoded(data.decode(best, "replace"), best, clean=False) if best else None
+
+
+def _jis(data: bytes) -> str:
+    """ISO-2022-JP, with the characters of Windows (①, 髙) that mail programs put in although it has none."""
+    text = _try(data, "iso2022_jp_ext", whole=True)
+    return _JIS_RUN.sub(_jis_run_as_cp932, data).decode("cp932", "replace") if text is None else text
+
+
+def _jis_run_as_cp932(match: re.Match[bytes]) -> bytes:
+    """The two bytes of a JIS X 0208 character as Shift_JIS packs them."""
+    run = match[2]
+    if not match[1]:
+        return run
+    out = bytearray()
+    for row, cell in zip(run[0::2], run[1::2], strict=False):
+        out.append((row + 1) // 2 + (0x70 if row < 0x5F else 0xB0))
+        out.append(cell + (0x1F if cell < 0x60 else 0x20) if row % 2 else cell + 0x7E)
+    return bytes(out)
+
+
+def _legacy(data: bytes, clean: bool, *, whole: bool) -> Decoded | None:
+    """EUC-JP or CP932, if the data is wholly the one or the other and reads as Japanese."""
+    windows = _try(data, "cp932", whole=whole)
+    if windows is not None and (_NOT_CP932.search(windows) or not _reads_as_japanese(data, windows)):
+        windows = None
+    unix = _try(data, "euc_jp", whole=whole)
+    if unix is not None and (windows is None or _is_likelier(unix, windows)):
+        return Decoded(unix, "euc_jp", clean=False) if _ADJACENT_HIGH.search(data) else None
+    return None if windows is None else Decoded(windows, "cp932", clean)
+
+
+def _is_likelier(unix: str, windows: str) -> bool:
+    """Whether text valid as EUC-JP and as CP932 is EUC-JP: misread, it is half-width kana with rare kanji between."""
+    unix, windows = unix[:_PROBE], windows[:_PROBE]
+    kana, half_width = len(_KANA.findall(unix)), len(_HALF_WIDTH.findall(windows))
+    if not kana and half_width and not _KANJI.search(windows):
+        return False  # half-width kana alone, as in bank transfers; as EUC-JP it would be kanji without any kana
+    return 2 * kana + len(_KANJI.findall(unix)) > 2 * len(_KANA.findall(windows)) + len(_KANJI.findall(windows))
+
+
+def _reads_as_japanese(data: bytes, text: str) -> bool:
+    """Against `it’s` and `Größe` of Windows-1252, which CP932 reads as a lone kanji or private character among letters."""
+    return bool(_KANA.search(text) or (_ADJACENT_HIGH.search(data) and not _PRIVATE.search(text)))
+
+
+def _least_faulty(data: bytes) -> Decoded | None:
+    """For texts with a few broken bytes, and for Western ones; None for noise."""
+    high = len(data) - len(data.translate(None, bytes(range(128, 256))))
+    for name, bytes_each in (("utf-8", 3), ("cp932", 2), ("euc_jp", 2)):
+        text = data.decode(name, "replace")
+        faults = text.count("\ufffd")
+        if high > 8 * bytes_each * faults and (name == "utf-8" or len(_KANA.findall(text)) > 8 * faults):
+            return Decoded(text, name, clean=False)
+    return Decoded(data.decode("cp1252", "replace"), "cp1252", clean=False) if high < 0.3 * len(data) else None

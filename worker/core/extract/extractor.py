@@ -1,0 +1,76 @@
+"""A file's text, whatever the file: in process where that is safe and cheap, in a child where it is not."""
+
+from pathlib import Path
+
+from worker.core.extract import Extracted
+from worker.core.extract.children import ChildDiedError, Children, Limits
+from worker.core.extract.kinds import IN_CHILD, Kind, kind_of
+from worker.core.extract.plain import extract_text
+from worker.core.extract.result import failed
+
+HEAD_BYTES = 4096
+"""What is looked at to tell a file's kind."""
+MAX_MARKUP_BYTES = 1024 * 1024
+"""HTML and XML above this go to a child: a tree of it takes many times its size, and tens of milliseconds."""
+
+
+class Extractor:
+    """Reads files. Every method may be called from any thread; no child is started before a file needs one."""
+
+    def __init__(self, *, processes: int, timeout_s: float, memory_bytes: int, max_chars: int, temp_dir: Path) -> None:
+        """Up to `processes` children, each with `memory_bytes` of address space and `timeout_s` for a file."""
+        self._max_chars = max_chars
+        self._children = Children(Limits(timeout_s, memory_bytes, max_chars, temp_dir), processes=processes)
+
+    def needs_child(self, head: bytes, key: str, content_type: str | None, size: int) -> bool:
+        """Whether this file's text comes from a child process; `head` is its first 4 KiB."""
+        return bool(head) and _is_for_child(kind_of(head, key, content_type), size)
+
+    def extract(self, body: bytes | Path, key: str, content_type: str | None) -> Extracted:
+        """What the file gives; a bad file is a status, not an exception.
+
+        Raises ExtractionStoppedError once `stop` was called, OSError when the body cannot be read or no child started.
+        """
+        head, size = _head_and_size(body)
+        kind = kind_of(head, key, content_type)
+        if not size:
+            return Extracted("empty", kind.mime_type)
+        if kind.route == "nothing":
+            return Extracted("metadata_only", kind.mime_type)
+        if not _is_for_child(kind, size):
+            return extract_text(body, kind, self._max_chars)
+        return self._extract_in_child(body, kind)
+
+    def stop(self) -> None:
+        """Kill the children and end every wait: `extract` raises ExtractionStoppedError from now on."""
+        self._children.stop()
+
+    def close(self) -> None:
+        """Stop, and remove the children's folders."""
+        self._children.close()
+
+    def _extract_in_child(self, body: bytes | Path, kind: Kind) -> Extracted:
+        try:
+            try:
+                return self._children.ask(body, kind)
+            except ChildDiedError as error:
+                if not error.killed:
+                    raise
+                return self._children.ask(body, kind)  # the kernel may have picked an innocent one: once more
+        except TimeoutError:
+            return failed("timeout", kind.mime_type, "the file took longer to parse than it may")
+        except ChildDiedError as error:
+            if error.out_of_memory or error.killed:
+                return failed("out_of_memory", kind.mime_type, f"{error}: not enough memory for this file")
+            return failed("corrupt", kind.mime_type, f"{error}: the file is broken or hostile")
+
+
+def _is_for_child(kind: Kind, size: int) -> bool:
+    return kind.route in IN_CHILD or (size > MAX_MARKUP_BYTES and kind.route in {"html", "xml"})
+
+
+def _head_and_size(body: bytes | Path) -> tuple[bytes, int]:
+    if isinstance(body, bytes):
+        return body[:HEAD_BYTES], len(body)
+    with body.open("rb") as file:
+        return file.read(HEAD_BYTES), body.stat().st_size

@@ -1,0 +1,232 @@
+"""What kind of file this is: by its first bytes; the name and the declared type only decide between kinds of text."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Route = Literal["text", "html", "xml", "nothing", "pdf", "zip", "ole", "rtf", "mail"]
+"""How its text is got: as it is, without tags, not at all, or by one of the parsers that run in a child."""
+
+IN_CHILD: frozenset[Route] = frozenset({"pdf", "zip", "ole", "rtf", "mail"})
+BINARY = "application/octet-stream"
+PLAIN = "text/plain"
+
+_OOXML = "application/vnd.openxmlformats-officedocument."
+_ODF = "application/vnd.oasis.opendocument."
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of file. For containers (zip, OLE) the exact type is known once they have been looked into."""
+
+    mime_type: str
+    route: Route
+    claimed: bool = False
+    """The name says it is a document that needs a parser, but the first bytes do not."""
+
+
+_DOCUMENTS: dict[str, Kind] = {
+    "pdf": Kind("application/pdf", "pdf"),
+    "rtf": Kind("application/rtf", "rtf"),
+    "eml": Kind("message/rfc822", "mail"),
+    "docx": Kind(_OOXML + "wordprocessingml.document", "zip"),
+    "xlsx": Kind(_OOXML + "spreadsheetml.sheet", "zip"),
+    "pptx": Kind(_OOXML + "presentationml.presentation", "zip"),
+    "docm": Kind("application/vnd.ms-word.document.macroenabled.12", "zip"),
+    "xlsm": Kind("application/vnd.ms-excel.sheet.macroenabled.12", "zip"),
+    "xlsb": Kind("application/vnd.ms-excel.sheet.binary.macroenabled.12", "zip"),
+    "pptm": Kind("application/vnd.ms-powerpoint.presentation.macroenabled.12", "zip"),
+    "ppsx": Kind(_OOXML + "presentationml.slideshow", "zip"),
+    "dotx": Kind(_OOXML + "wordprocessingml.template", "zip"),
+    "xltx": Kind(_OOXML + "spreadsheetml.template", "zip"),
+    "potx": Kind(_OOXML + "presentationml.template", "zip"),
+    "odt": Kind(_ODF + "text", "zip"),
+    "ott": Kind(_ODF + "text-template", "zip"),
+    "ods": Kind(_ODF + "spreadsheet", "zip"),
+    "odp": Kind(_ODF + "presentation", "zip"),
+    "odg": Kind(_ODF + "graphics", "zip"),
+    "epub": Kind("application/epub+zip", "zip"),
+    "doc": Kind("application/msword", "ole"),
+    "dot": Kind("application/msword", "ole"),
+    "xls": Kind("application/vnd.ms-excel", "ole"),
+    "ppt": Kind("application/vnd.ms-powerpoint", "ole"),
+    "pps": Kind("application/vnd.ms-powerpoint", "ole"),
+    "msg": Kind("application/vnd.ms-outlook", "ole"),
+}
+_DOCUMENT_TYPES = {kind.mime_type: kind for kind in reversed(_DOCUMENTS.values())}
+
+_TEXT_TYPES = {
+    "bat": "application/x-bat",
+    "c": "text/x-c",
+    "cc": "text/x-c++",
+    "cpp": "text/x-c++",
+    "cs": "text/x-csharp",
+    "css": "text/css",
+    "csv": "text/csv",
+    "go": "text/x-go",
+    "h": "text/x-c",
+    "htm": "text/html",
+    "html": "text/html",
+    "ics": "text/calendar",
+    "java": "text/x-java",
+    "js": "text/javascript",
+    "json": "application/json",
+    "jsonl": "application/x-ndjson",
+    "kt": "text/x-kotlin",
+    "log": PLAIN,
+    "lua": "text/x-lua",
+    "markdown": "text/markdown",
+    "md": "text/markdown",
+    "mjs": "text/javascript",
+    "ndjson": "application/x-ndjson",
+    "php": "application/x-httpd-php",
+    "pl": "text/x-perl",
+    "ps1": "text/x-powershell",
+    "py": "text/x-python",
+    "rb": "text/x-ruby",
+    "rs": "text/x-rust",
+    "rst": "text/x-rst",
+    "sh": "application/x-sh",
+    "sql": "application/sql",
+    "srt": "application/x-subrip",
+    "svg": "image/svg+xml",
+    "swift": "text/x-swift",
+    "tex": "application/x-tex",
+    "toml": "application/toml",
+    "ts": "text/x-typescript",
+    "tsv": "text/tab-separated-values",
+    "txt": PLAIN,
+    "vcf": "text/vcard",
+    "xhtml": "application/xhtml+xml",
+    "xml": "application/xml",
+    "yaml": "application/yaml",
+    "yml": "application/yaml",
+}
+_HTML = frozenset({"text/html", "application/xhtml+xml"})
+_TEXT_TYPE = re.compile(r"text/[\w.+-]+|application/(?:(?:[\w.-]+\+)?(?:json|xml)|x-ndjson|yaml|toml|sql|javascript)")
+
+# A kind of data without text for us: its mime type and how it begins. Where the beginning could be a word, more follows.
+_SILENT: tuple[tuple[str, bytes], ...] = (
+    ("image/png", rb"\x89PNG\r\n\x1a\n"),
+    ("image/jpeg", rb"\xff\xd8\xff"),
+    ("image/gif", rb"GIF8[79]a"),
+    ("image/webp", rb"RIFF....WEBP"),
+    ("image/tiff", rb"II\*\0|MM\0\*"),
+    ("image/bmp", rb"BM....\0\0\0\0"),
+    ("image/x-icon", rb"\0\0\x01\0[\x01-\x40]\0"),
+    ("image/vnd.adobe.photoshop", rb"8BPS\0"),
+    ("image/heic", rb"....ftyp(?:hei[cx]|mif1|msf1)"),
+    ("image/avif", rb"....ftypavi[fs]"),
+    ("audio/mp4", rb"....ftypM4A"),
+    ("video/quicktime", rb"....ftypqt"),
+    ("video/mp4", rb"....ftyp"),
+    ("audio/mpeg", rb"ID3[\x02-\x04]\0|\xff[\xfb\xf3\xf2\xfa]"),
+    ("audio/wav", rb"RIFF....WAVE"),
+    ("video/x-msvideo", rb"RIFF....AVI\x20"),
+    ("audio/flac", rb"fLaC\0"),
+    ("application/ogg", rb"OggS\0"),
+    ("video/webm", rb"\x1aE\xdf\xa3"),
+    ("video/mp2t", rb"G.{187}G"),
+    ("application/gzip", rb"\x1f\x8b\x08"),
+    ("application/x-bzip2", rb"BZh[1-9]1AY&SY"),
+    ("application/x-xz", rb"\xfd7zXZ\0"),
+    ("application/zstd", rb"\x28\xb5\x2f\xfd"),
+    ("application/x-7z-compressed", rb"7z\xbc\xaf\x27\x1c"),
+    ("application/vnd.rar", rb"Rar!\x1a\x07"),
+    ("application/x-lzh-compressed", rb"..-lh[0-9d]-"),
+    ("application/x-tar", rb".{257}ustar[\0\x20]"),
+    ("application/x-elf", rb"\x7fELF"),
+    ("application/vnd.microsoft.portable-executable", rb"MZ.\0"),
+    ("application/java-vm", rb"\xca\xfe\xba\xbe"),
+    ("application/wasm", rb"\0asm"),
+    ("application/vnd.sqlite3", rb"SQLite\x20format\x203\0"),
+    ("application/vnd.apache.parquet", rb"PAR1[\x15\0]"),
+    ("font/sfnt", rb"\0\x01\0\0\0|OTTO\0|wOF[F2]\0"),
+)
+_MAGIC = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?:(?P<pdf>%PDF-)|(?P<rtf>\{\\rtf))|(?P<zip>PK(?:\x03\x04|\x05\x06))|(?P<ole>\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1)|"
+    + b"|".join(b"(?P<s%d>%s)" % (number, magic) for number, (_, magic) in enumerate(_SILENT)),
+    re.DOTALL,
+)
+# The first entry of an office file; every other zip is an archive, unless its name says it is a document.
+_OFFICE_ENTRY = re.compile(
+    rb"PK.{28}(?:mimetype|\[Content_Types\]|_rels/|docProps/|word/|xl/|ppt/|customXml/)", re.DOTALL
+)
+_MARKUP = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:(?P<xml><\?xml\s)|<!doctype\s+html|<html[\s>]|(?P<svg><svg\s))", re.IGNORECASE
+)
+_SNIFF_BYTES = 512
+_MAIL = re.compile(
+    rb"(?:Return-Path|Received|Delivered-To|X-[\w-]+|MIME-Version|Message-ID|From|Date|Subject|To): ", re.IGNORECASE
+)
+_MAIL_HEADERS = re.compile(rb"^(?:Received|MIME-Version|Message-ID): ", re.IGNORECASE | re.MULTILINE)
+
+
+def kind_of(head: bytes, key: str, content_type: str | None) -> Kind:
+    """The kind of the file that begins with `head` (4 KiB suffice) and is stored as `key`."""
+    magic = _MAGIC.match(head)
+    if magic is not None and magic.lastgroup is not None:
+        return _by_magic(magic.lastgroup, head, key, content_type)
+    name = key[-20:].rpartition(".")[2].lower()
+    mime_type = _TEXT_TYPES.get(name)
+    if mime_type is None:
+        document = _document(name, content_type)
+        if document is not None:
+            return _unproven(document, head)
+        if _MAIL.match(head) and _MAIL_HEADERS.search(head):
+            return _DOCUMENTS["eml"]
+        mime_type = _declared_text(content_type)
+    return _text(mime_type, head)
+
+
+def _by_magic(name: str, head: bytes, key: str, content_type: str | None) -> Kind:
+    if name in {"pdf", "rtf"}:
+        return _DOCUMENTS[name]
+    if name[0] == "s":
+        return Kind(_SILENT[int(name[1:])][0], "nothing")
+    document = _document(key[-20:].rpartition(".")[2].lower(), content_type)
+    fits = document is not None and document.route == name
+    if name == "ole":
+        return Kind(document.mime_type if document else "application/x-ole-storage", "ole")  # encrypted `.docx` too
+    if document and (fits or document.route == "ole"):  # `.doc` of a newer Word
+        return Kind(document.mime_type, "zip", claimed=True)
+    return Kind("application/zip", "zip" if _OFFICE_ENTRY.match(head) else "nothing")
+
+
+def _document(extension: str, content_type: str | None) -> Kind | None:
+    found = _DOCUMENTS.get(extension)
+    if found is None and content_type:
+        found = _DOCUMENT_TYPES.get(content_type.partition(";")[0].strip().lower())
+    return found
+
+
+def _unproven(document: Kind, head: bytes) -> Kind:
+    """Said to be a document, without its first bytes: mail has none; a PDF may have some junk before them."""
+    if document.route == "mail" or (document.route == "pdf" and b"%PDF-" in head[:1024]):
+        return document
+    text = _text(PLAIN, head)
+    return Kind(text.mime_type, text.route, claimed=True)
+
+
+def _declared_text(content_type: str | None) -> str:
+    declared = (content_type or "").partition(";")[0].strip().lower()
+    return declared if _TEXT_TYPE.fullmatch(declared) else PLAIN
+
+
+def _text(mime_type: str, head: bytes) -> Kind:
+    """Text of the kind its name says, unless it begins as HTML or XML does."""
+    if head[:1] in b"\xff\xfe":
+        head = head[:_SNIFF_BYTES].decode("utf-16", "ignore").encode("utf-8", "ignore")
+    markup = _MARKUP.match(head)
+    if markup is None:
+        if mime_type in _HTML:
+            return Kind(mime_type, "html")
+        is_xml = mime_type.endswith(("/xml", "+xml")) and head.lstrip()[:1] == b"<"
+        return Kind(mime_type, "xml" if is_xml else "text")
+    if markup["xml"] is None and markup["svg"] is None:
+        return Kind(mime_type if mime_type in _HTML else "text/html", "html")
+    if b"<html" in head:
+        return Kind("application/xhtml+xml", "html")
+    if b"<svg" in head:
+        return Kind("image/svg+xml", "xml")
+    return Kind(mime_type if mime_type.endswith(("/xml", "+xml")) else "application/xml", "xml")

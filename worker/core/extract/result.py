@@ -1,0 +1,106 @@
+"""From a text and what is known about it to an `Extracted`: scrubbed, cut, counted, its dates in ISO 8601."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+from worker.core.document import scrub
+from worker.core.extract import Extracted, Status
+
+MAX_PROPERTY_CHARS = 1000
+"""Of a title or an author, no more is kept."""
+_PDF_DATE = re.compile(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:([Z+-])(\d\d)?'?(\d\d)?'?)?")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
+
+
+@dataclass(frozen=True, slots=True)
+class Properties:
+    """What a file says about itself, as it says it."""
+
+    title: str | None = None
+    author: str | None = None
+    created: str | None = None
+    language: str | None = None
+
+
+NOTHING_SAID = Properties()
+
+
+def found(
+    mime_type: str,
+    text: str,
+    *,
+    max_chars: int,
+    said: Properties = NOTHING_SAID,
+    char_count: int | None = None,
+    clean: bool = False,
+) -> Extracted:
+    """A text that was read: `ok`, or `empty` where there is none. `char_count`: of the whole, where `text` is a part."""
+    count = len(text) if char_count is None else char_count
+    content = text if len(text) <= max_chars else text[:max_chars]
+    if not clean:
+        content = scrub(content)
+    status: Status = "ok" if text and not text.isspace() else "empty"
+    if said is NOTHING_SAID:
+        return Extracted(status, mime_type, content, count, count > max_chars)
+    return Extracted(
+        status,
+        mime_type,
+        content,
+        count,
+        count > max_chars,
+        title=_short(said.title),
+        author=_short(said.author),
+        created=iso(said.created),
+        language=said.language if said.language and _LANGUAGE.fullmatch(said.language) else None,
+    )
+
+
+def failed(status: Status, mime_type: str, sentence: str) -> Extracted:
+    """A file that could not be read, and why."""
+    return Extracted(status, mime_type, error=scrub(" ".join(sentence.split()))[:500])
+
+
+def _short(value: str | None) -> str | None:
+    return scrub(value).strip()[:MAX_PROPERTY_CHARS] or None if value else None
+
+
+def iso(value: str | None) -> str | None:
+    """A date of a document (ISO 8601, RFC 5322 or PDF's own form) as ISO 8601; None for what is none of them."""
+    if not value:
+        return None
+    for read in (datetime.fromisoformat, parsedate_to_datetime, _pdf_date):
+        try:
+            moment = read(value.strip()).isoformat()
+        except (ValueError, TypeError, OverflowError, IndexError):
+            continue
+        return moment.removesuffix("T00:00:00") if len(value.strip()) == 10 else moment
+    return None
+
+
+def _pdf_date(value: str) -> datetime:
+    match = _PDF_DATE.fullmatch(value)
+    if match is None:
+        raise ValueError(value)
+    year, month, day, hour, minute, second, sign, off_hour, off_minute = match.groups()
+    zone = f"{sign}{off_hour or '00'}:{off_minute or '00'}" if sign in {"+", "-"} else "+00:00" if sign else ""
+    date = f"{year}-{month or '01'}-{day or '01'}"
+    return datetime.fromisoformat(f"{date}T{hour or '00'}:{minute or '00'}:{second or '00'}{zone}")
+
+
+def said_by(metadata: Mapping[str, object]) -> Properties:
+    """What kreuzberg found a file to say about itself."""
+    authors = metadata.get("authors")
+    author = ", ".join(map(str, authors)) if isinstance(authors, list) else metadata.get("from_email")
+    return Properties(
+        title=_text(metadata.get("title") or metadata.get("subject")),
+        author=_text(author),
+        created=_text(metadata.get("created_at")),
+        language=_text(metadata.get("language")),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
