@@ -1,0 +1,48 @@
+"""An outage of S3 against one object's own fault."""
+
+import pytest
+
+from worker.core.errors import StoreError
+from worker.guard import FAILURES, S3Guard
+from worker.inhand import Gate
+
+
+class FakeObjects:
+    def __init__(self, *, others):
+        self.others, self.asked = others, 0
+
+    def others_readable(self, bucket, key):
+        self.asked += 1
+        return self.others
+
+    def answers_for(self, bucket, key):
+        return self.others
+
+
+@pytest.mark.parametrize(
+    ("code", "others", "own"),
+    [
+        ("AccessDenied", True, True),
+        ("AccessDenied", False, False),
+        ("NoSuchBucket", False, True),
+        ("SlowDown", True, False),
+        ("ExpiredToken", True, False),
+        ("RequestTimeTooSkewed", True, False),
+        ("404", False, False),
+        ("SomethingNew", True, True),
+    ],
+)
+def test_a_denial_is_the_objects_own_only_where_others_can_be_read(code, others, own):
+    guard = S3Guard(FakeObjects(others=others), Gate())
+    assert guard.is_own_fault(StoreError("x", code=code), "b", "k") is own
+    guard.breaker.stop()
+
+
+def test_an_outage_shuts_the_gate():
+    gate = Gate()
+    guard = S3Guard(FakeObjects(others=False), gate)
+    for _ in range(FAILURES):
+        assert gate.is_open
+        guard.failed(StoreError("x", code="AccessDenied"), "b", "k")
+    assert list(gate.reasons) == ["s3"]
+    guard.breaker.stop()

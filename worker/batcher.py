@@ -1,0 +1,143 @@
+"""Gathers documents into bulk requests. What the index does not take goes to `retry-index/`; no message waits for it."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+from worker.core.clock import S3Clock
+from worker.core.document import Write
+from worker.core.errors import IndexAwayError, StoreError
+from worker.core.index import Index, WriteResult, WriteStatus
+from worker.core.logs import emit
+from worker.core.pipeline import MAX_LOOK_AGE_MS
+from worker.core.retry import Breaker
+from worker.core.retrystore import RetryRecord, RetryStore
+from worker.crew import Pulse, gather
+
+MAX_SILENCE_S = 180
+"""The slowest turn: a bulk request to its timeout, then its documents stored for retry, each to S3's timeout."""
+PATIENCE_S = 2.5
+"""A request that takes longer makes us ask whether the index is there at all."""
+PING_PATIENCE_S = 1.5
+"""Together they open the breaker within 5 s when the index goes silent, though a slow one has its whole timeout."""
+SENDERS = 32
+"""Requests and pings under way, those given up on included; threads are made as they are needed."""
+
+Acknowledge = Callable[[WriteStatus, StoreError | None], None]
+"""Told once for each write: what became of it (AWAY and REJECTED: stored for retry), or why it is durable nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    write: Write
+    acknowledge: Acknowledge
+
+
+class Batcher:
+    """Bulk requests to the index, several at once, behind a breaker."""
+
+    def __init__(
+        self,
+        index: Index,
+        retry: RetryStore,
+        breaker: Breaker,
+        clock: S3Clock,
+        *,
+        documents: int,
+        size_bytes: int,
+        wait_s: float,
+    ) -> None:
+        self._index = index
+        self._retry = retry
+        self._breaker = breaker
+        self._clock = clock
+        self._documents = documents
+        self._size_bytes = size_bytes
+        self._wait_s = wait_s
+        self._queue: SimpleQueue[_Entry] = SimpleQueue()
+        self._gathering = threading.Lock()
+        self._stopping = threading.Event()
+        self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="bulk-request")
+
+    def submit(self, write: Write, acknowledge: Acknowledge) -> None:
+        """Have it written with the next bulk request. Never blocks: messages in hand are bounded."""
+        self._queue.put(_Entry(write, acknowledge))
+
+    def run(self, pulse: Pulse) -> None:
+        """Send bulk requests until stopped and empty; several threads may run this."""
+        while True:
+            pulse.beat()
+            with self._gathering:  # one at a time, or each would gather half a batch
+                batch = gather(
+                    self._queue,
+                    count=self._documents,
+                    size=self._size_bytes,
+                    wait_s=self._wait_s,
+                    size_of=lambda entry: entry.write.size_bytes,
+                )
+            if batch:
+                self._flush(batch)
+            elif self._stopping.is_set():
+                return
+
+    def stop(self) -> None:
+        """End the threads once everything submitted has been acknowledged."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        """End the threads that requests are made on."""
+        self._senders.shutdown(wait=False, cancel_futures=True)
+
+    def _flush(self, batch: list[_Entry]) -> None:
+        oldest_ms = self._clock.now_ms() - MAX_LOOK_AGE_MS
+        fresh = [entry for entry in batch if entry.write.version >= oldest_ms]
+        stale = [entry for entry in batch if entry.write.version < oldest_ms]
+        self._store(stale, WriteStatus.AWAY, ["its look is too old to be written safely"] * len(stale))
+        if self._breaker.is_open:
+            self._store(fresh, WriteStatus.AWAY, ["the index is away"] * len(fresh))
+        elif fresh:
+            self._write(fresh)
+
+    def _write(self, batch: list[_Entry]) -> None:
+        try:
+            results = self._ask([entry.write for entry in batch])
+        except Exception as error:  # noqa: BLE001 (a bug of ours in the index's client must lose no document either)
+            if not isinstance(error, IndexAwayError):
+                emit("index.write_failed", "error", error=repr(error), exc_info=error)
+            self._breaker.failed(error)
+            self._store(batch, WriteStatus.AWAY, [str(error)] * len(batch))
+            return
+        if any(result.status is WriteStatus.AWAY for result in results):
+            self._breaker.failed(IndexAwayError(next(r.reason for r in results if r.status is WriteStatus.AWAY)))
+        else:
+            self._breaker.succeeded()
+        emit("index.bulk", "debug", documents=len(batch))
+        for entry, result in zip(batch, results, strict=True):
+            if result.status in {WriteStatus.WRITTEN, WriteStatus.SUPERSEDED}:
+                entry.acknowledge(result.status, None)
+        for status in (WriteStatus.REJECTED, WriteStatus.AWAY):
+            refused = [(e, r.reason) for e, r in zip(batch, results, strict=True) if r.status is status]
+            self._store([e for e, _ in refused], status, [reason for _, reason in refused])
+
+    def _ask(self, writes: list[Write]) -> list[WriteResult]:
+        """The index's answer. A request is given up when it is slow and the index answers no ping either.
+
+        Should it arrive all the same, it writes what the retry record holds, with a version older than the replay's.
+        """
+        answer = self._senders.submit(self._index.write, writes)
+        while not wait([answer], timeout=PATIENCE_S).done:
+            ping = self._senders.submit(self._index.ping)
+            if not wait([ping], timeout=PING_PATIENCE_S).done:
+                self._breaker.open(silence := IndexAwayError(f"{self._index.description} has gone silent"))
+                raise silence
+        return answer.result()
+
+    def _store(self, entries: list[_Entry], status: WriteStatus, reasons: list[str]) -> None:
+        if not entries:
+            return
+        rejected = status is WriteStatus.REJECTED
+        records = [RetryRecord(e.write, reason, rejected) for e, reason in zip(entries, reasons, strict=True)]
+        for entry, error in zip(entries, self._retry.put_all(records), strict=True):
+            entry.acknowledge(status, error)

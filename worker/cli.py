@@ -1,0 +1,236 @@
+"""`s3-index-worker`: run, search, doctor, demo, pause, resume. Results go to stdout, talk to stderr."""
+
+import getpass
+import os
+import re
+import sys
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from worker.assembly import Outside, connect
+from worker.core import logs
+from worker.core.document import scrub
+from worker.core.errors import ConfigError, DependencyError, ExitCode, IndexAwayError, WorkerError
+from worker.core.index.open import open_index
+from worker.core.settings import Settings, load
+from worker.core.state import PAUSE_KEY
+from worker.preflight import Check, check_all, dlq_max_bytes
+from worker.render import hit_text
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Turns S3 events into searchable documents. Settings come from the environment: see docs/reference/settings.md.",
+)
+err = Console(stderr=True)
+
+_DURATION = re.compile(r"^(\d+)([smhd])$")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "red")}
+PIPE_WIDTH = 4_000
+"""Columns assumed in a pipe: rich would cut the table at 80."""
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def main() -> None:
+    """Run a command; an error is one sentence on stderr and its exit code."""
+    try:
+        app()
+    except ConfigError as error:
+        _say("configuration", error)
+        sys.exit(ExitCode.CONFIG)
+    except (DependencyError, IndexAwayError) as error:
+        _say("unavailable", error)
+        sys.exit(ExitCode.DEPENDENCY)
+    except WorkerError as error:
+        _say("failed", error)
+        sys.exit(ExitCode.INTERNAL)
+
+
+@app.command(epilog="Example: s3-index-worker run")
+def run() -> None:
+    """Serve until SIGTERM or SIGINT; a second signal exits at once. Exit codes: 0, 69, 70, 78."""
+    settings = load()
+    logs.configure(level=settings.log_level, form=settings.log_format)
+    outside = connect(settings)
+    largest = _preflight(settings, outside)
+    from worker.daemon import Daemon  # what it needs takes time to load, which no other command has to pay
+
+    code = Daemon(settings, outside, dlq_max_bytes=largest).run()
+    sys.stderr.flush()
+    os._exit(code)  # Python would wait for every thread, and a stuck one is what we may be leaving behind
+
+
+@app.command(
+    epilog="Examples: s3-index-worker search 東京都 | s3-index-worker search '\"quarterly forecast\" ext:pdf' --json"
+)
+def search(
+    query: Annotated[str, typer.Argument(help='Words; "exact phrase"; ext:pdf, size:>1mb, after:2026-01-31; -word.')],
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="Hits shown at most.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Ask the index. Exit codes: 0 found, 1 nothing found, 69 index away."""
+    settings = load()
+    index = open_index(settings, connect_credentials(settings))
+    try:
+        result = index.search(query, limit=limit)
+    finally:
+        index.close()
+    if as_json:
+        print(orjson.dumps({"total": result.total, "hits": result.hits}, default=str).decode())  # noqa: T201
+    else:
+        out = _stdout()
+        for hit in result.hits:
+            out.print(hit_text(hit), soft_wrap=True)
+        err.print(f"{result.total} found" + (f", {len(result.hits)} shown" if result.total > len(result.hits) else ""))
+    raise typer.Exit(ExitCode.OK if result.hits else ExitCode.NOT_FOUND)
+
+
+@app.command(epilog="Example: s3-index-worker doctor --json | jq '.[] | select(.level != \"ok\")'")
+def doctor(as_json: Json = False) -> None:
+    """Try every dependency and permission, and say what to do about each that fails. Exit codes: 0, 1 with an error."""
+    settings = load()
+    checks = []
+    with err.status("trying …"):
+        checks = list(check_all(settings, connect(settings), thorough=True))
+    if as_json:
+        print(orjson.dumps(checks).decode())  # noqa: T201
+    else:
+        _stdout().print(_checks_table(checks))
+    raise typer.Exit(ExitCode.NOT_FOUND if any(check.level == "error" for check in checks) else ExitCode.OK)
+
+
+@app.command(epilog="Example: s3-index-worker pause --reason 'index upgrade' --for 30m")
+def pause(
+    reason: Annotated[str, typer.Option(help="Why; shown to everyone who asks.")],
+    duration: Annotated[
+        str | None, typer.Option("--for", help="How long: 90s, 30m, 2h, 1d. Without it: until resume.")
+    ] = None,
+) -> None:
+    """Stop the fleet's polling within 15 s. Messages wait in the queue; what is in hand waits too."""
+    seconds = _seconds(duration)
+    state = connect(load()).state
+    now = time.time()
+    record = {
+        "reason": scrub(reason),
+        "by": f"{getpass.getuser()}@{os.uname().nodename}",
+        "at": _iso(now),
+        "until_ms": None if seconds is None else int((now + seconds) * 1000),
+    }
+    state.put(PAUSE_KEY, orjson.dumps(record))
+    until = "until `s3-index-worker resume`" if seconds is None else f"until {_iso(now + seconds)}"
+    err.print(f"paused {until}: every worker stops polling within 15 s")
+
+
+@app.command(epilog="Example: s3-index-worker resume")
+def resume() -> None:
+    """Let the fleet poll again, within 15 s."""
+    state = connect(load()).state
+    was = state.pause_record()
+    state.delete(PAUSE_KEY)
+    err.print(
+        "it was not paused" if was is None else f"resumed; it was paused by {was.get('by', '?')}: {was['reason']}"
+    )
+
+
+@app.command(epilog="Examples: s3-index-worker demo | s3-index-worker demo ~/Documents")
+def demo(
+    folder: Annotated[
+        Path | None, typer.Argument(exists=True, file_okay=False, help="Files to index; ours if left out.")
+    ] = None,
+) -> None:
+    """Show the main job: S3 and SQS in process, a folder of files, the real daemon, searches. Needs no account."""
+    from worker.demo import show  # moto takes a second to load
+
+    raise typer.Exit(show(folder))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(version("s3-index-worker"))  # noqa: T201
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version_wanted: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def connect_credentials(settings: Settings) -> Any:
+    """Where the index's client gets AWS credentials from, if it needs any."""
+    from worker.core.aws import Aws
+
+    return Aws(region=settings.aws_region).credentials
+
+
+def _preflight(settings: Settings, outside: Outside) -> int:
+    """Check everything; the DLQ's message limit. Raises ConfigError or DependencyError with all that is wrong."""
+    wrong: list[Check] = []
+    for check in check_all(settings, outside, thorough=False):
+        level: logs.Level = "info" if check.level == "ok" else check.level
+        logs.emit("preflight.check", level, name=check.name, what=check.what, hint=check.hint, took_ms=check.took_ms)
+        if check.fatal:
+            wrong.append(check)
+    sentences = "\n".join(f"{check.name}: {check.what}. {check.hint}" for check in wrong)
+    if any(check.fatal == "config" for check in wrong):
+        raise ConfigError(sentences)
+    if wrong:
+        raise DependencyError(sentences)
+    return dlq_max_bytes(outside)
+
+
+def _say(what: str, error: WorkerError) -> None:
+    for line in str(error).splitlines():
+        err.print(Text.assemble((f"{what}: ", "bold red"), scrub(line)), soft_wrap=True)
+
+
+def _stdout() -> Console:
+    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
+
+
+def _checks_table(checks: list[Check]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "check", "what was found", "ms"):
+        table.add_column(column, justify="right" if column == "ms" else "left", overflow="fold")
+    for check in checks:
+        mark, style = _MARKS[check.level]
+        found = Text(scrub(check.what))
+        if check.hint:
+            found.append(f"\n→ {scrub(check.hint)}", style)
+        table.add_row(Text(mark, style), check.name, found, f"{check.took_ms:.0f}")
+    return table
+
+
+def _seconds(duration: str | None) -> int | None:
+    if duration is None:
+        return None
+    match = _DURATION.match(duration)
+    if match is None:
+        raise typer.BadParameter(
+            f"{duration!r}: it would be a number and s, m, h or d, such as 30m", param_hint="--for"
+        )
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+if __name__ == "__main__":
+    main()

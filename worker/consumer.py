@@ -1,0 +1,90 @@
+"""THE LOOP: receive → hold → hand to the handlers. Rests when the worker is full, paused, or S3 is away."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from worker.core.errors import QueueError
+from worker.core.logs import emit
+from worker.core.queue import MAX_BATCH, Message, Queue
+from worker.crew import IDLE_TURN_S, Pulse
+from worker.heartbeat import Heartbeat
+from worker.inhand import Gate, InHand
+
+MAX_SILENCE_S = 120
+"""The slowest turn: one receive to its read timeout, tried twice."""
+FIRST_BACKOFF_S = 1.0
+LONGEST_BACKOFF_S = 30.0
+
+
+class Consumer:
+    """Receives. One receiver always polls; the others join while receives come full, and rest while the queue is calm."""
+
+    def __init__(
+        self, queue: Queue, heartbeat: Heartbeat, gate: Gate, deliver: Callable[[InHand], None],
+        settle: Callable[[InHand], None], *, visibility_s: int, deadline_s: int, long_poll_s: int, max_in_hand: int,
+    ) -> None:  # fmt: skip
+        """`deliver` is given each message to work on; `settle` is called when its last share comes back."""
+        self._queue = queue
+        self._heartbeat = heartbeat
+        self._gate = gate
+        self._deliver = deliver
+        self._settle = settle
+        self._visibility_s = visibility_s
+        self._deadline_s = deadline_s
+        self._long_poll_s = long_poll_s
+        self._max_in_hand = max_in_hand
+        self._busy = threading.Event()
+        self._stop = threading.Event()
+
+    def run_first(self, pulse: Pulse) -> None:
+        """Receive until stopped."""
+        self._run(pulse, lambda: True)
+
+    def run_helper(self, pulse: Pulse) -> None:
+        """Receive until stopped, but only while the last receive came full."""
+        self._run(pulse, lambda: self._busy.wait(IDLE_TURN_S))
+
+    def stop(self) -> None:
+        """Receive no more. An open poll is awaited: a cut one would hide its messages for the whole visibility."""
+        self._stop.set()
+
+    def _run(self, pulse: Pulse, wanted: Callable[[], bool]) -> None:
+        backoff_s = FIRST_BACKOFF_S
+        while not self._stop.is_set():
+            pulse.beat()
+            if not self._may_receive() or not wanted():
+                continue
+            try:
+                self._receive_once()
+                backoff_s = FIRST_BACKOFF_S
+            except QueueError as error:
+                emit("queue.receive_failed", "error", code=error.code, error=str(error), retry_s=backoff_s)
+                self._stop.wait(backoff_s)
+                backoff_s = min(2 * backoff_s, LONGEST_BACKOFF_S)
+
+    def _may_receive(self) -> bool:
+        return self._gate.wait_open(time.monotonic() + IDLE_TURN_S, self._stop) and self._heartbeat.wait_for_room(
+            self._max_in_hand, IDLE_TURN_S
+        )
+
+    def _receive_once(self) -> None:
+        messages = self._queue.receive(wait_s=self._long_poll_s, visibility_s=self._visibility_s)
+        if len(messages) == MAX_BATCH:
+            self._busy.set()
+        else:
+            self._busy.clear()
+        items = [
+            InHand(message, deadline_s=self._deadline_s, visibility_s=self._visibility_s, settle=self._settle)
+            for message in messages
+        ]
+        self._heartbeat.hold(items)
+        emit("queue.received", "debug", count=len(messages), lags_s=_lags_s(messages))
+        for item in items:
+            self._deliver(item)
+
+
+def _lags_s(messages: list[Message]) -> list[float]:
+    """Seconds from send to first receive; a later receive says nothing of how far behind we are."""
+    now_ms = time.time() * 1000
+    return [max(0.0, now_ms - m.sent_ms) / 1000 for m in messages if m.sent_ms is not None and m.receives == 1]

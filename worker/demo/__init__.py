@@ -1,0 +1,171 @@
+"""`s3-index-worker demo`: the main job from end to end on this machine. S3 and SQS run in process, the daemon is the real one."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from worker.assembly import Outside
+from worker.core.envelope import read_failure
+from worker.core.errors import ExitCode, WorkerError
+from worker.core.s3event import ObjectRef, parse
+from worker.demo import pages
+from worker.demo.stage import BUCKET, INDEX_NAME, Upload, account, gather, uses_cluster
+
+STALLED_S = 90
+"""Without a settlement for so long, something is wrong: longer than one file may take to parse (EXTRACT_TIMEOUT_S)."""
+STOP_S = 30
+LOOK_S = 0.1
+HIDDEN_S = 600
+"""A dead letter is received once: the demo is over before it would reappear."""
+PIPE_WIDTH = 120
+"""Columns assumed in a pipe: rich would take 80 and fold the table."""
+
+
+def show(folder: Path | None) -> int:
+    """Index a folder's files, our samples by default, and show what became of them. The exit code.
+
+    Raises ConfigError where there is nothing to show, IndexAwayError where OPENSEARCH_ENDPOINT does not answer, and
+    WorkerError with the end of the daemon's log where that fails.
+    """
+    upload = gather(folder)
+    out = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
+    with (
+        _ended_by_signals(),
+        TemporaryDirectory(prefix="s3-index-worker-demo-") as temp,
+        account(Path(temp)) as outside,
+    ):
+        outside.index.ping()
+        pages.introduce(out, upload.folder, len(upload.files), upload.left_out, outside.index.description)
+        started = time.monotonic()
+        with _running(Path(temp) / "worker.log") as daemon:
+            _upload_and_follow(outside, daemon, upload)
+            took_s = time.monotonic() - started
+            daemon.stop()
+        outside.index.refresh()
+        documents = outside.index.search(f"bucket:{BUCKET}", limit=len(upload.files)).hits
+        pages.show_files(out, daemon.settled, {hit.key: hit.fields for hit in documents}, took_s)
+        pages.show_searches(out, outside.index, pages.QUESTIONS if folder is None else pages.questions(documents))
+        pages.show_dead_letters(out, _dead_letters(outside))
+        pages.show_next(out, kept_in=INDEX_NAME if uses_cluster() else None)
+    return ExitCode.OK
+
+
+class Daemon:
+    """`python -m worker run` as a child, and what its log has said."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.settled: dict[str, dict[str, Any]] = {}
+        """The last word on each key: `outcome` and `note` as logged."""
+        self._process = process
+        self._log = log
+        self._read_bytes = 0
+
+    def follow(self) -> None:
+        """Read on in the log. Raises WorkerError where the daemon has ended by itself."""
+        ended = self._process.poll() is not None
+        with self._log.open("rb") as log:
+            log.seek(self._read_bytes)
+            whole, _, _ = log.read().rpartition(b"\n")
+        self._read_bytes += len(whole) + bool(whole)
+        for line in whole.splitlines():
+            self._note(line)
+        if ended:
+            raise self.failure(f"the worker ended with exit code {self._process.returncode}")
+
+    def stop(self) -> None:
+        """SIGTERM: it drains and exits. Raises WorkerError where it does not."""
+        self._process.terminate()
+        try:
+            code = self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            raise self.failure(f"the worker did not stop within {STOP_S} s") from None
+        if code != ExitCode.OK:
+            raise self.failure(f"the worker ended with exit code {code}")
+
+    def failure(self, what: str) -> WorkerError:
+        """An error that shows the end of the log."""
+        tail = self._log.read_text(errors="replace").splitlines()[-15:]
+        return WorkerError("\n".join([f"{what}; its log ends:", *tail]))
+
+    def _note(self, line: bytes) -> None:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            return  # a line of the interpreter's, not of ours; failure() shows it
+        if event.get("event") == "message.settled" and event.get("bucket") == BUCKET and event["outcome"] != "release":
+            self.settled[event["key"]] = event
+
+
+@contextmanager
+def _running(log: Path) -> Iterator[Daemon]:
+    with log.open("wb") as lines:
+        process = subprocess.Popen([sys.executable, "-m", "worker", "run"], stdout=lines, stderr=lines)
+    try:
+        yield Daemon(process, log)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _upload_and_follow(outside: Outside, daemon: Daemon, upload: Upload) -> None:
+    """Upload while the daemon starts, and wait until every file's message is settled."""
+    err = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        bar = progress.add_task("uploading", total=len(upload.files))
+        for file in upload.files:
+            with file.open("rb") as body:
+                outside.objects.s3.put_object(Bucket=BUCKET, Key=upload.key(file), Body=body)
+            daemon.follow()
+            progress.update(bar, completed=len(daemon.settled))
+        progress.update(bar, description="settled")
+        last_settled_at = time.monotonic()
+        while len(daemon.settled) < len(upload.files):
+            time.sleep(LOOK_S)
+            before = len(daemon.settled)
+            daemon.follow()
+            progress.update(bar, completed=len(daemon.settled))
+            if len(daemon.settled) > before:
+                last_settled_at = time.monotonic()
+            elif time.monotonic() - last_settled_at > STALLED_S:
+                raise daemon.failure(f"the worker has settled nothing for {STALLED_S} s")
+
+
+def _dead_letters(outside: Outside) -> list[tuple[str, dict[str, Any]]]:
+    """Key and failure record of every message in the DLQ."""
+    found = []
+    while messages := outside.dlq.receive(wait_s=0, visibility_s=HIDDEN_S):
+        for message in messages:
+            keys = [item.key for item in parse(message.body, default_bucket=None) if isinstance(item, ObjectRef)]
+            found.append((", ".join(keys), read_failure(message.attributes)))
+    return found
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the demo as Ctrl-C does: with everything cleaned up."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,152 @@
+"""Metrics: what `/metrics` and, if switched on, CloudWatch are told. Fed by the events of core/logs.py alone."""
+
+import json
+import threading
+from collections import Counter as Tally
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from worker.core.logs import emit
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+
+SECONDS_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
+LAG_BUCKETS = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3_600, 21_600, 86_400)
+CLOUDWATCH_INTERVAL_S = 60
+
+
+class Metrics:
+    """Counts events. No ids and no keys in labels."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._messages = self._counter("worker_messages", "Messages settled.", "outcome")
+        self._skipped = self._counter("worker_skipped", "Messages that asked for nothing.", "reason")
+        self._processing = self._histogram("worker_processing_seconds", "From receive to settlement.", SECONDS_BUCKETS)
+        self._lag = self._histogram("worker_lag_seconds", "From send to first receive.", LAG_BUCKETS)
+        self._retry = self._counter("worker_stored_for_retry", "Documents stored in retry-index/.", "rejected")
+        self._dead = self._counter("worker_dead_letters", "Messages handed off, by kind.", "kind", "to")
+        self._settle_failures = self._counter("worker_settle_failures", "Deletes, hand-offs, releases refused.", "what")
+        self._heartbeat_failures = self._counter("worker_heartbeat_failures", "Visibility extensions refused.")
+        self._receive_failures = self._counter("worker_receive_failures", "Receives that failed.")
+        self._stuck = self._counter("worker_stuck", "Messages let go at their deadline while worked on.")
+        self._breaker = {
+            name: Gauge(f"worker_{name}_breaker_open", f"Whether the {name} breaker is open.", registry=self.registry)
+            for name in ("index", "s3")
+        }
+        self._polled = Gauge(
+            "worker_last_poll_timestamp_seconds", "When a receive last answered.", registry=self.registry
+        )
+        self.sums: Tally[str] = Tally()
+        """What CloudWatch is sent, summed since it was last sent."""
+        self.settled: Tally[str] = Tally()
+        """Messages settled since start, by outcome."""
+        self._handlers: dict[str, Callable[[Mapping[str, Any]], None]] = {
+            "message.settled": self._on_settled,
+            "queue.received": self._on_received,
+            "queue.receive_failed": lambda _: self._receive_failures.inc(),
+            "index.stored_for_retry": self._on_stored,
+            "dlq.handed_off": lambda f: self._dead.labels(f["kind"], "dlq").inc(),
+            "dlq.spilled": lambda f: self._dead.labels(f["kind"], "spill").inc(),
+            "dlq.unreachable": lambda _: self._settle_failures.labels("dlq").inc(),
+            "message.delete_failed": self._on_delete_failed,
+            "message.release_failed": lambda _: self._settle_failures.labels("release").inc(),
+            "message.stuck": lambda _: self._stuck.inc(),
+            "heartbeat.failed": lambda _: self._heartbeat_failures.inc(),
+            "breaker.opened": lambda f: self._breaker[f["breaker"]].set(1),
+            "breaker.closed": lambda f: self._breaker[f["breaker"]].set(0),
+        }
+
+    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Add a gauge that is read when it is asked for."""
+        Gauge(name, text, registry=self.registry).set_function(read)
+
+    def observe(self, event: str, fields: Mapping[str, Any]) -> None:
+        """Take in one event."""
+        handler = self._handlers.get(event)
+        if handler is not None:
+            handler(fields)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, text, buckets=buckets, registry=self.registry)
+
+    def _on_settled(self, fields: Mapping[str, Any]) -> None:
+        self._messages.labels(fields["outcome"]).inc()
+        self.settled[fields["outcome"]] += 1
+        self._processing.observe(fields["duration_ms"] / 1000)
+        if fields["outcome"] == "failed":
+            self.sums["MessagesFailed"] += 1
+        elif fields["note"].startswith("skipped: "):
+            self._skipped.labels(fields["note"].removeprefix("skipped: ")).inc()
+
+    def _on_received(self, fields: Mapping[str, Any]) -> None:
+        self._polled.set_to_current_time()
+        for lag_s in fields["lags_s"]:
+            self._lag.observe(lag_s)
+            self.sums["Lag"] += lag_s
+            self.sums["LagCount"] += 1
+
+    def _on_stored(self, fields: Mapping[str, Any]) -> None:
+        self._retry.labels(str(fields["rejected"]).lower()).inc()
+        self.sums["StoredForRetry"] += 1
+
+    def _on_delete_failed(self, _: Mapping[str, Any]) -> None:
+        self._settle_failures.labels("delete").inc()
+        self.sums["MessageDeleteFailed"] += 1
+
+
+def serve(
+    metrics: Metrics, health: Callable[[], tuple[bool, dict[str, Any]]], *, host: str, port: int
+) -> ThreadingHTTPServer:
+    """Answer `/metrics` and `/healthz` on a thread of its own. Raises OSError where the address cannot be used."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/metrics":
+                self._send(200, generate_latest(metrics.registry), CONTENT_TYPE_LATEST)
+            elif self.path == "/healthz":
+                well, facts = health()
+                self._send(200 if well else 503, json.dumps(facts).encode(), "application/json")
+            else:
+                self._send(404, b"/metrics and /healthz are here\n", "text/plain")
+
+        def _send(self, status: int, body: bytes, content_type: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """A scrape is not an event."""
+
+    server = ThreadingHTTPServer((host, port), Answer)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    return server
+
+
+def send_to_cloudwatch(metrics: Metrics, client: "CloudWatchClient", namespace: str, stop: threading.Event) -> None:
+    """Send sums once a minute, all in one call, until stopped; and once more then."""
+    while True:
+        stopping = stop.wait(CLOUDWATCH_INTERVAL_S)
+        sums, metrics.sums = metrics.sums, Tally()
+        data: list[Any] = [
+            {"MetricName": name, "Value": float(sums[name]), "Unit": "Count"}
+            for name in ("MessageDeleteFailed", "StoredForRetry", "MessagesFailed")
+        ]
+        if sums["LagCount"]:
+            data.append({"MetricName": "Lag", "Value": sums["Lag"] / sums["LagCount"], "Unit": "Seconds"})
+        try:
+            client.put_metric_data(Namespace=namespace, MetricData=data)
+        except Exception as error:  # noqa: BLE001 (a metric that cannot be sent must never stop the work)
+            emit("cloudwatch.failed", "warning", error=str(error))
+        if stopping:
+            return

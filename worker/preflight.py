@@ -1,0 +1,262 @@
+"""What must be right before the first message is touched; `doctor` shows the same checks, and some more, as a table.
+
+A check tries the real thing. Where a permission can only be shown by doing harm (a receive raises the receive count),
+the call is made with an argument that AWS refuses after it has looked at the permission.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from worker.assembly import Outside
+from worker.core.classify import is_passing
+from worker.core.errors import ConfigError, IndexAwayError, QueueError, StoreError, WorkerError
+from worker.core.queue import MAX_MESSAGE_BYTES, Queue
+from worker.core.settings import Settings
+from worker.core.state import CONTROL_PREFIX
+
+Level = Literal["ok", "warning", "error"]
+
+LEAST_RECEIVES = 10
+"""A smaller maxReceiveCount dead-letters good messages: a restart or an outage raises the count as well."""
+LONGEST_SKEW_S = 240
+"""AWS refuses signatures 300 s off."""
+LEAST_FREE_BYTES = 1024**3
+NO_QUEUE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
+DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403"})
+BOGUS_RECEIPT = "s3-index-worker-preflight"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check's result."""
+
+    name: str
+    level: Level
+    what: str
+    """What was tried, and what came."""
+    hint: str = ""
+    """What to do about it."""
+    fatal: Literal["", "config", "dependency"] = ""
+    """Whether the worker must not start: its settings are wrong, or what it needs cannot be reached."""
+    took_ms: float = 0.0
+
+
+def check_all(settings: Settings, outside: Outside, *, thorough: bool) -> Iterator[Check]:
+    """Every check in turn; `thorough` adds those that write or take longer, for doctor."""
+    yield from _timed("credentials", lambda: _credentials(outside))
+    yield from _timed("queue", lambda: _queue(outside.source, "SQS_QUEUE_URL", settings.sqs_queue_url))
+    yield from _timed("DLQ", lambda: _queue(outside.dlq, "DLQ_QUEUE_URL", settings.dlq_queue_url))
+    yield from _timed("redrive policy", lambda: _redrive(outside))
+    yield from _timed(
+        "state bucket",
+        lambda: _bucket(outside, settings.state, "STATE_BUCKET" if settings.state_bucket else "S3_BUCKET"),
+    )
+    if settings.s3_bucket and settings.s3_bucket != settings.state:
+        bucket = settings.s3_bucket
+        yield from _timed("bucket", lambda: _bucket(outside, bucket, "S3_BUCKET"))
+    yield from _timed("state bucket: write", lambda: _state_round(outside))
+    yield from _timed("clock", lambda: _clock(outside))
+    if thorough:
+        yield from _timed("queue: delete", lambda: _permission(outside.source, "sqs:DeleteMessage", _try_delete))
+        yield from _timed("queue: hide", lambda: _permission(outside.source, "sqs:ChangeMessageVisibility", _try_hide))
+        yield from _timed("DLQ: send", lambda: _permission(outside.dlq, "sqs:SendMessage", _try_send))
+        yield from _timed("pause", lambda: _pause(outside))
+    yield from _timed("temporary files", lambda: _temp_dir(settings))
+    yield from _timed("index", lambda: _index(outside))
+
+
+def dlq_max_bytes(outside: Outside) -> int:
+    """The DLQ's limit for one message; the newest queues' where it does not say. Raises QueueError."""
+    return int(outside.dlq.attributes().get("MaximumMessageSize", MAX_MESSAGE_BYTES))
+
+
+def _timed(name: str, check: Callable[[], Iterator[Check] | Check]) -> Iterator[Check]:
+    """The check's results, with the time it took; what it did not foresee is an error, not a stack trace."""
+    began = time.monotonic()
+    try:
+        found = check()
+        results = [found] if isinstance(found, Check) else list(found)
+    except WorkerError as error:
+        results = [Check(name, "error", str(error), fatal="dependency" if is_passing(error) else "config")]
+    took_ms = (time.monotonic() - began) * 1000
+    for result in results:
+        yield Check(name, result.level, result.what, result.hint, result.fatal, round(took_ms, 1))
+
+
+def _credentials(outside: Outside) -> Check:
+    found = outside.aws.credentials()
+    return Check("", "ok", f"found by {found.method}, region {outside.aws.region or '(none)'}")
+
+
+def _queue(queue: Queue, setting: str, url: str) -> Check:
+    try:
+        attributes = queue.attributes()
+    except QueueError as error:
+        if error.code in NO_QUEUE:
+            hint = f"{setting}={url}: no such queue in this account and region; compare with `aws sqs list-queues`"
+            return Check("", "error", "the queue does not exist", hint, "config")
+        if error.code in DENIED:
+            hint = f"allow sqs:GetQueueAttributes on {queue.name} to this role"
+            return Check("", "error", f"access denied: {error}", hint, "config")
+        hint = f"{setting}: is {urlsplit(url).netloc} right, and is there a network route and an endpoint for it?"
+        return Check("", "error", f"no answer: {error}", hint, "dependency" if is_passing(error) else "config")
+    waiting, held = (
+        attributes.get("ApproximateNumberOfMessages", "?"),
+        attributes.get("ApproximateNumberOfMessagesNotVisible", "?"),
+    )
+    return Check("", "ok", f"{queue.name}: {waiting} waiting, {held} in flight")
+
+
+def _redrive(outside: Outside) -> Iterator[Check]:
+    source, dlq = outside.source.attributes(), outside.dlq.attributes()
+    policy = json.loads(source.get("RedrivePolicy", "{}"))
+    if not policy:
+        yield Check("", "warning", "the queue has no redrive policy", "a message that no worker can settle would come back "
+                    f"for ever: set one with maxReceiveCount ≥ {LEAST_RECEIVES} and {dlq.get('QueueArn', 'the DLQ')}")  # fmt: skip
+        return
+    target, count = policy.get("deadLetterTargetArn"), int(policy.get("maxReceiveCount", 0))
+    level: Level = "ok"
+    if target != dlq.get("QueueArn"):
+        level = "warning"
+        yield Check("", level, f"the redrive policy names {target}, DLQ_QUEUE_URL is {dlq.get('QueueArn')}",
+                    "failed messages would be in two places: make them the same queue")  # fmt: skip
+    if count < LEAST_RECEIVES:
+        level = "warning"
+        yield Check(
+            "",
+            level,
+            f"maxReceiveCount is {count}",
+            f"restarts and outages raise the count too: set it to ≥ {LEAST_RECEIVES}",
+        )
+    keeps, source_keeps = int(dlq.get("MessageRetentionPeriod", 0)), int(source.get("MessageRetentionPeriod", 0))
+    if 0 < keeps < source_keeps:
+        level = "warning"
+        yield Check("", level, f"the DLQ keeps messages {keeps} s, the queue {source_keeps} s",
+                    "a message keeps its age on its way to the DLQ: set the DLQ's retention to 1209600 (14 days)")  # fmt: skip
+    if level == "ok":
+        yield Check("", "ok", f"to the DLQ after {count} receives")
+
+
+def _bucket(outside: Outside, bucket: str, setting: str) -> Check:
+    try:
+        outside.objects.check_bucket(bucket)
+    except StoreError as error:
+        if error.code in {"404", "NoSuchBucket"}:
+            return Check("", "error", f"{bucket} does not exist", f"{setting}={bucket}: is it spelled right?", "config")
+        if error.code in DENIED:
+            hint = (
+                f"allow s3:ListBucket on {bucket}: without it S3 answers 403 for a key that is gone, and removals fail"
+            )
+            return Check("", "error", "access denied", hint, "config")
+        return Check("", "error", f"no answer: {error}", "is S3's endpoint right, and is there a route to it?",
+                     "dependency" if is_passing(error) else "config")  # fmt: skip
+    return Check("", "ok", f"{bucket} can be listed")
+
+
+def _state_round(outside: Outside) -> Check:
+    """Write, read and delete a record of our own."""
+    key, step = f"{CONTROL_PREFIX}preflight/{os.uname().nodename}-{os.getpid()}.json", "s3:PutObject"
+    try:
+        outside.state.put(key, b"{}")
+        step = "s3:GetObject"
+        outside.state.get(key)
+        step = "s3:DeleteObject"
+        outside.state.delete(key)
+    except StoreError as error:
+        where = f"s3://{outside.state.bucket}/{CONTROL_PREFIX}*"
+        if error.code in DENIED:
+            hint = f"allow {step} on {where}, and likewise on retry-index/*, dlq-spill/* and dlq-archive/*"
+            return Check("", "error", f"{step} was denied", hint, "config")
+        return Check("", "error", f"{step} failed: {error}", f"see that {where} can be written",
+                     "dependency" if is_passing(error) else "config")  # fmt: skip
+    return Check("", "ok", f"put, get and delete under {CONTROL_PREFIX} in {outside.state.bucket}")
+
+
+def _clock(outside: Outside) -> Check:
+    outside.state.calibrate_clock()
+    clock = outside.objects.clock
+    skew_s, sure_s = clock.skew_s(), clock.uncertainty_s
+    if sure_s == float("inf"):
+        return Check(
+            "",
+            "warning",
+            "S3's answers carry no Date",
+            "documents are dated by this machine's clock: keep it right (chrony)",
+        )
+    if abs(skew_s) > LONGEST_SKEW_S:
+        return Check(
+            "",
+            "warning",
+            f"this machine's clock is {skew_s:+.0f} s off S3's",
+            "set it right (chrony): AWS refuses requests 300 s off",
+        )
+    return Check("", "ok", f"{skew_s:+.3f} s off S3's, known to ±{sure_s * 1000:.0f} ms")
+
+
+def _permission(queue: Queue, action: str, attempt: Callable[[Queue], None]) -> Check:
+    try:
+        attempt(queue)
+    except QueueError as error:
+        if error.code in DENIED:
+            return Check("", "error", f"{action} was denied", f"allow {action} on {queue.name} to this role", "config")
+        if is_passing(error):
+            return Check("", "error", f"{action}: {error}", "see the check of the queue above", "dependency")
+    return Check("", "ok", f"{action} allowed")
+
+
+def _try_delete(queue: Queue) -> None:
+    queue.delete([BOGUS_RECEIPT])
+
+
+def _try_hide(queue: Queue) -> None:
+    queue.hide([(BOGUS_RECEIPT, 0)])
+
+
+def _try_send(queue: Queue) -> None:
+    queue.send([{"MessageBody": "\x01"}])  # a character that SQS takes in no message: nothing is ever sent
+
+
+def _pause(outside: Outside) -> Check:
+    record = outside.state.pause_record()
+    if record is None:
+        return Check("", "ok", "the fleet is not paused")
+    return Check("", "warning", f"paused by {record.get('by', '?')} since {record.get('at', '?')}: {record['reason']}",
+                 "when that is over: s3-index-worker resume")  # fmt: skip
+
+
+def _temp_dir(settings: Settings) -> Check:
+    folder = settings.temp_dir
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        return Check("", "error", f"{folder} is not a folder that can be written", "set TEMP_DIR to one", "config")
+    free = shutil.disk_usage(folder).free
+    need = max(LEAST_FREE_BYTES, settings.worker_concurrency * settings.max_object_bytes // 4)
+    if free < need:
+        return Check(
+            "",
+            "warning",
+            f"{folder} has {free / 1e9:.1f} GB free",
+            f"large objects are spooled there; {need / 1e9:.1f} GB would be safe",
+        )
+    return Check("", "ok", f"{folder} has {free / 1e9:.0f} GB free")
+
+
+def _index(outside: Outside) -> Iterator[Check]:
+    where = outside.index.description
+    try:
+        outside.index.ping()
+        state = outside.index.inspect()
+    except ConfigError:
+        raise
+    except IndexAwayError as error:
+        yield Check("", "warning", f"{where}: {error}", "the worker runs all the same: documents wait in retry-index/ until "
+                    "the index is back; look at the cluster's health, the address and the sign-in")  # fmt: skip
+        return
+    yield Check("", "ok", f"{where} answers")
+    for finding in state.findings:
+        yield Check("", finding.level, finding.what, finding.hint)

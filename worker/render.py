@@ -1,0 +1,53 @@
+"""How results look on a terminal; shared by the commands. What came from outside is made one harmless line first."""
+
+import re
+from datetime import datetime
+
+from rich.text import Text
+
+from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START, Hit
+
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+
+
+def hit_text(hit: Hit) -> Text:
+    """One hit: where it is, what it is, and the places that match."""
+    text = Text.assemble((one_line(f"s3://{hit.bucket}/{hit.key}"), "bold"))
+    text.append("\n  " + " · ".join(_facts(hit)), "dim")
+    for fragment in hit.highlights:
+        text.append("\n  … ")
+        for number, part in enumerate(re.split(f"{HIGHLIGHT_START}|{HIGHLIGHT_END}", fragment)):
+            text.append(one_line(part), "bold yellow" if number % 2 else "")
+    return text
+
+
+def one_line(text: str) -> str:
+    """Text that moves no cursor and starts no line: white space as one space, what is not printable as U+FFFD."""
+    spaced = re.sub(r"\s+", " ", text)
+    return spaced if spaced.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in spaced)
+
+
+def size(count: int) -> str:
+    """Bytes as a person says them: `512 bytes`, `4.2 MiB`."""
+    number, unit = float(count), 0
+    while number >= 1024 and unit < len(_UNITS) - 1:
+        number, unit = number / 1024, unit + 1
+    return f"{number:.1f} {_UNITS[unit]}" if unit else f"{count} bytes"
+
+
+def _facts(hit: Hit) -> list[str]:
+    """Kind, size and age, as far as the index knows them; an index of the earlier system may have them otherwise."""
+    kind, count, modified = (hit.fields.get(name) for name in ("mime_type", "file_size", "last_modified"))
+    found = [one_line(kind)] if isinstance(kind, str) else []
+    if isinstance(count, int):
+        found.append(size(count))
+    if isinstance(modified, str):
+        found.append(_moment(modified))
+    return found
+
+
+def _moment(text: str) -> str:
+    try:
+        return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M %Z").strip()
+    except ValueError:
+        return one_line(text)

@@ -1,0 +1,229 @@
+"""Outcome → hand-off, then delete. Nothing is deleted whose effect is not durable; only what SQS confirmed counts.
+
+Done     → delete
+Failed   → DLQ; refused → dlq-spill/; refused → left to reappear; handed off → delete
+Release  → visible again after its delay
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any
+
+from worker.core.classify import is_passing
+from worker.core.envelope import FailureRecord, dead_letter, failure_record, size_bytes, spilled
+from worker.core.errors import QueueError, StoreError
+from worker.core.logs import emit
+from worker.core.queue import MAX_ATTRIBUTES, MAX_BATCH, MAX_MESSAGE_BYTES, Queue, Refusal
+from worker.core.retry import in_place
+from worker.core.state import SPILL_PREFIX, State, dated
+from worker.crew import Pulse, gather
+from worker.heartbeat import Heartbeat
+from worker.inhand import InHand
+from worker.outcome import Done, Failed, Release, label
+
+BATCH_WAIT_S = 0.02
+"""How long a settlement waits for others to share its call."""
+MAX_SILENCE_S = 180
+"""The slowest turn: three attempts of a call, each with its full timeout."""
+
+
+@dataclass(frozen=True, slots=True)
+class _HandOff:
+    """A failed message on its way to the DLQ."""
+
+    item: InHand
+    record: FailureRecord
+    entry: dict[str, Any]
+
+
+class Settlement:
+    """Settles messages in batches; its loops run on the worker's threads."""
+
+    def __init__(
+        self, source: Queue, dlq: Queue, state: State, heartbeat: Heartbeat, *, worker: str, dlq_max_bytes: int
+    ) -> None:
+        """`dlq_max_bytes`: the DLQ's MaximumMessageSize."""
+        self._source = source
+        self._dlq = dlq
+        self._state = state
+        self._heartbeat = heartbeat
+        self._worker = worker
+        self._dlq_max_bytes = min(dlq_max_bytes, MAX_MESSAGE_BYTES)
+        self._deletes: SimpleQueue[InHand] = SimpleQueue()
+        self._hand_offs: SimpleQueue[_HandOff] = SimpleQueue()
+        self._releases: SimpleQueue[tuple[InHand, int]] = SimpleQueue()
+        self._stopping = threading.Event()
+
+    def settle(self, item: InHand) -> None:
+        """Begin to settle a message whose every share was given back. Never blocks for long."""
+        outcome, message = item.outcome or Done(), item.message
+        emit(
+            "message.settled",
+            "warning" if isinstance(outcome, Failed) else "info",
+            message_id=message.id,
+            outcome=label(outcome),
+            note=outcome.note if isinstance(outcome, Done) else _why(outcome),
+            receives=message.receives,
+            duration_ms=round((time.monotonic() - message.received_at) * 1000, 1),
+            **item.subject,
+        )
+        match outcome:
+            case Done():
+                self._deletes.put(item)
+            case Failed():
+                self._begin_hand_off(item, outcome)
+            case Release(delay_s=delay_s):
+                self._releases.put((item, delay_s))
+
+    def loops(self) -> list[tuple[str, Callable[[Pulse], None]]]:
+        """The loops to run, each on a thread: the deletes on two, since every message needs one."""
+        return [
+            ("settle-delete-1", self._delete_loop),
+            ("settle-delete-2", self._delete_loop),
+            ("settle-dlq", self._hand_off_loop),
+            ("settle-release", self._release_loop),
+        ]
+
+    def stop(self) -> None:
+        """End the loops once each has nothing left."""
+        self._stopping.set()
+
+    # -- delete --------------------------------------------------------------------------------------------------
+
+    def _delete_loop(self, pulse: Pulse) -> None:
+        self._loop(pulse, self._deletes, self._delete, size_of=lambda _: 0)
+
+    def _delete(self, items: list[InHand]) -> None:
+        try:
+            refused = self._try_all(self._source.delete, [item.message.receipt for item in items])
+            for position, item in enumerate(items):
+                if position in refused:
+                    # Its effect is durable: it reappears, is done again, and does no harm.
+                    emit("message.delete_failed", "error", message_id=item.message.id, code=refused[position].code)
+        finally:
+            for item in items:
+                self._heartbeat.forget(item)
+
+    # -- hand-off ------------------------------------------------------------------------------------------------
+
+    def _begin_hand_off(self, item: InHand, outcome: Failed) -> None:
+        message = item.message
+        record = failure_record(
+            outcome.error,
+            attributes=message.attributes,
+            receives=message.receives,
+            source_queue=self._source.url,
+            message_id=message.id,
+            worker=self._worker,
+        )
+        entry = dead_letter(
+            message.body, message.attributes, record, max_bytes=self._dlq_max_bytes, max_attributes=MAX_ATTRIBUTES
+        )
+        self._hand_offs.put(_HandOff(item, record, entry or {}))
+
+    def _hand_off_loop(self, pulse: Pulse) -> None:
+        self._loop(pulse, self._hand_offs, self._hand_off, size_of=_entry_bytes)
+
+    def _hand_off(self, batch: list[_HandOff]) -> None:
+        fitting = [hand_off for hand_off in batch if hand_off.entry]
+        too_large = [hand_off for hand_off in batch if not hand_off.entry]
+        refused = self._try_all(self._dlq.send, [hand_off.entry for hand_off in fitting]) if fitting else {}
+        for position, hand_off in enumerate(fitting):
+            if position in refused:
+                self._spill(hand_off, f"{refused[position].code}: {refused[position].message}")
+            else:
+                self._handed_off(hand_off, "dlq.handed_off")
+        for hand_off in too_large:
+            self._spill(hand_off, "no room for the failure record beside its body and attributes")
+
+    def _spill(self, hand_off: _HandOff, why: str) -> None:
+        """The DLQ does not take it: to `dlq-spill/`; or, if that refuses too, it is left to reappear."""
+        item, message = hand_off.item, hand_off.item.message
+        record = spilled(message.id, message.body, message.system, message.attributes, hand_off.record.as_json())
+        key = f"{SPILL_PREFIX}{dated(message.sent_ms or 0)}/{message.id}.json"
+        try:
+            in_place(lambda: self._state.put(key, record), passing=is_passing, stop=self._stopping)
+        except StoreError as error:
+            emit(
+                "dlq.unreachable", "critical", message_id=message.id, dlq_error=why, spill_error=str(error),
+                error=hand_off.record.message,
+            )  # fmt: skip
+            self._heartbeat.forget(item)
+            return
+        self._handed_off(hand_off, "dlq.spilled", why=why)
+
+    def _handed_off(self, hand_off: _HandOff, event: str, **extra: str) -> None:
+        record = hand_off.record
+        emit(
+            event, "warning", message_id=hand_off.item.message.id, kind=record.kind, error_type=record.error_type,
+            error=record.message, fingerprint=record.fingerprint, **extra,
+        )  # fmt: skip
+        self._deletes.put(hand_off.item)
+
+    # -- release -------------------------------------------------------------------------------------------------
+
+    def _release_loop(self, pulse: Pulse) -> None:
+        self._loop(pulse, self._releases, self._release, size_of=lambda _: 0)
+
+    def _release(self, batch: list[tuple[InHand, int]]) -> None:
+        for item, _ in batch:
+            self._heartbeat.forget_before_release(item)
+        refused = self._try_all(self._source.hide, [(item.message.receipt, delay_s) for item, delay_s in batch])
+        for position, refusal in refused.items():
+            # It reappears all the same, when its visibility ends.
+            emit("message.release_failed", "warning", message_id=batch[position][0].message.id, code=refusal.code)
+
+    # -- common --------------------------------------------------------------------------------------------------
+
+    def _loop(
+        self,
+        pulse: Pulse,
+        queue: "SimpleQueue[Any]",
+        act: Callable[[list[Any]], None],
+        *,
+        size_of: Callable[[Any], int],
+    ) -> None:
+        while True:
+            pulse.beat()
+            batch = gather(queue, count=MAX_BATCH, size=self._dlq_max_bytes, wait_s=BATCH_WAIT_S, size_of=size_of)
+            if batch:
+                act(batch)
+            elif self._stopping.is_set():
+                return
+
+    def _try_all(
+        self, call: Callable[[Sequence[Any]], dict[int, Refusal]], entries: Sequence[Any]
+    ) -> dict[int, Refusal]:
+        """Make a batch call, again for what was refused in passing; by position, what remains refused."""
+        left = list(range(len(entries)))
+        refused: dict[int, Refusal] = {}
+
+        def attempt() -> None:
+            nonlocal left
+            answer = call([entries[position] for position in left])
+            refused.update({left[at]: refusal for at, refusal in answer.items()})
+            for position in [p for at, p in enumerate(left) if at not in answer]:
+                refused.pop(position, None)
+            left = [left[at] for at, refusal in answer.items() if not refusal.senders_fault]
+            if left:
+                first = refused[left[0]]
+                raise QueueError(first.message, code=first.code)
+
+        try:
+            in_place(attempt, passing=lambda error: isinstance(error, QueueError), stop=self._stopping)
+        except QueueError as error:
+            for position in left:
+                refused.setdefault(position, Refusal(error.code, str(error), senders_fault=False))
+        return refused
+
+
+def _why(outcome: Failed | Release) -> str:
+    return f"{outcome.kind}: {outcome.error}" if isinstance(outcome, Failed) else outcome.reason
+
+
+def _entry_bytes(hand_off: _HandOff) -> int:
+    entry = hand_off.entry
+    return size_bytes(entry["MessageBody"], entry["MessageAttributes"]) if entry else 0
