@@ -39,7 +39,7 @@ class WorkerProcess:
         found = []
         for line in self._log.read_text(errors="replace").splitlines():
             try:
-                found.append(json.loads(line))
+                found.append(json.loads(line[3:] if line.startswith("<") else line))  # a journal priority
             except ValueError:
                 found.append({"event": "(text)", "text": line})
         return found

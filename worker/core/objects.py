@@ -204,7 +204,9 @@ class ObjectStore:
                 body: bytes | Path | None = None
                 with contextlib.closing(stream):
                     if size <= self._max_object_bytes:
-                        body = stream.read() if size <= self._spool_bytes else self._spool(stream.iter_chunks(CHUNK_BYTES))
+                        body = (
+                            stream.read() if size <= self._spool_bytes else self._spool(stream.iter_chunks(CHUNK_BYTES))
+                        )
                 return _snapshot(bucket, key, look_ms, answer, body)
         except StoreError as error:
             if error.code == "NoSuchKey":

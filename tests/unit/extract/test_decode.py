@@ -60,7 +60,7 @@ def test_a_mail_program_s_own_characters_in_iso_2022_jp_are_read() -> None:
     assert found.text == "① nihongo 見積書"
 
 
-@pytest.mark.parametrize("text", ["it’s “fine” – für Zoë", "naïve café, déjà vu", "Größe, Straße"])
+@pytest.mark.parametrize("text", ["it’s “fine” – für Zoë", "naïve café, déjà vu", "Größe, Straße", "Größenmaß"])
 def test_western_text_of_windows_is_not_taken_for_japanese(text: str) -> None:
     found = decode(text.encode("cp1252"))
     assert found is not None
@@ -81,6 +81,21 @@ def test_a_broken_character_does_not_cost_the_text() -> None:
 def test_noise_is_not_text(size: int) -> None:
     rng = random.Random(size)
     assert [decode(b"\x01\x02\x00\x7f" + rng.randbytes(size)) for _ in range(50)] == [None] * 50
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp932", "euc-jp", "utf-8"])
+def test_a_stray_nul_does_not_make_another_text_of_it(encoding: str) -> None:
+    text = ("cargo manifest\n" if encoding == "ascii" else PROSE) * 10 + "\0" + "end\n"
+    found = decode(text.encode(encoding))
+    assert found is not None
+    assert found.text == text
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark_is_read_in_english_too(encoding: str) -> None:
+    found = decode("Two tenders were postponed.\r\n".encode(encoding))
+    assert found is not None
+    assert found.text == "Two tenders were postponed.\r\n"
 
 
 def test_a_log_with_terminal_colours_is_text() -> None:

@@ -30,6 +30,14 @@ def test_a_long_text_is_cut_and_counted_whole_too(tmp_path: Path, *, as_path: bo
     assert (extracted.content, extracted.char_count, extracted.truncated) == ("議事録\n議事録\n議事", 800_000, True)
 
 
+@pytest.mark.parametrize("key", ["a.json", "a.jsonl", "a.geojson"])
+def test_escapes_in_json_are_the_characters_they_stand_for(key: str) -> None:
+    body = rb'{"\u6771\u4eac": "\ud83c\udf38 \\u0041 \"\n", "x": "\u0007\ud800"}'
+    kind = kind_of(body, key, "application/geo+json" if key == "a.geojson" else None)
+    assert extract_text(body, kind, 100).content == '{"東京": "🌸 \\\\u0041 \\"\\n", "x": "\ufffd\ufffd"}'
+    assert extract_text(body * 9_000, kind, 30).content.startswith('{"東京": "🌸')
+
+
 def test_control_characters_are_scrubbed() -> None:
     assert extract(b"a\x1b[31mb\x07" + b"c" * 200, "a.txt").content[:9] == "a\ufffd[31mb\ufffdc"
 

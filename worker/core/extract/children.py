@@ -18,10 +18,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from worker.core.errors import ExtractionStoppedError
-from worker.core.extract import Extracted, wire
+from worker.core.extract import Extracted, Status, wire
 from worker.core.extract.kinds import Kind
 from worker.core.logs import emit
 
@@ -84,7 +84,7 @@ class Child:
         try:
             wire.send(self._sock, fields, b"" if isinstance(body, Path) else body, until=until)
             answer, _ = wire.receive(self._sock, max_bytes=max_bytes, until=until)
-            return Extracted(**answer["extracted"]), bool(answer["healthy"])
+            return _checked(Extracted(**answer["extracted"])), bool(answer["healthy"])
         except TimeoutError:
             raise
         except (EOFError, OSError) as error:
@@ -242,6 +242,14 @@ def _spawn(socket_number: int, words: int, folder: Path, limits: Limits) -> "sub
         env=environment,
         cwd=folder,
     )
+
+
+def _checked(extracted: Extracted) -> Extracted:
+    """Raises ValueError for an answer that no honest child gives."""
+    texts = (extracted.mime_type, extracted.content)
+    if extracted.status not in get_args(Status) or not all(isinstance(text, str) for text in texts):
+        raise ValueError("not an answer")
+    return extracted
 
 
 def _name(code: int) -> str:

@@ -1,7 +1,7 @@
 """From bytes to text when nobody says in which encoding: the ladder of FACTS.md ("Reading documents").
 
-Byte order mark → strict UTF-8 → ISO-2022-JP by its escape sequences → EUC-JP against CP932, by what reads as Japanese →
-UTF-16 without a mark → the encoding with the fewest faults. What then still is not text is binary.
+Byte order mark → UTF-16 without one, where NUL bytes betray it → strict UTF-8 → ISO-2022-JP by its escape sequences →
+EUC-JP against CP932, by what reads as Japanese → the encoding with the fewest faults. What then is no text is binary.
 """
 
 import codecs
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 CHUNK_BYTES = 256 * 1024
 """Of a longer text, so much is decoded at a time: other threads get their turn in between."""
+MAX_HIGH = 0.4
+"""In a Western text fewer bytes are above ASCII; in noise every second one is."""
 MAX_CONTROLS = 0.02
 """A text has hardly any control characters; of random bytes every tenth is one."""
 
@@ -32,6 +34,7 @@ _PRIVATE = re.compile("[\ue000-\uf8ff]")
 _KANJI = re.compile("[一-龠々]")
 _ADJACENT_HIGH = re.compile(rb"[\x80-\xff]{2}")
 _USUAL = re.compile("[\t\n\r -~、-ヿ一-鿿！-ﾟÀ-ÿ]")
+_EVIDENT = re.compile("[\t\n\r -~ぁ-んァ-ヶー]")
 _PROBE = 4096
 """Characters (or bytes) that suffice to tell one encoding from another."""
 
@@ -108,7 +111,7 @@ def _ladder(data: bytes, *, whole: bool) -> Decoded | None:
         if not clean and _JIS_ESCAPE.search(data) and data.isascii():
             return Decoded(_jis(data), "iso2022_jp_ext", clean=False)
         return Decoded(text, "utf-8", clean)
-    return _legacy(data, clean, whole=whole) or _wide(data) or _least_faulty(data)
+    return _legacy(data, clean, whole=whole) or _least_faulty(data)
 
 
 def _try(data: bytes, encoding: str, *, whole: bool) -> str | None:
@@ -137,12 +140,19 @@ def _marked(data: bytes, name: str) -> Decoded | None:
 
 
 def _wide(data: bytes) -> Decoded | None:
-    """UTF-16 without a byte order mark, if nearly every character of it is a usual one."""
+    """UTF-16 without a byte order mark, if nearly every character of it is a usual one.
+
+    Any two bytes of ASCII or CP932 make a kanji too, so kanji alone prove nothing: a stray NUL must not turn text into them.
+    """
     probe = data[: 2 * _PROBE]
+    if probe.isascii() and probe.count(0) * 4 < len(probe):
+        return None
     best, share = "", 0.95
     for name in ("utf-16-le", "utf-16-be"):
         text = _try(probe, name, whole=False)
-        if text and (usual := len(_USUAL.findall(text)) / len(text)) > share:
+        if not text or len(_EVIDENT.findall(text)) * 5 < len(text):
+            continue
+        if (usual := len(_USUAL.findall(text)) / len(text)) > share:
             best, share = name, usual
     return Decoded(data.decode(best, "replace"), best, clean=False) if best else None
 
@@ -198,4 +208,4 @@ def _least_faulty(data: bytes) -> Decoded | None:
         faults = text.count("\ufffd")
         if high > 8 * bytes_each * faults and (name == "utf-8" or len(_KANA.findall(text)) > 8 * faults):
             return Decoded(text, name, clean=False)
-    return Decoded(data.decode("cp1252", "replace"), "cp1252", clean=False) if high < 0.3 * len(data) else None
+    return Decoded(data.decode("cp1252", "replace"), "cp1252", clean=False) if high < MAX_HIGH * len(data) else None

@@ -1,5 +1,6 @@
 """The text of what needs no parser of documents: plain text, tables, logs, source code; HTML and XML of modest size."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,14 +10,18 @@ from worker.core.extract.kinds import BINARY, Kind
 from worker.core.extract.markup import declared_encoding, html_text, xml_text
 from worker.core.extract.result import NOTHING_SAID, failed, found
 
+_JSON = re.compile(r"application/(?:(?:[\w.-]+\+)?json|x-ndjson)")
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+
 
 def extract_text(body: bytes | Path, kind: Kind, max_chars: int) -> Extracted:
     """The text of a file of route text, html or xml; `metadata_only` if it is binary data after all."""
     if kind.route == "text" and (isinstance(body, Path) or len(body) > CHUNK_BYTES):
         long = decode_stream(_chunks(body), max_chars)
-        return (
-            _binary(kind) if long is None else found(kind.mime_type, long[0], max_chars=max_chars, char_count=long[1])
-        )
+        if long is None:
+            return _binary(kind)
+        text = _readable(long[0], kind)
+        return found(kind.mime_type, text, max_chars=max_chars, char_count=long[1] - len(long[0]) + len(text))
     data = body.read_bytes() if isinstance(body, Path) else body
     decoded = decode(data, None if kind.route == "text" else declared_encoding(data))
     if decoded is None:
@@ -26,7 +31,17 @@ def extract_text(body: bytes | Path, kind: Kind, max_chars: int) -> Extracted:
         text, said = html_text(text)
     elif kind.route == "xml":
         text = xml_text(text)
-    return found(kind.mime_type, text, max_chars=max_chars, said=said, clean=decoded.clean and kind.route == "text")
+    readable = _readable(text, kind)
+    clean = decoded.clean and kind.route == "text" and readable is text
+    return found(kind.mime_type, readable, max_chars=max_chars, said=said, clean=clean)
+
+
+def _readable(text: str, kind: Kind) -> str:
+    r"""JSON with its \uXXXX escapes as the characters they stand for: nobody searches for `\u6771\u4eac`."""
+    if "\\u" not in text or not _JSON.fullmatch(kind.mime_type):
+        return text
+    plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[0], text)
+    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # joins the halves of emoji
 
 
 def _binary(kind: Kind) -> Extracted:

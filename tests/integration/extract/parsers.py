@@ -1,0 +1,51 @@
+"""Parsers that misbehave: children run one of these in place of the real one."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from worker.core.extract import Extracted
+from worker.core.extract.kinds import Kind
+
+
+def misbehave(body: bytes, kind: Kind, max_chars: int) -> Extracted:
+    """Do what the document says."""
+    deed = DEEDS.get(body.removeprefix(b"%PDF-").decode())
+    done = deed() if deed else None
+    if done == "nonsense":
+        return Extracted("thirsty", kind.mime_type)
+    return Extracted("ok", kind.mime_type, f"{os.getpid()} {os.environ['TMPDIR']} {sorted(os.environ)}")
+
+
+def _hang() -> None:
+    while True:
+        time.sleep(0.01)
+
+
+def _abort() -> None:
+    os.write(2, b"memory allocation of 99 bytes failed\n")
+    os.abort()
+
+
+def _panic() -> None:
+    raise BaseException("a panic of Rust")  # noqa: TRY002
+
+
+def _fill_the_disk() -> None:
+    with Path(os.environ["TMPDIR"], "big").open("wb") as file:
+        file.truncate(10**12)
+
+
+DEEDS: dict[str, Callable[[], object]] = {
+    "hang": _hang,
+    "sleep": lambda: time.sleep(0.3),
+    "crash": lambda: os.kill(os.getpid(), signal.SIGSEGV),
+    "abort for want of memory": _abort,
+    "be killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "devour": lambda: bytearray(10 * 1024**4),
+    "panic": _panic,
+    "fill the disk": _fill_the_disk,
+    "talk nonsense": lambda: "nonsense",
+}
