@@ -5,6 +5,7 @@ system's: used as it is, its differences told. Only calls that Serverless collec
 may do this at once.
 """
 
+import time
 from typing import Any
 
 from worker.core.errors import IndexAwayError
@@ -15,6 +16,9 @@ from worker.core.index.template import FIRST_INDEX, index_template, template_nam
 
 MISSING = 404
 WRONG = 400
+UNAVAILABLE = 503
+SHARDS_START_S = 5.0
+"""A new index answers 503 until its shards have started."""
 SAMPLE = 20
 """Documents looked at to see which ids an index has."""
 
@@ -46,13 +50,11 @@ class Layout:
         state = IndexState()
         found = self._look()
         if self._template_version() < index_template(self._name)["version"]:
-            state.findings.append(
-                Finding("warning", f"template {template_name(self._name)} is missing or older", _AT_START)
-            )
+            state.findings.append(Finding("ok", f"template {template_name(self._name)} is missing or older", _AT_START))
         if found:
             self._describe(found, state)
         else:
-            state.findings.append(Finding("warning", f"there is no index or alias {self._name}", _AT_START))
+            state.findings.append(Finding("ok", f"there is no index or alias {self._name} yet", _AT_START))
         return state
 
     def _look(self) -> dict[str, Any]:
@@ -120,9 +122,17 @@ class Layout:
 
     def _sample(self) -> list[dict[str, Any]]:
         path = f"/{self._name}/_search?size={SAMPLE}&_source_includes=bucket,file_key"
-        answer = self._client.request("POST", path, {"query": {"exists": {"field": "file_key"}}})
-        hits: list[dict[str, Any]] = answer["hits"]["hits"]
-        return hits
+        until = time.monotonic() + SHARDS_START_S
+        while True:
+            try:
+                answer = self._client.request("POST", path, {"query": {"exists": {"field": "file_key"}}})
+            except RefusedError as error:
+                if error.status != UNAVAILABLE or time.monotonic() > until:
+                    raise
+                time.sleep(SHARDS_START_S / 25)  # another worker made the index just now
+                continue
+            hits: list[dict[str, Any]] = answer["hits"]["hits"]
+            return hits
 
 
 _AT_START = "it is made when a worker starts"

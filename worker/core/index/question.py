@@ -72,7 +72,13 @@ def _filter(one: OneOf | Within) -> dict[str, Any]:
 
 def _highlight() -> dict[str, Any]:
     whole = {"number_of_fragments": 0}
-    piece = {"number_of_fragments": FRAGMENTS, "fragment_size": FRAGMENT_CHARS, "max_analyzer_offset": ANALYZED_CHARS}
+    piece = {
+        "number_of_fragments": FRAGMENTS,
+        "fragment_size": FRAGMENT_CHARS,
+        "max_analyzer_offset": ANALYZED_CHARS,
+        # By sentences, a text with a match in each of 100,000 sentences took over 25 s (M, 3.8); by words, 1.5 s.
+        "boundary_scanner": "word",
+    }
     return {
         "pre_tags": [HIGHLIGHT_START],
         "post_tags": [HIGHLIGHT_END],

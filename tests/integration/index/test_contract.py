@@ -1,0 +1,220 @@
+"""What every index does alike: versions, removals, answers for each document, and what a search finds."""
+
+import dataclasses
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from worker.core.document import Write
+from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START, Stored, WriteStatus
+
+WRITTEN, SUPERSEDED, REJECTED = WriteStatus.WRITTEN, WriteStatus.SUPERSEDED, WriteStatus.REJECTED
+
+
+# -- versions ----------------------------------------------------------------------------------------------------
+
+
+def test_of_two_looks_the_later_wins_in_whatever_order_they_come(index, documents):
+    later, earlier = (
+        documents.make("a", "new", version=2_000, etag="2"),
+        documents.make("a", "old", version=1_000, etag="1"),
+    )
+    assert [result.status for result in index.write([later])] == [WRITTEN]
+    assert [result.status for result in index.write([earlier])] == [SUPERSEDED]
+    assert index.stored([("b", "a")]) == [Stored("2", 2_000, "ok")]
+
+
+def test_the_same_look_may_be_written_twice(index, documents):
+    write = documents.make("a", version=1_000)
+    assert [index.write([write])[0].status for _ in range(2)] == [WRITTEN, WRITTEN]
+
+
+def test_a_removal_wins_over_an_older_look_that_comes_after_it(index, documents):
+    removal, older = documents.make("a", version=2_000, removal=True), documents.make("a", version=1_999)
+    documents.put("a", version=1_000)
+    assert index.write([removal])[0].status is WRITTEN
+    assert index.write([older])[0].status is SUPERSEDED
+    assert index.stored([("b", "a")]) == [None]
+
+
+def test_a_removal_of_what_is_not_there_is_remembered_too(index, documents):
+    assert index.write([documents.make("a", version=2_000, removal=True)])[0].status is WRITTEN
+    assert index.write([documents.make("a", version=1_999)])[0].status is SUPERSEDED
+    assert index.write([documents.make("a", version=2_001)])[0].status is WRITTEN
+
+
+def test_a_removal_that_looked_earlier_removes_nothing(index, documents):
+    documents.put("a", version=2_000)
+    assert index.write([documents.make("a", version=1_000, removal=True)])[0].status is SUPERSEDED
+    assert index.stored([("b", "a")])[0] is not None
+
+
+def test_any_order_of_versions_ends_with_the_greatest(index, documents):
+    rng = random.Random(7)
+    for key in "abcdefgh":
+        versions = list(range(1_000, 1_012))
+        rng.shuffle(versions)
+        writes = [documents.make(key, version=v, etag=str(v), removal=v % 3 == 0) for v in versions]
+        for start in range(0, len(writes), 3):
+            index.write(writes[start : start + 3])
+        assert index.stored([("b", key)]) == [Stored("1011", 1_011, "ok") if 1_011 % 3 else None]
+
+
+# -- answers -----------------------------------------------------------------------------------------------------
+
+
+def test_each_write_is_answered_in_its_place_and_a_bad_one_harms_no_other(index, documents):
+    bad = Write("b", "bad", 1_000, "e", b'["not an object"]')
+    surrogate = dataclasses.replace(documents.make("b"), key="\ud800")
+    results = index.write([documents.make("a"), bad, surrogate, documents.make("c")])
+    assert [result.status for result in results] == [WRITTEN, REJECTED, REJECTED, WRITTEN]
+    assert results[1].reason
+    assert results[2].reason
+    assert documents.keys("") == ["a", "c"]
+
+
+def test_malformed_dates_and_numbers_reject_no_document(index, documents):
+    result = documents.put("a.txt", "text", created="0000-00-00", last_modified="yesterday", file_size="large")
+    assert result.status is WRITTEN
+    assert documents.keys("text") == ["a.txt"]
+
+
+def test_unknown_fields_are_taken_and_make_no_mapping(index, documents):
+    assert documents.put("a", "text", surprise={"deep": [1, "x"]}).status is WRITTEN
+    assert documents.put("b", "text", surprise="a string now").status is WRITTEN
+
+
+def test_metadata_of_any_shape_is_taken(index, documents):
+    assert documents.put("a", metadata={"owner": "me", "a.b": "1", "日本": "値"}).status is WRITTEN
+    assert documents.put("b", metadata={"a": "1"}).status is WRITTEN
+
+
+@pytest.mark.parametrize("key", ["k" * 1_024, "漢" * 341, "a//b/../c", "tab\tnew\nline", "🌸", '"quoted\\"'])
+def test_keys_of_every_kind_are_held_as_they_are(index, documents, key):
+    assert documents.put(key, etag="x").status is WRITTEN
+    assert index.stored([("b", key), ("b", key + "x")]) == [Stored("x", documents.version, "ok"), None]
+    assert documents.keys("") == [key]
+
+
+def test_the_same_key_of_two_buckets_is_two_documents(index, documents):
+    documents.put("a", bucket="b1", etag="1")
+    documents.put("a", bucket="b2", etag="2")
+    assert [found.etag for found in index.stored([("b1", "a"), ("b2", "a")])] == ["1", "2"]
+
+
+def test_a_text_at_the_limit_is_taken_found_and_marked(index, documents):
+    text = "吾輩は猫である。 " * 100_000 + " needle"
+    assert documents.put("long.txt", text).status is WRITTEN
+    assert documents.keys("needle") == ["long.txt"]
+    assert index.search("吾輩").hits[0].highlights
+
+
+def test_more_than_one_request_holds_is_written_all_the_same(index, documents):
+    writes = [documents.make(f"{number}.txt", f"{number} " * 400_000) for number in range(8)]
+    assert {result.status for result in index.write(writes)} == {WRITTEN}
+    index.refresh()
+    assert index.search("", limit=1).total == 8
+
+
+def test_nothing_to_write_is_nothing_to_answer(index):
+    assert index.write([]) == []
+    assert index.stored([]) == []
+
+
+def test_ensure_again_makes_nothing_and_finds_nothing_wrong(index):
+    again = index.ensure()
+    assert again.created == []
+    assert [finding for finding in again.findings if finding.level != "ok"] == []
+    assert [finding for finding in index.inspect().findings if finding.level != "ok"] == []
+    index.ping()
+
+
+# -- search ------------------------------------------------------------------------------------------------------
+
+LIBRARY = {
+    "経理/2026/見積書 テンプレート.xlsx": "東京都の支店に送る見積書。合計 1,200円",
+    "経理/2025/請求書.pdf": "京都支店あて。お支払いは月末まで。",
+    "sales/Quarterly forecast Q3.pptx": "The quarterly forecast was revised. Revenue grows.",
+    "sales/old_draft-v2.txt": "draft forecast, superseded",
+    "photos/IMG_1234.jpg": "",
+    "manual/ガイド.epub": "ｶﾞｲﾄﾞﾌﾞｯｸ と ＡＢＣ",
+}
+
+
+@pytest.fixture
+def library(index, documents):
+    results = index.write([documents.make(key, content) for key, content in LIBRARY.items()])
+    assert {result.status for result in results} == {WRITTEN}
+    return documents
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("京都", ["経理/2025/請求書.pdf", "経理/2026/見積書 テンプレート.xlsx"]),
+        ("東京", ["経理/2026/見積書 テンプレート.xlsx"]),
+        ("支店", ["経理/2025/請求書.pdf", "経理/2026/見積書 テンプレート.xlsx"]),
+        ("テンプ", ["経理/2026/見積書 テンプレート.xlsx"]),
+        ("見積書", ["経理/2026/見積書 テンプレート.xlsx"]),
+        ("forecast", ["sales/Quarterly forecast Q3.pptx", "sales/old_draft-v2.txt"]),
+        ("FORECAST", ["sales/Quarterly forecast Q3.pptx", "sales/old_draft-v2.txt"]),
+        ('"quarterly forecast"', ["sales/Quarterly forecast Q3.pptx"]),
+        ('"forecast quarterly"', []),
+        ("quart", ["sales/Quarterly forecast Q3.pptx"]),
+        ("forecast -draft", ["sales/Quarterly forecast Q3.pptx"]),
+        ("1234", ["photos/IMG_1234.jpg"]),
+        ("draft", ["sales/old_draft-v2.txt"]),
+        ("経理/2026", ["経理/2026/見積書 テンプレート.xlsx"]),
+        ("sales", ["sales/Quarterly forecast Q3.pptx", "sales/old_draft-v2.txt"]),
+        ("ガイドブック", ["manual/ガイド.epub"]),
+        ("ABC", ["manual/ガイド.epub"]),
+        ("ext:pdf", ["経理/2025/請求書.pdf"]),
+        ("ext:pdf,xlsx 支店", ["経理/2025/請求書.pdf", "経理/2026/見積書 テンプレート.xlsx"]),
+        ("-ext:pdf 支店", ["経理/2026/見積書 テンプレート.xlsx"]),
+        ("大阪", []),
+        ("!!!", []),
+        ("bucket:other", []),
+    ],
+)
+def test_what_a_query_finds(library, query, found):
+    assert library.keys(query) == sorted(found)
+
+
+def test_size_and_date_narrow_a_search(index, documents):
+    documents.put("small.txt", file_size=10, last_modified="2026-01-31T10:00:00Z")
+    documents.put("large.txt", file_size=3 * 1024**2, last_modified="2026-06-01T10:00:00Z")
+    found = {query: documents.keys(query) for query in ("size:>1mb", "size:<1kb", "after:2026-02-01", "before:2026-02")}
+    assert found == {
+        "size:>1mb": ["large.txt"], "size:<1kb": ["small.txt"], "after:2026-02-01": ["large.txt"], "before:2026-02": ["small.txt"],
+    }  # fmt: skip
+
+
+def test_matches_are_marked_in_names_and_contents(index, library):
+    library.index.refresh()
+    [hit] = index.search("見積書").hits
+    marked = f"{HIGHLIGHT_START}見積書{HIGHLIGHT_END}"
+    text = "".join(hit.highlights).replace(HIGHLIGHT_END + HIGHLIGHT_START, "")
+    assert text.count(marked) >= 2 or text.count(HIGHLIGHT_START) >= 2
+    assert "content" not in hit.fields
+    assert hit.fields["file_key"] == "経理/2026/見積書 テンプレート.xlsx"
+
+
+def test_the_better_match_comes_first(index, documents):
+    documents.put("a.txt", "budget " + "other words " * 200)
+    documents.put("budget 2026.txt", "budget budget")
+    index.refresh()
+    assert index.search("budget").hits[0].key == "budget 2026.txt"
+
+
+def test_a_removed_document_is_found_no_more(index, documents):
+    documents.put("a.txt", "temporary")
+    documents.put("a.txt", removal=True)
+    assert documents.keys("temporary") == []
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(query=st.text(max_size=60) | st.text(alphabet='"-:*()[]{}^~?\\/+&|<>= AND OR NOText東京', max_size=40))
+def test_any_string_is_a_query_and_none_an_error(index, query):
+    assert index.search(query, limit=3).total >= 0

@@ -1,0 +1,143 @@
+"""States that a real OpenSearch gets into, and what is made of each."""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from tests.integration.index.conftest import Documents, opened
+from worker.core.errors import IndexAwayError
+from worker.core.index import WriteStatus
+
+AWAY, WRITTEN = WriteStatus.AWAY, WriteStatus.WRITTEN
+
+
+@pytest.fixture
+def ask(opensearch):
+    def ask(method, path, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(opensearch.url + path, data=data, method=method, headers=headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read() or b"{}")
+
+    return ask
+
+
+@pytest.fixture
+def index(opensearch, index_name) -> Iterator:
+    with closing(opened(opensearch.url, index_name)) as made:
+        yield made
+
+
+@pytest.fixture
+def documents(index):
+    return Documents(index)
+
+
+def test_template_index_and_alias_are_made_where_nothing_is(index, index_name, ask):
+    assert [name.split()[0] for name in index.ensure().created] == ["template", "index", "alias"]
+    assert list(ask("GET", f"/_alias/{index_name}")) == [f"{index_name}-000001"]
+    mapping = ask("GET", f"/{index_name}/_mapping")[f"{index_name}-000001"]["mappings"]
+    assert (mapping["dynamic"], mapping["properties"]["content"]["fields"]["ja"]["analyzer"]) == ("false", "kuromoji")
+
+
+def test_the_first_write_makes_the_index_too(documents):
+    assert documents.put("a.txt", "東京").status is WRITTEN
+    assert documents.keys("東京") == ["a.txt"]
+
+
+def test_a_full_disk_s_block_is_away_and_the_ping_says_so(index, documents, index_name, ask):
+    index.ensure()
+    ask("PUT", f"/{index_name}/_settings", {"index.blocks.read_only_allow_delete": True})
+    assert documents.put("a").status is AWAY
+    with pytest.raises(IndexAwayError, match="read_only_allow_delete"):
+        index.ping()
+    ask("PUT", f"/{index_name}/_settings", {"index.blocks.read_only_allow_delete": None})
+    index.ping()
+    assert documents.put("a").status is WRITTEN
+
+
+def test_a_closed_index_is_away(index, documents, index_name, ask):
+    index.ensure()
+    ask("POST", f"/{index_name}-000001/_close")
+    assert documents.put("a").status is AWAY
+    with pytest.raises(IndexAwayError):
+        index.ping()
+
+
+def test_an_alias_without_a_write_index_is_away_and_named(index, documents, index_name, ask):
+    index.ensure()
+    ask("PUT", f"/{index_name}-000002")
+    add = [{"add": {"index": f"{index_name}-00000{n}", "alias": index_name, "is_write_index": False}} for n in (1, 2)]
+    ask("POST", "/_aliases", {"actions": add})
+    assert documents.put("a").status is AWAY
+    assert any("no index to write to" in finding.what for finding in index.inspect().findings)
+
+
+def test_an_index_deleted_under_us_comes_back_with_our_mapping(index, documents, index_name, ask):
+    index.ensure()
+    ask("DELETE", f"/{index_name}-000001")
+    documents.put("経理/a.txt", "東京都", removal=True)
+    assert documents.put("経理/a.txt", "東京都").status is WRITTEN
+    assert documents.keys("京都") == ["経理/a.txt"]
+    [mapping] = ask("GET", f"/{index_name}/_mapping").values()
+    assert mapping["mappings"]["dynamic"] == "false"
+
+
+def test_an_index_of_the_earlier_system_is_used_as_it_is_with_its_plain_key_ids(index, documents, index_name, ask):
+    ask(
+        "PUT",
+        f"/{index_name}",
+        {"mappings": {"properties": {"content": {"type": "text"}, "file_size": {"type": "long"}}}},
+    )
+    ask("PUT", f"/{index_name}/_doc/a.txt?refresh=true", {"bucket": "b", "file_key": "a.txt", "content": "old"})
+    state = index.ensure()
+    assert state.plain_key_ids
+    said = [finding.what for finding in state.findings if finding.level == "warning"]
+    assert any("does not find parts of Japanese words" in what for what in said)
+    assert any("refuses a document for a malformed" in what for what in said)
+    assert documents.put("a.txt", "new").status is WRITTEN
+    assert ask("GET", f"/{index_name}/_count")["count"] == 1
+    assert index.stored([("b", "a.txt"), ("other", "a.txt")])[1] is None
+
+
+def test_a_document_its_mapping_cannot_take_is_rejected_with_the_reason(index, documents, index_name, ask):
+    ask("PUT", f"/{index_name}", {"mappings": {"dynamic": "strict", "properties": {"file_key": {"type": "keyword"}}}})
+    result = documents.put("a.txt")
+    assert result.status is WriteStatus.REJECTED
+    assert "strict_dynamic_mapping" in result.reason
+    assert any("refuses every document" in finding.what for finding in index.inspect().findings)
+
+
+def test_two_workers_may_make_the_index_at_once(opensearch, index_name):
+    from concurrent.futures import ThreadPoolExecutor
+
+    indexes = [opened(opensearch.url, index_name) for _ in range(8)]
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            states = list(pool.map(lambda one: one.ensure(), indexes))
+    finally:
+        for one in indexes:
+            one.close()
+    made = [name for state in states for name in state.created if name.startswith("index")]
+    assert len(made) == 1
+
+
+def test_no_server_is_away_with_its_address(index_name):
+    with closing(opened("http://127.0.0.1:9", index_name)) as index:
+        for call in (index.ping, index.ensure, lambda: index.search("x"), lambda: index.stored([("b", "k")])):
+            with pytest.raises(IndexAwayError, match=r"127\.0\.0\.1:9"):
+                call()
+
+
+def test_a_stopped_server_is_away_after_the_timeout(opensearch, index_name):
+    with closing(opened(opensearch.url, index_name, index_timeout_s=1)) as index:
+        opensearch.pause()
+        try:
+            with pytest.raises(IndexAwayError, match="within 1 s"):
+                index.ping()
+        finally:
+            opensearch.resume()
