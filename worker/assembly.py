@@ -97,13 +97,7 @@ def assemble(settings: Settings, outside: Outside, *, dlq_max_bytes: int, stuck:
     gate = Gate()
     budget = ByteBudget(settings.max_bytes_in_hand)
     guard = S3Guard(outside.objects, gate)
-    extractor = Extractor(
-        processes=settings.extract_processes,
-        timeout_s=settings.extract_timeout_s,
-        memory_bytes=settings.extract_memory_bytes,
-        max_chars=settings.max_content_chars,
-        temp_dir=settings.temp_dir,
-    )
+    extractor = make_extractor(settings)
     retry = RetryStore(outside.state)
     breaker = index_breaker(outside.index, interval_s=settings.index_probe_s)
     batcher = Batcher(
@@ -152,6 +146,17 @@ def assemble(settings: Settings, outside: Outside, *, dlq_max_bytes: int, stuck:
     )
     return Parts(
         outside, gate, budget, breaker, guard, extractor, retry, batcher, heartbeat, settlement, handler, consumer
+    )
+
+
+def make_extractor(settings: Settings) -> Extractor:
+    """What reads files, within the limits that the settings give it; it starts no child yet."""
+    return Extractor(
+        processes=settings.extract_processes,
+        timeout_s=settings.extract_timeout_s,
+        memory_bytes=settings.extract_memory_bytes,
+        max_chars=settings.max_content_chars,
+        temp_dir=settings.temp_dir,
     )
 
 

@@ -32,11 +32,11 @@ _MEANINGS = {
 
 def introduce(out: Console, folder: Path, count: int, left_out: int, index: str) -> None:
     """What is about to happen."""
-    out.print(Text(f"{count} files of {folder} → S3 → SQS → worker → index", "bold"))
+    out.print(Text(f"{_count(count, 'file')} of {folder} → S3 → SQS → worker → index", "bold"))
     out.print("S3 and SQS run inside this process, on loopback; the worker is the real daemon. No account is involved.")
     out.print(Text(f"index: {index}", "dim"), soft_wrap=True)
     if left_out:
-        out.print(Text(f"{left_out} more files are left out: beyond the first 1,000, or over 100 MiB", "yellow"))
+        out.print(Text(f"left out: {_count(left_out, 'file')}, beyond the first 1,000 or over 100 MiB", "yellow"))
 
 
 def show_files(
@@ -63,11 +63,12 @@ def show_files(
     failed = sum(event["outcome"] == "failed" for event in settled.values())
     out.print()
     out.print(
-        f"All {len(rows)} messages were settled within {took_s:.1f} s of the worker's start. The index holds {len(documents)} "
-        f"documents, the dead-letter queue got {failed or 'no'} message{'' if failed == 1 else 's'}; then the worker "
-        "drained, stopped and exited 0.",
-        highlight=False,
+        f"All {_count(len(rows), 'message')} settled within {took_s:.1f} s of the worker's start.", highlight=False
     )
+    out.print(
+        f"The index holds {_count(len(documents), 'document')}; the dead-letter queue got {_count(failed, 'message')}."
+    )
+    out.print("Then the worker was told to stop: it drained and exited with 0.", highlight=False)
 
 
 def show_searches(out: Console, index: Index, questions: Sequence[str]) -> None:
@@ -112,6 +113,10 @@ def show_next(out: Console, *, kept_in: str | None) -> None:
     out.print("  README.md                   your own bucket: five settings, then s3-index-worker doctor and run")
     if kept_in:
         out.print(f"  The documents stay in the index {kept_in} until you delete it.")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _kind(mime_type: str, key: str) -> str:

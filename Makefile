@@ -1,0 +1,51 @@
+# Two commands on a fresh machine with python3 (3.11 or newer) and make: `make demo` and `make test`.
+# Each sets itself up in .venv, from the hashed lock, and does so again only when the lock has changed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: demo test test-fast check lock clean help
+
+demo: $(READY) ## Watch it work: S3 and SQS in process, sample files, searches (DIR=folder: your own files)
+	@$(BIN)/python -m worker demo $(if $(DIR),"$(DIR:~/%=$(HOME)/%)")
+
+test: $(READY) ## Run every test, against OpenSearch, ElasticMQ and SeaweedFS, which it fetches and starts
+	$(BIN)/python -m pytest
+
+test-fast: $(READY) ## Run the tests that need no server, in under a minute
+	$(BIN)/python -m pytest tests/unit
+
+check: $(READY) ## Lint, format, types, import rules, size limits, docs and lock against the code; changes nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p worker -p recovery -p tools
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m tools.sizes
+	$(BIN)/python -m tools.docs --check
+	$(BIN)/python -m tools.lock --check
+
+lock: $(READY) ## Pin the newest versions that pyproject.toml allows, with hashes
+	$(BIN)/python -m tools.lock --write
+
+clean: ## Remove the environment and every cache
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(READY): requirements-dev.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: apt install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed, $(PYTHON) is older; name another: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "python's venv module is missing: apt install python3-venv" >&2; exit 1; }
+	@echo "setting up $(VENV); the first time this takes a minute or two" >&2
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,1 @@
+"""What keeps the tree true: docs against code, the lock against pyproject.toml, sizes. Used by the Makefile alone."""

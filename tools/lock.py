@@ -1,0 +1,71 @@
+"""The two locks: `python -m tools.lock --write` makes them with uv, `--check` says whether they are still up to date.
+
+requirements.lock is what the worker runs on; requirements-dev.lock adds the demo, tests and checks. Each begins with a
+fingerprint of the dependencies in pyproject.toml it was made from, so a change of these that was not locked is found
+without asking any registry.
+"""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+DEV, RUN = "requirements-dev.lock", "requirements.lock"
+_COMPILE = (
+    "uv", "pip", "compile", "-q", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header",
+    "--no-annotate", "pyproject.toml",
+)  # fmt: skip
+_ADDRESS = re.compile(r"https?://|--(?:extra-)?index-url|--find-links| @ ")
+
+
+def main() -> int:
+    """Write or check; the number of faults, said on stderr."""
+    if "--write" in sys.argv[1:]:
+        write(ROOT)
+    faults = check(ROOT)
+    for fault in faults:
+        print(fault, file=sys.stderr)  # noqa: T201
+    return len(faults)
+
+
+def write(root: Path) -> None:
+    """Pin the newest versions that pyproject.toml allows; both locks pin the same ones."""
+    for name, options in ((DEV, ("--all-extras",)), (RUN, ("-c", DEV))):
+        command = [sys.executable, "-m", *_COMPILE, *options, "-o", name]
+        (root / name).unlink(missing_ok=True)
+        subprocess.run(command, cwd=root, check=True)  # noqa: S603 (a fixed command)
+        lock = root / name
+        lock.write_text(f"{_first_line(root)}\n{lock.read_text()}")
+
+
+def check(root: Path) -> list[str]:
+    """What is wrong with the locks, one sentence each."""
+    faults = []
+    for name in (DEV, RUN):
+        lines = (root / name).read_text().splitlines()
+        if not lines or lines[0] != _first_line(root):
+            faults.append(f"{name} was made from other dependencies than those of pyproject.toml: run make lock")
+        if any(_ADDRESS.search(line) for line in lines):
+            faults.append(f"{name} names an address: it must leave the choice of the registry to whoever installs")
+    if not _pins(root / RUN) <= _pins(root / DEV):
+        faults.append(f"{RUN} pins other versions than {DEV}: run make lock")
+    return faults
+
+
+def _first_line(root: Path) -> str:
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    wanted = [project["requires-python"], project["dependencies"], project["optional-dependencies"]]
+    return f"# made by `make lock` from dependencies {hashlib.sha256(json.dumps(wanted).encode()).hexdigest()[:16]}"
+
+
+def _pins(lock: Path) -> set[str]:
+    """`name==version` of every pin, without its hashes and markers."""
+    return set(re.findall(r"^[\w.\[\],-]+==[^\s;\\]+", lock.read_text(), re.MULTILINE))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""What each event means to an operator, and what to do about it. `make check` holds this list against the code."""
+
+MEANINGS = {
+    "breaker.closed": "What the breaker guards (`index` or `s3`) answers again; work goes on as usual.",
+    "breaker.opened": "The index or S3 is away. index: documents go to `retry-index/` meanwhile; s3: polling pauses.",
+    "breaker.probe_failed": "Still away; the next probe follows.",
+    "cloudwatch.failed": "One minute's figures did not reach CloudWatch; the work is not affected.",
+    "dlq.handed_off": "A failed message is in the dead-letter queue, its failure record beside it.",
+    "dlq.spilled": "The dead-letter queue did not take a failed message (`why`); it is in `dlq-spill/` instead.",
+    "dlq.unreachable": "Neither the dead-letter queue nor `dlq-spill/` took a failed message: it stays in the source "
+    "queue and reappears. Mend both permissions or addresses.",
+    "extract.child_started": "A process that parses files was started.",
+    "gate.cleared": "One reason to hold work back is gone.",
+    "gate.shut": "Polling stops and what is in hand waits: paused by an operator, or S3 is away.",
+    "handler.bug": "An error that nobody foresaw, ours: the message goes to the dead-letter queue with its stack.",
+    "heartbeat.ended": "SQS no longer knows the receipt: the message was settled, or will be seen again.",
+    "heartbeat.failed": "A message's invisibility could not be extended; it may be worked on twice, harmlessly.",
+    "index.bulk": "One bulk request was answered.",
+    "index.created": "A template, index, alias or file was missing and has been made.",
+    "index.finding": "The index differs from what our template would make; `hint` says what to do.",
+    "index.stored_for_retry": "A document is in `retry-index/` because the index was away, or, where `rejected`, "
+    "because it refuses this one for good.",
+    "index.write_failed": "A bug of ours while writing; the documents are stored for retry.",
+    "message.delete_failed": "SQS did not delete a message whose effect is durable: it reappears and is done again.",
+    "message.release_failed": "A message could not be given back early: it reappears when its visibility ends.",
+    "message.settled": "The end of each message; also `bucket` and `key`, or how many `records`. `outcome` is done, "
+    "failed or release, `note` says why or what was done.",
+    "message.stuck": "A message was worked on past its deadline: it is let go, and the worker exits with 70.",
+    "metrics.unavailable": "The port of `/metrics` cannot be used; the work is not affected.",
+    "pause.unreadable": "Whether the fleet is paused could not be read; it stays as it was.",
+    "preflight.check": "One check at start: info, warning or error, as `doctor` shows them.",
+    "queue.receive_failed": "SQS refused a receive; the next follows after `retry_s` seconds.",
+    "queue.received": "One receive was answered; `lags_s`: seconds that each message had waited.",
+    "record.done": "The end of one record of a message that has several.",
+    "record.skipped": "A record asked for nothing: a test event, a folder, an excluded key.",
+    "thread.died": "A thread ended by an error: the worker exits with 70, for systemd to restart it.",
+    "thread.silent": "A thread makes no progress; the watchdog is no longer fed.",
+    "worker.started": "Ready and serving.",
+    "worker.stopped": "The last line; `left` messages reappear by themselves.",
+    "worker.stopping": "Draining; `in_hand` messages are to be settled or given back.",
+}

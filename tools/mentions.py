@@ -1,0 +1,77 @@
+"""What a page mentions, held against what exists: a name in `code`, a command, a make target, a file, a link."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools import reference
+from tools.events import events
+from worker.core.settings import Settings
+
+OTHERS = frozenset(
+    {
+        "AWS_ACCESS_KEY_ID", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SQS",
+        "AWS_PROFILE", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "CREDENTIALS_DIRECTORY", "RECOVER_DLQ",
+        "RLIMIT_AS", "SYSTEM_ERROR", "USER_ERROR",
+    }
+)  # fmt: skip
+"""Names in capitals that are not settings: AWS's, systemd's, and the kinds of failure."""
+
+_CODE = re.compile(r"^```[\s\S]*?^```|`[^`\n]+`|^ {4}.*$", re.MULTILINE)
+_CAPITALS = re.compile(r"(?<![\w/])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?!\w)")
+_COMMAND = re.compile(r"(?:s3-index-worker|python -m worker) ([a-z]\w*)")
+_TARGET = re.compile(r"\bmake ([a-z][\w-]*)")
+_METRIC = re.compile(r"\bworker_[a-z0-9_]+\b")
+_DOTTED = re.compile(r"`([a-z]+\.(?!py`|md`|json`)[a-z]+(?:_[a-z]+)*)`")
+_PATH = re.compile(r"(?<![\w/.-])((?:worker|recovery|docs|config|tests|tools|samples)/[\w./-]*\w/?|\.ci/run)")
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Everything that a page may mention."""
+
+    settings: frozenset[str]
+    commands: frozenset[str]
+    targets: frozenset[str]
+    events: frozenset[str]
+    metrics: frozenset[str]
+
+    @classmethod
+    def of(cls, root: Path) -> "Known":
+        """What this tree has."""
+        fields = Settings.model_fields.items()
+        return cls(
+            frozenset(name for field, info in fields for name in reference.environment_names(field, info)),
+            frozenset(reference.commands()),
+            frozenset(re.findall(r"^([a-z][\w-]*):", (root / "Makefile").read_text(), re.MULTILINE)),
+            frozenset(event.name for event in events(root)),
+            frozenset(name for name, *_ in reference.metrics()),
+        )
+
+
+def unknown_mentions(text: str, page: Path, root: Path, known: Known) -> Iterator[str]:
+    """One sentence for everything mentioned that does not exist."""
+    code = "\n".join(_CODE.findall(text))
+    for pattern, where, existing, sentence in (
+        (_CAPITALS, code, known.settings | OTHERS, "{} is no setting"),
+        (_COMMAND, code, known.commands, "s3-index-worker has no command {}"),
+        (_TARGET, code, known.targets, "the Makefile has no target {}"),
+        (_METRIC, code, known.metrics, "{} is no metric"),
+    ):
+        yield from (sentence.format(name) for name in sorted(set(pattern.findall(where)) - existing))
+    yield from (f"{name} is no log event" for name in _events_in(text, known) if name not in known.events)
+    for path in sorted(set(_PATH.findall(code))):
+        if not (root / path).exists():
+            yield f"{path} does not exist"
+    for link in sorted(set(_LINK.findall(text))):
+        target = link.partition("#")[0]
+        if target and "://" not in target and not (page.parent / target).exists():
+            yield f"the link to {link} leads nowhere"
+
+
+def _events_in(text: str, known: Known) -> list[str]:
+    """Dotted names of a family that we have: `worker.gone` is meant as an event, `jq.py` is not."""
+    families = {name.partition(".")[0] for name in known.events}
+    return [name for name in sorted(set(_DOTTED.findall(text))) if name.partition(".")[0] in families]

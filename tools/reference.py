@@ -1,0 +1,208 @@
+"""The tables of docs/reference/, made from the code: settings, commands, exit codes, events, metrics."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic import AliasChoices
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from tools.events import events
+from tools.meanings import MEANINGS
+from worker.cli import app
+from worker.core.settings import Settings
+from worker.metrics import Metrics
+
+ROOT = Path(__file__).resolve().parents[1]
+_COMPUTED = {
+    "extract_processes": "one a core, at most 8",
+    "temp_dir": "`$TMPDIR` or `/tmp`",
+    "worker_name": "`HOST:PID`",
+}
+"""Defaults that depend on the machine."""
+
+
+# -- settings ----------------------------------------------------------------------------------------------------
+
+
+def settings_table() -> list[str]:
+    """Name, default, bounds and purpose of every setting, in the sections of the model's source."""
+    lines: list[str] = []
+    section = ""
+    for of, name in _fields_by_section():
+        if of != section:
+            section = of
+            lines += ["", f"## {section}", "", "| setting | default | bounds | what it is for |", "|---|---|---|---|"]
+        field = Settings.model_fields[name]
+        names = " or ".join(f"`{one}`" for one in environment_names(name, field))
+        lines.append(_row(names, _default(name, field), _bounds(name, field), field.description or ""))
+    return lines[1:]
+
+
+def environment_names(name: str, field: FieldInfo) -> list[str]:
+    """The environment variables of one setting, the usual one first."""
+    alias = field.validation_alias
+    return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else [name.upper()]
+
+
+def _fields_by_section() -> Iterator[tuple[str, str]]:
+    """(section, field) in the model's order; a section is a `# -- name ---` line in its source."""
+    section = ""
+    for line in (ROOT / "worker/core/settings.py").read_text().splitlines():
+        if heading := re.match(r"    # -- (\w+) -", line):
+            section = heading[1][0].upper() + heading[1][1:]
+        elif (field := re.match(r"    (\w+): ", line)) and field[1] in Settings.model_fields:
+            yield section, field[1]
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    if field.is_required():
+        return "**required**"
+    if field.default_factory is not None:
+        return _COMPUTED[name]
+    value = field.default
+    if value is None or value == [] or value is PydanticUndefined:
+        return ""
+    return _amount(name, str(value).lower() if isinstance(value, bool) else value)
+
+
+def _bounds(name: str, field: FieldInfo) -> str:
+    choices = getattr(field.annotation, "__args__", ())
+    if choices and all(isinstance(choice, str) for choice in choices):
+        return ", ".join(f"`{choice}`" for choice in choices)
+    if field.annotation is bool:
+        return "`true`, `false`"
+    found = {
+        sign: getattr(bound, sign) for bound in field.metadata for sign in ("ge", "gt", "le") if hasattr(bound, sign)
+    }
+    low = _amount(name, found["ge"]) if "ge" in found else f"over {_amount(name, found['gt'])}" if "gt" in found else ""
+    high = _amount(name, found["le"]) if "le" in found else ""
+    return f"{low} to {high}" if low and high else f"{low} or more" if low else high
+
+
+def _amount(name: str, value: Any) -> str:
+    """A value as it is typed; bytes also in larger units."""
+    if "_bytes" in name and isinstance(value, int) and value >= 1024:
+        for unit, factor in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+            if value % factor == 0:
+                return f"`{value}` ({value // factor} {unit})"
+    return f"`{value}`"
+
+
+# -- commands ----------------------------------------------------------------------------------------------------
+
+
+def commands_list() -> list[str]:
+    """Every command with its arguments, options and examples."""
+    return [
+        line for name, command in commands().items() for line in (f"## s3-index-worker {name}", "", *_help_of(command))
+    ]
+
+
+def exit_codes_table() -> list[str]:
+    """Every exit code."""
+    rows = [_row(f"`{code}`", name, meaning) for name, code, meaning in exit_codes()]
+    return ["| code | name | meaning |", "|---|---|---|", *rows]
+
+
+def commands() -> dict[str, Any]:
+    """The commands by name, as typer hands them to click."""
+    group: Any = typer.main.get_command(app)
+    return dict(group.commands)
+
+
+def exit_codes() -> list[tuple[str, int, str]]:
+    """Name, number and docstring of every member of ExitCode."""
+    tree = ast.parse((ROOT / "worker/core/errors.py").read_text())
+    (body,) = (node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "ExitCode")
+    members: dict[str, tuple[int, str]] = {}
+    name = ""
+    for node in body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=int(code))):
+                members[name] = (code, "")
+            case ast.Expr(value=ast.Constant(value=str(text))) if name:
+                members[name] = (members[name][0], " ".join(text.split()))
+    found = ((name, code, text or "Done.") for name, (code, text) in members.items())
+    return sorted(found, key=lambda member: member[1])
+
+
+def _help_of(command: Any) -> list[str]:
+    arguments = [
+        one.name.upper() if one.required else f"[{one.name.upper()}]" for one in command.params if _is_argument(one)
+    ]
+    needed = [_spelling(one).strip("`") for one in command.params if one.required and not _is_argument(one)]
+    usage = " ".join(["s3-index-worker", command.name, *arguments, *needed])
+    lines = [" ".join((command.help or "").split()), "", f"    {usage}", ""]
+    if command.params:
+        lines += ["| argument or option | meaning |", "|---|---|"]
+        lines += [*(_row(_spelling(one), _meaning(one)) for one in command.params), ""]
+    examples = (command.epilog or "").partition(": ")[2]
+    return [*lines, "For example:", "", *(f"    {one}" for one in re.split(r" \| (?=s3-index-worker)", examples)), ""]
+
+
+def _is_argument(parameter: Any) -> bool:
+    return str(parameter.param_type_name) == "argument"
+
+
+def _spelling(parameter: Any) -> str:
+    name = parameter.name.upper()
+    if _is_argument(parameter):
+        return f"`{name}`"
+    return f"`{', '.join(parameter.opts)}{'' if parameter.is_flag else ' ' + name}`"
+
+
+def _meaning(parameter: Any) -> str:
+    text = (parameter.help or "") + (" Required." if parameter.required else "")
+    return f"{text} Default: {parameter.default}." if parameter.default else text
+
+
+# -- events and metrics ------------------------------------------------------------------------------------------
+
+
+def events_table() -> list[str]:
+    """Every log event, and what it means."""
+    lines = ["| event | level | fields | meaning | from |", "|---|---|---|---|---|"]
+    for event in events(ROOT):
+        fields = ", ".join(
+            "`exception`" if field == "exc_info" else f"`{field}`" for field in event.fields if field != "…"
+        )
+        modules = ", ".join(f"`{module}`" for module in event.modules)
+        lines.append(_row(f"`{event.name}`", " or ".join(event.levels), fields, MEANINGS.get(event.name, ""), modules))
+    return lines
+
+
+def metrics_table() -> list[str]:
+    """Every metric of /metrics."""
+    rows = [
+        _row(f"`{name}`", kind, ", ".join(f"`{one}`" for one in labels), text) for name, kind, labels, text in metrics()
+    ]
+    return ["| metric | type | labels | meaning |", "|---|---|---|---|", *rows]
+
+
+def metrics() -> list[tuple[str, str, tuple[str, ...], str]]:
+    """Name, type, labels and text of every metric, those that the daemon adds included."""
+    labels = {name: more for name, _, more in _calls_with_text("worker/metrics.py", {"_counter"})}
+    found = []
+    for family in Metrics().registry.collect():
+        name = family.name + ("_total" if family.type == "counter" else "")
+        found.append((name, family.type, labels.get(family.name, ()), family.documentation))
+    found += [(name, "gauge", (), text) for name, text, _ in _calls_with_text("worker/daemon.py", {"gauge"})]
+    return sorted(found)
+
+
+def _calls_with_text(module: str, called: set[str]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """(name, text, further strings) of every call of these methods that begins with two strings."""
+    for node in ast.walk(ast.parse((ROOT / module).read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in called:
+            given = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
+            if len(given) >= 2:
+                yield str(given[0]), str(given[1]), tuple(str(label) for label in given[2:])
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("<", "&lt;") for cell in cells) + " |"
