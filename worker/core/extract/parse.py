@@ -116,5 +116,5 @@ def _kreuzberg(body: bytes, mime_type: str) -> tuple[str, Properties]:
             raise MemoryError(message) from error
         if any(word in message.lower() for word in _PASSWORD_WANTED):
             raise EncryptedError("the document wants a password") from error
-        raise CorruptError(message) from error
+        raise CorruptError(": ".join(dict.fromkeys(message.split(": ")))) from error  # PDFium says everything twice
     return result.content, said_by(dict(result.metadata))
