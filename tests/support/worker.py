@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,19 @@ LAUNCHER = Path(__file__).with_name("die_with_parent.py")
 
 
 class WorkerProcess:
-    """`python -m worker run` with the given environment."""
+    """`python -m worker run` with the given environment, or another module that says `worker.started` as it does."""
 
-    def __init__(self, env: Mapping[str, str], folder: Path, *, name: str = "worker") -> None:
+    def __init__(
+        self, env: Mapping[str, str], folder: Path, *, name: str = "worker", module: Sequence[str] = ("worker", "run")
+    ) -> None:
+        self._module = module
         self._env = {**base_env(), "TEMP_DIR": str(folder), "METRICS_PORT": "0", "LONG_POLL_S": "1", **env}
         self._log = folder / f"{name}-{time.monotonic_ns()}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "WorkerProcess":
         with self._log.open("wb") as log:
-            command = [sys.executable, str(LAUNCHER), str(os.getpid()), sys.executable, "-m", "worker", "run"]
+            command = [sys.executable, str(LAUNCHER), str(os.getpid()), sys.executable, "-m", *self._module]
             self.process = subprocess.Popen(command, env=self._env, stdout=log, stderr=log)
         self.wait_for(lambda: self.events("worker.started"), timeout_s=START_S, what="worker.started")
         return self

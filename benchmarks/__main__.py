@@ -1,0 +1,60 @@
+"""`python -m benchmarks`: workload a against floor and baseline; `--full`: everything else too. Results as JSON."""
+
+import argparse
+import json
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks import experiments
+from benchmarks.measure import machine
+from benchmarks.stand import Stand, standing
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--full", action="store_true", help="every experiment, not only workload a")
+    parser.add_argument("--runs", type=int, default=5, help="runs of each contender (5)")
+    parser.add_argument(
+        "--messages", type=int, default=4_000, help="messages of workload a (4,000; 20,000 with --full)"
+    )
+    parser.add_argument("--only", nargs="*", help="names of experiments")
+    parser.add_argument("--out", type=Path, help="where the JSON goes (benchmarks/results/…)")
+    asked = parser.parse_args()
+    out: Path = asked.out or RESULTS / ("full.json" if asked.full else "quick.json")
+    with tempfile.TemporaryDirectory(prefix="s3iw-bench-") as folder, standing(Path(folder)) as stand:
+        found = _run(stand, Path(folder), asked)
+    out.parent.mkdir(exist_ok=True)
+    record = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine(), "experiments": found}
+    out.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    print(f"written to {out}")
+
+
+def _run(stand: Stand, folder: Path, asked: argparse.Namespace) -> dict[str, object]:
+    runs, messages = asked.runs, asked.messages
+    plan = {"throughput": lambda: experiments.throughput(stand, folder, messages=messages, runs=runs)}
+    if asked.full or asked.only:
+        plan |= {
+            "latency": lambda: experiments.latency(stand, folder, rate=300, seconds=20, runs=runs),
+            "second process": lambda: experiments.second_process(stand, folder, messages=2_000, runs=runs),
+            "mixed": lambda: experiments.mixed(stand, folder, messages=1_000, runs=runs),
+            "idle": lambda: experiments.idle(stand, folder, seconds=120),
+            "large": lambda: experiments.large(stand, folder, messages=200, runs=1),
+            "endurance": lambda: experiments.endurance(stand, folder, messages=200_000),
+        }
+    found = {}
+    for name, experiment in plan.items():
+        if not asked.only or name in asked.only:
+            print(name, flush=True)
+            began = time.monotonic()
+            found[name] = experiment()
+            stand.empty()
+            print(f"  took {time.monotonic() - began:.0f} s", flush=True)
+    return found
+
+
+if __name__ == "__main__":
+    main()

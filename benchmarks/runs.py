@@ -1,0 +1,95 @@
+"""One run: a queue is filled, a contender empties it, and what it cost is written down, if everything ended right."""
+
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import Cpu, cpu, peak_rss_mb
+from benchmarks.stand import Profile, Stand
+from tests.support.site import Site
+from tests.support.waiting import wait_until
+from tests.support.wire import Books
+from tests.support.worker import WorkerProcess
+
+LONGEST_S = 1_800
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A program that takes messages from a queue to an index."""
+
+    name: str
+    module: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def process(self, site: Site, folder: Path) -> WorkerProcess:
+        env = {**site.env, "LONG_POLL_S": "10", **self.env}
+        return WorkerProcess(env, folder, name=self.name, module=self.module)
+
+
+WORKER = Contender("worker", ("worker", "run"))
+FLOOR = Contender("floor", ("benchmarks.floor",))
+SEQUENTIAL = Contender("sequential", ("benchmarks.sequential",))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What some processes did to empty a queue."""
+
+    messages: int
+    seconds: float
+    cpus: list[Cpu]
+    peak_mb: list[float]
+    requests: dict[str, float]
+    """A message, by service; empty without a proxy."""
+    correct: str
+    processes: list[WorkerProcess]
+
+    @property
+    def rate(self) -> float:
+        return self.messages / self.seconds
+
+    @property
+    def cpu_ms(self) -> float:
+        """A message, of all processes with their children."""
+        return 1000 * sum(each.total_s for each in self.cpus) / self.messages
+
+    def figures(self) -> dict[str, Any]:
+        figures: dict[str, Any] = {
+            "messages_per_second": self.rate,
+            "cpu_ms_per_message": self.cpu_ms,
+            "peak_rss_mb": max(self.peak_mb),
+        }
+        return figures | {f"{service}_requests_per_message": count for service, count in self.requests.items()}
+
+
+def drain(
+    stand: Stand, contender: Contender, profile: Profile, keys: list[str], folder: Path, *, processes: int = 1, dead: int = 0
+) -> Cost:  # fmt: skip
+    """Fill a fresh queue with an event for each key, and have it emptied. Raises WrongResultError."""
+    site = stand.fresh(profile)
+    stand.send(site, keys)
+    with ExitStack() as stack:
+        running = [contender.process(site, folder) for _ in range(processes)]
+        for each in running:
+            stack.callback(each.kill)
+            each.start()
+        began, before = time.monotonic(), [cpu(each.pid) for each in running]
+        wait_until(lambda: site.depth() == (0, 0, 0), LONGEST_S, "an empty queue")
+        seconds = time.monotonic() - began
+        spent = [cpu(each.pid).since(earlier) for each, earlier in zip(running, before, strict=True)]
+        peaks = [peak_rss_mb(each.pid) for each in running]
+        correct = stand.verify(site, keys, dead=dead)
+        requests = requests_per_message(stand.wire.books, len(keys)) if profile.latency_s else {}
+        for each in running:
+            each.stop() if contender.module == WORKER.module else each.kill()
+    stand.drop(site)
+    return Cost(len(keys), seconds, spent, peaks, requests, correct, running)
+
+
+def requests_per_message(books: Books, messages: int) -> dict[str, float]:
+    """Calls to each service so far, over messages."""
+    return {service: books.requests(service) / messages for service in ("sqs", "s3", "index")}

@@ -1,0 +1,147 @@
+"""Where a benchmark runs: the three real servers, each a process of its own, and before them the wire proxy.
+
+Objects are put once and read by every run; each run has queues and an index of its own.
+"""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from obstore.store import S3Store
+
+from tests.support.aws import create_queues, drain, send_batch, sqs_client
+from tests.support.servers import ADMIN, REGION, ElasticMQServer, OpenSearchServer, SeaweedFSServer
+from tests.support.site import Site, make_site
+from tests.support.wire import Service, WireProxy
+from worker.core.index.open import open_index
+
+VISIBILITY_S = 600
+SENDERS = 8
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How far away the servers are, seconds; without any latency no proxy stands before them."""
+
+    name: str
+    latency_s: Mapping[Service, float] = field(default_factory=dict)
+
+
+LOCAL = Profile("local")
+AWS = Profile("aws", {"sqs": 0.010, "s3": 0.025, "index": 0.030})
+
+
+class WrongResultError(Exception):
+    """Raised when a run did not leave exactly what it should: its figures are worth nothing."""
+
+
+class Stand:
+    """Servers, proxy and objects of one benchmark."""
+
+    def __init__(self, seaweedfs: SeaweedFSServer, elasticmq: ElasticMQServer, opensearch: OpenSearchServer) -> None:
+        self._elasticmq = elasticmq
+        self._base = make_site(seaweedfs, elasticmq, opensearch)
+        self._store = S3Store(
+            self._base.bucket, endpoint=seaweedfs.url, region=REGION, access_key_id=ADMIN.access_key,
+            secret_access_key=ADMIN.secret_key, client_options={"allow_http": True}, virtual_hosted_style_request=False,
+        )  # fmt: skip
+        self.etags: dict[str, str] = {}
+        """What S3 holds."""
+        self.wire = WireProxy({"s3": seaweedfs.url, "sqs": elasticmq.url, "index": opensearch.url}).start()
+
+    def fill(self, objects: Iterator[tuple[str, bytes]]) -> list[str]:
+        """Put objects; their keys."""
+
+        def put(one: tuple[str, bytes]) -> tuple[str, str]:
+            key, body = one
+            return key, (self._store.put(key, body, use_multipart=False)["e_tag"] or "").strip('"')
+
+        with ThreadPoolExecutor(SENDERS) as pool:
+            added = dict(pool.map(put, objects))
+        self.etags |= added
+        return list(added)
+
+    def empty(self) -> None:
+        """Remove every object."""
+        keys = list(self.etags)
+        for start in range(0, len(keys), 1000):
+            self._store.delete(keys[start : start + 1000])
+        self.etags = {}
+
+    def fresh(self, profile: Profile) -> Site:
+        """New queues and a new index, made as the worker makes it."""
+        name = f"run-{secrets.token_hex(4)}"
+        queues = create_queues(self._base.sqs, name, visibility_s=VISIBILITY_S)
+        env = {**self._base.env, "SQS_QUEUE_URL": queues.source, "DLQ_QUEUE_URL": queues.dlq, "OPENSEARCH_INDEX": name}
+        site = replace(self._base, queues=queues, index=name, env=env)
+        index = open_index(site.settings())
+        index.ensure()
+        index.close()
+        if not profile.latency_s:
+            return site
+        self.wire.clear()
+        self.wire.latency_s = dict(profile.latency_s)
+        there = self._elasticmq.url
+        wired = {
+            "AWS_ENDPOINT_URL_S3": self.wire.urls["s3"],
+            "AWS_ENDPOINT_URL_SQS": self.wire.urls["sqs"],
+            "INDEX_URL": self.wire.urls["index"],
+            "SQS_QUEUE_URL": queues.source.replace(there, self.wire.urls["sqs"]),
+            "DLQ_QUEUE_URL": queues.dlq.replace(there, self.wire.urls["sqs"]),
+        }
+        return replace(site, env={**env, **wired})
+
+    def send(self, site: Site, keys: list[str]) -> None:
+        """One event for each key, past the proxy."""
+        share = -(-len(keys) // SENDERS)
+        clients = [sqs_client(self._elasticmq.url) for _ in range(SENDERS)]
+        with ThreadPoolExecutor(SENDERS) as pool:
+            parts = [keys[start : start + share] for start in range(0, len(keys), share)]
+            list(pool.map(lambda c, part: send_batch(c, site.queues.source, site.bucket, part), clients, parts))
+        for client in clients:
+            client.close()
+
+    def verify(self, site: Site, keys: list[str], *, dead: int = 0) -> str:
+        """What holds at the end of a run, in a sentence. Raises WrongResultError where it does not hold."""
+        wanted = {key: self.etags[key] for key in set(keys)}
+        found = {key: document["etag"] for key, document in site.documents().items()}
+        wrong = [key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)]
+        if wrong:
+            raise WrongResultError(f"{len(wrong)} documents are not as S3 has them: {sorted(wrong)[:3]}")
+        if site.depth() != (0, 0, 0):
+            raise WrongResultError(f"the queue holds {site.depth()}")
+        if (letters := len(drain(site.sqs, site.queues.dlq))) != dead:
+            raise WrongResultError(f"the DLQ holds {letters}, not {dead}")
+        if waiting := site.state_keys("retry-index/"):
+            raise WrongResultError(f"retry-index/ holds {len(waiting)}: {waiting[:3]}")
+        return f"index = S3 ({len(wanted):,} etags), queue empty, DLQ {dead}, retry-index/ empty"
+
+    def drop(self, site: Site) -> None:
+        """Remove a run's index and queues."""
+        site.ask("DELETE", f"/{site.index}-*")
+        for url in (site.queues.source, site.queues.dlq):
+            site.sqs.delete_queue(QueueUrl=url)
+
+    def close(self) -> None:
+        self.wire.stop()
+        self._base.close()
+
+
+@contextmanager
+def standing(folder: Path) -> Iterator[Stand]:
+    """The servers, started and stopped again."""
+    with ExitStack() as stack:
+        servers = (
+            SeaweedFSServer(folder / "seaweedfs"),
+            ElasticMQServer(folder / "elasticmq"),
+            OpenSearchServer(folder / "os"),
+        )
+        for server in servers:
+            stack.callback(server.stop)
+            server.start()
+        stand = Stand(*servers)
+        stack.callback(stand.close)
+        yield stand
