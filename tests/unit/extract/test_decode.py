@@ -14,7 +14,7 @@ HALF_WIDTH = "ﾐﾔｺﾄﾞﾘｼﾖｳｼﾞ ﾌﾘｺﾐ 12345\r\n"
 JAPANESE = ("utf-8", "utf-8-sig", "utf-16", "utf-32", "cp932", "euc-jp", "iso-2022-jp", "utf-16-le", "utf-16-be")
 
 kana_text = st.text("あいうえおかきくけこアイウエオ東京都見積書会議、。 \nabc123", min_size=20, max_size=400).map(
-    lambda text: "これはテストです。" + text
+    lambda text: "これはテストです。\n" + text  # a line's end is what betrays UTF-16 without a byte order mark
 )
 
 

@@ -34,7 +34,7 @@ _PRIVATE = re.compile("[\ue000-\uf8ff]")
 _KANJI = re.compile("[一-龠々]")
 _ADJACENT_HIGH = re.compile(rb"[\x80-\xff]{2}")
 _USUAL = re.compile("[\t\n\r -~、-ヿ一-鿿！-ﾟÀ-ÿ]")
-_EVIDENT = re.compile("[\t\n\r -~ぁ-んァ-ヶー]")
+_EVIDENT = re.compile("[\t\n\r -~、。ぁ-んァ-ヶー]")
 _PROBE = 4096
 """Characters (or bytes) that suffice to tell one encoding from another."""
 
