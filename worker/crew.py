@@ -10,8 +10,9 @@ from worker.core.logs import emit
 
 T = TypeVar("T")
 
-IDLE_TURN_S = 0.25
-"""How often a loop turns that has nothing to do, seconds: it looks whether to stop, and beats its pulse."""
+IDLE_TURN_S = 0.5
+"""How often a loop turns that has nothing to do, seconds: it looks whether to stop, and beats its pulse. Two dozen
+threads turn so; at 0.25 s an idle worker took 0.48% of a core."""
 
 
 class Pulse:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from worker.core.errors import QueueError
 from worker.core.logs import emit
@@ -41,10 +41,11 @@ class Heartbeat:
         with self._changed:
             self._held.update((item.message.receipt, item) for item in items)
 
-    def forget(self, item: InHand) -> None:
-        """Its disposition is done: keep it no more."""
+    def forget(self, items: Iterable[InHand]) -> None:
+        """Their disposition is done: keep them no more."""
         with self._changed:
-            self._held.pop(item.message.receipt, None)
+            for item in items:
+                self._held.pop(item.message.receipt, None)
             self._changed.notify_all()
 
     def forget_before_release(self, item: InHand) -> None:
@@ -91,7 +92,7 @@ class Heartbeat:
             if item.start():
                 self._give_up(item)
             else:
-                self.forget(item)
+                self.forget([item])
                 emit("message.stuck", "critical", message_id=item.message.id, receives=item.message.receives)
                 self._stuck(item)
 
@@ -115,7 +116,7 @@ class Heartbeat:
                 if position not in refused:
                     item.hidden_until = began + self._visibility_s
                 elif refused[position].code in ENDED_CODES:
-                    self.forget(item)
+                    self.forget([item])
                     emit("heartbeat.ended", "warning", message_id=item.message.id, code=refused[position].code)
                 else:
                     emit("heartbeat.failed", "warning", message_id=item.message.id, code=refused[position].code)

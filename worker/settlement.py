@@ -8,6 +8,7 @@ Release  → visible again after its delay
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
@@ -24,8 +25,8 @@ from worker.heartbeat import Heartbeat
 from worker.inhand import InHand
 from worker.outcome import Done, Failed, Release, label
 
-BATCH_WAIT_S = 0.02
-"""How long a settlement waits for others to share its call."""
+BATCH_WAIT_S = 0.1
+"""How long a settlement waits for others to share its call: at 100 messages/s, just long enough for ten."""
 MAX_SILENCE_S = 180
 """The slowest turn: three attempts of a call, each with its full timeout."""
 
@@ -55,6 +56,7 @@ class Settlement:
         self._deletes: SimpleQueue[InHand] = SimpleQueue()
         self._hand_offs: SimpleQueue[_HandOff] = SimpleQueue()
         self._releases: SimpleQueue[tuple[InHand, int]] = SimpleQueue()
+        self._gathering = threading.Lock()
         self._stopping = threading.Event()
 
     def settle(self, item: InHand) -> None:
@@ -94,7 +96,7 @@ class Settlement:
     # -- delete --------------------------------------------------------------------------------------------------
 
     def _delete_loop(self, pulse: Pulse) -> None:
-        self._loop(pulse, self._deletes, self._delete, size_of=lambda _: 0)
+        self._loop(pulse, self._deletes, self._delete, size_of=lambda _: 0, gathering=self._gathering)
 
     def _delete(self, items: list[InHand]) -> None:
         try:
@@ -104,8 +106,7 @@ class Settlement:
                     # Its effect is durable: it reappears, is done again, and does no harm.
                     emit("message.delete_failed", "error", message_id=item.message.id, code=refused[position].code)
         finally:
-            for item in items:
-                self._heartbeat.forget(item)
+            self._heartbeat.forget(items)
 
     # -- hand-off ------------------------------------------------------------------------------------------------
 
@@ -151,7 +152,7 @@ class Settlement:
                 "dlq.unreachable", "critical", message_id=message.id, dlq_error=why, spill_error=str(error),
                 error=hand_off.record.message,
             )  # fmt: skip
-            self._heartbeat.forget(item)
+            self._heartbeat.forget([item])
             return
         self._handed_off(hand_off, "dlq.spilled", why=why)
 
@@ -185,10 +186,12 @@ class Settlement:
         act: Callable[[list[Any]], None],
         *,
         size_of: Callable[[Any], int],
+        gathering: AbstractContextManager[Any] = nullcontext(),  # noqa: B008 (it has no state)
     ) -> None:
         while True:
             pulse.beat()
-            batch = gather(queue, count=MAX_BATCH, size=self._dlq_max_bytes, wait_s=BATCH_WAIT_S, size_of=size_of)
+            with gathering:  # two loops on one queue: one at a time, or each would gather half a batch
+                batch = gather(queue, count=MAX_BATCH, size=self._dlq_max_bytes, wait_s=BATCH_WAIT_S, size_of=size_of)
             if batch:
                 act(batch)
             elif self._stopping.is_set():

@@ -26,10 +26,18 @@ class WorkerProcess:
         self._log = folder / f"{name}-{time.monotonic_ns()}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> "WorkerProcess":
+    def spawn(self) -> None:
+        """Start it, and wait for nothing."""
         with self._log.open("wb") as log:
             command = [sys.executable, str(LAUNCHER), str(os.getpid()), sys.executable, "-m", *self._module]
             self.process = subprocess.Popen(command, env=self._env, stdout=log, stderr=log)
+
+    def start(self) -> "WorkerProcess":
+        """Start it, and wait until it serves."""
+        self.spawn()
+        return self.wait_started()
+
+    def wait_started(self) -> "WorkerProcess":
         self.wait_for(lambda: self.events("worker.started"), timeout_s=START_S, what="worker.started")
         return self
 

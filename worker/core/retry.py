@@ -31,8 +31,21 @@ LONGEST_RELEASE_S = 900
 def in_place(call: Callable[[], T], *, passing: Callable[[BaseException], bool], stop: threading.Event) -> T:
     """The call's result, trying again with jittered backoff while it fails in passing.
 
-    Raises the last error after three attempts, or at once where it is not a passing one or `stop` is set.
+    Raises the last error after three attempts, or at once where it is not a passing one or `stop` is set. The first
+    attempt is made bare: every message makes several, and tenacity's bookkeeping costs ten times the call around it.
     """
+    try:
+        return call()
+    except Exception as error:
+        if not passing(error):
+            raise
+        failed = [error]
+
+    def again() -> T:
+        if failed:
+            raise failed.pop()  # what tenacity takes for the first attempt
+        return call()
+
     retrying = Retrying(
         retry=retry_if_exception(passing),
         wait=wait_random_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S),
@@ -40,7 +53,7 @@ def in_place(call: Callable[[], T], *, passing: Callable[[BaseException], bool],
         sleep=sleep_using_event(stop),
         reraise=True,
     )
-    return retrying(call)
+    return retrying(again)
 
 
 def release_delay_s(receives: int) -> int:

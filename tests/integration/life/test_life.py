@@ -94,6 +94,7 @@ def test_metrics_and_health_are_answered_on_loopback(site, tmp_path):
     with running({**site.env, "METRICS_PORT": str(port)}, tmp_path) as worker:
         site.send("a.txt")
         site.send_body("noise")
+        wait_until(lambda: "worker_dead_letters_total{" in get(port, "/metrics")[1], 15, "the bad one's hand-off")
         wait_until(lambda: len(worker.events("message.settled")) == 2, 15, "two messages")
         status, text = get(port, "/metrics")
         assert status == 200
