@@ -45,6 +45,7 @@ def _run(stand: Stand, folder: Path, asked: argparse.Namespace) -> dict[str, obj
             "large": lambda: experiments.large(stand, folder, messages=200, runs=1),
             "endurance": lambda: experiments.endurance(stand, folder, messages=200_000),
         }
+    experiments.warm_up(stand, folder)
     found = {}
     for name, experiment in plan.items():
         if not asked.only or name in asked.only:

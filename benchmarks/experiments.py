@@ -19,6 +19,12 @@ FEW = {"WORKER_CONCURRENCY": "4"}
 INJECTED_MS = 1000 * (AWS.latency_s["sqs"] + AWS.latency_s["s3"] + AWS.latency_s["index"])
 
 
+def warm_up(stand: Stand, folder: Path) -> None:
+    """A run that counts for nothing: cold Java servers are several times slower."""
+    say("warm-up", drain(stand, WORKER, AWS, stand.fill(loads.texts(2_000)), folder))
+    stand.empty()
+
+
 def throughput(stand: Stand, folder: Path, *, messages: int, runs: int) -> Figures:
     """Workload a: worker against floor without latency, worker against the sequential loop with AWS's; interleaved."""
     keys = stand.fill(loads.texts(messages))

@@ -76,7 +76,9 @@ def drain(
         running = [contender.process(site, folder) for _ in range(processes)]
         for each in running:
             stack.callback(each.kill)
-            each.start()
+            each.spawn()
+        for each in running:
+            each.wait_started()
         began, before = time.monotonic(), [cpu(each.pid) for each in running]
         wait_until(lambda: site.depth() == (0, 0, 0), LONGEST_S, "an empty queue")
         seconds = time.monotonic() - began
