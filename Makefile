@@ -8,7 +8,7 @@ READY := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-fast check lock clean help
+.PHONY: demo test test-fast check bench bench-full lock clean help
 
 demo: $(READY) ## Watch it work: S3 and SQS in process, sample files, searches (DIR=folder: your own files)
 	@$(BIN)/python -m worker demo $(if $(DIR),"$(DIR:~/%=$(HOME)/%)")
@@ -27,6 +27,12 @@ check: $(READY) ## Lint, format, types, import rules, size limits, docs and lock
 	$(BIN)/python -m tools.sizes
 	$(BIN)/python -m tools.docs --check
 	$(BIN)/python -m tools.lock --check
+
+bench: $(READY) ## Measure the worker against a bare loop and a sequential one, five times (under 10 minutes)
+	$(BIN)/python -m benchmarks
+
+bench-full: $(READY) ## Every benchmark: also latency, memory, a second process, mixed and large files (an hour)
+	$(BIN)/python -m benchmarks --full
 
 lock: $(READY) ## Pin the newest versions that pyproject.toml allows, with hashes
 	$(BIN)/python -m tools.lock --write

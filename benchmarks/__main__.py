@@ -11,20 +11,18 @@ from benchmarks import experiments
 from benchmarks.measure import machine
 from benchmarks.stand import Stand, standing
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).resolve().parents[1] / "build"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--full", action="store_true", help="every experiment, not only workload a")
     parser.add_argument("--runs", type=int, default=5, help="runs of each contender (5)")
-    parser.add_argument(
-        "--messages", type=int, default=4_000, help="messages of workload a (4,000; 20,000 with --full)"
-    )
+    parser.add_argument("--messages", type=int, help="messages of workload a (4,000; with --full 20,000)")
     parser.add_argument("--only", nargs="*", help="names of experiments")
-    parser.add_argument("--out", type=Path, help="where the JSON goes (benchmarks/results/…)")
+    parser.add_argument("--out", type=Path, help="where the JSON goes (build/bench.json, build/bench-full.json)")
     asked = parser.parse_args()
-    out: Path = asked.out or RESULTS / ("full.json" if asked.full else "quick.json")
+    out: Path = asked.out or RESULTS / ("bench-full.json" if asked.full else "bench.json")
     with tempfile.TemporaryDirectory(prefix="s3iw-bench-") as folder, standing(Path(folder)) as stand:
         found = _run(stand, Path(folder), asked)
     out.parent.mkdir(exist_ok=True)
@@ -34,13 +32,14 @@ def main() -> None:
 
 
 def _run(stand: Stand, folder: Path, asked: argparse.Namespace) -> dict[str, object]:
-    runs, messages = asked.runs, asked.messages
+    runs, messages = asked.runs, asked.messages or (20_000 if asked.full else 4_000)
     plan = {"throughput": lambda: experiments.throughput(stand, folder, messages=messages, runs=runs)}
     if asked.full or asked.only:
         plan |= {
             "latency": lambda: experiments.latency(stand, folder, rate=300, seconds=20, runs=runs),
             "second process": lambda: experiments.second_process(stand, folder, messages=2_000, runs=runs),
-            "mixed": lambda: experiments.mixed(stand, folder, messages=1_000, runs=runs),
+            "mixed": lambda: experiments.mixed(stand, folder, messages=1_000, rate=50, runs=runs),
+            "small office": lambda: experiments.small_office(runs=runs),
             "idle": lambda: experiments.idle(stand, folder, seconds=120),
             "large": lambda: experiments.large(stand, folder, messages=200, runs=1),
             "endurance": lambda: experiments.endurance(stand, folder, messages=200_000),

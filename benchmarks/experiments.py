@@ -1,21 +1,29 @@
 """What is measured, one function each; every one gives its figures by name."""
 
+import os
 import time
+from contextlib import closing
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
+
+import kreuzberg
 
 from benchmarks import loads
 from benchmarks.measure import cpu, quantile, rss_mb, spread
-from benchmarks.runs import FLOOR, SEQUENTIAL, WORKER, Contender, Cost, drain
+from benchmarks.runs import FLOOR, SEQUENTIAL, WORKER, Contender, Cost, drain, paced
 from benchmarks.stand import AWS, LOCAL, Stand
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
+from worker.core.extract.extractor import Extractor
+from worker.core.extract.kinds import kind_of
 
 Figures = dict[str, Any]
 
 SEQUENTIAL_MESSAGES = 200
 FEW = {"WORKER_CONCURRENCY": "4"}
 """Handlers that keep one process under 40% of two cores when S3 is 25 ms away."""
+ALONE = kreuzberg.ExtractionConfig(use_cache=False, disable_ocr=True, enable_quality_processing=False)
 INJECTED_MS = 1000 * (AWS.latency_s["sqs"] + AWS.latency_s["s3"] + AWS.latency_s["index"])
 
 
@@ -40,9 +48,9 @@ def throughput(stand: Stand, folder: Path, *, messages: int, runs: int) -> Figur
     local, floor = costs["worker local"], costs["floor local"]
     return {
         **{name: summary(each) for name, each in costs.items()},
-        "cpu over floor": spread([a.cpu_ms / b.cpu_ms for a, b in zip(local, floor, strict=True)]),
-        "rate over floor": spread([a.rate / b.rate for a, b in zip(local, floor, strict=True)]),
-        "rate over sequential": spread(
+        "cpu_over_floor": spread([a.cpu_ms / b.cpu_ms for a, b in zip(local, floor, strict=True)]),
+        "rate_over_floor": spread([a.rate / b.rate for a, b in zip(local, floor, strict=True)]),
+        "rate_over_sequential": spread(
             [a.rate / b.rate for a, b in zip(costs["worker aws"], costs["sequential aws"], strict=True)]
         ),
     }
@@ -58,12 +66,12 @@ def second_process(stand: Stand, folder: Path, *, messages: int, runs: int) -> F
         say("one process", one[-1])
         two.append(drain(stand, few, AWS, keys, folder, processes=2))
         say("two processes", two[-1])
-    shares = [cost.cpus[0].total_s / cost.seconds / 2 for cost in one]
+    shares = [cost.cpus[0].total_s / cost.seconds / (os.cpu_count() or 1) for cost in one]
     return {
         "one process": summary(one),
         "two processes": summary(two),
-        "share of two cores, one process": spread(shares),
-        "two over one": spread([b.rate / a.rate for a, b in zip(one, two, strict=True)]),
+        "one_process_share_of_machine": spread(shares),
+        "two_over_one": spread([b.rate / a.rate for a, b in zip(one, two, strict=True)]),
     }
 
 
@@ -72,58 +80,72 @@ def latency(stand: Stand, folder: Path, *, rate: float, seconds: float, runs: in
     keys = stand.fill(loads.texts(int(rate * seconds)))
     p50s, p99s = [], []
     for _ in range(runs):
-        delays_ms = _paced(stand, folder, keys, rate)
+        delays_ms = list(paced(stand, folder, keys, rate).values())
         p50s.append(quantile(delays_ms, 0.5) - INJECTED_MS)
         p99s.append(quantile(delays_ms, 0.99) - INJECTED_MS)
-        print(
-            f"  latency at {rate:.0f}/s: p50 {p50s[-1]:.0f} ms, p99 {p99s[-1]:.0f} ms over {INJECTED_MS:.0f} ms",
-            flush=True,
-        )
+        print(f"  p50 {p50s[-1]:.0f} ms, p99 {p99s[-1]:.0f} ms over {INJECTED_MS:.0f} ms", flush=True)
     return {
-        "messages per second": round(rate),
-        "injected ms": INJECTED_MS,
-        "p50 ms over injected": spread(p50s),
-        "p99 ms over injected": spread(p99s),
+        "messages_per_second": round(rate),
+        "injected_ms": INJECTED_MS,
+        "p50_ms_over_injected": spread(p50s),
+        "p99_ms_over_injected": spread(p99s),
     }
 
 
-def _paced(stand: Stand, folder: Path, keys: list[str], rate: float) -> list[float]:
-    site = stand.fresh(AWS)
-    sent_at: dict[str, float] = {}
-    process = WORKER.process(site, folder)
-    try:
-        process.start()
-        began = time.monotonic()
-        for start in range(0, len(keys), 10):
-            time.sleep(max(0.0, began + start / rate - time.monotonic()))
-            part = keys[start : start + 10]
-            sent_at |= dict.fromkeys(part, time.time())
-            site.send_all(part)
-        site.wait_empty(60)
-        stand.verify(site, keys)
-        process.stop()
-    finally:
-        process.kill()
-    stand.drop(site)
-    indexed_at = stand.wire.books.indexed_at
-    return [1000 * (indexed_at[f"{site.bucket}/{key}"] - at) for key, at in sent_at.items()]
-
-
-def mixed(stand: Stand, folder: Path, *, messages: int, runs: int) -> Figures:
-    """Workload b: how long texts and files take, and how much of it all the children spend."""
+def mixed(stand: Stand, folder: Path, *, messages: int, rate: float, runs: int) -> Figures:
+    """Workload b: what it costs, how much of it the children spend, and whether texts wait behind slow files."""
     keys = stand.fill(loads.mix(messages))
-    costs, texts_ms, files_ms = [], [], []
+    costs: list[Cost] = []
+    delays_ms: dict[str, list[float]] = {}
     for _ in range(runs):
         costs.append(drain(stand, WORKER, LOCAL, keys, folder))
         say("mix", costs[-1])
-        for line in costs[-1].processes[0].events("message.settled"):
-            (texts_ms if line["key"].endswith(".txt") else files_ms).append(line["duration_ms"])
+        for key, delay_ms in paced(stand, folder, keys, rate).items():
+            delays_ms.setdefault(_speed(key), []).append(delay_ms)
+        print("  p99", {name: f"{quantile(each, 0.99):.0f} ms" for name, each in delays_ms.items()}, flush=True)
     shares = [sum(c.children_s for c in cost.cpus) / sum(c.total_s for c in cost.cpus) for cost in costs]
     return {
         "worker local": summary(costs),
-        "share of CPU in children": spread(shares),
-        "texts, receive to settled": histogram(texts_ms),
-        "files, receive to settled": histogram(files_ms),
+        "children_share_of_cpu": spread(shares),
+        "messages_per_second": round(rate),
+        "delay_ms": {name: histogram(each) for name, each in delays_ms.items()},
+    }
+
+
+def _speed(key: str) -> str:
+    """Which of the mix's three sorts a file is."""
+    return "slow" if ".slow." in key else "text" if key.endswith(".txt") else "file"
+
+
+def small_office(*, runs: int, rounds: int = 30) -> Figures:
+    """CPU of reading a small office file: kreuzberg alone in this process, and the worker's way through a child."""
+    files = loads.small_office()
+    alone_ms, ours_ms = [], []
+    extractor = Extractor(
+        processes=1, timeout_s=60, memory_bytes=2 << 30, max_chars=5_000_000, temp_dir=Path(gettempdir())
+    )
+    with closing(extractor):
+        for run in range(runs + 1):
+            for values, read in (
+                (
+                    alone_ms,
+                    lambda ending, body: kreuzberg.extract_bytes_sync(
+                        body, kind_of(body[:4096], f"a.{ending}", None).mime_type, ALONE
+                    ),
+                ),
+                (ours_ms, lambda ending, body: extractor.extract(body, f"a.{ending}", None)),
+            ):
+                before = cpu(os.getpid())
+                for ending, body in files * rounds:
+                    read(ending, body)
+                if run:  # the first warms up: libraries, and the child
+                    values.append(1000 * cpu(os.getpid()).since(before).total_s / (rounds * len(files)))
+    print(f"  small office file: {alone_ms} alone, {ours_ms} ms through a child", flush=True)
+    return {
+        "files": rounds * len(files),
+        "kreuzberg_alone_cpu_ms": spread(alone_ms),
+        "worker_cpu_ms": spread(ours_ms),
+        "ms_over_kreuzberg": spread([ours - alone for ours, alone in zip(ours_ms, alone_ms, strict=True)]),
     }
 
 
@@ -166,10 +188,11 @@ def endurance(stand: Stand, folder: Path, *, messages: int) -> Figures:
     )
     return {
         "messages": sent,
-        "most MB": round(max(sizes), 1),
-        "second quarter MB": round(means[0], 1),
-        "last quarter MB": round(means[1], 1),
+        "peak_rss_mb": round(max(sizes), 1),
+        "second_quarter_mb": round(means[0], 1),
+        "last_quarter_mb": round(means[1], 1),
         "growth": round(means[1] / means[0] - 1, 4),
+        "rss_mb": [round(size, 1) for size in sizes[:: max(1, len(sizes) // 60)]],
         "correct": correct,
     }
 
@@ -191,7 +214,7 @@ def idle(stand: Stand, folder: Path, *, seconds: float) -> Figures:
         process.kill()
     stand.drop(site)
     print(f"  idle: {share:.2%} of a core, {requests:.0f} requests an hour", flush=True)
-    return {"seconds": round(length), "share of a core": round(share, 5), "requests an hour": round(requests)}
+    return {"seconds": round(length), "share_of_a_core": round(share, 5), "requests_per_hour": round(requests)}
 
 
 def summary(costs: list[Cost]) -> Figures:
@@ -207,12 +230,12 @@ def summary(costs: list[Cost]) -> Figures:
 def histogram(values_ms: list[float]) -> Figures:
     """How many values fall under each of some bounds, and the quantiles."""
     bounds = (10, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 60_000)
-    counts = {f"<= {bound} ms": sum(value <= bound for value in values_ms) for bound in bounds}
     return {
-        "p50 ms": round(quantile(values_ms, 0.5), 1),
-        "p99 ms": round(quantile(values_ms, 0.99), 1),
-        "most ms": round(max(values_ms), 1),
-        "cumulative": counts,
+        "messages": len(values_ms),
+        "p50": round(quantile(values_ms, 0.5)),
+        "p99": round(quantile(values_ms, 0.99)),
+        "max": round(max(values_ms)),
+        "at_most": {str(bound): sum(value <= bound for value in values_ms) for bound in bounds},
     }
 
 

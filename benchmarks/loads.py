@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator
 
 from tests.support.corpus import corpus
+from tests.support.corpus_bodies import long_pdf
 
 _JAPANESE = (
     "東京都 予算 会議 議事録 見積書 請求書 契約 報告書 京都支店 大阪 四半期 売上 顧客 株式会社 テンプレート "
@@ -16,6 +17,9 @@ _ENGLISH = (
 _WORDS = f"{_JAPANESE} {_ENGLISH}".split(" ")
 TEXT_BYTES = 4_096
 LARGE_BYTES = 20_000_000
+SLOW = 200
+"""One file of so many in the mix takes seconds to read."""
+SLOW_PAGES = 3_000
 OFFICE = frozenset({"docx", "xlsx", "pptx", "doc", "xls", "ppt", "odt", "ods", "odp", "rtf"})
 
 
@@ -26,18 +30,26 @@ def texts(count: int) -> Iterator[tuple[str, bytes]]:
 
 
 def mix(count: int) -> Iterator[tuple[str, bytes]]:
-    """Workload b: 70% texts of 2–50 KB, 20% office files, 10% PDF."""
+    """Workload b: 70% texts of 2–50 KB, 20% office files, 10% PDF, a few of them of thousands of pages."""
     samples = corpus(600, bad=0, seed=4)
     office = [(s.format, s.body) for s in samples if s.format in OFFICE]
     pdfs = [(s.format, s.body) for s in samples if s.format == "pdf"]
+    slow = long_pdf(random.Random(4), SLOW_PAGES)
     for number in range(count):
         rng = random.Random(number)
         draw = number % 10
         if draw < 7:
             yield f"mix/{number:06}.txt", _text(rng, rng.randint(2_000, 50_000))
+        elif number % SLOW == SLOW - 1:
+            yield f"mix/{number:06}.slow.pdf", slow
         else:
             ending, body = rng.choice(office if draw < 9 else pdfs)
             yield f"mix/{number:06}.{ending}", body
+
+
+def small_office() -> list[tuple[str, bytes]]:
+    """Word, Excel and PowerPoint files of a few KB, with their endings."""
+    return [(s.format, s.body) for s in corpus(600, bad=0, seed=4) if s.format in {"docx", "xlsx", "pptx"}]
 
 
 def large(count: int) -> Iterator[tuple[str, bytes]]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Cpu, cpu, peak_rss_mb
-from benchmarks.stand import Profile, Stand
+from benchmarks.prices import dollars_per_million
+from benchmarks.stand import AWS, Profile, Stand
 from tests.support.site import Site
 from tests.support.waiting import wait_until
 from tests.support.wire import Books
@@ -63,7 +64,10 @@ class Cost:
             "cpu_ms_per_message": self.cpu_ms,
             "peak_rss_mb": max(self.peak_mb),
         }
-        return figures | {f"{service}_requests_per_message": count for service, count in self.requests.items()}
+        figures |= {f"{service}_requests_per_message": count for service, count in self.requests.items()}
+        return figures | (
+            {"dollars_per_million": dollars_per_million(self.cpu_ms, self.requests)} if self.requests else {}
+        )
 
 
 def drain(
@@ -90,6 +94,29 @@ def drain(
             each.stop() if contender.module == WORKER.module else each.kill()
     stand.drop(site)
     return Cost(len(keys), seconds, spent, peaks, requests, correct, running)
+
+
+def paced(stand: Stand, folder: Path, keys: list[str], rate: float) -> dict[str, float]:
+    """Milliseconds from send to acknowledged by the index, by key, at an even rate with AWS's latency."""
+    site = stand.fresh(AWS)
+    sent_at: dict[str, float] = {}
+    process = WORKER.process(site, folder)
+    try:
+        process.start()
+        began = time.monotonic()
+        for start in range(0, len(keys), 10):
+            time.sleep(max(0.0, began + start / rate - time.monotonic()))
+            part = keys[start : start + 10]
+            sent_at |= dict.fromkeys(part, time.time())
+            site.send_all(part)
+        site.wait_empty(60)
+        stand.verify(site, keys)
+        process.stop()
+    finally:
+        process.kill()
+    stand.drop(site)
+    indexed_at = stand.wire.books.indexed_at
+    return {key: 1000 * (indexed_at[f"{site.bucket}/{key}"] - at) for key, at in sent_at.items()}
 
 
 def requests_per_message(books: Books, messages: int) -> dict[str, float]:

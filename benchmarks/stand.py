@@ -19,6 +19,8 @@ from tests.support.wire import Service, WireProxy
 from worker.core.index.open import open_index
 
 VISIBILITY_S = 600
+HEAP_MB = 2_048
+"""With 512, OpenSearch's memory breaker answers 429 after some 180,000 documents in a row."""
 SENDERS = 8
 
 
@@ -137,7 +139,7 @@ def standing(folder: Path) -> Iterator[Stand]:
         servers = (
             SeaweedFSServer(folder / "seaweedfs"),
             ElasticMQServer(folder / "elasticmq"),
-            OpenSearchServer(folder / "os"),
+            OpenSearchServer(folder / "os", heap_mb=HEAP_MB),
         )
         for server in servers:
             stack.callback(server.stop)

@@ -118,24 +118,40 @@ def mail(charset: str, transfer: str) -> Build:
 
 
 def pdf(rng: random.Random, marker: str) -> bytes:
-    """One page of Helvetica with a correct cross-reference table."""
-    shown = b" ".join(b"(%s) ' " % line.encode("ascii") for line in _lines(rng, marker, _ENGLISH))
-    content = b"BT /F1 9 Tf 14 TL 36 800 Td " + shown + b"ET"
-    objects = (
+    """One page of Helvetica."""
+    return _pdf([_lines(rng, marker, _ENGLISH)])
+
+
+def long_pdf(rng: random.Random, pages: int) -> bytes:
+    """Many pages: slow to read."""
+    return _pdf([_lines(rng, "long", _ENGLISH) for _ in range(pages)])
+
+
+def _pdf(pages: list[list[str]]) -> bytes:
+    """With a correct cross-reference table: catalog, page tree, font, then each page and what is on it."""
+    kids = b" ".join(b"%d 0 R" % (4 + 2 * number) for number in range(len(pages)))
+    objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
-        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 5 0 R /Resources << /Font << /F1 4 0 R >> >> >>",
+        b"<< /Type /Pages /Kids [%s] /Count %d >>" % (kids, len(pages)),
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
-        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
-    )
-    out, offsets = b"%PDF-1.4\n", []
+    ]
+    for number, lines in enumerate(pages):
+        shown = b" ".join(b"(%s) ' " % line.encode("ascii") for line in lines)
+        content = b"BT /F1 9 Tf 14 TL 36 800 Td " + shown + b"ET"
+        resources = b"/Resources << /Font << /F1 3 0 R >> >>"
+        objects += [
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents %d 0 R %s >>"
+            % (5 + 2 * number, resources),
+            b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
+        ]
+    out, offsets = bytearray(b"%PDF-1.4\n"), []
     for number, body in enumerate(objects, 1):
         offsets.append(len(out))
         out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
     table = b"0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
     size = len(objects) + 1
     tail = b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (size, len(out))
-    return out + b"xref\n0 %d\n" % size + table + tail
+    return bytes(out) + b"xref\n0 %d\n" % size + table + tail
 
 
 # Carried by a file ----------------------------------------------------------------------------------------------------

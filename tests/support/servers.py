@@ -49,9 +49,10 @@ class OpenSearchServer(Server):
 
     name = "opensearch"
 
-    def __init__(self, folder: Path, version: str = "3.8") -> None:
+    def __init__(self, folder: Path, version: str = "3.8", *, heap_mb: int = 512) -> None:
         super().__init__(folder)
         self.version = version
+        self._heap_mb = heap_mb
         self._release = OPENSEARCH_RELEASES[version]
         # The runner refuses HTTP ports over 9299 (its maxHttpPort, not an option), and only its exit code tells.
         self.port = free_ports(1, 7_000, 9_300)[0]
@@ -67,7 +68,7 @@ class OpenSearchServer(Server):
         self._write_config()
         command = [
             java(),
-            *("-Xms512m", "-Xmx512m", "-Djava.locale.providers=CLDR,SPI", *JVM_FLAGS),
+            *(f"-Xms{self._heap_mb}m", f"-Xmx{self._heap_mb}m", "-Djava.locale.providers=CLDR,SPI", *JVM_FLAGS),
             *("-cp", class_path(self._release.coordinates)),
             "org.codelibs.opensearch.runner.OpenSearchRunner",
             *("-basePath", str(self.folder), "-numOfNode", "1", "-clusterName", self._cluster_name),
@@ -120,7 +121,7 @@ class ElasticMQServer(Server):
         config.write_text(self._config())
         return [
             java(),
-            *("-Xmx256m", *JVM_FLAGS, f"-Dconfig.file={config}"),
+            *("-Xmx1g", *JVM_FLAGS, f"-Dconfig.file={config}"),
             *("-cp", class_path(ELASTICMQ), "org.elasticmq.server.Main"),
         ]
 
