@@ -1,6 +1,7 @@
 """What each event means to an operator, and what to do about it. `make check` holds this list against the code."""
 
 MEANINGS = {
+    "audit.recorded": "An operator's command has changed something; the whole record is at `record` in the state bucket.",
     "breaker.closed": "What the breaker guards (`index` or `s3`) answers again; work goes on as usual.",
     "breaker.opened": "The index or S3 is away. index: documents go to `retry-index/` meanwhile; s3: polling pauses.",
     "breaker.probe_failed": "Still away; the next probe follows.",
@@ -15,6 +16,7 @@ MEANINGS = {
     "handler.bug": "An error that nobody foresaw, ours: the message goes to the dead-letter queue with its stack.",
     "heartbeat.ended": "SQS no longer knows the receipt: the message was settled, or will be seen again.",
     "heartbeat.failed": "A message's invisibility could not be extended; it may be worked on twice, harmlessly.",
+    "hold.failed": "Dead letters that a recovery command holds could not be kept hidden, or given back at once.",
     "index.bulk": "One bulk request was answered.",
     "index.created": "A template, index, alias or file was missing and has been made.",
     "index.finding": "The index differs from what our template would make; `hint` says what to do.",
@@ -33,6 +35,8 @@ MEANINGS = {
     "queue.received": "One receive was answered; `lags_s`: seconds that each message had waited.",
     "record.done": "The end of one record of a message that has several.",
     "record.skipped": "A record asked for nothing: a test event, a folder, an excluded key.",
+    "replay.parked": "A record of `retry-index/` was refused too often; it waits in `retry-index/parked/` for an operator.",
+    "replay.record": "What became of one record of `retry-index/`: `result`, and the reason where it was not written.",
     "thread.died": "A thread ended by an error: the worker exits with 70, for systemd to restart it.",
     "thread.silent": "A thread makes no progress; the watchdog is no longer fed.",
     "worker.started": "Ready and serving.",

@@ -8,19 +8,15 @@ from dataclasses import dataclass
 
 from worker.batcher import Batcher
 from worker.consumer import Consumer
-from worker.core.aws import Aws
 from worker.core.errors import IndexAwayError
 from worker.core.extract.extractor import Extractor
 from worker.core.index import Index
-from worker.core.index.open import open_index
-from worker.core.logs import emit
-from worker.core.objects import ObjectStore
+from worker.core.outside import Outside, ensure_index, make_extractor
 from worker.core.pipeline import Pipeline
-from worker.core.queue import MAX_MESSAGE_BYTES, Queue
+from worker.core.queue import MAX_MESSAGE_BYTES
 from worker.core.retry import Breaker, release_delay_s
 from worker.core.retrystore import RetryStore
 from worker.core.settings import Settings
-from worker.core.state import State
 from worker.guard import S3Guard
 from worker.handler import Handler
 from worker.heartbeat import Heartbeat
@@ -30,18 +26,6 @@ from worker.settlement import Settlement
 
 INDEX_FAILURES = 2
 """Failed bulk requests in a row that open the breaker."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """What the worker stands on: the clients of everything outside it. Recovery and doctor use them too."""
-
-    aws: Aws
-    source: Queue
-    dlq: Queue
-    objects: ObjectStore
-    state: State
-    index: Index
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,26 +54,6 @@ class Parts:
         self.extractor.close()
         self.retry.close()
         self.outside.index.close()
-
-
-def connect(settings: Settings) -> Outside:
-    """Make the clients; nothing is asked of anyone yet. Raises ConfigError."""
-    aws = Aws(region=settings.aws_region, connections=settings.worker_concurrency + settings.receivers + 16)
-    sqs = aws.sqs()
-    objects = ObjectStore(
-        aws,
-        spool_bytes=settings.spool_bytes,
-        max_object_bytes=settings.max_object_bytes,
-        temp_dir=settings.temp_dir,
-    )
-    return Outside(
-        aws,
-        Queue(sqs, settings.sqs_queue_url),
-        Queue(sqs, settings.dlq_queue_url),
-        objects,
-        State(objects, settings.state),
-        open_index(settings, aws.credentials),
-    )
 
 
 def assemble(settings: Settings, outside: Outside, *, dlq_max_bytes: int, stuck: Callable[[InHand], None]) -> Parts:
@@ -149,17 +113,6 @@ def assemble(settings: Settings, outside: Outside, *, dlq_max_bytes: int, stuck:
     )
 
 
-def make_extractor(settings: Settings) -> Extractor:
-    """What reads files, within the limits that the settings give it; it starts no child yet."""
-    return Extractor(
-        processes=settings.extract_processes,
-        timeout_s=settings.extract_timeout_s,
-        memory_bytes=settings.extract_memory_bytes,
-        max_chars=settings.max_content_chars,
-        temp_dir=settings.temp_dir,
-    )
-
-
 def index_breaker(index: Index, *, interval_s: float) -> Breaker:
     """The breaker in front of the index. Its probe also sees to it that template, index and alias are there."""
 
@@ -168,16 +121,6 @@ def index_breaker(index: Index, *, interval_s: float) -> Breaker:
         ensure_index(index)
 
     return Breaker("index", failures=INDEX_FAILURES, probe=probe, interval_s=interval_s)
-
-
-def ensure_index(index: Index) -> None:
-    """Create what the index lacks, and log what differs. Raises IndexAwayError."""
-    state = index.ensure()
-    for name in state.created:
-        emit("index.created", "info", name=name)
-    for finding in state.findings:
-        if finding.level != "ok":
-            emit("index.finding", "warning", what=finding.what, hint=finding.hint)
 
 
 def open_the_index(parts: Parts) -> None:

@@ -2,61 +2,39 @@
 
 import getpass
 import os
-import re
 import sys
 import time
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from worker.assembly import Outside, connect
 from worker.core import logs
+from worker.core.console import Json, err, iso, new_app, print_json, run_app, seconds, stdout
 from worker.core.document import scrub
-from worker.core.errors import ConfigError, DependencyError, ExitCode, IndexAwayError, WorkerError
+from worker.core.errors import ConfigError, DependencyError, ExitCode
 from worker.core.index.open import open_index
+from worker.core.outside import Outside, connect
 from worker.core.settings import Settings, load
 from worker.core.state import PAUSE_KEY
 from worker.preflight import Check, check_all, dlq_max_bytes
 from worker.render import hit_text
 
-app = typer.Typer(
-    add_completion=False,
+app = new_app(
+    "Turns S3 events into searchable documents. Settings come from the environment: see docs/reference/settings.md.",
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Turns S3 events into searchable documents. Settings come from the environment: see docs/reference/settings.md.",
 )
-err = Console(stderr=True)
 
-_DURATION = re.compile(r"^(\d+)([smhd])$")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "red")}
-PIPE_WIDTH = 4_000
-"""Columns assumed in a pipe: rich would cut the table at 80."""
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 def main() -> None:
     """Run a command; an error is one sentence on stderr and its exit code."""
-    try:
-        app()
-    except ConfigError as error:
-        _say("configuration", error)
-        sys.exit(ExitCode.CONFIG)
-    except (DependencyError, IndexAwayError) as error:
-        _say("unavailable", error)
-        sys.exit(ExitCode.DEPENDENCY)
-    except WorkerError as error:
-        _say("failed", error)
-        sys.exit(ExitCode.INTERNAL)
+    run_app(app)
 
 
 @app.command(epilog="Example: s3-index-worker run")
@@ -89,9 +67,9 @@ def search(
     finally:
         index.close()
     if as_json:
-        print(orjson.dumps({"total": result.total, "hits": result.hits}, default=str).decode())  # noqa: T201
+        print_json({"total": result.total, "hits": result.hits})
     else:
-        out = _stdout()
+        out = stdout()
         for hit in result.hits:
             out.print(hit_text(hit), soft_wrap=True)
         err.print(f"{result.total} found" + (f", {len(result.hits)} shown" if result.total > len(result.hits) else ""))
@@ -106,9 +84,9 @@ def doctor(as_json: Json = False) -> None:
     with err.status("trying …"):
         checks = list(check_all(settings, connect(settings), thorough=True))
     if as_json:
-        print(orjson.dumps(checks).decode())  # noqa: T201
+        print_json(checks)
     else:
-        _stdout().print(_checks_table(checks))
+        stdout().print(_checks_table(checks))
     raise typer.Exit(ExitCode.NOT_FOUND if any(check.level == "error" for check in checks) else ExitCode.OK)
 
 
@@ -120,17 +98,17 @@ def pause(
     ] = None,
 ) -> None:
     """Stop the fleet's polling within 15 s. Messages wait in the queue; what is in hand waits too."""
-    seconds = _seconds(duration)
+    lasting_s = seconds(duration, "--for")
     state = connect(load()).state
     now = time.time()
     record = {
         "reason": scrub(reason),
         "by": f"{getpass.getuser()}@{os.uname().nodename}",
-        "at": _iso(now),
-        "until_ms": None if seconds is None else int((now + seconds) * 1000),
+        "at": iso(now),
+        "until_ms": None if lasting_s is None else int((now + lasting_s) * 1000),
     }
     state.put(PAUSE_KEY, orjson.dumps(record))
-    until = "until `s3-index-worker resume`" if seconds is None else f"until {_iso(now + seconds)}"
+    until = "until `s3-index-worker resume`" if lasting_s is None else f"until {iso(now + lasting_s)}"
     err.print(f"paused {until}: every worker stops polling within 15 s")
 
 
@@ -195,15 +173,6 @@ def _preflight(settings: Settings, outside: Outside) -> int:
     return dlq_max_bytes(outside)
 
 
-def _say(what: str, error: WorkerError) -> None:
-    for line in str(error).splitlines():
-        err.print(Text.assemble((f"{what}: ", "bold red"), scrub(line)), soft_wrap=True)
-
-
-def _stdout() -> Console:
-    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
-
-
 def _checks_table(checks: list[Check]) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in ("", "check", "what was found", "ms"):
@@ -215,21 +184,6 @@ def _checks_table(checks: list[Check]) -> Table:
             found.append(f"\n→ {scrub(check.hint)}", style)
         table.add_row(Text(mark, style), check.name, found, f"{check.took_ms:.0f}")
     return table
-
-
-def _seconds(duration: str | None) -> int | None:
-    if duration is None:
-        return None
-    match = _DURATION.match(duration)
-    if match is None:
-        raise typer.BadParameter(
-            f"{duration!r}: it would be a number and s, m, h or d, such as 30m", param_hint="--for"
-        )
-    return int(match[1]) * _SECONDS[match[2]]
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 if __name__ == "__main__":

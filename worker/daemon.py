@@ -9,9 +9,10 @@ from types import FrameType
 from typing import Any
 
 from worker import batcher, consumer, handler, heartbeat, settlement
-from worker.assembly import Outside, assemble, open_the_index, tidy_temp_dir
+from worker.assembly import assemble, open_the_index, tidy_temp_dir
 from worker.core.errors import ExitCode, StoreError
 from worker.core.logs import emit, observe
+from worker.core.outside import Outside
 from worker.core.retry import release_delay_s
 from worker.core.settings import Settings
 from worker.crew import Crew, Pulse, join_all

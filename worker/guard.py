@@ -1,6 +1,5 @@
 """Tells an outage of S3 from one object's own fault. An outage pauses the worker; it dead-letters nothing."""
 
-from worker.core.classify import is_passing, is_unclear
 from worker.core.errors import StoreError
 from worker.core.objects import ObjectStore
 from worker.core.retry import Breaker
@@ -23,9 +22,7 @@ class S3Guard:
 
     def is_own_fault(self, error: StoreError, bucket: str, key: str) -> bool:
         """Whether the object (or its event) is at fault: never by the code alone where another key would tell."""
-        if is_passing(error):
-            return False
-        return not is_unclear(error) or self._objects.others_readable(bucket, key)
+        return self._objects.is_own_fault(error, bucket, key)
 
     def failed(self, error: StoreError, bucket: str, key: str) -> None:
         """Count one failure that is not the object's own."""

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
-from worker.assembly import Outside
 from worker.core.classify import is_passing
 from worker.core.errors import ConfigError, IndexAwayError, QueueError, StoreError, WorkerError
+from worker.core.outside import Outside
 from worker.core.queue import MAX_MESSAGE_BYTES, Queue
 from worker.core.settings import Settings
 from worker.core.state import CONTROL_PREFIX

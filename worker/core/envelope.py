@@ -2,7 +2,7 @@
 
 import hashlib
 import traceback
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -138,16 +138,33 @@ def dead_letter(
 
 def spilled(message_id: str, body: str, system: Mapping[str, str], attributes: Mapping[str, Any], record: str) -> bytes:
     """A failed message as the JSON of `dlq-spill/`: lossless, binary attributes as base64."""
-    return orjson.dumps(
-        {
-            "schema": SCHEMA,
-            "message_id": message_id,
-            "body": body,
-            "system_attributes": dict(system),
-            "message_attributes": {name: _as_text(value) for name, value in attributes.items()},
-            "failure": orjson.loads(record),
-        }
-    )
+    return orjson.dumps({**lossless(message_id, body, system, attributes), "failure": orjson.loads(record)})
+
+
+def lossless(message_id: str, body: str, system: Mapping[str, str], attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """A message as JSON can say it, everything kept; binary attributes as base64."""
+    return {
+        "schema": SCHEMA,
+        "message_id": message_id,
+        "body": body,
+        "system_attributes": dict(system),
+        "message_attributes": {name: _as_text(value) for name, value in attributes.items()},
+    }
+
+
+def attributes_of(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The message attributes of what `lossless` made, as SQS takes them. Raises ValueError for bad base64."""
+    return {
+        name: {**value, "BinaryValue": b64decode(value["BinaryValue"], validate=True)}
+        if "BinaryValue" in value
+        else value
+        for name, value in stored["message_attributes"].items()
+    }
+
+
+def resendable(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Received attributes in the shape that a send takes."""
+    return {name: _resent(value) for name, value in attributes.items()}
 
 
 def _resent(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,16 +7,24 @@ class ExitCode(IntEnum):
     """Exit codes of every command; numbers above 63 are those of sysexits.h."""
 
     OK = 0
-    USAGE = 2
-    """argparse's and click's own code for a wrong option."""
     NOT_FOUND = 1
-    """`search` found nothing; `doctor` found something wrong."""
+    """Nothing of what was asked for; `doctor`: something is wrong."""
+    INCOMPLETE = 3
+    """Done in part: some messages were kept, refused, or are in flight elsewhere."""
+    USAGE = 64
+    """EX_USAGE: a wrong option or argument."""
     DEPENDENCY = 69
     """EX_UNAVAILABLE: something outside that is needed cannot be reached."""
     INTERNAL = 70
     """EX_SOFTWARE: a thread died, a message was stuck; systemd restarts the worker."""
+    PAUSED = 75
+    """EX_TEMPFAIL: the fleet is paused; `--while-paused` works all the same."""
     CONFIG = 78
     """EX_CONFIG: a setting is wrong; a restart cannot mend it."""
+    INTERRUPTED = 130
+    """SIGINT: what was in hand is finished, the rest is released."""
+    TERMINATED = 143
+    """SIGTERM: what was in hand is finished, the rest is released."""
 
 
 class WorkerError(Exception):
@@ -29,6 +37,10 @@ class ConfigError(WorkerError):
 
 class DependencyError(WorkerError):
     """Raised when something outside that is needed (queue, bucket, index) cannot be used."""
+
+
+class PausedError(WorkerError):
+    """Raised when the fleet is paused and the command would put messages to work."""
 
 
 class MalformedEventError(WorkerError):

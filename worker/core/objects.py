@@ -19,6 +19,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from worker.core.aws import CONNECT_TIMEOUT_S, S3_READ_TIMEOUT_S, Aws, aws_errors, is_amazon
+from worker.core.classify import is_passing, is_unclear
 from worker.core.clock import S3Clock
 from worker.core.errors import ObjectGoneError, StoreError
 
@@ -111,6 +112,12 @@ class ObjectStore:
     def others_readable(self, bucket: str, key: str) -> bool:
         """Whether another key of this bucket can be read right now: then a denial is this key's own."""
         return any(self._can_read(bucket, other) for other in self._candidates(bucket) if other != key)
+
+    def is_own_fault(self, error: StoreError, bucket: str, key: str) -> bool:
+        """Whether the object (or its event) is at fault: never by the code alone where another key would tell."""
+        if is_passing(error):
+            return False
+        return not is_unclear(error) or self.others_readable(bucket, key)
 
     def answers_for(self, bucket: str, key: str) -> bool:
         """Whether reads of this bucket work again: this key's, or another's; NoSuchKey is an answer too."""

@@ -3,10 +3,8 @@
 A record's name holds the time of its look, so no name is used twice and a replay may delete what it has read.
 """
 
-import hashlib
-import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Self
 from urllib.parse import quote
@@ -16,16 +14,12 @@ import orjson
 from worker.core.document import Write, scrub
 from worker.core.errors import StoreError
 from worker.core.logs import emit
-from worker.core.state import RETRY_PREFIX, State, dated
+from worker.core.state import RETRY_PREFIX, State, dated, fitting_key
 
 SCHEMA = 1
-MAX_NAME_BYTES = 1024
-MAX_SEGMENT_BYTES = 255
-"""S3 allows longer segments, some of its likes (SeaweedFS) do not."""
 MAX_REASON_CHARS = 300
+MAX_HISTORY = 10
 STORE_THREADS = 8
-
-_NOT_CARRIED = re.compile("[\x00-\x1f\x7f]|^/|/$|(?<=/)/|(?<![^/])\\.{1,2}(?![^/])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +31,10 @@ class RetryRecord:
     rejected: bool
     """The index refused the document itself; else the index was away."""
     attempts: int = 0
+    """Replays that failed for the record's own fault."""
+    history: tuple[dict[str, str], ...] = ()
+    """When and why these failed, the last ones."""
+    stored_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
 
     @property
     def name(self) -> str:
@@ -58,9 +56,16 @@ class RetryRecord:
                 "reason": self.reason,
                 "rejected": self.rejected,
                 "attempts": self.attempts,
-                "stored_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                "history": list(self.history),
+                "stored_at": self.stored_at,
             }
         )
+
+    def tried(self, reason: str) -> Self:
+        """The record after one more replay that failed for its own fault."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        history = (*self.history, {"at": now, "reason": reason})[-MAX_HISTORY:]
+        return replace(self, reason=reason, rejected=True, attempts=self.attempts + 1, history=history)
 
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
@@ -70,7 +75,8 @@ class RetryRecord:
             raise ValueError(f"not a retry record of schema {SCHEMA}")
         source = None if found["removal"] else orjson.dumps(found["document"])
         write = Write(found["bucket"], found["key"], found["look_ms"], found["etag"], source)
-        return cls(write, found["reason"], found["rejected"], found["attempts"])
+        history = tuple(found.get("history", ()))
+        return cls(write, found["reason"], found["rejected"], found["attempts"], history, found["stored_at"])
 
 
 class RetryStore:
@@ -88,15 +94,19 @@ class RetryStore:
         """End the threads."""
         self._pool.shutdown()
 
-    def _put(self, record: RetryRecord) -> StoreError | None:
-        write = record.write
+    def put_as(self, name: str, record: RetryRecord) -> None:
+        """Store a record under a name of its own. Raises StoreError."""
         metadata = {
-            "look-ms": str(write.version),
+            "look-ms": str(record.write.version),
             "rejected": str(record.rejected).lower(),
             "reason": quote(scrub(record.reason), safe=" /:,._-()[]=")[:MAX_REASON_CHARS],
         }
+        self._state.put(name, record.as_json(), metadata=metadata)
+
+    def _put(self, record: RetryRecord) -> StoreError | None:
+        write = record.write
         try:
-            self._state.put(record.name, record.as_json(), metadata=metadata)
+            self.put_as(record.name, record)
         except StoreError as error:
             return error
         emit(
@@ -107,24 +117,5 @@ class RetryStore:
 
 
 def record_name(bucket: str, key: str, look_ms: int) -> str:
-    """`retry-index/YYYY-MM-DD/<bucket>/<key>.<look ms>.json`, the key made fit for every S3 and every client.
-
-    The record itself holds the exact key; here, what obstore would not carry is percent-encoded, and what is too long
-    gets a hashed tail.
-    """
-    prefix = f"{RETRY_PREFIX}{dated(look_ms)}/{bucket}/"
-    suffix = f".{look_ms}.json"
-    name = _NOT_CARRIED.sub(lambda m: "".join(f"%{byte:02X}" for byte in m[0].encode()), key)
-    room = MAX_NAME_BYTES - len(prefix) - len(suffix)
-    last = len(name.rsplit("/", 1)[-1].encode()) + len(suffix)
-    if len(name.encode()) > room or max(last, *(len(part.encode()) for part in name.split("/"))) > MAX_SEGMENT_BYTES:
-        name = _shortened(name, room)
-    return prefix + name + suffix
-
-
-def _shortened(name: str, room: int) -> str:
-    """The name's beginning, flattened, and a SHA-256 of the whole."""
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
-    keep = min(room, MAX_SEGMENT_BYTES - 24) - len(digest) - 1
-    head = name.replace("/", "%2F").encode()[:keep].decode("utf-8", "ignore")
-    return f"{head}~{digest}"
+    """`retry-index/YYYY-MM-DD/<bucket>/<key>.<look ms>.json`; the record itself holds the exact key."""
+    return fitting_key(f"{RETRY_PREFIX}{dated(look_ms)}/{bucket}/", key, f".{look_ms}.json")

@@ -1,8 +1,11 @@
 """The state bucket: where the system keeps what it must not forget, under prefixes of its own."""
 
 import contextlib
+import hashlib
+import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
@@ -14,11 +17,19 @@ from worker.core.errors import StoreError
 from worker.core.objects import ObjectStore
 
 RETRY_PREFIX = "retry-index/"
+PARKED_PREFIX = RETRY_PREFIX + "parked/"
 ARCHIVE_PREFIX = "dlq-archive/"
 SPILL_PREFIX = "dlq-spill/"
 CONTROL_PREFIX = "s3-index-worker/"
 OWN_PREFIXES = (RETRY_PREFIX, ARCHIVE_PREFIX, SPILL_PREFIX, CONTROL_PREFIX)
 """Events under these are skipped in the state bucket, or our own writing would go round for ever."""
+
+MAX_KEY_BYTES = 1024
+MAX_SEGMENT_BYTES = 255
+"""S3 allows longer segments, some of its likes (SeaweedFS) do not."""
+MAX_DELETES = 1000
+"""Keys of one DeleteObjects call (S3 API reference)."""
+_NOT_CARRIED = re.compile("[\x00-\x1f\x7f]|^/|/$|(?<=/)/|(?<![^/])\\.{1,2}(?![^/])")
 
 PAUSE_KEY = CONTROL_PREFIX + "pause.json"
 CALIBRATION_S = 2.2
@@ -42,13 +53,8 @@ class State:
 
     def get(self, key: str) -> bytes | None:
         """A record; None where there is none."""
-        try:
-            with aws_errors(StoreError):
-                return self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
-        except StoreError as error:
-            if error.code == "NoSuchKey":
-                return None
-            raise
+        found = self.get_with_etag(key)
+        return None if found is None else found[0]
 
     def delete(self, key: str) -> None:
         """Delete a record; fine if there is none."""
@@ -62,6 +68,46 @@ class State:
             for page in pages:
                 for found in page.get("Contents", []):
                     yield found["Key"]
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """Delete up to 1,000 records. Raises StoreError where any is still there; deleting twice is fine."""
+        if not keys:
+            return
+        with aws_errors(StoreError):
+            answer = self._s3.delete_objects(
+                Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+            )
+        for failed in answer.get("Errors", []):
+            raise StoreError(f"{failed.get('Key')}: {failed.get('Message')}", code=failed.get("Code", "Unknown"))
+
+    def count(self, prefix: str, *, at_most: int) -> int:
+        """How many records there are under a prefix, counted no further than `at_most`."""
+        return sum(1 for _ in islice(self.keys(prefix), at_most))
+
+    def claim(self, key: str, record: bytes, *, instead_of: str | None) -> str | None:
+        """Write a record only if nobody else has (a conditional write): the new etag, or None where another was first.
+
+        `instead_of` is the etag of the record it may replace; None where there must be none.
+        """
+        condition: dict[str, Any] = {"IfNoneMatch": "*"} if instead_of is None else {"IfMatch": instead_of}
+        try:
+            with aws_errors(StoreError):
+                return self._s3.put_object(Bucket=self.bucket, Key=key, Body=record, **condition)["ETag"]
+        except StoreError as error:
+            if error.code in {"PreconditionFailed", "ConditionalRequestConflict", "412", "NoSuchKey"}:
+                return None
+            raise
+
+    def get_with_etag(self, key: str) -> tuple[bytes, str] | None:
+        """A record and its etag, for `claim`; None where there is none."""
+        try:
+            with aws_errors(StoreError):
+                answer = self._s3.get_object(Bucket=self.bucket, Key=key)
+                return answer["Body"].read(), answer["ETag"]
+        except StoreError as error:
+            if error.code == "NoSuchKey":
+                return None
+            raise
 
     def calibrate_clock(self) -> None:
         """Take a bearing on S3's clock: ask until a second's tick was seen from close by, two seconds at most."""
@@ -92,3 +138,23 @@ class State:
 def dated(at_ms: int) -> str:
     """The day of a moment, as the dated prefixes have it: YYYY-MM-DD, UTC."""
     return time.strftime("%Y-%m-%d", time.gmtime(at_ms / 1000))
+
+
+def fitting_key(prefix: str, name: str, suffix: str) -> str:
+    """A key of ours named after something of a user's, made fit for every S3 and every client.
+
+    What obstore would not carry is percent-encoded, and what is too long gets a hashed tail.
+    """
+    fit = _NOT_CARRIED.sub(lambda m: "".join(f"%{byte:02X}" for byte in m[0].encode()), name)
+    room = MAX_KEY_BYTES - len(prefix.encode()) - len(suffix.encode())
+    last = len(fit.rsplit("/", 1)[-1].encode()) + len(suffix.encode())
+    if len(fit.encode()) > room or max(last, *(len(part.encode()) for part in fit.split("/"))) > MAX_SEGMENT_BYTES:
+        fit = _shortened(fit, min(room, MAX_SEGMENT_BYTES - len(suffix.encode())))
+    return prefix + fit + suffix
+
+
+def _shortened(name: str, room: int) -> str:
+    """The name's beginning, flattened, and a SHA-256 of the whole."""
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+    head = name.replace("/", "%2F").encode()[: room - len(digest) - 1].decode("utf-8", "ignore")
+    return f"{head}~{digest}"

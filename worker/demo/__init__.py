@@ -14,9 +14,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from worker.assembly import Outside
 from worker.core.envelope import read_failure
 from worker.core.errors import ExitCode, WorkerError
+from worker.core.outside import Outside
 from worker.core.s3event import ObjectRef, parse
 from worker.demo import pages
 from worker.demo.stage import BUCKET, INDEX_NAME, Upload, account, gather, uses_cluster

@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import AliasChoices
 
-from worker.assembly import Outside, connect
 from worker.core.aws import Aws
 from worker.core.errors import ConfigError
+from worker.core.outside import Outside, connect
 from worker.core.settings import Settings, load
 
 BUCKET, STATE_BUCKET = "demo-files", "demo-state"

@@ -1,0 +1,66 @@
+"""The clients of everything outside: what worker, recovery and doctor stand on."""
+
+from dataclasses import dataclass
+
+from worker.core.aws import Aws
+from worker.core.extract.extractor import Extractor
+from worker.core.index import Index
+from worker.core.index.open import open_index
+from worker.core.logs import emit
+from worker.core.objects import ObjectStore
+from worker.core.queue import Queue
+from worker.core.settings import Settings
+from worker.core.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """One client for each thing outside; each may be used from any thread."""
+
+    aws: Aws
+    source: Queue
+    dlq: Queue
+    objects: ObjectStore
+    state: State
+    index: Index
+
+
+def connect(settings: Settings) -> Outside:
+    """Make the clients; nothing is asked of anyone yet. Raises ConfigError."""
+    aws = Aws(region=settings.aws_region, connections=settings.worker_concurrency + settings.receivers + 16)
+    sqs = aws.sqs()
+    objects = ObjectStore(
+        aws,
+        spool_bytes=settings.spool_bytes,
+        max_object_bytes=settings.max_object_bytes,
+        temp_dir=settings.temp_dir,
+    )
+    return Outside(
+        aws,
+        Queue(sqs, settings.sqs_queue_url),
+        Queue(sqs, settings.dlq_queue_url),
+        objects,
+        State(objects, settings.state),
+        open_index(settings, aws.credentials),
+    )
+
+
+def make_extractor(settings: Settings) -> Extractor:
+    """What reads files, within the limits that the settings give it; it starts no child yet."""
+    return Extractor(
+        processes=settings.extract_processes,
+        timeout_s=settings.extract_timeout_s,
+        memory_bytes=settings.extract_memory_bytes,
+        max_chars=settings.max_content_chars,
+        temp_dir=settings.temp_dir,
+    )
+
+
+def ensure_index(index: Index) -> None:
+    """Create what the index lacks, and log what differs. Raises IndexAwayError."""
+    state = index.ensure()
+    for name in state.created:
+        emit("index.created", "info", name=name)
+    for finding in state.findings:
+        if finding.level != "ok":
+            emit("index.finding", "warning", what=finding.what, hint=finding.hint)
