@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import Annotated, Any
 
-import click
 import orjson
 import typer
 from rich.console import Console
@@ -28,6 +27,8 @@ from worker.core.errors import (
     WorkerError,
 )
 
+TYPERS_USAGE = 2
+"""What typer exits with for a wrong option or argument; none of our own codes is 2."""
 PIPE_WIDTH = 4_000
 """Columns assumed in a pipe: rich would cut tables at 80."""
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -61,20 +62,13 @@ def new_app(help_text: str, **options: Any) -> typer.Typer:
 def run_app(app: typer.Typer) -> None:
     """Run a command line and exit: an error is one sentence on stderr and its exit code, never a stack trace."""
     try:
-        code = app(standalone_mode=False)
-    except click.UsageError as error:
-        error.show()
-        sys.exit(ExitCode.USAGE)
-    except (click.Abort, KeyboardInterrupt):
-        err.print("interrupted", style="yellow")
-        sys.exit(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        sys.exit(ExitCode.OK)  # `… | head` has seen enough
+        app()
+    except SystemExit as ended:
+        sys.exit(ExitCode.USAGE if ended.code == TYPERS_USAGE else ended.code)
     except WorkerError as error:
         what, exit_code = next((what, code) for kind, what, code in _FAILURES if isinstance(error, kind))
         say(what, str(error))
         sys.exit(exit_code)
-    sys.exit(code if isinstance(code, int) else ExitCode.OK)
 
 
 def say(what: str, text: str) -> None:
