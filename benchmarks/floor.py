@@ -40,8 +40,10 @@ def main() -> None:
     )
     index = OpenSearch(env["INDEX_URL"], pool_maxsize=8)
     waiting: queue.SimpleQueue[tuple[bytes, Future[None]]] = queue.SimpleQueue()
+    gathering = threading.Lock()
     for _ in range(BULK_THREADS):
-        threading.Thread(target=_send_bulks, args=(index, env["OPENSEARCH_INDEX"], waiting), daemon=True).start()
+        args = (index, env["OPENSEARCH_INDEX"], waiting, gathering)
+        threading.Thread(target=_send_bulks, args=args, daemon=True).start()
     gets = ThreadPoolExecutor(16)
     print(json.dumps({"event": "worker.started"}), file=sys.stderr, flush=True)
     receivers = [
@@ -82,15 +84,16 @@ def _index(store, body, waiting) -> list["Future[None]"]:
     return written
 
 
-def _send_bulks(index, name, waiting) -> None:
+def _send_bulks(index, name, waiting, gathering) -> None:
     while True:
-        batch = [waiting.get()]
-        until = time.monotonic() + BULK_WAIT_S
-        while len(batch) < BULK_DOCUMENTS:
-            try:
-                batch.append(waiting.get(timeout=max(0.0, until - time.monotonic())))
-            except queue.Empty:
-                break
+        with gathering:
+            batch = [waiting.get()]
+            until = time.monotonic() + BULK_WAIT_S
+            while len(batch) < BULK_DOCUMENTS:
+                try:
+                    batch.append(waiting.get(timeout=max(0.0, until - time.monotonic())))
+                except queue.Empty:
+                    break
         index.bulk(body=b"".join(line for line, _ in batch), index=name)
         for _, future in batch:
             future.set_result(None)

@@ -73,7 +73,8 @@ class Crew:
 def gather(queue: "SimpleQueue[T]", *, count: int, size: int, wait_s: float, size_of: Callable[[T], int]) -> list[T]:
     """A batch: what comes within `wait_s` of the first item, up to `count` items and (if more than one) `size` bytes.
 
-    Empty when nothing comes for a moment, so that the caller's loop turns. An item that would burst the batch goes
+    Empty when nothing comes for a moment, so that the caller's loop turns. Only one thread at a time may gather from a
+    SimpleQueue: with several, its get(timeout=…) may wait for ever (seen with 3.11). An item that would burst the batch goes
     back to the end of the queue, which nobody minds: batches have no order.
     """
     try:

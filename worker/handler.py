@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 
 from worker.batcher import Batcher
 from worker.core.classify import is_passing
@@ -49,8 +49,9 @@ class Handler:
         self.spool_bytes = spool_bytes
         self.stopping = threading.Event()
         self.slow = ThreadPoolExecutor(slow_threads, thread_name_prefix="slow-file")
-        self.inbox: SimpleQueue[InHand] = SimpleQueue()
-        """Messages received and not begun; bounded by what may be in hand."""
+        self.inbox: Queue[InHand] = Queue()
+        """Messages received and not begun; bounded by what may be in hand. Not a SimpleQueue: with several consumers its
+        get(timeout=…) may wait for ever once another was faster (seen with 3.11)."""
         self._default_bucket = default_bucket
 
     def run(self, pulse: Pulse) -> None:
