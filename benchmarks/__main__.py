@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import experiments
+from benchmarks import deadletters, experiments
 from benchmarks.measure import machine
 from benchmarks.stand import Stand, standing
 
@@ -40,6 +40,7 @@ def _run(stand: Stand, folder: Path, asked: argparse.Namespace) -> dict[str, obj
             "second process": lambda: experiments.second_process(stand, folder, messages=2_000, runs=runs),
             "mixed": lambda: experiments.mixed(stand, folder, messages=1_000, rate=50, runs=runs),
             "small office": lambda: experiments.small_office(runs=runs),
+            "recovery": lambda: deadletters.recovery(stand, folder, messages=8_158, runs=runs),
             "idle": lambda: experiments.idle(stand, folder, seconds=120),
             "large": lambda: experiments.large(stand, folder, messages=200, runs=1),
             "endurance": lambda: experiments.endurance(stand, folder, messages=200_000),

@@ -1,4 +1,7 @@
-"""The baseline: the loop as most teams write it first. One message after another, and each step waits for the one before."""
+"""The baseline: the loop as most teams write it first. One message after another, and each step waits for the one before.
+
+`dlq`: the same for recovery. For each message of the DLQ: is it indexed, is it there, index it, delete it.
+"""
 
 import json
 import os
@@ -14,23 +17,49 @@ def main() -> None:
     env = os.environ
     sqs, s3 = (boto3.client(name, region_name=env["AWS_REGION"]) for name in ("sqs", "s3"))
     index = OpenSearch(env["INDEX_URL"])
-    queue = env["SQS_QUEUE_URL"]
     print(json.dumps({"event": "worker.started"}), file=sys.stderr, flush=True)
+    serve = _recover if sys.argv[1:] == ["dlq"] else _index
+    queue = env["DLQ_QUEUE_URL"] if serve is _recover else env["SQS_QUEUE_URL"]
     while True:
         answer = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1)
         for message in answer.get("Messages", []):
-            for record in json.loads(message["Body"])["Records"]:
-                bucket, key = record["s3"]["bucket"]["name"], unquote_plus(record["s3"]["object"]["key"])
-                found = s3.get_object(Bucket=bucket, Key=key)
-                document = {
-                    "bucket": bucket,
-                    "file_key": key,
-                    "etag": found["ETag"].strip('"'),
-                    "content": found["Body"].read().decode(),
-                }
-                if index.ping():
-                    index.index(index=env["OPENSEARCH_INDEX"], id=f"{bucket}/{key}", body=document)
+            try:
+                records = json.loads(message["Body"])["Records"]
+            except ValueError:
+                records = []
+            for record in records:
+                serve(s3, index, record["s3"]["bucket"]["name"], unquote_plus(record["s3"]["object"]["key"]))
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+
+
+def _index(s3, index, bucket, key) -> None:
+    found = s3.get_object(Bucket=bucket, Key=key)
+    document = {
+        "bucket": bucket,
+        "file_key": key,
+        "etag": found["ETag"].strip('"'),
+        "content": found["Body"].read().decode(),
+    }
+    if index.ping():
+        index.index(index=os.environ["OPENSEARCH_INDEX"], id=f"{bucket}/{key}", body=document)
+
+
+def _recover(s3, index, bucket, key) -> None:
+    """Not even the content is read: the cheapest loop that can be called one."""
+    name, document_id = os.environ["OPENSEARCH_INDEX"], f"{bucket}/{key}"
+    if index.exists(index=name, id=document_id):
+        return
+    try:
+        found = s3.head_object(Bucket=bucket, Key=key)
+    except s3.exceptions.ClientError:
+        return
+    document = {
+        "bucket": bucket,
+        "file_key": key,
+        "etag": found["ETag"].strip('"'),
+        "file_size": found["ContentLength"],
+    }
+    index.index(index=name, id=document_id, body=document)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,8 @@ class Stand:
     """Servers, proxy and objects of one benchmark."""
 
     def __init__(self, seaweedfs: SeaweedFSServer, elasticmq: ElasticMQServer, opensearch: OpenSearchServer) -> None:
-        self._elasticmq = elasticmq
+        self.sqs_url = elasticmq.url
+        """Past the proxy."""
         self._base = make_site(seaweedfs, elasticmq, opensearch)
         self._store = S3Store(
             self._base.bucket, endpoint=seaweedfs.url, region=REGION, access_key_id=ADMIN.access_key,
@@ -86,7 +87,7 @@ class Stand:
             return site
         self.wire.clear()
         self.wire.latency_s = dict(profile.latency_s)
-        there = self._elasticmq.url
+        there = self.sqs_url
         wired = {
             "AWS_ENDPOINT_URL_S3": self.wire.urls["s3"],
             "AWS_ENDPOINT_URL_SQS": self.wire.urls["sqs"],
@@ -99,7 +100,7 @@ class Stand:
     def send(self, site: Site, keys: list[str]) -> None:
         """One event for each key, past the proxy."""
         share = -(-len(keys) // SENDERS)
-        clients = [sqs_client(self._elasticmq.url) for _ in range(SENDERS)]
+        clients = [sqs_client(self.sqs_url) for _ in range(SENDERS)]
         with ThreadPoolExecutor(SENDERS) as pool:
             parts = [keys[start : start + share] for start in range(0, len(keys), share)]
             list(pool.map(lambda c, part: send_batch(c, site.queues.source, site.bucket, part), clients, parts))

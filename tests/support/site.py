@@ -82,6 +82,13 @@ class Site:
     def state_record(self, key: str) -> dict[str, Any]:
         return json.loads(self.s3.get_object(Bucket=self.state_bucket, Key=key)["Body"].read())
 
+    def empty_state(self) -> None:
+        """Remove every record."""
+        keys = self.state_keys("")
+        for start in range(0, len(keys), 1000):
+            part = [{"Key": key} for key in keys[start : start + 1000]]
+            self.s3.delete_objects(Bucket=self.state_bucket, Delete={"Objects": part})  # type: ignore[typeddict-item]
+
     def depth(self) -> tuple[int, int, int]:
         return queue_depth(self.sqs, self.queues.source)
 

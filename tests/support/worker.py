@@ -115,8 +115,15 @@ def base_env() -> dict[str, str]:
 
 def run_cli(env: Mapping[str, str], *args: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
     """One command of `s3-index-worker`, captured."""
+    return run_module("worker", env, *args, timeout_s=timeout_s)
+
+
+def run_module(
+    module: str, env: Mapping[str, str], *args: str, timeout_s: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """`python -m module`, captured."""
     return subprocess.run(
-        [sys.executable, "-m", "worker", *args],
+        [sys.executable, "-m", module, *args],
         env={**base_env(), "METRICS_PORT": "0", **env},
         capture_output=True,
         text=True,

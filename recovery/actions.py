@@ -1,0 +1,230 @@
+"""The engine of every recovery: a batch of dead letters is held against S3 and the index as they are now.
+
+What is still to be done is done, and confirmed; what each letter came to is its verdict. Settling is another's job.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from recovery.letters import Letter
+from worker.core.classify import is_passing
+from worker.core.document import Write
+from worker.core.errors import ExtractionStoppedError, IndexAwayError, MalformedEventError, StoreError
+from worker.core.extract import FAILURES
+from worker.core.flow import as_done
+from worker.core.index import Stored, WriteStatus
+from worker.core.logs import emit
+from worker.core.outside import Outside
+from worker.core.pipeline import Pipeline, Product
+from worker.core.retry import in_place
+from worker.core.retrystore import RetryRecord, RetryStore
+from worker.core.s3event import Item, ObjectRef, parse
+from worker.core.settings import Settings
+
+WINDOW = 32
+"""Objects of one batch under way at once: what bounds memory."""
+
+
+class Finding(StrEnum):
+    """What became of a letter; of several records, the last in this list counts."""
+
+    SKIPPED = "skipped"
+    """It asks for nothing: a test event, a folder, an excluded key."""
+    ALREADY_INDEXED = "already_indexed"
+    """The index holds the object with S3's present etag."""
+    GONE = "gone"
+    """The object is no longer there, nor its document."""
+    RECOVERED = "recovered"
+    """Read, indexed and confirmed."""
+    STORED_FOR_RETRY = "stored_for_retry"
+    """The index rejects the document for itself: in `retry-index/`."""
+    ARCHIVED = "archived"
+    """It fails for its own fault: in `dlq-archive/`."""
+    KEPT = "kept"
+    """Nothing was decided, for a passing reason."""
+
+
+_BADNESS = {finding: place for place, finding in enumerate(Finding)}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one letter came to, and why where that is not plain."""
+
+    letter: Letter
+    finding: Finding
+    about: str | None = None
+    """Key of the (first) object it speaks of."""
+    reason: str = ""
+    error_type: str = ""
+    """What failed, as a name to group by: an exception's with S3's code, or the index's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Effect:
+    """What one record of a letter came to; its write is still to be confirmed."""
+
+    letter: int
+    finding: Finding
+    write: Write | None = None
+    reason: str = ""
+    error_type: str = ""
+
+
+class Engine:
+    """Works on batches. `examine` may run on several threads at once."""
+
+    def __init__(
+        self, settings: Settings, outside: Outside, pipeline: Pipeline, retry: RetryStore, pool: Executor, *,
+        stopping: Any, dry_run: bool,
+    ) -> None:  # fmt: skip
+        """`pool` does the looking; `stopping` (an Event) ends waits between attempts; a dry run writes nothing."""
+        self._settings = settings
+        self._outside = outside
+        self._pipeline = pipeline
+        self._retry = retry
+        self._pool = pool
+        self._stopping = stopping
+        self._dry_run = dry_run
+
+    def examine(self, letters: Sequence[Letter]) -> list[Verdict]:
+        """A verdict for each letter, in order: whatever it needed of the index is written and confirmed.
+
+        Raises IndexAwayError; then every letter is to stay where it is.
+        """
+        found: list[list[_Effect]] = [[] for _ in letters]
+        work: list[tuple[int, ObjectRef]] = []
+        abouts: list[str | None] = []
+        for number, letter in enumerate(letters):
+            items = self._items(letter)
+            abouts.append(next((item.key for item in items if isinstance(item, ObjectRef)), None))
+            for item in items:
+                if isinstance(item, ObjectRef) and self._pipeline.skip_reason(item) is None:
+                    work.append((number, item))
+                else:
+                    found[number].append(_without_object(number, item, self._pipeline))
+        for effect in self._carried_out(work):
+            found[effect.letter].append(effect)
+        return [_verdict(letter, effects, about) for letter, effects, about in zip(letters, found, abouts, strict=True)]
+
+    def _items(self, letter: Letter) -> list[Item]:
+        try:
+            return parse(letter.body, default_bucket=self._settings.s3_bucket)
+        except MalformedEventError as error:
+            return [error]
+
+    # -- looking -------------------------------------------------------------------------------------------------
+
+    def _carried_out(self, work: list[tuple[int, ObjectRef]]) -> list[_Effect]:
+        """Look at every object, and write what is to be written as it comes in."""
+        known = self._known({(ref.bucket, ref.key) for _, ref in work})
+        done: list[_Effect] = []
+        waiting: list[_Effect] = []
+
+        def look(one: tuple[int, ObjectRef]) -> _Effect:
+            return self._look(one[0], one[1], known)
+
+        for effect in as_done(self._pool, look, work, window=WINDOW):
+            if effect is not None and (effect.write is None or self._dry_run):
+                done.append(effect)
+            elif effect is not None:
+                waiting.append(effect)
+            size = sum(one.write.size_bytes for one in waiting if one.write)
+            full = len(waiting) >= self._settings.bulk_documents or size >= self._settings.bulk_bytes
+            if waiting and (full or effect is None):
+                done += self._written(waiting)
+                waiting = []
+        return done + self._written(waiting)
+
+    def _known(self, objects: set[tuple[str, str]]) -> Mapping[tuple[str, str], Stored | None]:
+        wanted = sorted(objects)
+        if not wanted:
+            return {}
+        found = in_place(lambda: self._outside.index.stored(wanted), passing=is_passing, stop=self._stopping)
+        return dict(zip(wanted, found, strict=True))
+
+    def _look(self, letter: int, ref: ObjectRef, known: Mapping[tuple[str, str], Stored | None]) -> _Effect:
+        """Never raises: what goes wrong with one object is its own effect."""
+        try:
+            if self._is_indexed(ref, known[ref.bucket, ref.key]):
+                return _Effect(letter, Finding.ALREADY_INDEXED)
+            return self._read(letter, ref)
+        except StoreError as error:
+            own = self._outside.objects.is_own_fault(error, ref.bucket, ref.key)
+            finding = Finding.ARCHIVED if own else Finding.KEPT
+            return _Effect(letter, finding, reason=str(error), error_type=f"StoreError {error.code}")
+        except (ExtractionStoppedError, OSError) as error:
+            return _Effect(letter, Finding.KEPT, reason=str(error), error_type=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 (a bug of ours must not cost a letter: it stays where it is)
+            emit("recover.bug", "error", bucket=ref.bucket, key=ref.key, error=repr(error), exc_info=error)
+            return _Effect(letter, Finding.KEPT, reason=repr(error), error_type=type(error).__name__)
+
+    def _is_indexed(self, ref: ObjectRef, known: Stored | None) -> bool:
+        if known is None or known.etag is None or known.extraction_status in FAILURES:
+            return False
+        etag, _ = self._try(lambda: self._outside.objects.head(ref.bucket, ref.key))
+        return bool(etag == known.etag)
+
+    def _read(self, letter: int, ref: ObjectRef) -> _Effect:
+        found = self._try(lambda: self._pipeline.read(ref.bucket, ref.key))
+        product: Product = (
+            found if isinstance(found, Product) else self._pipeline.document(found, extra={"recovery_source": "dlq"})
+        )
+        if product.write.is_removal:
+            return _Effect(letter, Finding.GONE, product.write)
+        if product.fault is not None:  # findable by its name all the same
+            name = type(product.fault).__name__
+            return _Effect(letter, Finding.ARCHIVED, product.write, str(product.fault), name)
+        return _Effect(letter, Finding.RECOVERED, product.write)
+
+    def _try(self, call: Callable[[], Any]) -> Any:
+        return in_place(call, passing=is_passing, stop=self._stopping)
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def _written(self, effects: list[_Effect]) -> list[_Effect]:
+        """Write them; what the index rejects is stored for retry. Raises IndexAwayError where it takes nothing now."""
+        writes = [effect.write for effect in effects if effect.write is not None]
+        if not writes:
+            return effects
+
+        def write() -> list[tuple[WriteStatus, str]]:
+            results = self._outside.index.write(writes)
+            away = next((result.reason for result in results if result.status is WriteStatus.AWAY), None)
+            if away is not None:
+                raise IndexAwayError(away)
+            return [(result.status, result.reason) for result in results]
+
+        results: list[tuple[WriteStatus, str]] = self._try(write)
+        rejected = [
+            (at, RetryRecord(writes[at], reason, rejected=True))
+            for at, (status, reason) in enumerate(results)
+            if status is WriteStatus.REJECTED
+        ]
+        for (at, record), error in zip(rejected, self._retry.put_all([one for _, one in rejected]), strict=True):
+            finding, reason = Finding.STORED_FOR_RETRY, record.reason
+            if error is not None:
+                finding, reason = Finding.KEPT, f"neither the index nor retry-index/ takes it: {error}"
+            elif effects[at].finding is Finding.ARCHIVED:
+                continue  # its file is at fault, whatever the index says of what was left of it
+            effects[at] = replace(effects[at], finding=finding, reason=reason, error_type=record.reason.split(":")[0])
+        return effects
+
+
+def _without_object(letter: int, item: Item, pipeline: Pipeline) -> _Effect:
+    """Of a record that names no object of ours."""
+    match item:
+        case MalformedEventError() as error:
+            return _Effect(letter, Finding.ARCHIVED, reason=str(error), error_type=type(error).__name__)
+        case ObjectRef() as ref:
+            return _Effect(letter, Finding.SKIPPED, reason=pipeline.skip_reason(ref) or "")
+        case skipped:
+            return _Effect(letter, Finding.SKIPPED, reason=skipped.reason)
+
+
+def _verdict(letter: Letter, effects: list[_Effect], about: str | None) -> Verdict:
+    worst = max(effects, key=lambda effect: _BADNESS[effect.finding])
+    return Verdict(letter, worst.finding, about, worst.reason, worst.error_type)

@@ -1,0 +1,49 @@
+"""How far a long command is: a bar on a terminal, a log line every ten seconds elsewhere."""
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from worker.core.console import err
+from worker.core.logs import emit
+
+LINE_EVERY_S = 10.0
+
+
+class Progress:
+    """Shows progress while its `with` lasts. `show` may be called from any thread, one at a time."""
+
+    def __init__(self, total: int | None, event: str) -> None:
+        """`event` names the log line; `total` is a guess, as SQS's counts are."""
+        self._event = event
+        self._began = self._next_line = time.monotonic()
+        self._next_line += LINE_EVERY_S
+        self._bar = Bar(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn(show_speed=True),
+            TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal,
+        )  # fmt: skip
+        self._task = self._bar.add_task("", total=total or None)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def show(self, done: int, counts: Mapping[str, int]) -> None:
+        """So many are done; `counts` says what they came to."""
+        self._bar.update(
+            self._task, completed=done, description=" ".join(f"{name} {n:,}" for name, n in counts.items())
+        )
+        now = time.monotonic()
+        if not err.is_terminal and now >= self._next_line:
+            self._next_line = now + LINE_EVERY_S
+            per_second = round(done / (now - self._began), 1)
+            emit(self._event, done=done, per_second=per_second, counts=dict(counts))

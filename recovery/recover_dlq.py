@@ -1,0 +1,122 @@
+"""`recover_dlq`: bring back what is in the dead-letter queue, in batches. It never asks: timers and runbooks call it."""
+
+import time
+from contextlib import ExitStack
+from typing import Annotated
+
+import typer
+
+from recovery.holders import holding
+from recovery.progress import Progress
+from recovery.summary import Summary
+from recovery.sweep import Options, Sweep, check_door
+from worker.core import logs
+from worker.core.classify import FailureKind
+from worker.core.console import Json, Signals, new_app, print_json, run_app, seconds, stdout
+from worker.core.errors import ExitCode, PausedError, WorkerError
+from worker.core.outside import Outside, connect, ensure_index
+from worker.core.settings import Settings, load
+
+app = new_app(
+    "Bring back what is in the dead-letter queue: reindex it, skip what is indexed already, archive the rest. Everything "
+    "is compared with S3 as it is now.",
+)
+
+
+def main() -> None:
+    """Run the command and exit."""
+    run_app(app)
+
+
+@app.command(
+    epilog="Examples: recover_dlq --dry-run | recover_dlq --batch-size 50 | recover_dlq --kind RECOVERABLE --max-batches 5"
+)
+def recover_dlq(
+    batch_size: Annotated[int, typer.Option(min=1, max=1_000, help="Messages worked on at a time.")] = 10,
+    max_batches: Annotated[int | None, typer.Option(min=1, help="Stop after so many batches.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    rate: Annotated[float | None, typer.Option(min=0.1, help="Messages a second at most.")] = None,
+    kind: Annotated[FailureKind | None, typer.Option(help="Only failures of this kind.", case_sensitive=False)] = None,
+    older_than: Annotated[
+        str | None, typer.Option(help="Only messages first sent so long ago: 90s, 30m, 2h, 1d.")
+    ] = None,
+    while_paused: Annotated[bool, typer.Option("--while-paused", help="Work although the fleet is paused.")] = False,
+    as_json: Json = False,
+    _yes: Annotated[bool, typer.Option("--yes", help="Accepted for old runbooks; it never asks.")] = False,
+) -> None:
+    """Work through the DLQ and `dlq-spill/`. Exit codes: 0 all handled, 3 some kept or in flight elsewhere, 64, 69, 75, 78."""
+    options = Options(
+        batch_size=batch_size,
+        max_batches=max_batches,
+        dry_run=dry_run,
+        rate=rate,
+        kind=kind,
+        older_than_s=seconds(older_than, "--older-than"),
+    )
+    settings = load()
+    logs.configure(level=settings.log_level, form=settings.log_format)
+    raise typer.Exit(recover(settings, connect(settings), options, while_paused=while_paused, as_json=as_json))
+
+
+def recover(settings: Settings, outside: Outside, options: Options, *, while_paused: bool, as_json: bool) -> ExitCode:
+    """One run, from the door to its summary on stdout; its exit code.
+
+    Raises WorkerError where it refused to start, or was broken off: the summary is printed before.
+    """
+    _refuse_while_paused(outside, while_paused=while_paused)
+    check_door(settings, outside)
+    if not options.dry_run:
+        ensure_index(outside.index)
+    outside.state.calibrate_clock()
+    with ExitStack() as stack:
+        signals = stack.enter_context(Signals().heeded())
+        stack.enter_context(holding(None if options.dry_run else outside.state, "recover_dlq"))
+        progress = stack.enter_context(Progress(_waiting(outside), "recover.progress"))
+
+        def told(summary: Summary) -> None:
+            progress.show(
+                summary.handled, {finding.value: count for finding, count in summary.findings.items() if count}
+            )
+
+        sweep = Sweep(settings, outside, options, stop=signals.stop, told=told)
+        began = time.monotonic()
+        failure: WorkerError | None = None
+        try:
+            sweep.go()
+        except WorkerError as error:
+            failure = error
+            sweep.summary.seconds = time.monotonic() - began
+    _print(sweep.summary, as_json=as_json)
+    if signals.exit_code is not None:
+        return signals.exit_code
+    if failure is not None:
+        raise failure
+    return _exit_code(sweep.summary)
+
+
+def _refuse_while_paused(outside: Outside, *, while_paused: bool) -> None:
+    record = None if while_paused else outside.state.pause_record()
+    if record is not None:
+        by = record.get("by", "?")
+        raise PausedError(f"by {by}: {record['reason']}. After `s3-index-worker resume`, or with --while-paused")
+
+
+def _waiting(outside: Outside) -> int:
+    return int(outside.dlq.attributes().get("ApproximateNumberOfMessages", 0))
+
+
+def _print(summary: Summary, *, as_json: bool) -> None:
+    if as_json:
+        print_json(summary.as_json())
+    else:
+        stdout().print(summary.as_table(), soft_wrap=True)
+
+
+def _exit_code(summary: Summary) -> ExitCode:
+    figures = summary.as_json()
+    unfinished = figures["kept"] or figures["in_flight_elsewhere"] or figures["settled_not_deleted"]
+    return ExitCode.INCOMPLETE if unfinished else ExitCode.OK
+
+
+if __name__ == "__main__":
+    main()

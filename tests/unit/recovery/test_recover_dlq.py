@@ -1,0 +1,399 @@
+"""Every row of the table of recover_dlq, its rules of stopping, and that no single failing call loses a letter."""
+
+import contextlib
+import json
+import threading
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from recovery import sweep as sweep_module
+from recovery.actions import Finding
+from recovery.archive import read
+from recovery.sweep import Options, Sweep
+from tests.support.world import BUCKET, DOWN, INDEX_DOWN, SQS_DOWN, World
+from worker.core import retry
+from worker.core.errors import ConfigError, DependencyError, ExitCode, IndexAwayError, StoreError, WorkerError
+from worker.core.state import ARCHIVE_PREFIX, RETRY_PREFIX
+
+DAY_MS = 86_400_000
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.0001)
+    monkeypatch.setattr(retry, "LONGEST_WAIT_S", 0.0001)
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def recover(world, **options):
+    sweep = Sweep(world.settings(), world.outside, Options(**options), stop=threading.Event())
+    return sweep.go()
+
+
+def test_what_is_indexed_already_is_deleted(world):
+    world.s3.holds["a.txt"] = b"text"
+    world.indexed("a.txt")
+    world.letter("m1", "a.txt")
+    assert recover(world).findings == {Finding.ALREADY_INDEXED: 1}
+    assert not world.dlq.messages
+    assert "index.write" not in world.faults.calls
+    assert "s3.read" not in world.faults.calls
+
+
+@pytest.mark.parametrize("status", ["corrupt", "encrypted", "timeout", "out_of_memory"])
+def test_what_was_indexed_without_its_text_is_read_again(world, status):
+    world.s3.holds["a.txt"] = b"text"
+    world.indexed("a.txt", status=status)
+    world.letter("m1", "a.txt")
+    assert recover(world).findings == {Finding.RECOVERED: 1}
+
+
+def test_what_is_missing_is_read_indexed_and_says_where_it_comes_from(world):
+    world.s3.holds["経理/見積 書.txt"] = "見積".encode()
+    world.letter("m1", "経理/見積 書.txt")
+    assert recover(world).findings == {Finding.RECOVERED: 1}
+    _, document = world.index.documents[BUCKET, "経理/見積 書.txt"]
+    assert (document["content"], document["recovery_source"]) == ("見積", "dlq")
+    assert not world.dlq.messages
+
+
+def test_an_object_that_changed_since_is_indexed_as_it_is_now(world):
+    world.s3.holds["a.txt"] = b"old"
+    world.indexed("a.txt")
+    world.s3.holds["a.txt"] = b"new"
+    world.letter("m1", "a.txt")
+    assert recover(world).findings == {Finding.RECOVERED: 1}
+    assert world.index.documents[BUCKET, "a.txt"][1]["content"] == "new"
+
+
+def test_an_object_that_is_gone_leaves_the_index_and_its_message_the_audit(world):
+    world.s3.holds["a.txt"] = b"x"
+    world.indexed("a.txt")
+    del world.s3.holds["a.txt"]
+    world.letter("m1", "a.txt")
+    assert recover(world).findings == {Finding.GONE: 1}
+    assert not world.index.documents
+    assert not world.dlq.messages
+    [record] = world.under("s3-index-worker/audit/").values()
+    assert record["ids"] == ["m1"]
+    assert "a.txt" in record["letters"][0]["body"]
+
+
+def test_what_the_index_rejects_is_stored_for_retry(world):
+    world.s3.holds["a.txt"] = b"x"
+    world.index.rejects.add("a.txt")
+    world.letter("m1", "a.txt")
+    assert recover(world).findings == {Finding.STORED_FOR_RETRY: 1}
+    [record] = world.under(RETRY_PREFIX).values()
+    assert (record["rejected"], record["key"]) == (True, "a.txt")
+    assert not world.dlq.messages
+
+
+@pytest.mark.parametrize("body", ["noise", "[]", '{"Records": []}', '{"hello": 1}'])
+def test_what_is_malformed_is_archived_whole(world, body):
+    attributes = {"raw": {"DataType": "Binary", "BinaryValue": b"\x00\xff"}}
+    world.dlq.add("m1", body, attributes, sent_ms=1_795_000_000_000)
+    assert recover(world).findings == {Finding.ARCHIVED: 1}
+    assert not world.dlq.messages
+    entry = read(world.state, "dlq-archive/2026-11-18/m1-m1.json")
+    assert entry is not None
+    assert (entry.letter.body, entry.letter.attributes["raw"]["BinaryValue"]) == (body, b"\x00\xff")
+    assert entry.error_type == "MalformedEventError"
+
+
+def test_a_file_that_cannot_be_read_is_archived_and_findable_by_name(world, monkeypatch):
+    world.s3.holds["契約.pdf"] = b"%PDF-1.4 broken"
+    world.letter("m1", "契約.pdf")
+    assert recover(world).findings == {Finding.ARCHIVED: 1}
+    assert world.index.documents[BUCKET, "契約.pdf"][1]["extraction"]["status"] == "corrupt"
+    [(key, record)] = world.under(ARCHIVE_PREFIX).items()
+    assert key.endswith("/契約.pdf-m1.json")
+    assert record["error_type"] == "UnreadableFileError"
+
+
+def test_a_bucket_that_does_not_exist_is_the_messages_own_fault(world):
+    world.letter("m1", "a.txt", bucket="nobody")
+    summary = recover(world)
+    assert summary.findings == {Finding.ARCHIVED: 1}
+    assert summary.as_json()["causes"][0]["error_type"] == "StoreError NoSuchBucket"
+
+
+def test_one_key_denied_while_others_can_be_read_is_archived(world):
+    world.s3.holds |= {"a.txt": b"x", "b.txt": b"y"}
+    world.s3.denied.add("a.txt")
+    world.letter("m1", "a.txt")
+    assert recover(world).findings == {Finding.ARCHIVED: 1}
+
+
+def test_a_denial_of_everything_is_an_outage_and_keeps_the_message(world):
+    world.s3.holds["a.txt"] = b"x"
+    world.s3.denied.add("a.txt")
+    world.letter("m1", "a.txt")
+    assert recover(world).findings == {Finding.KEPT: 1}
+    assert list(world.dlq.messages) == ["m1"]
+    assert not world.dlq.hidden
+
+
+def test_a_passing_failure_keeps_the_message_and_releases_it_at_the_end(world):
+    world.letter("m1", "a.txt")
+    world.faults.add("s3.read", DOWN)
+    assert recover(world).findings == {Finding.KEPT: 1}
+    assert list(world.dlq.messages) == ["m1"]
+    assert not world.dlq.hidden
+
+
+def test_what_is_kept_and_about_to_expire_is_archived(world):
+    world.letter("m1", "a.txt", sent_ms=int(time.time() * 1000) - 13 * DAY_MS)
+    world.faults.add("s3.read", DOWN)
+    assert recover(world).findings == {Finding.ARCHIVED: 1}
+    [record] = world.under(ARCHIVE_PREFIX).values()
+    assert record["error_type"] == "expiring"
+    assert not world.dlq.messages
+
+
+def test_several_records_count_as_the_worst_of_them(world):
+    world.s3.holds["a.txt"] = b"x"
+    events = [json.loads(body)["Records"][0] for body in _bodies(world, "a.txt", "gone.txt")]
+    world.dlq.add("m1", json.dumps({"Records": [*events, {"eventName": 7}]}))
+    assert recover(world).findings == {Finding.ARCHIVED: 1}
+    assert (BUCKET, "a.txt") in world.index.documents
+
+
+def _bodies(world, *keys):
+    for number, key in enumerate(keys):
+        world.letter(f"x{number}", key)
+    return [world.dlq.messages.pop(f"x{number}").body for number in range(len(keys))]
+
+
+@pytest.mark.parametrize("body", ['{"Event": "s3:TestEvent"}'])
+def test_what_asks_for_nothing_is_deleted_and_kept_in_the_audit(world, body):
+    world.dlq.add("m1", body)
+    assert recover(world).findings == {Finding.SKIPPED: 1}
+    assert not world.dlq.messages
+    assert len(world.under("s3-index-worker/audit/")) == 1
+
+
+def test_copies_of_one_message_are_handled_once(world):
+    world.s3.holds["a.txt"] = b"x"
+    for name in ("m1", "m2", "m3"):
+        world.letter(name, "a.txt", failure={"source_message_id": "s1"})
+    summary = recover(world)
+    assert summary.findings == {Finding.RECOVERED: 1}
+    assert summary.duplicates == 2
+    assert not world.dlq.messages
+
+
+def test_spilled_letters_are_taken_in(world):
+    world.s3.holds["a.txt"] = b"x"
+    world.letter("m1", "a.txt")
+    message = world.dlq.messages.pop("m1")
+    record = {
+        "schema": 1, "message_id": "m1", "body": message.body, "system_attributes": {}, "message_attributes": {},
+        "failure": {"kind": "UNKNOWN"},
+    }  # fmt: skip
+    world.s3.records["dlq-spill/2026-11-23/m1.json"] = json.dumps(record).encode()
+    assert recover(world).findings == {Finding.RECOVERED: 1}
+    assert not world.under("dlq-spill/")
+
+
+def test_a_dry_run_changes_nothing_and_says_what_would_be(world):
+    world.s3.holds |= {"a.txt": b"x", "b.txt": b"y"}
+    world.indexed("b.txt")
+    for name, key in (("m1", "a.txt"), ("m2", "b.txt"), ("m3", "gone.txt")):
+        world.letter(name, key)
+    world.dlq.add("m4", "noise")
+    before = dict(world.index.documents)
+    summary = recover(world, dry_run=True)
+    assert summary.findings == {
+        Finding.RECOVERED: 1, Finding.ALREADY_INDEXED: 1, Finding.GONE: 1, Finding.ARCHIVED: 1
+    }  # fmt: skip
+    assert len(world.dlq.messages) == 4
+    assert not world.dlq.hidden
+    assert not world.s3.records
+    assert world.index.documents == before
+
+
+def test_only_what_is_selected_is_touched(world):
+    world.s3.holds |= {"a.txt": b"x", "b.txt": b"y"}
+    world.letter("m1", "a.txt", failure={"kind": "RECOVERABLE"})
+    world.letter("m2", "b.txt", failure={"kind": "USER_ERROR"})
+    summary = recover(world, kind="RECOVERABLE")
+    assert (summary.findings, summary.not_selected) == ({Finding.RECOVERED: 1}, 1)
+    assert list(world.dlq.messages) == ["m2"]
+    assert recover(world, older_than_s=60).not_selected == 1
+    assert recover(world, ids=frozenset({"m2"})).findings == {Finding.RECOVERED: 1}
+
+
+def test_max_batches_bounds_a_run(world):
+    for number in range(50):
+        world.s3.holds[f"{number}.txt"] = b"x"
+        world.letter(f"m{number}", f"{number}.txt")
+    assert recover(world, batch_size=10, max_batches=2).handled == 20
+    assert len(world.dlq.messages) == 30
+
+
+def test_a_rate_is_held_to(world):
+    for number in range(20):
+        world.s3.holds[f"{number}.txt"] = b"x"
+        world.letter(f"m{number}", f"{number}.txt")
+    began = time.monotonic()
+    recover(world, batch_size=5, rate=50)
+    assert time.monotonic() - began >= 15 / 50
+
+
+def test_an_index_that_goes_away_stops_the_run_and_archives_nothing(world):
+    for number in range(60):
+        world.s3.holds[f"{number}.txt"] = b"x"
+        world.letter(f"m{number}", f"{number}.txt")
+    world.faults.add("index.write", INDEX_DOWN, after=2)
+    with pytest.raises(IndexAwayError):
+        recover(world)
+    assert not world.s3.records
+    assert not world.dlq.hidden
+    assert len(world.dlq.messages) + len(world.index.documents) >= 60
+
+
+def test_objects_that_are_gone_by_the_hundred_stop_the_run(world):
+    for number in range(300):
+        world.letter(f"m{number}", f"{number}.txt")
+    with pytest.raises(ConfigError, match="S3_BUCKET"):
+        recover(world)
+    assert len(world.dlq.messages) >= 100
+
+
+def test_a_mapping_that_rejects_everything_stops_the_run(world):
+    world.index.rejects_all = True
+    for number in range(300):
+        world.s3.holds[f"{number}.txt"] = b"x"
+        world.letter(f"m{number}", f"{number}.txt")
+    with pytest.raises(ConfigError, match="mapper_parsing_exception"):
+        recover(world)
+    assert len(world.dlq.messages) >= 100
+
+
+def test_what_the_failure_records_name_already_does_not_stop_the_run(world):
+    for number in range(150):
+        world.dlq.add(
+            f"m{number}", "noise",
+            {"failure": {"StringValue": json.dumps({"error_type": "MalformedEventError", "message": "the body is not JSON"})}},
+        )  # fmt: skip
+    assert recover(world).findings == {Finding.ARCHIVED: 150}
+
+
+def test_everything_kept_one_after_another_stops_the_run(world):
+    for number in range(200):
+        world.letter(f"m{number}", f"{number}.txt")
+    world.faults.add("s3.read", DOWN)
+    with pytest.raises(DependencyError, match="in a row"):
+        recover(world)
+    assert len(world.dlq.messages) == 200
+    assert not world.dlq.hidden
+
+
+def test_a_failed_delete_is_counted_and_harmless(world):
+    world.s3.holds["a.txt"] = b"x"
+    world.letter("m1", "a.txt")
+    world.faults.add("dlq.delete", SQS_DOWN)
+    summary = recover(world)
+    assert (summary.findings, summary.settled_not_deleted) == ({Finding.RECOVERED: 1}, 1)
+
+
+def test_an_archive_that_refuses_keeps_the_message(world):
+    world.dlq.add("m1", "noise")
+    world.faults.add("state.put", StoreError("denied", code="AccessDenied"))
+    assert recover(world).findings == {Finding.KEPT: 1}
+    assert list(world.dlq.messages) == ["m1"]
+
+
+def test_the_door_names_what_is_wrong(world):
+    for name, error, kind in (
+        ("dlq.attributes", SQS_DOWN, DependencyError),
+        ("s3.check_bucket", StoreError("no", code="NoSuchBucket"), ConfigError),
+        ("index.ping", INDEX_DOWN, DependencyError),
+    ):
+        world.faults.plan.clear()
+        world.faults.add(name, error)
+        with pytest.raises(kind):
+            sweep_module.check_door(world.settings(), world.outside)
+
+
+# -- nothing lost ------------------------------------------------------------------------------------------------
+
+KINDS = ("ok", "indexed", "gone", "noise", "rejected", "corrupt", "nobucket")
+CALLS = (
+    "dlq.receive", "dlq.delete", "dlq.hide", "dlq.attributes", "s3.read", "s3.head", "index.stored", "index.write",
+    "state.put", "state.delete", "state.list", "state.get",
+)  # fmt: skip
+
+
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+@given(
+    kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=25),
+    call=st.sampled_from(CALLS),
+    after=st.integers(0, 3),
+    times=st.sampled_from([1, 3, 1_000_000]),
+    passing=st.booleans(),
+)
+def test_any_mix_and_any_single_failing_call_loses_nothing(kinds, call, after, times, passing):
+    world = World()
+    for number, kind in enumerate(kinds):
+        _put_letter(world, number, kind)
+    service = call.partition(".")[0]
+    code = "ServiceUnavailable" if passing else "AccessDenied"
+    error = {"dlq": SQS_DOWN, "index": INDEX_DOWN}.get(service) or StoreError("x", code=code)
+    world.faults.add(call, error, after=after, times=times)
+    with contextlib.suppress(WorkerError):  # and nothing else: no call may fail in a way that nobody foresaw
+        recover(world, batch_size=5)
+    for number, kind in enumerate(kinds):
+        assert _is_somewhere(world, number, kind), (number, kind)
+
+
+def _put_letter(world, number, kind):
+    key, name = f"{kind}-{number}.txt", f"m{number}"
+    if kind in {"ok", "indexed", "rejected"}:
+        world.s3.holds[key] = b"x"
+    if kind == "indexed":
+        world.indexed(key)
+    if kind == "rejected":
+        world.index.rejects.add(key)
+    if kind == "corrupt":
+        key = f"{kind}-{number}.pdf"
+        world.s3.holds[key] = b"%PDF-1.4 broken"
+    if kind == "noise":
+        world.dlq.add(name, f"noise {number}")
+    else:
+        world.letter(name, key, bucket="nobody" if kind == "nobucket" else BUCKET)
+
+
+def _is_somewhere(world, number, kind):
+    """In at least one of DLQ, index, retry-index/, archive; or, for what is gone, the audit."""
+    name = f"m{number}"
+    archived = (record["message_id"] for record in world.under(ARCHIVE_PREFIX).values())
+    if name in world.dlq.messages or name in archived:
+        return True
+    if kind in {"noise", "corrupt", "nobucket"}:
+        return False
+    if kind == "gone":
+        return any(name in record["ids"] for record in world.under("s3-index-worker/audit/").values())
+    if kind == "rejected":
+        return any(record["key"] == f"{kind}-{number}.txt" for record in world.under(RETRY_PREFIX).values())
+    return (BUCKET, f"{kind}-{number}.txt") in world.index.documents
+
+
+def test_exit_codes_are_those_of_the_table():
+    assert (ExitCode.INCOMPLETE, ExitCode.USAGE, ExitCode.DEPENDENCY, ExitCode.PAUSED, ExitCode.CONFIG) == (
+        3,
+        64,
+        69,
+        75,
+        78,
+    )
