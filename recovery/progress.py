@@ -1,7 +1,7 @@
 """How far a long command is: a bar on a terminal, a log line every ten seconds elsewhere."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -9,7 +9,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, Tex
 from rich.progress import Progress as Bar
 
 from worker.core.console import err
-from worker.core.logs import emit
 
 LINE_EVERY_S = 10.0
 
@@ -17,9 +16,9 @@ LINE_EVERY_S = 10.0
 class Progress:
     """Shows progress while its `with` lasts. `show` may be called from any thread, one at a time."""
 
-    def __init__(self, total: int | None, event: str) -> None:
-        """`event` names the log line; `total` is a guess, as SQS's counts are."""
-        self._event = event
+    def __init__(self, total: int | None, tell: Callable[[int, float, Mapping[str, int]], None]) -> None:
+        """`tell` logs how many are done, how many a second, and what they came to; `total` is a guess, as SQS's are."""
+        self._tell = tell
         self._began = self._next_line = time.monotonic()
         self._next_line += LINE_EVERY_S
         self._bar = Bar(
@@ -45,5 +44,4 @@ class Progress:
         now = time.monotonic()
         if not err.is_terminal and now >= self._next_line:
             self._next_line = now + LINE_EVERY_S
-            per_second = round(done / (now - self._began), 1)
-            emit(self._event, done=done, per_second=per_second, counts=dict(counts))
+            self._tell(done, round(done / (now - self._began), 1), counts)

@@ -1,6 +1,7 @@
 """`recover_dlq`: bring back what is in the dead-letter queue, in batches. It never asks: timers and runbooks call it."""
 
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from worker.core import logs
 from worker.core.classify import FailureKind
 from worker.core.console import Json, Signals, new_app, print_json, run_app, seconds, stdout
 from worker.core.errors import ExitCode, PausedError, WorkerError
+from worker.core.logs import emit
 from worker.core.outside import Outside, connect, ensure_index
 from worker.core.settings import Settings, load
 
@@ -71,7 +73,7 @@ def recover(settings: Settings, outside: Outside, options: Options, *, while_pau
     with ExitStack() as stack:
         signals = stack.enter_context(Signals().heeded())
         stack.enter_context(holding(None if options.dry_run else outside.state, "recover_dlq"))
-        progress = stack.enter_context(Progress(_waiting(outside), "recover.progress"))
+        progress = stack.enter_context(Progress(_waiting(outside), _tell))
 
         def told(summary: Summary) -> None:
             progress.show(
@@ -92,6 +94,10 @@ def recover(settings: Settings, outside: Outside, options: Options, *, while_pau
     if failure is not None:
         raise failure
     return _exit_code(sweep.summary)
+
+
+def _tell(done: int, per_second: float, counts: Mapping[str, int]) -> None:
+    emit("recover.progress", done=done, per_second=per_second, counts=dict(counts))
 
 
 def _refuse_while_paused(outside: Outside, *, while_paused: bool) -> None:
