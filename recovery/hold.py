@@ -18,7 +18,7 @@ class Hold:
     def __init__(self, queue: Queue, *, visibility_s: int) -> None:
         self._queue = queue
         self.visibility_s = visibility_s
-        self._held: dict[str, Letter] = {}
+        self._held: dict[str, None] = {}  # receipts alone: a hundred thousand letters may be passed over in one run
         self._lock = threading.Lock()  # held during calls: an extension must not overtake a release
         self._ended = threading.Event()
 
@@ -28,7 +28,7 @@ class Hold:
     def keep(self, letters: Iterable[Letter]) -> None:
         """Keep these until they are forgotten or released."""
         with self._lock:
-            self._held.update((letter.receipt, letter) for letter in letters if letter.receipt)
+            self._held.update(dict.fromkeys(letter.receipt for letter in letters if letter.receipt))
 
     def forget(self, letters: Iterable[Letter]) -> None:
         """These are settled."""
@@ -38,7 +38,9 @@ class Hold:
 
     def release(self, letters: Iterable[Letter]) -> None:
         """Give these back: visible at once. What SQS refuses reappears by itself, when its time is over."""
-        receipts = [letter.receipt for letter in letters if letter.receipt]
+        self._release([letter.receipt for letter in letters if letter.receipt])
+
+    def _release(self, receipts: list[str]) -> None:
         for start in range(0, len(receipts), MAX_BATCH):
             batch = receipts[start : start + MAX_BATCH]
             with self._lock:
@@ -56,7 +58,7 @@ class Hold:
         finally:
             self._ended.set()
             thread.join()
-            self.release(list(self._held.values()))
+            self._release(list(self._held))
 
     def _run(self) -> None:
         while not self._ended.wait(self.visibility_s / 3):
