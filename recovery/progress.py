@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from worker.core.console import err
@@ -22,8 +22,7 @@ class Progress:
         self._began = self._next_line = time.monotonic()
         self._next_line += LINE_EVERY_S
         self._bar = Bar(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn(show_speed=True),
-            TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal,
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal,
         )  # fmt: skip
         self._task = self._bar.add_task("", total=total or None)
 

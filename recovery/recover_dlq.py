@@ -13,7 +13,7 @@ from recovery.summary import Summary
 from recovery.sweep import Options, Sweep, check_door
 from worker.core import logs
 from worker.core.classify import FailureKind
-from worker.core.console import Json, Signals, new_app, print_json, run_app, seconds, stdout
+from worker.core.console import Json, Signals, err, new_app, print_json, run_app, seconds, stdout
 from worker.core.errors import ExitCode, PausedError, WorkerError
 from worker.core.logs import emit
 from worker.core.outside import Outside, connect, ensure_index
@@ -56,7 +56,7 @@ def recover_dlq(
         older_than_s=seconds(older_than, "--older-than"),
     )
     settings = load()
-    logs.configure(level=settings.log_level, form=settings.log_format)
+    logs.configure(level="error" if err.is_terminal else settings.log_level, form=settings.log_format)
     raise typer.Exit(recover(settings, connect(settings), options, while_paused=while_paused, as_json=as_json))
 
 
