@@ -21,9 +21,8 @@ class Progress:
         self._tell = tell
         self._began = self._next_line = time.monotonic()
         self._next_line += LINE_EVERY_S
-        self._bar = Bar(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal,
-        )  # fmt: skip
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Bar(*columns, console=err, transient=True, disable=not err.is_terminal)
         self._task = self._bar.add_task("", total=total or None)
 
     def __enter__(self) -> Self:
