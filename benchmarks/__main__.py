@@ -4,6 +4,7 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,15 +24,21 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="where the JSON goes (build/bench.json, build/bench-full.json)")
     asked = parser.parse_args()
     out: Path = asked.out or RESULTS / ("bench-full.json" if asked.full else "bench.json")
-    with tempfile.TemporaryDirectory(prefix="s3iw-bench-") as folder, standing(Path(folder)) as stand:
-        found = _run(stand, Path(folder), asked)
     out.parent.mkdir(exist_ok=True)
-    record = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine(), "experiments": found}
-    out.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    with tempfile.TemporaryDirectory(prefix="s3iw-bench-") as folder, standing(Path(folder)) as stand:
+        found: dict[str, object] = {}
+        for name, figures in _run(stand, Path(folder), asked):
+            found[name] = figures
+            record = {
+                "when": datetime.now(UTC).isoformat(timespec="seconds"),
+                "machine": machine(),
+                "experiments": found,
+            }
+            out.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")  # after each: a later one may fail
     print(f"written to {out}")
 
 
-def _run(stand: Stand, folder: Path, asked: argparse.Namespace) -> dict[str, object]:
+def _run(stand: Stand, folder: Path, asked: argparse.Namespace) -> Iterator[tuple[str, object]]:
     runs, messages = asked.runs, asked.messages or (20_000 if asked.full else 4_000)
     plan = {"throughput": lambda: experiments.throughput(stand, folder, messages=messages, runs=runs)}
     if asked.full or asked.only:
@@ -46,15 +53,13 @@ def _run(stand: Stand, folder: Path, asked: argparse.Namespace) -> dict[str, obj
             "endurance": lambda: experiments.endurance(stand, folder, messages=200_000),
         }
     experiments.warm_up(stand, folder)
-    found = {}
     for name, experiment in plan.items():
         if not asked.only or name in asked.only:
             print(name, flush=True)
             began = time.monotonic()
-            found[name] = experiment()
+            yield name, experiment()
             stand.empty()
             print(f"  took {time.monotonic() - began:.0f} s", flush=True)
-    return found
 
 
 if __name__ == "__main__":

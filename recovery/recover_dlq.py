@@ -65,8 +65,8 @@ def recover(settings: Settings, outside: Outside, options: Options, *, while_pau
 
     Raises WorkerError where it refused to start, or was broken off: the summary is printed before.
     """
-    _refuse_while_paused(outside, while_paused=while_paused)
     check_door(settings, outside)
+    _refuse_while_paused(outside, while_paused=while_paused)
     if not options.dry_run:
         ensure_index(outside.index)
     outside.state.calibrate_clock()

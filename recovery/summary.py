@@ -117,7 +117,7 @@ class Summary:
         ):
             if count:
                 table.add_row(f"{count:,}", name, what)
-        rate = f", {self.handled / self.seconds:,.0f}/s" if self.seconds >= 1 else ""
+        rate = f", {self.handled / max(self.seconds, 0.1):,.0f}/s" if self.handled >= 10 else ""
         parts: list[RenderableType] = [table, Text(f"{self.handled:,} handled in {self.seconds:.1f} s{rate}")]
         for (finding, name), cause in self._by_count():
             line = f"{cause.count:,} {finding.value}: {name}: {cause.reason} (such as {', '.join(cause.samples)})"

@@ -250,16 +250,20 @@ def check_door(settings: Settings, outside: Outside) -> None:
     """Raises ConfigError or DependencyError with what is wrong, before anything is touched."""
     try:
         outside.dlq.attributes()
+    except QueueError as error:
+        kind = DependencyError if is_passing(error) else ConfigError
+        raise kind(f"DLQ_QUEUE_URL={outside.dlq.url}: {error}") from error
+    check_state_and_index(settings, outside)
+
+
+def check_state_and_index(settings: Settings, outside: Outside) -> None:
+    """Raises ConfigError or DependencyError where the state bucket or the index cannot be used."""
+    try:
         outside.objects.check_bucket(settings.state)
         outside.index.ping()
-    except (QueueError, StoreError) as error:
-        what = (
-            f"DLQ_QUEUE_URL={outside.dlq.url}"
-            if isinstance(error, QueueError)
-            else f"the state bucket {settings.state}"
-        )
+    except StoreError as error:
         kind = DependencyError if is_passing(error) else ConfigError
-        raise kind(f"{what}: {error}") from error
+        raise kind(f"the state bucket {settings.state}: {error}") from error
     except IndexAwayError as error:
         raise DependencyError(f"{error}. Nothing was touched: recovery needs the index") from error
 

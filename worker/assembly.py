@@ -22,6 +22,7 @@ from worker.handler import Handler
 from worker.heartbeat import Heartbeat
 from worker.inhand import ByteBudget, Gate, InHand
 from worker.outcome import Release
+from worker.selfheal import SelfHeal
 from worker.settlement import Settlement
 
 INDEX_FAILURES = 2
@@ -44,6 +45,7 @@ class Parts:
     settlement: Settlement
     handler: Handler
     consumer: Consumer
+    selfheal: SelfHeal
 
     def close(self) -> None:
         """Release threads, children and connections."""
@@ -58,21 +60,12 @@ class Parts:
 
 def assemble(settings: Settings, outside: Outside, *, dlq_max_bytes: int, stuck: Callable[[InHand], None]) -> Parts:
     """Put the worker together; `stuck` is told of a message still worked on at its deadline."""
-    gate = Gate()
-    budget = ByteBudget(settings.max_bytes_in_hand)
+    gate, budget = Gate(), ByteBudget(settings.max_bytes_in_hand)
     guard = S3Guard(outside.objects, gate)
     extractor = make_extractor(settings)
     retry = RetryStore(outside.state)
     breaker = index_breaker(outside.index, interval_s=settings.index_probe_s)
-    batcher = Batcher(
-        outside.index,
-        retry,
-        breaker,
-        outside.objects.clock,
-        documents=settings.bulk_documents,
-        size_bytes=settings.bulk_bytes,
-        wait_s=settings.bulk_wait_ms / 1000,
-    )
+    batcher = make_batcher(settings, outside, retry, breaker)
     heartbeat = Heartbeat(
         outside.source,
         visibility_s=settings.sqs_visibility_timeout,
@@ -87,8 +80,9 @@ def assemble(settings: Settings, outside: Outside, *, dlq_max_bytes: int, stuck:
         worker=settings.worker_name,
         dlq_max_bytes=min(dlq_max_bytes, MAX_MESSAGE_BYTES),
     )
+    pipeline = Pipeline(settings, outside.objects, extractor)
     handler = Handler(
-        Pipeline(settings, outside.objects, extractor),
+        pipeline,
         batcher,
         guard,
         gate,
@@ -108,8 +102,34 @@ def assemble(settings: Settings, outside: Outside, *, dlq_max_bytes: int, stuck:
         long_poll_s=settings.long_poll_s,
         max_in_hand=settings.max_in_hand,
     )
+    selfheal = SelfHeal(settings, outside, pipeline, retry, breaker, gate)
     return Parts(
-        outside, gate, budget, breaker, guard, extractor, retry, batcher, heartbeat, settlement, handler, consumer
+        outside,
+        gate,
+        budget,
+        breaker,
+        guard,
+        extractor,
+        retry,
+        batcher,
+        heartbeat,
+        settlement,
+        handler,
+        consumer,
+        selfheal,
+    )
+
+
+def make_batcher(settings: Settings, outside: Outside, retry: RetryStore, breaker: Breaker) -> Batcher:
+    """What gathers documents into bulk requests."""
+    return Batcher(
+        outside.index,
+        retry,
+        breaker,
+        outside.objects.clock,
+        documents=settings.bulk_documents,
+        size_bytes=settings.bulk_bytes,
+        wait_s=settings.bulk_wait_ms / 1000,
     )
 
 

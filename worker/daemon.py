@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from types import FrameType
 from typing import Any
 
-from worker import batcher, consumer, handler, heartbeat, settlement
+from worker import batcher, consumer, handler, heartbeat, selfheal, settlement
 from worker.assembly import assemble, open_the_index, tidy_temp_dir
 from worker.core.errors import ExitCode, StoreError
 from worker.core.logs import emit, observe
@@ -76,6 +76,7 @@ class Daemon:
         for number in range(settings.worker_concurrency):
             crew.start(f"handler-{number}", parts.handler.run, max_silence_s=handler.MAX_SILENCE_S)
         self._look_for_pause()
+        crew.start("self-heal", parts.selfheal.run, max_silence_s=selfheal.MAX_SILENCE_S)
         crew.start("control", self._watch_control, max_silence_s=CONTROL_SILENCE_S)
         for number in range(settings.receivers):
             loop = parts.consumer.run_helper if number else parts.consumer.run_first
@@ -163,6 +164,7 @@ class Daemon:
         parts = self._parts
         end = time.monotonic() + self._settings.shutdown_timeout_s
         parts.consumer.stop()
+        parts.selfheal.stop()
         parts.handler.stop()
         self._drain(end - EXTRACTION_GRACE_S)
         parts.extractor.stop()

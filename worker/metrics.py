@@ -29,6 +29,7 @@ class Metrics:
         self._processing = self._histogram("worker_processing_seconds", "From receive to settlement.", SECONDS_BUCKETS)
         self._lag = self._histogram("worker_lag_seconds", "From send to first receive.", LAG_BUCKETS)
         self._retry = self._counter("worker_stored_for_retry", "Documents stored in retry-index/.", "rejected")
+        self._replayed = self._counter("worker_replayed", "Records of retry-index/ replayed by this worker.", "result")
         self._dead = self._counter("worker_dead_letters", "Messages handed off, by kind.", "kind", "to")
         self._settle_failures = self._counter("worker_settle_failures", "Deletes, hand-offs, releases refused.", "what")
         self._heartbeat_failures = self._counter("worker_heartbeat_failures", "Visibility extensions refused.")
@@ -50,6 +51,7 @@ class Metrics:
             "queue.received": self._on_received,
             "queue.receive_failed": lambda _: self._receive_failures.inc(),
             "index.stored_for_retry": self._on_stored,
+            "replay.record": lambda f: self._replayed.labels(f["result"]).inc(),
             "dlq.handed_off": lambda f: self._dead.labels(f["kind"], "dlq").inc(),
             "dlq.spilled": lambda f: self._dead.labels(f["kind"], "spill").inc(),
             "dlq.unreachable": lambda _: self._settle_failures.labels("dlq").inc(),

@@ -198,7 +198,7 @@ class Replay:
                 one = self._again_or_parked(one)  # noqa: PLW2901 (what it came to)
             self.counts[one.result] += 1
             emit(
-                "replay.record", "info" if one.result in CONFIRMED else "warning", result=one.result, name=one.name,
+                "replay.record", "debug" if one.result in CONFIRMED else "warning", result=one.result, name=one.name,
                 reason=one.reason, dry_run=self._dry_run,
             )  # fmt: skip
 

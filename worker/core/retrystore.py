@@ -84,6 +84,8 @@ class RetryStore:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self.stored = 0
+        """How many documents have come here because the index was away: told by growing, not exact."""
         self._pool = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store-for-retry")
 
     def put_all(self, records: list[RetryRecord]) -> list[StoreError | None]:
@@ -109,6 +111,7 @@ class RetryStore:
             self.put_as(record.name, record)
         except StoreError as error:
             return error
+        self.stored += not record.rejected
         emit(
             "index.stored_for_retry", "warning" if record.rejected else "info",
             bucket=write.bucket, key=write.key, rejected=record.rejected, reason=record.reason, name=record.name,

@@ -17,16 +17,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from worker.core.envelope import read_failure
 from worker.core.errors import ExitCode, WorkerError
 from worker.core.outside import Outside
+from worker.core.queue import MAX_BATCH
 from worker.core.s3event import ObjectRef, parse
-from worker.demo import pages
-from worker.demo.stage import BUCKET, INDEX_NAME, Upload, account, gather, uses_cluster
+from worker.demo import mishaps, pages
+from worker.demo.stage import BUCKET, INDEX_NAME, Upload, account, gather, index_file, uses_cluster
 
 STALLED_S = 90
 """Without a settlement for so long, something is wrong: longer than one file may take to parse (EXTRACT_TIMEOUT_S)."""
 STOP_S = 30
 LOOK_S = 0.1
-HIDDEN_S = 600
-"""A dead letter is received once: the demo is over before it would reappear."""
+HIDDEN_S = 60
+"""A dead letter that is looked at is received once."""
 PIPE_WIDTH = 120
 """Columns assumed in a pipe: rich would take 80 and fold the table."""
 
@@ -50,14 +51,31 @@ def show(folder: Path | None) -> int:
         with _running(Path(temp) / "worker.log") as daemon:
             _upload_and_follow(outside, daemon, upload)
             took_s = time.monotonic() - started
+            settled = dict(daemon.settled)
+            outside.index.refresh()
+            documents = outside.index.search(f"bucket:{BUCKET}", limit=len(upload.files)).hits
+            pages.show_files(out, settled, {hit.key: hit.fields for hit in documents}, took_s)
+            pages.show_searches(out, outside.index, pages.QUESTIONS if folder is None else pages.questions(documents))
+            if not uses_cluster():
+                pages.show_outage(out, *mishaps.outage(outside, index_file(Path(temp)), daemon.follow))
+                pages.show_searches(out, outside.index, [mishaps.QUESTION])
             daemon.stop()
-        outside.index.refresh()
-        documents = outside.index.search(f"bucket:{BUCKET}", limit=len(upload.files)).hits
-        pages.show_files(out, daemon.settled, {hit.key: hit.fields for hit in documents}, took_s)
-        pages.show_searches(out, outside.index, pages.QUESTIONS if folder is None else pages.questions(documents))
-        pages.show_dead_letters(out, _dead_letters(outside))
+        _show_recovery(out, outside, None if folder else upload)
         pages.show_next(out, kept_in=INDEX_NAME if uses_cluster() else None)
     return ExitCode.OK
+
+
+def _show_recovery(out: Console, outside: Outside, samples: Upload | None) -> None:
+    """The dead letters; of our samples, the bad file mended; and what recover_dlq makes of them."""
+    letters = _dead_letters(outside)
+    pages.show_dead_letters(out, letters)
+    if not letters:
+        return
+    if samples is not None:
+        good = next(file for file in samples.files if file.suffix == ".pdf" and samples.key(file) != letters[0][0])
+        mishaps.mend(outside, letters[0][0], good)
+        pages.show_mended(out, samples.key(good))
+    pages.show_command(out, "recover_dlq", mishaps.recover())
 
 
 class Daemon:
@@ -147,12 +165,15 @@ def _upload_and_follow(outside: Outside, daemon: Daemon, upload: Upload) -> None
 
 
 def _dead_letters(outside: Outside) -> list[tuple[str, dict[str, Any]]]:
-    """Key and failure record of every message in the DLQ."""
-    found = []
+    """Key and failure record of every message in the DLQ; each is given back."""
+    found, receipts = [], []
     while messages := outside.dlq.receive(wait_s=0, visibility_s=HIDDEN_S):
         for message in messages:
             keys = [item.key for item in parse(message.body, default_bucket=None) if isinstance(item, ObjectRef)]
             found.append((", ".join(keys), read_failure(message.attributes)))
+            receipts.append((message.receipt, 0))
+    for start in range(0, len(receipts), MAX_BATCH):
+        outside.dlq.hide(receipts[start : start + MAX_BATCH])
     return found
 
 

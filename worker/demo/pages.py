@@ -68,7 +68,6 @@ def show_files(
     out.print(
         f"The index holds {_count(len(documents), 'document')}; the dead-letter queue got {_count(failed, 'message')}."
     )
-    out.print("Then the worker was told to stop: it drained and exited with 0.", highlight=False)
 
 
 def show_searches(out: Console, index: Index, questions: Sequence[str]) -> None:
@@ -102,6 +101,33 @@ def show_dead_letters(out: Console, letters: Sequence[tuple[str, Mapping[str, An
         out.print(Text("  " + one_line(str(record.get("message"))), "red"), soft_wrap=True)
         facts = (f"{name} {record.get(name)}" for name in ("attempts", "first_failed_at", "worker", "fingerprint"))
         out.print(Text("  " + one_line(" · ".join(facts)), "dim"), soft_wrap=True)
+
+
+def show_outage(out: Console, stored: int, healed_s: float) -> None:
+    """What became of the files that arrived while the index was away."""
+    out.print()
+    out.print(Text("Then the index went away while files arrived", "bold"))
+    out.print(
+        f"No message waited: {_count(stored, 'document')} went to retry-index/ in S3. {healed_s:.1f} s after the index was back, "
+        "the worker\nhad brought them in by itself, and retry-index/ was empty again.",
+        highlight=False,
+    )
+
+
+def show_mended(out: Console, good: str) -> None:
+    """The bad file has been replaced; its event is in the queue of a worker that has been stopped."""
+    out.print()
+    out.print(
+        "The worker was told to stop: it drained and exited with 0. Somebody replaces the broken file with a readable one"
+    )
+    out.print(Text(f"(here, by a copy of {one_line(good)}), and the operator brings its message back:"), soft_wrap=True)
+
+
+def show_command(out: Console, command: str, said: str) -> None:
+    """A command, and what it printed."""
+    out.print()
+    out.print(Text.assemble(("$ ", "dim"), (command, "bold cyan")))
+    out.print(Text(said.rstrip()), soft_wrap=True)
 
 
 def show_next(out: Console, *, kept_in: str | None) -> None:

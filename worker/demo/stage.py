@@ -80,6 +80,11 @@ def uses_cluster() -> bool:
     return bool(os.environ.get("OPENSEARCH_ENDPOINT"))
 
 
+def index_file(temp: Path) -> Path:
+    """The embedded index."""
+    return temp / "index.sqlite"
+
+
 @contextmanager
 def account(temp: Path) -> Iterator[Outside]:
     """S3 and SQS for as long as the block lasts, and the environment that leads there and nowhere else."""
@@ -116,7 +121,7 @@ def _environment(endpoint: str, temp: Path) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(_UNWANTED) and k.upper() not in own}
     if not uses_cluster():
         kept = {k: v for k, v in kept.items() if k not in _INDEX_SETTINGS}
-        kept["INDEX_URL"] = f"sqlite:///{temp}/index.sqlite"
+        kept |= {"INDEX_URL": f"sqlite:///{index_file(temp)}", "INDEX_TIMEOUT_S": "1", "INDEX_PROBE_S": "1"}
     return {
         **kept,
         "NO_PROXY": ",".join(filter(None, [kept.get("NO_PROXY") or kept.get("no_proxy"), "127.0.0.1"])),

@@ -1,0 +1,155 @@
+"""`replay_retry_index`: bring in what waits in `retry-index/`, for what the worker has not brought in itself."""
+
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from recovery.progress import Progress
+from recovery.sweep import check_state_and_index
+from worker.core import logs
+from worker.core.console import Json, Signals, err, new_app, print_json, run_app, stdout
+from worker.core.document import scrub
+from worker.core.errors import ExitCode, WorkerError
+from worker.core.logs import emit, observe
+from worker.core.outside import Outside, connect, ensure_index, make_extractor
+from worker.core.pipeline import Pipeline
+from worker.core.replay import Replay, Result
+from worker.core.retrystore import RetryStore
+from worker.core.settings import Settings, load
+from worker.core.state import PARKED_PREFIX, RETRY_PREFIX
+
+WHAT = {
+    Result.REPLAYED: "the object is as it was: its stored document is in the index",
+    Result.REBUILT: "the object had changed: read anew, and in the index",
+    Result.REMOVED: "the object is gone, and so is its document",
+    Result.REJECTED: "refused for itself; it stays, one attempt older",
+    Result.PARKED: "refused too often, or unreadable: in retry-index/parked/",
+    Result.KEPT: "undecided for a passing reason; it stays",
+}
+_UNFINISHED = (Result.REJECTED, Result.PARKED, Result.KEPT)
+
+app = new_app("Bring what waits in retry-index/ into the index, each record held against S3 as it is now.")
+
+
+def main() -> None:
+    """Run the command and exit."""
+    run_app(app)
+
+
+@app.command(
+    epilog="Examples: replay_retry_index --dry-run | replay_retry_index --limit 1000 | replay_retry_index --parked"
+)
+def replay_retry_index(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Records at most.")] = None,
+    prefix: Annotated[str, typer.Option(help="Only records under this prefix.")] = RETRY_PREFIX,
+    parked: Annotated[bool, typer.Option("--parked", help="Those that were parked, instead.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Replay, oldest day first. Exit codes: 0 all handled, 3 some refused or kept, 64, 69, 78, 130, 143."""
+    if not prefix.startswith(RETRY_PREFIX):
+        raise typer.BadParameter(f"{prefix!r}: it would begin with {RETRY_PREFIX}", param_hint="--prefix")
+    if parked:
+        prefix = PARKED_PREFIX + prefix.removeprefix(PARKED_PREFIX).removeprefix(RETRY_PREFIX)
+    settings = load()
+    logs.configure(level="error" if err.is_terminal else settings.log_level, form=settings.log_format)
+    options = {"prefix": prefix, "limit": limit, "dry_run": dry_run}
+    raise typer.Exit(replay(settings, connect(settings), options, as_json=as_json))
+
+
+def replay(settings: Settings, outside: Outside, options: dict[str, Any], *, as_json: bool) -> ExitCode:
+    """One run, from the door to its summary on stdout; its exit code.
+
+    Raises WorkerError where it refused to start, or was broken off: the summary is printed before.
+    """
+    check_state_and_index(settings, outside)
+    if not options["dry_run"]:
+        ensure_index(outside.index)
+    outside.state.calibrate_clock()
+    causes: dict[tuple[str, str], int] = {}
+    failure: WorkerError | None = None
+    began = time.monotonic()
+    with ExitStack() as stack:
+        signals = stack.enter_context(Signals().heeded())
+        stack.callback(observe(lambda event, fields: _note(event, fields, causes)))
+        extractor = stack.enter_context(closing(make_extractor(settings)))
+        retry = stack.enter_context(closing(RetryStore(outside.state)))
+        progress = stack.enter_context(Progress(options["limit"], _tell))
+        pipeline = Pipeline(settings, outside.objects, extractor)
+        run = Replay(settings, outside, pipeline, retry, threads=settings.worker_concurrency)
+        try:
+            run.run(stop=signals.stop, tick=lambda: progress.show(run.counts.total(), _named(run)), **options)
+        except WorkerError as error:
+            failure = error
+    seconds = time.monotonic() - began
+    if as_json:
+        print_json(_as_json(run, options, seconds, causes, failure))
+    else:
+        stdout().print(_as_table(run, options, seconds, causes), soft_wrap=True)
+    if signals.exit_code is not None:
+        return signals.exit_code
+    if failure is not None:
+        raise failure
+    return ExitCode.INCOMPLETE if any(run.counts[result] for result in _UNFINISHED) else ExitCode.OK
+
+
+def _note(event: str, fields: Mapping[str, Any], causes: dict[tuple[str, str], int]) -> None:
+    """Count why records were not written."""
+    if event == "replay.record" and fields["result"] in _UNFINISHED:
+        cause = str(fields["result"]), str(fields["reason"])
+        causes[cause] = causes.get(cause, 0) + 1
+
+
+def _tell(done: int, per_second: float, counts: Mapping[str, int]) -> None:
+    emit("replay.progress", done=done, per_second=per_second, counts=dict(counts))
+
+
+def _named(run: Replay) -> dict[str, int]:
+    return {result.value: count for result, count in run.counts.items()}
+
+
+def _as_json(
+    run: Replay,
+    options: dict[str, Any],
+    seconds: float,
+    causes: dict[tuple[str, str], int],
+    failure: WorkerError | None,
+) -> dict[str, Any]:
+    return {
+        "dry_run": options["dry_run"],
+        "prefix": options["prefix"],
+        "handled": run.counts.total(),
+        **{result.value: run.counts[result] for result in Result},
+        "seconds": round(seconds, 1),
+        "stopped_by": str(failure or ""),
+        "causes": [{"result": result, "reason": reason, "count": n} for (result, reason), n in _by_count(causes)],
+    }
+
+
+def _as_table(run: Replay, options: dict[str, Any], seconds: float, causes: dict[tuple[str, str], int]) -> Group:
+    title = "dry run: nothing was written or deleted" if options["dry_run"] else None
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column("records", justify="right")
+    table.add_column("result", no_wrap=True)
+    table.add_column("what that means")
+    for result, what in WHAT.items():
+        table.add_row(f"{run.counts[result]:,}", result.value, what)
+    rate = f", {run.counts.total() / max(seconds, 0.1):,.0f}/s" if run.counts.total() >= 10 else ""
+    lines = [Text(f"{run.counts.total():,} handled in {seconds:.1f} s{rate}")]
+    for (came_to, reason), count in _by_count(causes):
+        lines.append(Text(scrub(f"{count:,} {came_to}: {reason}").replace("\n", " ")))
+    return Group(table, *lines)
+
+
+def _by_count(causes: dict[tuple[str, str], int]) -> list[tuple[tuple[str, str], int]]:
+    return sorted(causes.items(), key=lambda item: -item[1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""What a demo must also show: the index goes away and everything heals itself; a bad file is mended and brought back."""
+
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from worker.core.errors import WorkerError
+from worker.core.outside import Outside
+from worker.core.state import RETRY_PREFIX
+from worker.demo.stage import BUCKET
+
+LATE = {
+    "障害中/深夜の入荷報告.txt": "障害中に届いた入荷報告。千住倉庫に 240 箱、検品済み。",
+    "障害中/night shift notes.txt": "Uploaded while the index was away: the night shift found pallet 17 mislabelled.",
+}
+"""Files that arrive during the outage."""
+QUESTION = "深夜 入荷"
+HEALED_WITHIN_S = 60.0
+LOOK_S = 0.1
+
+
+@contextmanager
+def index_away(path: Path) -> Iterator[None]:
+    """Nobody else can write the embedded index while this lasts."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as held:
+        held.execute("BEGIN IMMEDIATE")
+        yield
+        held.execute("ROLLBACK")
+
+
+def outage(outside: Outside, index: Path, follow: Callable[[], None]) -> tuple[int, float]:
+    """Files arrive while the index is away; how many waited in `retry-index/`, and how long they took after its return.
+
+    Raises WorkerError where that does not come right by itself.
+    """
+    with index_away(index):
+        for number, (key, text) in enumerate(LATE.items(), 1):
+            outside.objects.s3.put_object(Bucket=BUCKET, Key=key, Body=text.encode())
+            _wait(lambda: _waiting(outside) == number, follow, f"{key} did not come to wait in retry-index/")  # noqa: B023
+    back = time.monotonic()
+    wanted = [(BUCKET, key) for key in LATE]
+    _wait(
+        lambda: _waiting(outside) == 0 and all(outside.index.stored(wanted)), follow, "the index did not heal by itself"
+    )
+    return len(LATE), time.monotonic() - back
+
+
+def mend(outside: Outside, bad: str, good: Path) -> None:
+    """Somebody replaces the file that could not be read."""
+    with good.open("rb") as body:
+        outside.objects.s3.put_object(Bucket=BUCKET, Key=bad, Body=body)
+
+
+def recover() -> str:
+    """`recover_dlq`, as an operator runs it; what it says. Raises WorkerError where it fails."""
+    done = subprocess.run([sys.executable, "-m", "recovery.recover_dlq"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise WorkerError(f"recover_dlq ended with {done.returncode}:\n{done.stderr}")
+    return done.stdout
+
+
+def _waiting(outside: Outside) -> int:
+    return outside.state.count(RETRY_PREFIX, at_most=len(LATE) + 1)
+
+
+def _wait(ready: Callable[[], bool], follow: Callable[[], None], else_say: str) -> None:
+    until = time.monotonic() + HEALED_WITHIN_S
+    while not ready():
+        if time.monotonic() > until:
+            raise WorkerError(else_say)
+        follow()
+        time.sleep(LOOK_S)
