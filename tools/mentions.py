@@ -20,7 +20,7 @@ OTHERS = frozenset(
 
 _CODE = re.compile(r"^```[\s\S]*?^```|`[^`\n]+`|^ {4}.*$", re.MULTILINE)
 _CAPITALS = re.compile(r"(?<![\w/])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?!\w)")
-_COMMAND = re.compile(r"(?:s3-index-worker|python -m worker) ([a-z]\w*)")
+_COMMAND = re.compile(r"(?<![\w/.-])(python -m worker|[a-z][\w-]*)(?= ([a-z][\w-]*))")
 _TARGET = re.compile(r"\bmake ([a-z][\w-]*)")
 _METRIC = re.compile(r"\bworker_[a-z0-9_]+\b")
 _DOTTED = re.compile(r"`([a-z]+\.(?!py`|md`|json`)[a-z]+(?:_[a-z]+)*)`")
@@ -56,11 +56,11 @@ def unknown_mentions(text: str, page: Path, root: Path, known: Known) -> Iterato
     code = "\n".join(_CODE.findall(text))
     for pattern, where, existing, sentence in (
         (_CAPITALS, code, known.settings | OTHERS, "{} is no setting"),
-        (_COMMAND, code, known.commands, "s3-index-worker has no command {}"),
         (_TARGET, code, known.targets, "the Makefile has no target {}"),
         (_METRIC, code, known.metrics, "{} is no metric"),
     ):
         yield from (sentence.format(name) for name in sorted(set(pattern.findall(where)) - existing))
+    yield from (f"{program} has no command {verb}" for program, verb in _verbs_in(code, known))
     yield from (f"{name} is no log event" for name in _events_in(text, known) if name not in known.events)
     for path in sorted(set(_PATH.findall(code))):
         if not (root / path).exists():
@@ -69,6 +69,15 @@ def unknown_mentions(text: str, page: Path, root: Path, known: Known) -> Iterato
         target = link.partition("#")[0]
         if target and "://" not in target and not (page.parent / target).exists():
             yield f"the link to {link} leads nowhere"
+
+
+def _verbs_in(code: str, known: Known) -> list[tuple[str, str]]:
+    """(program, verb) of each verb that a program of ours does not have."""
+    programs = {name.partition(" ")[0] for name in known.commands if " " in name}
+    found = {(program.replace("python -m worker", "s3-index-worker"), verb) for program, verb in _COMMAND.findall(code)}
+    return sorted(
+        (program, verb) for program, verb in found if program in programs and f"{program} {verb}" not in known.commands
+    )
 
 
 def _events_in(text: str, known: Known) -> list[str]:

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,20 @@ from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from recovery import recover_dlq, replay_retry_index
 from tools.events import events
 from tools.meanings import MEANINGS
-from worker.cli import app
+from worker import cli
 from worker.core.settings import Settings
 from worker.metrics import Metrics
 
 ROOT = Path(__file__).resolve().parents[1]
+COMMAND_LINES: dict[str, typer.Typer] = {
+    "s3-index-worker": cli.app,
+    "recover_dlq": recover_dlq.app,
+    "replay_retry_index": replay_retry_index.app,
+}
+"""Every program that we install, and what it is made from."""
 _COMPUTED = {
     "extract_processes": "one a core, at most 8",
     "temp_dir": "`$TMPDIR` or `/tmp`",
@@ -98,9 +106,7 @@ def _amount(name: str, value: Any) -> str:
 
 def commands_list() -> list[str]:
     """Every command with its arguments, options and examples."""
-    return [
-        line for name, command in commands().items() for line in (f"## s3-index-worker {name}", "", *_help_of(command))
-    ]
+    return [line for name, command in commands().items() for line in (f"## {name}", "", *_help_of(name, command))]
 
 
 def exit_codes_table() -> list[str]:
@@ -110,9 +116,13 @@ def exit_codes_table() -> list[str]:
 
 
 def commands() -> dict[str, Any]:
-    """The commands by name, as typer hands them to click."""
-    group: Any = typer.main.get_command(app)
-    return dict(group.commands)
+    """The commands as they are typed (`recover_dlq`, `s3-index-worker run`), as typer hands them to click."""
+    found: dict[str, Any] = {}
+    for program, app in COMMAND_LINES.items():
+        made: Any = typer.main.get_command(app)
+        verbs = getattr(made, "commands", None)
+        found |= {program: made} if verbs is None else {f"{program} {verb}": one for verb, one in verbs.items()}
+    return found
 
 
 def exit_codes() -> list[tuple[str, int, str]]:
@@ -131,18 +141,18 @@ def exit_codes() -> list[tuple[str, int, str]]:
     return sorted(found, key=lambda member: member[1])
 
 
-def _help_of(command: Any) -> list[str]:
+def _help_of(name: str, command: Any) -> list[str]:
     arguments = [
         one.name.upper() if one.required else f"[{one.name.upper()}]" for one in command.params if _is_argument(one)
     ]
     needed = [_spelling(one).strip("`") for one in command.params if one.required and not _is_argument(one)]
-    usage = " ".join(["s3-index-worker", command.name, *arguments, *needed])
+    usage = " ".join([name, *arguments, *needed])
     lines = [" ".join((command.help or "").split()), "", f"    {usage}", ""]
     if command.params:
         lines += ["| argument or option | meaning |", "|---|---|"]
         lines += [*(_row(_spelling(one), _meaning(one)) for one in command.params), ""]
-    examples = (command.epilog or "").partition(": ")[2]
-    return [*lines, "For example:", "", *(f"    {one}" for one in re.split(r" \| (?=s3-index-worker)", examples)), ""]
+    examples, program = (command.epilog or "").partition(": ")[2], name.partition(" ")[0]
+    return [*lines, "For example:", "", *(f"    {one}" for one in re.split(rf" \| (?={program}\b)", examples)), ""]
 
 
 def _is_argument(parameter: Any) -> bool:
@@ -150,14 +160,17 @@ def _is_argument(parameter: Any) -> bool:
 
 
 def _spelling(parameter: Any) -> str:
-    name = parameter.name.upper()
+    name = parameter.name.upper().replace("_", "-")
     if _is_argument(parameter):
         return f"`{name}`"
     return f"`{', '.join(parameter.opts)}{'' if parameter.is_flag else ' ' + name}`"
 
 
 def _meaning(parameter: Any) -> str:
-    text = (parameter.help or "") + (" Required." if parameter.required else "")
+    kind = parameter.type_descriptor.annotation
+    choices = ", ".join(f"`{choice}`" for choice in kind) if isinstance(kind, type) and issubclass(kind, Enum) else ""
+    text = (parameter.help or "") + (f" One of {choices}." if choices else "")
+    text += " Required." if parameter.required else ""
     return f"{text} Default: {parameter.default}." if parameter.default else text
 
 
