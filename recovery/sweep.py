@@ -28,7 +28,8 @@ from worker.core.state import SPILL_PREFIX
 LANES = 4
 """Batches worked on at once: while one waits for the index, another reads."""
 HIDDEN_S = 120
-"""A letter in hand is hidden so long and kept so; after a kill -9 it is back that soon."""
+"""A letter in hand is hidden so long (SQS_VISIBILITY_TIMEOUT, if that is less), and kept so; after a kill -9 it is back
+that soon."""
 EMPTY_POLLS = 2
 """So many polls of one second without a message end a run."""
 RETENTION_S = 345_600
@@ -68,6 +69,7 @@ class Sweep:
         self._settings = settings
         self._outside = outside
         self._options = options
+        self._hidden_s = min(HIDDEN_S, settings.sqs_visibility_timeout)
         self._stop = stop
         self._told = told
         self._lock = threading.Lock()
@@ -106,7 +108,7 @@ class Sweep:
         settings, outside, options = self._settings, self._outside, self._options
         with ExitStack() as stack:
             attributes = outside.dlq.attributes()
-            hold = stack.enter_context(Hold(outside.dlq, visibility_s=HIDDEN_S).running())
+            hold = stack.enter_context(Hold(outside.dlq, visibility_s=self._hidden_s).running())
             extractor = stack.enter_context(closing(make_extractor(settings)))
             retry = stack.enter_context(closing(RetryStore(outside.state)))
             pool = stack.enter_context(ThreadPoolExecutor(settings.worker_concurrency, thread_name_prefix="look"))
@@ -143,7 +145,7 @@ class Sweep:
             return []
         self._wait_for_turn()
         found = in_place(
-            lambda: receive(self._outside.dlq, self._options.batch_size, visibility_s=HIDDEN_S),
+            lambda: receive(self._outside.dlq, self._options.batch_size, visibility_s=self._hidden_s),
             passing=is_passing, stop=self._stop,
         )  # fmt: skip
         hold.keep(found)

@@ -72,7 +72,7 @@ def test_the_demo_shows_every_sample_three_searches_and_the_dead_letter_and_leav
     assert rows.count("corrupt; dead letter") == 1
 
     searches = out.split("$ s3-index-worker search ")[1:]
-    assert len(searches) == 3
+    assert len(searches) == 4
     assert searches[0].startswith("'京都'")
     assert all(" found" in found and "s3://demo-files/" in found for found in searches)
     assert "quarterly forecast" in searches[2].lower()
@@ -80,6 +80,9 @@ def test_the_demo_shows_every_sample_three_searches_and_the_dead_letter_and_leav
     dead = out.partition("In the dead-letter queue")[2]
     assert "legal/契約書 (破損).pdf  USER_ERROR · UnreadableFileError" in dead
     assert "attempts 1" in dead
+    assert "2 documents went to retry-index/" in out
+    assert "s3://demo-files/障害中/深夜の入荷報告.txt" in searches[3]
+    assert re.search(r"1  recovered .*\n +0  already_indexed", out.partition("$ recover_dlq")[2])
     assert "of-the-user" not in out + err
     assert_nothing_left(tmp_path)
 
