@@ -33,6 +33,9 @@ WHAT = {
     Result.KEPT: "undecided for a passing reason; it stays",
 }
 _UNFINISHED = (Result.REJECTED, Result.PARKED, Result.KEPT)
+MAX_CAUSES = 50
+"""Causes told apart; reasons that quote what is in a document could be as many as the records."""
+MAX_SAMPLES = 3
 
 app = new_app("Bring what waits in retry-index/ into the index, each record held against S3 as it is now.")
 
@@ -72,12 +75,12 @@ def replay(settings: Settings, outside: Outside, options: dict[str, Any], *, as_
     if not options["dry_run"]:
         ensure_index(outside.index)
     outside.state.calibrate_clock()
-    causes: dict[tuple[str, str], int] = {}
+    causes = Causes()
     failure: WorkerError | None = None
     began = time.monotonic()
     with ExitStack() as stack:
         signals = stack.enter_context(Signals().heeded())
-        stack.callback(observe(lambda event, fields: _note(event, fields, causes)))
+        stack.callback(observe(causes.hear))
         extractor = stack.enter_context(closing(make_extractor(settings)))
         retry = stack.enter_context(closing(RetryStore(outside.state)))
         progress = stack.enter_context(Progress(options["limit"], _tell))
@@ -87,11 +90,20 @@ def replay(settings: Settings, outside: Outside, options: dict[str, Any], *, as_
             run.run(stop=signals.stop, tick=lambda: progress.show(run.counts.total(), _named(run)), **options)
         except WorkerError as error:
             failure = error
-    seconds = time.monotonic() - began
+    figures = {
+        "dry_run": options["dry_run"],
+        "prefix": options["prefix"],
+        "handled": run.counts.total(),
+        **{result.value: run.counts[result] for result in Result},
+        "seconds": round(time.monotonic() - began, 1),
+        "per_second": round(run.counts.total() / max(time.monotonic() - began, 0.1), 1),
+        "stopped_by": str(failure or ""),
+        "causes": causes.by_count(),
+    }
     if as_json:
-        print_json(_as_json(run, options, seconds, causes, failure))
+        print_json(figures)
     else:
-        stdout().print(_as_table(run, options, seconds, causes), soft_wrap=True)
+        stdout().print(_as_table(figures), soft_wrap=True)
     if signals.exit_code is not None:
         return signals.exit_code
     if failure is not None:
@@ -99,11 +111,28 @@ def replay(settings: Settings, outside: Outside, options: dict[str, Any], *, as_
     return ExitCode.INCOMPLETE if any(run.counts[result] for result in _UNFINISHED) else ExitCode.OK
 
 
-def _note(event: str, fields: Mapping[str, Any], causes: dict[tuple[str, str], int]) -> None:
-    """Count why records were not written."""
-    if event == "replay.record" and fields["result"] in _UNFINISHED:
-        cause = str(fields["result"]), str(fields["reason"])
-        causes[cause] = causes.get(cause, 0) + 1
+class Causes:
+    """Why records were not written, told apart by how each reason begins."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def hear(self, event: str, fields: Mapping[str, Any]) -> None:
+        """Count the record that an event tells of."""
+        if event != "replay.record" or fields["result"] not in _UNFINISHED:
+            return
+        result, reason = str(fields["result"]), str(fields["reason"])
+        kind = result, reason.partition(":")[0]
+        if kind not in self._found and len(self._found) >= MAX_CAUSES:
+            kind, reason = (result, ""), "other reasons"
+        cause = self._found.setdefault(kind, {"result": result, "count": 0, "reason": reason, "names": []})
+        cause["count"] += 1
+        if len(cause["names"]) < MAX_SAMPLES:
+            cause["names"].append(fields["name"])
+
+    def by_count(self) -> list[dict[str, Any]]:
+        """The most frequent first, each with its first reason and a few names of records."""
+        return sorted(self._found.values(), key=lambda cause: -cause["count"])
 
 
 def _tell(done: int, per_second: float, counts: Mapping[str, int]) -> None:
@@ -114,41 +143,20 @@ def _named(run: Replay) -> dict[str, int]:
     return {result.value: count for result, count in run.counts.items()}
 
 
-def _as_json(
-    run: Replay,
-    options: dict[str, Any],
-    seconds: float,
-    causes: dict[tuple[str, str], int],
-    failure: WorkerError | None,
-) -> dict[str, Any]:
-    return {
-        "dry_run": options["dry_run"],
-        "prefix": options["prefix"],
-        "handled": run.counts.total(),
-        **{result.value: run.counts[result] for result in Result},
-        "seconds": round(seconds, 1),
-        "stopped_by": str(failure or ""),
-        "causes": [{"result": result, "reason": reason, "count": n} for (result, reason), n in _by_count(causes)],
-    }
-
-
-def _as_table(run: Replay, options: dict[str, Any], seconds: float, causes: dict[tuple[str, str], int]) -> Group:
-    title = "dry run: nothing was written or deleted" if options["dry_run"] else None
+def _as_table(figures: Mapping[str, Any]) -> Group:
+    title = "dry run: nothing was written or deleted" if figures["dry_run"] else None
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("records", justify="right")
     table.add_column("result", no_wrap=True)
     table.add_column("what that means")
     for result, what in WHAT.items():
-        table.add_row(f"{run.counts[result]:,}", result.value, what)
-    rate = f", {run.counts.total() / max(seconds, 0.1):,.0f}/s" if run.counts.total() >= 10 else ""
-    lines = [Text(f"{run.counts.total():,} handled in {seconds:.1f} s{rate}")]
-    for (came_to, reason), count in _by_count(causes):
-        lines.append(Text(scrub(f"{count:,} {came_to}: {reason}").replace("\n", " ")))
+        table.add_row(f"{figures[result.value]:,}", result.value, what)
+    rate = f", {figures['per_second']:,.0f}/s" if figures["handled"] >= 10 else ""
+    lines = [Text(f"{figures['handled']:,} handled in {figures['seconds']:.1f} s{rate}")]
+    for cause in figures["causes"]:
+        line = f"{cause['count']:,} {cause['result']}: {cause['reason']} (such as {', '.join(cause['names'])})"
+        lines.append(Text(" ".join(scrub(line).split())))
     return Group(table, *lines)
-
-
-def _by_count(causes: dict[tuple[str, str], int]) -> list[tuple[tuple[str, str], int]]:
-    return sorted(causes.items(), key=lambda item: -item[1])
 
 
 if __name__ == "__main__":

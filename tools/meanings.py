@@ -40,6 +40,7 @@ MEANINGS = {
     "recover.not_a_letter": "Something under `dlq-spill/` is no record of ours; it is left alone.",
     "recover.progress": "How far recover_dlq is, every ten seconds where there is no terminal.",
     "recover.settled": "What one dead letter came to: `finding`, and the reason where it is not plain.",
+    "replay.bug": "An error that nobody foresaw, ours: the record stays in `retry-index/`.",
     "replay.failed": "The worker's own replay of `retry-index/` could not be done; it is tried again after `retry_s` seconds.",
     "replay.finished": "One run over `retry-index/` has ended: `counts` by result; `complete`, unless it was held back.",
     "replay.parked": "A record of `retry-index/` was refused too often; it waits in `retry-index/parked/` for an operator.",

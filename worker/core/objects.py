@@ -101,6 +101,10 @@ class ObjectStore:
         A HEAD answers 404 alike for a missing key and a missing bucket: only `read` can say that an object is gone.
         """
         look_ms = self.clock.now_ms()
+        if carried_unchanged(key):
+            with contextlib.suppress(*_NO_ANSWER):
+                return _plain_etag(obstore.head(self._store(bucket), key)["e_tag"] or ""), look_ms
+            look_ms = self.clock.now_ms()
         try:
             with aws_errors(StoreError):
                 return _plain_etag(self._s3.head_object(Bucket=bucket, Key=key)["ETag"]), look_ms
@@ -134,6 +138,13 @@ class ObjectStore:
     def s3(self) -> "S3Client":
         """The boto3 client whose answers set the clock."""
         return self._s3
+
+    def peek(self, bucket: str, key: str) -> bytes | None:
+        """A record's bytes, at a tenth of boto3's cost; None where that does not work, for whatever reason."""
+        if carried_unchanged(key):
+            with contextlib.suppress(*_NO_ANSWER):
+                return obstore.get(self._store(bucket), key).bytes().to_bytes()
+        return None
 
     def put(self, bucket: str, key: str, body: bytes, *, metadata: Mapping[str, str]) -> None:
         """Store a JSON record. The key must be one that obstore carries, metadata ASCII. Raises StoreError."""

@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
 from typing import Any
@@ -16,7 +16,7 @@ import orjson
 
 from worker.core.classify import is_passing
 from worker.core.document import Write
-from worker.core.errors import ExtractionStoppedError, IndexAwayError, StoreError
+from worker.core.errors import DependencyError, ExtractionStoppedError, IndexAwayError, StoreError
 from worker.core.flow import as_done
 from worker.core.index import WriteStatus
 from worker.core.logs import emit
@@ -31,6 +31,10 @@ MAX_ATTEMPTS = 5
 """A record that fails so often for its own fault is parked, where an operator sees it."""
 WINDOW = 4
 """Records under way for each thread: those that wait are read ahead."""
+LONGEST_WAIT_MS = 5_000
+"""A look waits so long at most for others to fill its request: slow files must not make quick ones stale."""
+KEPT_IN_A_ROW = 50
+"""So many undecided one after another: whatever they wait for is away for all."""
 
 
 class Result(StrEnum):
@@ -58,10 +62,26 @@ class _Prepared:
     """One record, ready to be written or with the reason why it is not."""
 
     name: str
-    result: Result
+    result: Result | None
+    """None where it is not to be replayed, or another run was first."""
     record: RetryRecord | None = None
     write: Write | None = None
     reason: str = ""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Records that are to share a bulk request."""
+
+    of: list[_Prepared] = field(default_factory=list)
+    size_bytes: int = 0
+    oldest_ms: float = float("inf")
+
+    def add(self, one: _Prepared) -> None:
+        self.of.append(one)
+        if one.write is not None:
+            self.size_bytes += one.write.size_bytes
+            self.oldest_ms = min(self.oldest_ms, one.write.version)
 
 
 class Replay:
@@ -88,31 +108,40 @@ class Replay:
         """Replay what is under a prefix, oldest day first; the counts.
 
         `rejected_too`: also what the index has refused for itself. `tick` is called often, and may set `stop`.
-        Raises IndexAwayError when the index goes away, StoreError when the state bucket does; everything not confirmed
-        then is where it was.
+        Raises IndexAwayError when the index goes away, StoreError when the state bucket does, DependencyError when
+        nothing can be decided any more; everything not confirmed then is where it was.
         """
         self._stop, self._dry_run, self._tick = stop, dry_run, tick
         names = islice(self._names(prefix), limit)
-        batch: list[_Prepared] = []
-        size = 0
 
-        def prepare(name: str) -> _Prepared | None:
+        def prepare(name: str) -> _Prepared:
             return self._prepare(name, rejected_too=rejected_too)
 
+        batch, kept = _Batch(), 0
         with ThreadPoolExecutor(self._threads, thread_name_prefix="replay") as pool:
             for prepared in as_done(pool, prepare, names, window=WINDOW * self._threads):
                 tick()
-                if prepared is not None:
-                    batch.append(prepared)
-                    size += prepared.write.size_bytes if prepared.write else 0
-                full = len(batch) >= self._settings.bulk_documents or size >= self._settings.bulk_bytes
-                if full or (prepared is None and batch):
+                if prepared is not None and prepared.result is not None:
+                    batch.add(prepared)
+                    kept = kept + 1 if prepared.result is Result.KEPT else 0
+                if batch.of and (prepared is None or kept >= KEPT_IN_A_ROW or self._is_due(batch)):
                     self._flush(batch)
-                    batch, size = [], 0
+                    batch = _Batch()
+                if prepared is not None and kept >= KEPT_IN_A_ROW:
+                    raise DependencyError(
+                        f"{kept} records in a row could not be decided, the last because: {prepared.reason}"
+                    )
                 if stop.is_set():
                     break
         self._flush(batch)
         return self.counts
+
+    def _is_due(self, batch: _Batch) -> bool:
+        full = len(batch.of) >= self._settings.bulk_documents or batch.size_bytes >= self._settings.bulk_bytes
+        return full or self._now_ms() - batch.oldest_ms > LONGEST_WAIT_MS
+
+    def _now_ms(self) -> int:
+        return self._outside.objects.clock.now_ms()
 
     # -- one record ----------------------------------------------------------------------------------------------
 
@@ -123,20 +152,21 @@ class Replay:
             if prefix.startswith(PARKED_PREFIX) or not name.startswith(PARKED_PREFIX):
                 yield name
 
-    def _prepare(self, name: str, *, rejected_too: bool) -> _Prepared | None:
-        """The write that a record asks for now; None where it is not to be replayed, or another run was first."""
+    def _prepare(self, name: str, *, rejected_too: bool) -> _Prepared:
+        """The write that a record asks for now, or why there is none."""
         record: RetryRecord | None = None
         try:
             raw = self._try(lambda: self._outside.state.get(name))
             if raw is None:
-                return None
-            record = self._record(name, raw)
+                return _Prepared(name, None)
+            try:
+                record = self._record(name, raw)
+            except ValueError as error:
+                return _Prepared(name, Result.PARKED, reason=f"it cannot be read: {error}")
             if record.rejected and not rejected_too:
-                return None
+                return _Prepared(name, None)
             looked_at: _Prepared = self._try(lambda: self._looked_at(name, record))
             return looked_at
-        except ValueError as error:
-            return _Prepared(name, Result.PARKED, reason=f"not a retry record: {error}")
         except ExtractionStoppedError as error:
             return _Prepared(name, Result.KEPT, record, reason=str(error))
         except (StoreError, OSError) as error:
@@ -146,6 +176,9 @@ class Replay:
                 and self._outside.objects.is_own_fault(error, record.write.bucket, record.write.key)
             )
             return _Prepared(name, Result.REJECTED if own_fault else Result.KEPT, record, reason=str(error))
+        except Exception as error:  # noqa: BLE001 (one record must not end the run, nor the worker's thread)
+            emit("replay.bug", "error", name=name, error=repr(error), exc_info=error)
+            return _Prepared(name, Result.KEPT, record, reason=f"a bug of ours: {error!r}")
 
     def _try(self, call: Callable[[], Any]) -> Any:
         return in_place(call, passing=is_passing, stop=self._stop)
@@ -156,10 +189,7 @@ class Replay:
         if not isinstance(found, dict):
             raise ValueError("it is no JSON object")  # noqa: TRY004 (what is wrong is the record's value)
         if "schema" in found:
-            try:
-                return RetryRecord.from_json(raw)
-            except (KeyError, TypeError) as error:
-                raise ValueError(f"{type(error).__name__}: {error}") from None
+            return RetryRecord.from_json(raw)
         bucket = found.get("bucket") or found.get("s3_bucket") or self._settings.s3_bucket
         key = found.get("file_key") or found.get("key") or found.get("s3_key")
         if not key:
@@ -182,20 +212,22 @@ class Replay:
 
     # -- a batch -------------------------------------------------------------------------------------------------
 
-    def _flush(self, batch: list[_Prepared]) -> None:
-        """Write a batch, then delete what was confirmed."""
-        oldest_ms = self._outside.objects.clock.now_ms() - MAX_LOOK_AGE_MS
-        writes = [one for one in batch if one.write is not None and one.write.version >= oldest_ms]
-        settled = [one if one.write is None else replace(one, result=Result.KEPT) for one in batch if one not in writes]
-        if self._dry_run:
-            settled += writes
-        elif writes:
-            settled += self._written(writes)
+    def _flush(self, batch: _Batch) -> None:
+        """Write a batch, delete what was confirmed, and say what each came to."""
+        came_to = batch.of if self._dry_run else self._written(batch.of)
+        confirmed = [one for one in came_to if one.result in CONFIRMED]
         if not self._dry_run:
-            self._outside.state.delete_all([one.name for one in settled if one.result in CONFIRMED])
-        for one in settled:
-            if not self._dry_run and one.result in {Result.REJECTED, Result.PARKED}:
-                one = self._again_or_parked(one)  # noqa: PLW2901 (what it came to)
+            self._outside.state.delete_all([one.name for one in confirmed])
+        for one in confirmed:
+            self._count(one)
+        for one in came_to:
+            if one.result in CONFIRMED:
+                continue
+            self._tick()
+            self._count(one if self._dry_run or one.result is Result.KEPT else self._again_or_parked(one))
+
+    def _count(self, one: _Prepared) -> None:
+        if one.result is not None:
             self.counts[one.result] += 1
             emit(
                 "replay.record", "debug" if one.result in CONFIRMED else "warning", result=one.result, name=one.name,
@@ -203,45 +235,49 @@ class Replay:
             )  # fmt: skip
 
     def _written(self, batch: list[_Prepared]) -> list[_Prepared]:
-        """Write them; each with what it came to. Raises IndexAwayError when the index does not take them now."""
+        """Write those that ask for it; each with what it came to. Raises IndexAwayError when the index does not take them now."""
+        came_to: list[_Prepared] = []
+        writes: list[tuple[_Prepared, Write]] = []
+        oldest_ms = self._now_ms() - MAX_LOOK_AGE_MS
+        for one in batch:
+            if one.write is None:
+                came_to.append(one)
+            elif one.write.version < oldest_ms:
+                came_to.append(replace(one, result=Result.KEPT, reason="its look is too old to be written safely"))
+            else:
+                writes.append((one, one.write))
+        if writes:
+            came_to += self._try(lambda: self._write(writes))
+        return came_to
 
-        def write() -> list[_Prepared]:
-            writes = [one.write for one in batch if one.write is not None]
-            results = self._outside.index.write(writes)
-            away = next((each.reason for each in results if each.status is WriteStatus.AWAY), None)
-            if away is not None:
-                raise IndexAwayError(away)
-            return [
-                replace(one, result=Result.REJECTED, reason=each.reason) if each.status is WriteStatus.REJECTED else one
-                for one, each in zip(batch, results, strict=True)
-            ]
-
-        found: list[_Prepared] = self._try(write)
-        return found
+    def _write(self, writes: list[tuple[_Prepared, Write]]) -> list[_Prepared]:
+        """One attempt: a later one must not write looks that have become too old meanwhile."""
+        if min(write.version for _, write in writes) < self._now_ms() - MAX_LOOK_AGE_MS:
+            raise IndexAwayError(f"{self._outside.index.description} took too long to answer")
+        results = self._outside.index.write([write for _, write in writes])
+        away = next((each.reason for each in results if each.status is WriteStatus.AWAY), None)
+        if away is not None:
+            raise IndexAwayError(away)
+        return [
+            replace(one, result=Result.REJECTED, reason=each.reason) if each.status is WriteStatus.REJECTED else one
+            for (one, _), each in zip(writes, results, strict=True)
+        ]
 
     def _again_or_parked(self, one: _Prepared) -> _Prepared:
         """Count one more failure of a record's own; after too many it is parked. Stored anew before it is deleted."""
-        state, parked = (
-            self._outside.state,
-            PARKED_PREFIX + one.name.removeprefix(PARKED_PREFIX).removeprefix(RETRY_PREFIX),
-        )
+        state = self._outside.state
+        parked = PARKED_PREFIX + one.name.removeprefix(PARKED_PREFIX).removeprefix(RETRY_PREFIX)
         if one.record is None:
             raw = state.get(one.name)
-            if raw is not None and one.name != parked:
+            if raw is not None:
                 state.put(parked, raw, metadata={"reason": one.reason[:300]})
-                state.delete(one.name)
-            return replace(one, result=Result.PARKED)
-        record = one.record.tried(one.reason)
-        is_parked = one.name == parked or record.attempts >= MAX_ATTEMPTS
-        self._retry.put_as(parked if is_parked else one.name, record)
-        if is_parked and one.name != parked:
+        else:
+            record = one.record.tried(one.reason)
+            if one.name != parked and record.attempts < MAX_ATTEMPTS:
+                self._retry.put_as(one.name, record)
+                return replace(one, result=Result.REJECTED)
+            self._retry.put_as(parked, record)
+        if one.name != parked:
             state.delete(one.name)
-            emit(
-                "replay.parked",
-                "error",
-                name=parked,
-                bucket=record.write.bucket,
-                key=record.write.key,
-                reason=one.reason,
-            )
-        return replace(one, result=Result.PARKED if is_parked else Result.REJECTED)
+            emit("replay.parked", "error", name=parked, reason=one.reason)
+        return replace(one, result=Result.PARKED)

@@ -3,9 +3,11 @@
 A record's name holds the time of its look, so no name is used twice and a replay may delete what it has read.
 """
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from types import UnionType
 from typing import Self
 from urllib.parse import quote
 
@@ -20,6 +22,11 @@ SCHEMA = 1
 MAX_REASON_CHARS = 300
 MAX_HISTORY = 10
 STORE_THREADS = 8
+_KINDS: dict[str, type | UnionType] = {
+    "bucket": str, "key": str, "look_ms": int, "etag": str | None, "removal": bool, "document": dict | None,
+    "reason": str, "rejected": bool, "attempts": int, "history": list | None, "stored_at": str,
+}  # fmt: skip
+"""What each field of a stored record is: one that is something else would spoil the request that it shares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +80,14 @@ class RetryRecord:
         found = orjson.loads(raw)
         if not isinstance(found, dict) or found.get("schema") != SCHEMA:
             raise ValueError(f"not a retry record of schema {SCHEMA}")
+        for name, kind in _KINDS.items():
+            if not isinstance(found.get(name), kind):
+                raise ValueError(f"not a retry record: its {name} is {str(found.get(name))[:100]!r}")  # noqa: TRY004 (a value)
+        if not found["bucket"] or not found["key"] or (found["document"] is None) is not found["removal"]:
+            raise ValueError("not a retry record: it lacks its bucket, key or document")
         source = None if found["removal"] else orjson.dumps(found["document"])
         write = Write(found["bucket"], found["key"], found["look_ms"], found["etag"], source)
-        history = tuple(found.get("history", ()))
+        history = tuple(found.get("history") or ())
         return cls(write, found["reason"], found["rejected"], found["attempts"], history, found["stored_at"])
 
 
@@ -84,8 +96,8 @@ class RetryStore:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self.stored = 0
-        """How many documents have come here because the index was away: told by growing, not exact."""
+        self.last_stored = 0.0
+        """When a document last came here because the index was away, monotonic seconds."""
         self._pool = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store-for-retry")
 
     def put_all(self, records: list[RetryRecord]) -> list[StoreError | None]:
@@ -111,7 +123,8 @@ class RetryStore:
             self.put_as(record.name, record)
         except StoreError as error:
             return error
-        self.stored += not record.rejected
+        if not record.rejected:
+            self.last_stored = time.monotonic()
         emit(
             "index.stored_for_retry", "warning" if record.rejected else "info",
             bucket=write.bucket, key=write.key, rejected=record.rejected, reason=record.reason, name=record.name,

@@ -53,7 +53,10 @@ class State:
 
     def get(self, key: str) -> bytes | None:
         """A record; None where there is none."""
-        found = self.get_with_etag(key)
+        quick = self._objects.peek(self.bucket, key)
+        if quick is not None:
+            return quick
+        found = self.get_with_etag(key)  # whose answer has a code
         return None if found is None else found[0]
 
     def delete(self, key: str) -> None:
@@ -70,15 +73,17 @@ class State:
                     yield found["Key"]
 
     def delete_all(self, keys: Sequence[str]) -> None:
-        """Delete up to 1,000 records. Raises StoreError where any is still there; deleting twice is fine."""
-        if not keys:
-            return
-        with aws_errors(StoreError):
-            answer = self._s3.delete_objects(
-                Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
-            )
-        for failed in answer.get("Errors", []):
-            raise StoreError(f"{failed.get('Key')}: {failed.get('Message')}", code=failed.get("Code", "Unknown"))
+        """Delete records. Raises StoreError where any is still there; deleting twice is fine."""
+        for key in keys:
+            if not key.isprintable():  # XML has no place for control characters
+                self.delete(key)
+        plain = [key for key in keys if key.isprintable()]
+        for start in range(0, len(plain), MAX_DELETES):
+            with aws_errors(StoreError):
+                objects: Any = [{"Key": key} for key in plain[start : start + MAX_DELETES]]
+                answer = self._s3.delete_objects(Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True})
+            for failed in answer.get("Errors", []):
+                raise StoreError(f"{failed.get('Key')}: {failed.get('Message')}", code=failed.get("Code", "Unknown"))
 
     def count(self, prefix: str, *, at_most: int) -> int:
         """How many records there are under a prefix, counted no further than `at_most`."""
@@ -120,11 +125,11 @@ class State:
 
     def pause_record(self) -> dict[str, Any] | None:
         """What `s3-index-worker pause` wrote, if it is in force."""
-        found = self.get(PAUSE_KEY)
+        found = self.get_with_etag(PAUSE_KEY)  # by boto3, whose answers set the clock
         if found is None:
             return None
         try:
-            record = orjson.loads(found)
+            record = orjson.loads(found[0])
         except ValueError:
             record = {}
         if not isinstance(record, dict):
