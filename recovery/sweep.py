@@ -25,8 +25,12 @@ from worker.core.retrystore import RetryStore
 from worker.core.settings import Settings
 from worker.core.state import SPILL_PREFIX
 
-LANES = 4
-"""Batches worked on at once: while one waits for the index, another reads."""
+MAX_LANES = 16
+"""Batches worked on at once: while one waits for the index, others read."""
+LETTERS_IN_HAND = 800
+"""In all lanes together, about: larger batches have fewer lanes."""
+LOOKERS = 32
+"""Objects looked at at once: S3 is far away, and no live message waits."""
 HIDDEN_S = 120
 """A letter in hand is hidden so long (SQS_VISIBILITY_TIMEOUT, if that is less), and kept so; after a kill -9 it is back
 that soon."""
@@ -91,8 +95,9 @@ class Sweep:
         """
         began = time.monotonic()
         with self._parts() as (engine, settler, hold):
-            with ThreadPoolExecutor(LANES, thread_name_prefix="lane") as lanes:
-                for lane in [lanes.submit(self._lane, engine, settler, hold) for _ in range(LANES)]:
+            count = max(1, min(MAX_LANES, LETTERS_IN_HAND // self._options.batch_size))
+            with ThreadPoolExecutor(count, thread_name_prefix="lane") as lanes:
+                for lane in [lanes.submit(self._lane, engine, settler, hold) for _ in range(count)]:
                     lane.result()
             self._take_in_spill(engine, settler)
             self._settle_copies(settler)
@@ -111,7 +116,7 @@ class Sweep:
             hold = stack.enter_context(Hold(outside.dlq, visibility_s=self._hidden_s).running())
             extractor = stack.enter_context(closing(make_extractor(settings)))
             retry = stack.enter_context(closing(RetryStore(outside.state)))
-            pool = stack.enter_context(ThreadPoolExecutor(settings.worker_concurrency, thread_name_prefix="look"))
+            pool = stack.enter_context(ThreadPoolExecutor(LOOKERS, thread_name_prefix="look"))
             pipeline = Pipeline(settings, outside.objects, extractor)
             engine = Engine(settings, outside, pipeline, retry, pool, stopping=self._over, dry_run=options.dry_run)
             archive = Archive(outside.state, outside.dlq.url, who(), self.summary.run)
