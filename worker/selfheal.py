@@ -140,7 +140,7 @@ class _Lease:
 
     def __enter__(self) -> Self:
         found = self._state.get_with_etag(LEASE_KEY)
-        if found is None or _until_ms(found[0]) <= self._clock.now_ms():
+        if found is None or self._is_free(found[0]):
             self._claim(instead_of=None if found is None else found[1])
         return self
 
@@ -161,10 +161,10 @@ class _Lease:
         self._etag = self._state.claim(LEASE_KEY, record, instead_of=instead_of)
         self._until_ms = until_ms
 
-
-def _until_ms(record: bytes) -> int:
-    """When a lease ends; one that cannot be read has ended."""
-    try:
-        return int(orjson.loads(record)["until_ms"])
-    except (ValueError, TypeError, KeyError):
-        return 0
+    def _is_free(self, record: bytes) -> bool:
+        """Whether a lease has ended: expired, unreadable, or our own that we could not give back."""
+        try:
+            found = orjson.loads(record)
+            return bool(found["until_ms"] <= self._clock.now_ms() or found["holder"] == self._holder)
+        except (ValueError, TypeError, KeyError):
+            return True

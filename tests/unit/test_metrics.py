@@ -2,6 +2,7 @@
 
 import threading
 
+from worker.core.replay import Result
 from worker.metrics import Metrics, send_to_cloudwatch
 
 
@@ -51,3 +52,11 @@ def test_sums_that_could_not_be_sent_stop_nothing():
 def test_no_label_holds_a_key_or_an_id():
     labels = {name for metric in busy().registry.collect() for sample in metric.samples for name in sample.labels}
     assert labels <= {"outcome", "reason", "kind", "to", "what", "rejected", "le"}
+
+
+def test_replayed_records_are_counted_by_result():
+    metrics = Metrics()
+    for result in (Result.REPLAYED, Result.REPLAYED, Result.REMOVED):
+        metrics.observe("replay.record", {"result": result})
+    assert metrics.registry.get_sample_value("worker_replayed_total", {"result": "replayed"}) == 2
+    assert metrics.registry.get_sample_value("worker_replayed_total", {"result": "removed"}) == 1

@@ -1,0 +1,229 @@
+"""When the worker replays by itself, when it does not, and that nothing ends its thread."""
+
+import threading
+import time
+
+import orjson
+import pytest
+
+from tests.support.waiting import wait_until
+from tests.support.world import BUCKET, DOWN, INDEX_DOWN, NOW_MS, World
+from worker import selfheal
+from worker.core import retry as retry_module
+from worker.core.document import Write
+from worker.core.errors import StoreError
+from worker.core.logs import observe
+from worker.core.outside import make_extractor
+from worker.core.pipeline import Pipeline
+from worker.core.retry import Breaker
+from worker.core.retrystore import RetryRecord, RetryStore
+from worker.core.state import PARKED_PREFIX
+from worker.crew import Pulse
+from worker.inhand import Gate
+from worker.selfheal import LEASE_KEY, LEASE_S, SelfHeal
+
+SOON_S = 5
+
+
+class Life:
+    """A world, and the parts of a worker that its self-healing knows."""
+
+    def __init__(self, world=None):
+        self.world = world or World()
+        settings = self.world.settings(worker_name="here:1")
+        self.breaker = Breaker("index", failures=2, probe=self._probe, interval_s=0.02)
+        self.index_is_back = threading.Event()
+        self.gate, self.retry = Gate(), RetryStore(self.world.state)
+        self._extractor = make_extractor(settings)
+        pipeline = Pipeline(settings, self.world.outside.objects, self._extractor)
+        self.heal = SelfHeal(settings, self.world.outside, pipeline, self.retry, self.breaker, self.gate)
+        self._thread = threading.Thread(target=self.heal.run, args=(Pulse(60),))
+        self.events = []
+        self._end_observing = observe(lambda event, fields: self.events.append((event, fields)))
+
+    def _probe(self):
+        if not self.index_is_back.is_set():
+            raise INDEX_DOWN
+
+    def start(self):
+        self._thread.start()
+        return self
+
+    def store(self, key, *, rejected=False):
+        self.world.s3.holds[key] = b"text"
+        write = Write(BUCKET, key, NOW_MS - 1000, self.world.s3.etag(key), orjson.dumps({"content": key}))
+        assert self.retry.put_all([RetryRecord(write, "away", rejected)]) == [None]
+
+    def waiting(self):
+        return sorted(record["key"] for record in self.world.under("retry-index/").values())
+
+    def wait_healed(self):
+        wait_until(
+            lambda: not self.waiting() and LEASE_KEY not in self.world.s3.records, SOON_S, "an empty retry-index/"
+        )
+
+    def count(self, event):
+        return sum(name == event for name, _ in self.events)
+
+    def lease(self, *, holder, until_ms):
+        self.world.s3.records[LEASE_KEY] = orjson.dumps({"holder": holder, "until_ms": until_ms})
+
+    @property
+    def is_alive(self):
+        return self._thread.is_alive()
+
+    def close(self):
+        self.heal.stop()
+        self.breaker.stop()
+        if self._thread.ident:
+            self._thread.join(SOON_S)
+        self.retry.close()
+        self._extractor.close()
+        self._end_observing()
+
+
+@pytest.fixture
+def life(monkeypatch):
+    for module, name, value in (
+        (selfheal, "IDLE_TURN_S", 0.01), (selfheal, "STORED_S", 0.05), (selfheal, "AGAIN_S", 0.05),
+        (selfheal, "RARELY_S", 0.2), (retry_module, "FIRST_WAIT_S", 0.0001), (retry_module, "LONGEST_WAIT_S", 0.0001),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, value)
+    made = Life()
+    yield made
+    made.close()
+
+
+def test_what_waits_at_start_is_brought_in_and_the_lease_given_back(life):
+    life.store("a.txt")
+    life.start().wait_healed()
+    assert (BUCKET, "a.txt") in life.world.index.documents
+    [finished] = [fields for name, fields in life.events if name == "replay.finished"]
+    assert finished == {"counts": {"replayed": 1}, "complete": True}
+
+
+def test_nothing_is_replayed_while_the_breaker_is_open_and_everything_once_it_closes(life):
+    life.breaker.open(INDEX_DOWN)
+    life.start()
+    for number in range(20):
+        life.store(f"{number:02}.txt")
+    time.sleep(0.2)
+    assert len(life.waiting()) == 20
+    assert "index.write" not in life.world.faults.calls
+    life.index_is_back.set()
+    life.wait_healed()
+    assert len(life.world.index.documents) == 20
+
+
+def test_nothing_is_replayed_while_the_fleet_is_paused(life):
+    life.gate.shut("paused", "保守")
+    life.store("a.txt")
+    life.start()
+    time.sleep(0.2)
+    assert life.waiting() == ["a.txt"]
+    life.gate.clear("paused")
+    life.wait_healed()
+
+
+def test_a_single_document_stored_while_the_breaker_stays_closed_is_brought_in_soon(life):
+    life.start()
+    time.sleep(0.1)
+    life.store("a.txt")
+    life.wait_healed()
+
+
+def test_what_the_index_refused_is_left_to_an_operator(life):
+    life.store("refused.txt", rejected=True)
+    life.store("a.txt")
+    life.start()
+    wait_until(lambda: life.count("replay.finished"), SOON_S, "a run")
+    assert life.waiting() == ["refused.txt"]
+
+
+def test_parked_records_alone_are_no_occasion(life):
+    life.world.s3.records[PARKED_PREFIX + "2026-01-01/files/a.txt.json"] = b"{}"
+    life.start()
+    wait_until(lambda: "state.list" in life.world.faults.calls, SOON_S, "a look")
+    time.sleep(0.1)
+    assert "state.claim" not in life.world.faults.calls
+
+
+def test_while_another_host_has_the_lease_it_is_left_alone_and_taken_over_when_it_has_expired(life):
+    life.lease(holder="elsewhere:2", until_ms=NOW_MS + 1)
+    life.store("a.txt")
+    life.start()
+    time.sleep(0.2)
+    assert life.waiting() == ["a.txt"]
+    assert b"elsewhere:2" in life.world.s3.records[LEASE_KEY]
+    life.world.s3.clock.now_ms = lambda: NOW_MS + 2
+    life.wait_healed()
+
+
+def test_a_lease_that_cannot_be_read_is_taken_over(life):
+    life.world.s3.records[LEASE_KEY] = b"?"
+    life.store("a.txt")
+    life.start().wait_healed()
+
+
+def test_a_lease_lost_in_the_middle_stops_the_run_and_is_left_to_its_new_holder(life, monkeypatch):
+    for number in range(300):
+        life.store(f"{number:03}.txt")
+    look, looks = life.world.s3.head, []
+
+    def taken_over(bucket, key):
+        looks.append(key)
+        if len(looks) == 20:
+            until_ms = NOW_MS + LEASE_S * 1000
+            life.lease(holder="elsewhere:2", until_ms=until_ms)
+            life.world.s3.clock.now_ms = lambda: NOW_MS + LEASE_S * 1000 // 2
+        return look(bucket, key)
+
+    monkeypatch.setattr(life.world.s3, "head", taken_over)
+    life.start()
+    wait_until(lambda: life.count("replay.finished"), SOON_S, "the run's end")
+    [finished] = [fields for name, fields in life.events if name == "replay.finished"]
+    assert finished["complete"] is False
+    assert life.waiting()
+    assert b"elsewhere:2" in life.world.s3.records[LEASE_KEY]
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        ("state.list", DOWN), ("state.get", DOWN), ("state.claim", DOWN), ("state.delete", DOWN), ("s3.head", DOWN),
+        ("state.claim", StoreError("no conditional writes here", code="NotImplemented")),
+        ("state.list", StoreError("denied", code="AccessDenied")), ("s3.head", ZeroDivisionError("a bug")),
+        ("index.write", ZeroDivisionError("a bug")),
+    ],
+)  # fmt: skip
+def test_nothing_that_fails_ends_the_thread_and_it_is_tried_again(life, call, error):
+    life.world.faults.add(call, error, times=4)
+    life.store("a.txt")
+    life.start().wait_healed()
+    assert life.is_alive
+
+
+def test_an_index_that_goes_away_meanwhile_opens_the_breaker_and_the_run_follows_its_return(life):
+    life.world.faults.add("index.write", INDEX_DOWN)
+    life.store("a.txt")
+    life.start()
+    wait_until(lambda: life.breaker.is_open, SOON_S, "an open breaker")
+    life.world.faults.plan.clear()
+    time.sleep(0.2)
+    assert life.waiting() == ["a.txt"]
+    life.index_is_back.set()
+    life.wait_healed()
+
+
+def test_it_stops_at_once_in_the_middle_of_a_run(life, monkeypatch):
+    for number in range(300):
+        life.store(f"{number:03}.txt")
+    look = life.world.s3.head
+    monkeypatch.setattr(life.world.s3, "head", lambda b, key: (time.sleep(0.02), look(b, key))[1])
+    life.start()
+    wait_until(lambda: "state.claim" in life.world.faults.calls, SOON_S, "the lease")
+    began = time.monotonic()
+    life.heal.stop()
+    wait_until(lambda: not life.is_alive, SOON_S, "the thread's end")
+    assert time.monotonic() - began < 1
+    assert LEASE_KEY not in life.world.s3.records
