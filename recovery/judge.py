@@ -22,6 +22,11 @@ class Judge:
         self._unforeseen: Counter[str] = Counter()
         """Archived or rejected by what failed, where the letter's own failure record does not name that."""
 
+    @property
+    def has_heard_enough(self) -> bool:
+        """Whether a share of what was handled says something."""
+        return self._handled >= ENOUGH
+
     def hear(self, verdicts: Iterable[Verdict]) -> None:
         """Take in one batch. Raises ConfigError or DependencyError where the run must not go on."""
         last = ""
@@ -37,7 +42,7 @@ class Judge:
             raise DependencyError(
                 f"{self._kept_in_a_row} messages in a row could not be decided, the last because: {last}"
             )
-        if self._handled < ENOUGH:
+        if not self.has_heard_enough:
             return
         if self._gone * 2 > self._handled:
             raise ConfigError(

@@ -34,6 +34,7 @@ LOOKERS = 32
 HIDDEN_S = 120
 """A letter in hand is hidden so long (SQS_VISIBILITY_TIMEOUT, if that is less), and kept so; after a kill -9 it is back
 that soon."""
+TURN_S = 0.1
 EMPTY_POLLS = 2
 """So many polls of one second without a message end a run."""
 RETENTION_S = 345_600
@@ -78,6 +79,7 @@ class Sweep:
         self._told = told
         self._lock = threading.Lock()
         self._over = threading.Event()
+        self._trusted = threading.Event()
         self._failure: WorkerError | None = None
         self._judge = Judge()
         self._batches_left = options.max_batches
@@ -97,7 +99,7 @@ class Sweep:
         with self._parts() as (engine, settler, hold):
             count = max(1, min(MAX_LANES, LETTERS_IN_HAND // self._options.batch_size))
             with ThreadPoolExecutor(count, thread_name_prefix="lane") as lanes:
-                for lane in [lanes.submit(self._lane, engine, settler, hold) for _ in range(count)]:
+                for lane in [lanes.submit(self._lane, number, engine, settler, hold) for number in range(count)]:
                     lane.result()
             self._take_in_spill(engine, settler)
             self._settle_copies(settler)
@@ -125,8 +127,11 @@ class Sweep:
 
     # -- lanes ---------------------------------------------------------------------------------------------------
 
-    def _lane(self, engine: Engine, settler: Settler, hold: Hold) -> None:
+    def _lane(self, number: int, engine: Engine, settler: Settler, hold: Hold) -> None:
+        """One batch after another. All lanes but the first wait until the judge has heard enough to trust the run."""
         while not self._is_over():
+            if number and not self._trusted.wait(TURN_S):
+                continue
             try:
                 batch = self._take(hold)
                 if batch:
@@ -205,6 +210,10 @@ class Sweep:
 
     def _work(self, batch: list[Letter], engine: Engine, settler: Settler) -> None:
         verdicts, not_deleted = engine.examine(batch), 0
+        with self._lock:
+            self._judge.hear(verdicts)  # before anything is archived or deleted
+            if self._judge.has_heard_enough:
+                self._trusted.set()
         if not self._options.dry_run:
             verdicts, not_deleted = settler.settle(verdicts)
         self.summary.add(verdicts, not_deleted=not_deleted)
@@ -213,7 +222,6 @@ class Sweep:
                 self._seen.update(dict.fromkeys({verdict.letter.id, verdict.letter.identity}, verdict.finding))
                 _say(verdict, self._options)
             self._told(self.summary)
-            self._judge.hear(verdicts)
 
     # -- after the lanes -----------------------------------------------------------------------------------------
 

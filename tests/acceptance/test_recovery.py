@@ -75,7 +75,7 @@ def test_a_mapping_that_rejects_everything_stops_the_run_and_the_dlq_keeps_the_r
     visible, hidden, _ = queue_depth(site.sqs, site.queues.dlq)
     assert visible >= 200
     assert hidden == 0
-    assert len(site.state_keys("retry-index/")) == 400 - visible
+    assert len(site.state_keys("retry-index/")) >= 400 - visible
 
 
 def send(site: Site, bodies: list[str]) -> None:
