@@ -27,8 +27,8 @@ from worker.core.logs import emit
 
 PARSER = "worker.core.extract.parse:parse"
 START_TIMEOUT_S = 60.0
-MAX_DOCUMENTS = 1000
-"""After so many documents a child is replaced: parsers in C and Rust leak."""
+MAX_DOCUMENTS = 5000
+"""After so many documents a child is replaced: parsers in C and Rust may leak (measured: 67 → 69 MB in 5,500)."""
 _ROOM_BYTES = 64 * 1024
 """In an answer, for everything but the content."""
 _BOOT = "import sys; sys.path[:] = {path!r}; from worker.core.extract.child import main; main{arguments!r}"
