@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from benchmarks import deadletters, experiments
-from benchmarks.measure import machine
+from benchmarks.measure import commit, machine
 from benchmarks.stand import Stand, standing
 
 RESULTS = Path(__file__).resolve().parents[1] / "build"
@@ -26,9 +27,9 @@ def main() -> None:
     out: Path = asked.out or RESULTS / ("bench-full.json" if asked.full else "bench.json")
     out.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="s3iw-bench-") as folder, standing(Path(folder)) as stand:
-        found: dict[str, object] = {}
+        found: dict[str, dict[str, Any]] = {}
         for name, figures in _run(stand, Path(folder), asked):
-            found[name] = figures
+            found[name] = {"commit": commit(), **figures}
             record = {
                 "when": datetime.now(UTC).isoformat(timespec="seconds"),
                 "machine": machine(),
@@ -38,7 +39,7 @@ def main() -> None:
     print(f"written to {out}")
 
 
-def _run(stand: Stand, folder: Path, asked: argparse.Namespace) -> Iterator[tuple[str, object]]:
+def _run(stand: Stand, folder: Path, asked: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
     runs, messages = asked.runs, asked.messages or (20_000 if asked.full else 4_000)
     plan = {"throughput": lambda: experiments.throughput(stand, folder, messages=messages, runs=runs)}
     if asked.full or asked.only:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -88,6 +89,12 @@ def quantile(values: list[float], share: float) -> float:
     """The value that `share` of all are at or under."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def commit() -> str:
+    """What was measured: the commit's short name, empty outside a checkout."""
+    asked = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    return asked.stdout.strip()
 
 
 def machine() -> dict[str, Any]:
