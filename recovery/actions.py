@@ -12,13 +12,13 @@ from typing import Any
 from recovery.letters import Letter
 from worker.core.classify import is_passing
 from worker.core.document import Write
-from worker.core.errors import ExtractionStoppedError, IndexAwayError, MalformedEventError, StoreError
+from worker.core.errors import ExtractionStoppedError, MalformedEventError, StoreError
 from worker.core.extract import FAILURES
 from worker.core.flow import as_done
-from worker.core.index import Stored, WriteStatus
+from worker.core.index import Stored, WriteResult, WriteStatus
 from worker.core.logs import emit
 from worker.core.outside import Outside
-from worker.core.pipeline import Pipeline, Product
+from worker.core.pipeline import MAX_LOOK_AGE_MS, Pipeline, Product
 from worker.core.retry import in_place
 from worker.core.retrystore import RetryRecord, RetryStore
 from worker.core.s3event import Item, ObjectRef, parse
@@ -26,6 +26,9 @@ from worker.core.settings import Settings
 
 WINDOW = 32
 """Objects of one batch under way at once: what bounds memory."""
+
+LONGEST_WAIT_MS = 5_000
+"""A look waits so long at most for others to share its request."""
 
 
 class Finding(StrEnum):
@@ -132,12 +135,16 @@ class Engine:
                 done.append(effect)
             elif effect is not None:
                 waiting.append(effect)
-            size = sum(one.write.size_bytes for one in waiting if one.write)
-            full = len(waiting) >= self._settings.bulk_documents or size >= self._settings.bulk_bytes
-            if waiting and (full or effect is None):
+            if waiting and (effect is None or self._is_due([one.write for one in waiting if one.write])):
                 done += self._written(waiting)
                 waiting = []
         return done + self._written(waiting)
+
+    def _is_due(self, writes: list[Write]) -> bool:
+        """Whether a request is full, or a look has waited long enough for slow files beside it."""
+        settings = self._settings
+        full = len(writes) >= settings.bulk_documents or sum(w.size_bytes for w in writes) >= settings.bulk_bytes
+        return full or self._outside.objects.clock.now_ms() - writes[0].version > LONGEST_WAIT_MS
 
     def _known(self, objects: set[tuple[str, str]]) -> Mapping[tuple[str, str], Stored | None]:
         wanted = sorted(objects)
@@ -187,22 +194,22 @@ class Engine:
 
     def _written(self, effects: list[_Effect]) -> list[_Effect]:
         """Write them; what the index rejects is stored for retry. Raises IndexAwayError where it takes nothing now."""
+        oldest_ms = self._outside.objects.clock.now_ms() - MAX_LOOK_AGE_MS
+        stale = [effect for effect in effects if effect.write is not None and effect.write.version < oldest_ms]
+        if stale:  # an object that changes all the time, or that waited too long
+            fresh = self._written([effect for effect in effects if effect not in stale])
+            return fresh + [
+                replace(one, finding=Finding.KEPT, reason="its look is too old to be written") for one in stale
+            ]
         writes = [effect.write for effect in effects if effect.write is not None]
         if not writes:
             return effects
 
-        def write() -> list[tuple[WriteStatus, str]]:
-            results = self._outside.index.write(writes)
-            away = next((result.reason for result in results if result.status is WriteStatus.AWAY), None)
-            if away is not None:
-                raise IndexAwayError(away)
-            return [(result.status, result.reason) for result in results]
-
-        results: list[tuple[WriteStatus, str]] = self._try(write)
+        results: list[WriteResult] = self._try(lambda: self._outside.write(writes))
         rejected = [
-            (at, RetryRecord(writes[at], reason, rejected=True))
-            for at, (status, reason) in enumerate(results)
-            if status is WriteStatus.REJECTED
+            (at, RetryRecord(writes[at], result.reason, rejected=True))
+            for at, result in enumerate(results)
+            if result.status is WriteStatus.REJECTED
         ]
         for (at, record), error in zip(rejected, self._retry.put_all([one for _, one in rejected]), strict=True):
             finding, reason = Finding.STORED_FOR_RETRY, record.reason

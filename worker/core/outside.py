@@ -1,13 +1,17 @@
 """The clients of everything outside: what worker, recovery and doctor stand on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from worker.core.aws import Aws
+from worker.core.document import Write
+from worker.core.errors import IndexAwayError
 from worker.core.extract.extractor import Extractor
-from worker.core.index import Index
+from worker.core.index import Index, WriteResult, WriteStatus
 from worker.core.index.open import open_index
 from worker.core.logs import emit
 from worker.core.objects import ObjectStore
+from worker.core.pipeline import MAX_LOOK_AGE_MS
 from worker.core.queue import Queue
 from worker.core.settings import Settings
 from worker.core.state import State
@@ -23,6 +27,20 @@ class Outside:
     objects: ObjectStore
     state: State
     index: Index
+
+    def write(self, writes: Sequence[Write]) -> list[WriteResult]:
+        """One attempt to write what was looked at; WRITTEN, SUPERSEDED or REJECTED for each.
+
+        Raises IndexAwayError where the index does not take them now, or where a look has become too old meanwhile: an
+        attempt that is made again must not write that.
+        """
+        if min(write.version for write in writes) < self.objects.clock.now_ms() - MAX_LOOK_AGE_MS:
+            raise IndexAwayError(f"{self.index.description} took too long to answer")
+        results = self.index.write(writes)
+        away = next((result.reason for result in results if result.status is WriteStatus.AWAY), None)
+        if away is not None:
+            raise IndexAwayError(away)
+        return results
 
 
 def connect(settings: Settings) -> Outside:

@@ -16,7 +16,7 @@ import orjson
 
 from worker.core.classify import is_passing
 from worker.core.document import Write
-from worker.core.errors import DependencyError, ExtractionStoppedError, IndexAwayError, StoreError
+from worker.core.errors import DependencyError, ExtractionStoppedError, StoreError
 from worker.core.flow import as_done
 from worker.core.index import WriteStatus
 from worker.core.logs import emit
@@ -251,13 +251,7 @@ class Replay:
         return came_to
 
     def _write(self, writes: list[tuple[_Prepared, Write]]) -> list[_Prepared]:
-        """One attempt: a later one must not write looks that have become too old meanwhile."""
-        if min(write.version for _, write in writes) < self._now_ms() - MAX_LOOK_AGE_MS:
-            raise IndexAwayError(f"{self._outside.index.description} took too long to answer")
-        results = self._outside.index.write([write for _, write in writes])
-        away = next((each.reason for each in results if each.status is WriteStatus.AWAY), None)
-        if away is not None:
-            raise IndexAwayError(away)
+        results = self._outside.write([write for _, write in writes])
         return [
             replace(one, result=Result.REJECTED, reason=each.reason) if each.status is WriteStatus.REJECTED else one
             for (one, _), each in zip(writes, results, strict=True)
