@@ -17,7 +17,7 @@ from worker.core.extract.extractor import Extractor
 from worker.core.index import WriteResult, WriteStatus
 from worker.core.outside import make_extractor
 from worker.core.pipeline import MAX_LOOK_AGE_MS, Pipeline
-from worker.core.replay import KEPT_IN_A_ROW, MAX_ATTEMPTS, Replay, Result
+from worker.core.replay import AWAY_TOGETHER, KEPT_IN_A_ROW, MAX_ATTEMPTS, Replay, Result
 from worker.core.retrystore import RetryRecord, RetryStore
 from worker.core.state import PARKED_PREFIX, RETRY_PREFIX
 
@@ -222,22 +222,43 @@ def test_an_index_that_goes_away_in_the_middle_ends_the_run_and_what_is_not_conf
     assert set(world.s3.records) == {name for key, name in names.items() if key not in written}
 
 
-def test_a_single_document_that_is_not_taken_now_ends_the_run_and_nothing_of_its_request_is_deleted(world, monkeypatch):
+def answers(world, monkeypatch, *statuses):
+    """The index's answers, in the order of the request."""
+    found = [WriteResult(status, f"429 {status}") for status in statuses]
+    monkeypatch.setattr(world.index, "write", lambda writes: found[: len(writes)])
+
+
+def test_a_document_that_the_index_does_not_take_now_stays_and_holds_no_other_up(world, monkeypatch):
     names = {waits(world, f"{number}.txt") for number in range(3)}
-    answers = [WriteResult(WriteStatus.WRITTEN), WriteResult(WriteStatus.AWAY, "429"), WriteResult(WriteStatus.WRITTEN)]
-    monkeypatch.setattr(world.index, "write", lambda _: answers)
+    answers(world, monkeypatch, WriteStatus.WRITTEN, WriteStatus.AWAY, WriteStatus.SUPERSEDED)
+    assert replayed(world) == {Result.REPLAYED: 2, Result.KEPT: 1}
+    assert len(names & set(world.s3.records)) == 1
+
+
+def test_an_index_that_takes_none_of_a_request_is_away(world, monkeypatch):
+    names = {waits(world, f"{number:02}.txt") for number in range(AWAY_TOGETHER)}
+    answers(world, monkeypatch, *[WriteStatus.AWAY] * AWAY_TOGETHER)
     with pytest.raises(IndexAwayError, match="429"):
         replayed(world)
     assert set(world.s3.records) == names
 
 
-def test_an_s3_that_is_away_for_all_ends_the_run(world):
+def test_an_index_that_takes_none_of_many_small_requests_ends_the_run(world, monkeypatch):
     for number in range(2 * KEPT_IN_A_ROW):
+        waits(world, f"{number:03}.txt")
+    answers(world, monkeypatch, *[WriteStatus.AWAY] * AWAY_TOGETHER)
+    with pytest.raises(DependencyError, match="in a row"):
+        replayed(world, settings=world.settings(bulk_documents=AWAY_TOGETHER - 1))
+    assert len(world.s3.records) == 2 * KEPT_IN_A_ROW
+
+
+def test_an_s3_that_is_away_for_all_ends_the_run(world):
+    for number in range(4 * KEPT_IN_A_ROW):
         waits(world, f"{number:03}.txt")
     world.faults.add("s3.head", DOWN)
     with pytest.raises(DependencyError, match="records in a row could not be decided"):
-        replayed(world)
-    assert len(world.s3.records) == 2 * KEPT_IN_A_ROW
+        replayed(world, settings=world.settings(bulk_documents=KEPT_IN_A_ROW))
+    assert len(world.s3.records) == 4 * KEPT_IN_A_ROW
     assert world.faults.calls.count("s3.head") < 3 * 2 * KEPT_IN_A_ROW
 
 

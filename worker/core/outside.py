@@ -31,16 +31,23 @@ class Outside:
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
         """One attempt to write what was looked at; WRITTEN, SUPERSEDED or REJECTED for each.
 
-        Raises IndexAwayError where the index does not take them now, or where a look has become too old meanwhile: an
-        attempt that is made again must not write that.
+        Raises IndexAwayError where the index does not take all of them now.
         """
-        if min(write.version for write in writes) < self.objects.clock.now_ms() - MAX_LOOK_AGE_MS:
-            raise IndexAwayError(f"{self.index.description} took too long to answer")
-        results = self.index.write(writes)
+        results = self.attempt(writes)
         away = next((result.reason for result in results if result.status is WriteStatus.AWAY), None)
         if away is not None:
             raise IndexAwayError(away)
         return results
+
+    def attempt(self, writes: Sequence[Write]) -> list[WriteResult]:
+        """The same, where some may be AWAY.
+
+        Raises IndexAwayError where the request as a whole failed, or where a look has become too old meanwhile: an
+        attempt that is made again must not write that.
+        """
+        if min(write.version for write in writes) < self.objects.clock.now_ms() - MAX_LOOK_AGE_MS:
+            raise IndexAwayError(f"{self.index.description} took too long to answer")
+        return self.index.write(writes)
 
 
 def connect(settings: Settings) -> Outside:

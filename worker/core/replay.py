@@ -16,7 +16,7 @@ import orjson
 
 from worker.core.classify import is_passing
 from worker.core.document import Write
-from worker.core.errors import DependencyError, ExtractionStoppedError, StoreError
+from worker.core.errors import DependencyError, ExtractionStoppedError, IndexAwayError, StoreError
 from worker.core.flow import as_done
 from worker.core.index import WriteStatus
 from worker.core.logs import emit
@@ -34,7 +34,9 @@ WINDOW = 4
 LONGEST_WAIT_MS = 5_000
 """A look waits so long at most for others to fill its request: slow files must not make quick ones stale."""
 KEPT_IN_A_ROW = 50
-"""So many undecided one after another: whatever they wait for is away for all."""
+"""So many undecided and none decided since: whatever they wait for is away for all."""
+AWAY_TOGETHER = 10
+"""So many documents of one request, and none taken: the index is away. Fewer may have a fault that it does not own up to."""
 
 
 class Result(StrEnum):
@@ -55,6 +57,7 @@ class Result(StrEnum):
 
 
 CONFIRMED = frozenset({Result.REPLAYED, Result.REBUILT, Result.REMOVED})
+_NOT_WRITTEN = {WriteStatus.REJECTED: Result.REJECTED, WriteStatus.AWAY: Result.KEPT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ class Replay:
         self._stop = threading.Event()
         self._dry_run = False
         self._tick: Callable[[], None] = lambda: None
+        self._kept_in_a_row = 0
         self.counts: Counter[Result] = Counter()
         """How many records came to what, so far."""
 
@@ -117,20 +121,15 @@ class Replay:
         def prepare(name: str) -> _Prepared:
             return self._prepare(name, rejected_too=rejected_too)
 
-        batch, kept = _Batch(), 0
+        batch = _Batch()
         with ThreadPoolExecutor(self._threads, thread_name_prefix="replay") as pool:
             for prepared in as_done(pool, prepare, names, window=WINDOW * self._threads):
                 tick()
                 if prepared is not None and prepared.result is not None:
                     batch.add(prepared)
-                    kept = kept + 1 if prepared.result is Result.KEPT else 0
-                if batch.of and (prepared is None or kept >= KEPT_IN_A_ROW or self._is_due(batch)):
+                if batch.of and (prepared is None or self._is_due(batch)):
                     self._flush(batch)
                     batch = _Batch()
-                if prepared is not None and kept >= KEPT_IN_A_ROW:
-                    raise DependencyError(
-                        f"{kept} records in a row could not be decided, the last because: {prepared.reason}"
-                    )
                 if stop.is_set():
                     break
         self._flush(batch)
@@ -225,6 +224,17 @@ class Replay:
                 continue
             self._tick()
             self._count(one if self._dry_run or one.result is Result.KEPT else self._again_or_parked(one))
+        self._go_on_if_any_is_decided(came_to)
+
+    def _go_on_if_any_is_decided(self, batch: list[_Prepared]) -> None:
+        """Raises DependencyError where too many in a row were not."""
+        self._kept_in_a_row += len(batch)
+        if any(one.result is not Result.KEPT for one in batch):
+            self._kept_in_a_row = 0
+        if self._kept_in_a_row >= KEPT_IN_A_ROW:
+            raise DependencyError(
+                f"{self._kept_in_a_row} records in a row could not be decided, the last because: {batch[-1].reason}"
+            )
 
     def _count(self, one: _Prepared) -> None:
         if one.result is not None:
@@ -251,9 +261,11 @@ class Replay:
         return came_to
 
     def _write(self, writes: list[tuple[_Prepared, Write]]) -> list[_Prepared]:
-        results = self._outside.write([write for _, write in writes])
+        results = self._outside.attempt([write for _, write in writes])
+        if len(results) >= AWAY_TOGETHER and all(each.status is WriteStatus.AWAY for each in results):
+            raise IndexAwayError(results[0].reason)
         return [
-            replace(one, result=Result.REJECTED, reason=each.reason) if each.status is WriteStatus.REJECTED else one
+            replace(one, result=_NOT_WRITTEN[each.status], reason=each.reason) if each.status in _NOT_WRITTEN else one
             for (one, _), each in zip(writes, results, strict=True)
         ]
 
