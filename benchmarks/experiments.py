@@ -178,16 +178,19 @@ def endurance(stand: Stand, folder: Path, *, messages: int) -> Figures:
         process.stop()
     finally:
         process.kill()
+    refused = len(process.events("index.stored_for_retry"))
     stand.drop(site)
     quarter = len(sizes) // 4
     second, last = sizes[quarter : 2 * quarter], sizes[3 * quarter :]
     means = sum(second) / len(second), sum(last) / len(last)
     print(
-        f"  {sent:,} messages: most {max(sizes):.0f} MB, second quarter {means[0]:.0f}, last {means[1]:.0f} MB",
+        f"  {sent:,} messages: most {max(sizes):.0f} MB, second quarter {means[0]:.0f}, last {means[1]:.0f} MB, "
+        f"{refused} refused by the index at first",
         flush=True,
     )
     return {
         "messages": sent,
+        "refused_by_the_index_at_first": refused,
         "peak_rss_mb": round(max(sizes), 1),
         "second_quarter_mb": round(means[0], 1),
         "last_quarter_mb": round(means[1], 1),
