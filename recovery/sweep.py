@@ -13,6 +13,7 @@ from recovery.audit import new_run, who
 from recovery.hold import Hold
 from recovery.judge import Judge
 from recovery.letters import Letter, receive, spilled
+from recovery.seen import Seen
 from recovery.settle import Settler
 from recovery.summary import Summary
 from worker.core.classify import FailureKind, is_passing
@@ -85,7 +86,7 @@ class Sweep:
         self._batches_left = options.max_batches
         self._empty_polls = 0
         self._next_at = 0.0
-        self._seen: dict[str, Finding | None] = {}
+        self._seen = Seen()
         self._later: list[Letter] = []
         """Copies of what was taken already: settled when that is."""
         self.summary = Summary(run=new_run("recover_dlq"), dry_run=options.dry_run)
@@ -120,7 +121,7 @@ class Sweep:
             retry = stack.enter_context(closing(RetryStore(outside.state)))
             pool = stack.enter_context(ThreadPoolExecutor(LOOKERS, thread_name_prefix="look"))
             pipeline = Pipeline(settings, outside.objects, extractor)
-            engine = Engine(settings, outside, pipeline, retry, pool, stopping=self._over, dry_run=options.dry_run)
+            engine = Engine(settings, outside, pipeline, retry, pool, stopping=self._stop, dry_run=options.dry_run)
             archive = Archive(outside.state, outside.dlq.url, who(), self.summary.run)
             retention_s = int(attributes.get("MessageRetentionPeriod", RETENTION_S))
             yield engine, Settler(outside, hold, archive, pool, retention_s=retention_s), hold
@@ -165,7 +166,7 @@ class Sweep:
                 self._batches_left += 1
             batch = [letter for letter in found if self._is_wanted(letter)]
             wanted = self._options.ids
-            if wanted is not None and wanted <= self._seen.keys():
+            if wanted is not None and self._seen.has_all(wanted):
                 self._over.set()
         return batch
 
@@ -192,12 +193,10 @@ class Sweep:
         if not self._is_selected(letter):
             self.summary.not_selected += 1
             return False
-        names = {letter.id, letter.identity}
-        if names & self._seen.keys():
+        if self._seen.is_copy(letter):
             self.summary.duplicates += 1
             self._later.append(letter)
             return False
-        self._seen.update(dict.fromkeys(names))
         return True
 
     def _is_selected(self, letter: Letter) -> bool:
@@ -219,7 +218,7 @@ class Sweep:
         self.summary.add(verdicts, not_deleted=not_deleted)
         with self._lock:
             for verdict in verdicts:
-                self._seen.update(dict.fromkeys({verdict.letter.id, verdict.letter.identity}, verdict.finding))
+                self._seen.note(verdict.letter, verdict.finding)
                 _say(verdict, self._options)
             self._told(self.summary)
 
@@ -249,7 +248,7 @@ class Sweep:
         """Copies of what was settled are deleted; the others are given back."""
         if self._options.dry_run:
             return
-        done = [letter for letter in self._later if self._seen.get(letter.identity) not in {None, Finding.KEPT}]
+        done = [letter for letter in self._later if self._seen.is_settled(letter)]
         self.summary.settled_not_deleted += settler.delete(done)
 
     def _look_around(self, hold: Hold) -> None:
