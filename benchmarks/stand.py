@@ -23,7 +23,8 @@ VISIBILITY_S = 600
 HEALED_WITHIN_S = 90
 """What the index did not take at once (OpenSearch may answer 429) the worker brings in by itself."""
 HEAP_MB = 2_048
-"""With 512, OpenSearch's memory breaker answers 429 after some 180,000 documents in a row."""
+"""With 512, OpenSearch's memory breaker answers 429 after some 180,000 documents in a row; and with the serial collector
+of the tests a heap of this size stands still for seconds, which the worker takes for an outage."""
 SENDERS = 8
 
 
@@ -142,7 +143,7 @@ def standing(folder: Path) -> Iterator[Stand]:
         servers = (
             SeaweedFSServer(folder / "seaweedfs"),
             ElasticMQServer(folder / "elasticmq"),
-            OpenSearchServer(folder / "os", heap_mb=HEAP_MB),
+            OpenSearchServer(folder / "os", heap_mb=HEAP_MB, collector="G1"),
         )
         for server in servers:
             stack.callback(server.stop)

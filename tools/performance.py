@@ -33,6 +33,7 @@ BARS = (
     Bar("20 MB texts: peak resident memory", ("large", "worker local", "peak_rss_mb"), 400, "at most", "{:.0f} MB"),
     Bar("200,000 messages: peak resident memory", ("endurance", "peak_rss_mb"), 250, "at most", "{:.0f} MB"),
     Bar("… last quarter over the second", ("endurance", "growth"), 0.05, "at most", "{:+.1%}"),
+    Bar("`recover_dlq`, `aws`: over the sequential loop", ("recovery", "rate_over_sequential"), 40, "at least", "{:.0f} ×"),
     Bar("idle: of a core", ("idle", "share_of_a_core"), 0.005, "at most", "{:.2%}"),
     Bar("idle: requests an hour", ("idle", "requests_per_hour"), 720, "at most", "{:.0f}"),
 )  # fmt: skip
@@ -98,11 +99,16 @@ def delays_table() -> list[str]:
 def machine_list() -> list[str]:
     """What it was measured on, when, and with."""
     results = _results()
-    machine = results["machine"]
+    machine, commits = results["machine"], {name: each["commit"] for name, each in results["experiments"].items()}
     versions = ", ".join(f"{name} {version}" for name, version in {**machine["versions"], **machine["servers"]}.items())
+    of_commits = "; ".join(
+        f"{', '.join(name for name, each in commits.items() if each == commit)} at `{commit}`"
+        for commit in dict.fromkeys(commits.values())
+    )
     text = (
         f"{results['when'][:10]}, {machine['cores']} cores ({machine['cpu']}), {machine['memory_gb']} GB, Linux "
-        f"{machine['kernel']}, Python {machine['python']}, {versions}. Worker, servers and measuring all share it."
+        f"{machine['kernel']}, Python {machine['python']}, {versions}. Worker, servers and measuring all share it. "
+        f"Measured: {of_commits}."
     )
     return [text]
 

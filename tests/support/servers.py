@@ -18,7 +18,7 @@ from tests.support.process import LOOPBACK, Server, http_get
 REGION = "us-east-1"
 
 # Serial collector and no performance file: two cores are shared by all servers, and /tmp is not ours to fill.
-JVM_FLAGS = ["-XX:+UseSerialGC", "-XX:-UsePerfData"]
+JVM_FLAGS = ["-XX:-UsePerfData"]
 
 
 # -- OpenSearch --------------------------------------------------------------------------------------------------
@@ -49,10 +49,10 @@ class OpenSearchServer(Server):
 
     name = "opensearch"
 
-    def __init__(self, folder: Path, version: str = "3.8", *, heap_mb: int = 512) -> None:
+    def __init__(self, folder: Path, version: str = "3.8", *, heap_mb: int = 512, collector: str = "Serial") -> None:
         super().__init__(folder)
         self.version = version
-        self._heap_mb = heap_mb
+        self._memory = (f"-Xms{heap_mb}m", f"-Xmx{heap_mb}m", f"-XX:+Use{collector}GC")
         self._release = OPENSEARCH_RELEASES[version]
         # The runner refuses HTTP ports over 9299 (its maxHttpPort, not an option), and only its exit code tells.
         self.port = free_ports(1, 7_000, 9_300)[0]
@@ -68,7 +68,8 @@ class OpenSearchServer(Server):
         self._write_config()
         command = [
             java(),
-            *(f"-Xms{self._heap_mb}m", f"-Xmx{self._heap_mb}m", "-Djava.locale.providers=CLDR,SPI", *JVM_FLAGS),
+            *self._memory,
+            *("-Djava.locale.providers=CLDR,SPI", *JVM_FLAGS),
             *("-cp", class_path(self._release.coordinates)),
             "org.codelibs.opensearch.runner.OpenSearchRunner",
             *("-basePath", str(self.folder), "-numOfNode", "1", "-clusterName", self._cluster_name),
@@ -121,7 +122,7 @@ class ElasticMQServer(Server):
         config.write_text(self._config())
         return [
             java(),
-            *("-Xmx1g", *JVM_FLAGS, f"-Dconfig.file={config}"),
+            *("-Xmx1g", "-XX:+UseSerialGC", *JVM_FLAGS, f"-Dconfig.file={config}"),
             *("-cp", class_path(ELASTICMQ), "org.elasticmq.server.Main"),
         ]
 
