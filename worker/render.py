@@ -5,6 +5,7 @@ from datetime import datetime
 
 from rich.text import Text
 
+from worker.core.console import one_line
 from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START, Hit
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
@@ -19,12 +20,6 @@ def hit_text(hit: Hit) -> Text:
         for number, part in enumerate(re.split(f"{HIGHLIGHT_START}|{HIGHLIGHT_END}", fragment)):
             text.append(one_line(part), "bold yellow" if number % 2 else "")
     return text
-
-
-def one_line(text: str) -> str:
-    """Text that moves no cursor and starts no line: white space as one space, what is not printable as U+FFFD."""
-    spaced = re.sub(r"\s+", " ", text)
-    return spaced if spaced.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in spaced)
 
 
 def size(count: int) -> str:

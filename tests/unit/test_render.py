@@ -2,8 +2,9 @@
 
 import pytest
 
+from worker.core.console import one_line
 from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START, Hit
-from worker.render import hit_text, one_line, size
+from worker.render import hit_text, size
 
 
 def hit(key: str = "a.txt", highlights: tuple[str, ...] = (), **fields: object) -> Hit:

@@ -77,6 +77,16 @@ def say(what: str, text: str) -> None:
         err.print(Text.assemble((f"{what}: ", "bold red"), scrub(line)), soft_wrap=True)
 
 
+def one_line(text: str) -> str:
+    """Text that moves no cursor and starts no line: white space as one space, what is not printable as U+FFFD."""
+    return harmless(re.sub(r"\s+", " ", text))
+
+
+def harmless(text: str) -> str:
+    """Text that moves no cursor: what is not printable, line ends excepted, as U+FFFD."""
+    return text if text.isprintable() else "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+
+
 def stdout() -> Console:
     """Where results go: as wide as the terminal, and as wide as need be in a pipe."""
     return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from worker.core.console import one_line
 from worker.core.index import Hit, Index
-from worker.render import hit_text, one_line, size
+from worker.render import hit_text, size
 
 QUESTIONS = ("京都", "見積書 テンプレート", '"quarterly forecast" ext:pptx')
 """Asked of our samples: a word of two characters, two words in any order, an exact phrase in files of one kind."""
