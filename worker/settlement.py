@@ -15,9 +15,9 @@ from typing import Any
 
 from worker.core.classify import is_passing
 from worker.core.envelope import FailureRecord, dead_letter, failure_record, size_bytes, spilled
-from worker.core.errors import QueueError, StoreError
+from worker.core.errors import StoreError
 from worker.core.logs import emit
-from worker.core.queue import MAX_ATTRIBUTES, MAX_BATCH, MAX_MESSAGE_BYTES, Queue, Refusal
+from worker.core.queue import MAX_ATTRIBUTES, MAX_BATCH, MAX_MESSAGE_BYTES, Queue, Refusal, in_batch
 from worker.core.retry import in_place
 from worker.core.state import SPILL_PREFIX, State, dated
 from worker.crew import Pulse, gather
@@ -200,27 +200,7 @@ class Settlement:
     def _try_all(
         self, call: Callable[[Sequence[Any]], dict[int, Refusal]], entries: Sequence[Any]
     ) -> dict[int, Refusal]:
-        """Make a batch call, again for what was refused in passing; by position, what remains refused."""
-        left = list(range(len(entries)))
-        refused: dict[int, Refusal] = {}
-
-        def attempt() -> None:
-            nonlocal left
-            answer = call([entries[position] for position in left])
-            refused.update({left[at]: refusal for at, refusal in answer.items()})
-            for position in [p for at, p in enumerate(left) if at not in answer]:
-                refused.pop(position, None)
-            left = [left[at] for at, refusal in answer.items() if not refusal.senders_fault]
-            if left:
-                first = refused[left[0]]
-                raise QueueError(first.message, code=first.code)
-
-        try:
-            in_place(attempt, passing=lambda error: isinstance(error, QueueError), stop=self._stopping)
-        except QueueError as error:
-            for position in left:
-                refused.setdefault(position, Refusal(error.code, str(error), senders_fault=False))
-        return refused
+        return in_batch(call, entries, stop=self._stopping)
 
 
 def _why(outcome: Failed | Release) -> str:

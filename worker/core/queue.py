@@ -1,5 +1,6 @@
 """SQS, in batches. A batch call can fail in part: each returns what failed, and only the rest may be acted on."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.core.aws import aws_errors
 from worker.core.errors import QueueError
+from worker.core.retry import in_place
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -105,6 +107,26 @@ class Queue:
             answer = self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=["All"])
         return dict(answer["Attributes"])  # type: ignore[arg-type]
 
+    def start_move(self, to_arn: str, *, per_second: int | None) -> str:
+        """Have SQS move everything in this queue to another (StartMessageMoveTask); what to cancel it by."""
+        rate: Any = {} if per_second is None else {"MaxNumberOfMessagesPerSecond": per_second}
+        with aws_errors(QueueError):
+            answer = self._client.start_message_move_task(
+                SourceArn=self.attributes()["QueueArn"], DestinationArn=to_arn, **rate
+            )
+        return answer["TaskHandle"]
+
+    def move(self) -> dict[str, Any]:
+        """How far SQS is with the latest move out of this queue, as it says; empty where there was none."""
+        with aws_errors(QueueError):
+            answer = self._client.list_message_move_tasks(SourceArn=self.attributes()["QueueArn"], MaxResults=1)
+        return dict(answer["Results"][0]) if answer.get("Results") else {}
+
+    def cancel_move(self, handle: str) -> None:
+        """Stop a move; what was moved stays moved."""
+        with aws_errors(QueueError):
+            self._client.cancel_message_move_task(TaskHandle=handle)
+
     def _batch(self, call: Callable[..., Any], entries: Sequence[Mapping[str, Any]]) -> dict[int, Refusal]:
         """Make one batch call; what is named neither in Successful nor in Failed counts as refused."""
         numbered = [{**entry, "Id": str(position)} for position, entry in enumerate(entries)]
@@ -119,3 +141,29 @@ class Queue:
             if position not in taken and position not in refused:
                 refused[position] = Refusal("NoAnswer", "the answer does not mention this entry", senders_fault=False)
         return refused
+
+
+def in_batch(
+    call: Callable[[Sequence[Any]], dict[int, Refusal]], entries: Sequence[Any], *, stop: threading.Event
+) -> dict[int, Refusal]:
+    """Make a batch call, again for what was refused in passing; by position, what remains refused. Never raises."""
+    left = list(range(len(entries)))
+    refused: dict[int, Refusal] = {}
+
+    def attempt() -> None:
+        nonlocal left
+        answer = call([entries[position] for position in left])
+        refused.update({left[at]: refusal for at, refusal in answer.items()})
+        for position in [p for at, p in enumerate(left) if at not in answer]:
+            refused.pop(position, None)
+        left = [left[at] for at, refusal in answer.items() if not refusal.senders_fault]
+        if left:
+            first = refused[left[0]]
+            raise QueueError(first.message, code=first.code)
+
+    try:
+        in_place(attempt, passing=lambda error: isinstance(error, QueueError), stop=stop)
+    except QueueError as error:
+        for position in left:
+            refused.setdefault(position, Refusal(error.code, str(error), senders_fault=False))
+    return refused

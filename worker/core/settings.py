@@ -9,9 +9,9 @@ import platform
 import re
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -29,6 +29,23 @@ _BUCKET_NAME = re.compile(r"^[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]$")
 _INDEX_NAME = re.compile(r"^[^A-Z\s\\/*?\"<>|,#:_+-][^A-Z\s\\/*?\"<>|,#:]*$")
 
 
+def _queue_url(value: str) -> str:
+    if not re.match(r"^https?://[^/]+/.+", value):
+        raise ValueError("is not a queue URL; it would be https://sqs.REGION.amazonaws.com/ACCOUNT/NAME")
+    return value
+
+
+def _bucket_name(value: str) -> str:
+    if not _BUCKET_NAME.match(value):
+        raise ValueError("is not a bucket name; it would be 3 to 63 of a-z, 0-9, '.' and '-', without s3://")
+    return value
+
+
+QueueUrl = Annotated[str, AfterValidator(_queue_url)]
+BucketName = Annotated[str, AfterValidator(_bucket_name)]
+AnySettings = TypeVar("AnySettings", bound=BaseSettings)
+
+
 class Settings(BaseSettings):
     """All settings of worker and recovery."""
 
@@ -37,8 +54,8 @@ class Settings(BaseSettings):
     )
 
     # -- queue ---------------------------------------------------------------------------------------------------
-    sqs_queue_url: str = Field(description="URL of the queue that S3 notifies.")
-    dlq_queue_url: str = Field(description="URL of the dead-letter queue: where failed messages are handed to.")
+    sqs_queue_url: QueueUrl = Field(description="URL of the queue that S3 notifies.")
+    dlq_queue_url: QueueUrl = Field(description="URL of the dead-letter queue: where failed messages are handed to.")
     sqs_visibility_timeout: int = Field(
         600,
         ge=30,
@@ -59,10 +76,10 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"),
         description="Region of queue, buckets and index; without it, that of the AWS profile.",
     )
-    s3_bucket: str | None = Field(
+    s3_bucket: BucketName | None = Field(
         None, description="Bucket for messages that name only a key; also the default state bucket."
     )
-    state_bucket: str | None = Field(
+    state_bucket: BucketName | None = Field(
         None, description="Bucket of retry-index/, dlq-spill/, dlq-archive/ and s3-index-worker/. Default: S3_BUCKET."
     )
     include_keys: Annotated[list[str], NoDecode] = Field(
@@ -180,20 +197,6 @@ class Settings(BaseSettings):
     def _split_globs(cls, value: Any) -> Any:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
-    @field_validator("sqs_queue_url", "dlq_queue_url")
-    @classmethod
-    def _is_queue_url(cls, value: str) -> str:
-        if not re.match(r"^https?://[^/]+/.+", value):
-            raise ValueError("is not a queue URL; it would be https://sqs.REGION.amazonaws.com/ACCOUNT/NAME")
-        return value
-
-    @field_validator("s3_bucket", "state_bucket")
-    @classmethod
-    def _is_bucket_name(cls, value: str | None) -> str | None:
-        if value is not None and not _BUCKET_NAME.match(value):
-            raise ValueError("is not a bucket name; it would be 3 to 63 of a-z, 0-9, '.' and '-', without s3://")
-        return value
-
     @field_validator("index_url")
     @classmethod
     def _is_index_url(cls, value: SecretStr) -> SecretStr:
@@ -239,8 +242,13 @@ def load(**overrides: Any) -> Settings:
 
     Raises ConfigError with one line for every setting that is missing or wrong, all of them at once.
     """
+    return load_as(Settings, **overrides)
+
+
+def load_as(kind: type[AnySettings], **overrides: Any) -> AnySettings:
+    """The same for settings of another kind."""
     try:
-        return Settings(**overrides)
+        return kind(**overrides)
     except ValidationError as error:
         raise ConfigError("\n".join(_sentence(detail) for detail in error.errors())) from None
 
