@@ -20,6 +20,8 @@ from tests.support.wire import Service, WireProxy
 from worker.core.index.open import open_index
 
 VISIBILITY_S = 600
+FLUSH_AT = "64mb"
+"""OpenSearch's default is 512 MB: on a machine with one slow disk it then stands still for four seconds."""
 HEALED_WITHIN_S = 90
 """What the index did not take at once (OpenSearch may answer 429) the worker brings in by itself."""
 HEAP_MB = 2_048
@@ -87,6 +89,7 @@ class Stand:
         index = open_index(site.settings())
         index.ensure()
         index.close()
+        site.ask("PUT", f"/{name}/_settings", {"index.translog.flush_threshold_size": FLUSH_AT})
         if not profile.latency_s:
             return site
         self.wire.clear()
