@@ -218,6 +218,11 @@ class Engine:
             elif effects[at].finding is Finding.ARCHIVED:
                 continue  # its file is at fault, whatever the index says of what was left of it
             effects[at] = replace(effects[at], finding=finding, reason=reason, error_type=record.reason.split(":")[0])
+        for at, result in enumerate(results):
+            if result.status is WriteStatus.AWAY:  # this one alone: a run must not end for it
+                effects[at] = replace(
+                    effects[at], finding=Finding.KEPT, reason=result.reason, error_type="IndexAwayError"
+                )
         return effects
 
 

@@ -52,6 +52,7 @@ class MemoryQueue:
         self._faults = faults
         self.messages: dict[str, Message] = {}
         self.hidden: set[str] = set()
+        self.sent = 0
 
     def add(self, message_id: str, body: str, attributes: Any = None, *, sent_ms: int | None = None) -> None:
         system = {"SentTimestamp": str(sent_ms or datetime.now(UTC).timestamp() * 1000).split(".")[0]}
@@ -68,6 +69,13 @@ class MemoryQueue:
         for receipt in receipts:
             self.messages.pop(receipt.removeprefix("r-"), None)
             self.hidden.discard(receipt.removeprefix("r-"))
+        return {}
+
+    def send(self, entries: list[dict[str, Any]]) -> dict[int, Refusal]:
+        self._faults.call(f"{self.name}.send")
+        for entry in entries:
+            self.sent += 1
+            self.add(f"{self.name}-{self.sent}", entry["MessageBody"], entry["MessageAttributes"])
         return {}
 
     def hide(self, receipts: list[tuple[str, int]]) -> dict[int, Refusal]:
@@ -179,6 +187,8 @@ class MemoryIndex:
         self.versions: dict[tuple[str, str], int] = {}
         self.rejects: set[str] = set()
         self.rejects_all = False
+        self.away: set[str] = set()
+        """Keys whose documents it does not take now, each time anew."""
 
     def ping(self) -> None:
         self._faults.call("index.ping")
@@ -194,6 +204,8 @@ class MemoryIndex:
 
     def _write(self, write: Write) -> WriteResult:
         name = write.bucket, write.key
+        if write.key in self.away:
+            return WriteResult(WriteStatus.AWAY, "429: rejected_execution_exception")
         if write.key in self.rejects or self.rejects_all:
             return WriteResult(WriteStatus.REJECTED, "mapper_parsing_exception: failed to parse")
         if self.versions.get(name, 0) > write.version:

@@ -15,9 +15,9 @@ from worker.core.document import Write
 from worker.core.errors import DependencyError, IndexAwayError, StoreError, WorkerError
 from worker.core.extract.extractor import Extractor
 from worker.core.index import WriteResult, WriteStatus
-from worker.core.outside import make_extractor
+from worker.core.outside import AWAY_TOGETHER, make_extractor
 from worker.core.pipeline import MAX_LOOK_AGE_MS, Pipeline
-from worker.core.replay import AWAY_TOGETHER, KEPT_IN_A_ROW, MAX_ATTEMPTS, Replay, Result
+from worker.core.replay import KEPT_IN_A_ROW, MAX_ATTEMPTS, Replay, Result
 from worker.core.retrystore import RetryRecord, RetryStore
 from worker.core.state import PARKED_PREFIX, RETRY_PREFIX
 

@@ -16,6 +16,9 @@ from worker.core.queue import Queue
 from worker.core.settings import Settings
 from worker.core.state import State
 
+AWAY_TOGETHER = 10
+"""So many documents of one request, and none taken: the index is away. Fewer may have a fault that it does not own up to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outside:
@@ -29,25 +32,17 @@ class Outside:
     index: Index
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
-        """One attempt to write what was looked at; WRITTEN, SUPERSEDED or REJECTED for each.
+        """One attempt to write what was looked at; what became of each, in order.
 
-        Raises IndexAwayError where the index does not take all of them now.
-        """
-        results = self.attempt(writes)
-        away = next((result.reason for result in results if result.status is WriteStatus.AWAY), None)
-        if away is not None:
-            raise IndexAwayError(away)
-        return results
-
-    def attempt(self, writes: Sequence[Write]) -> list[WriteResult]:
-        """The same, where some may be AWAY.
-
-        Raises IndexAwayError where the request as a whole failed, or where a look has become too old meanwhile: an
-        attempt that is made again must not write that.
+        Raises IndexAwayError where the request as a whole failed, where none of many documents was taken, or where a
+        look has become too old meanwhile: an attempt that is made again must not write that.
         """
         if min(write.version for write in writes) < self.objects.clock.now_ms() - MAX_LOOK_AGE_MS:
             raise IndexAwayError(f"{self.index.description} took too long to answer")
-        return self.index.write(writes)
+        results = self.index.write(writes)
+        if len(results) >= AWAY_TOGETHER and all(result.status is WriteStatus.AWAY for result in results):
+            raise IndexAwayError(results[0].reason)
+        return results
 
 
 def connect(settings: Settings) -> Outside:

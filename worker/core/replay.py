@@ -16,7 +16,7 @@ import orjson
 
 from worker.core.classify import is_passing
 from worker.core.document import Write
-from worker.core.errors import DependencyError, ExtractionStoppedError, IndexAwayError, StoreError
+from worker.core.errors import DependencyError, ExtractionStoppedError, StoreError
 from worker.core.flow import as_done
 from worker.core.index import WriteStatus
 from worker.core.logs import emit
@@ -35,8 +35,6 @@ LONGEST_WAIT_MS = 5_000
 """A look waits so long at most for others to fill its request: slow files must not make quick ones stale."""
 KEPT_IN_A_ROW = 50
 """So many undecided and none decided since: whatever they wait for is away for all."""
-AWAY_TOGETHER = 10
-"""So many documents of one request, and none taken: the index is away. Fewer may have a fault that it does not own up to."""
 
 
 class Result(StrEnum):
@@ -261,9 +259,7 @@ class Replay:
         return came_to
 
     def _write(self, writes: list[tuple[_Prepared, Write]]) -> list[_Prepared]:
-        results = self._outside.attempt([write for _, write in writes])
-        if len(results) >= AWAY_TOGETHER and all(each.status is WriteStatus.AWAY for each in results):
-            raise IndexAwayError(results[0].reason)
+        results = self._outside.write([write for _, write in writes])
         return [
             replace(one, result=_NOT_WRITTEN[each.status], reason=each.reason) if each.status in _NOT_WRITTEN else one
             for (one, _), each in zip(writes, results, strict=True)

@@ -260,6 +260,15 @@ def test_an_index_that_goes_away_stops_the_run_and_archives_nothing(world):
     assert len(world.dlq.messages) + len(world.index.documents) >= 60
 
 
+def test_a_single_document_that_the_index_does_not_take_now_is_kept(world):
+    world.s3.holds |= {"a.txt": b"x", "b.txt": b"y"}
+    world.index.away.add("a.txt")
+    world.letter("m1", "a.txt")
+    world.letter("m2", "b.txt")
+    assert recover(world).findings == {Finding.KEPT: 1, Finding.RECOVERED: 1}
+    assert list(world.dlq.messages) == ["m1"]
+
+
 def test_objects_that_are_gone_by_the_hundred_stop_the_run(world):
     for number in range(300):
         world.letter(f"m{number}", f"{number}.txt")
