@@ -1,5 +1,8 @@
 """`dlq-archive/`: letters that nobody can index, kept for good; and what can be read back from it."""
 
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +11,13 @@ import orjson
 
 from recovery.letters import Letter
 from worker.core.envelope import attributes_of, lossless
+from worker.core.logs import emit
 from worker.core.state import ARCHIVE_PREFIX, State, dated, fitting_key
+
+READERS = 16
+"""Records read at once."""
+CLAIM_S = 900
+"""A restore that has not finished after so long was cut off; another may take over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +34,7 @@ class Entry:
     queue: str
     """URL of the DLQ it was taken from."""
     restored: dict[str, Any] | None = None
-    """When and where it was restored to; None while it is only here."""
+    """By whom, when and where to it is being restored, or was (`done`); None while it is only here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +74,62 @@ def archive_key(letter: Letter, about: str | None) -> str:
 def read(state: State, key: str) -> Entry | None:
     """An archived letter; None where there is none. Raises StoreError, and ValueError for what is none of ours."""
     raw = state.get(key)
-    if raw is None:
-        return None
-    stored = orjson.loads(raw)
+    return None if raw is None else _entry(key, orjson.loads(raw))
+
+
+def read_all(state: State, keys: Iterable[str]) -> Iterator[Entry]:
+    """The letters under these keys, in order; what is none of ours is logged and passed over. Raises StoreError."""
+
+    def look(key: str) -> Entry | None:
+        try:
+            return read(state, key)
+        except ValueError as error:
+            emit("archive.not_a_letter", "warning", name=key, error=str(error))
+            return None
+
+    with ThreadPoolExecutor(READERS, thread_name_prefix="archive") as pool:
+        batch: list[str] = []
+        for key in [*keys, None]:
+            if key is not None:
+                batch.append(key)
+            if batch and (key is None or len(batch) == READERS * 4):
+                yield from (entry for entry in pool.map(look, batch) if entry is not None)
+                batch = []
+
+
+def claim(state: State, key: str, *, by: str, run: str, to: str) -> tuple[Entry, str] | str:
+    """Begin to restore a letter: its entry and the claim's etag, or why it must not be. Raises StoreError, ValueError.
+
+    First the claim, then the sending, then `finish`: two restores at once send a letter once, and one that is cut off
+    between leaves a claim that another takes over after fifteen minutes; the letter may then be sent twice, never lost.
+    """
+    found = state.get_with_etag(key)
+    if found is None:
+        return "it is no longer in the archive"
+    record, etag = orjson.loads(found[0]), found[1]
+    entry = _entry(key, record)
+    earlier = entry.restored or {}
+    if earlier.get("done"):
+        return f"it was restored already, by {earlier.get('by')} at {earlier.get('at')} to {earlier.get('to')}"
+    if earlier and time.time() - _seconds(earlier.get("at")) < CLAIM_S:
+        return f"it is being restored by {earlier.get('by')} since {earlier.get('at')}"
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    record["restored"] = {"done": False, "at": now, "by": by, "run": run, "to": to}
+    claimed = state.claim(key, orjson.dumps(record), instead_of=etag)
+    return "someone else is restoring it just now" if claimed is None else (_entry(key, record), claimed)
+
+
+def finish(state: State, key: str, etag: str, *, sent: bool) -> None:
+    """End a claim: the letter was sent, or it is only here again. Raises StoreError."""
+    found = state.get_with_etag(key)
+    if found is None or found[1] != etag:
+        return  # another has taken over
+    record = orjson.loads(found[0])
+    record["restored"] = {**record["restored"], "done": True} if sent else None
+    state.claim(key, orjson.dumps(record), instead_of=etag)
+
+
+def _entry(key: str, stored: Any) -> Entry:
     try:
         letter = Letter(stored["message_id"], stored["body"], stored["system_attributes"], attributes_of(stored))
         return Entry(
@@ -76,3 +138,10 @@ def read(state: State, key: str) -> Entry | None:
         )  # fmt: skip
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{key} is no record of {ARCHIVE_PREFIX}: {error!r}") from None
+
+
+def _seconds(moment: Any) -> float:
+    try:
+        return datetime.fromisoformat(str(moment)).timestamp()
+    except ValueError:
+        return 0.0

@@ -32,10 +32,13 @@ def new_run(command: str) -> str:
 
 
 def audit(
-    state: State, action: str, *, run: str, ids: Sequence[str], result: Mapping[str, Any], letters: Sequence[Letter] = (),
+    state: State | None, action: str, *, run: str, ids: Sequence[str], result: Mapping[str, Any], letters: Sequence[Letter] = (),
     **details: Any,
 ) -> str:  # fmt: skip
-    """Record a mutation; its key in the state bucket. Letters given are kept whole. Raises StoreError."""
+    """Record a mutation; its key in the state bucket. Letters given are kept whole. Raises StoreError.
+
+    Without a state bucket there is the log line alone, and the key is empty.
+    """
     now = datetime.now(UTC)
     record = {
         "schema": 1,
@@ -49,6 +52,9 @@ def audit(
         "letters": [lossless(each.id, each.body, each.system, each.attributes) for each in letters],
     }
     key = f"{AUDIT_PREFIX}{dated(int(now.timestamp() * 1000))}/{now:%H%M%S%f}-{action}-{secrets.token_hex(3)}.json"
-    state.put(key, orjson.dumps(record))
+    if state is None:
+        key = ""
+    else:
+        state.put(key, orjson.dumps(record))
     emit("audit.recorded", action=action, run=run, by=record["by"], count=len(ids), result=dict(result), record=key)
     return key

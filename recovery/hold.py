@@ -40,6 +40,11 @@ class Hold:
         """Give these back: visible at once. What SQS refuses reappears by itself, when its time is over."""
         self._release([letter.receipt for letter in letters if letter.receipt])
 
+    def release_all_but(self, letters: Iterable[Letter]) -> None:
+        """Give everything else back."""
+        kept = {letter.receipt for letter in letters}
+        self._release([receipt for receipt in list(self._held) if receipt not in kept])
+
     def _release(self, receipts: list[str]) -> None:
         for start in range(0, len(receipts), MAX_BATCH):
             batch = receipts[start : start + MAX_BATCH]

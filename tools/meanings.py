@@ -1,6 +1,7 @@
 """What each event means to an operator, and what to do about it. `make check` holds this list against the code."""
 
 MEANINGS = {
+    "archive.not_a_letter": "Something under `dlq-archive/` is no record of ours; it is left alone.",
     "audit.recorded": "An operator's command has changed something; the whole record is at `record` in the state bucket.",
     "breaker.closed": "What the breaker guards (`index` or `s3`) answers again; work goes on as usual.",
     "breaker.opened": "The index or S3 is away. index: documents go to `retry-index/` meanwhile; s3: polling pauses.",
@@ -40,6 +41,7 @@ MEANINGS = {
     "recover.not_a_letter": "Something under `dlq-spill/` is no record of ours; it is left alone.",
     "recover.progress": "How far recover_dlq is, every ten seconds where there is no terminal.",
     "recover.settled": "What one dead letter came to: `finding`, and the reason where it is not plain.",
+    "redrive.progress": "How far `dlq redrive-all` is, every ten seconds where there is no terminal.",
     "replay.bug": "An error that nobody foresaw, ours: the record stays in `retry-index/`.",
     "replay.failed": "The worker's own replay of `retry-index/` could not be done; it is tried again after `retry_s` seconds.",
     "replay.finished": "One run over `retry-index/` has ended: `counts` by result; `complete`, unless it was held back.",

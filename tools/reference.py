@@ -12,6 +12,7 @@ from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from recovery import cli as dlq
 from recovery import recover_dlq, replay_retry_index
 from tools.events import events
 from tools.meanings import MEANINGS
@@ -24,6 +25,7 @@ COMMAND_LINES: dict[str, typer.Typer] = {
     "s3-index-worker": cli.app,
     "recover_dlq": recover_dlq.app,
     "replay_retry_index": replay_retry_index.app,
+    "dlq": dlq.app,
 }
 """Every program that we install, and what it is made from."""
 _COMPUTED = {

@@ -1,0 +1,5 @@
+"""`python -m recovery.cli`."""
+
+from recovery.cli.main import main
+
+main()

@@ -1,0 +1,178 @@
+"""Messages in files: export, import, purge. An export deletes nothing; a purge deletes just what is in its file."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recovery.audit import who
+from recovery.cli.context import Desk
+from recovery.cli.finding import Found, find
+from recovery.cli.options import DryRun, Force, WhilePaused, Yes, verb
+from recovery.cli.targets import DLQ, entries_for, exit_code, place, told
+from recovery.grouping import Filter
+from recovery.hold import Hold
+from recovery.redrive import Report, delete, post, prepare
+from recovery.transfer import Seal, read_letters, verify, write_export
+from worker.core.console import err, one_line, print_json, stdout
+from worker.core.errors import ExitCode, QueueError
+
+Backup = Annotated[
+    Path, typer.Argument(help="A file of JSON lines, not there yet.", metavar="FILE", show_default=False)
+]
+
+
+@verb(epilog="Examples: dlq export dead-letters.jsonl | dlq export broken.jsonl --error UnreadableFileError")
+def export(
+    desk: Desk,
+    file: Backup,
+    chosen: Filter,
+    max_messages: Annotated[int | None, typer.Option(min=1, help="Messages exported, at most.")] = None,
+) -> ExitCode:
+    """Write messages to a new file, with all attributes and a checksum. Deletes nothing. Exit codes: 0, 1 none found, 64."""
+    with desk.hold() as hold:
+        found = find(desk, hold, chosen, at_most=max_messages)
+        if not found.facts:
+            return ExitCode.NOT_FOUND
+        seal = _exported(desk, file, found)
+    desk.count("list")
+    figures = {"run": desk.run, "file": str(file), "messages": seal.messages, "sha256": seal.sha256}
+    if desk.as_json:
+        print_json(figures)
+    else:
+        _say(f"{seal.messages} messages in {file}, sha256 {seal.sha256}")
+    return ExitCode.OK
+
+
+@verb(
+    name="import",
+    epilog="Examples: dlq import dead-letters.jsonl --dry-run | dlq import dead-letters.jsonl --to source --yes",
+)
+def import_(
+    desk: Desk,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="What `dlq export` wrote.", metavar="FILE", exists=True, dir_okay=False, show_default=False
+        ),
+    ],
+    to: Annotated[str, typer.Option(help="dlq, source, or URL or name of a queue.")] = DLQ,
+    dry_run: DryRun = False,
+    force: Force = False,
+    while_paused: WhilePaused = False,
+    yes: Yes = False,
+) -> ExitCode:
+    """Send the messages of a file. It is verified to its end before the first is sent; importing twice sends twice.
+
+    Exit codes: 0, 3 some refused or kept, 64 the file is not whole, 75 paused, 78.
+    """
+    seal = _verified(file)
+    target = place(desk, to)
+    if target.url != desk.dlq.url:
+        desk.refuse_while_paused(while_paused=while_paused or dry_run)
+    report = Report()
+    prepared = prepare(list(read_letters(file)), entries_for(desk, target, desk.types, force=force), report)
+    desk.count("refused", len(report.refused))
+    figures: dict[str, Any] = {
+        "run": desk.run, "dry_run": dry_run, "file": str(file), "to": target.url, "found": seal.messages
+    }  # fmt: skip
+    if dry_run or not prepared:
+        report.sent = [letter.id for letter, _ in prepared]
+        told(desk, figures, report, f"would be sent to {target.url}; nothing was changed" if dry_run else "sent")
+        return exit_code(desk, report, ExitCode.OK if seal.messages else ExitCode.NOT_FOUND)
+    if len(prepared) > 1:
+        desk.confirm(f"send {len(prepared)} messages of {file}, exported from {seal.queue}, to {target.url}", yes=yes)
+    for _ in post(target, prepared, report, stop=desk.signals.stop):
+        pass
+    desk.count("redrive", len(report.sent))
+    result = {name: len(ids) for name, ids in report.as_json().items()}
+    ids = [letter.id for letter, _ in prepared]
+    audited = desk.record(ids, result, to=target.url, file=str(file), sha256=seal.sha256, report=report.as_json())
+    told(desk, figures, report, f"sent to {target.url}")
+    return exit_code(desk, report, audited)
+
+
+@verb(epilog="Examples: dlq purge --backup all.jsonl | dlq purge --backup all.jsonl --confirm files-dlq")
+def purge(
+    desk: Desk,
+    backup: Annotated[Path, typer.Option(help="The new file that keeps everything.")],
+    confirm: Annotated[str | None, typer.Option(help="The DLQ's name, typed out; asked for on a terminal.")] = None,
+    dry_run: DryRun = False,
+) -> ExitCode:
+    """Export everything, verify the file, then delete just what is in it; what arrived meanwhile stays.
+
+    Exit codes: 0, 1 nothing there, 3 something is left, 64.
+    """
+    with desk.hold() as hold:
+        found = find(desk, hold, Filter())
+        if not found.facts:
+            return ExitCode.NOT_FOUND
+        if dry_run:
+            _say(f"would export {len(found.facts)} messages to {backup}, and delete them; nothing was changed")
+            return ExitCode.OK
+        desk.confirm_name(f"delete {len(found.facts)} messages of {desk.dlq.url}, kept in {backup} alone", confirm)
+        seal = _exported(desk, backup, found)
+        return _purge(desk, hold, found, backup, seal)
+
+
+def _purge(desk: Desk, hold: Hold, found: Found, backup: Path, seal: Seal) -> ExitCode:
+    report = Report()
+    letters = found.letters
+    for start in range(0, len(letters), 10):
+        part = letters[start : start + 10]
+        if desk.signals.stop.is_set():
+            report.kept |= {letter.id: "interrupted" for letter in part}
+            continue
+        left = delete(desk.dlq, hold, part)
+        report.not_deleted += left
+        report.sent += [letter.id for letter in part if letter.id not in left]
+    rest = _rest(desk, len(report.kept) + len(report.not_deleted))
+    ids = [letter.id for letter in letters]
+    result = {"deleted": len(report.sent), "not_deleted": len(report.not_deleted), "kept": len(report.kept)}
+    audited = desk.record(ids, result, file=str(backup), sha256=seal.sha256)
+    figures = {"run": desk.run, "file": str(backup), "sha256": seal.sha256, **result, "left_in_queue": rest}
+    if desk.as_json:
+        print_json(figures)
+    else:
+        _say(f"{result['deleted']} deleted, kept in {backup} (sha256 {seal.sha256}); about {rest} left in the DLQ")
+        for name in report.not_deleted:
+            _say(f"not deleted: {name}")
+    return exit_code(desk, report, ExitCode.INCOMPLETE if rest else ExitCode.OK, audited)
+
+
+def _exported(desk: Desk, file: Path, found: Found) -> Seal:
+    """Write a file, read it back, and hold it against what was to be in it. Raises a usage error where it cannot be."""
+    try:
+        seal = write_export(file, found.letters, queue=desk.dlq.url, by=who())
+    except FileExistsError:
+        raise typer.BadParameter(f"{file} is there already; it would be a new file", param_hint="FILE") from None
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be written: {error.strerror}", param_hint="FILE") from None
+    back = _verified(file)
+    if back != seal or [letter.id for letter in read_letters(file)] != [letter.id for letter in found.letters]:
+        raise typer.BadParameter(f"{file} is not what was written to it; the disk is at fault", param_hint="FILE")
+    return seal
+
+
+def _verified(file: Path) -> Seal:
+    try:
+        return verify(file)
+    except ValueError as error:
+        raise typer.BadParameter(f"{file}: {error}", param_hint="FILE") from None
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="FILE") from None
+
+
+def _rest(desk: Desk, known: int) -> int:
+    """About how many messages are in the DLQ now: what arrived meanwhile, and what others hold."""
+    with suppress(QueueError):
+        attributes = desk.dlq.attributes()
+        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        return sum(int(attributes.get(name, 0)) for name in names)
+    err.print("how many are left could not be asked", highlight=False)
+    return known
+
+
+def _say(sentence: str) -> None:
+    stdout().print(one_line(sentence), markup=False, highlight=False, soft_wrap=True)

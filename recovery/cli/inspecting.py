@@ -1,0 +1,152 @@
+"""`inspect`: one message whole, what S3 and the index hold of it now, and what to do about it."""
+
+from typing import Any
+
+import orjson
+from rich.console import Console, Group
+from rich.text import Text
+
+from recovery.advice import GONE, Advice, Present, advise
+from recovery.cli.context import Desk
+from recovery.cli.finding import find
+from recovery.cli.options import Ids, verb
+from recovery.cli.tables import shown, span, table
+from recovery.grouping import Facts
+from worker.core.console import harmless, print_json, stdout
+from worker.core.envelope import ATTRIBUTE, lossless
+from worker.core.errors import ConfigError, ExitCode, IndexAwayError, ObjectGoneError, StoreError
+from worker.core.index import Index, Stored
+from worker.core.index.open import open_index
+from worker.core.s3event import ObjectRef
+from worker.core.settings import load
+
+_HISTORY = (
+    "kind", "error_type", "message", "fingerprint", "attempts", "redrives", "first_failed_at", "last_failed_at",
+    "source_queue", "source_message_id", "worker", "correlation_id",
+)  # fmt: skip
+
+
+@verb(epilog="Examples: dlq inspect --message-id 5f0c… | dlq inspect --message-id 5f0c… --json | jq .failure")
+def inspect(desk: Desk, ids: Ids) -> ExitCode:
+    """Show messages whole: body, attributes, why they failed, what S3 and the index hold now, and what to do.
+
+    Exit codes: 0, 1 not found, 3 some not found.
+    """
+    with desk.hold() as hold:
+        found = find(desk, hold, ids)
+    index, why_not = _index(desk)
+    try:
+        seen = [(facts, _present(desk, facts, index, why_not)) for facts in found.facts]
+    finally:
+        if index is not None:
+            index.close()
+    desk.count("inspect", len(seen))
+    advised = [(facts, now, advise(facts, now, desk.types, index_is_set=index is not None)) for facts, now in seen]
+    if desk.as_json:
+        print_json([_as_json(desk, *one) for one in advised])
+    else:
+        for one in advised:
+            _show(stdout(), desk, *one)
+    return found.exit_code
+
+
+def _index(desk: Desk) -> tuple[Index | None, str]:
+    """The index, or why it cannot be asked."""
+    try:
+        return open_index(load(), desk.aws.credentials), ""
+    except ConfigError as error:
+        return None, f"not asked: {str(error).splitlines()[0]}"
+
+
+def _present(desk: Desk, facts: Facts, index: Index | None, why_not: str) -> list[Present]:
+    """Every object of a letter as it is now; what cannot be reached says so."""
+    held: dict[tuple[str, str], Stored | None] = {}
+    names = list({(ref.bucket, ref.key) for ref in facts.refs})
+    if index is not None and names:
+        try:
+            held = dict(zip(names, index.stored(names), strict=True))
+        except IndexAwayError as error:
+            why_not = f"cannot be asked: {error}"
+    found = []
+    for ref in facts.refs:
+        etag, s3 = _in_s3(desk, ref)
+        stored = held.get((ref.bucket, ref.key))
+        found.append(Present(ref, etag, s3, stored, _in_index(stored) if held else why_not))
+    return found
+
+
+def _in_s3(desk: Desk, ref: ObjectRef) -> tuple[str | None, str]:
+    """The present etag, and a sentence: gone only where a GET answered NoSuchKey."""
+    try:
+        snapshot = desk.objects.read(ref.bucket, ref.key)
+    except ObjectGoneError:
+        return None, GONE
+    except StoreError as error:
+        return None, f"cannot be asked: {error}"
+    snapshot.discard()
+    changed = "" if ref.etag in {None, snapshot.etag} else ", changed since the event"
+    return (
+        snapshot.etag,
+        f"{snapshot.size:,} bytes, etag {snapshot.etag}, last modified {snapshot.last_modified}{changed}",
+    )
+
+
+def _in_index(stored: Stored | None) -> str:
+    if stored is None:
+        return "nothing"
+    return f"a document with etag {stored.etag}, extraction {stored.extraction_status or 'unknown'}"
+
+
+def _as_json(desk: Desk, facts: Facts, present: list[Present], advice: Advice) -> dict[str, Any]:
+    letter = facts.letter
+    return {
+        **facts.as_json(retention_s=desk.retention_s),
+        **lossless(letter.id, letter.body, letter.system, letter.attributes),
+        "failure": letter.failure or None,
+        "now": [
+            {"bucket": one.ref.bucket, "key": one.ref.key, "s3": one.s3, "etag": one.etag, "index": one.index,
+             "indexed": one.is_indexed}
+            for one in present
+        ],
+        "advice": {"command": advice.command, "why": advice.why},
+    }  # fmt: skip
+
+
+def _show(out: Console, desk: Desk, facts: Facts, present: list[Present], advice: Advice) -> None:
+    letter, one = facts.letter, facts.as_json(retention_s=desk.retention_s)
+    head = [
+        ("type", facts.type), ("about", facts.about),
+        ("sent", f"{span(one['age_s'])} ago; SQS drops it in {span(one['expires_in_s'])}"),
+        ("receives", one["receives"]),
+    ]  # fmt: skip
+    failure = letter.failure
+    history: list[tuple[str, Any]] = [(name, failure[name]) for name in _HISTORY if failure.get(name) is not None]
+    now = [(f"s3://{each.ref.bucket}/{each.ref.key}", each.s3, each.index) for each in present]
+    attributes = [
+        (name, value.get("DataType"), value.get("StringValue", value.get("BinaryValue")))
+        for name, value in letter.attributes.items() if name != ATTRIBUTE
+    ]  # fmt: skip
+    out.print(Text(shown(letter.id), "bold"), soft_wrap=True)
+    out.print(table(("", ""), head))
+    out.print(
+        table(("failure", ""), history or [("no record", "SQS's redrive policy brought it here, and does not say why")])
+    )
+    if failure.get("stack"):
+        out.print(Text(harmless(str(failure["stack"])).rstrip(), "dim"), soft_wrap=True)
+    if attributes:
+        out.print(table(("attribute", "type", "value"), attributes))
+    if now:
+        out.print(table(("object", "in S3 now", "in the index now"), now))
+    out.print(Group(Text("body", "dim"), Text(_pretty(letter.body))), soft_wrap=True)
+    out.print(
+        Text.assemble(("→ ", "bold"), (shown(advice.command), "bold"), f"\n  because {shown(advice.why)}\n"),
+        soft_wrap=True,
+    )
+
+
+def _pretty(body: str) -> str:
+    """JSON indented, anything else as it is; nothing in it moves the cursor."""
+    try:
+        return harmless(orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2).decode())
+    except ValueError:
+        return harmless(body)

@@ -1,0 +1,22 @@
+"""The command line of `dlq`: its verbs are registered by being imported."""
+
+from recovery.cli import archiving, files, inspecting, interactive, looking, sending
+from recovery.cli.options import app
+from worker.core.console import run_app
+
+__all__ = ["app", "main"]
+
+VERBS = (looking, inspecting, sending, archiving, files, interactive)
+"""Modules of verbs, in the order in which the help shows them."""
+
+_order = [module.__name__ for module in VERBS]
+app.registered_commands.sort(key=lambda command: _order.index(command.callback.__module__) if command.callback else 0)
+
+
+def main() -> None:
+    """Run a verb; an error is one sentence on stderr and its exit code."""
+    run_app(app)
+
+
+if __name__ == "__main__":
+    main()
