@@ -1,0 +1,248 @@
+"""`replay_retry_index` as an operator runs it: a process of its own against the real servers, its table, its exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.retryrecords import fill_retry, kept_keys, put_record, record_of, result_of
+from tests.support.site import Site, make_site
+from tests.support.waiting import wait_until
+from tests.support.worker import base_env, run_module
+from worker.core.state import PARKED_PREFIX, RETRY_PREFIX
+
+MODULE = "recovery.replay_retry_index"
+HOSTILE = ["a\x1b[31m赤\n改行.txt", "100%+ &.txt", "~ 経理/..a/é.txt"]
+"""Those that SeaweedFS takes; the others are in the unit tests."""
+FLAT_KB = 60_000
+
+
+@pytest.fixture
+def site(seaweedfs, elasticmq, opensearch) -> Iterator[Site]:
+    made = make_site(seaweedfs, elasticmq, opensearch)
+    yield made
+    made.close()
+
+
+def replay(site: Site, *options: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    return run_module(MODULE, {**site.env, **env}, *options, timeout_s=150)
+
+
+def started(site: Site, *options: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", MODULE, *options], env={**base_env(), **site.env}, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def waiting(site: Site) -> list[str]:
+    return site.state_keys(RETRY_PREFIX)
+
+
+def test_an_outage_is_worked_off_and_the_summary_is_what_the_servers_hold(site):
+    keys = fill_retry(site, 300)
+    done = replay(site, "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    wanted = Counter(result_of(number) for number in range(300))
+    assert {name: summary[name] for name in wanted} == wanted
+    assert (summary["handled"], summary["causes"], summary["stopped_by"]) == (300, [], "")
+    assert site.documents().keys() == kept_keys(keys)
+    assert waiting(site) == []
+    again = replay(site)
+    assert (again.returncode, "0 handled" in again.stdout) == (0, True)
+
+
+def test_what_changed_during_the_outage_is_as_s3_has_it_now(site):
+    old = {key: site.put(key, "old") for key in ("same.txt", "overwritten.txt", "removed.txt")}
+    for key, etag in old.items():
+        put_record(site, record_of(site, key, etag))
+    new = site.put("overwritten.txt", "new")
+    site.s3.delete_object(Bucket=site.bucket, Key="removed.txt")
+    assert replay(site).returncode == 0
+    assert {key: document["etag"] for key, document in site.documents().items()} == {
+        "same.txt": old["same.txt"], "overwritten.txt": new,
+    }  # fmt: skip
+
+
+def test_hostile_keys_and_bare_documents_of_the_earlier_system_are_taken(site):
+    site.put("経理/旧 a.txt", "text of now")
+    site.s3.put_object(
+        Bucket=site.state_bucket, Key=f"{RETRY_PREFIX}2025-12-31/経理/旧 a.txt.json", Body=b'{"content": ""}'
+    )
+    for key in HOSTILE:
+        put_record(site, record_of(site, key, "of an object that nobody has"))
+    put_record(site, record_of(site, "b.txt", site.put("b.txt")))
+    done = replay(site, "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["removed"], summary["rebuilt"], summary["replayed"]) == (len(HOSTILE), 1, 1)
+    assert site.documents().keys() == {"経理/旧 a.txt", "b.txt"}
+    assert waiting(site) == []
+
+
+def test_a_dry_run_leaves_everything_as_it_was(site):
+    fill_retry(site, 40)
+    before = waiting(site)
+    done = replay(site, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "dry run: nothing was written or deleted" in done.stdout
+    assert "40 handled" in done.stdout
+    assert (waiting(site), site.documents()) == (before, {})
+
+
+def test_a_document_that_is_refused_is_parked_after_five_attempts_and_comes_back_once_the_mapping_is_mended(site):
+    refuse_everything(site)
+    put_record(site, record_of(site, "経理/a.txt", site.put("経理/a.txt")))
+    for attempt in range(1, 6):
+        done = replay(site, "--json")
+        assert done.returncode == 3, done.stderr
+        summary = json.loads(done.stdout)
+        assert (summary["rejected"], summary["parked"]) == ((1, 0) if attempt < 5 else (0, 1))
+        assert "parsing_exception" in summary["causes"][0]["reason"]
+    [parked] = waiting(site)
+    record = site.state_record(parked)
+    assert parked.startswith(PARKED_PREFIX)
+    assert record["attempts"] == len(record["history"]) == 5
+    assert replay(site, "--json").stdout.count('"handled":0,') == 1
+    site.ask("DELETE", f"/{site.index}-000001")
+    done = replay(site, "--parked")
+    assert done.returncode == 0, done.stderr
+    assert site.documents().keys() == {"経理/a.txt"}
+    assert waiting(site) == []
+
+
+def refuse_everything(site: Site) -> None:
+    site.ask("PUT", f"/{site.index}-000001", {
+        "mappings": {"properties": {"content": {"type": "date"}}}, "aliases": {site.index: {"is_write_index": True}},
+    })  # fmt: skip
+
+
+def test_what_is_no_record_is_parked_and_what_it_holds_moves_no_cursor(site):
+    raw = json.dumps({"schema": 1, "bucket": "b", "key": "壊れた", "look_ms": "\x1b]0;title\x07"}).encode()
+    site.s3.put_object(Bucket=site.state_bucket, Key=f"{RETRY_PREFIX}2026-01-01/壊れた.json", Body=raw)
+    done = replay(site)
+    assert done.returncode == 3, done.stderr
+    assert "壊れた.json" in done.stdout
+    assert not {"\x1b", "\x07"} & set(done.stdout + done.stderr)
+    assert waiting(site) == [f"{PARKED_PREFIX}2026-01-01/壊れた.json"]
+    kept = site.s3.get_object(Bucket=site.state_bucket, Key=waiting(site)[0])["Body"].read()
+    assert kept == raw
+
+
+def test_two_at_once_do_no_harm(site):
+    keys = fill_retry(site, 1_000)
+    runs = [started(site, "--json") for _ in range(2)]
+    outcomes = [(run.communicate(timeout=120)[0], run.returncode) for run in runs]
+    assert [code for _, code in outcomes] == [0, 0]
+    assert sum(json.loads(out)["handled"] for out, _ in outcomes) >= 1_000
+    assert site.documents().keys() == kept_keys(keys)
+    assert waiting(site) == []
+
+
+def test_an_index_that_is_away_at_the_start_is_refused_and_nothing_is_touched(site, opensearch):
+    fill_retry(site, 20)
+    before = waiting(site)
+    opensearch.pause()
+    try:
+        done = replay(site, INDEX_TIMEOUT_S="2")
+    finally:
+        opensearch.resume()
+    assert done.returncode == 69, done.stderr
+    assert "Nothing was touched" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert waiting(site) == before
+
+
+@pytest.mark.slow
+def test_an_index_killed_in_the_middle_ends_the_run_and_what_is_not_confirmed_stays(site, opensearch):
+    keys = fill_retry(site, 3_000)
+    process = started(site, "--json")
+    try:
+        wait_until(lambda: len(site.documents()) > 200, 60, "two hundred documents")
+        opensearch.kill()
+        out, errors = process.communicate(timeout=120)
+    finally:
+        opensearch.restart()
+    assert process.returncode == 69, errors
+    assert "Traceback" not in errors
+    summary = json.loads(out)
+    assert (summary["rejected"], summary["parked"]) == (0, 0)
+    assert summary["stopped_by"]
+    wait_until(lambda: len(site.documents()) > 200, 30, "the documents that were confirmed")
+    waits = {site.state_record(name)["key"] for name in waiting(site)}
+    assert set(keys) == waits | set(site.documents()) | (set(keys) - kept_keys(keys))
+    done = replay(site)
+    assert done.returncode == 0, done.stderr
+    assert site.documents().keys() == kept_keys(keys)
+    assert waiting(site) == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_finishes_what_is_in_hand_and_the_next_run_does_the_rest(site, number, code):
+    keys = fill_retry(site, 1_500)
+    process = started(site, "--json")
+    wait_until(lambda: len(waiting(site)) < 1_400, 30, "some work done")
+    process.send_signal(number)
+    out, errors = process.communicate(timeout=30)
+    assert process.returncode == code, errors
+    assert len(waiting(site)) == 1_500 - json.loads(out)["handled"]
+    assert replay(site).returncode == 0
+    assert site.documents().keys() == kept_keys(keys)
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_records(site):
+    small, large = [
+        (fill_retry(site, count, content="長い本文 " * 1_000), peak_kb(site))[1] for count in (400, 4_000)
+    ]  # fmt: skip
+    print(f"\npeak: {small / 1024:.0f} MB with 400 records, {large / 1024:.0f} MB with 4,000")
+    assert large - small < FLAT_KB
+    assert waiting(site) == []
+
+
+def peak_kb(site: Site) -> int:
+    """The most memory that one run takes."""
+    process = started(site)
+    out, errors = process.stdout, process.stderr
+    assert out is not None
+    assert errors is not None
+    with out, errors:
+        text = errors.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, text
+    return usage.ru_maxrss
+
+
+@pytest.mark.parametrize(
+    ("options", "env", "code", "said"),
+    [
+        (["--limit", "0"], {}, 64, "--limit"),
+        (["--limit", "many"], {}, 64, "--limit"),
+        (["--prefix", "dlq-archive/"], {}, 64, "--prefix"),
+        (["--frobnicate"], {}, 64, "--frobnicate"),
+        ([], {"INDEX_URL": "nonsense"}, 78, "INDEX_URL"),
+        ([], {"STATE_BUCKET": "no-such-bucket-here"}, 78, "no-such-bucket-here"),
+    ],
+)
+def test_what_is_mistyped_is_named_without_a_stack_trace(site, options, env, code, said):
+    done = replay(site, *options, **env)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_limit_and_prefix_choose(site):
+    fill_retry(site, 30)
+    assert "4 handled" in replay(site, "--limit", "4").stdout
+    day = waiting(site)[-1].split("/")[1]
+    assert replay(site, "--prefix", f"{RETRY_PREFIX}{day}/").returncode == 0
+    left = waiting(site)
+    assert left
+    assert not any(f"/{day}/" in name for name in left)
