@@ -1,6 +1,7 @@
 """Fixtures of the real servers, shared by the whole session and healed between tests, and what is made fresh on them.
 
-`make test` runs without pytest-xdist: each of its workers would start servers of its own, and two cores are full.
+`make test` runs three sessions side by side (pytest-xdist), each with servers of its own: most tests wait more than they
+work. A session gets whole files, so that a file's fixtures are made once.
 """
 
 import contextlib
