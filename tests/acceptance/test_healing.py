@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.support.site import Site, make_site
+from tests.support.size import sized
 from tests.support.waiting import wait_until
 from tests.support.worker import running
 from worker.core.state import CONTROL_PREFIX, RETRY_PREFIX
 
-MESSAGES = 6_000
+MESSAGES = sized(6_000, usual=2_400)
 CHANGED = 50
 HEALED_WITHIN_S = 60
 
@@ -37,7 +38,7 @@ def fill(site: Site) -> dict[str, str]:
 def test_an_outage_of_the_index_heals_by_itself_within_a_minute(site, opensearch, tmp_path):
     etags = fill(site)
     with running(site.env, tmp_path) as worker:
-        wait_until(lambda: len(site.documents()) >= 500, 60, "the first documents")
+        wait_until(lambda: len(site.documents()) >= MESSAGES // 12, 60, "the first documents")
         opensearch.kill()
         try:
             site.wait_empty(120)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.retryrecords import fill_retry, kept_keys, put_record, record_of, result_of
 from tests.support.site import Site, make_site
+from tests.support.size import sized
 from tests.support.waiting import wait_until
 from tests.support.worker import base_env, run_module
 from worker.core.state import PARKED_PREFIX, RETRY_PREFIX
@@ -198,10 +199,9 @@ def test_a_signal_finishes_what_is_in_hand_and_the_next_run_does_the_rest(site, 
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_records(site):
-    small, large = [
-        (fill_retry(site, count, content="長い本文 " * 1_000), peak_kb(site))[1] for count in (400, 4_000)
-    ]  # fmt: skip
-    print(f"\npeak: {small / 1024:.0f} MB with 400 records, {large / 1024:.0f} MB with 4,000")
+    few, many = 200, sized(4_000, usual=2_000)
+    small, large = [(fill_retry(site, count, content="長い本文 " * 1_000), peak_kb(site))[1] for count in (few, many)]
+    print(f"\npeak: {small / 1024:.0f} MB with {few} records, {large / 1024:.0f} MB with {many:,}")
     assert large - small < FLAT_KB
     assert waiting(site) == []
 
