@@ -1,7 +1,7 @@
 """Fixtures of the real servers, shared by the whole session and healed between tests, and what is made fresh on them.
 
 `make test` runs three sessions side by side (pytest-xdist), each with servers of its own: most tests wait more than they
-work. A session gets whole files, so that a file's fixtures are made once.
+work. A session gets whole files, so that what a file's tests share is made once.
 """
 
 import contextlib
@@ -11,7 +11,9 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
+import structlog
 
 from tests.support import jars
 from tests.support.aws import Queues, create_queues, s3_client, sqs_client
@@ -42,11 +44,24 @@ _started: dict[str, Server] = {}
 # -- hooks -------------------------------------------------------------------------------------------------------
 
 
+def pytest_configure() -> None:
+    """No test depends on how fast this machine is, nor on structlog's default tracebacks, which show every local."""
+    hypothesis.settings.register_profile("unhurried", deadline=None)
+    hypothesis.settings.load_profile("unhurried")
+    renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, renderer])
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test that uses a real server, however indirectly: `-m "not real"` must not miss one."""
+    """Mark every test that uses a real server, however indirectly: `-m "not real"` must not miss one.
+
+    And say which belong together in one session: those of a file, and all that share the booted systemd.
+    """
     for item in items:
         if _servers_of(item):
             item.add_marker(pytest.mark.real)
+        shares_machine = "machine" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("machine" if shares_machine else str(item.path)))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -102,5 +102,5 @@ class Convergence(RuleBasedStateMachine):
         assert self.s3.clock.ms >= 1_000_000 + self.changes
 
 
-Convergence.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+Convergence.TestCase.settings = settings(max_examples=40, stateful_step_count=30)
 TestConvergence = Convergence.TestCase

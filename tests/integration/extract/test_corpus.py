@@ -131,7 +131,7 @@ def test_bytes_of_cp932_in_rtf_are_read_without_stray_characters(extractor: Extr
     assert extracted.content.strip() == "株式会社 見積書 表示"
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.sampled_from(HEADS), st.binary(max_size=2000), st.sampled_from(["a.pdf", "a.doc", "a.docx", "a.eml", "a"]))
 def test_any_bytes_after_any_magic_give_a_status(extractor: Extractor, head: bytes, rest: bytes, key: str) -> None:
     extracted = extractor.extract(head + rest, key, None)

@@ -214,7 +214,7 @@ def test_a_removed_document_is_found_no_more(index, documents):
     assert documents.keys("temporary") == []
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=st.text(max_size=60) | st.text(alphabet='"-:*()[]{}^~?\\/+&|<>= AND OR NOText東京', max_size=40))
 def test_any_string_is_a_query_and_none_an_error(index, query):
     assert index.search(query, limit=3).total >= 0

@@ -566,9 +566,7 @@ CALLS = (
 VERBS = ("redrive", "delete", "restore", "purge", "canary")
 
 
-@settings(
-    deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     verb=st.sampled_from(VERBS),
     count=st.integers(1, 25),
