@@ -25,6 +25,9 @@ SQS_READ_TIMEOUT_S = LONGEST_POLL_S + 10
 METADATA_ATTEMPTS = 5
 METADATA_TIMEOUT_S = 3
 
+NO_ANSWER = "ResponseParserError"
+"""botocore's own name for an answer that it cannot read."""
+
 DateObserver = Callable[[float, str, float], None]
 
 
@@ -96,7 +99,11 @@ def is_amazon(endpoint_url: str) -> bool:
 
 @contextmanager
 def aws_errors(kind: type[Exception]) -> Iterator[None]:
-    """Wrap the SDK's errors as StoreError, QueueError or ConfigError: the code, and a sentence without secrets."""
+    """Wrap the SDK's errors as StoreError, QueueError or ConfigError: the code, and a sentence without secrets.
+
+    An answer of success that is none (not to be decoded, or without what it must have; some proxy's page) makes the SDK
+    or its caller fail in ways of Python's own: that is an answer that did not come, and passes.
+    """
     try:
         yield
     except ClientError as error:
@@ -104,6 +111,8 @@ def aws_errors(kind: type[Exception]) -> Iterator[None]:
         raise _wrapped(kind, str(error), code) from error
     except BotoCoreError as error:
         raise _wrapped(kind, str(error), type(error).__name__) from error
+    except (LookupError, TypeError, ValueError) as error:
+        raise _wrapped(kind, f"the answer cannot be read: {error!r}", NO_ANSWER) from error
 
 
 def _wrapped(kind: type[Exception], message: str, code: str) -> Exception:

@@ -32,6 +32,8 @@ _STANDARD_ATTRIBUTES = frozenset({
 })  # fmt: skip
 _NO_ANSWER = (BaseError, FileNotFoundError, ValueError)
 """How obstore says no: its own errors, Python's for a missing key, and ValueError for a key it cannot carry."""
+_SAYS_NOTHING = frozenset({"400", "403", "404", "NoSuchKey"})
+"""Codes of a HEAD that was refused: its status, for want of a body."""
 MAX_BUCKETS = 256
 """Stores kept open, one for each bucket."""
 KNOWN_READABLE = 4
@@ -98,18 +100,19 @@ class ObjectStore:
     def head(self, bucket: str, key: str) -> tuple[str | None, int]:
         """The present etag, and the time of that look. The etag is None where HEAD finds nothing, for whatever reason.
 
-        A HEAD answers 404 alike for a missing key and a missing bucket: only `read` can say that an object is gone.
+        A HEAD's refusal has no body, so no code: 404 is a missing key or a missing bucket, 403 a denial or a clock that is
+        off, 400 an expired token among others. Only `read` can say which, and that an object is gone.
         """
         look_ms = self.clock.now_ms()
         if carried_unchanged(key):
             with contextlib.suppress(*_NO_ANSWER):
-                return _plain_etag(obstore.head(self._store(bucket), key)["e_tag"] or ""), look_ms
+                return _etag_of(obstore.head(self._store(bucket), key)), look_ms
             look_ms = self.clock.now_ms()
         try:
             with aws_errors(StoreError):
                 return _plain_etag(self._s3.head_object(Bucket=bucket, Key=key)["ETag"]), look_ms
         except StoreError as error:
-            if error.code in {"404", "NoSuchKey"}:
+            if error.code in _SAYS_NOTHING:
                 return None, look_ms
             raise
 
@@ -143,7 +146,9 @@ class ObjectStore:
         """A record's bytes, at a tenth of boto3's cost; None where that does not work, for whatever reason."""
         if carried_unchanged(key):
             with contextlib.suppress(*_NO_ANSWER):
-                return obstore.get(self._store(bucket), key).bytes().to_bytes()
+                answer = obstore.get(self._store(bucket), key)
+                _etag_of(answer.meta)
+                return answer.bytes().to_bytes()
         return None
 
     def put(self, bucket: str, key: str, body: bytes, *, metadata: Mapping[str, str]) -> None:
@@ -152,10 +157,10 @@ class ObjectStore:
         try:
             obstore.put(self._store(bucket), key, body, attributes=attributes, use_multipart=False)
         except _NO_ANSWER:
-            with aws_errors(StoreError):  # whose answer has a code
+            with aws_errors(StoreError):  # whose answer has a code; without an ETag it is not S3 that took it
                 self._s3.put_object(
                     Bucket=bucket, Key=key, Body=body, ContentType="application/json", Metadata=dict(metadata)
-                )
+                )["ETag"]
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -191,7 +196,7 @@ class ObjectStore:
 
     def _read_fast(self, bucket: str, key: str, look_ms: int, admit: Callable[[int], None]) -> Snapshot:
         answer = obstore.get(self._store(bucket), key)
-        meta = answer.meta
+        meta, etag = answer.meta, _etag_of(answer.meta)
         attributes: dict[str, str] = {str(k): v for k, v in answer.attributes.items()}
         content_type = attributes.pop("Content-Type", None)
         size = meta["size"]
@@ -200,17 +205,9 @@ class ObjectStore:
         if size <= self._max_object_bytes:
             body = answer.bytes().to_bytes() if size <= self._spool_bytes else self._spool(answer.stream(CHUNK_BYTES))
         return Snapshot(
-            bucket,
-            key,
-            look_ms,
-            size,
-            _plain_etag(meta["e_tag"] or ""),
-            meta["last_modified"],
-            meta["version"],
-            content_type,
-            {k: v for k, v in attributes.items() if k not in _STANDARD_ATTRIBUTES},
-            body,
-        )
+            bucket, key, look_ms, size, etag, meta["last_modified"], meta["version"], content_type,
+            {k: v for k, v in attributes.items() if k not in _STANDARD_ATTRIBUTES}, body,
+        )  # fmt: skip
 
     def _read_exact(self, bucket: str, key: str, look_ms: int, admit: Callable[[int], None]) -> Snapshot:
         try:
@@ -282,18 +279,16 @@ def _snapshot(
 ) -> Snapshot:
     """A snapshot from boto3's answer to a GET or a HEAD."""
     return Snapshot(
-        bucket,
-        key,
-        look_ms,
-        answer["ContentLength"],
-        _plain_etag(answer["ETag"]),
-        answer["LastModified"],
-        answer.get("VersionId"),
-        answer.get("ContentType"),
-        answer.get("Metadata", {}),
-        body,
-        archived=archived,
-    )
+        bucket, key, look_ms, answer["ContentLength"], _plain_etag(answer["ETag"]), answer["LastModified"],
+        answer.get("VersionId"), answer.get("ContentType"), answer.get("Metadata", {}), body, archived=archived,
+    )  # fmt: skip
+
+
+def _etag_of(meta: Any) -> str:
+    """The etag that obstore was told. Raises ValueError where there was none: whatever answered so is not S3."""
+    if not meta["e_tag"]:
+        raise ValueError("an answer without ETag")
+    return _plain_etag(meta["e_tag"])
 
 
 def _plain_etag(etag: str) -> str:

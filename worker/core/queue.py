@@ -77,16 +77,16 @@ class Queue:
                 MessageSystemAttributeNames=["All"],
                 MessageAttributeNames=["All"],
             )
-        return [
-            Message(
-                id=m["MessageId"],
-                receipt=m["ReceiptHandle"],
-                body=m["Body"],
-                system=m.get("Attributes", {}),  # type: ignore[arg-type]
-                attributes=m.get("MessageAttributes", {}),
-            )
-            for m in answer.get("Messages", [])
-        ]
+            return [
+                Message(
+                    id=m["MessageId"],
+                    receipt=m["ReceiptHandle"],
+                    body=m["Body"],
+                    system=m.get("Attributes", {}),  # type: ignore[arg-type]
+                    attributes=m.get("MessageAttributes", {}),
+                )
+                for m in answer.get("Messages", [])
+            ]
 
     def delete(self, receipts: Sequence[str]) -> dict[int, Refusal]:
         """Delete up to 10; by position, what was refused."""
@@ -105,7 +105,7 @@ class Queue:
         """The queue's attributes: depth, redrive policy, limits, its ARN."""
         with aws_errors(QueueError):
             answer = self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=["All"])
-        return dict(answer["Attributes"])  # type: ignore[arg-type]
+            return dict(answer["Attributes"])  # type: ignore[arg-type]
 
     def start_move(self, to_arn: str, *, per_second: int | None) -> str:
         """Have SQS move everything in this queue to another (StartMessageMoveTask); what to cancel it by."""
@@ -132,11 +132,11 @@ class Queue:
         numbered = [{**entry, "Id": str(position)} for position, entry in enumerate(entries)]
         with aws_errors(QueueError):
             answer = call(QueueUrl=self.url, Entries=numbered)
-        refused = {
-            int(f["Id"]): Refusal(f.get("Code", "Unknown"), f.get("Message", ""), f.get("SenderFault", False))
-            for f in answer.get("Failed", [])
-        }
-        taken = {int(s["Id"]) for s in answer.get("Successful", [])}
+            refused = {
+                int(f["Id"]): Refusal(f.get("Code", "Unknown"), f.get("Message", ""), f.get("SenderFault", False))
+                for f in answer.get("Failed", [])
+            }
+            taken = {int(s["Id"]) for s in answer.get("Successful", [])}
         for position in range(len(entries)):
             if position not in taken and position not in refused:
                 refused[position] = Refusal("NoAnswer", "the answer does not mention this entry", senders_fault=False)
