@@ -26,6 +26,9 @@ KEEPALIVE_IDLE_S = 60
 
 _AWS_HOST = re.compile(r"\.([a-z]{2}(?:-[a-z]+)+-\d)\.(?:es|aoss)\.amazonaws\.com")
 
+_QUOTATION = re.compile(r"\.? Preview of field's value|\.? The prefix of the first immense term")
+"""How OpenSearch (M, 2.19 and 3.8) begins to quote a field's value, to the end of its sentence."""
+
 Credentials = Callable[[], Any]
 """Gives botocore's credentials; raises ConfigError where there are none."""
 
@@ -151,14 +154,18 @@ def parse_address(url: str) -> Address:
 
 
 def reason_of(info: Any) -> tuple[str, str]:
-    """OpenSearch's name for an error, and its reason with the innermost cause; empty where it gave none."""
+    """OpenSearch's name for an error, and its reason with the innermost cause; empty where it gave none.
+
+    It quotes from a document that it refuses: what it quotes is left out, for reasons are logged.
+    """
     error = info.get("error", info) if isinstance(info, dict) else None
     if not isinstance(error, dict):
         return "", error if isinstance(error, str) else ""
-    kind, reason = str(error.get("type", "")), str(error.get("reason", ""))
+    kind, reason = str(error.get("type", "")), _QUOTATION.split(str(error.get("reason", "")))[0]
+    of_document = kind.endswith("_parsing_exception")
     cause = error.get("caused_by")
     while isinstance(cause, dict):
-        innermost, cause = str(cause.get("reason", "")), cause.get("caused_by")
+        innermost, cause = str(cause.get("type" if of_document else "reason", "")), cause.get("caused_by")
         if not isinstance(cause, dict) and innermost:
             reason = f"{reason}: {innermost}"
     return kind, f"{kind}: {reason}"[:MAX_REASON_CHARS]
