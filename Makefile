@@ -10,7 +10,7 @@ SIDE_BY_SIDE := -n 3 --dist loadgroup --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-fast check bench bench-full lock clean help
+.PHONY: demo test test-fast check bench bench-full install upgrade rollback uninstall lock clean help
 
 demo: $(READY) ## Watch it work: S3 and SQS in process, sample files, searches (DIR=folder: your own files)
 	@$(BIN)/python -m worker demo $(if $(DIR),"$(DIR:~/%=$(HOME)/%)")
@@ -26,6 +26,7 @@ check: $(READY) ## Lint, format, types, import rules, size limits, docs and lock
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p worker -p recovery -p tools
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/shellcheck -s sh systemd/install systemd/run-as-unit .ci/run
 	$(BIN)/python -m tools.sizes
 	$(BIN)/python -m tools.docs --check
 	$(BIN)/python -m tools.lock --check
@@ -35,6 +36,21 @@ bench: $(READY) ## Measure the worker against a bare loop and a sequential one, 
 
 bench-full: $(READY) ## Every benchmark: also latency, memory, a second process, mixed and large files (an hour)
 	$(BIN)/python -m benchmarks --full
+
+# What systemd/install is told; PYTHON only where it was given, for the default above is that of the environment here.
+TO_INSTALL = PREFIX="$(PREFIX)" WHEEL="$(WHEEL)" WHEELS="$(WHEELS)" \
+  PYTHON="$(if $(filter command environment,$(origin PYTHON)),$(PYTHON))"
+
+install: ## Install or upgrade on this host, with systemd units; as root (PREFIX=, PYTHON=, WHEEL=, WHEELS=)
+	@$(TO_INSTALL) systemd/install install
+
+upgrade: install ## The same from a newer checkout; keeps settings, restarts what runs
+
+rollback: ## Go back to the version that was installed before; as root
+	@$(TO_INSTALL) systemd/install rollback
+
+uninstall: ## Remove all but settings and data; as root
+	@$(TO_INSTALL) systemd/install uninstall
 
 lock: $(READY) ## Pin the newest versions that pyproject.toml allows, with hashes
 	$(BIN)/python -m tools.lock --write

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from recovery.actions import Finding
 from recovery.holders import holding
 from recovery.progress import Progress
 from recovery.summary import Summary
 from recovery.sweep import Options, Sweep, check_door
 from worker.core import logs
 from worker.core.classify import FailureKind
+from worker.core.cloudwatch import tell_cloudwatch
 from worker.core.console import Json, Signals, err, new_app, print_json, run_app, seconds, stdout
 from worker.core.errors import ExitCode, PausedError, WorkerError
 from worker.core.logs import emit
@@ -89,10 +91,15 @@ def recover(settings: Settings, outside: Outside, options: Options, *, while_pau
             failure = error
             sweep.summary.seconds = time.monotonic() - began
     _print(sweep.summary, as_json=as_json)
+    if settings.cloudwatch_namespace and not options.dry_run:
+        archived = {"Archived": sweep.summary.findings[Finding.ARCHIVED]}
+        tell_cloudwatch(outside.aws.cloudwatch(), settings.cloudwatch_namespace, archived)
     if signals.exit_code is not None:
         return signals.exit_code
     if failure is not None:
         raise failure
+    if options.ids and not sweep.summary.handled:
+        return ExitCode.NOT_FOUND
     return _exit_code(sweep.summary)
 
 

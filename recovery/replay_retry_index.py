@@ -13,6 +13,7 @@ from rich.text import Text
 from recovery.progress import Progress
 from recovery.sweep import check_state_and_index
 from worker.core import logs
+from worker.core.cloudwatch import tell_cloudwatch
 from worker.core.console import Json, Signals, err, new_app, print_json, run_app, stdout
 from worker.core.document import scrub
 from worker.core.errors import ExitCode, WorkerError
@@ -100,6 +101,9 @@ def replay(settings: Settings, outside: Outside, options: dict[str, Any], *, as_
         "stopped_by": str(failure or ""),
         "causes": causes.by_count(),
     }
+    if settings.cloudwatch_namespace and not options["dry_run"]:
+        parked = {"Parked": run.counts[Result.PARKED]}
+        tell_cloudwatch(outside.aws.cloudwatch(), settings.cloudwatch_namespace, parked)
     if as_json:
         print_json(figures)
     else:

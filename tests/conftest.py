@@ -38,6 +38,8 @@ REAL_SERVERS: dict[str, str | None] = {
     "elasticmq": ELASTICMQ,
     "seaweedfs": None,
 }
+SHARED = ("machine", "night")
+"""Fixtures of several files that a session makes once: a booted systemd, a night of operations."""
 _started: dict[str, Server] = {}
 
 
@@ -52,16 +54,17 @@ def pytest_configure() -> None:
     structlog.configure(processors=[structlog.processors.add_log_level, renderer])
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test that uses a real server, however indirectly: `-m "not real"` must not miss one.
 
-    And say which belong together in one session: those of a file, and all that share the booted systemd.
+    And say which belong together in one session: those of a file, and all that share what takes long to make.
     """
     for item in items:
         if _servers_of(item):
             item.add_marker(pytest.mark.real)
-        shares_machine = "machine" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("machine" if shares_machine else str(item.path)))
+        shared = next((name for name in SHARED if name in getattr(item, "fixturenames", ())), str(item.path))
+        item.add_marker(pytest.mark.xdist_group(shared))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-from tools import performance, reference
+from tools import alarms, performance, reference
 from tools.events import events
 from tools.meanings import MEANINGS
 from tools.mentions import Known, unknown_mentions
@@ -22,6 +22,8 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "exit codes": reference.exit_codes_table,
     "events": reference.events_table,
     "metrics": reference.metrics_table,
+    "cloudwatch": alarms.figures_table,
+    "alarms": alarms.alarms_table,
     "figures": performance.figures_table,
     "contenders": performance.contenders_table,
     "delays": performance.delays_table,

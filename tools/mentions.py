@@ -12,11 +12,11 @@ from worker.core.settings import Settings
 OTHERS = frozenset(
     {
         "AWS_ACCESS_KEY_ID", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SQS",
-        "AWS_PROFILE", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "CREDENTIALS_DIRECTORY", "RECOVER_DLQ",
-        "RLIMIT_AS", "SYSTEM_ERROR", "USER_ERROR",
+        "AWS_PROFILE", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "CAPABILITY_IAM", "CREDENTIALS_DIRECTORY", "DLQ_URL",
+        "FRONTIER_URL", "RECOVER_DLQ", "RLIMIT_AS", "SYSTEM_ERROR", "USER_ERROR",
     }
 )  # fmt: skip
-"""Names in capitals that are not settings: AWS's, systemd's, and the kinds of failure."""
+"""Names in capitals that are not settings: AWS's, systemd's, other names that `dlq` knows, and the kinds of failure."""
 
 _CODE = re.compile(r"^```[\s\S]*?^```|`[^`\n]+`|^ {4}.*$", re.MULTILINE)
 _CAPITALS = re.compile(r"(?<![\w/])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?!\w)")

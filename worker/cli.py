@@ -1,4 +1,4 @@
-"""`s3-index-worker`: run, search, doctor, demo, pause, resume. Results go to stdout, talk to stderr."""
+"""`s3-index-worker`: run, search, doctor, pause, resume, connect-bucket, demo. Results go to stdout, talk to stderr."""
 
 import getpass
 import os
@@ -13,13 +13,16 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from worker import notifications
 from worker.core import logs
-from worker.core.console import Json, err, iso, new_app, print_json, run_app, seconds, stdout
+from worker.core.aws import Aws
+from worker.core.console import Json, err, harmless, iso, new_app, print_json, run_app, seconds, stdout
 from worker.core.document import scrub
 from worker.core.errors import ConfigError, DependencyError, ExitCode
 from worker.core.index.open import open_index
 from worker.core.outside import Outside, connect
-from worker.core.settings import Settings, load
+from worker.core.queue import Queue
+from worker.core.settings import Settings, load, load_as
 from worker.core.state import PAUSE_KEY
 from worker.preflight import Check, check_all, dlq_max_bytes
 from worker.render import hit_text
@@ -123,6 +126,41 @@ def resume() -> None:
     )
 
 
+@app.command(
+    epilog="Examples: s3-index-worker connect-bucket our-files --dry-run | "
+    "s3-index-worker connect-bucket our-files --prefix legal/ --yes"
+)
+def connect_bucket(
+    bucket: Annotated[str, typer.Argument(help="The bucket that is to notify SQS_QUEUE_URL.")],
+    prefix: Annotated[str, typer.Option(help="Only keys that begin so.")] = "",
+    suffix: Annotated[str, typer.Option(help="Only keys that end so.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference, and do nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Have a bucket notify the queue, and keep whatever else it notifies; shows the difference and asks.
+
+    Exit codes: 0 done or nothing to do, 3 declined, 64, 69, 78 refused.
+    """
+    settings = load_as(notifications.ConnectSettings)
+    aws = Aws(region=settings.aws_region, connections=1)
+    s3, wanted = aws.s3(), notifications.KeyFilter(prefix, suffix)
+    present = notifications.read(s3, bucket)
+    to_be = notifications.merged(present, notifications.queue_arn(Queue(aws.sqs(), settings.sqs_queue_url)), wanted)
+    shown = notifications.difference(present, to_be)
+    if not shown:
+        err.print("nothing to do: the bucket notifies the queue already")
+        return
+    stdout().print(Text(harmless(shown)), soft_wrap=True)
+    if dry_run:
+        err.print("dry run: nothing was changed")
+        return
+    if not yes and not _agreed(f"Have {bucket} notify so?"):
+        err.print("nothing was changed")
+        raise typer.Exit(ExitCode.INCOMPLETE)
+    notifications.write(s3, bucket, present, to_be)
+    err.print("done: the queue gets a test event, which the worker skips")
+
+
 @app.command(epilog="Examples: s3-index-worker demo | s3-index-worker demo ~/Documents")
 def demo(
     folder: Annotated[
@@ -150,10 +188,15 @@ def _options(
     pass
 
 
+def _agreed(question: str) -> bool:
+    """Ask on a terminal; elsewhere --yes must say it."""
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("is needed where there is no terminal to ask on", param_hint="--yes")
+    return typer.confirm(question, err=True)
+
+
 def connect_credentials(settings: Settings) -> Any:
     """Where the index's client gets AWS credentials from, if it needs any."""
-    from worker.core.aws import Aws
-
     return Aws(region=settings.aws_region).credentials
 
 

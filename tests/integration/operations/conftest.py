@@ -1,0 +1,323 @@
+"""One night of one deployment, run once for all tests of this folder: a worker at `debug`, marked secrets and bodies, every
+call of AWS written down; then the runbook, typed line by line."""
+
+import json
+import os
+import re
+import secrets
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.aws import drain, queue_depth, s3_event, s3_record
+from tests.support.awscalls import CALLS, Recorder
+from tests.support.binaries import do_without, shell_tools
+from tests.support.pages import Typed, typed
+from tests.support.ports import free_ports
+from tests.support.process import UnavailableError
+from tests.support.retryrecords import put_record, record_of
+from tests.support.site import Site, make_site
+from tests.support.worker import WorkerProcess, base_env, run_cli, run_module
+from worker.core.envelope import spilled
+
+DATA = Path(__file__).resolve().parents[2] / "data"
+BODY = "BODYMARK7f3a"
+"""In every body and every file."""
+PASSWORD = "PASSWORDMARK91c2"
+NOISE = "2026-01-01/x.1.json"
+GROUP, UNREADABLE = "3d2572ea9916", "契約書 (秘).pdf"
+ELSEWHERE = ("systemctl", "make")
+"""Typed on a machine with systemd: tests/systemd."""
+
+
+LOOKING = (
+    "s3-index-worker doctor",
+    "dlq stats",
+    "dlq groups",
+    "dlq inspect",
+    "journalctl",
+    "curl",
+    "aws sqs get",
+    "aws sts",
+)
+
+
+@dataclass
+class Answer:
+    """What one typed line came to."""
+
+    line: Typed
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Night:
+    """The deployment, and what was said and called."""
+
+    site: Site
+    recorder: Recorder
+    folder: Path
+    env: dict[str, str]
+    port: int
+    secrets: list[str]
+    worker: WorkerProcess
+    logs: str = ""
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    after: dict[str, Any] = field(default_factory=dict)
+    latest: str = ""
+    """The id of the last dead letter that was made."""
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Queues and buckets as config/iam calls them."""
+        site, (source, dlq) = (
+            self.site,
+            (url.rsplit("/", 1)[-1] for url in (self.site.queues.source, self.site.queues.dlq)),
+        )
+        return {
+            f"sqs {source}": "QUEUE", f"sqs {dlq}": "DLQ", f"s3 {site.bucket}": "BUCKET", f"s3 {site.state_bucket}": "STATE-BUCKET"
+        }  # fmt: skip
+
+    def as_role(self, role: str) -> dict[str, str]:
+        return {**self.env, **self.recorder.env(role)}
+
+    def dlq(self, *args: str, role: str = "operator") -> Any:
+        """What `dlq … --json` says."""
+        done = run_module("recovery.cli", self.as_role(role), *args, "--json")
+        return json.loads(done.stdout or "null")
+
+    def command(self, role: str, *args: str) -> int:
+        """`s3-index-worker ARGS`, as a role."""
+        return run_cli(self.as_role(role), *args).returncode
+
+    def depth(self) -> int:
+        return sum(queue_depth(self.site.sqs, self.site.queues.dlq))
+
+    def empty(self) -> None:
+        """The DLQ and `dlq-spill/` as before the bad hours."""
+        drain(self.site.sqs, self.site.queues.dlq)
+        for key in self.site.state_keys("dlq-spill/"):
+            self.site.s3.delete_object(Bucket=self.site.state_bucket, Key=key)
+
+    # -- letters and records as an incident leaves them ----------------------------------------------------------
+
+    def letter(self, key: str = "a.txt", *, kind: str = "RECOVERABLE", body: str = "", **more: Any) -> None:
+        """A dead letter, of one group, as a worker would have handed it off."""
+        failure = {
+            "schema": 1, "kind": kind, "error_type": "OSError", "message": "why", "stack": "", "fingerprint": GROUP,
+            "attempts": 1, "redrives": 0, "source_queue": self.site.queues.source, "source_message_id": secrets.token_hex(8),
+            **more,
+        }  # fmt: skip
+        attributes = {"failure": {"DataType": "String", "StringValue": json.dumps(failure)}}
+        body = body or s3_event(s3_record(self.site.bucket, key))
+        sent = self.site.sqs.send_message(QueueUrl=self.site.queues.dlq, MessageBody=body, MessageAttributes=attributes)  # type: ignore[arg-type]
+        self.latest = sent["MessageId"]
+
+    def letters(self) -> None:
+        for _ in range(3):
+            self.letter()
+
+    def bad_letter(self) -> None:
+        self.letter(body=f"noise {BODY}", kind="USER_ERROR", error_type="MalformedEventError", fingerprint="0" * 12)
+
+    def spill(self) -> None:
+        """A message that the DLQ did not take."""
+        record = spilled("m1", s3_event(s3_record(self.site.bucket, "a.txt")), {}, {}, "{}")
+        self.site.s3.put_object(Bucket=self.site.state_bucket, Key="dlq-spill/2026-01-01/m1.json", Body=record)
+
+    def unreadable(self) -> None:
+        self.letter(UNREADABLE, kind="USER_ERROR", error_type="UnreadableFileError", fingerprint="1" * 12)
+
+    def waiting_record(self, *, parked: bool = False) -> None:
+        self.site.s3.delete_object(Bucket=self.site.state_bucket, Key=f"retry-index/parked/{NOISE}")
+        record = record_of(self.site, "a.txt", self.site.put("a.txt", BODY)).tried("mapper_parsing_exception")
+        if parked:
+            name = f"retry-index/parked/{record.name.removeprefix('retry-index/')}"
+            self.site.s3.put_object(Bucket=self.site.state_bucket, Key=name, Body=record.as_json())
+        else:
+            put_record(self.site, record)
+
+
+@pytest.fixture(scope="package")
+def night(seaweedfs, elasticmq, opensearch, tmp_path_factory) -> Iterator[Night]:
+    """The night so far: the worker has seen everything go right and wrong, and serves."""
+    folder = tmp_path_factory.mktemp("night")
+    site = make_site(seaweedfs, elasticmq, opensearch)
+    keys = seaweedfs.grant("Admin", "Read", "Write", "List", "Tagging")
+    [port] = free_ports(1)
+    env = {
+        **site.env, "AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key, "INDEX_USER": "worker",
+        "INDEX_PASSWORD": PASSWORD, "LOG_LEVEL": "debug", "METRICS_PORT": str(port), "PAUSE_POLL_S": "2",
+        "SQS_VISIBILITY_TIMEOUT": "30",
+    }  # fmt: skip
+    recorder = Recorder(folder / "calls")
+    run = {**env, **recorder.env("worker")}
+    away = WorkerProcess({**run, "INDEX_URL": "http://127.0.0.1:9"}, folder, name="away")
+    worker = WorkerProcess(run, folder)
+    made = Night(site, recorder, folder, env, port, [PASSWORD, keys.secret_key], worker)
+    try:
+        _bad_hours(made, away)
+        worker.start()
+        _good_hours(made, worker)
+        made.logs = f"{away.log_tail(100_000)}\n{worker.log_tail(100_000)}"
+        made.lines = away.lines() + worker.lines()
+        yield made
+    finally:
+        away.kill()
+        worker.kill()
+        site.close()
+
+
+def _bad_hours(night: Night, away: WorkerProcess) -> None:
+    """The index is away; messages are broken in every way that may quote them."""
+    site = night.site
+    site.put("a.txt", f"text {BODY}")
+    site.put("契約書.txt", f"契約書 {BODY}")
+    site.s3.put_object(Bucket=site.state_bucket, Key=f"retry-index/{NOISE}", Body=b"noise")  # it is parked
+    away.start()
+    site.send_all(["a.txt", "契約書.txt"])
+    fields = {f"f{n}": {"DataType": "String", "StringValue": BODY} for n in range(10)}
+    site.send_body(f"noise {BODY}", MessageAttributes=fields)  # no room for a failure record: it spills
+    for body in (
+        f'{{"broken": "{BODY}', f'"{BODY}"', json.dumps({"note": BODY}), json.dumps({"Records": [BODY]}),
+        json.dumps({"Records": [{"eventName": {"x": BODY}}]}), json.dumps({"Type": "Notification", "Message": BODY}),
+    ):  # fmt: skip
+        site.send_body(body)
+    site.wait_empty(60)
+    assert away.stop() == 0
+
+
+def _good_hours(night: Night, worker: WorkerProcess) -> None:
+    """The index is back; files are broken, objects go."""
+    site = night.site
+    site.put(UNREADABLE, (DATA / "encrypted.pdf").read_bytes())
+    site.put("broken.docx", f"PK\x03\x04{BODY}" * 20)
+    site.put("b.json", json.dumps({"secret": BODY}), Metadata={"author": "someone"})
+    site.send_all([UNREADABLE, "broken.docx", "b.json", "never-there.txt"])
+    worker.wait_for(lambda: worker.events("replay.finished"), timeout_s=30, what="the replay")
+    site.wait_empty(60)
+
+
+# -- the runbook, typed ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="package")
+def runbook(night: Night) -> Night:
+    """Every line of docs/runbook.md and docs/logs.md that needs no systemd, typed in order, each section as after its incident."""
+    try:
+        shell_tools()
+    except UnavailableError as reason:
+        do_without("the pages", reason)
+    bin_folder = _programs(night)
+    _write_worker_env(night)
+    night.empty()
+    for line in typed("runbook.md") + typed("logs.md"):
+        if line.program in ELSEWHERE or line.line.startswith("journalctl -k"):
+            continue
+        _stage(night, line)
+        if not line.line.startswith(LOOKING) or all(one.line.line != line.line for one in night.answers):
+            night.answers.append(_type(night, bin_folder, line))  # what only looks is typed once
+        _see(night, line)
+    return night
+
+
+def _programs(night: Night) -> Path:
+    """A folder for PATH: ours as they are installed, `aws` as our stand-in, `journalctl` as the worker's log."""
+    folder = night.folder / "bin"
+    folder.mkdir()
+    log = night.folder / "journal"
+    log.write_text(night.logs)
+    python = sys.executable
+    programs = {
+        "s3-index-worker": f'exec {python} -m worker "$@"',
+        "dlq": f'exec {python} -m recovery.cli "$@"',
+        "recover_dlq": f'exec {python} -m recovery.recover_dlq "$@"',
+        "replay_retry_index": f'exec {python} -m recovery.replay_retry_index "$@"',
+        "aws": f'unset {CALLS}; PYTHONPATH={Path.cwd()} exec {python} -m tests.support.awscli "$@"',
+        "journalctl": _journalctl(log),
+    }
+    for name, text in programs.items():
+        path = folder / name
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return folder
+
+
+def _journalctl(log: Path) -> str:
+    as_json = "import json, sys; [print(json.dumps({'MESSAGE': line.rstrip()})) for line in open(sys.argv[1])]"
+    return f"""case "$*" in *'-o json'*) exec {sys.executable} -c "{as_json}" {log} ;; *) exec cat {log} ;; esac"""
+
+
+def _write_worker_env(night: Night) -> None:
+    text = "".join(f"{name}={value}\n" for name, value in night.env.items())
+    (night.folder / "worker.env").write_text(text)
+
+
+def _type(night: Night, bin_folder: Path, line: Typed) -> Answer:
+    """One line in a shell as the page says: with the settings in its environment."""
+    text = line.line.replace("/etc/s3-index-worker/worker.env", str(night.folder / "worker.env"))
+    text = text.replace("127.0.0.1:9464", f"127.0.0.1:{night.port}").replace("our-files", night.site.bucket)
+    text = text.replace("--canary 10", "--canary 1 --canary-wait 1").replace(
+        "DLQ-NAME", night.site.queues.dlq.rsplit("/", 1)[-1]
+    )
+    for word, value in _words(night, line).items():
+        text = re.sub(rf"\b{word}\b", value, text)
+    path = f"{bin_folder}{os.pathsep}{os.environ['PATH']}"
+    role = "worker" if "doctor" in text else "operator"
+    env = {**base_env(), **night.as_role(role), "PATH": path, "METRICS_PORT": "0", "LOG_LEVEL": "info"}
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", text], cwd=night.folder, env=env, capture_output=True, text=True, timeout=90,
+        check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    return Answer(line, done.returncode, done.stdout, done.stderr)
+
+
+def _words(night: Night, line: Typed) -> dict[str, str]:
+    """What the words in capitals stand for just now."""
+    words = {"GROUP": GROUP, "KEY": UNREADABLE if line.section == "Poison file" else "a.txt"}
+    if line.program == "journalctl":
+        words["MESSAGE-ID"] = night.worker.events("message.settled")[0]["message_id"]
+    elif "restore" in line.line:
+        words["MESSAGE-ID"] = night.site.state_keys("dlq-archive/")[0][-41:-5]  # …-ID.json
+    else:
+        words["MESSAGE-ID"] = night.latest
+    return words
+
+
+STAGED: dict[tuple[str, str], list[Callable[[Night], None]]] = {
+    ("dlq-depth", "dlq groups"): [Night.letters, Night.bad_letter],
+    ("dlq-depth", "dlq redrive-all"): [Night.letters],
+    ("spilled", "recover_dlq"): [Night.spill],
+    ("parked", "replay_retry_index --parked"): [lambda night: night.waiting_record(parked=True)],
+    ("stored-for-retry", "replay_retry_index"): [Night.waiting_record],
+    ("error-rate", "dlq groups"): [Night.bad_letter],
+    ("Throttling", "recover_dlq"): [Night.letters],
+    ("Throttling", "replay_retry_index"): [Night.waiting_record],
+    ("Poison file", "dlq groups"): [Night.unreadable],
+    ("Purge", "dlq purge"): [Night.letters],
+}
+"""What an incident leaves, made before the first line of its section that begins so."""
+
+
+def _stage(night: Night, line: Typed) -> None:
+    for (section, start), makers in STAGED.items():
+        mark = f"staged {section} {start}"
+        if line.section == section and line.line.startswith(start) and mark not in night.after:
+            night.after[mark] = True
+            for make in makers:
+                make(night)
+
+
+def _see(night: Night, line: Typed) -> None:
+    """What the tests want to know right after a line."""
+    paused = bool(night.site.state_keys("s3-index-worker/pause.json"))
+    night.after[f"{line.section}: {line.line}"] = {"depth": night.depth(), "paused": paused}

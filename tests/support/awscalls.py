@@ -1,0 +1,102 @@
+"""Which calls our programs make of AWS, written down as they make them, and whether a policy of config/iam allows them."""
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+IAM = Path(__file__).resolve().parents[2] / "config/iam"
+CALLS = "RECORD_AWS_CALLS"
+RECORDER = """
+import json, os
+import botocore.client, obstore
+from botocore import xform_name
+
+def note(call, given):
+    with open(os.environ["RECORD_AWS_CALLS"], "a") as file:
+        file.write(json.dumps([call, {k: v for k, v in given.items() if isinstance(v, str)}]) + "\\n")
+
+def recorded(before):
+    def call(self, name, given):
+        for one in given.get("Delete", {}).get("Objects", [{}]):
+            note(f"{self.meta.service_model.service_name}.{xform_name(name)}", {**given, **one})
+        return before(self, name, given)
+    return call
+
+def noted(verb, before):
+    def call(store, key, *args, **more):
+        note(f"obstore.{verb}", {"Bucket": store.config["bucket"], "Key": key})
+        return before(store, key, *args, **more)
+    return call
+
+botocore.client.BaseClient._make_api_call = recorded(botocore.client.BaseClient._make_api_call)
+for verb in ("get", "head", "put"):
+    setattr(obstore, verb, noted(verb, getattr(obstore, verb)))
+"""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call: `sqs.receive_message`, and what it is about, as config/iam names it."""
+
+    name: str
+    resource: str
+
+
+class Recorder:
+    """Writes down every call of the processes that run with its environment."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(RECORDER)
+        self._folder = folder
+
+    def env(self, role: str) -> dict[str, str]:
+        """What a process needs in its environment; its calls are those of this role."""
+        return {CALLS: str(self._folder / role), "PYTHONPATH": f"{self._folder}{os.pathsep}{Path.cwd()}"}
+
+    def calls(self, role: str, names: dict[str, str]) -> set[Call]:
+        """What was called as this role; `names`: `sqs NAME` or `s3 NAME` → QUEUE, DLQ, BUCKET, STATE-BUCKET."""
+        lines = (self._folder / role).read_text().splitlines()
+        return {Call(name, _resource(given, names)) for name, given in map(json.loads, lines)}
+
+
+def _resource(given: dict[str, str], names: dict[str, str]) -> str:
+    if queue := given.get("QueueUrl", given.get("SourceArn", given.get("QueueName", ""))):
+        return f"arn:aws:sqs:REGION:ACCOUNT:{names['sqs ' + re.split('[:/]', queue)[-1]]}"
+    if bucket := given.get("Bucket", ""):
+        return f"arn:aws:s3:::{names['s3 ' + bucket]}" + (f"/{given['Key']}" if "Key" in given else "")
+    return "*"
+
+
+@cache
+def statements(role: str) -> list[dict[str, Any]]:
+    """The statements of a policy of config/iam."""
+    found: list[dict[str, Any]] = json.loads((IAM / f"{role}.json").read_text())["Statement"]
+    return found
+
+
+def allowed(action: str, resource: str, roles: Iterable[str]) -> bool:
+    """Whether these policies together allow it."""
+    return any(
+        action in listed(one["Action"]) and matches(one, resource) for role in roles for one in statements(role)
+    )  # fmt: skip
+
+
+def matches(statement: dict[str, Any], resource: str) -> bool:
+    """Whether a statement is about a resource."""
+    return any(is_like(pattern, resource) for pattern in listed(statement["Resource"]))
+
+
+def is_like(pattern: str, resource: str) -> bool:
+    """IAM's wildcard: `*` is anything."""
+    return re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), resource, re.DOTALL) is not None
+
+
+def listed(value: str | list[str]) -> list[str]:
+    """IAM writes one as itself, several as a list."""
+    return [value] if isinstance(value, str) else value

@@ -1,0 +1,96 @@
+"""`aws` as far as our pages use it: what is typed is held against botocore's models, and done where a test has the service.
+
+AWS's own command line is no package of ours. A call that would leave this machine is checked, and not made.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+import jmespath
+from botocore import xform_name
+from botocore.validate import validate_parameters
+
+SERVICES = {"s3api": "s3"}
+GLOBAL = frozenset({"query", "output", "region", "profile", "max-items"})
+REGION = "eu-central-1"
+
+
+def main(argv: list[str]) -> int:
+    """Do what `aws ARGV` would; its output on stdout."""
+    service, operation, *rest = argv
+    client = boto3.client(SERVICES.get(service, service), region_name=REGION)  # type: ignore[call-overload]
+    if operation == "wait":
+        return _wait(client, rest)
+    name = {xform_name(one, "-"): one for one in client.meta.service_model.operation_names}[operation]
+    shape = client.meta.service_model.operation_model(name).input_shape
+    options = _options(rest)
+    if "max-items" in options:
+        assert client.can_paginate(xform_name(name)), f"{operation} has no pages: --max-items"
+    given = parameters(shape, {name: words for name, words in options.items() if name not in GLOBAL})
+    answer = getattr(client, xform_name(name))(**given) if _is_here(client) else {}
+    answer.pop("ResponseMetadata", None)
+    if "query" in options:
+        answer = jmespath.search(options["query"][0], answer)
+    print(answer if options.get("output") == ["text"] else json.dumps(answer, default=str, indent=1))
+    return 0
+
+
+def parameters(shape: Any, options: dict[str, list[str]]) -> dict[str, Any]:
+    """The call's parameters. Raises KeyError for an option that the operation has not, ParamValidationError."""
+    members = {xform_name(name, "-"): name for name in (shape.members if shape else {})}
+    given = {members[option]: _value(shape.members[members[option]], words) for option, words in options.items()}
+    if shape:
+        validate_parameters(given, shape)
+    return given
+
+
+def _options(words: list[str]) -> dict[str, list[str]]:
+    options: dict[str, list[str]] = {}
+    current: list[str] = []
+    for word in words:
+        if word.startswith("--"):
+            current = options.setdefault(word[2:], [])
+        else:
+            current.append(word)
+    return options
+
+
+def _value(shape: Any, words: list[str]) -> Any:
+    """What the words of one option mean, by the shape that the model gives it."""
+    [text, *more] = words or ["true"]
+    if text.startswith("file://"):
+        text = Path(text.removeprefix("file://")).read_text()
+    if shape.type_name == "list" and not text.startswith("["):
+        return [_value(shape.member, [word]) for word in words]
+    assert not more, f"{words}: one value is meant"
+    if shape.type_name in {"structure", "map", "list"}:
+        return json.loads(text) if text[0] in "{[" else _shorthand(shape, text)
+    return {"integer": int, "long": int, "boolean": lambda said: said == "true"}.get(shape.type_name, str)(text)
+
+
+def _shorthand(shape: Any, text: str) -> dict[str, Any]:
+    pairs = dict(pair.split("=", 1) for pair in text.split(","))
+    if shape.type_name == "map":
+        return dict(pairs)
+    return {name: _value(shape.members[name], [value]) for name, value in pairs.items()}
+
+
+def _wait(client: Any, rest: list[str]) -> int:
+    name, *options = rest
+    waiter = client.get_waiter(name.replace("-", "_"))
+    model = client.meta.service_model.operation_model(waiter.config.operation)
+    given = parameters(model.input_shape, _options(options))
+    if _is_here(client):
+        waiter.wait(**given)
+    return 0
+
+
+def _is_here(client: Any) -> bool:
+    return "amazonaws.com" not in client.meta.endpoint_url
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,67 @@
+"""One container with a real systemd for the whole session, and the worker installed on it as an operator would."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.installation import PACKAGES, SOURCE, Installation
+from tests.support.nspawn import Machine
+from tests.support.ports import free_ports
+from tests.support.process import UnavailableError
+from tests.support.site import Site, make_site
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the machine shows as PACKAGES."""
+    return tmp_path_factory.mktemp("packages")
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory, packages: Path) -> Iterator[Machine]:
+    """A booted container: /etc and /var are empty, the network is ours, and so is this checkout, to be read."""
+    container = Machine(tmp_path_factory.mktemp("machine"), {ROOT: SOURCE, packages: PACKAGES})
+    try:
+        container.start()
+    except UnavailableError as reason:
+        _give_up(reason)
+    yield container
+    container.close()
+
+
+@pytest.fixture(scope="session")
+def installation(machine: Machine, packages: Path) -> Installation:
+    """The one installation; `installed` is what most tests want."""
+    return Installation(machine, packages)
+
+
+@pytest.fixture
+def installed(installation: Installation) -> Iterator[Installation]:
+    """The worker installed from its wheel, nothing started, nothing enabled."""
+    try:
+        installation.ensure()
+    except UnavailableError as reason:
+        _give_up(reason)
+    installation.reset()
+    yield installation
+    installation.reset()
+
+
+@pytest.fixture
+def site(seaweedfs, elasticmq, opensearch) -> Iterator[Site]:
+    """Buckets, queues and an index of its own, on the real servers."""
+    made = make_site(seaweedfs, elasticmq, opensearch)
+    [port] = free_ports(1)
+    made.env.update(LONG_POLL_S="1", METRICS_PORT=str(port))
+    yield made
+    made.close()
+
+
+def _give_up(reason: UnavailableError) -> None:
+    if os.environ.get("CI", "").lower() in {"1", "true"}:
+        pytest.fail(f"systemd: {reason}", pytrace=False)
+    pytest.skip(f"systemd: {reason}")

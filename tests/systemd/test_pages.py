@@ -1,0 +1,191 @@
+"""docs/logs.md against a real journal, and what docs/runbook.md types at systemd, on a machine with the worker installed."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.binaries import do_without, shell_tools
+from tests.support.installation import UNIT, Installation
+from tests.support.pages import Typed, typed
+from tests.support.ports import free_ports
+from tests.support.process import UnavailableError
+from tests.support.servers import OpenSearchServer
+from tests.support.site import Site, make_site
+from tests.support.waiting import wait_until
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+QUICK = "[Service]\nRestartSec=1\n"
+EARLIER = "phased-worker.service"
+UNREADABLE = "契約書 (秘).pdf"
+LOGS, RUNBOOK = typed("logs.md"), typed("runbook.md")
+INSTALLING = {"make install", "make rollback"}
+"""Typed by test_upgrade.py."""
+pytestmark = pytest.mark.timeout(600)  # the first test has the installation in its set-up
+
+
+class Night:
+    """A worker under systemd that has seen the index go and come back, a pause, bad files and its own death."""
+
+    def __init__(self, installation: Installation, site: Site) -> None:
+        self.installation = installation
+        self.machine = installation.machine
+        self.site = site
+
+    def type(self, line: str) -> tuple[int, str]:
+        """One line in a shell on the machine: its exit code, and what it said."""
+        text = line.replace("MESSAGE-ID", self.settled("a.txt")["message_id"]).replace('"KEY"', '"a.txt"')
+        done = self.machine.run("bash", "-o", "pipefail", "-c", text, check=False, timeout_s=90)
+        return done.returncode, done.stdout + done.stderr
+
+    def events(self, name: str) -> list[dict]:
+        lines = self.machine.journal("-u", UNIT, "-o", "cat").splitlines()
+        return [one for one in (json.loads(line) for line in lines if line.startswith("{")) if one["event"] == name]
+
+    def wait_event(self, name: str, /, **fields) -> dict:
+        def found():
+            return [one for one in self.events(name) if all(one.get(key) == value for key, value in fields.items())]
+
+        return wait_until(found, 60, f"{name} {fields}")[-1]
+
+    def settled(self, key: str) -> dict:
+        return self.wait_event("message.settled", key=key)
+
+
+@pytest.fixture(scope="module")
+def night(installation, seaweedfs, elasticmq, opensearch) -> Iterator[Night]:
+    try:
+        shell_tools()
+        installation.ensure()
+    except UnavailableError as reason:
+        do_without("systemd", reason)
+    site = make_site(seaweedfs, elasticmq, opensearch)
+    [port] = free_ports(1)
+    installation.reset()
+    installation.configure(site.env, long_poll_s=1, metrics_port=port, pause_poll_s=1, index_probe_s=1)
+    installation.drop_in(UNIT, QUICK)
+    made = Night(installation, site)
+    try:
+        installation.start()
+        _good_and_bad_files(made)
+        _outage(made, opensearch)
+        _pause(made)
+        _death(made)
+        yield made
+    finally:
+        installation.reset()
+        site.close()
+
+
+def _good_and_bad_files(night: Night) -> None:
+    site = night.site
+    site.put("a.txt", "text")
+    site.put("gone.txt", "text")
+    site.put(UNREADABLE, (DATA / "encrypted.pdf").read_bytes())
+    site.send_all(["a.txt", "gone.txt", UNREADABLE])
+    site.send_body("noise")
+    night.settled("gone.txt")
+    site.s3.delete_object(Bucket=site.bucket, Key="gone.txt")
+    site.send("gone.txt", "ObjectRemoved:Delete")
+    night.wait_event("message.settled", note="removed")
+    night.wait_event("dlq.handed_off", error_type="MalformedEventError")
+
+
+def _outage(night: Night, opensearch: OpenSearchServer) -> None:
+    opensearch.kill()
+    for number in range(3):
+        night.site.put(f"outage/{number}.txt", "text")
+    night.site.send_all([f"outage/{number}.txt" for number in range(3)])
+    night.wait_event("index.stored_for_retry", rejected=False)
+    night.wait_event("breaker.opened", breaker="index")
+    opensearch.start()
+    night.wait_event("breaker.closed", breaker="index")
+    night.wait_event("replay.finished")
+
+
+def _pause(night: Night) -> None:
+    night.machine.run("s3-index-worker", "pause", "--reason", "the index is upgraded")
+    night.wait_event("gate.shut", name="paused")
+    night.machine.run("s3-index-worker", "resume")
+    night.wait_event("gate.cleared", name="paused")
+
+
+def _death(night: Night) -> None:
+    night.machine.run("kill", "-9", str(night.installation.main_pid()))
+    night.installation.wait_restarted()
+
+
+# -- docs/logs.md ------------------------------------------------------------------------------------------------------
+
+FOUND = {
+    "MESSAGE-ID": '"key":"a.txt"',
+    '.key == "KEY"': '"note":"indexed"',
+    "dlq.handed_off": "1 USER_ERROR MalformedEventError",
+    ".duration_ms": f"{UNREADABLE}\tUSER_ERROR",
+    '"removed"': "gone.txt",
+    "-p warning": "dlq.handed_off",
+    "breaker|gate": "gate.shut\tpaused\tpaused by",
+    '"index.stored_for_retry"': "cannot be reached",
+    '"replay.finished"': '"complete":true',
+    '{event: "systemd"': "code=killed, status=9/KILL",
+    ":16]": "done",
+    "python3 -c": "message.settled",
+}
+"""What is in a line → what its answer must hold."""
+
+
+@pytest.mark.parametrize("line", LOGS, ids=lambda line: line.line[-60:])
+def test_a_query_of_the_journal_finds_what_its_page_says(night: Night, line: Typed):
+    wanted = [answer for part, answer in FOUND.items() if part in line.line]
+    code, said = night.type(line.line)
+    assert code == 0, said
+    assert wanted
+    assert wanted[0] in said
+
+
+def test_the_page_has_ten_questions():
+    assert (
+        len(
+            re.findall(r"^\*\*\d+\. ", (Path(__file__).resolve().parents[2] / "docs/logs.md").read_text(), re.MULTILINE)
+        )
+        == 10
+    )
+
+
+def test_priorities_are_the_levels_and_are_no_part_of_the_line(night: Night):
+    lines = [json.loads(line) for line in night.machine.journal("-u", UNIT, "-o", "json").splitlines()]
+    ours = [(one["PRIORITY"], json.loads(one["MESSAGE"])["level"]) for one in lines if one["MESSAGE"].startswith("{")]
+    assert {"info", "warning", "error"} <= {level for _, level in ours}
+    assert set(ours) <= {("6", "info"), ("4", "warning"), ("3", "error"), ("2", "critical")}
+
+
+# -- docs/runbook.md ---------------------------------------------------------------------------------------------------
+
+AT_SYSTEMD = [one for one in RUNBOOK if one.program in {"systemctl", "journalctl"}]
+ALSO = {"journalctl -k": {1}}
+"""Exit codes other than 0: the kernel of this machine has said nothing."""
+
+
+def test_what_the_runbook_types_at_systemd_works(night: Night):
+    """One after another, as its sections have them: units are stopped, started and enabled on the way."""
+    night.machine.write(
+        f"/etc/systemd/system/{EARLIER}", "[Service]\nExecStart=sleep 600\n[Install]\nWantedBy=multi-user.target\n"
+    )
+    night.machine.run("systemctl", "enable", "--now", EARLIER)
+    wrong = []
+    for one in AT_SYSTEMD:
+        code, said = night.type(one.line)
+        if code and code not in next((codes for start, codes in ALSO.items() if one.line.startswith(start)), ()):
+            wrong.append(f"{one.section}: {one.line} → {code}\n{said[-500:]}")
+    assert wrong == []
+    assert night.machine.show(UNIT, "ActiveState") == "inactive"
+    assert night.machine.show(EARLIER, "UnitFileState") == "enabled"
+
+
+def test_what_else_the_runbook_types_is_typed_elsewhere():
+    """By tests/integration/operations; what installs, by test_upgrade.py."""
+    others = {one.line for one in RUNBOOK} - {one.line for one in AT_SYSTEMD}
+    assert others >= INSTALLING
+    assert not [line for line in others - INSTALLING if line.startswith(("make", "systemctl", "journalctl"))]

@@ -1,0 +1,50 @@
+"""The timers start what they are for, as oneshot units in the same sandbox."""
+
+from tests.support.aws import s3_event, s3_record
+from tests.support.installation import Installation
+from tests.support.retryrecords import put_record, record_of
+from tests.support.site import Site
+from tests.support.waiting import wait_until
+from worker.core.state import RETRY_PREFIX
+
+NOW = "[Timer]\nOnCalendar=\nOnActiveSec=100ms\nRandomizedDelaySec=0\nAccuracySec=100ms\n"
+
+
+def fire(installed: Installation, name: str) -> None:
+    """Let the timer elapse, and wait until the run it starts has ended well."""
+    installed.drop_in(f"{name}.timer", NOW)
+    installed.machine.run("systemctl", "enable", "--now", f"{name}.timer")
+    wait_until(
+        lambda: "Deactivated successfully" in installed.machine.journal("-u", f"{name}.service"), 60, f"a run of {name}"
+    )
+
+
+def test_its_timer_has_recover_dlq_bring_letters_back_and_one_that_stays_is_no_failure(
+    installed: Installation, site: Site
+) -> None:
+    installed.configure(site.env)
+    site.put("late.txt", "came late")
+    site.sqs.send_message(QueueUrl=site.queues.dlq, MessageBody="held by somebody else")
+    site.sqs.receive_message(QueueUrl=site.queues.dlq, VisibilityTimeout=300)
+    site.sqs.send_message(QueueUrl=site.queues.dlq, MessageBody=s3_event(s3_record(site.bucket, "late.txt")))
+    fire(installed, "recover-dlq")
+    assert site.documents()["late.txt"]["recovery_source"] == "dlq"
+    assert installed.machine.show("recover-dlq.service", "ExecMainStatus") == "3"
+    assert installed.machine.show("recover-dlq.service", "Result") == "success"
+
+
+def test_its_timer_has_replay_retry_index_bring_in_what_waits(installed: Installation, site: Site) -> None:
+    installed.configure(site.env)
+    put_record(site, record_of(site, "waits.txt", site.put("waits.txt")))
+    fire(installed, "replay-retry-index")
+    assert site.documents().keys() == {"waits.txt"}
+    assert site.state_keys(RETRY_PREFIX) == []
+
+
+def test_the_timer_of_the_replay_goes_with_the_worker_and_that_of_the_dead_letters_does_not(
+    installed: Installation, site: Site
+) -> None:
+    installed.configure(site.env)
+    installed.machine.run("systemctl", "enable", "--now", "s3-index-worker")
+    assert installed.machine.show("replay-retry-index.timer", "ActiveState") == "active"
+    assert installed.machine.show("recover-dlq.timer", "ActiveState") == "inactive"

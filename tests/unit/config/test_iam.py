@@ -1,0 +1,116 @@
+"""The policies of config/iam hold just what the code calls. tests/integration/iam shows the same call by call."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from botocore import xform_name
+from botocore.session import get_session
+
+ROOT = Path(__file__).resolve().parents[3]
+POLICIES = {path.stem: json.loads(path.read_text()) for path in (ROOT / "config/iam").glob("*.json")}
+ACTIONS = {
+    "sqs.receive_message": "sqs:ReceiveMessage",
+    "sqs.delete_message_batch": "sqs:DeleteMessage",
+    "sqs.change_message_visibility_batch": "sqs:ChangeMessageVisibility",
+    "sqs.send_message_batch": "sqs:SendMessage",
+    "sqs.get_queue_attributes": "sqs:GetQueueAttributes",
+    "sqs.get_queue_url": "sqs:GetQueueUrl",
+    "sqs.start_message_move_task": "sqs:StartMessageMoveTask",
+    "sqs.list_message_move_tasks": "sqs:ListMessageMoveTasks",
+    "sqs.cancel_message_move_task": "sqs:CancelMessageMoveTask",
+    "s3.get_object": "s3:GetObject",
+    "s3.head_object": "s3:GetObject",
+    "s3.put_object": "s3:PutObject",
+    "s3.delete_object": "s3:DeleteObject",
+    "s3.delete_objects": "s3:DeleteObject",
+    "s3.list_objects_v2": "s3:ListBucket",
+    "s3.get_bucket_notification_configuration": "s3:GetBucketNotification",
+    "s3.put_bucket_notification_configuration": "s3:PutBucketNotification",
+    "cloudwatch.put_metric_data": "cloudwatch:PutMetricData",
+    "obstore.get": "s3:GetObject",
+    "obstore.head": "s3:GetObject",
+    "obstore.put": "s3:PutObject",
+    "http.GET": "es:ESHttpGet",
+    "http.POST": "es:ESHttpPost",
+    "http.PUT": "es:ESHttpPut",
+}
+"""What AWS calls the right to make a call. Source: Service Authorization Reference."""
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE"})
+SERVICES = ("sqs", "s3", "cloudwatch", "sts", "iam")
+
+
+def test_every_call_of_the_code_has_its_action():
+    assert called() - ACTIONS.keys() == set()
+    assert ACTIONS.keys() - called() == set()
+
+
+def test_the_policies_grant_all_that_is_called_and_nothing_else():
+    granted = {
+        action for policy in POLICIES.values() for one in policy["Statement"] for action in listed(one["Action"])
+    }
+    assert granted == {ACTIONS[call] for call in called()}
+
+
+def test_no_policy_has_a_wildcard_for_actions_or_for_every_resource():
+    for name, policy in POLICIES.items():
+        for one in policy["Statement"]:
+            assert one["Effect"] == "Allow"
+            assert not any("*" in action for action in listed(one["Action"])), name
+            assert "*" not in listed(one["Resource"]) or one["Condition"] == {
+                "StringEquals": {"cloudwatch:namespace": "NAMESPACE"}
+            }, name
+
+
+def test_every_resource_is_named_by_the_placeholders_that_the_page_explains():
+    page = (ROOT / "docs/setup.md").read_text()
+    words = {word for policy in POLICIES.values() for word in re.findall(r"\b[A-Z][A-Z-]{2,}\b", json.dumps(policy))}
+    assert words - set(re.findall(r"`([A-Z-]+)`", page)) == set()
+
+
+# -- what the code calls -----------------------------------------------------------------------------------------------
+
+
+def called() -> set[str]:
+    return {call for path in (*(ROOT / "worker").rglob("*.py"), *(ROOT / "recovery").rglob("*.py"))
+            if "demo" not in path.parts for call in _calls(path)}  # fmt: skip
+
+
+def _calls(path: Path) -> Iterator[str]:
+    """`service.operation` for each attribute that is an operation of boto3, `obstore.verb`, `http.METHOD`."""
+    tree = ast.parse(path.read_text())
+    obstore = any(isinstance(node, ast.Import) and node.names[0].name == "obstore" for node in ast.walk(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            if obstore and getattr(node.value, "id", "") == "obstore" and node.attr not in {"store", "exceptions"}:
+                yield f"obstore.{node.attr}"
+            elif (service := OPERATIONS.get(node.attr)) and not _is_our_own(node):
+                yield f"{service}.{node.attr}"
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "get_paginator":
+            yield f"s3.{node.args[0].value}"  # type: ignore[attr-defined]
+        elif (
+            isinstance(node, ast.Constant)
+            and node.value in {"GET", "HEAD", "POST", "PUT", "DELETE"}
+            and path.parent.name == "index"
+        ):
+            yield f"http.{node.value}"
+
+
+def _is_our_own(node: ast.Attribute) -> bool:
+    """`self.x` is a method of ours, whatever it is called."""
+    return getattr(node.value, "id", "") == "self"
+
+
+def _operations() -> dict[str, str]:
+    session = get_session()
+    models = {service: session.get_service_model(service) for service in SERVICES}
+    return {xform_name(name): service for service, model in models.items() for name in model.operation_names}
+
+
+def listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+OPERATIONS = _operations()

@@ -1,0 +1,84 @@
+"""The alarms of config/cloudformation.yaml, and the figures that they are on: tables for the pages, facts for the tests."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+
+from worker.core.cloudwatch import FIGURES
+
+ROOT = Path(__file__).resolve().parents[1]
+TEMPLATE = ROOT / "config/cloudformation.yaml"
+SQS_NAMESPACE = "AWS/SQS"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One alarm of the template."""
+
+    name: str
+    """Behind the queue's name and a hyphen; its section of the runbook is called so."""
+    says: str
+    is_own: bool
+    """On figures that we send, and so only where these are switched on."""
+    metrics: tuple[tuple[Any, str], ...]
+    """(namespace, metric) of each figure."""
+    properties: dict[str, Any]
+
+
+def template() -> dict[str, Any]:
+    """The template as it is written; `!Sub x` is {"Sub": x}."""
+    loaded: dict[str, Any] = yaml.load(TEMPLATE.read_text(), Loader=_Loader)  # noqa: S506 (a safe loader with tags)
+    return loaded
+
+
+def alarms() -> list[Alarm]:
+    """Every alarm, in the template's order."""
+    found = []
+    for resource in template()["Resources"].values():
+        if resource["Type"] == "AWS::CloudWatch::Alarm":
+            one = resource["Properties"]
+            name = one["AlarmName"]["Sub"].removeprefix("${QueueName}-")
+            says = one["AlarmDescription"].rpartition(" ")[0]
+            found.append(Alarm(name, says, resource.get("Condition") == "SendsFigures", _metrics(one), one))
+    return found
+
+
+def alarms_table() -> list[str]:
+    """Every alarm, when it goes off, and on whose figures."""
+    rows = [
+        f"| [`{one.name}`](runbook.md#{one.name}) | {one.says} | {'own' if one.is_own else 'SQS'} |" for one in alarms()
+    ]
+    return ["| alarm | goes off when | on figures of |", "|---|---|---|", *rows]
+
+
+def figures_table() -> list[str]:
+    """Every figure that CloudWatch is sent."""
+    rows = [f"| `{name}` | {unit} | {meaning} |" for name, (unit, meaning) in FIGURES.items()]
+    return ["| figure | unit | meaning |", "|---|---|---|", *rows]
+
+
+def _metrics(properties: dict[str, Any]) -> tuple[tuple[Any, str], ...]:
+    if "MetricName" in properties:
+        return ((_namespace(properties), properties["MetricName"]),)
+    parts = [part["MetricStat"]["Metric"] for part in properties["Metrics"] if "MetricStat" in part]
+    return tuple((_namespace(part), part["MetricName"]) for part in parts)
+
+
+def _namespace(part: dict[str, Any]) -> Any:
+    given = part["Namespace"]
+    return given["Ref"] if isinstance(given, dict) else given
+
+
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+    """YAML with CloudFormation's tags."""
+
+
+def _tagged(loader: Any, tag: str, node: Any) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        return {tag: loader.construct_scalar(node)}
+    return {tag: loader.construct_sequence(node, deep=True)}
+
+
+_Loader.add_multi_constructor("!", _tagged)
