@@ -14,8 +14,7 @@ from recovery.progress import Progress
 from recovery.sweep import check_state_and_index
 from worker.core import logs
 from worker.core.cloudwatch import tell_cloudwatch
-from worker.core.console import Json, Signals, err, new_app, print_json, run_app, stdout
-from worker.core.document import scrub
+from worker.core.console import Json, Signals, err, new_app, one_line, print_json, run_app, stdout
 from worker.core.errors import ExitCode, WorkerError
 from worker.core.logs import emit, observe
 from worker.core.outside import Outside, connect, ensure_index, make_extractor
@@ -159,7 +158,7 @@ def _as_table(figures: Mapping[str, Any]) -> Group:
     lines = [Text(f"{figures['handled']:,} handled in {figures['seconds']:.1f} s{rate}")]
     for cause in figures["causes"]:
         line = f"{cause['count']:,} {cause['result']}: {cause['reason']} (such as {', '.join(cause['names'])})"
-        lines.append(Text(" ".join(scrub(line).split())))
+        lines.append(Text(one_line(line)))
     return Group(table, *lines)
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recovery.actions import Finding, Verdict
-from worker.core.document import scrub
+from worker.core.console import one_line
 
 WHAT = {
     Finding.RECOVERED: "read, indexed and confirmed",
@@ -121,7 +121,7 @@ class Summary:
         parts: list[RenderableType] = [table, Text(f"{self.handled:,} handled in {self.seconds:.1f} s{rate}")]
         for (finding, name), cause in self._by_count():
             line = f"{cause.count:,} {finding.value}: {name}: {cause.reason} (such as {', '.join(cause.samples)})"
-            parts.append(Text(scrub(line).replace("\n", " ")))
+            parts.append(Text(one_line(line)))
         return Group(*parts)
 
     def _by_count(self) -> list[tuple[tuple[Finding, str], _Group]]:

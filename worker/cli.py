@@ -16,8 +16,7 @@ from rich.text import Text
 from worker import notifications
 from worker.core import logs
 from worker.core.aws import Aws
-from worker.core.console import Json, err, harmless, iso, new_app, print_json, run_app, seconds, stdout
-from worker.core.document import scrub
+from worker.core.console import Json, err, harmless, iso, new_app, one_line, print_json, run_app, seconds, stdout
 from worker.core.errors import ConfigError, DependencyError, ExitCode
 from worker.core.index.open import open_index
 from worker.core.outside import Outside, connect
@@ -105,7 +104,7 @@ def pause(
     state = connect(load()).state
     now = time.time()
     record = {
-        "reason": scrub(reason),
+        "reason": one_line(reason),
         "by": f"{getpass.getuser()}@{os.uname().nodename}",
         "at": iso(now),
         "until_ms": None if lasting_s is None else int((now + lasting_s) * 1000),
@@ -121,9 +120,8 @@ def resume() -> None:
     state = connect(load()).state
     was = state.pause_record()
     state.delete(PAUSE_KEY)
-    err.print(
-        "it was not paused" if was is None else f"resumed; it was paused by {was.get('by', '?')}: {was['reason']}"
-    )
+    said = "it was not paused" if was is None else f"resumed; it was paused by {was.get('by', '?')}: {was['reason']}"
+    err.print(Text(one_line(said)), soft_wrap=True)
 
 
 @app.command(
@@ -222,9 +220,9 @@ def _checks_table(checks: list[Check]) -> Table:
         table.add_column(column, justify="right" if column == "ms" else "left", overflow="fold")
     for check in checks:
         mark, style = _MARKS[check.level]
-        found = Text(scrub(check.what))
+        found = Text(harmless(check.what))
         if check.hint:
-            found.append(f"\n→ {scrub(check.hint)}", style)
+            found.append(f"\n→ {harmless(check.hint)}", style)
         table.add_row(Text(mark, style), check.name, found, f"{check.took_ms:.0f}")
     return table
 

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from worker.core.document import scrub
+from worker.core.document import escaped
 from worker.core.errors import (
     ConfigError,
     DependencyError,
@@ -74,7 +74,7 @@ def run_app(app: typer.Typer) -> None:
 def say(what: str, text: str) -> None:
     """Something that went wrong, on stderr: a line each, with nothing in it that could move the cursor."""
     for line in text.splitlines():
-        err.print(Text.assemble((f"{what}: ", "bold red"), scrub(line)), soft_wrap=True)
+        err.print(Text.assemble((f"{what}: ", "bold red"), harmless(line)), soft_wrap=True)
 
 
 def one_line(text: str) -> str:
@@ -93,8 +93,8 @@ def stdout() -> Console:
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on stdout, on one line."""
-    sys.stdout.write(orjson.dumps(value, default=str).decode() + "\n")
+    """One JSON value on stdout, on one line; what would move a terminal's cursor is escaped, as JSON may have it."""
+    sys.stdout.write(escaped(orjson.dumps(value, default=str).decode()) + "\n")
     sys.stdout.flush()
 
 

@@ -13,6 +13,8 @@ MAX_ID_BYTES = 512
 # Control characters other than tab, newline and carriage return, and lone surrogates: the one hides in logs and
 # terminals, the other cannot be encoded as UTF-8.
 _UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+# What a JSON encoder leaves as it is, and a terminal obeys: C1 controls, marks of direction, line separators.
+_ACTIVE = re.compile("[\x80-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,11 @@ class Write:
 def scrub(text: str) -> str:
     """Text without control characters and lone surrogates, each replaced by U+FFFD."""
     return _UNWANTED.sub("\ufffd", text)
+
+
+def escaped(json_text: str) -> str:
+    r"""JSON text with what moves a cursor or turns a line round (C1 controls, bidi marks) as `\uXXXX`: the same JSON."""
+    return json_text if json_text.isascii() else _ACTIVE.sub(lambda found: f"\\u{ord(found[0]):04x}", json_text)
 
 
 def document_id(bucket: str, key: str, *, plain_key: bool = False) -> str:

@@ -50,6 +50,7 @@ def configure(*, level: str = "info", form: Literal["auto", "json", "console"] =
     ]
     last: Any
     if form == "console":
+        shared.append(_set_in)
         last = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
         factory: Any = structlog.PrintLoggerFactory(sys.stderr)
     else:
@@ -68,9 +69,27 @@ def configure(*, level: str = "info", form: Literal["auto", "json", "console"] =
 def _printable(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Escape what is not printable: a key with a newline or a terminal escape must not forge a line or move a cursor."""
     for name, value in event.items():
-        if type(value) is str and not value.isprintable():
-            kept = value.split("\n") if name == "exception" else [value]
-            event[name] = "\n".join(map(_escape, kept))
+        if type(value) is str:
+            if not value.isprintable():
+                kept = value.split("\n") if name == "exception" else [value]
+                event[name] = "\n".join(map(_escape, kept))
+        elif isinstance(value, Mapping | list | tuple):
+            event[name] = _escaped_within(value)
+    return event
+
+
+def _escaped_within(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value.isprintable() else _escape(value)
+    if isinstance(value, Mapping):
+        return {_escaped_within(name): _escaped_within(inner) for name, inner in value.items()}
+    return [_escaped_within(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _set_in(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """On a terminal, a stack trace's lines begin with a bar: an error's text with a newline forges no log line."""
+    if "exception" in event:
+        event["exception"] = "\n".join(f"  | {line}" for line in event["exception"].split("\n"))
     return event
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from worker.core.extract import Extracted, wire
+from worker.core.extract.faults import MachineError
 from worker.core.extract.kinds import Kind
 from worker.core.extract.result import failed
 
@@ -50,11 +51,20 @@ def _limit(parent: int, memory_bytes: int) -> None:
 
 
 def _answer(parse: Parser, fields: dict[str, Any], body: bytes, max_chars: int) -> dict[str, Any]:
-    """What became of one document. `healthy`: whether this process may be trusted with another."""
+    """What became of one document. `healthy`: whether this process may be trusted with another.
+
+    Where the machine is at fault there is no document, but `machine`, what is wrong with it.
+    """
     kind = Kind(**fields["kind"])
     healthy = True
     try:
-        extracted = parse(Path(fields["path"]).read_bytes() if fields["path"] else body, kind, max_chars)
+        body = Path(fields["path"]).read_bytes() if fields["path"] else body
+    except OSError as error:
+        return {"healthy": True, "machine": str(error)}
+    try:
+        extracted = parse(body, kind, max_chars)
+    except MachineError as error:
+        return {"healthy": False, "machine": str(error)}
     except MemoryError:
         healthy = False
         extracted = failed("out_of_memory", kind.mime_type, "the file needs more memory than a parser may have")

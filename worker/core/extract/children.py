@@ -22,6 +22,7 @@ from typing import Any, get_args
 
 from worker.core.errors import ExtractionStoppedError
 from worker.core.extract import Extracted, Status, wire
+from worker.core.extract.faults import MachineError
 from worker.core.extract.kinds import Kind
 from worker.core.logs import emit
 
@@ -63,8 +64,12 @@ class Child:
         self._limits = limits
         self._folder = Path(tempfile.mkdtemp(prefix=f"s3iw-{os.getpid()}-", dir=limits.temp_dir))
         self._words = self._folder / "stderr"
-        self._sock, theirs = socket.socketpair()
         self.documents = 0
+        try:
+            self._sock, theirs = socket.socketpair()
+        except OSError:  # descriptors used up
+            self._folder.rmdir()
+            raise
         try:
             with theirs, self._words.open("wb") as words:
                 self._process = _spawn(theirs.fileno(), words.fileno(), self._folder, limits)
@@ -75,7 +80,7 @@ class Child:
             raise OSError(f"a parser process could not be started: {reason[-500:]}") from error
 
     def ask(self, body: bytes | Path, kind: Kind) -> tuple[Extracted, bool]:
-        """What a document came to, and whether the child can go on. Raises TimeoutError, ChildDiedError."""
+        """What a document came to, and whether the child can go on. Raises TimeoutError, ChildDiedError, MachineError."""
         self.documents += 1
         until = time.monotonic() + self._limits.timeout_s
         path = str(body) if isinstance(body, Path) else None
@@ -84,8 +89,8 @@ class Child:
         try:
             wire.send(self._sock, fields, b"" if isinstance(body, Path) else body, until=until)
             answer, _ = wire.receive(self._sock, max_bytes=max_bytes, until=until)
-            return _checked(Extracted(**answer["extracted"])), bool(answer["healthy"])
-        except TimeoutError:
+            return _checked(answer), bool(answer["healthy"])
+        except (TimeoutError, MachineError):
             raise
         except (EOFError, OSError) as error:
             self.kill()  # changes nothing where it is dead; a hostile one may have hung up only
@@ -141,7 +146,7 @@ class Children:
         """Have a child parse a document, waiting for a free one.
 
         Raises TimeoutError and ChildDiedError (the document's fault), ExtractionStoppedError, OSError (no child can be
-        started).
+        started, or the machine has no room for its work).
         """
         child = self._take()
         healthy = False
@@ -244,8 +249,11 @@ def _spawn(socket_number: int, words: int, folder: Path, limits: Limits) -> "sub
     )
 
 
-def _checked(extracted: Extracted) -> Extracted:
-    """Raises ValueError for an answer that no honest child gives."""
+def _checked(answer: dict[str, Any]) -> Extracted:
+    """Raises MachineError, and ValueError, TypeError or KeyError for an answer that no honest child gives."""
+    if "machine" in answer:
+        raise MachineError(f"no file can be parsed now: {str(answer['machine'])[:500]}")
+    extracted = Extracted(**answer["extracted"])
     texts = (extracted.mime_type, extracted.content)
     if extracted.status not in get_args(Status) or not all(isinstance(text, str) for text in texts):
         raise ValueError("not an answer")

@@ -29,7 +29,8 @@ class Extractor:
     def extract(self, body: bytes | Path, key: str, content_type: str | None) -> Extracted:
         """What the file gives; a bad file is a status, not an exception.
 
-        Raises ExtractionStoppedError once `stop` was called, OSError when the body cannot be read or no child started.
+        Raises ExtractionStoppedError once `stop` was called, OSError when the machine is at fault: the body cannot be read,
+        no child started, the disk is full.
         """
         head, size = _head_and_size(body)
         kind = kind_of(head, key, content_type)

@@ -7,3 +7,7 @@ class CorruptError(ValueError):
 
 class EncryptedError(ValueError):
     """Raised when a file wants a password."""
+
+
+class MachineError(OSError):
+    """Raised when the machine and not the file is at fault: a full or read-only disk, descriptors used up."""

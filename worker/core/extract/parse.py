@@ -7,7 +7,7 @@ import kreuzberg
 
 from worker.core.extract import Extracted
 from worker.core.extract.compound import Compound
-from worker.core.extract.faults import CorruptError, EncryptedError
+from worker.core.extract.faults import CorruptError, EncryptedError, MachineError
 from worker.core.extract.kinds import Kind
 from worker.core.extract.mail import mail_text
 from worker.core.extract.msdoc import word_text
@@ -33,6 +33,11 @@ _STREAMS = (
 _ENCRYPTED_POWERPOINT = bytes.fromhex("dfc4d1f3")
 _PASSWORD_WANTED = ("password", "encrypted")
 """Words in kreuzberg's messages for what is encrypted (FACTS, "Reading documents")."""
+_MACHINE_AT_FAULT = (
+    "Pdfium initialization failed", "No space left on device", "Disk quota exceeded", "Read-only file system",
+    "Too many open files",
+)  # fmt: skip
+"""Words in kreuzberg's messages that accuse no file: it unpacks PDFium into TMPDIR when the first PDF comes (measured)."""
 
 _CONFIG = kreuzberg.ExtractionConfig(  # type: ignore[call-arg]  # its stubs lack disable_ocr
     use_cache=False,  # it would keep every text in a home folder
@@ -43,7 +48,7 @@ _CONFIG = kreuzberg.ExtractionConfig(  # type: ignore[call-arg]  # its stubs lac
 
 
 def parse(body: bytes, kind: Kind, max_chars: int) -> Extracted:
-    """The document's text. Raises whatever its parser raises, MemoryError and Rust's panics among it."""
+    """The document's text. Raises MachineError, and whatever its parser raises, MemoryError and Rust's panics among it."""
     try:
         match kind.route:
             case "zip":
@@ -114,6 +119,8 @@ def _kreuzberg(body: bytes, mime_type: str) -> tuple[str, Properties]:
         message = str(error)
         if "out of memory" in message:
             raise MemoryError(message) from error
+        if any(words in message for words in _MACHINE_AT_FAULT):
+            raise MachineError(message) from error
         if any(word in message.lower() for word in _PASSWORD_WANTED):
             raise EncryptedError("the document wants a password") from error
         raise CorruptError(": ".join(dict.fromkeys(message.split(": ")))) from error  # PDFium says everything twice

@@ -26,7 +26,10 @@ def receive(sock: socket.socket, *, max_bytes: int, until: float | None = None) 
     fields_bytes, body_bytes = _HEAD.unpack(_exactly(sock, _HEAD.size, until))
     if fields_bytes + body_bytes > max_bytes:
         raise ValueError(f"a message of {fields_bytes + body_bytes} bytes; {max_bytes} are allowed")
-    fields = json.loads(_exactly(sock, fields_bytes, until))
+    try:
+        fields = json.loads(_exactly(sock, fields_bytes, until))
+    except RecursionError as error:
+        raise ValueError("fields nested without end") from error
     return fields, _exactly(sock, body_bytes, until)
 
 

@@ -1,0 +1,170 @@
+"""Attack 8: names and texts of strangers in logs, tables, JSON and metrics. None forges a line, moves a cursor, is markup."""
+
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+from prometheus_client import generate_latest
+from rich.console import Console
+
+from recovery.actions import Finding, Verdict
+from recovery.cli.tables import table
+from recovery.letters import Letter
+from recovery.summary import Summary
+from worker.core.console import print_json
+from worker.core.envelope import failure_record
+from worker.core.index import Hit
+from worker.metrics import Metrics
+from worker.render import hit_text
+
+EVIL = {
+    "newline": 'a\n{"event":"message.settled","outcome":"done"}',
+    "carriage return": "a\rforged",
+    "CSI": "a\x1b[2J\x1b[1;1Hforged",
+    "OSC 8": "a\x1b]8;;http://evil.example\x1b\\click\x1b]8;;\x1b\\",
+    "OSC 52": "a\x1b]52;c;cm0gLXJmIH4=\x07",
+    "C1 CSI": "a\x9b2Jforged",
+    "C1 next line": "a\x85forged",
+    "line separator": "a\u2028forged",
+    "right to left": "a\u202egpj.exe",
+    "isolate": "a\u2066b\u2069",
+    "html": "<script>alert(1)</script>",
+    "markup": "[red]a[/red] [link=http://evil.example]b[/link] [/]",
+    "braces": "{} {0} {event} %s %(event)s",
+    "priority": "a\n<2>critical: forged",
+}  # fmt: skip
+STRANGERS = pytest.mark.parametrize("evil", EVIL.values(), ids=EVIL.keys())
+LOG = """
+import sys
+sys.path[:] = {path!r}
+from worker.core.logs import configure, emit
+configure(form={form!r})
+evil = {evil!r}
+emit("test.first", "info", key=evil, nested={{evil: [evil, (evil,)]}}, message_id="1")
+try:
+    raise ValueError(evil)
+except ValueError as error:
+    emit("test.second", "error", error=repr(error), exc_info=error)
+"""
+
+
+def active(text: str) -> list[str]:
+    """The characters of an output that do more than be seen; those of rich's own colours are not among them."""
+    return sorted({c for c in text if not c.isprintable() and c not in "\n\u3000"})
+
+
+def logged(form: str, evil: str) -> bytes:
+    code = LOG.format(path=sys.path, form=form, evil=evil)
+    env = {name: value for name, value in os.environ.items() if name != "JOURNAL_STREAM"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env, check=True, timeout=60)
+    return done.stderr
+
+
+def printed(renderable: object) -> str:
+    out = io.StringIO()
+    Console(file=out, width=300, force_terminal=True, color_system=None).print(renderable)
+    return out.getvalue()
+
+
+def test_no_text_forges_a_json_line_of_the_log():
+    everything = " ".join(EVIL.values())
+    lines = logged("json", everything).decode().rstrip("\n").split("\n")
+    assert [json.loads(line)["event"] for line in lines] == ["test.first", "test.second"]
+    assert active("".join(lines)) == []
+
+
+def test_no_text_forges_a_line_of_the_log_on_a_terminal():
+    lines = logged("console", " ".join(EVIL.values())).decode().rstrip("\n").split("\n")
+    assert active("".join(lines)) == []
+    assert [line for line in lines if line.startswith("20")] == [lines[0], lines[1]]
+    assert all(line.startswith("  | ") for line in lines[2:])
+
+
+@STRANGERS
+def test_a_table_s_cell_is_one_harmless_line(evil):
+    shown = printed(table(("message id", "bucket/key"), [("id", evil)]))
+    assert active(shown) == []
+    assert shown.count("\n") == 2
+    assert evil.partition("\n")[0][:1] in shown
+
+
+@STRANGERS
+def test_a_hit_is_shown_without_effect(evil):
+    shown = printed(hit_text(Hit("bucket", evil, 1.0, {"mime_type": evil, "last_modified": evil}, [evil])))
+    assert active(shown) == []
+    assert shown.count("\n") == 3
+
+
+@STRANGERS
+def test_the_summary_of_a_recovery_shows_a_reason_as_one_harmless_line(evil):
+    plain, summary = Summary(run="r", dry_run=False), Summary(run="r", dry_run=False)
+    for made, text in ((plain, "x"), (summary, evil)):
+        made.add([Verdict(Letter("id", text, {}, {}), Finding.ARCHIVED, text, text, text)])
+    shown = printed(summary.as_table())
+    assert active(shown) == []
+    assert shown.count("\n") == printed(plain.as_table()).count("\n")
+
+
+@STRANGERS
+def test_json_for_programs_says_the_same_and_moves_no_cursor(evil):
+    out = io.StringIO()
+    with redirect_stdout(out):
+        print_json({"key": evil, evil: [evil]})
+    assert json.loads(out.getvalue()) == {"key": evil, evil: [evil]}
+    assert active(out.getvalue()) == []
+    assert out.getvalue().count("\n") == 1
+
+
+@STRANGERS
+def test_a_failure_record_of_any_error_is_json_that_sqs_takes(evil):
+    record = failure_record(
+        ValueError(evil), attributes={}, receives=1, source_queue="q", message_id="m", worker="w"
+    ).as_json()
+    assert json.loads(record)["error_type"] == "ValueError"
+    assert not any(ord(c) < 32 for c in record)
+
+
+@STRANGERS
+def test_no_name_becomes_a_label_or_a_line_of_the_metrics(evil):
+    metrics, calm = Metrics(), Metrics()
+    for made, text in ((metrics, evil), (calm, "calm")):
+        made.observe(
+            "message.settled", {"outcome": "done", "note": text, "key": text, "duration_ms": 1.0, "message_id": text}
+        )
+    names = [
+        [line.partition(" ")[0] for line in generate_latest(made.registry).decode().split("\n")]
+        for made in (metrics, calm)
+    ]
+    assert names[0] == names[1]
+
+
+def test_an_error_that_ends_a_command_moves_no_cursor_on_a_terminal(tmp_path: Path):
+    text = "".join(EVIL.values())
+    code = (
+        f"import sys; sys.path[:] = {sys.path!r}\n"
+        "from worker.core.console import new_app, run_app\nfrom worker.core.errors import ConfigError\n"
+        f"app = new_app('x')\n@app.command()\ndef go() -> None:\n    raise ConfigError({text!r})\nrun_app(app)\n"
+    )
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=theirs, stderr=theirs, env={**os.environ, "NO_COLOR": "1", "TERM": "xterm"}
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:
+                break
+            shown += part
+        assert process.wait(30) == 78
+    os.close(ours)
+    said = shown.decode().replace("\r\n", "\n").replace("\x1b[1m", "").replace("\x1b[0m", "")
+    assert active(said) == []
+    assert all(line.startswith("configuration: ") or not line for line in said.split("\n"))
