@@ -11,7 +11,7 @@ from worker.core.document import Write
 from worker.core.errors import IndexAwayError, StoreError
 from worker.core.index import Index, WriteResult, WriteStatus
 from worker.core.logs import emit
-from worker.core.pipeline import MAX_LOOK_AGE_MS
+from worker.core.pipeline import MAX_LOOK_AGE_MS, MAX_WRITE_AGE_MS
 from worker.core.retry import Breaker
 from worker.core.retrystore import RetryRecord, RetryStore
 from worker.crew import Pulse, gather
@@ -114,12 +114,20 @@ class Batcher:
         else:
             self._breaker.succeeded()
         emit("index.bulk", "debug", documents=len(batch))
+        results = [self._in_time(entry, result) for entry, result in zip(batch, results, strict=True)]
         for entry, result in zip(batch, results, strict=True):
             if result.status in {WriteStatus.WRITTEN, WriteStatus.SUPERSEDED}:
                 entry.acknowledge(result.status, None)
         for status in (WriteStatus.REJECTED, WriteStatus.AWAY):
             refused = [(e, r.reason) for e, r in zip(batch, results, strict=True) if r.status is status]
             self._store([e for e, _ in refused], status, [reason for _, reason in refused])
+
+    def _in_time(self, entry: _Entry, result: WriteResult) -> WriteResult:
+        """The result; where this process stood still between look and answer (frozen, suspended), one to be replayed."""
+        oldest_ms = self._clock.now_ms() - MAX_WRITE_AGE_MS
+        if result.status is WriteStatus.WRITTEN and entry.write.version < oldest_ms:
+            return WriteResult(WriteStatus.AWAY, "it was written too late to be trusted")
+        return result
 
     def _ask(self, writes: list[Write]) -> list[WriteResult]:
         """The index's answer. A request is given up when it is slow and the index answers no ping either.

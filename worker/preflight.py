@@ -76,6 +76,15 @@ def dlq_max_bytes(outside: Outside) -> int:
     return int(outside.dlq.attributes().get("MaximumMessageSize", MAX_MESSAGE_BYTES))
 
 
+def _fatal(error: WorkerError) -> Literal["config", "dependency"]:
+    """Whether a restart may mend it: 69, not 78, after which systemd would leave the worker dead.
+
+    A denial may: a permission just given takes seconds to be known everywhere. A bare status is no answer of AWS's.
+    """
+    code = getattr(error, "code", "")
+    return "dependency" if is_passing(error) or code in DENIED or code.isdigit() else "config"
+
+
 def _timed(name: str, check: Callable[[], Iterator[Check] | Check]) -> Iterator[Check]:
     """The check's results, with the time it took; what it did not foresee is an error, not a stack trace."""
     began = time.monotonic()
@@ -83,7 +92,7 @@ def _timed(name: str, check: Callable[[], Iterator[Check] | Check]) -> Iterator[
         found = check()
         results = [found] if isinstance(found, Check) else list(found)
     except WorkerError as error:
-        results = [Check(name, "error", str(error), fatal="dependency" if is_passing(error) else "config")]
+        results = [Check(name, "error", str(error), fatal=_fatal(error))]
     took_ms = (time.monotonic() - began) * 1000
     for result in results:
         yield Check(name, result.level, result.what, result.hint, result.fatal, round(took_ms, 1))
@@ -103,9 +112,9 @@ def _queue(queue: Queue, setting: str, url: str) -> Check:
             return Check("", "error", "the queue does not exist", hint, "config")
         if error.code in DENIED:
             hint = f"allow sqs:GetQueueAttributes on {queue.name} to this role"
-            return Check("", "error", f"access denied: {error}", hint, "config")
+            return Check("", "error", f"access denied: {error}", hint, _fatal(error))
         hint = f"{setting}: is {urlsplit(url).netloc} right, and is there a network route and an endpoint for it?"
-        return Check("", "error", f"no answer: {error}", hint, "dependency" if is_passing(error) else "config")
+        return Check("", "error", f"no answer: {error}", hint, _fatal(error))
     waiting, held = (
         attributes.get("ApproximateNumberOfMessages", "?"),
         attributes.get("ApproximateNumberOfMessagesNotVisible", "?"),
@@ -147,15 +156,15 @@ def _bucket(outside: Outside, bucket: str, setting: str) -> Check:
     try:
         outside.objects.check_bucket(bucket)
     except StoreError as error:
-        if error.code in {"404", "NoSuchBucket"}:
+        if error.code == "NoSuchBucket":
             return Check("", "error", f"{bucket} does not exist", f"{setting}={bucket}: is it spelled right?", "config")
         if error.code in DENIED:
             hint = (
                 f"allow s3:ListBucket on {bucket}: without it S3 answers 403 for a key that is gone, and removals fail"
             )
-            return Check("", "error", "access denied", hint, "config")
+            return Check("", "error", "access denied", hint, _fatal(error))
         return Check("", "error", f"no answer: {error}", "is S3's endpoint right, and is there a route to it?",
-                     "dependency" if is_passing(error) else "config")  # fmt: skip
+                     _fatal(error))  # fmt: skip
     return Check("", "ok", f"{bucket} can be listed")
 
 
@@ -172,9 +181,8 @@ def _state_round(outside: Outside) -> Check:
         where = f"s3://{outside.state.bucket}/{CONTROL_PREFIX}*"
         if error.code in DENIED:
             hint = f"allow {step} on {where}, and likewise on retry-index/*, dlq-spill/* and dlq-archive/*"
-            return Check("", "error", f"{step} was denied", hint, "config")
-        return Check("", "error", f"{step} failed: {error}", f"see that {where} can be written",
-                     "dependency" if is_passing(error) else "config")  # fmt: skip
+            return Check("", "error", f"{step} was denied", hint, _fatal(error))
+        return Check("", "error", f"{step} failed: {error}", f"see that {where} can be written", _fatal(error))  # fmt: skip
     return Check("", "ok", f"put, get and delete under {CONTROL_PREFIX} in {outside.state.bucket}")
 
 

@@ -1,7 +1,8 @@
 """The worker's own replay: a healed outage needs no human.
 
-After the index is back, at start, and when single documents were stored for retry, `retry-index/` is brought in: a few
-records at a time, behind the live messages, and by one process of the fleet at once (a lease in the state bucket).
+After the index is back, at start, when single documents were stored for retry, and every hour, `retry-index/` is brought
+in: a few records at a time, behind the live messages, and by one process of the fleet at once (a lease in the state
+bucket).
 """
 
 import threading
@@ -32,6 +33,8 @@ AGAIN_S = 30.0
 """After a run that could not finish, or while another process has the lease."""
 RARELY_S = 600.0
 """After what does not pass by itself: no permission, or an S3 without conditional writes."""
+ANYHOW_S = 3600.0
+"""Without any occasion: what another worker has stored, which was then taken out of the fleet."""
 STORED_S = 10.0
 """Single documents stored for retry wait so long at most while the index is in reach."""
 MAX_SILENCE_S = 300
@@ -63,7 +66,7 @@ class SelfHeal:
                 self._last_stored = self._retry.last_stored
                 self._due_at = min(self._due_at, time.monotonic() + STORED_S)
             if time.monotonic() >= self._due_at and self._may():
-                self._due_at = float("inf")
+                self._due_at = time.monotonic() + ANYHOW_S
                 self._heal(pulse)
 
     def stop(self) -> None:

@@ -6,81 +6,42 @@ acted or after. It runs on one thread of this process, on an event loop of its o
 """
 
 import asyncio
-import contextlib
-import json
 import threading
-import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
 
-Service = Literal["sqs", "s3", "index"]
+from tests.support.wirebooks import Books, Call, Service, describe
+
+__all__ = ["Books", "Broken", "Call", "Rule", "Service", "WireProxy"]
 
 MAX_HEAD_BYTES = 1024 * 1024
 PIECE_BYTES = 256 * 1024
-MANY_ANSWERS_S = 0.02
-"""Between the bytes of an answer that trickles."""
-
-
-@dataclass(slots=True)
-class Call:
-    """One request and what became of it."""
-
-    service: Service
-    action: str
-    """`ReceiveMessage`, `GetObject`, `_bulk`, …"""
-    number: int
-    """How many of this action there were, this one included: 1 for the first."""
-    keys: list[str] = field(default_factory=list)
-    """The object's key; the documents' ids."""
-    status: int = 0
-    """Of the answer; 0 where the line was cut."""
-    items: list[dict[str, Any]] = field(default_factory=list)
-    """What the answer says of each message or document."""
+BETWEEN_PIECES_S = 0.02
+MAX_PIECES = 150
+"""Of an answer that trickles: byte by byte where it is short, three seconds in all where it is long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
     """What a rule does to a call.
 
-    `refuse`: cut before the server sees it. `lose`: the server acts, its answer is lost. `hang`: no answer for as long
-    as `hang_s`. `answer`: this instead of the server's. `trickle`: the server's answer, byte by byte. `rewrite`: the
-    server's answer, its body changed.
+    `unreachable`: cut, and no connection to its server is taken any more, for `hang_s`. `refuse`: cut before the server
+    sees it. `lose`: the server acts, its answer is lost. `hang`: no answer for as long as `hang_s`. `answer`: this
+    instead of the server's. `trickle`: the server's answer, bit by bit. `rewrite`: the request that the server gets and
+    the answer that it gives, each changed.
     """
 
-    how: Literal["refuse", "lose", "hang", "answer", "trickle", "rewrite"]
+    how: Literal["unreachable", "refuse", "lose", "hang", "answer", "trickle", "rewrite"]
     status: int = 500
     body: bytes = b""
     hang_s: float = 30.0
+    request: Callable[[bytes], bytes] = bytes
     rewrite: Callable[[bytes], bytes] = bytes
 
 
 Rule = Callable[[Call], Broken | None]
-
-
-class Books:
-    """What passed, counted."""
-
-    def __init__(self) -> None:
-        self.calls: Counter[tuple[str, str]] = Counter()
-        """(service, action) → calls."""
-        self.statuses: Counter[tuple[str, str, int]] = Counter()
-        self.received: Counter[str] = Counter()
-        """Message id → how often it was received."""
-        self.deleted: Counter[str] = Counter()
-        """Receipt handle → how often its deletion was confirmed."""
-        self.sent: list[str] = []
-        """Message ids that sends were answered with."""
-        self.read: Counter[str] = Counter()
-        """Key → GETs that succeeded."""
-        self.indexed_at: dict[str, float] = {}
-        """Document id → when the index first acknowledged it, seconds since the epoch."""
-
-    def requests(self, service: Service) -> int:
-        """How many calls a service got."""
-        return sum(count for (name, _), count in self.calls.items() if name == service)
 
 
 class WireProxy:
@@ -96,8 +57,9 @@ class WireProxy:
         self._upstreams = upstreams
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="wire", daemon=True)
-        self._servers: list[asyncio.Server] = []
-        self._open: set[asyncio.StreamWriter] = set()
+        self._servers: dict[Service, asyncio.Server] = {}
+        self._open: dict[asyncio.StreamWriter, Service] = {}
+        self._back: dict[Service, asyncio.TimerHandle] = {}
 
     def start(self) -> "WireProxy":
         self._thread.start()
@@ -115,30 +77,51 @@ class WireProxy:
         self._run(self._cut())
 
     def clear(self) -> None:
-        """New books, no rules."""
+        """New books, no rules, and every server in reach."""
         self.rules, self.books = [], Books()
+        self.reach()
+
+    def reach(self) -> None:
+        """Take connections again to every server that was unreachable."""
+        self._run(self._reach(list(self._back)))
 
     def _run(self, work: Awaitable[None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(10)  # type: ignore[arg-type]
 
     async def _listen(self) -> None:
-        for service, url in self._upstreams.items():
-            parts = urlsplit(url)
+        for service in self._upstreams:
+            await self._open_port(service, 0)
+            port = self._servers[service].sockets[0].getsockname()[1]
+            self.urls[service] = f"http://127.0.0.1:{port}"
 
-            async def serve(
-                reader: asyncio.StreamReader,
-                writer: asyncio.StreamWriter,
-                service: Service = service,
-                address: tuple[str, int] = (parts.hostname or "", parts.port or 80),
-            ) -> None:
-                await _Line(self, service, address, reader, writer).serve()
+    async def _open_port(self, service: Service, port: int) -> None:
+        parts = urlsplit(self._upstreams[service])
+        address = parts.hostname or "", parts.port or 80
 
-            server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=MAX_HEAD_BYTES)
-            self._servers.append(server)
-            self.urls[service] = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await _Line(self, service, address, reader, writer).serve()
+
+        self._servers[service] = await asyncio.start_server(serve, "127.0.0.1", port, limit=MAX_HEAD_BYTES)
+
+    def _vanish(self, service: Service, for_s: float) -> None:
+        """Take no connection to a server, for so long or until `reach`."""
+        if service in self._back:
+            return
+        self._servers[service].close()
+        for writer in [writer for writer, of in self._open.items() if of == service]:
+            writer.transport.abort()
+        self._back[service] = self._loop.call_later(for_s, lambda: self._loop.create_task(self._reach([service])))
+
+    async def _reach(self, services: list[Service]) -> None:
+        for service in services:
+            if service in self._back:
+                self._back.pop(service).cancel()
+                await self._open_port(service, int(self.urls[service].rpartition(":")[2]))
 
     async def _close(self) -> None:
-        for server in self._servers:
+        for timer in self._back.values():
+            timer.cancel()
+        for server in self._servers.values():
             server.close()
         await self._cut()
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
@@ -185,14 +168,14 @@ class _Line:
         self._up: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def serve(self) -> None:
-        self._proxy._open.add(self._writer)
+        self._proxy._open[self._writer] = self._service
         try:
             while await self._one_call():
                 pass
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             return  # either side hung up, or we stop
         finally:
-            self._proxy._open.discard(self._writer)
+            self._proxy._open.pop(self._writer, None)
             for writer in filter(None, [self._writer, self._up and self._up[1]]):
                 writer.transport.abort()
 
@@ -211,10 +194,8 @@ class _Line:
         return await self._break(call, broken, request, body)
 
     def _booked(self, request: _Message, body: bytes) -> Call:
-        action, keys = _action(self._service, request, body)
-        calls = self._proxy.books.calls
-        calls[self._service, action] += 1
-        return Call(self._service, action, calls[self._service, action], keys)
+        action, keys, about = describe(self._service, request.first[0], request.first[1], request.fields, body)
+        return self._proxy.books.begin(self._service, action, keys, about)
 
     async def _pass(self, call: Call, request: _Message, body: bytes) -> bool:
         answer, reader = await self._ask(request, body)
@@ -230,22 +211,27 @@ class _Line:
         return answer.fields.get("connection", "").lower() != "close"
 
     async def _break(self, call: Call, broken: Broken, request: _Message, body: bytes) -> bool:
+        books = self._proxy.books
         if broken.how == "hang":
             await asyncio.sleep(broken.hang_s)
-        if broken.how in {"refuse", "hang"}:
-            self._proxy.books.statuses[call.service, call.action, 0] += 1
+        if broken.how in {"unreachable", "refuse", "hang"}:
+            books.cut(call, broken.how)
+            if broken.how == "unreachable":
+                self._proxy._vanish(call.service, broken.hang_s)
             return False
         if broken.how == "answer":
+            books.cut(call, f"answered {broken.status}", broken.status)
             head = f"HTTP/1.1 {broken.status} Broken\r\nContent-Length: {len(broken.body)}\r\n\r\n"
-            self._proxy.books.statuses[call.service, call.action, broken.status] += 1
-            self._writer.write(head.encode() + broken.body)
+            nothing = request.first[0] == "HEAD"
+            self._writer.write(head.encode() + (b"" if nothing else broken.body))
             await self._writer.drain()
             return True
-        answer, reader = await self._ask(request, body)
+        answer, reader = await self._ask(*_resized(request, broken.request(body)))
         content = await _body(reader, answer, nothing=request.first[0] == "HEAD")
         if broken.how == "lose":
-            self._proxy.books.statuses[call.service, call.action, 0] += 1
+            books.cut(call, "lose")
             return False
+        call.broken = broken.how
         if broken.how == "rewrite":
             content = broken.rewrite(content)
         self._book(call, answer, content)
@@ -259,10 +245,11 @@ class _Line:
             if line and not line.lower().startswith((b"content-length:", b"transfer-encoding:"))
         ]
         self._writer.write(b"\r\n".join([*kept, b"Content-Length: %d" % len(content), b"", b""]))
-        for at in range(len(content)) if trickle else ():
-            self._writer.write(content[at : at + 1])
+        piece = -(-len(content) // MAX_PIECES) or 1
+        for at in range(0, len(content), piece) if trickle else ():
+            self._writer.write(content[at : at + piece])
             await self._writer.drain()
-            await asyncio.sleep(MANY_ANSWERS_S)
+            await asyncio.sleep(BETWEEN_PIECES_S)
         self._writer.write(b"" if trickle else content)
         await self._writer.drain()
         return True
@@ -298,65 +285,18 @@ class _Line:
         await self._writer.drain()
 
     def _book(self, call: Call, answer: _Message, content: bytes) -> None:
-        books = self._proxy.books
-        call.status = int(answer.first[1])
-        books.statuses[call.service, call.action, call.status] += 1
-        if call.status >= 300:
-            return
-        if call.service == "s3":
-            books.read.update(call.keys if call.action == "GetObject" else ())
-            return
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            _note(books, call, json.loads(content or b"{}"))
+        self._proxy.books.end(call, int(answer.first[1]), content)
 
 
-def _note(books: Books, call: Call, answer: dict[str, Any]) -> None:
-    """What an answer says of each message or document."""
-    if call.action == "ReceiveMessage":
-        books.received.update(message["MessageId"] for message in answer.get("Messages") or ())
-    elif call.action == "DeleteMessageBatch":
-        books.deleted.update(call.keys[int(entry["Id"])] for entry in answer.get("Successful") or ())
-    elif call.action == "SendMessageBatch":
-        books.sent += [entry["MessageId"] for entry in answer.get("Successful") or ()]
-    elif call.action == "_bulk":
-        now = time.time()
-        for key, item in zip(call.keys, answer["items"], strict=True):
-            [result] = item.values()
-            if result["status"] < 300 or result["status"] == 409:
-                books.indexed_at.setdefault(key, now)
-
-
-def _action(service: Service, request: _Message, body: bytes) -> tuple[str, list[str]]:
-    method, target = request.first[0], request.first[1]
-    path = unquote(target.partition("?")[0])
-    if service == "sqs":
-        action = request.fields.get("x-amz-target", "?").rpartition(".")[2]
-        return action, _receipts(body) if action == "DeleteMessageBatch" else []
-    if service == "s3":
-        key = path.lstrip("/").partition("/")[2]
-        return (f"{method.capitalize()}Object", [key]) if key else (f"{method.capitalize()}Bucket", [])
-    if path.endswith("/_bulk"):
-        return "_bulk", list(_ids(body))
-    last = path.rsplit("/", 1)[-1]
-    return f"{method} {last if last.startswith('_') else ''}".strip(), []
-
-
-def _receipts(body: bytes) -> list[str]:
-    """Receipt handles in the order of their entries, whose ids we take to be their positions."""
-    with contextlib.suppress(ValueError, KeyError):
-        return [entry["ReceiptHandle"] for entry in json.loads(body)["Entries"]]
-    return []
-
-
-def _ids(body: bytes) -> Iterable[str]:
-    """The documents that a bulk body writes or removes."""
-    lines = iter(body.split(b"\n"))
-    for line in lines:
-        if line:
-            [(action, about)] = json.loads(line).items()
-            yield about["_id"]
-            if action != "delete":
-                next(lines)
+def _resized(request: _Message, body: bytes) -> tuple[_Message, bytes]:
+    """A request with a body that may have changed."""
+    if request.chunked or request.length is None or request.length == len(body):
+        return request, body
+    lines = [
+        b"Content-Length: %d" % len(body) if line.lower().startswith(b"content-length:") else line
+        for line in request.head.split(b"\r\n")
+    ]
+    return _Message(b"\r\n".join(lines), {**request.fields, "content-length": str(len(body))}, request.first), body
 
 
 async def _head(reader: asyncio.StreamReader) -> _Message:

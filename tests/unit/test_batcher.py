@@ -10,7 +10,7 @@ from worker.core.clock import S3Clock
 from worker.core.document import Write
 from worker.core.errors import IndexAwayError, StoreError
 from worker.core.index import WriteResult, WriteStatus
-from worker.core.pipeline import MAX_LOOK_AGE_MS
+from worker.core.pipeline import MAX_LOOK_AGE_MS, MAX_WRITE_AGE_MS
 from worker.core.retry import Breaker
 from worker.crew import Pulse
 
@@ -174,3 +174,20 @@ def test_a_silent_index_is_given_up_long_before_its_timeout(monkeypatch):
     index.go_on.set()
     assert acknowledged == {"a": (WriteStatus.AWAY, None)}
     assert ([record.write.key for record in stored], breaker.is_open) == (["a"], True)
+
+
+def test_what_was_written_after_the_process_stood_still_is_looked_at_once_more(monkeypatch):
+    """Frozen between look and request for longer than the index remembers a removal, it may have brought back what is gone."""
+    index, now_ms = FakeIndex({}), S3Clock.now_ms
+    written = index.write
+
+    def frozen(writes):
+        monkeypatch.setattr(S3Clock, "now_ms", lambda self: now_ms(self) + MAX_WRITE_AGE_MS + 1)
+        return written(writes)
+
+    monkeypatch.setattr(index, "write", frozen)
+    acknowledged, stored, seen, breaker = run(["a"], index=index)
+    assert seen == [["a"]]
+    assert [record.write.key for record in stored] == ["a"]
+    assert acknowledged == {"a": (WriteStatus.AWAY, None)}
+    assert not breaker.is_open

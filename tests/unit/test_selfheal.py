@@ -132,6 +132,33 @@ def test_a_single_document_stored_while_the_breaker_stays_closed_is_brought_in_s
     life.wait_healed()
 
 
+def test_what_s3_stored_without_saying_so_is_brought_in_soon(life, monkeypatch):
+    """The answer to a PUT was lost: its message goes back to the queue, and the record must not lie about."""
+    life.start()
+    time.sleep(0.1)
+    put = life.world.s3.put
+
+    def lost(*args, **options):
+        put(*args, **options)
+        raise StoreError("no answer", code="ReadTimeoutError")
+
+    monkeypatch.setattr(life.world.s3, "put", lost)
+    with pytest.raises(AssertionError, match="no answer"):
+        life.store("a.txt")
+    assert life.waiting() == ["a.txt"]
+    monkeypatch.setattr(life.world.s3, "put", put)
+    life.wait_healed()
+
+
+def test_what_a_worker_that_is_gone_has_stored_is_brought_in_without_any_occasion(life, monkeypatch):
+    monkeypatch.setattr(selfheal, "ANYHOW_S", 0.1)
+    life.start()
+    time.sleep(0.1)
+    life.store("a.txt")
+    life.heal._last_stored = life.retry.last_stored  # it was another process that stored it
+    life.wait_healed()
+
+
 def test_what_the_index_refused_is_left_to_an_operator(life):
     life.store("refused.txt", rejected=True)
     life.store("a.txt")

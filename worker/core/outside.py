@@ -11,7 +11,7 @@ from worker.core.index import Index, WriteResult, WriteStatus
 from worker.core.index.open import open_index
 from worker.core.logs import emit
 from worker.core.objects import ObjectStore
-from worker.core.pipeline import MAX_LOOK_AGE_MS
+from worker.core.pipeline import MAX_LOOK_AGE_MS, MAX_WRITE_AGE_MS
 from worker.core.queue import Queue
 from worker.core.settings import Settings
 from worker.core.state import State
@@ -35,11 +35,14 @@ class Outside:
         """One attempt to write what was looked at; what became of each, in order.
 
         Raises IndexAwayError where the request as a whole failed, where none of many documents was taken, or where a
-        look has become too old meanwhile: an attempt that is made again must not write that.
+        look has become too old before or meanwhile: an attempt that is made again must not write that.
         """
-        if min(write.version for write in writes) < self.objects.clock.now_ms() - MAX_LOOK_AGE_MS:
+        oldest_look_ms = min(write.version for write in writes)
+        if oldest_look_ms < self.objects.clock.now_ms() - MAX_LOOK_AGE_MS:
             raise IndexAwayError(f"{self.index.description} took too long to answer")
         results = self.index.write(writes)
+        if oldest_look_ms < self.objects.clock.now_ms() - MAX_WRITE_AGE_MS:
+            raise IndexAwayError(f"{self.index.description} was written to too late to be trusted")
         if len(results) >= AWAY_TOGETHER and all(result.status is WriteStatus.AWAY for result in results):
             raise IndexAwayError(results[0].reason)
         return results

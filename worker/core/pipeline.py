@@ -20,6 +20,9 @@ from worker.core.state import OWN_PREFIXES
 
 MAX_LOOK_AGE_MS = 30_000
 """An older look is repeated before it is written: a removal keeps its version only for index.gc_deletes, 60 s."""
+MAX_WRITE_AGE_MS = 55_000
+"""A look older than this when its write is confirmed (30 s, and the longest request): meanwhile the index may have forgotten
+a removal, and the write brought back what is gone. It is looked at once more."""
 MAX_LOOKS = 3
 HEAD_BYTES = 4096
 """What the extractor wants to see of a file to tell its kind."""

@@ -97,7 +97,8 @@ class RetryStore:
     def __init__(self, state: State) -> None:
         self._state = state
         self.last_stored = 0.0
-        """When a document last came here because the index was away, monotonic seconds."""
+        """When a document last came here because the index was away, monotonic seconds. Or may have come: S3 may have stored
+        what it did not answer for, and that must not lie about until the next outage."""
         self._pool = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store-for-retry")
 
     def put_all(self, records: list[RetryRecord]) -> list[StoreError | None]:
@@ -123,8 +124,9 @@ class RetryStore:
             self.put_as(record.name, record)
         except StoreError as error:
             return error
-        if not record.rejected:
-            self.last_stored = time.monotonic()
+        finally:
+            if not record.rejected:
+                self.last_stored = time.monotonic()
         emit(
             "index.stored_for_retry", "warning" if record.rejected else "info",
             bucket=write.bucket, key=write.key, rejected=record.rejected, reason=record.reason, name=record.name,

@@ -77,6 +77,15 @@ def test_an_alias_without_a_write_index_is_away_and_named(index, documents, inde
     assert any("no index to write to" in finding.what for finding in index.inspect().findings)
 
 
+def test_an_alias_taken_away_is_put_back_and_what_it_led_to_is_found_again(index, documents, index_name, ask):
+    index.ensure()
+    documents.put("before.txt", "東京")
+    ask("POST", "/_aliases", {"actions": [{"remove": {"index": f"{index_name}-000001", "alias": index_name}}]})
+    assert documents.put("after.txt", "東京").status is WRITTEN
+    assert list(ask("GET", f"/_alias/{index_name}")) == [f"{index_name}-000001"]
+    assert sorted(documents.keys("東京")) == ["after.txt", "before.txt"]
+
+
 def test_an_index_deleted_under_us_comes_back_with_our_mapping(index, documents, index_name, ask):
     index.ensure()
     ask("DELETE", f"/{index_name}-000001")

@@ -21,6 +21,8 @@ _OF_THE_DOCUMENT = frozenset(
 )
 """Errors with status 400 that are a document's own fault (M, 2.19 and 3.8). Others are the index's state: it is closed,
 its alias has no write index, its field limit is reached; they pass when someone mends it."""
+NO_INDEX = "index_not_found_exception"
+"""In the reason of a write to an index or alias that is not there."""
 _TERM_TOO_LONG = "immense term"
 """In the reason of the one illegal_argument_exception that is a document's own fault."""
 

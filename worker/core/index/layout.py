@@ -31,6 +31,8 @@ class Layout:
         self._client = client
         self._name = name
         self._plain_key = plain_key
+        self.is_alias = False
+        """Whether the name was an alias when it was last made sure of."""
 
     def ensure(self) -> IndexState:
         """Make what is missing where nothing of the name exists. Raises IndexAwayError where that is refused."""
@@ -42,6 +44,7 @@ class Layout:
             found = self._look()
         if not found:
             raise IndexAwayError(f"{self._client.shown}: the index {self._name} was made, and is gone again")
+        self.is_alias = self._name not in found
         self._describe(found, state)
         return state
 

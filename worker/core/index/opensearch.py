@@ -110,9 +110,13 @@ class OpenSearchIndex:
             self.ensure()
         return bool(self._plain_key)
 
-    def _send(self, entries: Sequence[bytes]) -> list[WriteResult]:
+    def _send(self, entries: Sequence[bytes], *, first: bool = True) -> list[WriteResult]:
+        # Without require_alias, writing under an alias that someone took away would make an index of that name, beside the
+        # one that it led to: what that holds would be out of sight, and the alias could not be put back.
+        only_alias = self._layout.is_alias and self._client.service != "aoss"
         try:
-            answer = self._request("POST", f"_bulk?{bulk.FILTER}", b"".join(entries))
+            path = f"_bulk?{bulk.FILTER}{'&require_alias=true' if only_alias else ''}"
+            answer = self._request("POST", path, b"".join(entries))
         except RefusedError as error:
             if error.status != TOO_LARGE:
                 raise
@@ -123,6 +127,9 @@ class OpenSearchIndex:
         found = bulk.results(answer, len(entries))
         if found is None:
             raise IndexAwayError(f"{self.description} did not answer for each of {len(entries)} documents")
+        if first and only_alias and any(bulk.NO_INDEX in result.reason for result in found):
+            self.ensure()
+            return self._send(entries, first=False)
         return found
 
     def _stored(self, objects: Sequence[tuple[str, str]]) -> list[Stored | None]:

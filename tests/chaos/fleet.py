@@ -1,0 +1,146 @@
+"""Several workers on one queue, hurt while they work: a stream of changes, rounds of signals, and the oracle at the end."""
+
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.chaos.stage import VISIBILITY_S, Stage
+from tests.support.aws import s3_event, s3_record
+from tests.support.oracle import Judgement
+from tests.support.worker import WorkerProcess
+
+WRITERS = 8
+FROZEN_S = VISIBILITY_S + 2.0
+QUIET_FOR_S = 2.0
+LONGEST_LULL_S = 1.0
+"""Before a signal, from the first change on."""
+MOST_KEYS = 8_000
+"""Beyond, changes are of objects that are there."""
+NOISE_OF = 50
+"""One message in so many is noise."""
+
+
+@dataclass
+class Fleet:
+    """Workers that share a queue; one that was hurt is started again."""
+
+    on: Stage
+    envs: list[Mapping[str, str]]
+    workers: list[WorkerProcess] = field(default_factory=list)
+    codes: Counter[int] = field(default_factory=Counter)
+    keys: list[str] = field(default_factory=list)
+    """Every key that was ever written."""
+
+    def start(self) -> None:
+        """Start them all and wait until they serve."""
+        self.workers = [self._spawned(number) for number in range(len(self.envs))]
+        for worker in self.workers:
+            worker.wait_started()
+
+    def _spawned(self, number: int) -> WorkerProcess:
+        env = {**self.on.env, **self.envs[number]}
+        worker = WorkerProcess(env, self.on.folder, name=f"w{number}", module=("tests.chaos.hurried", "worker", "run"))
+        worker.spawn()
+        return worker
+
+    def keep_alive(self) -> None:
+        """Start again what has ended."""
+        for number, worker in enumerate(self.workers):
+            code = worker.process.poll() if worker.process else 0
+            if code is not None:
+                self.codes[code] += 1
+                self.workers[number] = self._spawned(number)
+
+    def hurt_while_changing(self, rng: random.Random, number: signal.Signals, count: int) -> None:
+        """Send one of them a signal while objects change."""
+        with ThreadPoolExecutor(1) as pool:
+            changing = pool.submit(self.change, random.Random(rng.random()), count)
+            time.sleep(rng.random() * LONGEST_LULL_S)
+            self.hurt(rng, number)
+            changing.result()
+
+    def hurt(self, rng: random.Random, number: signal.Signals) -> None:
+        """Send one of them a signal; one that was frozen goes on after longer than its messages' visibility."""
+        worker = rng.choice(self.workers)
+        if number != signal.SIGKILL:  # which may come during a start, too
+            worker.wait_started()
+        worker.send(number)
+        if number == signal.SIGSTOP:
+            time.sleep(FROZEN_S)
+            worker.send(signal.SIGCONT)
+        else:
+            worker.wait(40)
+        self.keep_alive()
+
+    # -- changes -------------------------------------------------------------------------------------------------
+
+    def change(self, rng: random.Random, count: int) -> None:
+        """New objects, overwrites and removals, each with its event; and some noise."""
+        known = len(self.keys)
+        new = count * 3 // 4 if known < MOST_KEYS else 0
+        self.keys += [f"f/{known + at:06}.txt" for at in range(new)]
+        chosen = self.keys[known:] + [rng.choice(self.keys) for _ in range(count - new)]
+        seeds = [rng.random() for _ in chosen]
+        by_key: dict[str, list[float]] = {}
+        for key, seed in zip(chosen, seeds, strict=True):
+            by_key.setdefault(key, []).append(seed)
+        with ThreadPoolExecutor(WRITERS) as pool:  # one key's changes in order, by one thread
+            list(pool.map(lambda item: [self._change_one(item[0], seed) for seed in item[1]], by_key.items()))
+
+    def _change_one(self, key: str, seed: float) -> None:
+        site = self.on.site
+        if seed < 0.05:
+            site.s3.delete_object(Bucket=site.bucket, Key=key)
+            self.on.send(key, "ObjectRemoved:Delete")
+            return
+        site.put(key, f"text of {key} {seed}")
+        self.on.send(key)
+        if seed > 1 - 1 / NOISE_OF:
+            self.on.send_body(f"noise {key} {seed}", is_letter=True)
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    def wait_quiet(self, timeout_s: float) -> bool:
+        """Until nothing is left to do, and nothing more comes of what was frozen; what ends is started again."""
+        until = time.monotonic() + timeout_s
+        quiet_since: float | None = None
+        while time.monotonic() < until:
+            self.keep_alive()
+            if not self.on.is_quiet:
+                quiet_since = None
+            elif quiet_since is None:
+                quiet_since = time.monotonic()
+            elif time.monotonic() - quiet_since > QUIET_FOR_S:
+                return True
+            time.sleep(0.3)
+        return False
+
+    def judge(self) -> Judgement:
+        """What the oracle says of every event, and of every key that ever was."""
+        return self.on.oracle.judge(self.on.wire.books, also=self.keys)
+
+    def stop(self) -> list[int]:
+        """SIGTERM to all; their exit codes."""
+        return [worker.stop() for worker in self.workers]
+
+
+@contextmanager
+def fleet(on: Stage, *envs: Mapping[str, str]) -> Iterator[Fleet]:
+    """A fleet that serves; killed at the end."""
+    made = Fleet(on, list(envs))
+    with ExitStack() as stack:
+        stack.callback(lambda: [worker.kill() for worker in made.workers])
+        on.rule()
+        made.start()
+        yield made
+
+
+def event_of(on: Stage, key: str, name: str = "ObjectCreated:Put", **fields: Any) -> str:
+    """The body of an event."""
+    return s3_event(s3_record(on.site.bucket, key, name, **fields))

@@ -1,0 +1,50 @@
+"""Runs one of our programs with its waits shortened: `python -m tests.chaos.hurried worker run`.
+
+A campaign of a thousand cases cannot wait 60 s for each message that was given back. Only how long is waited is changed,
+here and nowhere else: timeouts of calls, probes, leases, how long a message is hidden. What is done is the product's own.
+"""
+
+import runpy
+import sys
+
+from tests.chaos import clocks
+
+clocks.install()
+
+from annotated_types import Ge  # noqa: E402 (these copy the clock's functions)
+
+from worker.core import aws, retry, settings  # noqa: E402
+
+SHORTEST_VISIBILITY_S = 5
+SHORTEST_DEADLINE_S = 10
+
+
+def hurry() -> None:
+    """Shorten the waits; before the modules that copy these constants are imported."""
+    aws.CONNECT_TIMEOUT_S, aws.S3_READ_TIMEOUT_S, aws.SQS_READ_TIMEOUT_S = 1, 2, 3
+    retry.SHORTEST_RELEASE_S, retry.LONGEST_RELEASE_S = 1, 4
+    _allow("sqs_visibility_timeout", SHORTEST_VISIBILITY_S)
+    _allow("message_deadline_s", SHORTEST_DEADLINE_S)
+    settings.Settings.model_rebuild(force=True)
+    from worker import batcher, consumer, guard, selfheal
+
+    batcher.PATIENCE_S, batcher.PING_PATIENCE_S = 1.0, 0.7
+    consumer.FIRST_BACKOFF_S, consumer.LONGEST_BACKOFF_S = 0.2, 2.0
+    guard.PROBE_S = 0.7
+    selfheal.LEASE_S, selfheal.AGAIN_S, selfheal.STORED_S, selfheal.RARELY_S, selfheal.ANYHOW_S = 6, 1.5, 0.7, 6.0, 30.0
+    from recovery import archive, scan, sweep
+
+    sweep.HIDDEN_S, scan.HELD_S, archive.CLAIM_S = 5, 5, 3  # type: ignore[misc]
+
+
+def _allow(field: str, least: int) -> None:
+    """Let a setting be shorter than would be wise."""
+    found = settings.Settings.model_fields[field]
+    found.metadata = [Ge(least) if isinstance(bound, Ge) else bound for bound in found.metadata]
+
+
+if __name__ == "__main__":
+    hurry()
+    del sys.argv[0]
+    module = sys.argv[0]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)

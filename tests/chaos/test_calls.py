@@ -1,0 +1,37 @@
+"""Attack 1: each outside call of each program × each fault. A line a case; the results also as JSON lines in .cache/chaos/."""
+
+import random
+
+import pytest
+
+from tests.chaos.campaign import SEED, cases_of, lanes_wished, record, run_cases
+from tests.chaos.programs import PROGRAMS
+from tests.chaos.stage import stage
+from tests.support.size import sized
+
+SAMPLE = {"worker": 5, "recover_dlq": 1, "replay_retry_index": 1}
+"""Cases in `make test`; the verbs of `dlq` have none there."""
+MORE = 60
+"""In `make chaos`, after each call × fault once: so many others of that program, other in length and moment."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(sized(5_400, usual=180))
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_no_call_that_fails_loses_anything(servers, tmp_path, program):
+    whole = bool(sized(1, usual=0))
+    if not whole and program not in SAMPLE:
+        pytest.skip("only in make chaos")
+    rng = random.Random(SEED)
+    with stage(servers, tmp_path / "clean") as on:
+        cases = cases_of(program, on, rng)
+        if whole:
+            others = set(cases_of(program, on, rng)) - set(cases)
+            cases += rng.sample(sorted(others, key=str), min(MORE, len(others)))
+        else:
+            cases = rng.sample([case for case in cases if not case.is_long], SAMPLE[program])
+    print(f"\n{program}: {len({case.call for case in cases})} calls, {len(cases)} cases")
+    results = run_cases(servers, tmp_path, cases, lanes=lanes_wished(), told=print)
+    print(f"written to {record(results, program.replace(' ', '-'))}")
+    assert len(results) == len(cases)
+    assert not [str(result) for result in results if not result.holds]

@@ -1,0 +1,247 @@
+"""Attacks 3 and 4: the index, S3 and credentials away in every way there is, in the middle of the work; then they come back."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.chaos.programs import run_command
+from tests.chaos.stage import Stage, fresh_name
+from tests.support.faults import UNREACHABLE_S, refusal, s3_error
+from tests.support.oracle import Judgement
+from tests.support.size import sized
+from tests.support.wire import Broken, Call, Rule
+
+AWAY_S = sized(600, usual=5)
+"""The issue's ten minutes."""
+BROKEN_S = sized(12, usual=4)
+QUIET_WITHIN_S = 120.0
+WHOLE = bool(sized(1, usual=0))
+
+Outage = Callable[[Stage], "Iterator[None]"]
+
+
+def play(on: Stage, outage: Callable[[Stage], Iterator[None]], lasts_s: float) -> Judgement:
+    """One load before, one in the middle, one at the end of an outage; the queue must be empty soon after."""
+    on.rule()
+    on.keep_alive()
+    on.load(fresh_name())
+    time.sleep(1)
+    with contextmanager(outage)(on):
+        until = time.monotonic() + lasts_s
+        on.load(fresh_name())
+        while time.monotonic() < until:
+            on.keep_alive()
+            time.sleep(0.2)
+        on.load(fresh_name())
+        time.sleep(1)
+    quiet, codes = on.wait_quiet(QUIET_WITHIN_S)
+    found = on.judge()
+    print(f"\n{found}; exit codes {dict(codes)}")
+    if not quiet and found.holds:
+        found.stuck.append("it is not quiet")
+    return found
+
+
+# -- the index ---------------------------------------------------------------------------------------------------
+
+
+def unreachable(on: Stage) -> Iterator[None]:
+    with rules(on, lambda call: _if(call.service == "index", Broken("unreachable", hang_s=UNREACHABLE_S))):
+        yield
+
+
+def read_only(on: Stage) -> Iterator[None]:
+    """What a disk over its flood-stage watermark makes."""
+    _settings(on, {"index.blocks.read_only_allow_delete": True})
+    yield
+    _settings(on, {"index.blocks.read_only_allow_delete": None})
+
+
+def closed(on: Stage) -> Iterator[None]:
+    on.site.ask("POST", f"/{on.site.index}-000001/_close")
+    yield
+    on.site.ask("POST", f"/{on.site.index}-000001/_open")
+
+
+def deleted(on: Stage) -> Iterator[None]:
+    """What it held is the operator's loss; everything from now on must be in the new one."""
+    on.wait_quiet(QUIET_WITHIN_S)
+    on.oracle.forget()
+    on.earlier = ()
+    on.site.ask("DELETE", f"/{on.site.index}-000001")
+    yield
+
+
+def without_its_alias(on: Stage) -> Iterator[None]:
+    """The index stays, and what it holds must be found again under the name."""
+    on.wait_quiet(QUIET_WITHIN_S)
+    remove = {"index": f"{on.site.index}-000001", "alias": on.site.index}
+    on.site.ask("POST", "/_aliases", {"actions": [{"remove": remove}]})
+    yield
+
+
+def without_a_write_index(on: Stage) -> Iterator[None]:
+    index = f"{on.site.index}-000001"
+    on.site.ask("PUT", f"/{on.site.index}-000002")
+    for name, may in ((index, False), (f"{on.site.index}-000002", False)):
+        add = {"index": name, "alias": on.site.index, "is_write_index": may}
+        on.site.ask("POST", "/_aliases", {"actions": [{"add": add}]})
+    yield
+    on.site.ask("DELETE", f"/{on.site.index}-000002")
+    add = {"index": index, "alias": on.site.index, "is_write_index": True}
+    on.site.ask("POST", "/_aliases", {"actions": [{"add": add}]})
+
+
+def slow(on: Stage) -> Iterator[None]:
+    """Every request takes longer than the batcher's patience, pings too."""
+    on.wire.latency_s = {"index": 1.5}
+    yield
+    on.wire.latency_s = {}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_200)
+@pytest.mark.parametrize(
+    ("outage", "lasts_s"),
+    [
+        (unreachable, AWAY_S), (read_only, BROKEN_S), (closed, BROKEN_S), (deleted, 3.0), (without_its_alias, BROKEN_S),
+        (without_a_write_index, BROKEN_S), (slow, BROKEN_S),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)  # fmt: skip
+def test_an_index_in_trouble_heals_by_itself(on, outage, lasts_s):
+    if outage is not without_its_alias and not WHOLE:
+        pytest.skip("only in make chaos")
+    found = play(on, outage, lasts_s)
+    assert found.holds, found
+    assert not found.set_aside
+
+
+def test_documents_that_the_mapping_rejects_come_in_once_it_is_mended(on):
+    """Every document is refused for itself: nothing heals that but a mapping, and then one command."""
+    index = f"{on.site.index}-000001"
+    mapping = {
+        "mappings": {"properties": {"content": {"type": "date"}}},
+        "aliases": {on.site.index: {"is_write_index": True}},
+    }
+    on.site.ask("PUT", f"/{index}", mapping)
+    on.rule()
+    on.keep_alive()
+    keys = [f"rejected/{number}.txt" for number in range(30)]
+    for key in keys:
+        on.site.put(key, f"no date {key}")
+        on.send(key)
+    on.site.wait_empty()
+    assert len(on.site.state_keys("retry-index/")) == len(keys)
+    on.stop()
+    on.site.ask("DELETE", f"/{index}")
+    assert run_command(on, "recovery.replay_retry_index", "--json") == 0
+    assert on.site.state_keys("retry-index/") == []
+    assert on.judge().holds
+
+
+# -- S3 ----------------------------------------------------------------------------------------------------------
+
+
+def s3_unreachable(on: Stage) -> Iterator[None]:
+    with rules(on, lambda call: _if(call.service == "s3", Broken("unreachable", hang_s=UNREACHABLE_S))):
+        yield
+
+
+def s3_throttled(on: Stage) -> Iterator[None]:
+    rng = random.Random(0)
+    with rules(on, lambda call: _if(call.service == "s3" and rng.random() < 0.7, refusal("s3", 503))):
+        yield
+
+
+def s3_denies_everything(on: Stage) -> Iterator[None]:
+    with rules(on, lambda call: _if(call.service == "s3", refusal("s3", 403))):
+        yield
+
+
+def credentials_expired(on: Stage) -> Iterator[None]:
+    expired = json.dumps(
+        {"__type": "com.amazon.coral.service#ExpiredTokenException", "message": "by the test"}
+    ).encode()
+
+    def rule(call: Call) -> Broken | None:
+        if call.service == "sqs":
+            return Broken("answer", status=403, body=expired)
+        return _if(call.service == "s3", s3_error("ExpiredToken", 400))
+
+    with rules(on, rule):
+        yield
+
+
+def index_and_state_away(on: Stage) -> Iterator[None]:
+    """Neither the index nor `retry-index/` takes anything: what was received goes back to the queue."""
+
+    def rule(call: Call) -> Broken | None:
+        if call.service == "s3" and "-state/" in call.about:
+            return refusal("s3", 503)
+        return _if(call.service == "index", refusal("index", 503))
+
+    with rules(on, rule):
+        yield
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "outage", [s3_unreachable, s3_throttled, s3_denies_everything, credentials_expired, index_and_state_away]
+)
+def test_an_outage_of_s3_dead_letters_nothing(on, outage):
+    if outage is not credentials_expired and not WHOLE:
+        pytest.skip("only in make chaos")
+    found = play(on, outage, BROKEN_S)
+    assert found.holds, found
+    assert not found.set_aside
+
+
+@pytest.mark.slow
+def test_a_prefix_that_is_denied_goes_to_the_dlq_and_comes_back_with_the_permission(on):
+    def denied(call: Call) -> Broken | None:
+        mine = call.service == "s3" and any(key.startswith("denied/") for key in call.keys)
+        return _if(mine, refusal("s3", 403))
+
+    on.rule()
+    on.keep_alive()
+    keys = [f"{folder}/{number}.txt" for number in range(15) for folder in ("denied", "open")]
+    with rules(on, denied):
+        for key in keys:
+            on.site.put(key)
+            on.send(key)
+        on.site.wait_empty()
+        assert on.oracle.index_etags(keys).keys() == set(keys)
+        assert {key for key, etag in on.oracle.index_etags(keys).items() if etag} == {
+            k for k in keys if k[:4] == "open"
+        }
+    assert run_command(on, "recovery.recover_dlq", "--json") == 0
+    found = on.judge()
+    assert found.holds, found
+    assert not found.set_aside
+
+
+# -- common ------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def rules(on: Stage, *more: Rule) -> Iterator[None]:
+    """These rules before the weather's."""
+    before = on.wire.rules
+    on.wire.rules = [*more, *before]
+    yield
+    on.wire.rules = before
+    on.wire.reach()
+
+
+def _if(condition: bool, broken: Broken) -> Broken | None:
+    return broken if condition else None
+
+
+def _settings(on: Stage, settings: dict[str, object]) -> None:
+    on.site.ask("PUT", f"/{on.site.index}-000001/_settings", settings)

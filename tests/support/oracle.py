@@ -1,0 +1,192 @@
+"""The oracle: after a run, is the index what S3 is, and where is every message? It asks the servers, past every proxy.
+
+A message is accounted for where its effect is: in the index, `retry-index/`, the source queue, the DLQ, `dlq-spill/`,
+`dlq-archive/` or the audit. One that is nowhere is lost; letters that are in two places are counted as duplicates.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from tests.support.aws import drain, queue_depth
+from tests.support.site import Site
+from tests.support.wirebooks import Books
+from worker.core.document import document_id
+
+ASKERS = 16
+PARKED = "retry-index/parked/"
+AUDIT = "s3-index-worker/audit/"
+LETTERS = ("dlq-spill/", "dlq-archive/", AUDIT)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One message as it was sent."""
+
+    body: str
+    keys: tuple[str, ...]
+    """Objects it speaks of; none of a message that is noise."""
+    is_letter: bool = False
+    """It fails for its own fault: the DLQ (or what stands for it) must hold it, too."""
+
+
+@dataclass
+class Judgement:
+    """What the oracle found."""
+
+    events: int = 0
+    lost: list[str] = field(default_factory=list)
+    """Messages that are nowhere, and objects whose state is nowhere."""
+    stuck: list[str] = field(default_factory=list)
+    """What still waits though everything is well."""
+    set_aside: int = 0
+    """Messages not at fault that lie in the DLQ, its spill or its archive all the same, where recovery finds them."""
+    duplicates: int = 0
+    """Copies of a letter beyond its first."""
+    places: Counter[str] = field(default_factory=Counter)
+    """Place → messages."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing is lost and nothing is stuck."""
+        return not self.lost and not self.stuck
+
+    def __str__(self) -> str:
+        sentence = (
+            f"{self.events} events: {len(self.lost)} lost, {len(self.stuck)} stuck, {self.duplicates} duplicates, "
+            f"{self.set_aside} set aside"
+        )
+        return "\n  ".join([sentence, *self.lost[:5], *self.stuck[:5]])
+
+
+class Oracle:
+    """Knows what was sent, and judges what became of it."""
+
+    def __init__(self, site: Site) -> None:
+        """`site` past the proxy."""
+        self._site = site
+        self.events: dict[str, Event] = {}
+        """Message id → what was sent."""
+
+    def expect(self, message_id: str, body: str, *keys: str, is_letter: bool = False) -> None:
+        """One message was sent."""
+        self.events[message_id] = Event(body, keys, is_letter)
+
+    def forget(self) -> None:
+        """What was sent so far is judged and done."""
+        self.events.clear()
+
+    # -- judging -------------------------------------------------------------------------------------------------
+
+    def judge(self, books: Books | None = None, *, also: Iterable[str] = (), source_too: bool = False) -> Judgement:
+        """Hold everything sent, and the keys `also`, against what is there now. Takes the DLQ's messages out.
+
+        `source_too`: letters may have been sent back to the source queue, which is emptied as well.
+        """
+        letters = self._letters(source_too=source_too)
+        waiting = self._retry_records()
+        keys = sorted({key for event in self.events.values() for key in event.keys} | set(also))
+        s3, index = self.s3_etags(keys), self.index_etags(keys)
+        right = {key for key in keys if s3[key] == index[key]}
+        found = Judgement(len(self.events))
+        for message_id, event in self.events.items():
+            places = letters.get(event.body, Counter())
+            missing = [key for key in event.keys if key not in right and key not in waiting]
+            found.places.update(places)
+            found.places["index or retry-index/"] += bool(event.keys) and not missing
+            found.duplicates += max(0, places.total() - 1)
+            found.set_aside += not event.is_letter and bool(places - Counter({AUDIT: places[AUDIT]}))
+            if event.is_letter and not places:
+                found.lost.append(self._sentence(f"letter {message_id} {event.keys} is nowhere", books, message_id))
+            elif missing and not places:
+                key = missing[0]
+                what = f"{key} of message {message_id}: S3 has {s3[key]}, the index {index[key]}"
+                found.lost.append(self._sentence(what, books, key, message_id))
+        spoken_of = {key for event in self.events.values() for key in event.keys}
+        found.lost += [
+            self._sentence(f"{key}: S3 has {s3[key]}, the index {index[key]}", books, key)
+            for key in sorted(set(keys) - spoken_of - right - waiting.keys())
+        ]
+        self._look_for_stuck(found, waiting)
+        return found
+
+    def _look_for_stuck(self, found: Judgement, waiting: Mapping[str, list[dict[str, Any]]]) -> None:
+        depth = self._site.depth()
+        if any(depth):
+            found.stuck.append(f"the source queue holds {depth}")
+        undecided = [
+            one for records in waiting.values() for one in records if not one["rejected"] and PARKED not in one["key"]
+        ]
+        if undecided:
+            found.stuck.append(
+                f"{len(undecided)} in retry-index/, such as {undecided[0]['key']}: {undecided[0]['reason']}"
+            )
+        hidden = queue_depth(self._site.sqs, self._site.queues.dlq)
+        if any(hidden):
+            found.stuck.append(f"the DLQ holds {hidden}, which cannot be received")
+
+    @staticmethod
+    def _sentence(what: str, books: Books | None, *names: str) -> str:
+        calls = books.last_calls_about(*names) if books else []
+        return "\n      ".join([what, *map(str, calls)])
+
+    # -- what is there -------------------------------------------------------------------------------------------
+
+    def s3_etags(self, keys: list[str]) -> dict[str, str | None]:
+        """What S3 has; None for what is not there."""
+
+        def head(key: str) -> str | None:
+            try:
+                return self._site.s3.head_object(Bucket=self._site.bucket, Key=key)["ETag"].strip('"')
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "404":
+                    raise
+                return None
+
+        with ThreadPoolExecutor(ASKERS) as pool:
+            return dict(zip(keys, pool.map(head, keys), strict=True))
+
+    def index_etags(self, keys: list[str]) -> dict[str, str | None]:
+        """What the index has; None for what it does not."""
+        found: dict[str, str | None] = {}
+        for start in range(0, len(keys), 1_000):
+            part = keys[start : start + 1_000]
+            ids = [document_id(self._site.bucket, key) for key in part]
+            answer = self._site.ask("POST", f"/{self._site.index}/_mget?_source_includes=etag", {"ids": ids})
+            documents = answer.get("docs") or [{} for _ in part]  # there may be no index at all
+            found.update((key, one.get("_source", {}).get("etag")) for key, one in zip(part, documents, strict=True))
+        return found
+
+    def _retry_records(self) -> dict[str, list[dict[str, Any]]]:
+        """Key → what waits of it in `retry-index/`, parked or not."""
+        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for name in self._site.state_keys("retry-index/"):
+            record = self._record(name)
+            found[record.get("key", name)].append({"rejected": False, "reason": "not ours", **record, "key": name})
+        return dict(found)
+
+    def _record(self, name: str) -> dict[str, Any]:
+        """A record of the state bucket; empty where it is none that can be read."""
+        try:
+            found = self._site.state_record(name)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _letters(self, *, source_too: bool) -> dict[str, Counter[str]]:
+        """Body → how often it lies where."""
+        found: dict[str, Counter[str]] = defaultdict(Counter)
+        queues = {"DLQ": self._site.queues.dlq} | ({"source": self._site.queues.source} if source_too else {})
+        for place, queue in queues.items():
+            for letter in drain(self._site.sqs, queue):
+                found[letter["Body"]][place] += 1
+        for prefix in LETTERS:
+            for name in self._site.state_keys(prefix):
+                record = self._record(name)
+                for letter in record.get("letters", [record] if "body" in record else []):
+                    found[letter["body"]][prefix] += 1
+        return found
