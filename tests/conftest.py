@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 import structlog
+from xdist.scheduler import LoadFileScheduling
 
 from tests.support import jars
 from tests.support.aws import Queues, create_queues, s3_client, sqs_client
@@ -38,8 +39,8 @@ REAL_SERVERS: dict[str, str | None] = {
     "elasticmq": ELASTICMQ,
     "seaweedfs": None,
 }
-SHARED = ("machine", "night")
-"""Fixtures of several files that a session makes once: a booted systemd, a night of operations."""
+TOGETHER = ("tests/systemd/", "tests/integration/operations/")
+"""Folders whose files share what takes long to make: a booted systemd, a night of operations."""
 _started: dict[str, Server] = {}
 
 
@@ -54,17 +55,28 @@ def pytest_configure() -> None:
     structlog.configure(processors=[structlog.processors.add_log_level, renderer])
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test that uses a real server, however indirectly: `-m "not real"` must not miss one.
-
-    And say which belong together in one session: those of a file, and all that share what takes long to make.
-    """
+    """Mark every test that uses a real server, however indirectly: `-m "not real"` must not miss one."""
     for item in items:
         if _servers_of(item):
             item.add_marker(pytest.mark.real)
-        shared = next((name for name in SHARED if name in getattr(item, "fixturenames", ())), str(item.path))
-        item.add_marker(pytest.mark.xdist_group(shared))
+
+
+class _WholeFiles(LoadFileScheduling):
+    """Gives a session whole files, and whole folders of TOGETHER.
+
+    Not by xdist's own groups: 3.8 writes them to `item._nodeid`, which pytest 9.2 does not read.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((folder for folder in TOGETHER if file.startswith(folder)), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _WholeFiles:
+    """How tests are given to the sessions that run side by side."""
+    return _WholeFiles(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -13,7 +13,9 @@ from tests.support.waiting import wait_until
 from tests.support.wheels import locked_wheels, our_wheel
 
 UNIT = "s3-index-worker.service"
-UNITS = (UNIT, "s3-index-worker@*.service", "recover-dlq.*", "replay-retry-index.*")
+UNITS = (UNIT, "s3-index-worker@*.service", "recover-dlq.*", "replay-retry-index.*", "dlq-stats.*")
+EARLIER = "phased-worker.service"
+"""The unit of the worker that ours takes over from."""
 WORKER_ENV = "/etc/s3-index-worker/worker.env"
 CREDENTIAL = "/etc/credstore/index_password"
 PREFIX = "/opt/s3-index-worker"
@@ -35,7 +37,7 @@ class Installation:
     def make(self, target: str, *, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
         """`make TARGET NAME=value…` in the checkout, as root, on the machine."""
         given = [f"{name}={value}" for name, value in variables.items()]
-        return self.machine.run("make", "-C", SOURCE, target, *given, check=check, timeout_s=150)
+        return self.machine.run("make", "-C", SOURCE, target, *given, check=check, timeout_s=500)
 
     def install(self) -> subprocess.CompletedProcess[str]:
         """`make install` of the checkout, without any registry."""
@@ -76,11 +78,11 @@ class Installation:
     def reset(self) -> None:
         """Nothing runs, nothing has failed, nothing is enabled or changed."""
         run = self.machine.run
-        stop = (
-            f"systemctl kill -s KILL 's3-index-worker*' 2>/dev/null; systemctl stop {shlex.join(UNITS)} 2>/dev/null; :"
-        )
+        units = shlex.join((*UNITS, EARLIER))
+        stop = f"systemctl kill -s KILL 's3-index-worker*' 2>/dev/null; systemctl stop {units} 2>/dev/null; :"
         run("sh", "-c", stop, timeout_s=90)
         run("sh", "-c", "rm -rf /etc/systemd/system/*.d /etc/systemd/system/*.wants /etc/credstore")
+        run("rm", "-f", f"/etc/systemd/system/{EARLIER}")
         run("systemctl", "daemon-reload")
         run("systemctl", "reset-failed")
 

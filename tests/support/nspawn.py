@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+from tests.support.binaries import is_ci, require_linux
 from tests.support.process import UnavailableError
 from tests.support.waiting import wait_until
 
@@ -169,12 +170,11 @@ class Machine:
 
 def require_nspawn() -> None:
     """Raise UnavailableError where no container can be booted. In CI the packages are installed first."""
-    if not sys.platform.startswith("linux"):
-        raise UnavailableError(f"systemd-nspawn needs Linux, this is {sys.platform}")
+    require_linux()
     if os.geteuid() != 0:
         raise UnavailableError("systemd-nspawn needs root")
     missing = [name for name in ("systemd-nspawn", "nsenter", "dbus-daemon") if shutil.which(name) is None]
-    if missing and _is_ci() and shutil.which("apt-get"):
+    if missing and is_ci() and shutil.which("apt-get"):
         _install_packages()
         missing = [name for name in missing if shutil.which(name) is None]
     if missing:
@@ -185,7 +185,3 @@ def _install_packages() -> None:
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for arguments in (("update",), ("install", "-y", "--no-install-recommends", *PACKAGES)):
         subprocess.run(["apt-get", "-qq", *arguments], env=quiet, check=False, timeout=300, capture_output=True)
-
-
-def _is_ci() -> bool:
-    return os.environ.get("CI", "").lower() in {"1", "true"}

@@ -1,11 +1,11 @@
 """One container with a real systemd for the whole session, and the worker installed on it as an operator would."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.binaries import do_without
 from tests.support.installation import PACKAGES, SOURCE, Installation
 from tests.support.nspawn import Machine
 from tests.support.ports import free_ports
@@ -28,7 +28,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory, packages: Path) -> Iterato
     try:
         container.start()
     except UnavailableError as reason:
-        _give_up(reason)
+        do_without("systemd", reason)
     yield container
     container.close()
 
@@ -45,7 +45,7 @@ def installed(installation: Installation) -> Iterator[Installation]:
     try:
         installation.ensure()
     except UnavailableError as reason:
-        _give_up(reason)
+        do_without("systemd", reason)
     installation.reset()
     yield installation
     installation.reset()
@@ -59,9 +59,3 @@ def site(seaweedfs, elasticmq, opensearch) -> Iterator[Site]:
     made.env.update(LONG_POLL_S="1", METRICS_PORT=str(port))
     yield made
     made.close()
-
-
-def _give_up(reason: UnavailableError) -> None:
-    if os.environ.get("CI", "").lower() in {"1", "true"}:
-        pytest.fail(f"systemd: {reason}", pytrace=False)
-    pytest.skip(f"systemd: {reason}")

@@ -9,6 +9,8 @@ from tests.support.installation import CREDENTIAL, PREFIX, UNIT, Installation
 from tests.support.site import Site
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.timeout(600)  # the first test has the installation in its set-up
+
 PROBE = """#!/bin/sh
 case $1 in
   who) id -un; echo "$LOGNAME $TMPDIR $PROBED"; cat "$CREDENTIALS_DIRECTORY/index_password" 2>&1;;

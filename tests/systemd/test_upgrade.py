@@ -2,8 +2,10 @@
 
 import pytest
 
-from tests.support.installation import PREFIX, SOURCE, UNIT, WORKER_ENV, Installation
+from tests.support.installation import EARLIER, PREFIX, SOURCE, UNIT, WORKER_ENV, Installation
 from tests.support.site import Site
+
+pytestmark = pytest.mark.timeout(600)  # the first test has the installation in its set-up
 
 NEWER = "99.1"
 FAKE_OLD_PYTHON = "#!/bin/sh\necho Python 3.9.16\nexit 1\n"
@@ -63,19 +65,16 @@ def test_beside_an_enabled_earlier_worker_it_prints_the_cutover_and_changes_noth
     machine = installed.machine
     before = machine.run("ls", "-l", PREFIX, f"{PREFIX}/releases").stdout
     machine.write(
-        "/etc/systemd/system/phased-worker.service",
+        f"/etc/systemd/system/{EARLIER}",
         "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n",
     )
-    machine.run("systemctl", "enable", "phased-worker.service")
+    machine.run("systemctl", "enable", EARLIER)
     done = installed.make("install", check=False)
-    machine.run("systemctl", "disable", "phased-worker.service")
-    machine.run("rm", "/etc/systemd/system/phased-worker.service")
     assert done.returncode != 0
-    assert "sudo systemctl disable --now phased-worker.service" in done.stderr
+    assert f"sudo systemctl disable --now {EARLIER}" in done.stderr
     assert machine.run("ls", "-l", PREFIX, f"{PREFIX}/releases").stdout == before
 
 
-@pytest.mark.timeout(300)
 def test_upgrade_rollback_and_uninstall_keep_settings_and_data(installed: Installation, site: Site) -> None:
     machine = installed.machine
     installed.configure(site.env)

@@ -18,9 +18,9 @@ from worker.daemon import stop_timeout_s
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 WORKERS = ("s3-index-worker.service", "s3-index-worker@.service")
-ONESHOTS = ("recover-dlq.service", "replay-retry-index.service")
+ONESHOTS = ("recover-dlq.service", "replay-retry-index.service", "dlq-stats.service")
 SERVICES = WORKERS + ONESHOTS
-TIMERS = ("recover-dlq.timer", "replay-retry-index.timer")
+TIMERS = ("recover-dlq.timer", "replay-retry-index.timer", "dlq-stats.timer")
 MOST_EXPOSED = 1.5
 ROUNDED_UP_S = 5
 NEEDED = {

@@ -162,4 +162,4 @@ def test_then_the_bucket_is_connected_and_one_object_is_sent(by_hand):
 def test_every_line_of_the_page_is_typed_by_one_of_these():
     done = lines("By template", "By hand", "The bucket's notifications")
     others = [one.line for one in PAGE if one not in done and one.program != "s3-index-worker"]
-    assert others == ["systemd-run --unit=dlq-stats --on-calendar='*:0/15' dlq stats --json"]
+    assert others == ["systemctl enable --now dlq-stats.timer"]  # tests/systemd/test_pages.py

@@ -94,8 +94,8 @@ def test_every_figure_that_an_alarm_is_on_is_sent():
         ("parked", ">", 0, 300, "notBreaching"),
         ("archived", ">", 0, 300, "notBreaching"),
         ("delete-failures", ">", 0, 600, "notBreaching"),
-        ("dlq-age", ">", 86_400, 900, "notBreaching"),
-        ("dlq-expiry", "<", 3 * 86_400, 900, "notBreaching"),
+        ("dlq-age", ">", 86_400, 10_800, "notBreaching"),
+        ("dlq-expiry", "<", 3 * 86_400, 10_800, "notBreaching"),
     ],
 )
 def test_an_alarm_goes_off_when_its_page_says(name, sign, threshold, seconds, missing):
