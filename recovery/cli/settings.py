@@ -9,7 +9,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings
 
 from worker.core.aws import Aws, aws_errors
-from worker.core.errors import ConfigError
+from worker.core.errors import ConfigError, QueueError
 from worker.core.settings import BucketName, QueueUrl, Settings, load_as
 
 _worker: dict[str, Any] = dict(Settings.model_fields)
@@ -59,11 +59,11 @@ def load_tool(options: Mapping[str, str | None]) -> ToolSettings:
 def queue_url(name: str) -> str:
     """The URL of a queue of this account. Raises ConfigError where there is none of this name."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    with aws_errors(ConfigError):
-        try:
+    try:
+        with aws_errors(QueueError):
             return Aws(region=region, connections=1).sqs().get_queue_url(QueueName=name)["QueueUrl"]
-        except ValueError as error:  # botocore's, for what can be no endpoint
-            raise ConfigError(f"AWS_ENDPOINT_URL_SQS: {error}") from None
+    except QueueError as error:
+        raise ConfigError(f"the queue {name}: {error}; it would be the name or URL of a queue of this account") from None
 
 
 def _agreed(names: tuple[str, ...]) -> str | None:

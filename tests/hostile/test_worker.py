@@ -136,7 +136,7 @@ def test_a_full_disk_makes_messages_wait_and_says_so_and_they_are_done_when_ther
             assert settled[key]["outcome"] == "release"
             assert "No space left on device" in settled[key]["note"]
         assert site.dead_letters() == []
-        assert site.depth()[0] + site.depth()[1] + site.depth()[2] == 2
+        wait_until(lambda: sum(site.depth()) == 2, 10, "what is done, deleted, and only that")
         filler.unlink()
         site.send_all(["大.txt", "請求書.pdf"])  # as their messages will be, a minute or more from now
         wait_until(lambda: len(worker.events("message.settled", outcome="done")) == 3, 40, "both of them done")
