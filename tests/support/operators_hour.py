@@ -1,0 +1,117 @@
+"""`python -m tests.support.operators_hour`: stages a dead-letter queue on real servers; makes what docs/dlq.md shows.
+
+An operator's hour, typed on a terminal of its own: what is printed, and drawn as SVG, is what `dlq` said there.
+"""
+
+import json
+import os
+import pty
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from tests.support.aws import s3_event, s3_record
+from tests.support.servers import ElasticMQServer, OpenSearchServer, SeaweedFSServer
+from tests.support.site import Site, make_site
+from tests.support.worker import base_env, running
+
+DOCS = Path(__file__).parents[2] / "docs"
+COLUMNS = 150
+GROUPS = {"TimeoutError": "275e5d5eb2d0", "KeyError": "5d9551e44509"}
+PICTURED = {"stats": "dlq-stats", "groups": "dlq-groups", "inspect": "dlq-inspect"}
+STACK = 'File "worker/core/index/opensearch.py", line 118, in _send\nTimeoutError: the index did not answer within 20 s'
+
+
+def stage(site: Site, folder: Path) -> str:
+    """Thirty timeouts, two broken files that a real worker hands over, and one frontier message; an id to inspect."""
+    with running(site.env, folder) as worker:
+        for name in ("経理/請求書.pdf", "経理/見積書.pdf"):
+            site.put(name, b"%PDF-1.7 cut short")
+            site.send(name)
+        site.wait_empty()
+        assert worker.stop() == 0
+    timeouts = []
+    for number in range(30):
+        key = f"契約/2026-{number:02}.txt"
+        site.put(key, f"契約書 {number}")
+        timeouts.append(_letter(site, s3_event(s3_record(site.bucket, key)), "RECOVERABLE", "TimeoutError"))
+    _letter(site, json.dumps({"type": "maps", "city": "京都"}), "SYSTEM_ERROR", "KeyError")
+    return timeouts[0]
+
+
+def _letter(site: Site, body: str, kind: str, error: str) -> str:
+    record = {
+        "schema": 1, "kind": kind, "error_type": error, "message": STACK.splitlines()[-1], "stack": STACK,
+        "fingerprint": GROUPS[error], "attempts": 1, "redrives": 0,
+        "first_failed_at": "2026-04-01T01:12:03.000+00:00", "last_failed_at": "2026-04-01T01:12:03.000+00:00",
+        "source_queue": site.queues.source, "source_message_id": "5f0c", "worker": "ip-10-0-1-7:811",
+    }  # fmt: skip
+    attribute = {"failure": {"DataType": "String", "StringValue": json.dumps(record, ensure_ascii=False)}}
+    return site.sqs.send_message(QueueUrl=site.queues.dlq, MessageBody=body, MessageAttributes=attribute)["MessageId"]
+
+
+def typed(site: Site, folder: Path, *args: str) -> str:
+    """What a verb prints on a terminal."""
+    ours, theirs = pty.openpty()
+    env = {**base_env(), **site.env, "COLUMNS": str(COLUMNS), "TERM": "xterm-256color"}
+    command = [sys.executable, "-m", "recovery.cli", *args]
+    process = subprocess.Popen(command, env=env, cwd=folder, stdin=theirs, stdout=theirs, stderr=subprocess.STDOUT)
+    os.close(theirs)
+    said = b""
+    with suppress(OSError):  # the other end has closed: it is over
+        while part := os.read(ours, 65_536):
+            said += part
+    os.close(ours)
+    process.wait()
+    return re.sub(r".*looking … \d+ seen.*\n", "", said.decode().replace("\r\n", "\n"))
+
+
+def picture(command: str, said: str, path: Path) -> None:
+    """A terminal with a command and what it printed, as SVG; fonts are the reader's own."""
+    with Path(os.devnull).open("w") as nowhere:
+        console = Console(record=True, width=COLUMNS, file=nowhere, force_terminal=True)
+        console.print(Text.from_ansi(f"$ {command}\n{said.rstrip()}"))
+        svg = console.export_svg(title="dlq")
+    begin, end = svg.index("@font-face"), svg.rindex("@font-face")
+    path.write_text(svg[:begin] + svg[svg.index("}", end) + 1 :])
+
+
+def main() -> None:
+    """Type the hour; everything on stdout, the pictures into docs/."""
+    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
+        folder = Path(scratch)
+        servers = [
+            make(folder / part).start()
+            for make, part in ((SeaweedFSServer, "s3"), (ElasticMQServer, "sqs"), (OpenSearchServer, "index"))
+        ]
+        for server in servers:
+            stack.callback(server.stop)
+        site = make_site(*servers)
+        first = stage(site, folder)
+        hour = [
+            "stats", "groups", "list --max-messages 3", f"inspect --message-id {first}", f"redrive --message-id {first} --dry-run",
+            f"redrive --message-id {first}", "redrive-all --error TimeoutError --max-messages 9 --canary 3 --canary-wait 2 --yes",
+            f"redrive-all --group {GROUPS['TimeoutError']} --dry-run",
+            "abandon --error UnreadableFileError --reason 'sender asked, ticket 123' --yes",
+            "list --archive", "export rest.jsonl", "purge --backup all.jsonl --confirm " + site.queues.dlq.rsplit("/", 1)[-1],
+            "import all.jsonl --dry-run", "stats",
+        ]  # fmt: skip
+        pictured = dict(PICTURED)
+        for line in hour:
+            args = shlex.split(line)
+            said = typed(site, folder, *args)
+            print(f"$ dlq {line}\n{Text.from_ansi(said).plain}")
+            if name := pictured.pop(args[0], None):
+                picture(f"dlq {line}", said, DOCS / f"{name}.svg")
+        site.close()
+
+
+if __name__ == "__main__":
+    main()
