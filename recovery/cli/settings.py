@@ -63,7 +63,9 @@ def queue_url(name: str) -> str:
         with aws_errors(QueueError):
             return Aws(region=region, connections=1).sqs().get_queue_url(QueueName=name)["QueueUrl"]
     except QueueError as error:
-        raise ConfigError(f"the queue {name}: {error}; it would be the name or URL of a queue of this account") from None
+        raise ConfigError(
+            f"the queue {name}: {error}; it would be the name or URL of a queue of this account"
+        ) from None
 
 
 def _agreed(names: tuple[str, ...]) -> str | None:

@@ -77,7 +77,7 @@ def picture(command: str, said: str, path: Path) -> None:
     """A terminal with a command and what it printed, as SVG; fonts are the reader's own."""
     with Path(os.devnull).open("w") as nowhere:
         console = Console(record=True, width=COLUMNS, file=nowhere, force_terminal=True)
-        console.print(Text.from_ansi(f"$ {command}\n{said.rstrip()}"))
+        console.print(Text.from_ansi(f"$ {command}\n{said.rstrip()}"), soft_wrap=True)
         svg = console.export_svg(title="dlq")
     begin, end = svg.index("@font-face"), svg.rindex("@font-face")
     path.write_text(svg[:begin] + svg[svg.index("}", end) + 1 :])
