@@ -24,7 +24,7 @@ test-fast: $(READY) ## Run the tests that need no server, in under a minute
 # One after the other: the attacks fill two cores by themselves.
 chaos: $(READY) ## Attack it: every call with every fault, deaths, outages, hostile files, a soak (hours; SOAK=s LANES=n)
 	FULL_SIZE=1 CHAOS_SOAK_S=$(or $(SOAK),3600) CHAOS_LANES=$(or $(LANES),4) \
-	  $(BIN)/python -m pytest -s $(wildcard tests/chaos tests/hostile) tests/acceptance
+	  $(BIN)/python -m pytest -s tests/chaos tests/hostile tests/acceptance tests/integration/recovery
 
 check: $(READY) ## Lint, format, types, import rules, size limits, docs and lock against the code; changes nothing
 	$(BIN)/ruff check .

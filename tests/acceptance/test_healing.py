@@ -12,7 +12,7 @@ from tests.support.waiting import wait_until
 from tests.support.worker import running
 from worker.core.state import CONTROL_PREFIX, RETRY_PREFIX
 
-MESSAGES = sized(6_000, usual=2_400)
+MESSAGES = sized(6_000, usual=1_500)
 CHANGED = 50
 HEALED_WITHIN_S = 60
 

@@ -14,7 +14,7 @@ from tests.support.size import sized
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess, run_cli, running
 
-MESSAGES = sized(5_000, usual=2_000)
+MESSAGES = sized(5_000, usual=1_500)
 
 
 @pytest.fixture

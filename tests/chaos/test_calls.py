@@ -9,7 +9,7 @@ from tests.chaos.programs import PROGRAMS
 from tests.chaos.stage import stage
 from tests.support.size import sized
 
-SAMPLE = {"worker": 5, "recover_dlq": 1, "replay_retry_index": 1}
+SAMPLE = {"worker": 2, "recover_dlq": 1, "replay_retry_index": 1}
 """Cases in `make test`; the verbs of `dlq` have none there."""
 MORE = 60
 """In `make chaos`, after each call × fault once: so many others of that program, other in length and moment."""

@@ -36,7 +36,7 @@ def assert_all_is_well(of: Fleet) -> None:
 @pytest.mark.parametrize(
     ("number", "rounds", "codes"),
     [
-        (signal.SIGKILL, sized(100, usual=3), {-9}),
+        (signal.SIGKILL, sized(100, usual=2), {-9}),
         (signal.SIGTERM, sized(40, usual=0), {0}),
         (signal.SIGSTOP, sized(15, usual=0), set()),
     ],
