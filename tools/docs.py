@@ -18,6 +18,7 @@ from tools.mentions import Known, unknown_mentions
 ROOT = Path(__file__).resolve().parents[1]
 TABLES: dict[str, Callable[[], list[str]]] = {
     "settings": reference.settings_table,
+    "dlq settings": reference.dlq_settings_table,
     "commands": reference.commands_list,
     "exit codes": reference.exit_codes_table,
     "events": reference.events_table,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from recovery.cli.settings import ToolSettings
 from tools import reference
 from tools.events import events
 from worker.core.settings import Settings
@@ -43,7 +44,8 @@ class Known:
         """What this tree has."""
         fields = Settings.model_fields.items()
         return cls(
-            frozenset(name for field, info in fields for name in reference.environment_names(field, info)),
+            frozenset(name for field, info in fields for name in reference.environment_names(field, info))
+            | {name.upper() for name in ToolSettings.model_fields},
             frozenset(reference.commands()),
             frozenset(re.findall(r"^([a-z][\w-]*):", (root / "Makefile").read_text(), re.MULTILINE)),
             frozenset(event.name for event in events(root)),

@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from recovery import cli as dlq
 from recovery import recover_dlq, replay_retry_index
+from recovery.cli.settings import ALIASES, ToolSettings
 from tools.events import events
 from tools.meanings import MEANINGS
 from worker import cli
@@ -51,6 +52,17 @@ def settings_table() -> list[str]:
         names = " or ".join(f"`{one}`" for one in environment_names(name, field))
         lines.append(_row(names, _default(name, field), _bounds(name, field), field.description or ""))
     return lines[1:]
+
+
+def dlq_settings_table() -> list[str]:
+    """Those of `dlq` that the worker does not have, or has under fewer names."""
+    lines = ["| setting | what it is for |", "|---|---|"]
+    also = {names[0]: names for names in ALIASES.values()}
+    for name, field in ToolSettings.model_fields.items():
+        names = also.get(name.upper(), (name.upper(),))
+        if len(names) > 1 or name not in Settings.model_fields:
+            lines.append(f"| {' or '.join(f'`{one}`' for one in names)} | {field.description} |")
+    return lines
 
 
 def environment_names(name: str, field: FieldInfo) -> list[str]:

@@ -20,6 +20,7 @@ from recovery.redrive import Entry as SqsEntry
 from recovery.redrive import Report
 from recovery.redrive import delete as delete_letters
 from worker.core.classify import is_passing
+from worker.core.console import one_line, say
 from worker.core.errors import ExitCode, StoreError
 from worker.core.queue import Queue, in_batch
 from worker.core.retry import in_place
@@ -79,7 +80,7 @@ def restore(
 ) -> ExitCode:
     """Send archived messages back. The archive keeps them, marked: restoring twice is refused.
 
-    Exit codes: 0, 1 nothing found, 3 some refused or kept, 75 paused, 78.
+    Exit codes: 0, 1 nothing found, 3 some not found, refused or kept, 75 paused, 78.
     """
     if (run is None) == (not message_id):
         raise typer.BadParameter("one of --run and --message-id is needed", param_hint="--run")
@@ -88,6 +89,8 @@ def restore(
     if target.url != desk.dlq.url:
         desk.refuse_while_paused(while_paused=while_paused or dry_run)
     entries = list(_archived(state, run, message_id or []))
+    missing = _missing(entries, run, message_id or [])
+    found = ExitCode.NOT_FOUND if not entries else ExitCode.INCOMPLETE if missing else ExitCode.OK
     report = Report()
     prepared = _restorable(desk, entries, entries_for(desk, target, desk.types, force=force), report)
     figures: dict[str, Any] = {"run": desk.run, "dry_run": dry_run, "to": target.url, "found": len(entries)}
@@ -96,7 +99,7 @@ def restore(
         told(
             desk, figures, report, f"would be restored to {target.url}; nothing was changed" if dry_run else "restored"
         )
-        return exit_code(desk, report, ExitCode.OK if entries else ExitCode.NOT_FOUND)
+        return exit_code(desk, report, found)
     if len(prepared) > 1:
         desk.confirm(
             f"restore {len(prepared)} messages from s3://{state.bucket}/{ARCHIVE_PREFIX} to {target.url}", yes=yes
@@ -112,7 +115,7 @@ def restore(
         report=report.as_json(),
     )
     told(desk, figures, report, f"restored to {target.url}")
-    return exit_code(desk, report, audited)
+    return exit_code(desk, report, found, audited)
 
 
 # -- putting away --------------------------------------------------------------------------------------------------
@@ -181,6 +184,15 @@ def _archived(state: State, run: str | None, ids: list[str]) -> Iterable[Entry]:
         endings = tuple(f"-{one}.json" for one in ids)
         keys = [key for key in keys if key.endswith(endings)]
     return (entry for entry in read_all(state, keys) if (entry.run == run if run else entry.letter.id in ids))
+
+
+def _missing(entries: list[Entry], run: str | None, ids: list[str]) -> list[str]:
+    """What was asked for and is not in the archive; the operator is told of each."""
+    missing = [] if entries or run is None else [f"run {run}"]
+    missing += sorted(set(ids) - {entry.letter.id for entry in entries})
+    for name in missing:
+        say("not found", f"{one_line(name)}: not in {ARCHIVE_PREFIX}; see `dlq list --archive`")
+    return missing
 
 
 def _restorable(

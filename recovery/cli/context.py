@@ -43,6 +43,8 @@ class Desk:
         self.run = new_run(f"dlq-{verb}")
         self.aws = Aws(region=settings.aws_region, connections=CONNECTIONS)
         self._sqs = self.aws.sqs()
+        # made at the door: what is wrong with it must not come out between a change and its audit
+        self._cloudwatch = self.aws.cloudwatch() if settings.cloudwatch_namespace else None
         self.dlq = Queue(self._sqs, settings.dlq_queue_url)
         self.attributes: Mapping[str, str] = {}
         """The DLQ's, once it was checked."""
@@ -175,16 +177,16 @@ class Desk:
     def count(self, state: str, calls: int = 1) -> None:
         """Tell CloudWatch of calls, where it is switched on."""
         namespace = self.settings.cloudwatch_namespace
-        if not namespace or not calls:
+        if self._cloudwatch is None or not namespace or not calls:
             return
         dimensions = [{"Name": "Service", "Value": "dlq_redrive"}, {"Name": "State", "Value": state}]
         data: Any = [{"MetricName": "Calls", "Dimensions": dimensions, "Value": float(calls), "Unit": "Count"}]
-        put(self.aws.cloudwatch(), namespace, data)
+        put(self._cloudwatch, namespace, data)
 
     def tell(self, figures: Mapping[str, float]) -> None:
         """Tell CloudWatch what was found, where it is switched on."""
-        if self.settings.cloudwatch_namespace:
-            tell_cloudwatch(self.aws.cloudwatch(), self.settings.cloudwatch_namespace, figures)
+        if self._cloudwatch is not None and self.settings.cloudwatch_namespace:
+            tell_cloudwatch(self._cloudwatch, self.settings.cloudwatch_namespace, figures)
 
 
 def _end_now(number: int, _frame: FrameType | None) -> NoReturn:

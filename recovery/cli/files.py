@@ -31,11 +31,12 @@ def export(
     max_messages: Annotated[int | None, typer.Option(min=1, help="Messages exported, at most.")] = None,
 ) -> ExitCode:
     """Write messages to a new file, with all attributes and a checksum. Deletes nothing. Exit codes: 0, 1 none found, 64."""
+    _must_be_new(file, "FILE")
     with desk.hold() as hold:
         found = find(desk, hold, chosen, at_most=max_messages)
         if not found.facts:
             return ExitCode.NOT_FOUND
-        seal = _exported(desk, file, found)
+        seal = _exported(desk, file, found, "FILE")
     desk.count("list")
     figures = {"run": desk.run, "file": str(file), "messages": seal.messages, "sha256": seal.sha256}
     if desk.as_json:
@@ -104,6 +105,7 @@ def purge(
 
     Exit codes: 0, 1 nothing there, 3 something is left, 64.
     """
+    _must_be_new(backup, "--backup")
     with desk.hold() as hold:
         found = find(desk, hold, Filter())
         if not found.facts:
@@ -112,7 +114,7 @@ def purge(
             _say(f"would export {len(found.facts)} messages to {backup}, and delete them; nothing was changed")
             return ExitCode.OK
         desk.confirm_name(f"delete {len(found.facts)} messages of {desk.dlq.url}, kept in {backup} alone", confirm)
-        seal = _exported(desk, backup, found)
+        seal = _exported(desk, backup, found, "--backup")
         return _purge(desk, hold, found, backup, seal)
 
 
@@ -141,17 +143,25 @@ def _purge(desk: Desk, hold: Hold, found: Found, backup: Path, seal: Seal) -> Ex
     return exit_code(desk, report, ExitCode.INCOMPLETE if rest else ExitCode.OK, audited)
 
 
-def _exported(desk: Desk, file: Path, found: Found) -> Seal:
+def _must_be_new(file: Path, hint: str) -> None:
+    """Raises a usage error before a queue is looked through, and a name typed, in vain; writing it looks again."""
+    if file.exists():
+        raise typer.BadParameter(f"{file} is there already; it would be a new file", param_hint=hint)
+    if not file.parent.is_dir():
+        raise typer.BadParameter(f"{file} cannot be written: {file.parent} is no folder", param_hint=hint)
+
+
+def _exported(desk: Desk, file: Path, found: Found, hint: str) -> Seal:
     """Write a file, read it back, and hold it against what was to be in it. Raises a usage error where it cannot be."""
     try:
         seal = write_export(file, found.letters, queue=desk.dlq.url, by=who())
     except FileExistsError:
-        raise typer.BadParameter(f"{file} is there already; it would be a new file", param_hint="FILE") from None
+        raise typer.BadParameter(f"{file} is there already; it would be a new file", param_hint=hint) from None
     except OSError as error:
-        raise typer.BadParameter(f"{file} cannot be written: {error.strerror}", param_hint="FILE") from None
+        raise typer.BadParameter(f"{file} cannot be written: {error.strerror}", param_hint=hint) from None
     back = _verified(file)
     if back != seal or [letter.id for letter in read_letters(file)] != [letter.id for letter in found.letters]:
-        raise typer.BadParameter(f"{file} is not what was written to it; the disk is at fault", param_hint="FILE")
+        raise typer.BadParameter(f"{file} is not what was written to it; the disk is at fault", param_hint=hint)
     return seal
 
 

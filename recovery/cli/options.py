@@ -18,12 +18,19 @@ from worker.core.errors import ExitCode
 
 Verb = Callable[..., ExitCode]
 
+
+def _said(reason: str) -> str:
+    if not reason.strip():
+        raise typer.BadParameter("is empty; it would say why, for who finds the message in the archive")
+    return reason
+
+
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 WhilePaused = Annotated[bool, typer.Option("--while-paused", help="Work although the fleet is paused.")]
 Force = Annotated[bool, typer.Option("--force", help="Also what was redriven three times already.")]
 Rate = Annotated[float | None, typer.Option(min=0.1, help="Messages a second at most.")]
-Reason = Annotated[str, typer.Option(help="Why; kept beside the message, and in the audit.")]
+Reason = Annotated[str, typer.Option(help="Why; kept beside the message, and in the audit.", callback=_said)]
 To = Annotated[str | None, typer.Option(help="URL or name of the queue to send to, instead of SQS_QUEUE_URL.")]
 
 app = new_app(

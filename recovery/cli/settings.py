@@ -3,13 +3,14 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
 from worker.core.aws import Aws, aws_errors
-from worker.core.errors import ConfigError, QueueError
+from worker.core.classify import is_passing
+from worker.core.errors import ConfigError, DependencyError, QueueError
 from worker.core.settings import BucketName, QueueUrl, Settings, load_as
 
 _worker: dict[str, Any] = dict(Settings.model_fields)
@@ -27,14 +28,16 @@ class ToolSettings(BaseSettings):
 
     model_config = Settings.model_config
 
-    sqs_queue_url: QueueUrl | None = Field(None, description="URL of the queue to redrive to; also FRONTIER_URL.")
-    dlq_queue_url: QueueUrl = Field(description="URL of the dead-letter queue; also DLQ_URL, or the option --dlq.")
+    sqs_queue_url: QueueUrl | None = Field(
+        None, description="URL of the queue to redrive to; also FRONTIER_URL, or --queue."
+    )
+    dlq_queue_url: QueueUrl = Field(description="URL of the dead-letter queue; also DLQ_URL, or --dlq.")
     aws_region: str | None = _worker["aws_region"]
     s3_bucket: BucketName | None = _worker["s3_bucket"]
     state_bucket: BucketName | None = _worker["state_bucket"]
     cloudwatch_namespace: str | None = _worker["cloudwatch_namespace"]
-    log_level: str = _worker["log_level"]
-    log_format: Any = _worker["log_format"]
+    log_level: Literal["debug", "info", "warning", "error"] = _worker["log_level"]
+    log_format: Literal["auto", "json", "console"] = _worker["log_format"]
     message_types_dir: Path | None = Field(
         None, description="Folder of message types (NAME.json, a JSON Schema each), instead of ours."
     )
@@ -57,12 +60,14 @@ def load_tool(options: Mapping[str, str | None]) -> ToolSettings:
 
 
 def queue_url(name: str) -> str:
-    """The URL of a queue of this account. Raises ConfigError where there is none of this name."""
+    """The URL of a queue of this account. Raises ConfigError where there is none of this name, DependencyError."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     try:
         with aws_errors(QueueError):
             return Aws(region=region, connections=1).sqs().get_queue_url(QueueName=name)["QueueUrl"]
     except QueueError as error:
+        if is_passing(error):
+            raise DependencyError(f"the queue {name}: {error}") from None
         raise ConfigError(
             f"the queue {name}: {error}; it would be the name or URL of a queue of this account"
         ) from None

@@ -89,7 +89,11 @@ class Aws:
             **extra,
         )
         with aws_errors(ConfigError):
-            return self._session.client(service, config=config)  # type: ignore[call-overload]
+            try:
+                return self._session.client(service, config=config)  # type: ignore[call-overload]
+            except ValueError as error:  # botocore's, for what can be no endpoint
+                name = f"AWS_ENDPOINT_URL_{service.upper()} or AWS_ENDPOINT_URL"
+                raise ConfigError(f"{name}: {error}; it would be such as http://127.0.0.1:9324") from None
 
 
 def is_amazon(endpoint_url: str) -> bool:

@@ -393,6 +393,12 @@ def test_two_names_with_two_values_are_both_shown(site):
         (["list", "--older-than", "soon"], {}, 64, "--older-than"),
         (["list"], {"MESSAGE_TYPES_DIR": "/nowhere"}, 78, "MESSAGE_TYPES_DIR"),
         (["redrive-all", "--all", "--abort-if-refail", "5"], {}, 64, "--canary"),
+        (["list"], {"LOG_LEVEL": "loud"}, 78, "LOG_LEVEL"),
+        (["list"], {"AWS_ENDPOINT_URL_SQS": "nonsense"}, 78, "AWS_ENDPOINT_URL_SQS"),
+        (["list", "--dlq", "nobody"], {"AWS_ENDPOINT_URL_SQS": "http://127.0.0.1:9"}, 69, "nobody"),
+        (["delete", "--message-id", "x", "--reason", " "], {}, 64, "--reason"),
+        (["restore", "--run", "nobody"], {}, 1, "run nobody: not in dlq-archive/"),
+        (["purge", "--backup", "/nowhere/all.jsonl"], {}, 64, "--backup"),
         (["interactive"], {}, 64, "terminal"),
         (["fly"], {}, 64, "fly"),
     ],
@@ -463,6 +469,14 @@ def test_calls_are_counted_in_cloudwatch_where_that_is_switched_on(site):
     assert done.returncode == 0, "a metric that cannot be sent does not stop the work"
     for text in (b"Ours", b"Calls", b"dlq_redrive", b"State", b"list"):
         assert text in heard[0]
+
+
+def test_a_mistyped_address_of_cloudwatch_is_told_before_anything_is_sent(site):
+    name = about(site, "a.txt")
+    mistyped = {"AWS_ENDPOINT_URL_CLOUDWATCH": "nonsense", "CLOUDWATCH_NAMESPACE": "Ours"}
+    done = dlq(site, "redrive", "--message-id", name, **mistyped)
+    assert (done.returncode, "AWS_ENDPOINT_URL_CLOUDWATCH" in done.stderr) == (78, True)
+    assert (depth(site), site.depth()[0]) == ((1, 0), 0), "what was sent would be on no record"
 
 
 # -- terminals and signals -----------------------------------------------------------------------------------------

@@ -322,6 +322,16 @@ def test_delete_archives_first_and_restore_brings_it_back_once(world, desk, caps
     assert len(world.dlq.messages) == 1
 
 
+def test_what_is_not_in_the_archive_is_named_and_the_rest_restored(world, desk, capsys):
+    world.letter("m1", "a.txt", failure={"kind": "USER_ERROR"})
+    archiving.delete(desk("delete"), ids("m1"), reason="x")
+    assert archiving.restore(desk("restore"), message_id=["m1", "nobody"]) == ExitCode.INCOMPLETE
+    assert "nobody: not in dlq-archive/" in capsys.readouterr().err
+    assert list(world.dlq.messages)
+    assert archiving.restore(desk("restore"), run="nobody") == ExitCode.NOT_FOUND
+    assert "run nobody: not in dlq-archive/" in capsys.readouterr().err
+
+
 def test_an_archive_that_refuses_deletes_nothing(world, desk):
     fill(world, 2)
     world.faults.add("state.put", StoreError("denied", code="AccessDenied"))
@@ -441,6 +451,17 @@ def test_a_purge_deletes_just_what_is_in_its_file(world, desk, capsys, tmp_path,
     assert (figures["deleted"], figures["left_in_queue"]) == (12, 1)
     assert list(world.dlq.messages) == ["late"]
     assert len(file.read_text().splitlines()) == 13
+
+
+def test_a_file_that_cannot_be_is_told_before_the_queue_is_looked_through(world, desk, tmp_path):
+    fill(world, 1)
+    world.faults.add("dlq.receive", SQS_DOWN)
+    for file in (tmp_path, tmp_path / "nowhere" / "x.jsonl"):
+        with pytest.raises(typer.BadParameter) as refused:
+            files.purge(desk("purge"), file, confirm="dlq")
+        assert refused.value.param_hint == "--backup"
+        with pytest.raises(typer.BadParameter):
+            files.export(desk("export"), file, Filter())
 
 
 @pytest.mark.parametrize("confirm", [None, "other", "DLQ"])
