@@ -68,6 +68,7 @@ def recover(settings: Settings, outside: Outside, options: Options, *, while_pau
     Raises WorkerError where it refused to start, or was broken off: the summary is printed before.
     """
     check_door(settings, outside)
+    cloudwatch = outside.aws.cloudwatch() if settings.cloudwatch_namespace else None
     _refuse_while_paused(outside, while_paused=while_paused)
     if not options.dry_run:
         ensure_index(outside.index)
@@ -91,9 +92,9 @@ def recover(settings: Settings, outside: Outside, options: Options, *, while_pau
             failure = error
             sweep.summary.seconds = time.monotonic() - began
     _print(sweep.summary, as_json=as_json)
-    if settings.cloudwatch_namespace and not options.dry_run:
+    if settings.cloudwatch_namespace and cloudwatch is not None and not options.dry_run:
         archived = {"Archived": sweep.summary.findings[Finding.ARCHIVED]}
-        tell_cloudwatch(outside.aws.cloudwatch(), settings.cloudwatch_namespace, archived)
+        tell_cloudwatch(cloudwatch, settings.cloudwatch_namespace, archived)
     if signals.exit_code is not None:
         return signals.exit_code
     if failure is not None:

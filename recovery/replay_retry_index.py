@@ -72,6 +72,7 @@ def replay(settings: Settings, outside: Outside, options: dict[str, Any], *, as_
     Raises WorkerError where it refused to start, or was broken off: the summary is printed before.
     """
     check_state_and_index(settings, outside)
+    cloudwatch = outside.aws.cloudwatch() if settings.cloudwatch_namespace else None
     if not options["dry_run"]:
         ensure_index(outside.index)
     outside.state.calibrate_clock()
@@ -100,9 +101,9 @@ def replay(settings: Settings, outside: Outside, options: dict[str, Any], *, as_
         "stopped_by": str(failure or ""),
         "causes": causes.by_count(),
     }
-    if settings.cloudwatch_namespace and not options["dry_run"]:
+    if settings.cloudwatch_namespace and cloudwatch is not None and not options["dry_run"]:
         parked = {"Parked": run.counts[Result.PARKED]}
-        tell_cloudwatch(outside.aws.cloudwatch(), settings.cloudwatch_namespace, parked)
+        tell_cloudwatch(cloudwatch, settings.cloudwatch_namespace, parked)
     if as_json:
         print_json(figures)
     else:
