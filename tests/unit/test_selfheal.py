@@ -130,6 +130,7 @@ def test_a_single_document_stored_while_the_breaker_stays_closed_is_brought_in_s
     time.sleep(0.1)
     life.store("a.txt")
     life.wait_healed()
+    assert life.waiting() == []
 
 
 def test_what_s3_stored_without_saying_so_is_brought_in_soon(life, monkeypatch):
@@ -157,6 +158,7 @@ def test_what_a_worker_that_is_gone_has_stored_is_brought_in_without_any_occasio
     life.store("a.txt")
     life.heal._last_stored = life.retry.last_stored  # it was another process that stored it
     life.wait_healed()
+    assert life.waiting() == []
 
 
 def test_what_the_index_refused_is_left_to_an_operator(life):
@@ -190,6 +192,7 @@ def test_a_lease_that_cannot_be_read_is_taken_over(life):
     life.world.s3.records[LEASE_KEY] = b"?"
     life.store("a.txt")
     life.start().wait_healed()
+    assert life.waiting() == []
 
 
 def test_a_lease_lost_in_the_middle_stops_the_run_and_is_left_to_its_new_holder(life, monkeypatch):

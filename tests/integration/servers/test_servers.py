@@ -79,6 +79,7 @@ def test_documents_survive_a_kill(opensearch: OpenSearchServer, index_name: str)
     opensearch.kill()
     opensearch.start()
     wait_until(lambda: hits(opensearch.url, index_name, "京都") == 1, 10, "the document to be found again")
+    assert hits(opensearch.url, index_name, "大阪") == 0, "and nothing else"
 
 
 # -- ElasticMQ ---------------------------------------------------------------------------------------------------
