@@ -10,7 +10,7 @@ SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-fast chaos check bench bench-full install upgrade rollback uninstall lock clean help
+.PHONY: demo test test-fast chaos chaos-attacks chaos-soak check bench bench-full install upgrade rollback uninstall lock clean help
 
 demo: $(READY) ## Watch it work: S3 and SQS in process, sample files, searches (DIR=folder: your own files)
 	@$(BIN)/python -m worker demo $(if $(DIR),"$(DIR:~/%=$(HOME)/%)")
@@ -21,10 +21,15 @@ test: $(READY) ## Run every test, against OpenSearch, ElasticMQ and SeaweedFS, w
 test-fast: $(READY) ## Run the tests that need no server, in under a minute
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/unit
 
-# One after the other: the attacks fill two cores by themselves.
 chaos: $(READY) ## Attack it: every call with every fault, deaths, outages, hostile files, a soak (hours; SOAK=s LANES=n)
-	FULL_SIZE=1 CHAOS_SOAK_S=$(or $(SOAK),3600) CHAOS_LANES=$(or $(LANES),4) \
-	  $(BIN)/python -m pytest -s tests/chaos tests/hostile tests/acceptance tests/integration/recovery
+	@$(MAKE) --jobs=2 --keep-going chaos-attacks chaos-soak
+
+chaos-attacks: $(READY)
+	FULL_SIZE=1 CHAOS_LANES=$(or $(LANES),6) $(BIN)/python -m pytest -s --ignore tests/chaos/test_soak.py \
+	  tests/chaos tests/hostile tests/acceptance tests/integration/recovery
+
+chaos-soak: $(READY)
+	CHAOS_SOAK_S=$(or $(SOAK),3600) $(BIN)/python -m pytest -s tests/chaos/test_soak.py
 
 check: $(READY) ## Lint, format, types, import rules, size limits, docs and lock against the code; changes nothing
 	$(BIN)/ruff check .

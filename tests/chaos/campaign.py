@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.programs import PROGRAMS, Case, Result, play_worker
+from tests.chaos.case import Case, Result
+from tests.chaos.programs import PROGRAMS, play_worker
 from tests.chaos.stage import Stage, fresh_name, stage
 from tests.support.faults import FAULTS, Strike, applies, name_of
 from tests.support.wire import Call
@@ -84,7 +85,7 @@ def _played(on: Stage, waiting: "queue.SimpleQueue[Case]") -> Iterator[Result]:
         if case.program == "worker" and not warm:
             play_worker(on, None, None)
             warm = True
-        strike = Strike(case.call, case.fault, case.first, case.for_ever)
+        strike = Strike(case.call, case.fault, case.first, case.for_ever, on.kill)
         began = time.monotonic()
         result = PROGRAMS[case.program](on, strike, case)
         result.seconds = time.monotonic() - began

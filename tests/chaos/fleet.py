@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.chaos.stage import VISIBILITY_S, Stage
 from tests.support.aws import s3_event, s3_record
+from tests.support.corpus_bodies import SAMPLES
 from tests.support.oracle import Judgement
 from tests.support.worker import WorkerProcess
 
@@ -22,6 +23,12 @@ LONGEST_LULL_S = 1.0
 """Before a signal, from the first change on."""
 MOST_KEYS = 8_000
 """Beyond, changes are of objects that are there."""
+OFFICE = 0.1
+"""So many of the objects are office files, which a child process reads, whatever their names say."""
+DOCUMENTS = tuple(
+    (SAMPLES / name).read_bytes()
+    for name in ("経理/請求書 No.1042.pdf", "legal/NDA draft (v2+final).docx", "経理/2026年度 予算案.xlsx")
+)
 NOISE_OF = 50
 """One message in so many is noise."""
 
@@ -99,7 +106,8 @@ class Fleet:
             site.s3.delete_object(Bucket=site.bucket, Key=key)
             self.on.send(key, "ObjectRemoved:Delete")
             return
-        site.put(key, f"text of {key} {seed}")
+        office = seed < 0.05 + OFFICE
+        site.put(key, DOCUMENTS[int(seed * 1e6) % len(DOCUMENTS)] if office else f"text of {key} {seed}")
         self.on.send(key)
         if seed > 1 - 1 / NOISE_OF:
             self.on.send_body(f"noise {key} {seed}", is_letter=True)

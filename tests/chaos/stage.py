@@ -4,6 +4,7 @@ import itertools
 import json
 import random
 import secrets
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -65,6 +66,8 @@ class Stage:
     env: dict[str, str]
     folder: Path
     worker: WorkerProcess | None = None
+    command: subprocess.Popen[bytes] | None = None
+    """What an operator runs just now."""
     earlier: tuple[str, ...] = ()
     """Keys of the latest load, which the next one changes and removes."""
 
@@ -93,6 +96,12 @@ class Stage:
         if self.worker is not None:
             self.worker.stop()
             self.worker = None
+
+    def kill(self) -> None:
+        """SIGKILL to the command that runs, or else to the worker."""
+        running = self.command or (self.worker and self.worker.process)
+        if running:
+            running.kill()
 
     # -- the load ------------------------------------------------------------------------------------------------
 
@@ -169,8 +178,8 @@ class Stage:
             time.sleep(0.2)
         return False, codes
 
-    def send_letter(self, body: str, *keys: str, is_letter: bool = False, spilled: bool = False) -> None:
-        """A dead letter, as a worker hands it over: in the DLQ, or in `dlq-spill/`."""
+    def send_letter(self, body: str, *keys: str, is_letter: bool = False, spilled: bool = False) -> str:
+        """A dead letter, as a worker hands it over: in the DLQ, or in `dlq-spill/`; its id there."""
         failure = {
             "schema": 1, "kind": "RECOVERABLE", "error_type": "TimeoutError", "message": "why", "stack": "", "attempts": 1,
             "fingerprint": "0" * 12, "redrives": 0, "source_message_id": secrets.token_hex(8), "source_queue": "source",
@@ -184,8 +193,12 @@ class Stage:
             self.site.s3.put_object(Bucket=self.site.state_bucket, Key=key, Body=json.dumps(record).encode())
         else:
             attributes: Any = {"failure": attribute}
-            self.site.sqs.send_message(QueueUrl=self.site.queues.dlq, MessageBody=body, MessageAttributes=attributes)
+            sent = self.site.sqs.send_message(
+                QueueUrl=self.site.queues.dlq, MessageBody=body, MessageAttributes=attributes
+            )
+            name = sent["MessageId"]
         self.oracle.expect(str(name), body, *keys, is_letter=is_letter)
+        return str(name)
 
     def judge(self, **options: Any) -> Judgement:
         """What the oracle says; afterwards the state bucket is empty and nothing is expected."""

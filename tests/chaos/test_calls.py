@@ -11,7 +11,7 @@ from tests.support.size import sized
 
 SAMPLE = {"worker": 2, "recover_dlq": 1, "replay_retry_index": 1}
 """Cases in `make test`; the verbs of `dlq` have none there."""
-MORE = 60
+MORE = 20
 """In `make chaos`, after each call × fault once: so many others of that program, other in length and moment."""
 
 

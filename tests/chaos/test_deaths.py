@@ -37,7 +37,7 @@ def assert_all_is_well(of: Fleet) -> None:
     ("number", "rounds", "codes"),
     [
         (signal.SIGKILL, sized(100, usual=2), {-9}),
-        (signal.SIGTERM, sized(40, usual=0), {0}),
+        (signal.SIGTERM, sized(100, usual=0), {0}),
         (signal.SIGSTOP, sized(15, usual=0), set()),
     ],
     ids=["kill -9", "SIGTERM", "SIGSTOP"],

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.chaos.programs import run_command
+from tests.chaos.commands import run_command
 from tests.chaos.stage import Stage, fresh_name
 from tests.support.faults import UNREACHABLE_S, refusal, s3_error
 from tests.support.oracle import Judgement

@@ -177,8 +177,12 @@ FAULTS: dict[str, Callable[[Call], Broken | None]] = {
     "garbage": _garbage,
     "partial": _partial,
     "fewer": _fewer,
+    "death before": lambda _: Broken("refuse"),
+    "death after": lambda _: Broken("lose"),
 }
 """Name → what it does to a call; None where it does not apply to it."""
+DEATHS = frozenset({"death before", "death after"})
+"""The program is killed at the call, before the server has acted or after: a strike sees to that."""
 
 
 def applies(fault: str, call: Call) -> bool:
@@ -197,6 +201,8 @@ class Strike:
     fault: str
     first: int = 1
     for_ever: bool = False
+    kill: Callable[[], None] = lambda: None
+    """Sends the program that calls a SIGKILL."""
     seen: int = 0
     hits: int = 0
     _healed: threading.Event = field(default_factory=threading.Event)
@@ -208,6 +214,8 @@ class Strike:
         if self.seen < self.first or (self.hits and not self.for_ever):
             return None
         self.hits += 1
+        if self.fault in DEATHS:
+            self.kill()  # before its request goes on: it must not see how that ended
         return FAULTS[self.fault](call)
 
     def heal(self) -> None:

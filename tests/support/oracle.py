@@ -1,13 +1,15 @@
 """The oracle: after a run, is the index what S3 is, and where is every message? It asks the servers, past every proxy.
 
 A message is accounted for where its effect is: in the index, `retry-index/`, the source queue, the DLQ, `dlq-spill/`,
-`dlq-archive/` or the audit. One that is nowhere is lost; letters that are in two places are counted as duplicates.
+`dlq-archive/`, the audit or a whole export. One that is nowhere is lost; letters that are in two places are counted as duplicates.
 """
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -82,12 +84,18 @@ class Oracle:
 
     # -- judging -------------------------------------------------------------------------------------------------
 
-    def judge(self, books: Books | None = None, *, also: Iterable[str] = (), source_too: bool = False) -> Judgement:
+    def judge(
+        self, books: Books | None = None, *, also: Iterable[str] = (), source_too: bool = False,
+        exports: Iterable[Path] = (),
+    ) -> Judgement:  # fmt: skip
         """Hold everything sent, and the keys `also`, against what is there now. Takes the DLQ's messages out.
 
-        `source_too`: letters may have been sent back to the source queue, which is emptied as well.
+        `source_too`: letters may have been sent back to the source queue, which is emptied as well. `exports`: files to
+        which letters may have been put away.
         """
         letters = self._letters(source_too=source_too)
+        for body in _exported(exports):
+            letters[body]["export"] += 1
         waiting = self._retry_records()
         keys = sorted({key for event in self.events.values() for key in event.keys} | set(also))
         s3, index = self.s3_etags(keys), self.index_etags(keys)
@@ -190,3 +198,11 @@ class Oracle:
                 for letter in record.get("letters", [record] if "body" in record else []):
                     found[letter["body"]][prefix] += 1
         return found
+
+
+def _exported(files: Iterable[Path]) -> Iterator[str]:
+    """The bodies of letters in files that are whole: the last line says so."""
+    for file in files:
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        if lines and "end_of_export" in lines[-1]:
+            yield from (line["body"] for line in lines[:-1])

@@ -1,0 +1,207 @@
+"""Plays of what operators run: letters or records are laid out, a command works on them under a fault, then without."""
+
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.case import CLEAN, Case, Result
+from tests.chaos.stage import Stage, fresh_name
+from tests.support.aws import drain, queue_depth, s3_event, s3_record
+from tests.support.faults import Strike
+from tests.support.retryrecords import put_record, record_of
+from tests.support.worker import base_env
+from worker.core.errors import ExitCode
+from worker.core.state import ARCHIVE_PREFIX
+
+COMMAND_S = 90.0
+CLAIM_ENDS_S = 3.5
+"""A hurried restore that was cut off may be taken over after so long."""
+SEEN_AGAIN_WITHIN_S = 8.0
+"""What could not be given back is visible again when its time is over; hurried, that is five seconds."""
+TRIES = 6
+"""A command is run so often, at most, until it says that nothing is left."""
+LETTERS, FEWER_LETTERS, RECORDS = 40, 20, 30
+HUNG, CRASHED = -1001, -1002
+"""In place of the exit code of a command that did not end, or ended with a stack trace."""
+NUMBER = "{number}"
+"""In a command's words: which run of it this is, for a file that must be a new one each time."""
+
+
+def play_recover(on: Stage, strike: Strike | None, case: Case | None) -> Result:
+    """`recover_dlq` on forty letters, two of which spilled. `dlq recover` is the same with ids."""
+    on.sweep()
+    name = fresh_name()
+    for number in range(LETTERS):
+        key = f"{name}/文書 {number:02}.txt"
+        if number % 10 == 9:
+            on.send_letter(f"noise {key}", is_letter=True)
+            continue
+        if number % 10 != 8:  # of the others, the object is gone
+            on.site.put(key, f"text of {key}")
+        on.send_letter(s3_event(s3_record(on.site.bucket, key)), key, spilled=number < 2)
+    return _play(on, strike, case, "recovery.recover_dlq", "--json", "--batch-size", "10")
+
+
+def play_replay(on: Stage, strike: Strike | None, case: Case | None) -> Result:
+    """`replay_retry_index` on thirty records, one that is none, and one that the index refuses."""
+    on.sweep()
+    name = fresh_name()
+    keys = [f"{name}/記録 {number:02}.txt" for number in range(RECORDS)]
+    for number, key in enumerate(keys):
+        etag = "gone" if number % 10 == 9 else on.site.put(key, f"text of {key}")
+        put_record(on.site, record_of(on.site, key, "changed since" if number % 10 == 8 else etag))
+        on.oracle.expect(key, key, key)
+    on.site.s3.put_object(Bucket=on.site.state_bucket, Key="retry-index/2026-04-01/none.json", Body=b"no record")
+    return _play(on, strike, case, "recovery.replay_retry_index", "--json")
+
+
+def play_redrive(on: Stage, strike: Strike | None, case: Case | None) -> Result:
+    """`dlq redrive-all`: every letter is in the source queue or the DLQ afterwards."""
+    _some_letters(on)
+    return _play(on, strike, case, "recovery.cli", "redrive-all", "--all", "--yes", "--json", source_too=True)
+
+
+def play_native(on: Stage, strike: Strike | None, case: Case | None) -> Result:
+    """`dlq redrive-all --native`: the same, moved by SQS itself."""
+    _some_letters(on)
+    command = ("recovery.cli", "redrive-all", "--native", "--all", "--yes", "--json")
+    return _play(on, strike, case, *command, source_too=True)
+
+
+def play_inspect(on: Stage, strike: Strike | None, case: Case | None) -> Result:
+    """`dlq inspect`, which asks S3 and the index too: every letter is in the DLQ afterwards, and visible."""
+    names = _some_letters(on)
+    on.rule(*filter(None, [strike]))
+    which = [word for name in names for word in ("--message-id", name)]
+    codes = Counter([run_command(on, "recovery.cli", "inspect", *which, "--json")])
+    until = time.monotonic() + SEEN_AGAIN_WITHIN_S
+    while any(queue_depth(on.site.sqs, on.site.queues.dlq)[1:]) and time.monotonic() < until:
+        time.sleep(0.2)
+    return _result(on, strike, case, codes)
+
+
+def play_abandon(on: Stage, strike: Strike | None, case: Case | None) -> Result:
+    """`dlq abandon`: every letter is in the archive or the DLQ afterwards."""
+    _some_letters(on)
+    return _play(on, strike, case, "recovery.cli", "abandon", "--all", "--reason", "chaos", "--yes", "--json")
+
+
+def play_restore(on: Stage, strike: Strike | None, case: Case | None) -> Result:
+    """`dlq restore`, cut off and done again once its claims have ended: every letter is in the DLQ afterwards."""
+    _some_letters(on)
+    on.rule()
+    run_command(on, "recovery.cli", "abandon", "--all", "--reason", "chaos", "--yes")
+    archived = on.site.state_keys(ARCHIVE_PREFIX)
+    command = ("recovery.cli", "restore", "--run", on.site.state_record(archived[0])["run"], "--yes", "--json")
+    on.rule(*filter(None, [strike]))
+    codes = Counter([run_command(on, *command)])
+    if strike is not None:
+        _heal(on, strike)
+        time.sleep(CLAIM_ENDS_S)
+        codes[run_command(on, *command)] += 1
+    for key in archived:  # it keeps what it has sent
+        on.site.s3.delete_object(Bucket=on.site.state_bucket, Key=key)
+    return _result(on, strike, case, codes)
+
+
+def play_purge(on: Stage, strike: Strike | None, case: Case | None) -> Result:
+    """`dlq purge`: every letter is in a whole file or the DLQ afterwards."""
+    _some_letters(on)
+    file = on.folder / f"purge-{fresh_name()}-{NUMBER}.jsonl"
+    name = on.site.queues.dlq.rpartition("/")[2]
+    command = ("recovery.cli", "purge", "--backup", str(file), "--confirm", name, "--json")
+    return _play(on, strike, case, *command, files=file.name.replace(NUMBER, "*"))
+
+
+def play_import(on: Stage, strike: Strike | None, case: Case | None) -> Result:
+    """`dlq import` of what was exported and is gone; where it says that not all was sent, once more, which sends twice."""
+    _some_letters(on)
+    file = on.folder / f"export-{fresh_name()}.jsonl"
+    on.rule()
+    assert run_command(on, "recovery.cli", "export", str(file)) == 0
+    drain(on.site.sqs, on.site.queues.dlq)
+    command = ("recovery.cli", "import", str(file), "--yes", "--json")
+    on.rule(*filter(None, [strike]))
+    codes = Counter([run_command(on, *command)])
+    if strike is not None:
+        _heal(on, strike)
+    if set(codes) != {0}:
+        codes[run_command(on, *command)] += 1
+    return _result(on, strike, case, codes)
+
+
+# -- what they have in common ------------------------------------------------------------------------------------
+
+
+def _some_letters(on: Stage) -> list[str]:
+    """Twenty letters, each of which has to be somewhere at the end; their ids."""
+    on.sweep()
+    name = fresh_name()
+    bodies = [s3_event(s3_record(on.site.bucket, f"{name}/{number}.txt")) for number in range(FEWER_LETTERS)]
+    return [on.send_letter(body, is_letter=True) for body in bodies]
+
+
+def _play(
+    on: Stage, strike: Strike | None, case: Case | None, *command: str, **judged: Any
+) -> Result:  # fmt: skip
+    """Run it under the fault, then without, until it says that nothing is left."""
+    on.rule(*filter(None, [strike]))
+    numbers = iter(range(1 + TRIES))
+
+    def run() -> int:
+        number = str(next(numbers))
+        return run_command(on, *(word.replace(NUMBER, number) for word in command))
+
+    codes = Counter([run()])
+    if strike is not None:
+        _heal(on, strike)
+    last = -1
+    for _ in range(TRIES):
+        last = run()
+        codes[last] += 1
+        if last in {0, 1} and not any(queue_depth(on.site.sqs, on.site.queues.dlq)):  # 1 of `dlq`: nothing was found
+            break
+        time.sleep(1)
+    found = _result(on, strike, case, codes, **judged)
+    if last not in {0, 1}:
+        found.judgement.stuck.append(f"{command[0]} still exits with {last}")
+    return found
+
+
+def _heal(on: Stage, strike: Strike) -> None:
+    strike.heal()
+    on.wire.reach()
+
+
+def _result(
+    on: Stage, strike: Strike | None, case: Case | None, codes: Counter[int], *, files: str | None = None, **judged: Any
+) -> Result:  # fmt: skip
+    """What the oracle says; `files` are exports that hold letters, by a pattern of their names."""
+    if strike is not None:
+        _heal(on, strike)
+    del codes[ExitCode.NOT_FOUND]  # there was nothing left to be found
+    exports: list[Path] = sorted(on.folder.glob(files)) if files else []
+    return Result(case or CLEAN, strike.hits if strike else 0, on.judge(exports=exports, **judged), codes)
+
+
+def run_command(on: Stage, *command: str) -> int:
+    """A command as a process of its own, hurried; its exit code, or one that nobody has promised where it crashed."""
+    path = on.folder / f"command-{fresh_name()}.log"
+    with path.open("wb") as log:
+        on.command = process = subprocess.Popen(
+            [sys.executable, "-m", "tests.chaos.hurried", *command],
+            env={**base_env(), "METRICS_PORT": "0", **on.env, "TEMP_DIR": str(on.folder)}, stdout=log, stderr=log,
+        )  # fmt: skip
+        try:
+            code = process.wait(COMMAND_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return HUNG
+        finally:
+            on.command = None
+    # Python's own exit code for it is 1, as ours is where nothing was found.
+    return CRASHED if b"\nTraceback" in b"\n" + path.read_bytes() else code
