@@ -145,8 +145,8 @@ def standing(folder: Path) -> Iterator[Stand]:
     with ExitStack() as stack:
         servers = (
             SeaweedFSServer(folder / "seaweedfs"),
-            ElasticMQServer(folder / "elasticmq"),
-            OpenSearchServer(folder / "os", heap_mb=HEAP_MB, collector="G1"),
+            ElasticMQServer(folder / "elasticmq", long_lived=True),
+            OpenSearchServer(folder / "os", heap_mb=HEAP_MB, collector="G1", long_lived=True),
         )
         for server in servers:
             stack.callback(server.stop)
