@@ -43,8 +43,8 @@ class SqliteIndex:
     def ping(self) -> None:
         """Return if the file takes writes now, or is not there yet."""
         if self._path.exists():
-            with self._writing():
-                pass
+            with self._writing() as db:
+                db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")  # as it is: an empty transaction finds no full disk
 
     def ensure(self) -> IndexState:
         """Make the file and its tables if they are missing."""
