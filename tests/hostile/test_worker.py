@@ -30,8 +30,9 @@ NAMES = (
     unicodedata.normalize("NFD", "名前/プロジェクト.txt"), "名前/" + "ó" + "\u0301" * 40 + ".txt", "名前/a%2Fb%00c%.txt",
     "名前/a+b c++.txt", "名前/...txt", "名前//二重/斜線.txt", "/先頭/斜線.txt", "名前/[red]{}{0}<b>&amp;'\".txt",
     "名前/$(reboot)`id`;|&.txt", "名前/C:\\windows\\system32.txt", "名前/\x80\x9b31m.txt", "名前/" + "\U0010ffff" + ".txt",
-    "/".join(["あ" * 84] * 4 + ["い" * 2 + ".txt"]),  # 1,022 bytes
+    "/".join(["あ" * 84] * 4 + ["いい_1.txt"]),
 )  # fmt: skip
+assert max(len(name.encode()) for name in NAMES) == 1024, "the longest key that S3 takes"
 LONGEST_REST_BYTES = 128 * 1024**2
 """By how much the worker may be larger at rest than before; a leak of bodies would be a gigabyte."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from tests.support import hostile_pdf
 from tests.support.corpus_bodies import SAMPLES
+from tests.support.hostile_quine import zip_quine
 
 MIB = 1024**2
 _OLE_MAGIC = bytes.fromhex("d0cf11e0a1b11ae1")
@@ -87,7 +88,7 @@ def _overlapping() -> bytes:
 
 
 def _in_itself() -> bytes:
-    """A container with a copy of its own beginning in it, and again in that: as far as a quine can be had in few lines."""
+    """A container with a smaller container in it, and in that one the next: it has an end, unlike a quine."""
     body = b""
     for _ in range(60):
         body = zipped({"[Content_Types].xml": b"<Types/>", "word/document.xml": b"<a/>", "itself.docx": body})
@@ -194,6 +195,9 @@ _MADE: tuple[tuple[str, str, Callable[[], bytes]], ...] = (
     ("zip bomb nested", "docx", _nested),
     ("zip bomb overlapping", "docx", _overlapping),
     ("zip in itself 60 times", "docx", _in_itself),
+    ("zip quine", "docx", lambda: zip_quine("[Content_Types].xml")),
+    ("zip quine", "epub", lambda: zip_quine("META-INF/container.xml")),
+    ("zip quine", "zip", lambda: zip_quine("word/document.xml")),
     ("zip sizes that lie", "docx", _lying_sizes),
     ("zip of 30000 entries", "docx", _many_entries),
     ("zip bomb by bzip2", "docx",
