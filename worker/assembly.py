@@ -51,7 +51,6 @@ class Parts:
         """Release threads, children and connections."""
         self.index_breaker.stop()
         self.guard.breaker.stop()
-        self.handler.close()
         self.batcher.close()
         self.extractor.close()
         self.retry.close()

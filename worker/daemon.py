@@ -84,6 +84,8 @@ class Daemon:
             crew.start(f"bulk-{number}", parts.batcher.run, max_silence_s=batcher.MAX_SILENCE_S)
         for number in range(settings.worker_concurrency):
             crew.start(f"handler-{number}", parts.handler.run, max_silence_s=handler.MAX_SILENCE_S)
+        for number in range(parts.handler.slow_threads):
+            crew.start(f"slow-file-{number}", parts.handler.run_slow, max_silence_s=float("inf"))
         self._look_for_pause()
         crew.start("self-heal", parts.selfheal.run, max_silence_s=selfheal.MAX_SILENCE_S)
         crew.start("control", self._watch_control, max_silence_s=CONTROL_SILENCE_S)
@@ -180,6 +182,7 @@ class Daemon:
         self._drain(end - EXTRACTION_GRACE_S)
         parts.extractor.stop()
         self._drain(end)
+        parts.handler.close()
         parts.batcher.stop()
         parts.settlement.stop()
         parts.heartbeat.stop()

@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from queue import Empty, Queue
 
@@ -48,7 +47,10 @@ class Handler:
         self.budget = budget
         self.spool_bytes = spool_bytes
         self.stopping = threading.Event()
-        self.slow = ThreadPoolExecutor(slow_threads, thread_name_prefix="slow-file")
+        self.slow: Queue[Callable[[], None] | None] = Queue()
+        """Work on slow files; None ends a thread. Not an executor: that starts its threads when work comes, when there may be
+        no memory for one, and keeps what happens on them to itself."""
+        self.slow_threads = slow_threads
         self.inbox: Queue[InHand] = Queue()
         """Messages received and not begun; bounded by what may be in hand. Not a SimpleQueue: with several consumers its
         get(timeout=…) may wait for ever once another was faster (seen with 3.11)."""
@@ -65,13 +67,19 @@ class Handler:
             if item.start():
                 self.handle(item)
 
+    def run_slow(self, _pulse: Pulse) -> None:
+        """Work on slow files until closed. Waits without turning; a file that is stuck is the heartbeat's to find."""
+        while (work := self.slow.get()) is not None:
+            work()
+
     def stop(self) -> None:
         """Begin nothing more, and end every wait; what is being worked on goes on."""
         self.stopping.set()
 
     def close(self) -> None:
         """End the threads for slow files."""
-        self.slow.shutdown(wait=False)
+        for _ in range(self.slow_threads):
+            self.slow.put(None)
 
     def handle(self, item: InHand) -> None:
         """Work on one message: each of its records takes effect on its own, and answers for itself."""
@@ -85,9 +93,8 @@ class Handler:
             outcome = Done()
         except MalformedEventError as error:
             outcome = Failed(error)
-        except Exception as error:  # noqa: BLE001 (a bug of ours: to the DLQ, with its stack)
-            emit("handler.bug", "error", message_id=item.message.id, error=repr(error), exc_info=error)
-            outcome = Failed(error)
+        except Exception as error:  # noqa: BLE001 (no memory; or a bug of ours: to the DLQ, with its stack)
+            outcome = _unforeseen(item, error)
         finally:
             item.finish(outcome)
 
@@ -107,7 +114,8 @@ class RecordWork:
 
     def _step(self, step: Callable[[], Outcome | None]) -> None:
         """One leg of the way; None where the share was passed on to the next leg."""
-        outcome: Outcome | None = Release(0, "interrupted")
+        # Stands where it was no Exception (Rust's panics): this thread dies of it, and the next worker is not to at once.
+        outcome: Outcome | None = Release(self._long_delay_s(), "interrupted")
         try:
             outcome = step()
         except Exception as error:  # noqa: BLE001 (classified, never swallowed)
@@ -132,7 +140,7 @@ class RecordWork:
         if isinstance(found, Product):
             return self._submit(found)
         if self._handler.pipeline.is_slow(found):
-            self._handler.slow.submit(self._step, partial(self._make, found))
+            self._handler.slow.put(partial(self._step, partial(self._make, found)))
             return None
         return self._make(found)
 
@@ -190,11 +198,10 @@ class RecordWork:
                 return Release(self._long_delay_s(), str(error))
             case OutageError() | ExtractionStoppedError() | InterruptedError():
                 return Release(0, "the worker stops")
-            case StoreError() | OSError():
+            case StoreError():
                 return Release(self._long_delay_s(), str(error))
             case _:
-                emit("handler.bug", "error", message_id=self._item.message.id, error=repr(error), exc_info=error)
-                return Failed(error)
+                return _unforeseen(self._item, error)
 
     def _long_delay_s(self) -> int:
         return release_delay_s(self._item.message.receives)
@@ -208,3 +215,11 @@ class RecordWork:
                 duration_ms=round((time.monotonic() - item.message.received_at) * 1000, 1),
             )  # fmt: skip
         item.finish(outcome)
+
+
+def _unforeseen(item: InHand, error: Exception) -> Outcome:
+    """The machine's fault (no disk, no descriptors, no memory), which no message pays for; or a bug of ours."""
+    if is_passing(error):
+        return Release(release_delay_s(item.message.receives), str(error) or repr(error))
+    emit("handler.bug", "error", message_id=item.message.id, error=repr(error), exc_info=error)
+    return Failed(error)

@@ -92,11 +92,14 @@ class SelfHeal:
                 self._breaker.failed(error)
             passing = is_passing(error) or isinstance(error, DependencyError)
             self._failed(error, AGAIN_S if passing else RARELY_S)
-        except Exception as error:  # noqa: BLE001 (a bug of ours here must not end the live work)
-            self._failed(error, RARELY_S, exc_info=error)
+        except Exception as error:  # noqa: BLE001 (no memory, or a bug of ours: neither must end the live work)
+            if is_passing(error):
+                self._failed(error, AGAIN_S)
+            else:
+                self._failed(error, RARELY_S, exc_info=error)
 
     def _failed(self, error: Exception, retry_s: float, **more: Any) -> None:
-        emit("replay.failed", "warning", error=str(error), retry_s=retry_s, **more)
+        emit("replay.failed", "warning", error=str(error) or repr(error), retry_s=retry_s, **more)
         self._again(retry_s)
 
     def _again(self, after_s: float) -> None:

@@ -149,3 +149,21 @@ def test_globs_choose_what_is_indexed():
     assert reasons == {
         "docs/a": None, "x.md": None, "x.txt": "outside INCLUDE_KEYS", "docs/tmp/a": "inside EXCLUDE_KEYS",
     }  # fmt: skip
+
+
+def test_a_spooled_file_that_cannot_be_looked_into_is_removed(tmp_path, monkeypatch):
+    spooled = tmp_path / "spooled"
+    spooled.write_bytes(b"large")
+    snapshot = Snapshot("b", "k", 1, 5, "etag", NOON, "v", "text/plain", {}, spooled)
+    monkeypatch.setattr("worker.core.pipeline.head_of", Raises(MemoryError()))
+    with pytest.raises(MemoryError):
+        pipeline(Bucket("etag")).is_slow(snapshot)
+    assert not spooled.exists()
+
+
+class Raises:
+    def __init__(self, error):
+        self.error = error
+
+    def __call__(self, *_):
+        raise self.error

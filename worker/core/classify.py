@@ -45,12 +45,18 @@ OWN_CODES = frozenset(
 )
 
 
+NO_THREAD = "can't start new thread"
+"""How Python says, by a bare RuntimeError, that there is no memory for a thread, or that there may be no more of them."""
+
+
 def kind_of(error: BaseException) -> FailureKind:
     """The kind of a failure that was not survived."""
     match error:
         case MalformedEventError() | UnreadableFileError():
             return FailureKind.USER_ERROR
-        case IndexAwayError() | OSError():  # no connection, no time, no disk, no file descriptor
+        case IndexAwayError() | OSError() | MemoryError():  # no connection, no time, no disk, no descriptor, no memory
+            return FailureKind.RECOVERABLE
+        case RuntimeError() if str(error) == NO_THREAD:
             return FailureKind.RECOVERABLE
         case StoreError(code=code) | QueueError(code=code):
             if code in PASSING_CODES:

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from worker.core.classify import is_passing
 from worker.core.document import escaped
 from worker.core.errors import (
     ConfigError,
@@ -69,6 +70,11 @@ def run_app(app: typer.Typer) -> None:
         what, exit_code = next((what, code) for kind, what, code in _FAILURES if isinstance(error, kind))
         say(what, str(error))
         sys.exit(exit_code)
+    except (MemoryError, RuntimeError) as error:
+        if not is_passing(error):
+            raise
+        say("failed", f"{str(error) or 'out of memory'}: see MemoryMax=, LimitAS=, TasksMax= and `ulimit -v`")
+        sys.exit(ExitCode.INTERNAL)
 
 
 def say(what: str, text: str) -> None:

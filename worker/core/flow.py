@@ -1,7 +1,8 @@
 """Work on many things, a few at once, in bounded memory."""
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -35,3 +36,21 @@ def as_done(pool: Executor, work: Callable[[T], R], items: Iterable[T], *, windo
         for future in under_way:
             future.cancel()
         wait(under_way)
+
+
+def full_pool(threads: int, name: str) -> ThreadPoolExecutor:
+    """A pool whose threads are all there from the start: work that comes when memory is short needs no new one.
+
+    Raises RuntimeError or MemoryError where they cannot be started.
+    """
+    pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+    together = threading.Barrier(threads)  # a thread that is done would be given the next task, and none be started
+    try:
+        started = [pool.submit(together.wait) for _ in range(threads)]
+    except (RuntimeError, MemoryError):
+        together.abort()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    for one in started:
+        one.result()
+    return pool

@@ -66,10 +66,18 @@ class Pipeline:
             return Product(Write(bucket, key, gone_ms, None, None))
 
     def is_slow(self, snapshot: Snapshot) -> bool:
-        """Whether this file's text must come from a child process: no other message is to wait behind it."""
-        return snapshot.body is not None and self._extractor.needs_child(
-            head_of(snapshot.body), snapshot.key, snapshot.content_type, snapshot.size
-        )
+        """Whether this file's text must come from a child process: no other message is to wait behind it.
+
+        Raises OSError or MemoryError where it cannot be looked into; then the snapshot is discarded.
+        """
+        if snapshot.body is None:
+            return False
+        try:
+            head = head_of(snapshot.body)
+        except (OSError, MemoryError):
+            snapshot.discard()
+            raise
+        return self._extractor.needs_child(head, snapshot.key, snapshot.content_type, snapshot.size)
 
     def document(self, snapshot: Snapshot, *, extra: Mapping[str, Any] | None = None) -> Product:
         """The object's document, its look no older than 30 s; consumes the snapshot.

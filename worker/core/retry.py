@@ -106,8 +106,19 @@ class Breaker:
             if self._open or self._failures < self._limit:
                 return
             self._open = True
-        self._announce(error)
-        threading.Thread(target=self._probe_until_well, name=f"probe-{self.name}", daemon=True).start()
+        announced = threading.Event()
+        prober = threading.Thread(
+            target=self._probe_until_well, args=(announced,), name=f"probe-{self.name}", daemon=True
+        )
+        try:
+            prober.start()
+        except (RuntimeError, MemoryError):
+            self._open = False  # without its probe it would stay open for ever; the next failure tries again
+            return
+        try:
+            self._announce(error)
+        finally:
+            announced.set()
 
     def open(self, error: BaseException) -> None:
         """Open at once: the thing guarded is known to be away (at start)."""
@@ -127,7 +138,8 @@ class Breaker:
         for callback in self._on_change:
             callback(self._open)
 
-    def _probe_until_well(self) -> None:
+    def _probe_until_well(self, announced: threading.Event) -> None:
+        announced.wait()
         while not self._stop.wait(self._interval_s):
             try:
                 self._probe()

@@ -4,7 +4,6 @@ A record's name holds the time of its look, so no name is used twice and a repla
 """
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import UnionType
@@ -15,6 +14,7 @@ import orjson
 
 from worker.core.document import Write, scrub
 from worker.core.errors import StoreError
+from worker.core.flow import full_pool
 from worker.core.logs import emit
 from worker.core.state import RETRY_PREFIX, State, dated, fitting_key
 
@@ -99,7 +99,7 @@ class RetryStore:
         self.last_stored = 0.0
         """When a document last came here because the index was away, monotonic seconds. Or may have come: S3 may have stored
         what it did not answer for, and that must not lie about until the next outage."""
-        self._pool = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store-for-retry")
+        self._pool = full_pool(STORE_THREADS, "store-for-retry")  # the last resort: it is not to ask for threads then
 
     def put_all(self, records: list[RetryRecord]) -> list[StoreError | None]:
         """Store each; in order, None for what is durable now, else why not."""

@@ -15,7 +15,6 @@ import sys
 import tempfile
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -24,6 +23,7 @@ from worker.core.errors import ExtractionStoppedError
 from worker.core.extract import Extracted, Status, wire
 from worker.core.extract.faults import MachineError
 from worker.core.extract.kinds import Kind
+from worker.core.flow import full_pool
 from worker.core.logs import emit
 
 PARSER = "worker.core.extract.parse:parse"
@@ -67,7 +67,7 @@ class Child:
         self.documents = 0
         try:
             self._sock, theirs = socket.socketpair()
-        except OSError:  # descriptors used up
+        except (OSError, MemoryError):  # descriptors or memory used up
             self._folder.rmdir()
             raise
         try:
@@ -78,6 +78,9 @@ class Child:
             reason = self._last_words() or str(error)
             self.end()
             raise OSError(f"a parser process could not be started: {reason[-500:]}") from error
+        except MemoryError:  # ours, not the child's
+            self.end()
+            raise
 
     def ask(self, body: bytes | Path, kind: Kind) -> tuple[Extracted, bool]:
         """What a document came to, and whether the child can go on. Raises TimeoutError, ChildDiedError, MachineError."""
@@ -140,7 +143,7 @@ class Children:
         self._starting = 0
         self._stopped = False
         # PR_SET_PDEATHSIG means the thread that started a child, not its process: one thread starts them all.
-        self._starter = ThreadPoolExecutor(1, thread_name_prefix="extract-starter")
+        self._starter = full_pool(1, "extract-starter")
 
     def ask(self, body: bytes | Path, kind: Kind) -> Extracted:
         """Have a child parse a document, waiting for a free one.
