@@ -1,5 +1,6 @@
 """`inspect`: one message whole, what S3 and the index hold of it now, and what to do about it."""
 
+from textwrap import indent
 from typing import Any
 
 import orjson
@@ -132,12 +133,12 @@ def _show(out: Console, desk: Desk, facts: Facts, present: list[Present], advice
         table(("failure", ""), history or [("no record", "SQS's redrive policy brought it here, and does not say why")])
     )
     if failure.get("stack"):
-        out.print(Text(harmless(str(failure["stack"])).rstrip(), "dim"), soft_wrap=True)
+        out.print(Text(_set_in(str(failure["stack"])), "dim"), soft_wrap=True)
     if attributes:
         out.print(table(("attribute", "type", "value"), attributes))
     if now:
         out.print(table(("object", "in S3 now", "in the index now"), now))
-    out.print(Group(Text("body", "dim"), Text(_pretty(letter.body))), soft_wrap=True)
+    out.print(Group(Text("body", "dim"), Text(_set_in(_pretty(letter.body)))), soft_wrap=True)
     out.print(
         Text.assemble(("→ ", "bold"), (shown(advice.command), "bold"), f"\n  because {shown(advice.why)}\n"),
         soft_wrap=True,
@@ -145,8 +146,13 @@ def _show(out: Console, desk: Desk, facts: Facts, present: list[Present], advice
 
 
 def _pretty(body: str) -> str:
-    """JSON indented, anything else as it is; nothing in it moves the cursor."""
+    """JSON indented, anything else as it is."""
     try:
-        return harmless(orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2).decode())
+        return orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2).decode()
     except ValueError:
-        return harmless(body)
+        return body
+
+
+def _set_in(text: str) -> str:
+    """A stranger's lines, set in: none can be taken for ours, such as the advice below; nothing in it moves the cursor."""
+    return indent(harmless(text).rstrip(), "    ", lambda _: True)

@@ -5,18 +5,16 @@ An operator's hour, typed on a terminal of its own: what is printed, and drawn a
 
 import json
 import os
-import pty
 import re
 import shlex
-import subprocess
-import sys
 import tempfile
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
+from tests.support import terminal
 from tests.support.aws import s3_event, s3_record
 from tests.support.servers import ElasticMQServer, OpenSearchServer, SeaweedFSServer
 from tests.support.site import Site, make_site
@@ -59,18 +57,8 @@ def _letter(site: Site, body: str, kind: str, error: str) -> str:
 
 def typed(site: Site, folder: Path, *args: str) -> str:
     """What a verb prints on a terminal."""
-    ours, theirs = pty.openpty()
-    env = {**base_env(), **site.env, "COLUMNS": str(COLUMNS), "TERM": "xterm-256color"}
-    command = [sys.executable, "-m", "recovery.cli", *args]
-    process = subprocess.Popen(command, env=env, cwd=folder, stdin=theirs, stdout=theirs, stderr=subprocess.STDOUT)
-    os.close(theirs)
-    said = b""
-    with suppress(OSError):  # the other end has closed: it is over
-        while part := os.read(ours, 65_536):
-            said += part
-    os.close(ours)
-    process.wait()
-    return re.sub(r".*looking … \d+ seen.*\n", "", said.decode().replace("\r\n", "\n"))
+    _, said = terminal.typed("recovery.cli", {**base_env(), **site.env}, *args, folder=folder, columns=COLUMNS)
+    return re.sub(r".*looking … \d+ seen.*\n", "", said)
 
 
 def picture(command: str, said: str, path: Path) -> None:

@@ -1,0 +1,157 @@
+"""Attack 8, end to end: strangers' keys, texts, titles, bodies, failure records and reasons, and every command that shows them.
+
+On a real terminal, and as JSON in a pipe. Nothing moves a cursor, no line passes for one of ours.
+"""
+
+import json
+import re
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+import pytest
+
+from tests.hostile.test_injection import EVIL, active
+from tests.support import terminal
+from tests.support.aws import s3_event, s3_record
+from tests.support.ports import free_ports
+from tests.support.retryrecords import put_record, record_of
+from tests.support.site import Site, make_site
+from tests.support.waiting import wait_until
+from tests.support.worker import base_env, run_module, running
+from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START
+
+ALL = {**EVIL, "advice": "a\n→ dlq purge --backup x\n  because forged", "SGR": "a\x1b[7;5;35mforged\x1b[9A"}
+FORGED = re.compile(r"^(forged|<2>|→ dlq purge|\{\"event\")", re.MULTILINE)
+"""A line that begins so is a stranger's."""
+OURS = re.compile(r"\x1b\[(?:(?:[0-46]|3[0-9]|9[0-7])(?:;[0-9]+)*m|\?25[lh]|1A|2K)|\r")
+"""What rich writes: colours without blinking, and the line of progress drawn anew. No stranger here writes just that."""
+COLUMNS = 4_000
+"""So wide that nothing is folded: what begins a line was made to begin it."""
+WORD = "百鬼夜行"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A site full of strangers' texts."""
+
+    site: Site
+    ids: list[str]
+    log: str
+    lines: list[dict[str, str]]
+    metrics: str
+
+
+@pytest.fixture(scope="module")
+def scene(seaweedfs, elasticmq, opensearch, tmp_path_factory) -> Iterator[Scene]:
+    folder = tmp_path_factory.mktemp("terminal")
+    port = free_ports(1)[0]
+    with closing(make_site(seaweedfs, elasticmq, opensearch)) as site:
+        keys = []
+        for evil in ALL.values():
+            keys += [f"鍵/{evil}.txt", f"鍵/{evil}.html", f"鍵/{evil}.pdf"]
+            site.put(keys[-3], f"{WORD} {evil} {WORD}")
+            site.put(keys[-2], f"<html><title>{WORD} {evil}</title><p>{evil} {WORD}")
+            site.put(keys[-1], b"%PDF-1.7 cut short")
+        with running({**site.env, "METRICS_PORT": str(port), "EXTRACT_PROCESSES": "1"}, folder) as worker:
+            site.send_all(keys)
+            for evil in ALL.values():
+                site.send_body(for_sqs(f"noise {evil}"))
+            site.wait_empty(60)
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+                metrics = answer.read().decode()
+            lines = worker.lines()
+            assert worker.stop() == 0
+        log = "".join(path.read_text() for path in folder.glob("*.log"))
+        ids = [letter(site, evil) for evil in ALL.values()]
+        for number, evil in enumerate(ALL.values()):
+            record = record_of(site, f"鍵/{evil}.txt", f"etag {number}", at_ms=1_795_000_000_000 + number)
+            put_record(site, replace(record, reason=evil, rejected=True, attempts=4))
+        wait_until(
+            lambda: site.ask("POST", f"/{site.index}/_refresh") and len(site.documents()) == len(keys), 20, "all"
+        )
+        yield Scene(site, ids, log, lines, metrics)
+
+
+def for_sqs(text: str) -> str:
+    """Without the characters that SQS refuses in a body."""
+    return "".join(c for c in text if c in "\t\n\r" or c >= " ")
+
+
+def letter(site: Site, evil: str) -> str:
+    """A dead letter of another program's making: every field of its failure record is what a stranger wrote."""
+    names = (
+        "kind", "error_type", "message", "stack", "fingerprint", "first_failed_at", "last_failed_at", "source_queue",
+        "source_message_id", "worker", "correlation_id",
+    )  # fmt: skip
+    failure = {"schema": 1, "attempts": 1, "redrives": 0, **dict.fromkeys(names, evil)}
+    sent = site.sqs.send_message(
+        QueueUrl=site.queues.dlq,
+        MessageBody=s3_event(s3_record(site.bucket, f"鍵/{evil}.txt")),
+        MessageAttributes={
+            "failure": {"DataType": "String", "StringValue": json.dumps(failure)},
+            "note": {"DataType": "String", "StringValue": for_sqs(evil)},
+        },
+    )
+    return sent["MessageId"]
+
+
+def looking(scene: Scene) -> list[tuple[str, ...]]:
+    """Every command that shows something of a stranger's and changes nothing."""
+    every = [word for name in scene.ids for word in ("--message-id", name)]
+    return [
+        ("worker", "search", WORD), ("worker", "search", "forged"), ("recovery.cli", "stats"),
+        ("recovery.cli", "groups"), ("recovery.cli", "groups", "--by", "source"),
+        ("recovery.cli", "list"), ("recovery.cli", "list", "--match", ALL["advice"]), ("recovery.cli", "inspect", *every),
+        ("recovery.cli", "inspect", "--message-id", ALL["CSI"]),
+        ("recovery.cli", "redrive", "--dry-run", "--force", *every), ("recovery.replay_retry_index", "--dry-run"),
+    ]  # fmt: skip
+
+
+def changing(scene: Scene) -> list[tuple[str, ...]]:
+    """What moves strangers' messages, and tells of it."""
+    some = [word for name in scene.ids[-3:] for word in ("--message-id", name)]
+    return [
+        ("recovery.cli", "abandon", "--reason", ALL["CSI"], "--yes", "--match", "noise"),
+        ("recovery.cli", "delete", "--reason", ALL["advice"], "--yes", *some), ("recovery.cli", "list", "--archive"),
+        ("recovery.replay_retry_index",), ("recovery.recover_dlq",),
+    ]  # fmt: skip
+
+
+def test_a_worker_s_log_and_metrics_hold_no_stranger_s_line(scene):
+    assert [line for line in scene.lines if line["event"] == "(text)"] == []
+    assert {line["message_id"] for line in scene.lines if line["event"] == "message.settled"} >= {
+        line["message_id"] for line in scene.lines if "message_id" in line
+    }
+    assert active(scene.log) == []
+    assert [
+        line for line in scene.metrics.split("\n") if line and not re.match(r"# |[a-z0-9_]+(\{[^}]*\})? \S+$", line)
+    ] == []
+    assert not re.search("鍵|forged|script", scene.metrics)
+
+
+@pytest.mark.timeout(300)
+def test_json_in_a_pipe_is_one_value_a_line_with_nothing_active_in_it(scene):
+    for module, *args in looking(scene):
+        done = run_module(module, scene.site.env, *args, "--json")
+        assert_harmless(done.stderr, done.returncode, args)
+        assert set(active(done.stdout)) <= {HIGHLIGHT_START, HIGHLIGHT_END}, args
+        assert [json.loads(line) for line in done.stdout.splitlines()] or done.returncode, args
+
+
+@pytest.mark.timeout(300)
+def test_no_command_moves_a_terminal_s_cursor_or_prints_a_stranger_s_line(scene):
+    env = {**base_env(), **scene.site.env, "METRICS_PORT": "0"}
+    for module, *args in [*looking(scene), *changing(scene)]:
+        code, shown = terminal.typed(module, env, *args, columns=COLUMNS)
+        assert_harmless(OURS.sub("", shown), code, args)
+    archived = [scene.site.state_record(key) for key in scene.site.state_keys("dlq-archive/")]
+    assert {record["reason"] for record in archived} >= {ALL["CSI"], ALL["advice"]}, "kept as it was typed"
+
+
+def assert_harmless(shown: str, code: int, args: list[str]) -> None:
+    assert active(shown) == [], args
+    assert FORGED.search(shown) is None, (args, shown)
+    assert "Traceback" not in shown, (args, shown)
+    assert code in {0, 1, 3}, (args, shown)
