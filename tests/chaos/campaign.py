@@ -6,6 +6,7 @@ import queue
 import random
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,8 @@ from tests.support.wire import Call
 
 SEED = 20261123
 RESULTS = Path(".cache/chaos")
+MOST_NOT_PLAYED = 10
+"""Errors of the harness itself, before it gives up."""
 
 
 def cases_of(program: str, on: Stage, rng: random.Random) -> list[Case]:
@@ -50,11 +53,15 @@ def cases_of(program: str, on: Stage, rng: random.Random) -> list[Case]:
 def run_cases(
     servers: Any, folder: Path, cases: Sequence[Case], *, lanes: int, told: Callable[[Result], None] = lambda _: None
 ) -> list[Result]:  # fmt: skip
-    """Play cases, several at once, each lane on a stage of its own; a stage on which one broke is left for a new one."""
+    """Play cases, several at once, each lane on a stage of its own; a stage on which one broke is left for a new one.
+
+    Raises ExceptionGroup where some could not be played.
+    """
     waiting: queue.SimpleQueue[Case] = queue.SimpleQueue()
     for case in sorted(cases, key=lambda case: case.at_start):
         waiting.put(case)
     results: list[Result] = []
+    not_played: list[Exception] = []
     lock = threading.Lock()
 
     def note(result: Result) -> None:
@@ -63,14 +70,20 @@ def run_cases(
             told(result)
 
     def lane(number: int) -> None:
-        while not waiting.empty():
-            with stage(servers, folder / f"lane-{number}-{fresh_name()}") as on:
-                for result in _played(on, waiting):
-                    note(result)
+        while not waiting.empty() and len(not_played) < MOST_NOT_PLAYED:
+            try:
+                with stage(servers, folder / f"lane-{number}-{fresh_name()}") as on:
+                    for result in _played(on, waiting):
+                        note(result)
+            except Exception as error:  # noqa: BLE001 (told now, not in hours, and raised after all the other cases)
+                traceback.print_exc()
+                not_played.append(error)
 
     with ThreadPoolExecutor(lanes, thread_name_prefix="lane") as pool:
         for done in [pool.submit(lane, number) for number in range(lanes)]:
             done.result()
+    if not_played:
+        raise ExceptionGroup("cases that could not be played", not_played)
     return results
 
 

@@ -32,6 +32,11 @@ def test_no_call_that_fails_loses_anything(servers, tmp_path, program):
             cases = rng.sample([case for case in cases if not case.is_long], SAMPLE[program])
     print(f"\n{program}: {len({case.call for case in cases})} calls, {len(cases)} cases")
     results = run_cases(servers, tmp_path, cases, lanes=lanes_wished(), told=print)
-    print(f"written to {record(results, program.replace(' ', '-'))}")
+    found = [result.judgement for result in results]
+    print(
+        f"{program}: {len(results)} runs, {sum(one.events for one in found)} events, {sum(len(one.lost) for one in found)} lost, "
+        f"{sum(len(one.stuck) for one in found)} stuck, {sum(one.duplicates for one in found)} duplicates; "
+        f"written to {record(results, program.replace(' ', '-'))}"
+    )
     assert len(results) == len(cases)
     assert not [str(result) for result in results if not result.holds]
