@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
+from tests.support.ports import free_ports
 from tests.support.wirebooks import Books, Call, Service, describe
 
 __all__ = ["Books", "Broken", "Call", "Rule", "Service", "WireProxy"]
@@ -89,9 +90,9 @@ class WireProxy:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(10)  # type: ignore[arg-type]
 
     async def _listen(self) -> None:
-        for service in self._upstreams:
-            await self._open_port(service, 0)
-            port = self._servers[service].sockets[0].getsockname()[1]
+        # Not the kernel's choice: while a server is unreachable, any outgoing connection may be given its port.
+        for service, port in zip(self._upstreams, free_ports(len(self._upstreams)), strict=True):
+            await self._open_port(service, port)
             self.urls[service] = f"http://127.0.0.1:{port}"
 
     async def _open_port(self, service: Service, port: int) -> None:
