@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from recovery.letters import Letter
+from recovery.letters import Letter, sound
 from worker.core.envelope import attributes_of, lossless
 from worker.core.logs import emit
 from worker.core.state import ARCHIVE_PREFIX, State, dated, fitting_key
@@ -131,12 +131,13 @@ def finish(state: State, key: str, etag: str, *, sent: bool) -> None:
 
 def _entry(key: str, stored: Any) -> Entry:
     try:
-        letter = Letter(stored["message_id"], stored["body"], stored["system_attributes"], attributes_of(stored))
+        letter = sound(Letter(stored["message_id"], stored["body"], stored["system_attributes"], attributes_of(stored)))
+        restored = dict(stored["restored"]) if stored.get("restored") else None
         return Entry(
             key, letter, stored["reason"], stored["error_type"], stored["archived_at"], stored["by"], stored["run"],
-            stored["queue"], stored.get("restored"),
+            stored["queue"], restored,
         )  # fmt: skip
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{key} is no record of {ARCHIVE_PREFIX}: {error!r}") from None
 
 

@@ -13,6 +13,9 @@ from worker.core.state import SPILL_PREFIX, State
 LOOK_S = 1
 """An empty poll of so many seconds counts as one that found nothing."""
 
+NEVER_MS = 253_402_300_800_000
+"""The end of the year 9999: beyond, there are no dates."""
+
 
 @dataclass(frozen=True, slots=True)
 class Letter:
@@ -72,6 +75,21 @@ def letter_of(message: Message) -> Letter:
     return Letter(message.id, message.body, message.system, message.attributes, receipt=message.receipt)
 
 
+def sound(letter: Letter) -> Letter:
+    """The same letter, if it is made as SQS makes them: a record or a file may be anyone's.
+
+    Raises TypeError, AttributeError or ValueError here, rather than in the middle of a command.
+    """
+    if not all(isinstance(text, str) for text in (letter.id, letter.body, *letter.system.values())):
+        raise TypeError("its id, body or system attributes are no text")
+    if not all(isinstance(value.get("DataType"), str) for value in letter.attributes.values()):
+        raise TypeError("an attribute has no type")
+    int(letter.system.get("ApproximateReceiveCount", 0))
+    if not 0 <= letter.sent_ms < NEVER_MS:
+        raise ValueError("it was sent at no time that has a date")
+    return letter
+
+
 def spilled(state: State, key: str) -> Letter | None:
     """A spilled letter; None where it is gone meanwhile. Raises StoreError, and ValueError for what is none."""
     raw = state.get(key)
@@ -81,6 +99,8 @@ def spilled(state: State, key: str) -> Letter | None:
         stored = orjson.loads(raw)
         attributes = attributes_of(stored)
         attributes[ATTRIBUTE] = {"DataType": "String", "StringValue": orjson.dumps(stored["failure"]).decode()}
-        return Letter(stored["message_id"], stored["body"], stored["system_attributes"], attributes, spill_key=key)
-    except (KeyError, TypeError, AttributeError) as error:
+        return sound(
+            Letter(stored["message_id"], stored["body"], stored["system_attributes"], attributes, spill_key=key)
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{key} is no record of {SPILL_PREFIX}: {error!r}") from None

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from recovery.letters import Letter
+from recovery.letters import Letter, sound
 from worker.core.envelope import attributes_of, lossless
 
 SCHEMA = 1
@@ -109,7 +109,7 @@ def _loads(line: bytes, number: int) -> dict[str, Any]:
 
 def _letter(record: dict[str, Any], number: int) -> Letter:
     try:
-        return Letter(record["message_id"], record["body"], record["system_attributes"], attributes_of(record))
+        return sound(Letter(record["message_id"], record["body"], record["system_attributes"], attributes_of(record)))
     except (KeyError, TypeError, AttributeError, ValueError):
         raise ValueError(f"line {number} is no message; the file was altered, or is no export of `dlq`") from None
 

@@ -10,6 +10,7 @@ from recovery.audit import who
 from recovery.cli.context import Desk
 from recovery.cli.finding import Found, find
 from recovery.cli.options import DryRun, Force, WhilePaused, Yes, verb
+from recovery.cli.tables import shown
 from recovery.cli.targets import DLQ, entries_for, exit_code, place, told
 from recovery.grouping import Filter
 from recovery.hold import Hold
@@ -146,9 +147,9 @@ def _purge(desk: Desk, hold: Hold, found: Found, backup: Path, seal: Seal) -> Ex
 def _must_be_new(file: Path, hint: str) -> None:
     """Raises a usage error before a queue is looked through, and a name typed, in vain; writing it looks again."""
     if file.exists():
-        raise typer.BadParameter(f"{file} is there already; it would be a new file", param_hint=hint)
+        raise typer.BadParameter(f"{shown(file)} is there already; it would be a new file", param_hint=hint)
     if not file.parent.is_dir():
-        raise typer.BadParameter(f"{file} cannot be written: {file.parent} is no folder", param_hint=hint)
+        raise typer.BadParameter(f"{shown(file)} cannot be written: {shown(file.parent)} is no folder", param_hint=hint)
 
 
 def _exported(desk: Desk, file: Path, found: Found, hint: str) -> Seal:
@@ -156,12 +157,12 @@ def _exported(desk: Desk, file: Path, found: Found, hint: str) -> Seal:
     try:
         seal = write_export(file, found.letters, queue=desk.dlq.url, by=who())
     except FileExistsError:
-        raise typer.BadParameter(f"{file} is there already; it would be a new file", param_hint=hint) from None
+        raise typer.BadParameter(f"{shown(file)} is there already; it would be a new file", param_hint=hint) from None
     except OSError as error:
-        raise typer.BadParameter(f"{file} cannot be written: {error.strerror}", param_hint=hint) from None
+        raise typer.BadParameter(f"{shown(file)} cannot be written: {error.strerror}", param_hint=hint) from None
     back = _verified(file)
     if back != seal or [letter.id for letter in read_letters(file)] != [letter.id for letter in found.letters]:
-        raise typer.BadParameter(f"{file} is not what was written to it; the disk is at fault", param_hint=hint)
+        raise typer.BadParameter(f"{shown(file)} is not what was written to it; the disk is at fault", param_hint=hint)
     return seal
 
 
@@ -169,9 +170,9 @@ def _verified(file: Path) -> Seal:
     try:
         return verify(file)
     except ValueError as error:
-        raise typer.BadParameter(f"{file}: {error}", param_hint="FILE") from None
+        raise typer.BadParameter(f"{shown(file)}: {error}", param_hint="FILE") from None
     except OSError as error:
-        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="FILE") from None
+        raise typer.BadParameter(f"{shown(file)} cannot be read: {error.strerror}", param_hint="FILE") from None
 
 
 def _rest(desk: Desk, known: int) -> int:

@@ -14,8 +14,8 @@ _SPANS = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> Table:
-    """A table; ids and other short things are never broken."""
-    made = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold")
+    """A table; ids and other short things are never broken. Set in by a space: what a stranger wrote begins no line."""
+    made = Table(box=None, pad_edge=True, title=title, title_justify="left", title_style="bold")
     for name in columns:
         made.add_column(
             name, justify="right" if name in RIGHT else "left", no_wrap=name in WHOLE, overflow="fold", header_style="dim"
