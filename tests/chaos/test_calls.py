@@ -9,6 +9,8 @@ from tests.chaos.programs import PROGRAMS
 from tests.chaos.stage import stage
 from tests.support.size import sized
 
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""asyncio drops, and warns of, a connection that it takes while the wire makes that server unreachable."""
 SAMPLE = {"worker": 2, "recover_dlq": 1, "replay_retry_index": 1}
 """Cases in `make test`; the verbs of `dlq` have none there."""
 MORE = 20

@@ -15,6 +15,8 @@ from tests.support.oracle import Judgement
 from tests.support.size import sized
 from tests.support.wire import Broken, Call, Rule
 
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""asyncio drops, and warns of, a connection that it takes while the wire makes that server unreachable."""
 AWAY_S = sized(600, usual=5)
 """The issue's ten minutes."""
 BROKEN_S = sized(12, usual=4)

@@ -19,6 +19,8 @@ from tests.chaos.test_outages import rules
 from tests.support.faults import DEATHS, FAULTS, Strike
 from tests.support.size import sized
 
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""asyncio drops, and warns of, a connection that it takes while the wire makes that server unreachable."""
 SOAK_S = float(os.environ.get("CHAOS_SOAK_S", sized(3_600, usual=0)))
 CHANGES = 250
 LONGEST_FAULT_S = 6.0

@@ -26,18 +26,18 @@ TIMEOUT_S = 25  # above the longest long poll of 20 s
 # -- clients -----------------------------------------------------------------------------------------------------
 
 
-def s3_client(endpoint: str, identity: Identity = ADMIN) -> "S3Client":
+def s3_client(endpoint: str, identity: Identity = ADMIN, *, attempts: int = 1) -> "S3Client":
     """Return a client that tries once, so that a test sees the first answer; the caller closes it."""
-    return boto3.client("s3", endpoint_url=endpoint, **_client_options(identity))
+    return boto3.client("s3", endpoint_url=endpoint, **_client_options(identity, attempts))
 
 
-def sqs_client(endpoint: str) -> "SQSClient":
+def sqs_client(endpoint: str, *, attempts: int = 1) -> "SQSClient":
     """Return a client that tries once, so that a test sees the first answer; the caller closes it."""
-    return boto3.client("sqs", endpoint_url=endpoint, **_client_options(ADMIN))
+    return boto3.client("sqs", endpoint_url=endpoint, **_client_options(ADMIN, attempts))
 
 
-def _client_options(identity: Identity) -> dict[str, Any]:
-    retries = {"mode": "standard", "total_max_attempts": 1}
+def _client_options(identity: Identity, attempts: int) -> dict[str, Any]:
+    retries = {"mode": "standard", "total_max_attempts": attempts}
     config = Config(retries=retries, connect_timeout=5, read_timeout=TIMEOUT_S, max_pool_connections=32)
     return {
         "region_name": REGION,

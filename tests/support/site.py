@@ -114,11 +114,12 @@ class Site:
 
 
 def make_site(
-    seaweedfs: SeaweedFSServer, elasticmq: ElasticMQServer, opensearch: OpenSearchServer, *, versioned: bool = False
+    seaweedfs: SeaweedFSServer, elasticmq: ElasticMQServer, opensearch: OpenSearchServer, *, versioned: bool = False,
+    attempts: int = 1,
 ) -> Site:  # fmt: skip
-    """A fresh site; worker and test sign in as admin."""
+    """A fresh site; worker and test sign in as admin. `attempts`: how often the test's own calls are made, at most."""
     name = f"site-{secrets.token_hex(4)}"
-    s3, sqs = s3_client(seaweedfs.url), sqs_client(elasticmq.url)
+    s3, sqs = s3_client(seaweedfs.url, attempts=attempts), sqs_client(elasticmq.url, attempts=attempts)
     for each in (name, f"{name}-state"):
         s3.create_bucket(Bucket=each)
     if versioned:

@@ -12,6 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
+from tests.support.size import sized
 from tests.unit.test_pipeline import NOON, Clock, SlowExtractor
 from worker.core.errors import ObjectGoneError
 from worker.core.index import WriteStatus
@@ -102,5 +103,5 @@ class Convergence(RuleBasedStateMachine):
         assert self.s3.clock.ms >= 1_000_000 + self.changes
 
 
-Convergence.TestCase.settings = settings(max_examples=40, stateful_step_count=30)
+Convergence.TestCase.settings = settings(max_examples=sized(1_000, usual=40), stateful_step_count=30)
 TestConvergence = Convergence.TestCase

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.size import sized
 from tests.support.world import BUCKET, DOWN, INDEX_DOWN, NOW_MS, World
 from worker.core import retry
 from worker.core.document import Write
@@ -315,7 +316,10 @@ KINDS = ("same", "changed", "gone", "rejected", "denied", "earlier", "broken")
 CALLS = ("s3.head", "s3.read", "index.write", "state.get", "state.put", "state.delete", "state.list")
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@pytest.mark.timeout(sized(900, usual=180))
+@settings(
+    max_examples=sized(500, usual=40), suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(
     kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=25),
     call=st.sampled_from(CALLS),

@@ -162,7 +162,7 @@ def test_an_index_that_is_away_at_the_start_is_refused_and_nothing_is_touched(si
 
 @pytest.mark.slow
 def test_an_index_killed_in_the_middle_ends_the_run_and_what_is_not_confirmed_stays(site, opensearch):
-    keys = fill_retry(site, 3_000)
+    keys = fill_retry(site, sized(3_000, usual=1_200))
     process = started(site, "--json")
     try:
         wait_until(lambda: len(site.documents()) > 200, 60, "two hundred documents")

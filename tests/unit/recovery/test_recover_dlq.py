@@ -13,6 +13,7 @@ from recovery import sweep as sweep_module
 from recovery.actions import Finding
 from recovery.archive import read
 from recovery.sweep import Options, Sweep
+from tests.support.size import sized
 from tests.support.world import BUCKET, DOWN, INDEX_DOWN, SQS_DOWN, World
 from worker.core import retry
 from worker.core.errors import ConfigError, DependencyError, ExitCode, IndexAwayError, StoreError, WorkerError
@@ -342,7 +343,10 @@ CALLS = (
 )  # fmt: skip
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@pytest.mark.timeout(sized(900, usual=180))
+@settings(
+    max_examples=sized(500, usual=40), suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(
     kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=25),
     call=st.sampled_from(CALLS),

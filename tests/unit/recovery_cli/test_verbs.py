@@ -15,6 +15,7 @@ from recovery.archive import CLAIM_S, read_all
 from recovery.cli import archiving, files, inspecting, looking, sending
 from recovery.cli.options import Ids
 from recovery.grouping import Filter
+from tests.support.size import sized
 from tests.support.world import BUCKET, SQS_DOWN, World
 from worker.core.errors import ConfigError, ExitCode, PausedError, QueueError, StoreError, WorkerError
 from worker.core.state import ARCHIVE_PREFIX, PAUSE_KEY
@@ -587,7 +588,10 @@ CALLS = (
 VERBS = ("redrive", "delete", "restore", "purge", "canary")
 
 
-@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@pytest.mark.timeout(sized(900, usual=180))
+@settings(
+    max_examples=sized(500, usual=40), suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(
     verb=st.sampled_from(VERBS),
     count=st.integers(1, 25),
