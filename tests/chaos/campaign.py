@@ -40,7 +40,7 @@ def cases_of(program: str, on: Stage, rng: random.Random) -> list[Case]:
         calls.update(on.calls())
         example |= {name_of(call): call for call in on.wire.books.trace}
     cases = []
-    for call in sorted(found):
+    for call in sorted(found | again):
         at_start = program == "worker" and not again[call]
         for fault in [fault for fault in FAULTS if applies(fault, example[call])]:
             occurrence = rng.choice(["first", "middle", "last"])

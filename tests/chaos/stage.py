@@ -31,8 +31,8 @@ HURRIED_ENV = {
 }  # fmt: skip
 """Small figures, so that sixty messages make many calls of each kind."""
 ORDINARY, REPEATED, SPOOLED = 38, 3, 100_000
-SLOWLY = 200
-"""Bytes of an object that trickles: they come for three seconds, in which its message's visibility must be renewed."""
+SLOWLY = 250
+"""Bytes of an object that trickles: they come for four seconds, in which its message's visibility must be renewed."""
 NOISE = 3
 REFUSED, BUSY, SLOW = "refused/", "busy/", "slow/"
 """Keys whose documents the index rejects for good; does not take at first; whose objects come slowly."""

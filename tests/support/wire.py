@@ -20,8 +20,8 @@ __all__ = ["Books", "Broken", "Call", "Rule", "Service", "WireProxy"]
 MAX_HEAD_BYTES = 1024 * 1024
 PIECE_BYTES = 256 * 1024
 BETWEEN_PIECES_S = 0.02
-MAX_PIECES = 150
-"""Of an answer that trickles: byte by byte where it is short, three seconds in all where it is long."""
+MAX_PIECES = 200
+"""Of an answer that trickles: byte by byte where it is short, four seconds in all where it is long."""
 
 
 @dataclass(frozen=True, slots=True)
