@@ -16,22 +16,6 @@ from worker.core.extract.extractor import Extractor
 PDF = (SAMPLES / "経理/請求書 No.1042.pdf").read_bytes()
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 16 MiB, which holds a child's folder and PDFium."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no mount here")
-    if done.returncode:
-        pytest.skip(f"a disk cannot be mounted here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 @contextmanager
 def extractor_in(folder: Path) -> Iterator[Extractor]:
     made = Extractor(processes=1, timeout_s=30, memory_bytes=2**31, max_chars=1_000, temp_dir=folder)

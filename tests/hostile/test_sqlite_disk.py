@@ -23,21 +23,6 @@ def site(seaweedfs, elasticmq, opensearch) -> Iterator[Site]:
         yield made
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no mount here")
-    if done.returncode:
-        pytest.skip(f"a disk cannot be mounted here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 KEYS = [f"{number}.txt" for number in range(20)]
 
 
@@ -68,29 +53,31 @@ def check_that_all_come_in(site: Site, env: dict[str, str]) -> None:
     assert site.dead_letters() == []
 
 
-def test_a_full_disk_under_the_index_makes_documents_wait_and_they_come_in_when_there_is_room(site, disk, tmp_path):
-    env = env_of(site, disk)
+def test_a_full_disk_under_the_index_makes_documents_wait_and_they_come_in_when_there_is_room(
+    site, small_disk, tmp_path
+):
+    env = env_of(site, small_disk)
     with running(env, tmp_path) as worker:
-        fill(disk / "filler")
+        fill(small_disk / "filler")
         site.send_all(KEYS)
         check_that_all_wait(site, worker)
         assert all("disk is full" in site.state_record(name)["reason"] or "away" in site.state_record(name)["reason"]
                    for name in site.state_keys("retry-index/"))  # fmt: skip
         wait_until(lambda: worker.events("breaker.probe_failed"), 40, "a probe that sees the full disk")
         assert worker.events("breaker.closed") == []
-        (disk / "filler").unlink()
+        (small_disk / "filler").unlink()
         check_that_all_come_in(site, env)
         assert worker.stop() == 0
 
 
 def test_a_read_only_folder_of_the_index_makes_documents_wait_and_they_come_in_when_it_is_writable(
-    site, disk, tmp_path
+    site, small_disk, tmp_path
 ):
-    env = env_of(site, disk)
-    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    env = env_of(site, small_disk)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with running(env, tmp_path) as worker:
         site.send_all(KEYS)
         check_that_all_wait(site, worker)
-        subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+        subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
         check_that_all_come_in(site, env)
         assert worker.stop() == 0

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import resource
-import subprocess
 import time
 import unicodedata
 from collections.abc import Iterator
@@ -98,21 +97,6 @@ def test_every_nasty_name_is_indexed_under_its_exact_key_and_forges_nothing(site
     [letter] = site.dead_letters()
     assert letter["failure"]["kind"] == "USER_ERROR"
     assert "does not decode as UTF-8" in letter["failure"]["message"]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    try:
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)],
-                              capture_output=True, text=True, check=False)  # fmt: skip
-    except FileNotFoundError:
-        pytest.skip("there is no mount here")
-    if done.returncode:
-        pytest.skip(f"a disk cannot be mounted here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def test_a_full_disk_makes_messages_wait_and_says_so_and_they_are_done_when_there_is_room(site, small_disk, tmp_path):

@@ -156,7 +156,7 @@ def test_a_signal_finishes_what_is_in_hand_and_releases_the_rest(site, number, c
 def test_kill_9_again_and_again_loses_nothing_and_archives_nothing_twice(site):
     keys = filled(site, 400)
     env = {**base_env(), **site.env, "SQS_VISIBILITY_TIMEOUT": "30"}
-    for _ in range(sized(10, usual=4)):
+    for _ in range(sized(10, usual=3)):
         process = subprocess.Popen(
             [sys.executable, "-m", MODULE, "--batch-size", "5", "--rate", "60"],
             env=env,
