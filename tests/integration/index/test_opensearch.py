@@ -86,6 +86,17 @@ def test_an_alias_taken_away_is_put_back_and_what_it_led_to_is_found_again(index
     assert sorted(documents.keys("東京")) == ["after.txt", "before.txt"]
 
 
+def test_a_removal_puts_an_alias_that_was_taken_away_back_and_makes_no_index_of_its_name(
+    index, documents, index_name, ask
+):
+    index.ensure()
+    documents.put("before.txt", "東京")
+    ask("POST", "/_aliases", {"actions": [{"remove": {"index": f"{index_name}-000001", "alias": index_name}}]})
+    assert documents.put("gone.txt", "東京", removal=True).status is WRITTEN
+    assert list(ask("GET", f"/{index_name}*")) == [f"{index_name}-000001"]
+    assert list(documents.keys("東京")) == ["before.txt"]
+
+
 def test_an_index_deleted_under_us_comes_back_with_our_mapping(index, documents, index_name, ask):
     index.ensure()
     ask("DELETE", f"/{index_name}-000001")

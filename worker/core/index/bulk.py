@@ -47,6 +47,11 @@ def entry(write: Write, *, plain_key: bool) -> bytes | None:
     return line + source + b"\n"
 
 
+def is_removal(entry: bytes) -> bool:
+    """Whether an entry removes a document."""
+    return entry.startswith(b'{"delete"')
+
+
 def chunks(entries: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     """The entries in order, in groups of at most 8 MiB; one that is larger goes alone."""
     start, size = 0, 0

@@ -48,6 +48,10 @@ class Layout:
         self._describe(found, state)
         return state
 
+    def is_there(self) -> bool:
+        """Whether anything has the name now. Raises IndexAwayError."""
+        return bool(self._look("?filter_path=*.aliases"))
+
     def inspect(self) -> IndexState:
         """The same, but change nothing."""
         state = IndexState()
@@ -60,10 +64,10 @@ class Layout:
             state.findings.append(Finding("ok", f"there is no index or alias {self._name} yet", _AT_START))
         return state
 
-    def _look(self) -> dict[str, Any]:
+    def _look(self, which: str = "") -> dict[str, Any]:
         """The indexes behind the name, each with aliases, mappings and settings; empty where there is none."""
         try:
-            found: dict[str, Any] = self._client.request("GET", f"/{self._name}")
+            found: dict[str, Any] = self._client.request("GET", f"/{self._name}{which}")
         except RefusedError as error:
             if error.status == MISSING:
                 return {}

@@ -114,6 +114,9 @@ class OpenSearchIndex:
         # Without require_alias, writing under an alias that someone took away would make an index of that name, beside the
         # one that it led to: what that holds would be out of sight, and the alias could not be put back.
         only_alias = self._layout.is_alias and self._client.service != "aoss"
+        # A removal makes that index all the same (FACTS, OpenSearch), so before one we look.
+        if only_alias and any(map(bulk.is_removal, entries)) and not self._layout.is_there():
+            self.ensure()
         try:
             path = f"_bulk?{bulk.FILTER}{'&require_alias=true' if only_alias else ''}"
             answer = self._request("POST", path, b"".join(entries))
