@@ -112,8 +112,9 @@ class Breaker:
         )
         try:
             prober.start()
-        except (RuntimeError, MemoryError):
+        except (RuntimeError, MemoryError) as no_thread:
             self._open = False  # without its probe it would stay open for ever; the next failure tries again
+            emit("breaker.probe_failed", "warning", breaker=self.name, error=str(no_thread) or repr(no_thread))
             return
         try:
             self._announce(error)
