@@ -27,7 +27,7 @@ chaos: $(READY) ## Attack it: every call with every fault, deaths, outages, host
 chaos-attacks: $(READY)
 	FULL_SIZE=1 CHAOS_LANES=$(or $(LANES),6) $(BIN)/python -m pytest -s --ignore tests/chaos/test_soak.py \
 	  tests/chaos tests/hostile tests/acceptance tests/integration/recovery \
-	  tests/unit/test_convergence.py tests/unit/test_replay.py tests/unit/recovery tests/unit/recovery_cli
+	  tests/unit/worker/test_convergence.py tests/unit/worker/core/indexing/test_replay.py tests/unit/recovery tests/unit/recovery_cli
 
 chaos-soak: $(READY)
 	CHAOS_SOAK_S=$(or $(SOAK),3600) $(BIN)/python -m pytest -s tests/chaos/test_soak.py

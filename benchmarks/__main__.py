@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import deadletters, experiments
+from benchmarks import dead_letters, experiments
+from benchmarks.environment import BenchmarkEnvironment, benchmark_environment
 from benchmarks.measure import commit, machine
-from benchmarks.stand import Stand, standing
 
 RESULTS = Path(__file__).resolve().parents[1] / "build"
 
@@ -26,9 +26,12 @@ def main() -> None:
     asked = parser.parse_args()
     out: Path = asked.out or RESULTS / ("bench-full.json" if asked.full else "bench.json")
     out.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="s3iw-bench-") as folder, standing(Path(folder)) as stand:
+    with (
+        tempfile.TemporaryDirectory(prefix="s3iw-bench-") as folder,
+        benchmark_environment(Path(folder)) as environment,
+    ):
         found: dict[str, dict[str, Any]] = {}
-        for name, figures in _run(stand, Path(folder), asked):
+        for name, figures in _run(environment, Path(folder), asked):
             found[name] = {"commit": commit(), **figures}
             record = {
                 "when": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -39,27 +42,29 @@ def main() -> None:
     print(f"written to {out}")
 
 
-def _run(stand: Stand, folder: Path, asked: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
+def _run(
+    environment: BenchmarkEnvironment, folder: Path, asked: argparse.Namespace
+) -> Iterator[tuple[str, dict[str, Any]]]:
     runs, messages = asked.runs, asked.messages or (20_000 if asked.full else 4_000)
-    plan = {"throughput": lambda: experiments.throughput(stand, folder, messages=messages, runs=runs)}
+    plan = {"throughput": lambda: experiments.throughput(environment, folder, messages=messages, runs=runs)}
     if asked.full or asked.only:
         plan |= {
-            "latency": lambda: experiments.latency(stand, folder, rate=300, seconds=20, runs=runs),
-            "second process": lambda: experiments.second_process(stand, folder, messages=2_000, runs=runs),
-            "mixed": lambda: experiments.mixed(stand, folder, messages=1_000, rate=50, runs=runs),
+            "latency": lambda: experiments.latency(environment, folder, rate=300, seconds=20, runs=runs),
+            "second process": lambda: experiments.second_process(environment, folder, messages=2_000, runs=runs),
+            "mixed": lambda: experiments.mixed(environment, folder, messages=1_000, rate=50, runs=runs),
             "small office": lambda: experiments.small_office(runs=runs),
-            "recovery": lambda: deadletters.recovery(stand, folder, messages=8_158, runs=runs),
-            "idle": lambda: experiments.idle(stand, folder, seconds=120),
-            "large": lambda: experiments.large(stand, folder, messages=200, runs=1),
-            "endurance": lambda: experiments.endurance(stand, folder, messages=200_000),
+            "recovery": lambda: dead_letters.recovery(environment, folder, messages=8_158, runs=runs),
+            "idle": lambda: experiments.idle(environment, folder, seconds=120),
+            "large": lambda: experiments.large(environment, folder, messages=200, runs=1),
+            "endurance": lambda: experiments.endurance(environment, folder, messages=200_000),
         }
-    experiments.warm_up(stand, folder)
+    experiments.warm_up(environment, folder)
     for name, experiment in plan.items():
         if not asked.only or name in asked.only:
             print(name, flush=True)
             began = time.monotonic()
             yield name, experiment()
-            stand.empty()
+            environment.empty()
             print(f"  took {time.monotonic() - began:.0f} s", flush=True)
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import kreuzberg
 
 from benchmarks import loads
+from benchmarks.environment import AWS, LOCAL, BenchmarkEnvironment
 from benchmarks.measure import cpu, quantile, rss_mb, spread
 from benchmarks.runs import FLOOR, SEQUENTIAL, WORKER, Contender, Cost, drain, paced
-from benchmarks.stand import AWS, LOCAL, Stand
-from tests.support.waiting import wait_until
-from tests.support.worker import WorkerProcess
+from testing.waiting import wait_until
+from testing.worker import WorkerProcess
 from worker.core.extract.extractor import Extractor
 from worker.core.extract.kinds import kind_of
 
@@ -27,22 +27,22 @@ ALONE = kreuzberg.ExtractionConfig(use_cache=False, disable_ocr=True, enable_qua
 INJECTED_MS = 1000 * (AWS.latency_s["sqs"] + AWS.latency_s["s3"] + AWS.latency_s["index"])
 
 
-def warm_up(stand: Stand, folder: Path) -> None:
+def warm_up(environment: BenchmarkEnvironment, folder: Path) -> None:
     """A run that counts for nothing: cold Java servers are several times slower."""
-    say("warm-up", drain(stand, WORKER, AWS, stand.fill(loads.texts(2_000)), folder))
-    stand.empty()
+    say("warm-up", drain(environment, WORKER, AWS, environment.fill(loads.texts(2_000)), folder))
+    environment.empty()
 
 
-def throughput(stand: Stand, folder: Path, *, messages: int, runs: int) -> Figures:
+def throughput(environment: BenchmarkEnvironment, folder: Path, *, messages: int, runs: int) -> Figures:
     """Workload a: worker against floor without latency, worker against the sequential loop with AWS's; interleaved."""
-    keys = stand.fill(loads.texts(messages))
+    keys = environment.fill(loads.texts(messages))
     costs: dict[str, list[Cost]] = {}
     for _ in range(runs):
         for contender, profile, count in (
             (WORKER, LOCAL, messages), (FLOOR, LOCAL, messages), (WORKER, AWS, messages),
             (SEQUENTIAL, AWS, SEQUENTIAL_MESSAGES),
         ):  # fmt: skip
-            cost = drain(stand, contender, profile, keys[:count], folder)
+            cost = drain(environment, contender, profile, keys[:count], folder)
             say(f"{contender.name} {profile.name}", cost)
             costs.setdefault(f"{contender.name} {profile.name}", []).append(cost)
     local, floor = costs["worker local"], costs["floor local"]
@@ -56,15 +56,15 @@ def throughput(stand: Stand, folder: Path, *, messages: int, runs: int) -> Figur
     }
 
 
-def second_process(stand: Stand, folder: Path, *, messages: int, runs: int) -> Figures:
+def second_process(environment: BenchmarkEnvironment, folder: Path, *, messages: int, runs: int) -> Figures:
     """One process and two on one queue, at a concurrency that leaves the machine mostly idle."""
-    keys = stand.fill(loads.texts(messages))
+    keys = environment.fill(loads.texts(messages))
     few = Contender("few", WORKER.module, FEW)
     one, two = [], []
     for _ in range(runs):
-        one.append(drain(stand, few, AWS, keys, folder))
+        one.append(drain(environment, few, AWS, keys, folder))
         say("one process", one[-1])
-        two.append(drain(stand, few, AWS, keys, folder, processes=2))
+        two.append(drain(environment, few, AWS, keys, folder, processes=2))
         say("two processes", two[-1])
     shares = [cost.cpus[0].total_s / cost.seconds / (os.cpu_count() or 1) for cost in one]
     return {
@@ -75,12 +75,12 @@ def second_process(stand: Stand, folder: Path, *, messages: int, runs: int) -> F
     }
 
 
-def latency(stand: Stand, folder: Path, *, rate: float, seconds: float, runs: int) -> Figures:
+def latency(environment: BenchmarkEnvironment, folder: Path, *, rate: float, seconds: float, runs: int) -> Figures:
     """From send to acknowledged by the index, while messages come at an even rate."""
-    keys = stand.fill(loads.texts(int(rate * seconds)))
+    keys = environment.fill(loads.texts(int(rate * seconds)))
     p50s, p99s = [], []
     for _ in range(runs):
-        delays_ms = list(paced(stand, folder, keys, rate).values())
+        delays_ms = list(paced(environment, folder, keys, rate).values())
         p50s.append(quantile(delays_ms, 0.5) - INJECTED_MS)
         p99s.append(quantile(delays_ms, 0.99) - INJECTED_MS)
         print(f"  p50 {p50s[-1]:.0f} ms, p99 {p99s[-1]:.0f} ms over {INJECTED_MS:.0f} ms", flush=True)
@@ -92,15 +92,15 @@ def latency(stand: Stand, folder: Path, *, rate: float, seconds: float, runs: in
     }
 
 
-def mixed(stand: Stand, folder: Path, *, messages: int, rate: float, runs: int) -> Figures:
+def mixed(environment: BenchmarkEnvironment, folder: Path, *, messages: int, rate: float, runs: int) -> Figures:
     """Workload b: what it costs, how much of it the children spend, and whether texts wait behind slow files."""
-    keys = stand.fill(loads.mix(messages))
+    keys = environment.fill(loads.mix(messages))
     costs: list[Cost] = []
     delays_ms: dict[str, list[float]] = {}
     for _ in range(runs):
-        costs.append(drain(stand, WORKER, LOCAL, keys, folder))
+        costs.append(drain(environment, WORKER, LOCAL, keys, folder))
         say("mix", costs[-1])
-        for key, delay_ms in paced(stand, folder, keys, rate).items():
+        for key, delay_ms in paced(environment, folder, keys, rate).items():
             delays_ms.setdefault(_speed(key), []).append(delay_ms)
         print("  p99", {name: f"{quantile(each, 0.99):.0f} ms" for name, each in delays_ms.items()}, flush=True)
     shares = [sum(c.children_s for c in cost.cpus) / sum(c.total_s for c in cost.cpus) for cost in costs]
@@ -149,20 +149,20 @@ def small_office(*, runs: int, rounds: int = 30) -> Figures:
     }
 
 
-def large(stand: Stand, folder: Path, *, messages: int, runs: int) -> Figures:
+def large(environment: BenchmarkEnvironment, folder: Path, *, messages: int, runs: int) -> Figures:
     """Workload c: memory while texts of 20 MB go through."""
-    keys = stand.fill(loads.large(messages))
+    keys = environment.fill(loads.large(messages))
     costs = []
     for _ in range(runs):
-        costs.append(drain(stand, WORKER, LOCAL, keys, folder))
+        costs.append(drain(environment, WORKER, LOCAL, keys, folder))
         say("20 MB texts", costs[-1])
     return {"worker local": summary(costs)}
 
 
-def endurance(stand: Stand, folder: Path, *, messages: int) -> Figures:
+def endurance(environment: BenchmarkEnvironment, folder: Path, *, messages: int) -> Figures:
     """One process and very many messages: resident memory over time."""
-    keys = stand.fill(loads.texts(4_000))
-    site = stand.fresh(LOCAL)
+    keys = environment.fill(loads.texts(4_000))
+    site = environment.fresh(LOCAL)
     process = WORKER.process(site, folder)
     sizes: list[float] = []
     try:
@@ -170,16 +170,16 @@ def endurance(stand: Stand, folder: Path, *, messages: int) -> Figures:
         sent = 0
         while sent < messages or site.depth() != (0, 0, 0):
             if sent < messages and sum(site.depth()) < 4_000:
-                stand.send(site, keys[: messages - sent])
+                environment.send(site, keys[: messages - sent])
                 sent += len(keys)
             sizes.append(rss_mb(process.pid))
             time.sleep(0.5)
-        correct = stand.verify(site, keys)
+        correct = environment.verify(site, keys)
         process.stop()
     finally:
         process.kill()
     refused = len(process.events("index.stored_for_retry"))
-    stand.drop(site)
+    environment.drop(site)
     quarter = len(sizes) // 4
     second, last = sizes[quarter : 2 * quarter], sizes[3 * quarter :]
     means = sum(second) / len(second), sum(last) / len(last)
@@ -200,22 +200,26 @@ def endurance(stand: Stand, folder: Path, *, messages: int) -> Figures:
     }
 
 
-def idle(stand: Stand, folder: Path, *, seconds: float) -> Figures:
+def idle(environment: BenchmarkEnvironment, folder: Path, *, seconds: float) -> Figures:
     """A quiet queue: CPU and requests."""
-    site = stand.fresh(AWS)
+    site = environment.fresh(AWS)
     process: WorkerProcess = WORKER.process(site, folder)
     try:
         process.start()
         time.sleep(5)
-        began, before, calls = time.monotonic(), cpu(process.pid), sum(stand.wire.books.calls.values())
+        began, before, calls = (
+            time.monotonic(),
+            cpu(process.pid),
+            sum(environment.fault_proxy.traffic_log.calls.values()),
+        )
         wait_until(lambda: time.monotonic() - began >= seconds, seconds + 10, "the end of a quiet minute")
         length = time.monotonic() - began
         share = cpu(process.pid).since(before).total_s / length
-        requests = (sum(stand.wire.books.calls.values()) - calls) * 3600 / length
+        requests = (sum(environment.fault_proxy.traffic_log.calls.values()) - calls) * 3600 / length
         process.stop()
     finally:
         process.kill()
-    stand.drop(site)
+    environment.drop(site)
     print(f"  idle: {share:.2%} of a core, {requests:.0f} requests an hour", flush=True)
     return {"seconds": round(length), "share_of_a_core": round(share, 5), "requests_per_hour": round(requests)}
 

@@ -3,8 +3,8 @@
 import random
 from collections.abc import Iterator
 
-from tests.support.corpus import corpus
-from tests.support.corpus_bodies import long_pdf
+from testing.corpus import corpus
+from testing.corpus_bodies import long_pdf
 
 _JAPANESE = (
     "東京都 予算 会議 議事録 見積書 請求書 契約 報告書 京都支店 大阪 四半期 売上 顧客 株式会社 テンプレート "

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.environment import AWS, BenchmarkEnvironment, Profile
 from benchmarks.measure import Cpu, cpu, peak_rss_mb
 from benchmarks.prices import dollars_per_million
-from benchmarks.stand import AWS, Profile, Stand
-from tests.support.site import Site
-from tests.support.waiting import wait_until
-from tests.support.wire import Books
-from tests.support.worker import WorkerProcess
+from testing.fault_proxy import TrafficLog
+from testing.site import Site
+from testing.waiting import wait_until
+from testing.worker import WorkerProcess
 
 LONGEST_S = 1_800
 
@@ -71,11 +71,12 @@ class Cost:
 
 
 def drain(
-    stand: Stand, contender: Contender, profile: Profile, keys: list[str], folder: Path, *, processes: int = 1, dead: int = 0
+    environment: BenchmarkEnvironment, contender: Contender, profile: Profile, keys: list[str], folder: Path, *, processes: int = 1,
+    dead: int = 0,
 ) -> Cost:  # fmt: skip
     """Fill a fresh queue with an event for each key, and have it emptied. Raises WrongResultError."""
-    site = stand.fresh(profile)
-    stand.send(site, keys)
+    site = environment.fresh(profile)
+    environment.send(site, keys)
     with ExitStack() as stack:
         running = [contender.process(site, folder) for _ in range(processes)]
         for each in running:
@@ -88,17 +89,17 @@ def drain(
         seconds = time.monotonic() - began
         spent = [cpu(each.pid).since(earlier) for each, earlier in zip(running, before, strict=True)]
         peaks = [peak_rss_mb(each.pid) for each in running]
-        correct = stand.verify(site, keys, dead=dead)
-        requests = requests_per_message(stand.wire.books, len(keys)) if profile.latency_s else {}
+        correct = environment.verify(site, keys, dead=dead)
+        requests = requests_per_message(environment.fault_proxy.traffic_log, len(keys)) if profile.latency_s else {}
         for each in running:
             each.stop() if contender.module == WORKER.module else each.kill()
-    stand.drop(site)
+    environment.drop(site)
     return Cost(len(keys), seconds, spent, peaks, requests, correct, running)
 
 
-def paced(stand: Stand, folder: Path, keys: list[str], rate: float) -> dict[str, float]:
+def paced(environment: BenchmarkEnvironment, folder: Path, keys: list[str], rate: float) -> dict[str, float]:
     """Milliseconds from send to acknowledged by the index, by key, at an even rate with AWS's latency."""
-    site = stand.fresh(AWS)
+    site = environment.fresh(AWS)
     sent_at: dict[str, float] = {}
     process = WORKER.process(site, folder)
     try:
@@ -110,15 +111,15 @@ def paced(stand: Stand, folder: Path, keys: list[str], rate: float) -> dict[str,
             sent_at |= dict.fromkeys(part, time.time())
             site.send_all(part)
         site.wait_empty(60)
-        stand.verify(site, keys)
+        environment.verify(site, keys)
         process.stop()
     finally:
         process.kill()
-    stand.drop(site)
-    indexed_at = stand.wire.books.indexed_at
+    environment.drop(site)
+    indexed_at = environment.fault_proxy.traffic_log.indexed_at
     return {key: 1000 * (indexed_at[f"{site.bucket}/{key}"] - at) for key, at in sent_at.items()}
 
 
-def requests_per_message(books: Books, messages: int) -> dict[str, float]:
+def requests_per_message(traffic_log: TrafficLog, messages: int) -> dict[str, float]:
     """Calls to each service so far, over messages."""
-    return {service: books.requests(service) / messages for service in ("sqs", "s3", "index")}
+    return {service: traffic_log.requests(service) / messages for service in ("sqs", "s3", "index")}

@@ -16,10 +16,10 @@ import pytest
 import structlog
 from xdist.scheduler import LoadFileScheduling
 
-from tests.support import jars
-from tests.support.aws import Queues, create_queues, s3_client, sqs_client
-from tests.support.process import Server, UnavailableError
-from tests.support.servers import (
+from testing import jars
+from testing.aws import Queues, create_queues, s3_client, sqs_client
+from testing.process import Server, UnavailableError
+from testing.servers import (
     ELASTICMQ,
     OPENSEARCH_RELEASES,
     REGION,

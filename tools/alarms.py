@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from worker.core.cloudwatch import FIGURES
+from worker.core.base.cloudwatch import FIGURES
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = ROOT / "config/cloudformation.yaml"

@@ -8,8 +8,8 @@ MEANINGS = {
     "breaker.probe_failed": "Still away; the next probe follows.",
     "cloudwatch.failed": "One minute's figures did not reach CloudWatch; the work is not affected.",
     "dlq.handed_off": "A failed message is in the dead-letter queue, its failure record beside it.",
-    "dlq.spilled": "The dead-letter queue did not take a failed message (`why`); it is in `dlq-spill/` instead.",
-    "dlq.unreachable": "Neither the dead-letter queue nor `dlq-spill/` took a failed message: it stays in the source "
+    "dlq.spilled": "The dead-letter queue did not take a failed message (`why`); it is in `dead-letters/` instead.",
+    "dlq.unreachable": "Neither the dead-letter queue nor `dead-letters/` took a failed message: it stays in the source "
     "queue and reappears. Mend both permissions or addresses.",
     "extract.child_started": "A process that parses files was started.",
     "gate.cleared": "One reason to hold work back is gone.",
@@ -38,7 +38,7 @@ MEANINGS = {
     "record.skipped": "A record asked for nothing: a test event, a folder, an excluded key.",
     "recover.bug": "An error that nobody foresaw, ours: the message stays in the dead-letter queue.",
     "recover.delete_failed": "SQS or S3 did not delete what is settled; the next run finds it done.",
-    "recover.not_a_letter": "Something under `dlq-spill/` is no record of ours; it is left alone.",
+    "recover.not_a_letter": "Something under `dead-letters/` is no record of ours; it is left alone.",
     "recover.progress": "How far recover_dlq is, every ten seconds where there is no terminal.",
     "recover.settled": "What one dead letter came to: `finding`, and the reason where it is not plain.",
     "redrive.progress": "How far `dlq redrive-all` is, every ten seconds where there is no terminal.",

@@ -8,7 +8,7 @@ from pathlib import Path
 from recovery.cli.settings import ToolSettings
 from tools import reference
 from tools.events import events
-from worker.core.settings import Settings
+from worker.core.base.settings import Settings
 
 OTHERS = frozenset(
     {

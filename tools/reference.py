@@ -13,12 +13,12 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from recovery import cli as dlq
-from recovery import recover_dlq, replay_retry_index
+from recovery.cli import recover_dlq, replay_retry_index
 from recovery.cli.settings import ALIASES, ToolSettings
 from tools.events import events
 from tools.meanings import MEANINGS
 from worker import cli
-from worker.core.settings import Settings
+from worker.core.base.settings import Settings
 from worker.metrics import Metrics
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -74,7 +74,7 @@ def environment_names(name: str, field: FieldInfo) -> list[str]:
 def _fields_by_section() -> Iterator[tuple[str, str]]:
     """(section, field) in the model's order; a section is a `# -- name ---` line in its source."""
     section = ""
-    for line in (ROOT / "worker/core/settings.py").read_text().splitlines():
+    for line in (ROOT / "worker/core/base/settings.py").read_text().splitlines():
         if heading := re.match(r"    # -- (\w+) -", line):
             section = heading[1][0].upper() + heading[1][1:]
         elif (field := re.match(r"    (\w+): ", line)) and field[1] in Settings.model_fields:
@@ -141,7 +141,7 @@ def commands() -> dict[str, Any]:
 
 def exit_codes() -> list[tuple[str, int, str]]:
     """Name, number and docstring of every member of ExitCode."""
-    tree = ast.parse((ROOT / "worker/core/errors.py").read_text())
+    tree = ast.parse((ROOT / "worker/core/base/errors.py").read_text())
     (body,) = (node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "ExitCode")
     members: dict[str, tuple[int, str]] = {}
     name = ""

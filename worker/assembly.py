@@ -7,21 +7,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from worker.batcher import Batcher
+from worker.byte_budget import ByteBudget
 from worker.consumer import Consumer
-from worker.core.errors import IndexAwayError
+from worker.core.base.breaker import Breaker
+from worker.core.base.errors import IndexUnavailableError
+from worker.core.base.retry import release_delay_s
+from worker.core.base.settings import Settings
+from worker.core.clients import Clients, ensure_index, make_extractor
 from worker.core.extract.extractor import Extractor
 from worker.core.index import Index
-from worker.core.outside import Outside, ensure_index, make_extractor
-from worker.core.pipeline import Pipeline
-from worker.core.queue import MAX_MESSAGE_BYTES
-from worker.core.retry import Breaker, release_delay_s
-from worker.core.retrystore import RetryStore
-from worker.core.settings import Settings
-from worker.guard import S3Guard
+from worker.core.indexing.pipeline import Pipeline
+from worker.core.indexing.retry_store import RetryStore
+from worker.core.sqs.in_flight import InFlightMessage
+from worker.core.sqs.outcome import Release
+from worker.core.sqs.queue import MAX_MESSAGE_BYTES
+from worker.core.sqs.visibility import VisibilityExtender
 from worker.handler import Handler
-from worker.heartbeat import Heartbeat
-from worker.inhand import ByteBudget, Gate, InHand
-from worker.outcome import Release
+from worker.pause_gate import PauseGate
+from worker.s3_health import S3Health
 from worker.selfheal import SelfHeal
 from worker.settlement import Settlement
 
@@ -30,18 +33,18 @@ INDEX_FAILURES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Components:
     """The worker's own parts."""
 
-    outside: Outside
-    gate: Gate
+    clients: Clients
+    gate: PauseGate
     budget: ByteBudget
     index_breaker: Breaker
-    guard: S3Guard
+    s3_health: S3Health
     extractor: Extractor
     retry: RetryStore
     batcher: Batcher
-    heartbeat: Heartbeat
+    extender: VisibilityExtender
     settlement: Settlement
     handler: Handler
     consumer: Consumer
@@ -50,40 +53,42 @@ class Parts:
     def close(self) -> None:
         """Release threads, children and connections."""
         self.index_breaker.stop()
-        self.guard.breaker.stop()
+        self.s3_health.breaker.stop()
         self.batcher.close()
         self.extractor.close()
         self.retry.close()
-        self.outside.index.close()
+        self.clients.index.close()
 
 
-def assemble(settings: Settings, outside: Outside, *, dlq_max_bytes: int, stuck: Callable[[InHand], None]) -> Parts:
+def assemble(
+    settings: Settings, clients: Clients, *, dlq_max_bytes: int, stuck: Callable[[InFlightMessage], None]
+) -> Components:
     """Put the worker together; `stuck` is told of a message still worked on at its deadline."""
-    gate, budget = Gate(), ByteBudget(settings.max_bytes_in_hand)
-    guard = S3Guard(outside.objects, gate)
+    gate, budget = PauseGate(), ByteBudget(settings.max_bytes_in_flight)
+    s3_health = S3Health(clients.objects, gate)
     extractor = make_extractor(settings)
-    retry = RetryStore(outside.state)
-    breaker = index_breaker(outside.index, interval_s=settings.index_probe_s)
-    batcher = make_batcher(settings, outside, retry, breaker)
-    heartbeat = Heartbeat(
-        outside.source,
+    retry = RetryStore(clients.state)
+    breaker = index_breaker(clients.index, interval_s=settings.index_probe_s)
+    batcher = make_batcher(settings, clients, retry, breaker)
+    extender = VisibilityExtender(
+        clients.source,
         visibility_s=settings.sqs_visibility_timeout,
-        give_up=lambda item: item.finish(Release(release_delay_s(item.message.receives), "held back to its deadline")),
+        give_up=lambda item: item.release(Release(release_delay_s(item.message.receives), "held back to its deadline")),
         stuck=stuck,
     )
     settlement = Settlement(
-        outside.source,
-        outside.dlq,
-        outside.state,
-        heartbeat,
+        clients.source,
+        clients.dlq,
+        clients.state,
+        extender,
         worker=settings.worker_name,
         dlq_max_bytes=min(dlq_max_bytes, MAX_MESSAGE_BYTES),
     )
-    pipeline = Pipeline(settings, outside.objects, extractor)
+    pipeline = Pipeline(settings, clients.objects, extractor)
     handler = Handler(
         pipeline,
         batcher,
-        guard,
+        s3_health,
         gate,
         budget,
         default_bucket=settings.s3_bucket,
@@ -91,41 +96,30 @@ def assemble(settings: Settings, outside: Outside, *, dlq_max_bytes: int, stuck:
         slow_threads=settings.extract_processes + 1,
     )
     consumer = Consumer(
-        outside.source,
-        heartbeat,
+        clients.source,
+        extender,
         gate,
         handler.inbox.put,
         settlement.settle,
         visibility_s=settings.sqs_visibility_timeout,
         deadline_s=settings.message_deadline_s,
         long_poll_s=settings.long_poll_s,
-        max_in_hand=settings.max_in_hand,
+        max_in_flight=settings.max_in_flight,
     )
-    selfheal = SelfHeal(settings, outside, pipeline, retry, breaker, gate)
-    return Parts(
-        outside,
-        gate,
-        budget,
-        breaker,
-        guard,
-        extractor,
-        retry,
-        batcher,
-        heartbeat,
-        settlement,
-        handler,
-        consumer,
-        selfheal,
-    )
+    selfheal = SelfHeal(settings, clients, pipeline, retry, breaker, gate)
+    return Components(
+        clients=clients, gate=gate, budget=budget, index_breaker=breaker, s3_health=s3_health, extractor=extractor, retry=retry,
+        batcher=batcher, extender=extender, settlement=settlement, handler=handler, consumer=consumer, selfheal=selfheal,
+    )  # fmt: skip
 
 
-def make_batcher(settings: Settings, outside: Outside, retry: RetryStore, breaker: Breaker) -> Batcher:
+def make_batcher(settings: Settings, clients: Clients, retry: RetryStore, breaker: Breaker) -> Batcher:
     """What gathers documents into bulk requests."""
     return Batcher(
-        outside.index,
+        clients.index,
         retry,
         breaker,
-        outside.objects.clock,
+        clients.objects.clock,
         documents=settings.bulk_documents,
         size_bytes=settings.bulk_bytes,
         wait_s=settings.bulk_wait_ms / 1000,
@@ -142,12 +136,12 @@ def index_breaker(index: Index, *, interval_s: float) -> Breaker:
     return Breaker("index", failures=INDEX_FAILURES, probe=probe, interval_s=interval_s)
 
 
-def open_the_index(parts: Parts) -> None:
+def open_the_index(components: Components) -> None:
     """At start: make the index ready, or open its breaker where it is away; documents are then stored for retry."""
     try:
-        ensure_index(parts.outside.index)
-    except IndexAwayError as error:
-        parts.index_breaker.open(error)
+        ensure_index(components.clients.index)
+    except IndexUnavailableError as error:
+        components.index_breaker.open(error)
 
 
 def tidy_temp_dir(settings: Settings) -> None:

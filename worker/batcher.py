@@ -6,15 +6,16 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from worker.core.clock import S3Clock
-from worker.core.document import Write
-from worker.core.errors import IndexAwayError, StoreError
+from worker.batches import gather
+from worker.core.base.breaker import Breaker
+from worker.core.base.clock import S3Clock
+from worker.core.base.errors import IndexUnavailableError, StoreError
+from worker.core.base.logs import emit
 from worker.core.index import Index, WriteResult, WriteStatus
-from worker.core.logs import emit
-from worker.core.pipeline import MAX_LOOK_AGE_MS, MAX_WRITE_AGE_MS
-from worker.core.retry import Breaker
-from worker.core.retrystore import RetryRecord, RetryStore
-from worker.crew import Pulse, gather
+from worker.core.index.document import Write
+from worker.core.indexing.pipeline import MAX_OBSERVATION_AGE_MS, MAX_WRITE_AGE_MS
+from worker.core.indexing.retry_store import RetryRecord, RetryStore
+from worker.supervisor import Liveness
 
 MAX_SILENCE_S = 180
 """The slowest turn: a bulk request to its timeout, then its documents stored for retry, each to S3's timeout."""
@@ -65,10 +66,10 @@ class Batcher:
         """Have it written with the next bulk request. Never blocks: messages in hand are bounded."""
         self._queue.put(_Entry(write, acknowledge))
 
-    def run(self, pulse: Pulse) -> None:
+    def run(self, liveness: Liveness) -> None:
         """Send bulk requests until stopped and empty; several threads may run this."""
         while True:
-            pulse.beat()
+            liveness.beat()
             with self._gathering:  # one at a time, or each would gather half a batch
                 batch = gather(
                     self._queue,
@@ -91,12 +92,12 @@ class Batcher:
         self._senders.shutdown(wait=False, cancel_futures=True)
 
     def _flush(self, batch: list[_Entry]) -> None:
-        oldest_ms = self._clock.now_ms() - MAX_LOOK_AGE_MS
+        oldest_ms = self._clock.now_ms() - MAX_OBSERVATION_AGE_MS
         fresh = [entry for entry in batch if entry.write.version >= oldest_ms]
         stale = [entry for entry in batch if entry.write.version < oldest_ms]
-        self._store(stale, WriteStatus.AWAY, ["its look is too old to be written safely"] * len(stale))
+        self._store(stale, WriteStatus.UNAVAILABLE, ["its look is too old to be written safely"] * len(stale))
         if self._breaker.is_open:
-            self._store(fresh, WriteStatus.AWAY, ["the index is away"] * len(fresh))
+            self._store(fresh, WriteStatus.UNAVAILABLE, ["the index is away"] * len(fresh))
         elif fresh:
             self._write(fresh)
 
@@ -104,13 +105,15 @@ class Batcher:
         try:
             results = self._ask([entry.write for entry in batch])
         except Exception as error:  # noqa: BLE001 (a bug of ours in the index's client must lose no document either)
-            if not isinstance(error, IndexAwayError):
+            if not isinstance(error, IndexUnavailableError):
                 emit("index.write_failed", "error", error=repr(error), exc_info=error)
             self._breaker.failed(error)
-            self._store(batch, WriteStatus.AWAY, [str(error)] * len(batch))
+            self._store(batch, WriteStatus.UNAVAILABLE, [str(error)] * len(batch))
             return
-        if any(result.status is WriteStatus.AWAY for result in results):
-            self._breaker.failed(IndexAwayError(next(r.reason for r in results if r.status is WriteStatus.AWAY)))
+        if any(result.status is WriteStatus.UNAVAILABLE for result in results):
+            self._breaker.failed(
+                IndexUnavailableError(next(r.reason for r in results if r.status is WriteStatus.UNAVAILABLE))
+            )
         else:
             self._breaker.succeeded()
         emit("index.bulk", "debug", documents=len(batch))
@@ -118,7 +121,7 @@ class Batcher:
         for entry, result in zip(batch, results, strict=True):
             if result.status in {WriteStatus.WRITTEN, WriteStatus.SUPERSEDED}:
                 entry.acknowledge(result.status, None)
-        for status in (WriteStatus.REJECTED, WriteStatus.AWAY):
+        for status in (WriteStatus.REJECTED, WriteStatus.UNAVAILABLE):
             refused = [(e, r.reason) for e, r in zip(batch, results, strict=True) if r.status is status]
             self._store([e for e, _ in refused], status, [reason for _, reason in refused])
 
@@ -126,7 +129,7 @@ class Batcher:
         """The result; where this process stood still between look and answer (frozen, suspended), one to be replayed."""
         oldest_ms = self._clock.now_ms() - MAX_WRITE_AGE_MS
         if result.status is WriteStatus.WRITTEN and entry.write.version < oldest_ms:
-            return WriteResult(WriteStatus.AWAY, "it was written too late to be trusted")
+            return WriteResult(WriteStatus.UNAVAILABLE, "it was written too late to be trusted")
         return result
 
     def _ask(self, writes: list[Write]) -> list[WriteResult]:
@@ -138,7 +141,7 @@ class Batcher:
         while not wait([answer], timeout=PATIENCE_S).done:
             ping = self._senders.submit(self._index.ping)
             if not wait([ping], timeout=PING_PATIENCE_S).done:
-                self._breaker.open(silence := IndexAwayError(f"{self._index.description} has gone silent"))
+                self._breaker.open(silence := IndexUnavailableError(f"{self._index.description} has gone silent"))
                 raise silence
         return answer.result()
 

@@ -14,17 +14,18 @@ from rich.table import Table
 from rich.text import Text
 
 from worker import notifications
-from worker.core import logs
-from worker.core.aws import Aws
-from worker.core.console import Json, err, harmless, iso, new_app, one_line, print_json, run_app, seconds, stdout
-from worker.core.errors import ConfigError, DependencyError, ExitCode
+from worker.core.base import logs
+from worker.core.base.aws import Aws
+from worker.core.base.errors import ConfigError, DependencyError, ExitCode
+from worker.core.base.settings import Settings, load, load_as
+from worker.core.base.text import one_line, printable
+from worker.core.clients import Clients, connect
 from worker.core.index.open import open_index
-from worker.core.outside import Outside, connect
-from worker.core.queue import Queue
-from worker.core.settings import Settings, load, load_as
-from worker.core.state import PAUSE_KEY
+from worker.core.s3.state import PAUSE_KEY
+from worker.core.sqs.queue import Queue
 from worker.preflight import Check, check_all, dlq_max_bytes
 from worker.render import hit_text
+from worker.terminal import Json, err, iso, new_app, print_json, run_app, seconds, stdout
 
 app = new_app(
     "Turns S3 events into searchable documents. Settings come from the environment: see docs/reference/settings.md.",
@@ -44,11 +45,11 @@ def run() -> None:
     """Serve until SIGTERM or SIGINT; a second signal exits at once. Exit codes: 0, 69, 70, 78."""
     settings = load()
     logs.configure(level=settings.log_level, form=settings.log_format)
-    outside = connect(settings)
-    largest = _preflight(settings, outside)
+    clients = connect(settings)
+    largest = _preflight(settings, clients)
     from worker.daemon import Daemon  # what it needs takes time to load, which no other command has to pay
 
-    code = Daemon(settings, outside, dlq_max_bytes=largest).run()
+    code = Daemon(settings, clients, dlq_max_bytes=largest).run()
     sys.stderr.flush()
     os._exit(code)  # Python would wait for every thread, and a stuck one is what we may be leaving behind
 
@@ -148,7 +149,7 @@ def connect_bucket(
     if not shown:
         err.print("nothing to do: the bucket notifies the queue already")
         return
-    stdout().print(Text(harmless(shown)), soft_wrap=True)
+    stdout().print(Text(printable(shown)), soft_wrap=True)
     if dry_run:
         err.print("dry run: nothing was changed")
         return
@@ -198,10 +199,10 @@ def connect_credentials(settings: Settings) -> Any:
     return Aws(region=settings.aws_region).credentials
 
 
-def _preflight(settings: Settings, outside: Outside) -> int:
+def _preflight(settings: Settings, clients: Clients) -> int:
     """Check everything; the DLQ's message limit. Raises ConfigError or DependencyError with all that is wrong."""
     wrong: list[Check] = []
-    for check in check_all(settings, outside, thorough=False):
+    for check in check_all(settings, clients, thorough=False):
         level: logs.Level = "info" if check.level == "ok" else check.level
         logs.emit("preflight.check", level, name=check.name, what=check.what, hint=check.hint, took_ms=check.took_ms)
         if check.fatal:
@@ -211,7 +212,7 @@ def _preflight(settings: Settings, outside: Outside) -> int:
         raise ConfigError(sentences)
     if wrong:
         raise DependencyError(sentences)
-    return dlq_max_bytes(outside)
+    return dlq_max_bytes(clients)
 
 
 def _checks_table(checks: list[Check]) -> Table:
@@ -220,9 +221,9 @@ def _checks_table(checks: list[Check]) -> Table:
         table.add_column(column, justify="right" if column == "ms" else "left", overflow="fold")
     for check in checks:
         mark, style = _MARKS[check.level]
-        found = Text(harmless(check.what))
+        found = Text(printable(check.what))
         if check.hint:
-            found.append(f"\n→ {harmless(check.hint)}", style)
+            found.append(f"\n→ {printable(check.hint)}", style)
         table.add_row(Text(mark, style), check.name, found, f"{check.took_ms:.0f}")
     return table
 

@@ -4,12 +4,13 @@ import threading
 import time
 from collections.abc import Callable
 
-from worker.core.errors import QueueError
-from worker.core.logs import emit
-from worker.core.queue import MAX_BATCH, Message, Queue
-from worker.crew import IDLE_TURN_S, Pulse
-from worker.heartbeat import Heartbeat
-from worker.inhand import Gate, InHand
+from worker.core.base.errors import QueueError
+from worker.core.base.logs import emit
+from worker.core.sqs.in_flight import InFlightMessage
+from worker.core.sqs.queue import MAX_BATCH, Message, Queue
+from worker.core.sqs.visibility import VisibilityExtender
+from worker.pause_gate import PauseGate
+from worker.supervisor import IDLE_TURN_S, Liveness
 
 MAX_SILENCE_S = 120
 """The slowest turn: one receive to its read timeout, tried twice."""
@@ -21,38 +22,38 @@ class Consumer:
     """Receives. One receiver always polls; the others join while receives come full, and rest while the queue is calm."""
 
     def __init__(
-        self, queue: Queue, heartbeat: Heartbeat, gate: Gate, deliver: Callable[[InHand], None],
-        settle: Callable[[InHand], None], *, visibility_s: int, deadline_s: int, long_poll_s: int, max_in_hand: int,
+        self, queue: Queue, extender: VisibilityExtender, gate: PauseGate, deliver: Callable[[InFlightMessage], None],
+        settle: Callable[[InFlightMessage], None], *, visibility_s: int, deadline_s: int, long_poll_s: int, max_in_flight: int,
     ) -> None:  # fmt: skip
         """`deliver` is given each message to work on; `settle` is called when its last share comes back."""
         self._queue = queue
-        self._heartbeat = heartbeat
+        self._extender = extender
         self._gate = gate
         self._deliver = deliver
         self._settle = settle
         self._visibility_s = visibility_s
         self._deadline_s = deadline_s
         self._long_poll_s = long_poll_s
-        self._max_in_hand = max_in_hand
+        self._max_in_flight = max_in_flight
         self._busy = threading.Event()
         self._stop = threading.Event()
 
-    def run_first(self, pulse: Pulse) -> None:
+    def run_first(self, liveness: Liveness) -> None:
         """Receive until stopped."""
-        self._run(pulse, lambda: True)
+        self._run(liveness, lambda: True)
 
-    def run_helper(self, pulse: Pulse) -> None:
+    def run_helper(self, liveness: Liveness) -> None:
         """Receive until stopped, but only while the last receive came full."""
-        self._run(pulse, lambda: self._busy.wait(IDLE_TURN_S))
+        self._run(liveness, lambda: self._busy.wait(IDLE_TURN_S))
 
     def stop(self) -> None:
         """Receive no more. An open poll is awaited: a cut one would hide its messages for the whole visibility."""
         self._stop.set()
 
-    def _run(self, pulse: Pulse, wanted: Callable[[], bool]) -> None:
+    def _run(self, liveness: Liveness, wanted: Callable[[], bool]) -> None:
         backoff_s = FIRST_BACKOFF_S
         while not self._stop.is_set():
-            pulse.beat()
+            liveness.beat()
             if not self._may_receive() or not wanted():
                 continue
             try:
@@ -64,8 +65,8 @@ class Consumer:
                 backoff_s = min(2 * backoff_s, LONGEST_BACKOFF_S)
 
     def _may_receive(self) -> bool:
-        return self._gate.wait_open(time.monotonic() + IDLE_TURN_S, self._stop) and self._heartbeat.wait_for_room(
-            self._max_in_hand, IDLE_TURN_S
+        return self._gate.wait_open(time.monotonic() + IDLE_TURN_S, self._stop) and self._extender.wait_for_room(
+            self._max_in_flight, IDLE_TURN_S
         )
 
     def _receive_once(self) -> None:
@@ -75,10 +76,10 @@ class Consumer:
         else:
             self._busy.clear()
         items = [
-            InHand(message, deadline_s=self._deadline_s, visibility_s=self._visibility_s, settle=self._settle)
+            InFlightMessage(message, deadline_s=self._deadline_s, visibility_s=self._visibility_s, settle=self._settle)
             for message in messages
         ]
-        self._heartbeat.hold(items)
+        self._extender.hold(items)
         emit("queue.received", "debug", count=len(messages), lags_s=_lags_s(messages))
         for item in items:
             self._deliver(item)

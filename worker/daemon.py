@@ -8,20 +8,21 @@ from contextlib import ExitStack
 from types import FrameType
 from typing import Any
 
-from worker import batcher, consumer, handler, heartbeat, selfheal, settlement
+from worker import batcher, consumer, handler, selfheal, settlement
 from worker.assembly import assemble, open_the_index, tidy_temp_dir
-from worker.core.errors import ExitCode, StoreError
-from worker.core.logs import emit, observe
-from worker.core.outside import Outside
-from worker.core.retry import release_delay_s
-from worker.core.settings import Settings
-from worker.crew import Crew, Pulse, join_all
-from worker.inhand import InHand
+from worker.core.base.errors import ExitCode, StoreError
+from worker.core.base.logs import emit, observe
+from worker.core.base.retry import release_delay_s
+from worker.core.base.settings import Settings
+from worker.core.clients import Clients
+from worker.core.sqs import visibility
+from worker.core.sqs.in_flight import InFlightMessage
+from worker.core.sqs.outcome import Release
 from worker.metrics import Metrics, send_to_cloudwatch, serve
-from worker.outcome import Release
 from worker.sdnotify import notify, watchdog_interval_s
+from worker.supervisor import Liveness, Supervisor, join_all
 
-LOOK_INTERVAL_S = 0.5
+CHECK_INTERVAL_S = 0.5
 STATUS_INTERVAL_S = 5.0
 EXTRACTION_GRACE_S = 5.0
 """So long before the end of a shutdown, files still being parsed are given up."""
@@ -36,20 +37,20 @@ CONTROL_SILENCE_S = 120
 
 def stop_timeout_s(settings: Settings) -> float:
     """Seconds from SIGTERM to exit at most: what TimeoutStopSec= in systemd/s3-index-worker.service has to exceed."""
-    return LOOK_INTERVAL_S + settings.shutdown_timeout_s + LAST_CALL_S + LAST_FIGURES_S + CLOSING_S
+    return CHECK_INTERVAL_S + settings.shutdown_timeout_s + LAST_CALL_S + LAST_FIGURES_S + CLOSING_S
 
 
 class Daemon:
     """One worker process, from READY to its exit code."""
 
-    def __init__(self, settings: Settings, outside: Outside, *, dlq_max_bytes: int) -> None:
+    def __init__(self, settings: Settings, clients: Clients, *, dlq_max_bytes: int) -> None:
         self._settings = settings
         self._metrics = Metrics()
-        self._crew = Crew()
+        self._supervisor = Supervisor()
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._exit = ExitCode.OK
-        self._parts = assemble(settings, outside, dlq_max_bytes=dlq_max_bytes, stuck=self._on_stuck)
+        self._components = assemble(settings, clients, dlq_max_bytes=dlq_max_bytes, stuck=self._on_stuck)
         self._receivers: list[threading.Thread] = []
 
     def run(self) -> ExitCode:
@@ -63,44 +64,44 @@ class Daemon:
     # -- start ---------------------------------------------------------------------------------------------------
 
     def _start(self, stack: ExitStack) -> None:
-        stack.callback(self._parts.close)
+        stack.callback(self._components.close)
         stack.callback(observe(self._metrics.observe))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         tidy_temp_dir(self._settings)
-        open_the_index(self._parts)
+        open_the_index(self._components)
         self._start_metrics(stack)
         self._start_threads()
-        outside = self._parts.outside
-        emit("worker.started", pid=os.getpid(), queue=outside.source.url, index=outside.index.description)
+        clients = self._components.clients
+        emit("worker.started", pid=os.getpid(), queue=clients.source.url, index=clients.index.description)
         notify(READY="1", STATUS=self._status())
 
     def _start_threads(self) -> None:
-        crew, parts, settings = self._crew, self._parts, self._settings
-        crew.start("heartbeat", parts.heartbeat.run, max_silence_s=heartbeat.MAX_SILENCE_S)
-        for name, loop in parts.settlement.loops():
-            crew.start(name, loop, max_silence_s=settlement.MAX_SILENCE_S)
+        supervisor, components, settings = self._supervisor, self._components, self._settings
+        supervisor.start("heartbeat", components.extender.run, max_silence_s=visibility.MAX_SILENCE_S)
+        for name, loop in components.settlement.loops():
+            supervisor.start(name, loop, max_silence_s=settlement.MAX_SILENCE_S)
         for number in range(settings.bulk_requests):
-            crew.start(f"bulk-{number}", parts.batcher.run, max_silence_s=batcher.MAX_SILENCE_S)
+            supervisor.start(f"bulk-{number}", components.batcher.run, max_silence_s=batcher.MAX_SILENCE_S)
         for number in range(settings.worker_concurrency):
-            crew.start(f"handler-{number}", parts.handler.run, max_silence_s=handler.MAX_SILENCE_S)
-        for number in range(parts.handler.slow_threads):
-            crew.start(f"slow-file-{number}", parts.handler.run_slow, max_silence_s=float("inf"))
-        self._look_for_pause()
-        crew.start("self-heal", parts.selfheal.run, max_silence_s=selfheal.MAX_SILENCE_S)
-        crew.start("control", self._watch_control, max_silence_s=CONTROL_SILENCE_S)
+            supervisor.start(f"handler-{number}", components.handler.run, max_silence_s=handler.MAX_SILENCE_S)
+        for number in range(components.handler.slow_threads):
+            supervisor.start(f"slow-file-{number}", components.handler.run_slow, max_silence_s=float("inf"))
+        self._check_pause()
+        supervisor.start("self-heal", components.selfheal.run, max_silence_s=selfheal.MAX_SILENCE_S)
+        supervisor.start("control", self._watch_control, max_silence_s=CONTROL_SILENCE_S)
         for number in range(settings.receivers):
-            loop = parts.consumer.run_helper if number else parts.consumer.run_first
-            self._receivers.append(crew.start(f"receive-{number}", loop, max_silence_s=consumer.MAX_SILENCE_S))
+            loop = components.consumer.run_helper if number else components.consumer.run_first
+            self._receivers.append(supervisor.start(f"receive-{number}", loop, max_silence_s=consumer.MAX_SILENCE_S))
 
     def _start_metrics(self, stack: ExitStack) -> None:
-        metrics, settings, parts = self._metrics, self._settings, self._parts
-        metrics.gauge("worker_in_flight", "Messages in hand.", lambda: len(parts.heartbeat))
-        metrics.gauge("worker_bytes_in_hand", "Bytes of bodies in memory.", lambda: parts.budget.used)
+        metrics, settings, components = self._metrics, self._settings, self._components
+        metrics.gauge("worker_in_flight", "Messages in hand.", lambda: len(components.extender))
+        metrics.gauge("worker_bytes_in_flight", "Bytes of bodies in memory.", lambda: components.budget.used)
         metrics.gauge(
-            "worker_paused", "Whether an operator has paused the fleet.", lambda: "paused" in parts.gate.reasons
+            "worker_paused", "Whether an operator has paused the fleet.", lambda: "paused" in components.gate.reasons
         )
-        clock = parts.outside.objects.clock
+        clock = components.clients.objects.clock
         metrics.gauge(
             "worker_s3_clock_uncertainty_seconds", "How well S3's clock is known.", lambda: clock.uncertainty_s
         )
@@ -115,7 +116,7 @@ class Daemon:
                 stack.callback(server.server_close)
                 stack.callback(server.shutdown)
         if settings.cloudwatch_namespace:
-            client = parts.outside.aws.cloudwatch()
+            client = components.clients.aws.cloudwatch()
             args = (metrics, client, settings.cloudwatch_namespace, self._ended)
             sender = threading.Thread(target=send_to_cloudwatch, args=args, name="cloudwatch", daemon=True)
             sender.start()
@@ -127,38 +128,38 @@ class Daemon:
     def _serve(self) -> None:
         watchdog_s = watchdog_interval_s()
         next_ping = next_status = 0.0
-        while not self._stopping.wait(min(LOOK_INTERVAL_S, watchdog_s or LOOK_INTERVAL_S)):
-            ailing = self._crew.ailing()
-            if self._crew.has_dead:
+        while not self._stopping.wait(min(CHECK_INTERVAL_S, watchdog_s or CHECK_INTERVAL_S)):
+            unhealthy = self._supervisor.unhealthy()
+            if self._supervisor.has_dead:
                 self._end(ExitCode.INTERNAL)
                 return
             now = time.monotonic()
-            if watchdog_s and now >= next_ping and not ailing:  # fed by progress: silence means a restart
+            if watchdog_s and now >= next_ping and not unhealthy:  # fed by progress: silence means a restart
                 notify(WATCHDOG="1")
                 next_ping = now + watchdog_s
             if now >= next_status:
                 notify(STATUS=self._status())
                 next_status = now + STATUS_INTERVAL_S
-                if ailing:
-                    emit("thread.silent", "critical", threads=ailing)
+                if unhealthy:
+                    emit("thread.silent", "critical", threads=unhealthy)
 
-    def _watch_control(self, pulse: Pulse) -> None:
+    def _watch_control(self, liveness: Liveness) -> None:
         """Look for the pause record, at moments that also tell S3's clock more exactly."""
-        clock = self._parts.outside.objects.clock
+        clock = self._components.clients.objects.clock
         while not self._ended.wait(self._settings.pause_poll_s - 1 + clock.best_moment_s()):
-            pulse.beat()
-            self._look_for_pause()
+            liveness.beat()
+            self._check_pause()
 
-    def _look_for_pause(self) -> None:
+    def _check_pause(self) -> None:
         try:
-            record = self._parts.outside.state.pause_record()
+            record = self._components.clients.state.pause_record()
         except StoreError as error:
             emit("pause.unreadable", "warning", error=str(error))  # as it was: S3's own breaker deals with outages
             return
         if record is None:
-            self._parts.gate.clear("paused")
+            self._components.gate.clear("paused")
         else:
-            self._parts.gate.shut("paused", f"paused by {record.get('by', '?')}: {record['reason']}")
+            self._components.gate.shut("paused", f"paused by {record.get('by', '?')}: {record['reason']}")
 
     # -- drain, stop ---------------------------------------------------------------------------------------------
 
@@ -173,33 +174,33 @@ class Daemon:
         """
         within_us = int(stop_timeout_s(self._settings) * 1_000_000)  # SHUTDOWN_TIMEOUT_S may outgrow the unit's limit
         notify(STOPPING="1", STATUS="stopping: draining", EXTEND_TIMEOUT_USEC=str(within_us))
-        emit("worker.stopping", in_hand=len(self._parts.heartbeat))
-        parts = self._parts
+        emit("worker.stopping", in_flight=len(self._components.extender))
+        components = self._components
         end = time.monotonic() + self._settings.shutdown_timeout_s
-        parts.consumer.stop()
-        parts.selfheal.stop()
-        parts.handler.stop()
+        components.consumer.stop()
+        components.selfheal.stop()
+        components.handler.stop()
         self._drain(end - EXTRACTION_GRACE_S)
-        parts.extractor.stop()
+        components.extractor.stop()
         self._drain(end)
-        parts.handler.close()
-        parts.batcher.stop()
-        parts.settlement.stop()
-        parts.heartbeat.stop()
+        components.handler.close()
+        components.batcher.stop()
+        components.settlement.stop()
+        components.extender.stop()
         self._ended.set()
-        self._crew.join(max(end, time.monotonic() + LAST_CALL_S))  # the last releases are on their way
-        emit("worker.stopped", left=len(parts.heartbeat), exit=int(self._exit))
+        self._supervisor.join(max(end, time.monotonic() + LAST_CALL_S))  # the last releases are on their way
+        emit("worker.stopped", left=len(components.extender), exit=int(self._exit))
 
     def _drain(self, until: float) -> None:
         """Wait until nothing is in hand and no poll is open, giving back what no handler has begun."""
-        parts = self._parts
+        components = self._components
         while time.monotonic() < until:
-            for item in parts.heartbeat.unstarted():
+            for item in components.extender.unstarted():
                 if item.start():
-                    delay_s = 0 if parts.gate.is_open else release_delay_s(item.message.receives)
-                    item.finish(Release(delay_s, "the worker stops"))
+                    delay_s = 0 if components.gate.is_open else release_delay_s(item.message.receives)
+                    item.release(Release(delay_s, "the worker stops"))
             received_all = join_all(self._receivers, min(until, time.monotonic() + 0.05))
-            if parts.heartbeat.wait_empty(min(until, time.monotonic() + 0.05)) and received_all:
+            if components.extender.wait_empty(min(until, time.monotonic() + 0.05)) and received_all:
                 return
 
     # -- events --------------------------------------------------------------------------------------------------
@@ -209,7 +210,7 @@ class Daemon:
             os._exit(ExitCode.OK)  # a second signal: the operator cannot wait; what is in hand reappears
         self._stopping.set()
 
-    def _on_stuck(self, _item: InHand) -> None:
+    def _on_stuck(self, _item: InFlightMessage) -> None:
         self._end(ExitCode.INTERNAL)
 
     def _end(self, code: ExitCode) -> None:
@@ -217,22 +218,22 @@ class Daemon:
         self._stopping.set()
 
     def _health(self) -> tuple[bool, dict[str, Any]]:
-        ailing = self._crew.ailing()
+        unhealthy = self._supervisor.unhealthy()
         facts = {
-            "status": "stopping" if self._stopping.is_set() else "ailing" if ailing else "serving",
-            "ailing_threads": ailing,
-            "held_back": self._parts.gate.reasons,
-            "index_breaker_open": self._parts.index_breaker.is_open,
-            "in_hand": len(self._parts.heartbeat),
+            "status": "stopping" if self._stopping.is_set() else "ailing" if unhealthy else "serving",
+            "ailing_threads": unhealthy,
+            "held_back": self._components.gate.reasons,
+            "index_breaker_open": self._components.index_breaker.is_open,
+            "in_hand": len(self._components.extender),
         }
-        return not ailing, facts
+        return not unhealthy, facts
 
     def _status(self) -> str:
         """One line for `systemctl status`."""
-        parts, held = self._parts, "; ".join(self._parts.gate.reasons.values())
-        index = "away, documents go to retry-index/" if parts.index_breaker.is_open else "in reach"
+        components, held = self._components, "; ".join(self._components.gate.reasons.values())
+        index = "away, documents go to retry-index/" if components.index_breaker.is_open else "in reach"
         settled = self._metrics.settled
         return (
-            f"{held or 'serving'} | in hand {len(parts.heartbeat)} | done {settled['done']}, failed {settled['failed']}, "
+            f"{held or 'serving'} | in hand {len(components.extender)} | done {settled['done']}, failed {settled['failed']}, "
             f"released {settled['release']} | index {index}"
         )

@@ -7,18 +7,20 @@ from functools import partial
 from queue import Empty, Queue
 
 from worker.batcher import Batcher
-from worker.core.classify import is_passing
-from worker.core.errors import ExtractionStoppedError, MalformedEventError, OutageError, StoreError
+from worker.byte_budget import ByteBudget
+from worker.core.base.classify import is_transient
+from worker.core.base.errors import ExtractionStoppedError, MalformedEventError, OutageError, StoreError
+from worker.core.base.logs import emit
+from worker.core.base.retry import release_delay_s, retry_transient
 from worker.core.index import WriteStatus
-from worker.core.logs import emit
-from worker.core.objects import Snapshot
-from worker.core.pipeline import Pipeline, Product
-from worker.core.retry import in_place, release_delay_s
-from worker.core.s3event import Item, ObjectRef, Skipped, parse
-from worker.crew import IDLE_TURN_S, Pulse
-from worker.guard import S3Guard
-from worker.inhand import ByteBudget, Gate, InHand
-from worker.outcome import Done, Failed, Outcome, Release, label
+from worker.core.indexing.pipeline import Pipeline, Product
+from worker.core.s3.events import Item, ObjectRef, Skipped, parse
+from worker.core.s3.objects import Snapshot
+from worker.core.sqs.in_flight import InFlightMessage
+from worker.core.sqs.outcome import Done, Failed, Outcome, Release, label
+from worker.pause_gate import PauseGate
+from worker.s3_health import S3Health
+from worker.supervisor import IDLE_TURN_S, Liveness
 
 MAX_SILENCE_S = 1_200
 """A handler may wait out an outage until its message's deadline; a stuck one is the heartbeat's to find."""
@@ -28,7 +30,7 @@ MEMORY_FACTOR = 3
 _NOTES = {
     WriteStatus.WRITTEN: "indexed",
     WriteStatus.SUPERSEDED: "superseded",
-    WriteStatus.AWAY: "stored_for_retry",
+    WriteStatus.UNAVAILABLE: "stored_for_retry",
     WriteStatus.REJECTED: "rejected_by_index",
 }
 
@@ -37,12 +39,12 @@ class Handler:
     """Works on messages. Its `run` turns on several threads; slow files go to threads of their own."""
 
     def __init__(
-        self, pipeline: Pipeline, batcher: Batcher, guard: S3Guard, gate: Gate, budget: ByteBudget, *,
+        self, pipeline: Pipeline, batcher: Batcher, s3_health: S3Health, gate: PauseGate, budget: ByteBudget, *,
         default_bucket: str | None, spool_bytes: int, slow_threads: int,
     ) -> None:  # fmt: skip
         self.pipeline = pipeline
         self.batcher = batcher
-        self.guard = guard
+        self.s3_health = s3_health
         self.gate = gate
         self.budget = budget
         self.spool_bytes = spool_bytes
@@ -51,15 +53,15 @@ class Handler:
         """Work on slow files; None ends a thread. Not an executor: that starts its threads when work comes, when there may be
         no memory for one, and keeps what happens on them to itself."""
         self.slow_threads = slow_threads
-        self.inbox: Queue[InHand] = Queue()
+        self.inbox: Queue[InFlightMessage] = Queue()
         """Messages received and not begun; bounded by what may be in hand. Not a SimpleQueue: with several consumers its
         get(timeout=…) may wait for ever once another was faster (seen with 3.11)."""
         self._default_bucket = default_bucket
 
-    def run(self, pulse: Pulse) -> None:
+    def run(self, liveness: Liveness) -> None:
         """Take messages from the inbox until stopped."""
         while not self.stopping.is_set():
-            pulse.beat()
+            liveness.beat()
             try:
                 item = self.inbox.get(timeout=IDLE_TURN_S)
             except Empty:
@@ -67,7 +69,7 @@ class Handler:
             if item.start():
                 self.handle(item)
 
-    def run_slow(self, _pulse: Pulse) -> None:
+    def run_slow(self, _liveness: Liveness) -> None:
         """Work on slow files until closed. Waits without turning; a file that is stuck is the heartbeat's to find."""
         while (work := self.slow.get()) is not None:
             work()
@@ -81,14 +83,14 @@ class Handler:
         for _ in range(self.slow_threads):
             self.slow.put(None)
 
-    def handle(self, item: InHand) -> None:
+    def handle(self, item: InFlightMessage) -> None:
         """Work on one message: each of its records takes effect on its own, and answers for itself."""
         outcome: Outcome = Release(0, "interrupted")
         try:
             records = parse(item.message.body, default_bucket=self._default_bucket)
             item.describe(records)
             for record in records:
-                item.share()
+                item.retain()
                 RecordWork(self, item, record).begin()
             outcome = Done()
         except MalformedEventError as error:
@@ -96,13 +98,13 @@ class Handler:
         except Exception as error:  # noqa: BLE001 (no memory; or a bug of ours: to the DLQ, with its stack)
             outcome = _unforeseen(item, error)
         finally:
-            item.finish(outcome)
+            item.release(outcome)
 
 
 class RecordWork:
     """One record's way from reference to acknowledged effect. Holds one share of its message until then."""
 
-    def __init__(self, handler: Handler, item: InHand, record: Item) -> None:
+    def __init__(self, handler: Handler, item: InFlightMessage, record: Item) -> None:
         self._handler = handler
         self._item = item
         self._record = record
@@ -110,7 +112,7 @@ class RecordWork:
 
     def begin(self) -> None:
         """Look at S3 now; the effect may be acknowledged on another thread, later."""
-        self._step(self._look)
+        self._step(self._observe)
 
     def _step(self, step: Callable[[], Outcome | None]) -> None:
         """One leg of the way; None where the share was passed on to the next leg."""
@@ -124,7 +126,7 @@ class RecordWork:
             if outcome is not None:
                 self._finish(outcome)
 
-    def _look(self) -> Outcome | None:
+    def _observe(self) -> Outcome | None:
         match self._record:
             case MalformedEventError() as error:
                 return Failed(error)
@@ -146,22 +148,22 @@ class RecordWork:
 
     def _read(self, ref: ObjectRef) -> Snapshot | Product | Failed:
         """The object as it is now, an outage of S3 waited out until the message's deadline."""
-        handler, guard = self._handler, self._handler.guard
+        handler, s3_health = self._handler, self._handler.s3_health
         while True:
             if not handler.gate.wait_open(self._item.deadline, handler.stopping):
                 raise OutageError(f"held back: {'; '.join(handler.gate.reasons.values())}")
             try:
                 read = partial(handler.pipeline.read, ref.bucket, ref.key, admit=self._admit)
-                found = in_place(read, passing=is_passing, stop=handler.stopping)
+                found = retry_transient(read, transient=is_transient, stop=handler.stopping)
             except StoreError as error:
-                if guard.is_own_fault(error, ref.bucket, ref.key):
-                    guard.breaker.succeeded()
+                if s3_health.is_object_fault(error, ref.bucket, ref.key):
+                    s3_health.breaker.succeeded()
                     return Failed(error)
-                guard.failed(error, ref.bucket, ref.key)
-                if not guard.breaker.is_open:
+                s3_health.failed(error, ref.bucket, ref.key)
+                if not s3_health.breaker.is_open:
                     raise
             else:
-                guard.breaker.succeeded()
+                s3_health.breaker.succeeded()
                 return found
 
     def _make(self, snapshot: Snapshot) -> Outcome | None:
@@ -214,12 +216,12 @@ class RecordWork:
                 "record.done", message_id=item.message.id, bucket=record.bucket, key=record.key, outcome=label(outcome),
                 duration_ms=round((time.monotonic() - item.message.received_at) * 1000, 1),
             )  # fmt: skip
-        item.finish(outcome)
+        item.release(outcome)
 
 
-def _unforeseen(item: InHand, error: Exception) -> Outcome:
+def _unforeseen(item: InFlightMessage, error: Exception) -> Outcome:
     """The machine's fault (no disk, no descriptors, no memory), which no message pays for; or a bug of ours."""
-    if is_passing(error):
+    if is_transient(error):
         return Release(release_delay_s(item.message.receives), str(error) or repr(error))
     emit("handler.bug", "error", message_id=item.message.id, error=repr(error), exc_info=error)
     return Failed(error)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from worker.core.cloudwatch import tell_cloudwatch
+from worker.core.base.cloudwatch import tell_cloudwatch
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient

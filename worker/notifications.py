@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
-from worker.core.aws import aws_errors
-from worker.core.classify import is_passing
-from worker.core.errors import ConfigError, DependencyError, QueueError, StoreError
-from worker.core.queue import Queue
-from worker.core.settings import QueueUrl, Settings
+from worker.core.base.aws import aws_errors
+from worker.core.base.classify import is_transient
+from worker.core.base.errors import ConfigError, DependencyError, QueueError, StoreError
+from worker.core.base.settings import QueueUrl, Settings
+from worker.core.sqs.queue import Queue
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -78,7 +78,7 @@ def queue_arn(queue: Queue) -> str:
     try:
         return queue.attributes()["QueueArn"]
     except QueueError as error:
-        kind = DependencyError if is_passing(error) else ConfigError
+        kind = DependencyError if is_transient(error) else ConfigError
         raise kind(f"SQS_QUEUE_URL={queue.url}: {error}") from error
 
 
@@ -205,7 +205,7 @@ def _explained(bucket: str, action: str) -> Iterator[None]:
         with aws_errors(StoreError):
             yield
     except StoreError as error:
-        if is_passing(error) or error.code == "InvalidArgument":
+        if is_transient(error) or error.code == "InvalidArgument":
             raise
         if error.code == "NoSuchBucket":
             raise ConfigError(f"{bucket}: there is no such bucket") from error

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
-from worker.core.classify import is_passing
-from worker.core.errors import ConfigError, IndexAwayError, QueueError, StoreError, WorkerError
-from worker.core.outside import Outside
-from worker.core.queue import MAX_MESSAGE_BYTES, Queue
-from worker.core.settings import Settings
-from worker.core.state import CONTROL_PREFIX
+from worker.core.base.classify import is_transient
+from worker.core.base.errors import ConfigError, IndexUnavailableError, QueueError, StoreError, WorkerError
+from worker.core.base.settings import Settings
+from worker.core.clients import Clients
+from worker.core.s3.state import CONTROL_PREFIX
+from worker.core.sqs.queue import MAX_MESSAGE_BYTES, Queue
 
 Level = Literal["ok", "warning", "error"]
 
@@ -47,33 +47,35 @@ class Check:
     took_ms: float = 0.0
 
 
-def check_all(settings: Settings, outside: Outside, *, thorough: bool) -> Iterator[Check]:
+def check_all(settings: Settings, clients: Clients, *, thorough: bool) -> Iterator[Check]:
     """Every check in turn; `thorough` adds those that write or take longer, for doctor."""
-    yield from _timed("credentials", lambda: _credentials(outside))
-    yield from _timed("queue", lambda: _queue(outside.source, "SQS_QUEUE_URL", settings.sqs_queue_url))
-    yield from _timed("DLQ", lambda: _queue(outside.dlq, "DLQ_QUEUE_URL", settings.dlq_queue_url))
-    yield from _timed("redrive policy", lambda: _redrive(outside))
+    yield from _timed("credentials", lambda: _credentials(clients))
+    yield from _timed("queue", lambda: _queue(clients.source, "SQS_QUEUE_URL", settings.sqs_queue_url))
+    yield from _timed("DLQ", lambda: _queue(clients.dlq, "DLQ_QUEUE_URL", settings.dlq_queue_url))
+    yield from _timed("redrive policy", lambda: _redrive(clients))
     yield from _timed(
         "state bucket",
-        lambda: _bucket(outside, settings.state, "STATE_BUCKET" if settings.state_bucket else "S3_BUCKET"),
+        lambda: _bucket(clients, settings.state, "STATE_BUCKET" if settings.state_bucket else "S3_BUCKET"),
     )
     if settings.s3_bucket and settings.s3_bucket != settings.state:
         bucket = settings.s3_bucket
-        yield from _timed("bucket", lambda: _bucket(outside, bucket, "S3_BUCKET"))
-    yield from _timed("state bucket: write", lambda: _state_round(outside))
-    yield from _timed("clock", lambda: _clock(outside))
+        yield from _timed("bucket", lambda: _bucket(clients, bucket, "S3_BUCKET"))
+    yield from _timed("state bucket: write", lambda: _state_round(clients))
+    yield from _timed("clock", lambda: _clock(clients))
     if thorough:
-        yield from _timed("queue: delete", lambda: _permission(outside.source, "sqs:DeleteMessage", _try_delete))
-        yield from _timed("queue: hide", lambda: _permission(outside.source, "sqs:ChangeMessageVisibility", _try_hide))
-        yield from _timed("DLQ: send", lambda: _permission(outside.dlq, "sqs:SendMessage", _try_send))
-        yield from _timed("pause", lambda: _pause(outside))
+        yield from _timed("queue: delete", lambda: _permission(clients.source, "sqs:DeleteMessage", _try_delete))
+        yield from _timed(
+            "queue: hide", lambda: _permission(clients.source, "sqs:ChangeMessageVisibility", _try_change_visibility)
+        )
+        yield from _timed("DLQ: send", lambda: _permission(clients.dlq, "sqs:SendMessage", _try_send))
+        yield from _timed("pause", lambda: _pause(clients))
     yield from _timed("temporary files", lambda: _temp_dir(settings))
-    yield from _timed("index", lambda: _index(outside))
+    yield from _timed("index", lambda: _index(clients))
 
 
-def dlq_max_bytes(outside: Outside) -> int:
+def dlq_max_bytes(clients: Clients) -> int:
     """The DLQ's limit for one message; the newest queues' where it does not say. Raises QueueError."""
-    return int(outside.dlq.attributes().get("MaximumMessageSize", MAX_MESSAGE_BYTES))
+    return int(clients.dlq.attributes().get("MaximumMessageSize", MAX_MESSAGE_BYTES))
 
 
 def _fatal(error: WorkerError) -> Literal["config", "dependency"]:
@@ -82,7 +84,7 @@ def _fatal(error: WorkerError) -> Literal["config", "dependency"]:
     A denial may: a permission just given takes seconds to be known everywhere. A bare status is no answer of AWS's.
     """
     code = getattr(error, "code", "")
-    return "dependency" if is_passing(error) or code in DENIED or code.isdigit() else "config"
+    return "dependency" if is_transient(error) or code in DENIED or code.isdigit() else "config"
 
 
 def _timed(name: str, check: Callable[[], Iterator[Check] | Check]) -> Iterator[Check]:
@@ -98,9 +100,9 @@ def _timed(name: str, check: Callable[[], Iterator[Check] | Check]) -> Iterator[
         yield Check(name, result.level, result.what, result.hint, result.fatal, round(took_ms, 1))
 
 
-def _credentials(outside: Outside) -> Check:
-    found = outside.aws.credentials()
-    return Check("", "ok", f"found by {found.method}, region {outside.aws.region or '(none)'}")
+def _credentials(clients: Clients) -> Check:
+    found = clients.aws.credentials()
+    return Check("", "ok", f"found by {found.method}, region {clients.aws.region or '(none)'}")
 
 
 def _queue(queue: Queue, setting: str, url: str) -> Check:
@@ -122,8 +124,8 @@ def _queue(queue: Queue, setting: str, url: str) -> Check:
     return Check("", "ok", f"{queue.name}: {waiting} waiting, {held} in flight")
 
 
-def _redrive(outside: Outside) -> Iterator[Check]:
-    source, dlq = outside.source.attributes(), outside.dlq.attributes()
+def _redrive(clients: Clients) -> Iterator[Check]:
+    source, dlq = clients.source.attributes(), clients.dlq.attributes()
     policy = json.loads(source.get("RedrivePolicy", "{}"))
     if not policy:
         yield Check("", "warning", "the queue has no redrive policy", "a message that no worker can settle would come back "
@@ -152,9 +154,9 @@ def _redrive(outside: Outside) -> Iterator[Check]:
         yield Check("", "ok", f"to the DLQ after {count} receives")
 
 
-def _bucket(outside: Outside, bucket: str, setting: str) -> Check:
+def _bucket(clients: Clients, bucket: str, setting: str) -> Check:
     try:
-        outside.objects.check_bucket(bucket)
+        clients.objects.check_bucket(bucket)
     except StoreError as error:
         if error.code == "NoSuchBucket":
             return Check("", "error", f"{bucket} does not exist", f"{setting}={bucket}: is it spelled right?", "config")
@@ -168,27 +170,27 @@ def _bucket(outside: Outside, bucket: str, setting: str) -> Check:
     return Check("", "ok", f"{bucket} can be listed")
 
 
-def _state_round(outside: Outside) -> Check:
+def _state_round(clients: Clients) -> Check:
     """Write, read and delete a record of our own."""
     key, step = f"{CONTROL_PREFIX}preflight/{os.uname().nodename}-{os.getpid()}.json", "s3:PutObject"
     try:
-        outside.state.put(key, b"{}")
+        clients.state.put(key, b"{}")
         step = "s3:GetObject"
-        outside.state.get(key)
+        clients.state.get(key)
         step = "s3:DeleteObject"
-        outside.state.delete(key)
+        clients.state.delete(key)
     except StoreError as error:
-        where = f"s3://{outside.state.bucket}/{CONTROL_PREFIX}*"
+        where = f"s3://{clients.state.bucket}/{CONTROL_PREFIX}*"
         if error.code in DENIED:
-            hint = f"allow {step} on {where}, and likewise on retry-index/*, dlq-spill/* and dlq-archive/*"
+            hint = f"allow {step} on {where}, and likewise on retry-index/*, dead-letters/* and dlq-archive/*"
             return Check("", "error", f"{step} was denied", hint, _fatal(error))
         return Check("", "error", f"{step} failed: {error}", f"see that {where} can be written", _fatal(error))  # fmt: skip
-    return Check("", "ok", f"put, get and delete under {CONTROL_PREFIX} in {outside.state.bucket}")
+    return Check("", "ok", f"put, get and delete under {CONTROL_PREFIX} in {clients.state.bucket}")
 
 
-def _clock(outside: Outside) -> Check:
-    outside.state.calibrate_clock()
-    clock = outside.objects.clock
+def _clock(clients: Clients) -> Check:
+    clients.state.calibrate_clock()
+    clock = clients.objects.clock
     skew_s, sure_s = clock.skew_s(), clock.uncertainty_s
     if sure_s == float("inf"):
         return Check(
@@ -213,7 +215,7 @@ def _permission(queue: Queue, action: str, attempt: Callable[[Queue], None]) -> 
     except QueueError as error:
         if error.code in DENIED:
             return Check("", "error", f"{action} was denied", f"allow {action} on {queue.name} to this role", "config")
-        if is_passing(error):
+        if is_transient(error):
             return Check("", "error", f"{action}: {error}", "see the check of the queue above", "dependency")
     return Check("", "ok", f"{action} allowed")
 
@@ -222,16 +224,16 @@ def _try_delete(queue: Queue) -> None:
     queue.delete([BOGUS_RECEIPT])
 
 
-def _try_hide(queue: Queue) -> None:
-    queue.hide([(BOGUS_RECEIPT, 0)])
+def _try_change_visibility(queue: Queue) -> None:
+    queue.change_visibility([(BOGUS_RECEIPT, 0)])
 
 
 def _try_send(queue: Queue) -> None:
     queue.send([{"MessageBody": "\x01"}])  # a character that SQS takes in no message: nothing is ever sent
 
 
-def _pause(outside: Outside) -> Check:
-    record = outside.state.pause_record()
+def _pause(clients: Clients) -> Check:
+    record = clients.state.pause_record()
     if record is None:
         return Check("", "ok", "the fleet is not paused")
     return Check("", "warning", f"paused by {record.get('by', '?')} since {record.get('at', '?')}: {record['reason']}",
@@ -254,14 +256,14 @@ def _temp_dir(settings: Settings) -> Check:
     return Check("", "ok", f"{folder} has {free / 1e9:.0f} GB free")
 
 
-def _index(outside: Outside) -> Iterator[Check]:
-    where = outside.index.description
+def _index(clients: Clients) -> Iterator[Check]:
+    where = clients.index.description
     try:
-        outside.index.ping()
-        state = outside.index.inspect()
+        clients.index.ping()
+        state = clients.index.inspect()
     except ConfigError:
         raise
-    except IndexAwayError as error:
+    except IndexUnavailableError as error:
         yield Check("", "warning", f"{where}: {error}", "the worker runs all the same: documents wait in retry-index/ until "
                     "the index is back; look at the cluster's health, the address and the sign-in")  # fmt: skip
         return

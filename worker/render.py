@@ -5,7 +5,7 @@ from datetime import datetime
 
 from rich.text import Text
 
-from worker.core.console import one_line
+from worker.core.base.text import one_line
 from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START, Hit
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")

@@ -11,18 +11,18 @@ from typing import Any, Self
 
 import orjson
 
-from worker.core.classify import is_passing
-from worker.core.errors import DependencyError, IndexAwayError, WorkerError
-from worker.core.logs import emit
-from worker.core.outside import Outside
-from worker.core.pipeline import Pipeline
-from worker.core.replay import Replay, Result
-from worker.core.retry import Breaker
-from worker.core.retrystore import RetryStore
-from worker.core.settings import Settings
-from worker.core.state import CONTROL_PREFIX, PARKED_PREFIX, RETRY_PREFIX
-from worker.crew import IDLE_TURN_S, Pulse
-from worker.inhand import Gate
+from worker.core.base.breaker import Breaker
+from worker.core.base.classify import is_transient
+from worker.core.base.errors import DependencyError, IndexUnavailableError, WorkerError
+from worker.core.base.logs import emit
+from worker.core.base.settings import Settings
+from worker.core.clients import Clients
+from worker.core.indexing.pipeline import Pipeline
+from worker.core.indexing.replay import Replay, Result
+from worker.core.indexing.retry_store import RetryStore
+from worker.core.s3.state import CONTROL_PREFIX, PARKED_PREFIX, RETRY_PREFIX
+from worker.pause_gate import PauseGate
+from worker.supervisor import IDLE_TURN_S, Liveness
 
 LEASE_KEY = CONTROL_PREFIX + "replay-lease.json"
 LEASE_S = 60
@@ -45,10 +45,16 @@ class SelfHeal:
     """Runs on a thread of the crew."""
 
     def __init__(
-        self, settings: Settings, outside: Outside, pipeline: Pipeline, retry: RetryStore, breaker: Breaker, gate: Gate
+        self,
+        settings: Settings,
+        clients: Clients,
+        pipeline: Pipeline,
+        retry: RetryStore,
+        breaker: Breaker,
+        gate: PauseGate,
     ) -> None:
         self._settings = settings
-        self._outside = outside
+        self._clients = clients
         self._pipeline = pipeline
         self._retry = retry
         self._breaker = breaker
@@ -58,16 +64,16 @@ class SelfHeal:
         self._last_stored = retry.last_stored
         breaker.on_change(self._index_changed)
 
-    def run(self, pulse: Pulse) -> None:
+    def run(self, liveness: Liveness) -> None:
         """Replay when there is occasion, until stopped."""
         while not self._stopping.wait(IDLE_TURN_S):
-            pulse.beat()
+            liveness.beat()
             if self._retry.last_stored != self._last_stored:
                 self._last_stored = self._retry.last_stored
                 self._due_at = min(self._due_at, time.monotonic() + STORED_S)
             if time.monotonic() >= self._due_at and self._may():
                 self._due_at = time.monotonic() + ANYHOW_S
-                self._heal(pulse)
+                self._heal(liveness)
 
     def stop(self) -> None:
         """End the run under way after the records in hand, and begin none."""
@@ -80,20 +86,20 @@ class SelfHeal:
     def _may(self) -> bool:
         return not self._breaker.is_open and self._gate.is_open and not self._stopping.is_set()
 
-    def _heal(self, pulse: Pulse) -> None:
+    def _heal(self, liveness: Liveness) -> None:
         try:
             if not self._some_wait():
                 return
-            with _Lease(self._outside, self._settings.worker_name) as lease:
-                if not lease.is_held or not self._replay(pulse, lease):
+            with _Lease(self._clients, self._settings.worker_name) as lease:
+                if not lease.is_held or not self._replay(liveness, lease):
                     self._again(AGAIN_S)
         except WorkerError as error:
-            if isinstance(error, IndexAwayError):
+            if isinstance(error, IndexUnavailableError):
                 self._breaker.failed(error)
-            passing = is_passing(error) or isinstance(error, DependencyError)
-            self._failed(error, AGAIN_S if passing else RARELY_S)
+            transient = is_transient(error) or isinstance(error, DependencyError)
+            self._failed(error, AGAIN_S if transient else RARELY_S)
         except Exception as error:  # noqa: BLE001 (no memory, or a bug of ours: neither must end the live work)
-            if is_passing(error):
+            if is_transient(error):
                 self._failed(error, AGAIN_S)
             else:
                 self._failed(error, RARELY_S, exc_info=error)
@@ -107,19 +113,19 @@ class SelfHeal:
 
     def _some_wait(self) -> bool:
         """Whether there are records that are not parked; the days come before `parked/`."""
-        first = next(self._outside.state.keys(RETRY_PREFIX), None)
+        first = next(self._clients.state.keys(RETRY_PREFIX), None)
         return first is not None and not first.startswith(PARKED_PREFIX)
 
-    def _replay(self, pulse: Pulse, lease: "_Lease") -> bool:
+    def _replay(self, liveness: Liveness, lease: "_Lease") -> bool:
         """One run; whether everything that waited was looked at and decided."""
         stop = threading.Event()
 
         def tick() -> None:
-            pulse.beat()
+            liveness.beat()
             if not self._may() or not lease.renew():
                 stop.set()
 
-        replay = Replay(self._settings, self._outside, self._pipeline, self._retry, threads=THREADS)
+        replay = Replay(self._settings, self._clients, self._pipeline, self._retry, threads=THREADS)
         try:
             replay.run(stop=stop, rejected_too=False, tick=tick)
         finally:
@@ -132,9 +138,9 @@ class SelfHeal:
 class _Lease:
     """A record in the state bucket that only one process can have, by conditional writes; on S3's clock."""
 
-    def __init__(self, outside: Outside, holder: str) -> None:
-        self._state = outside.state
-        self._clock = outside.objects.clock
+    def __init__(self, clients: Clients, holder: str) -> None:
+        self._state = clients.state
+        self._clock = clients.objects.clock
         self._holder = holder
         self._etag: str | None = None
         self._until_ms = 0

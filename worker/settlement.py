@@ -1,7 +1,7 @@
 """Outcome → hand-off, then delete. Nothing is deleted whose effect is not durable; only what SQS confirmed counts.
 
 Done     → delete
-Failed   → DLQ; refused → dlq-spill/; refused → left to reappear; handed off → delete
+Failed   → DLQ; refused → dead-letters/; refused → left to reappear; handed off → delete
 Release  → visible again after its delay
 """
 
@@ -13,17 +13,18 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
 
-from worker.core.classify import is_passing
-from worker.core.envelope import FailureRecord, dead_letter, failure_record, size_bytes, spilled
-from worker.core.errors import StoreError
-from worker.core.logs import emit
-from worker.core.queue import MAX_ATTRIBUTES, MAX_BATCH, MAX_MESSAGE_BYTES, Queue, Refusal, in_batch
-from worker.core.retry import in_place
-from worker.core.state import SPILL_PREFIX, State, dated
-from worker.crew import Pulse, gather
-from worker.heartbeat import Heartbeat
-from worker.inhand import InHand
-from worker.outcome import Done, Failed, Release, label
+from worker.batches import gather
+from worker.core.base.classify import is_transient
+from worker.core.base.errors import StoreError
+from worker.core.base.logs import emit
+from worker.core.base.retry import retry_transient
+from worker.core.s3.state import DEAD_LETTERS_PREFIX, State, dated
+from worker.core.sqs.failure_record import FailureRecord, dead_letter_entry, failure_record, size_bytes, spilled
+from worker.core.sqs.in_flight import InFlightMessage
+from worker.core.sqs.outcome import Done, Failed, Release, label
+from worker.core.sqs.queue import MAX_ATTRIBUTES, MAX_BATCH, MAX_MESSAGE_BYTES, Queue, Refusal, in_batch
+from worker.core.sqs.visibility import VisibilityExtender
+from worker.supervisor import Liveness
 
 BATCH_WAIT_S = 0.1
 """How long a settlement waits for others to share its call: at 100 messages/s, just long enough for ten."""
@@ -35,7 +36,7 @@ MAX_SILENCE_S = 180
 class _HandOff:
     """A failed message on its way to the DLQ."""
 
-    item: InHand
+    item: InFlightMessage
     record: FailureRecord
     entry: dict[str, Any]
 
@@ -44,22 +45,22 @@ class Settlement:
     """Settles messages in batches; its loops run on the worker's threads."""
 
     def __init__(
-        self, source: Queue, dlq: Queue, state: State, heartbeat: Heartbeat, *, worker: str, dlq_max_bytes: int
+        self, source: Queue, dlq: Queue, state: State, extender: VisibilityExtender, *, worker: str, dlq_max_bytes: int
     ) -> None:
         """`dlq_max_bytes`: the DLQ's MaximumMessageSize."""
         self._source = source
         self._dlq = dlq
         self._state = state
-        self._heartbeat = heartbeat
+        self._extender = extender
         self._worker = worker
         self._dlq_max_bytes = min(dlq_max_bytes, MAX_MESSAGE_BYTES)
-        self._deletes: SimpleQueue[InHand] = SimpleQueue()
+        self._deletes: SimpleQueue[InFlightMessage] = SimpleQueue()
         self._hand_offs: SimpleQueue[_HandOff] = SimpleQueue()
-        self._releases: SimpleQueue[tuple[InHand, int]] = SimpleQueue()
+        self._releases: SimpleQueue[tuple[InFlightMessage, int]] = SimpleQueue()
         self._gathering = threading.Lock()
         self._stopping = threading.Event()
 
-    def settle(self, item: InHand) -> None:
+    def settle(self, item: InFlightMessage) -> None:
         """Begin to settle a message whose every share was given back. Never blocks for long."""
         outcome, message = item.outcome or Done(), item.message
         emit(
@@ -80,7 +81,7 @@ class Settlement:
             case Release(delay_s=delay_s):
                 self._releases.put((item, delay_s))
 
-    def loops(self) -> list[tuple[str, Callable[[Pulse], None]]]:
+    def loops(self) -> list[tuple[str, Callable[[Liveness], None]]]:
         """The loops to run, each on a thread: the deletes on two, since every message needs one."""
         return [
             ("settle-delete-1", self._delete_loop),
@@ -95,10 +96,10 @@ class Settlement:
 
     # -- delete --------------------------------------------------------------------------------------------------
 
-    def _delete_loop(self, pulse: Pulse) -> None:
-        self._loop(pulse, self._deletes, self._delete, size_of=lambda _: 0, gathering=self._gathering)
+    def _delete_loop(self, liveness: Liveness) -> None:
+        self._loop(liveness, self._deletes, self._delete, size_of=lambda _: 0, gathering=self._gathering)
 
-    def _delete(self, items: list[InHand]) -> None:
+    def _delete(self, items: list[InFlightMessage]) -> None:
         try:
             refused = self._try_all(self._source.delete, [item.message.receipt for item in items])
             for position, item in enumerate(items):
@@ -106,11 +107,11 @@ class Settlement:
                     # Its effect is durable: it reappears, is done again, and does no harm.
                     emit("message.delete_failed", "error", message_id=item.message.id, code=refused[position].code)
         finally:
-            self._heartbeat.forget(items)
+            self._extender.forget(items)
 
     # -- hand-off ------------------------------------------------------------------------------------------------
 
-    def _begin_hand_off(self, item: InHand, outcome: Failed) -> None:
+    def _begin_hand_off(self, item: InFlightMessage, outcome: Failed) -> None:
         message = item.message
         record = failure_record(
             outcome.error,
@@ -120,13 +121,13 @@ class Settlement:
             message_id=message.id,
             worker=self._worker,
         )
-        entry = dead_letter(
+        entry = dead_letter_entry(
             message.body, message.attributes, record, max_bytes=self._dlq_max_bytes, max_attributes=MAX_ATTRIBUTES
         )
         self._hand_offs.put(_HandOff(item, record, entry or {}))
 
-    def _hand_off_loop(self, pulse: Pulse) -> None:
-        self._loop(pulse, self._hand_offs, self._hand_off, size_of=_entry_bytes)
+    def _hand_off_loop(self, liveness: Liveness) -> None:
+        self._loop(liveness, self._hand_offs, self._hand_off, size_of=_entry_bytes)
 
     def _hand_off(self, batch: list[_HandOff]) -> None:
         fitting = [hand_off for hand_off in batch if hand_off.entry]
@@ -141,18 +142,18 @@ class Settlement:
             self._spill(hand_off, "no room for the failure record beside its body and attributes")
 
     def _spill(self, hand_off: _HandOff, why: str) -> None:
-        """The DLQ does not take it: to `dlq-spill/`; or, if that refuses too, it is left to reappear."""
+        """The DLQ does not take it: to `dead-letters/`; or, if that refuses too, it is left to reappear."""
         item, message = hand_off.item, hand_off.item.message
         record = spilled(message.id, message.body, message.system, message.attributes, hand_off.record.as_json())
-        key = f"{SPILL_PREFIX}{dated(message.sent_ms or 0)}/{message.id}.json"
+        key = f"{DEAD_LETTERS_PREFIX}{dated(message.sent_ms or 0)}/{message.id}.json"
         try:
-            in_place(lambda: self._state.put(key, record), passing=is_passing, stop=self._stopping)
+            retry_transient(lambda: self._state.put(key, record), transient=is_transient, stop=self._stopping)
         except StoreError as error:
             emit(
                 "dlq.unreachable", "critical", message_id=message.id, dlq_error=why, spill_error=str(error),
                 error=hand_off.record.message,
             )  # fmt: skip
-            self._heartbeat.forget([item])
+            self._extender.forget([item])
             return
         self._handed_off(hand_off, "dlq.spilled", why=why)
 
@@ -166,13 +167,15 @@ class Settlement:
 
     # -- release -------------------------------------------------------------------------------------------------
 
-    def _release_loop(self, pulse: Pulse) -> None:
-        self._loop(pulse, self._releases, self._release, size_of=lambda _: 0)
+    def _release_loop(self, liveness: Liveness) -> None:
+        self._loop(liveness, self._releases, self._release, size_of=lambda _: 0)
 
-    def _release(self, batch: list[tuple[InHand, int]]) -> None:
+    def _release(self, batch: list[tuple[InFlightMessage, int]]) -> None:
         for item, _ in batch:
-            self._heartbeat.forget_before_release(item)
-        refused = self._try_all(self._source.hide, [(item.message.receipt, delay_s) for item, delay_s in batch])
+            self._extender.forget_before_release(item)
+        refused = self._try_all(
+            self._source.change_visibility, [(item.message.receipt, delay_s) for item, delay_s in batch]
+        )
         for position, refusal in refused.items():
             # It reappears all the same, when its visibility ends.
             emit("message.release_failed", "warning", message_id=batch[position][0].message.id, code=refusal.code)
@@ -181,7 +184,7 @@ class Settlement:
 
     def _loop(
         self,
-        pulse: Pulse,
+        liveness: Liveness,
         queue: "SimpleQueue[Any]",
         act: Callable[[list[Any]], None],
         *,
@@ -189,7 +192,7 @@ class Settlement:
         gathering: AbstractContextManager[Any] = nullcontext(),  # noqa: B008 (it has no state)
     ) -> None:
         while True:
-            pulse.beat()
+            liveness.beat()
             with gathering:  # two loops on one queue: one at a time, or each would gather half a batch
                 batch = gather(queue, count=MAX_BATCH, size=self._dlq_max_bytes, wait_s=BATCH_WAIT_S, size_of=size_of)
             if batch:

@@ -7,37 +7,37 @@ from typing import Annotated, Any
 
 import typer
 
-from recovery.archive import Archive, Entry, claim, finish, read_all
-from recovery.audit import who
-from recovery.cli.context import Desk
+from recovery.cli.context import CommandContext
 from recovery.cli.finding import Found, find
 from recovery.cli.options import DryRun, Force, Ids, Reason, WhilePaused, Yes, at_most_all, verb
 from recovery.cli.targets import DLQ, entries_for, exit_code, place, told
-from recovery.grouping import Facts, Filter
-from recovery.hold import Hold
-from recovery.letters import Letter
-from recovery.redrive import Entry as SqsEntry
-from recovery.redrive import Report
-from recovery.redrive import delete as delete_letters
-from worker.core.classify import is_passing
-from worker.core.console import one_line, say
-from worker.core.errors import ExitCode, StoreError
-from worker.core.queue import Queue, in_batch
-from worker.core.retry import in_place
-from worker.core.state import ARCHIVE_PREFIX, State
+from recovery.operations.archive import Archive, ArchivedDeadLetter, claim, finish, read_all
+from recovery.operations.audit import who
+from recovery.operations.dead_letters import DeadLetter
+from recovery.operations.grouping import Facts, Filter
+from recovery.operations.hold import Hold
+from recovery.operations.sending import Report, SendEntry
+from recovery.operations.sending import delete as delete_dead_letters
+from worker.core.base.classify import is_transient
+from worker.core.base.errors import ExitCode, StoreError
+from worker.core.base.retry import retry_transient
+from worker.core.base.text import one_line
+from worker.core.s3.state import ARCHIVE_PREFIX, State
+from worker.core.sqs.queue import Queue, in_batch
+from worker.terminal import say
 
 THREADS = 8
 DELETED, ABANDONED = "deleted", "abandoned"
 
 
 @verb(epilog="Example: dlq delete --message-id 5f0c… --reason 'test file, ticket 123'")
-def delete(desk: Desk, ids: Ids, reason: Reason, dry_run: DryRun = False, yes: Yes = False) -> ExitCode:
+def delete(context: CommandContext, ids: Ids, reason: Reason, dry_run: DryRun = False, yes: Yes = False) -> ExitCode:
     """Archive these in dlq-archive/, then delete them from the DLQ. Exit codes: 0, 1 not found, 3 some kept, 78."""
-    state = desk.need_state("archives in dlq-archive/ there what it deletes")
-    with desk.hold() as hold:
-        found = find(desk, hold, ids)
+    state = context.need_state("archives in dlq-archive/ there what it deletes")
+    with context.hold() as hold:
+        found = find(context, hold, ids)
         return _put_away(
-            desk, hold, found, state, (DELETED, reason), {"ids": sorted(ids.names)}, dry_run=dry_run, yes=yes
+            context, hold, found, state, (DELETED, reason), {"ids": sorted(ids.names)}, dry_run=dry_run, yes=yes
         )
 
 
@@ -46,7 +46,7 @@ def delete(desk: Desk, ids: Ids, reason: Reason, dry_run: DryRun = False, yes: Y
     "dlq abandon --error UnreadableFileError --older-than 7d --reason 'nobody has asked' --yes"
 )
 def abandon(
-    desk: Desk,
+    context: CommandContext,
     chosen: Filter,
     reason: Reason,
     max_messages: Annotated[int | None, typer.Option(min=1, help="Messages taken, at most.")] = None,
@@ -56,18 +56,18 @@ def abandon(
 ) -> ExitCode:
     """Move what the filters mean to dlq-archive/, from where `dlq restore` brings it back. Exit codes: 0, 1, 3, 78."""
     at_most_all(chosen, max_messages, everything=everything)
-    state = desk.need_state("moves messages to dlq-archive/ there")
-    with desk.hold() as hold:
-        found = find(desk, hold, chosen, at_most=max_messages)
+    state = context.need_state("moves messages to dlq-archive/ there")
+    with context.hold() as hold:
+        found = find(context, hold, chosen, at_most=max_messages)
         asked = {**chosen.as_json(), "max_messages": max_messages}
-        return _put_away(desk, hold, found, state, (ABANDONED, reason), asked, dry_run=dry_run, yes=yes)
+        return _put_away(context, hold, found, state, (ABANDONED, reason), asked, dry_run=dry_run, yes=yes)
 
 
 @verb(
     epilog="Examples: dlq restore --run dlq-abandon-20260401T093000Z-5b1f2c | dlq restore --message-id 5f0c… --to source"
 )
 def restore(
-    desk: Desk,
+    context: CommandContext,
     run: Annotated[
         str | None, typer.Option(help="Everything that this run archived, as `dlq list --archive` shows it.")
     ] = None,
@@ -84,45 +84,48 @@ def restore(
     """
     if (run is None) == (not message_id):
         raise typer.BadParameter("one of --run and --message-id is needed", param_hint="--run")
-    state = desk.need_state("brings back what is in dlq-archive/ there")
-    target = place(desk, to)
-    if target.url != desk.dlq.url:
-        desk.refuse_while_paused(while_paused=while_paused or dry_run)
+    state = context.need_state("brings back what is in dlq-archive/ there")
+    target = place(context, to)
+    if target.url != context.dlq.url:
+        context.refuse_while_paused(while_paused=while_paused or dry_run)
     entries = list(_archived(state, run, message_id or []))
     missing = _missing(entries, run, message_id or [])
     found = ExitCode.NOT_FOUND if not entries else ExitCode.INCOMPLETE if missing else ExitCode.OK
     report = Report()
-    prepared = _restorable(desk, entries, entries_for(desk, target, desk.types, force=force), report)
-    figures: dict[str, Any] = {"run": desk.run, "dry_run": dry_run, "to": target.url, "found": len(entries)}
+    prepared = _restorable(context, entries, entries_for(context, target, context.types, force=force), report)
+    figures: dict[str, Any] = {"run": context.run, "dry_run": dry_run, "to": target.url, "found": len(entries)}
     if dry_run or not prepared:
-        report.sent = [entry.letter.id for entry, _ in prepared]
+        report.sent = [entry.dead_letter.id for entry, _ in prepared]
         told(
-            desk, figures, report, f"would be restored to {target.url}; nothing was changed" if dry_run else "restored"
+            context,
+            figures,
+            report,
+            f"would be restored to {target.url}; nothing was changed" if dry_run else "restored",
         )
-        return exit_code(desk, report, found)
+        return exit_code(context, report, found)
     if len(prepared) > 1:
-        desk.confirm(
+        context.confirm(
             f"restore {len(prepared)} messages from s3://{state.bucket}/{ARCHIVE_PREFIX} to {target.url}", yes=yes
         )
-    _restore(desk, state, target, prepared, report)
-    desk.count("redrive", len(report.sent))
+    _restore(context, state, target, prepared, report)
+    context.count("redrive", len(report.sent))
     asked = {"run": run, "ids": message_id or []}
-    audited = desk.record(
-        [entry.letter.id for entry, _ in prepared],
+    audited = context.record(
+        [entry.dead_letter.id for entry, _ in prepared],
         _lengths(report),
         to=target.url,
         filter=asked,
         report=report.as_json(),
     )
-    told(desk, figures, report, f"restored to {target.url}")
-    return exit_code(desk, report, found, audited)
+    told(context, figures, report, f"restored to {target.url}")
+    return exit_code(context, report, found, audited)
 
 
 # -- putting away --------------------------------------------------------------------------------------------------
 
 
 def _put_away(
-    desk: Desk,
+    context: CommandContext,
     hold: Hold,
     found: Found,
     state: State,
@@ -133,100 +136,114 @@ def _put_away(
     yes: bool,
 ) -> ExitCode:
     report = Report()
-    figures: dict[str, Any] = {"run": desk.run, "dry_run": dry_run, "from": desk.dlq.url, "found": len(found.facts)}
+    figures: dict[str, Any] = {
+        "run": context.run,
+        "dry_run": dry_run,
+        "from": context.dlq.url,
+        "found": len(found.facts),
+    }
     where = f"s3://{state.bucket}/{ARCHIVE_PREFIX}"
     if dry_run or not found.facts:
-        report.sent = [letter.id for letter in found.letters]
-        told(desk, figures, report, f"would be {why[0]}; nothing was changed" if dry_run else why[0])
-        return exit_code(desk, report, found.exit_code)
+        report.sent = [dead_letter.id for dead_letter in found.dead_letters]
+        told(context, figures, report, f"would be {why[0]}; nothing was changed" if dry_run else why[0])
+        return exit_code(context, report, found.exit_code)
     if len(found.facts) > 1:
-        desk.confirm(f"move {len(found.facts)} messages from {desk.dlq.url} to {where}", yes=yes)
-    archived = _archive(desk, state, found.facts, why, report)
-    report.not_deleted = delete_letters(desk.dlq, hold, archived)
-    audited = desk.record(
-        [letter.id for letter in found.letters], _lengths(report), reason=why[1], filter=asked, report=report.as_json()
+        context.confirm(f"move {len(found.facts)} messages from {context.dlq.url} to {where}", yes=yes)
+    archived = _archive(context, state, found.facts, why, report)
+    report.not_deleted = delete_dead_letters(context.dlq, hold, archived)
+    audited = context.record(
+        [dead_letter.id for dead_letter in found.dead_letters],
+        _lengths(report),
+        reason=why[1],
+        filter=asked,
+        report=report.as_json(),
     )
-    told(desk, figures, report, f"{why[0]}; they are in {where}, run {desk.run}")
-    return exit_code(desk, report, found.exit_code, audited)
+    told(context, figures, report, f"{why[0]}; they are in {where}, run {context.run}")
+    return exit_code(context, report, found.exit_code, audited)
 
 
-def _archive(desk: Desk, state: State, facts: list[Facts], why: tuple[str, str], report: Report) -> list[Letter]:
+def _archive(
+    context: CommandContext, state: State, facts: list[Facts], why: tuple[str, str], report: Report
+) -> list[DeadLetter]:
     """Those that are durable in the archive now; only these may be deleted."""
-    archive = Archive(state, desk.dlq.url, who(), desk.run)
+    archive = Archive(state, context.dlq.url, who(), context.run)
 
-    def put(one: Facts) -> Letter | None:
-        if desk.signals.stop.is_set():
-            report.kept[one.letter.id] = "interrupted"
+    def put(one: Facts) -> DeadLetter | None:
+        if context.signals.stop.is_set():
+            report.kept[one.dead_letter.id] = "interrupted"
             return None
         about = one.refs[0].key if one.refs else None
         try:
-            in_place(
-                lambda: archive.put(one.letter, about=about, reason=why[1], error_type=why[0]),
-                passing=is_passing, stop=desk.signals.stop,
+            retry_transient(
+                lambda: archive.put(one.dead_letter, about=about, reason=why[1], error_type=why[0]),
+                transient=is_transient, stop=context.signals.stop,
             )  # fmt: skip
         except StoreError as error:
-            report.kept[one.letter.id] = f"the archive did not take it: {error}"
+            report.kept[one.dead_letter.id] = f"the archive did not take it: {error}"
             return None
-        return one.letter
+        return one.dead_letter
 
     with ThreadPoolExecutor(THREADS, thread_name_prefix="archive") as pool:
-        archived = [letter for letter in pool.map(put, facts) if letter is not None]
-    report.sent = [letter.id for letter in archived]
+        archived = [dead_letter for dead_letter in pool.map(put, facts) if dead_letter is not None]
+    report.sent = [dead_letter.id for dead_letter in archived]
     return archived
 
 
 # -- bringing back -------------------------------------------------------------------------------------------------
 
 
-def _archived(state: State, run: str | None, ids: list[str]) -> Iterable[Entry]:
+def _archived(state: State, run: str | None, ids: list[str]) -> Iterable[ArchivedDeadLetter]:
     keys: Iterable[str] = state.keys(ARCHIVE_PREFIX)
     if run is None:
         endings = tuple(f"-{one}.json" for one in ids)
         keys = [key for key in keys if key.endswith(endings)]
-    return (entry for entry in read_all(state, keys) if (entry.run == run if run else entry.letter.id in ids))
+    return (entry for entry in read_all(state, keys) if (entry.run == run if run else entry.dead_letter.id in ids))
 
 
-def _missing(entries: list[Entry], run: str | None, ids: list[str]) -> list[str]:
+def _missing(entries: list[ArchivedDeadLetter], run: str | None, ids: list[str]) -> list[str]:
     """What was asked for and is not in the archive; the operator is told of each."""
     missing = [] if entries or run is None else [f"run {run}"]
-    missing += sorted(set(ids) - {entry.letter.id for entry in entries})
+    missing += sorted(set(ids) - {entry.dead_letter.id for entry in entries})
     for name in missing:
         say("not found", f"{one_line(name)}: not in {ARCHIVE_PREFIX}; see `dlq list --archive`")
     return missing
 
 
 def _restorable(
-    desk: Desk, entries: list[Entry], entry_of: Callable[[Letter], SqsEntry | str], report: Report
-) -> list[tuple[Entry, SqsEntry]]:
+    context: CommandContext,
+    entries: list[ArchivedDeadLetter],
+    entry_of: Callable[[DeadLetter], SendEntry | str],
+    report: Report,
+) -> list[tuple[ArchivedDeadLetter, SendEntry]]:
     """What may be sent, in order; what may not is in the report. Who is restoring what now is seen when it is claimed."""
     prepared = []
     for entry in entries:
         mark = entry.restored or {}
         made = (
             f"it was restored already, by {mark.get('by')} at {mark.get('at')} to {mark.get('to')}"
-            if mark.get("done") else entry_of(entry.letter)
+            if mark.get("done") else entry_of(entry.dead_letter)
         )  # fmt: skip
         if isinstance(made, str):
-            report.refused[entry.letter.id] = made
+            report.refused[entry.dead_letter.id] = made
         else:
             prepared.append((entry, made))
-    desk.count("refused", len(report.refused))
+    context.count("refused", len(report.refused))
     return prepared
 
 
 def _restore(
-    desk: Desk, state: State, to: Queue, prepared: list[tuple[Entry, SqsEntry]], report: Report
+    context: CommandContext, state: State, to: Queue, prepared: list[tuple[ArchivedDeadLetter, SendEntry]], report: Report
 ) -> None:  # fmt: skip
     by = who()
 
-    def one(pair: tuple[Entry, SqsEntry]) -> None:
+    def one(pair: tuple[ArchivedDeadLetter, SendEntry]) -> None:
         entry, message = pair
-        name = entry.letter.id
-        if desk.signals.stop.is_set():
+        name = entry.dead_letter.id
+        if context.signals.stop.is_set():
             report.kept[name] = "interrupted"
             return
         try:
-            claimed = claim(state, entry.key, by=by, run=desk.run, to=to.url)
+            claimed = claim(state, entry.key, by=by, run=context.run, to=to.url)
             if isinstance(claimed, str):
                 report.refused[name] = claimed
                 return

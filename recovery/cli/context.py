@@ -12,27 +12,28 @@ from typing import Any, NoReturn
 
 import typer
 
-from recovery.audit import audit, new_run
 from recovery.cli.settings import ToolSettings, queue_url
-from recovery.hold import Hold
-from recovery.holders import holding
-from recovery.scan import HELD_S
-from recovery.sweep import RETENTION_S
-from recovery.types import MessageTypes, load_types
-from worker.core.aws import Aws
-from worker.core.classify import is_passing
-from worker.core.cloudwatch import put, tell_cloudwatch
-from worker.core.console import Signals, err, one_line, say
-from worker.core.errors import ConfigError, DependencyError, ExitCode, PausedError, QueueError, StoreError
-from worker.core.objects import ObjectStore
-from worker.core.queue import Queue
-from worker.core.settings import KIB
-from worker.core.state import State
+from recovery.operations.audit import audit, new_run
+from recovery.operations.hold import Hold
+from recovery.operations.holders import holding
+from recovery.operations.message_types import MessageTypes, load_types
+from recovery.operations.recovery_run import RETENTION_S
+from recovery.operations.scan import HELD_S
+from worker.core.base.aws import Aws
+from worker.core.base.classify import is_transient
+from worker.core.base.cloudwatch import put, tell_cloudwatch
+from worker.core.base.errors import ConfigError, DependencyError, ExitCode, PausedError, QueueError, StoreError
+from worker.core.base.settings import KIB
+from worker.core.base.text import one_line
+from worker.core.s3.objects import ObjectStore
+from worker.core.s3.state import State
+from worker.core.sqs.queue import Queue
+from worker.terminal import Signals, err, say
 
 CONNECTIONS = 32
 
 
-class Desk:
+class CommandContext:
     """One run of one verb."""
 
     def __init__(self, settings: ToolSettings, verb: str, signals: Signals, *, as_json: bool) -> None:
@@ -86,7 +87,7 @@ class Desk:
         try:
             self.attributes = self.dlq.attributes()
         except QueueError as error:
-            kind = DependencyError if is_passing(error) else ConfigError
+            kind = DependencyError if is_transient(error) else ConfigError
             raise kind(f"DLQ_QUEUE_URL={self.dlq.url}: {error}") from error
 
     @property

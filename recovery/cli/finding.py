@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 import typer
 
-from recovery.cli.context import Desk
+from recovery.cli.context import CommandContext
 from recovery.cli.options import Ids
-from recovery.grouping import Facts, Filter, facts_of
-from recovery.hold import Hold
-from recovery.letters import Letter
-from recovery.scan import MAX_SEEN, Scan, scan
-from worker.core.console import err, one_line, say
-from worker.core.errors import ExitCode
+from recovery.operations.dead_letters import DeadLetter
+from recovery.operations.grouping import Facts, Filter, facts_of
+from recovery.operations.hold import Hold
+from recovery.operations.scan import MAX_SEEN, Scan, scan
+from worker.core.base.errors import ExitCode
+from worker.core.base.text import one_line
+from worker.terminal import err, say
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,9 @@ class Found:
     """Ids asked for and not seen."""
 
     @property
-    def letters(self) -> list[Letter]:
+    def dead_letters(self) -> list[DeadLetter]:
         """The messages alone."""
-        return [one.letter for one in self.facts]
+        return [one.dead_letter for one in self.facts]
 
     @property
     def exit_code(self) -> ExitCode:
@@ -37,15 +38,15 @@ class Found:
         return ExitCode.INCOMPLETE if self.missing else ExitCode.OK
 
 
-def find(desk: Desk, hold: Hold, which: Ids | Filter, *, at_most: int | None = None) -> Found:
+def find(context: CommandContext, hold: Hold, which: Ids | Filter, *, at_most: int | None = None) -> Found:
     """Look through the DLQ; what is found stays held, the rest is given back. Ends the command where a signal came."""
     found: dict[str, Facts] = {}
 
-    def wanted(letter: Letter) -> bool:
-        facts = facts_of(letter, desk.types, default_bucket=desk.settings.s3_bucket)
-        meant = letter.id in which.names if isinstance(which, Ids) else which.wants(facts)
+    def wanted(dead_letter: DeadLetter) -> bool:
+        facts = facts_of(dead_letter, context.types, default_bucket=context.settings.s3_bucket)
+        meant = dead_letter.id in which.names if isinstance(which, Ids) else which.wants(facts)
         if meant:
-            found[letter.id] = facts
+            found[dead_letter.id] = facts
         return meant
 
     if isinstance(which, Ids):
@@ -55,9 +56,9 @@ def find(desk: Desk, hold: Hold, which: Ids | Filter, *, at_most: int | None = N
         def told(seen: int) -> None:
             status.update(f"looking … {seen:,} seen")
 
-        seen = _scan(desk, hold, wanted, at_most or MAX_SEEN, told)
-    hold.release_all_but(seen.letters)
-    facts = [facts_of_copy(found[letter.id], letter) for letter in seen.letters]
+        seen = _scan(context, hold, wanted, at_most or MAX_SEEN, told)
+    hold.release_all_but(seen.dead_letters)
+    facts = [facts_of_copy(found[dead_letter.id], dead_letter) for dead_letter in seen.dead_letters]
     missing = tuple(sorted(which.names - found.keys())) if isinstance(which, Ids) else ()
     err.print(seen.coverage, highlight=False)
     for name in missing:
@@ -65,15 +66,15 @@ def find(desk: Desk, hold: Hold, which: Ids | Filter, *, at_most: int | None = N
     return Found(facts, seen, missing)
 
 
-def facts_of_copy(facts: Facts, letter: Letter) -> Facts:
+def facts_of_copy(facts: Facts, dead_letter: DeadLetter) -> Facts:
     """The same facts of a newer receipt of the same message."""
-    return Facts(letter, facts.type, facts.refs, facts.about)
+    return Facts(dead_letter, facts.type, facts.refs, facts.about)
 
 
 def _scan(
-    desk: Desk, hold: Hold, wanted: Callable[[Letter], bool], at_most: int, told: Callable[[int], None]
+    context: CommandContext, hold: Hold, wanted: Callable[[DeadLetter], bool], at_most: int, told: Callable[[int], None]
 ) -> Scan:  # fmt: skip
-    seen = scan(desk.dlq, hold, stop=desk.signals.stop, wanted=wanted, at_most=at_most, told=told)
-    if desk.signals.exit_code is not None:
-        raise typer.Exit(desk.signals.exit_code)
+    seen = scan(context.dlq, hold, stop=context.signals.stop, wanted=wanted, at_most=at_most, told=told)
+    if context.signals.exit_code is not None:
+        raise typer.Exit(context.signals.exit_code)
     return seen

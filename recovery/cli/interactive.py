@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import typer
 
-from recovery.cli.context import Desk
+from recovery.cli.context import CommandContext
 from recovery.cli.options import app, verb
-from worker.core.console import err, say
-from worker.core.errors import ExitCode, WorkerError
+from worker.core.base.errors import ExitCode, WorkerError
+from worker.terminal import err, say
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +46,28 @@ MENU = (
 
 
 @verb(epilog="Example: dlq interactive")
-def interactive(desk: Desk) -> ExitCode:
+def interactive(context: CommandContext) -> ExitCode:
     """Choose from a menu; every change asks first, as its verb does. Needs a terminal."""
     if not sys.stdin.isatty():
         raise typer.BadParameter("needs a terminal; in scripts use the verbs themselves", param_hint="interactive")
     while True:
-        err.print(f"\n{desk.dlq.url}", markup=False, highlight=False, soft_wrap=True)
+        err.print(f"\n{context.dlq.url}", markup=False, highlight=False, soft_wrap=True)
         for number, choice in enumerate(MENU, start=1):
             err.print(f"{number:>3}  {choice.what}", markup=False, highlight=False)
-        answer = desk.ask("  q  Quit\n\nWhich?").strip().lower()
+        answer = context.ask("  q  Quit\n\nWhich?").strip().lower()
         if answer in {"q", "quit", "exit"}:
             return ExitCode.OK
         if answer.isdecimal() and 1 <= int(answer) <= len(MENU):
-            _run(desk, MENU[int(answer) - 1])
+            _run(context, MENU[int(answer) - 1])
         elif answer:
             say("no", f"{answer!r}: it would be 1 to {len(MENU)}, or q")
 
 
-def _run(desk: Desk, choice: Choice) -> None:
+def _run(context: CommandContext, choice: Choice) -> None:
     """Run one verb; what goes wrong with it does not end the menu."""
     command = list(choice.command)
     for option, question in choice.asks:
-        given = desk.ask(question).strip()
+        given = context.ask(question).strip()
         command += [each for each in (option, given) if given and each]
     err.print(f"$ dlq {shlex.join(command)}", style="bold", markup=False, highlight=False, soft_wrap=True)
     try:

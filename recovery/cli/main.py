@@ -1,12 +1,12 @@
 """The command line of `dlq`: its verbs are registered by being imported."""
 
-from recovery.cli import archiving, files, inspecting, interactive, looking, sending
+from recovery.cli import archiving, files, inspecting, interactive, listing, sending
 from recovery.cli.options import app
-from worker.core.console import run_app
+from worker.terminal import run_app
 
 __all__ = ["app", "main"]
 
-VERBS = (looking, inspecting, sending, archiving, files, interactive)
+VERBS = (listing, inspecting, sending, archiving, files, interactive)
 """Modules of verbs, in the order in which the help shows them."""
 
 _order = [module.__name__ for module in VERBS]

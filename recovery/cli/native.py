@@ -4,25 +4,25 @@ from typing import Any
 
 import typer
 
-from recovery.cli.context import Desk
+from recovery.cli.context import CommandContext
 from recovery.cli.finding import Found, find
+from recovery.cli.progress import Progress
 from recovery.cli.targets import checked
-from recovery.grouping import Filter
-from recovery.progress import Progress
-from worker.core.classify import is_passing
-from worker.core.console import print_json, say, stdout
-from worker.core.errors import ExitCode, QueueError
-from worker.core.logs import emit
-from worker.core.queue import Queue
-from worker.core.retry import in_place
+from recovery.operations.grouping import Filter
+from worker.core.base.classify import is_transient
+from worker.core.base.errors import ExitCode, QueueError
+from worker.core.base.logs import emit
+from worker.core.base.retry import retry_transient
+from worker.core.sqs.queue import Queue
+from worker.terminal import print_json, say, stdout
 
-LOOK_EVERY_S = 1.0
+POLL_INTERVAL_S = 1.0
 MOST_PER_SECOND = 500
 """What SQS moves at most (StartMessageMoveTask)."""
 _UNDER_WAY = frozenset({"", "RUNNING", "CANCELLING"})
 
 
-def move_everything(desk: Desk, to: Queue, *, rate: float | None, yes: bool, dry_run: bool) -> ExitCode:
+def move_everything(context: CommandContext, to: Queue, *, rate: float | None, yes: bool, dry_run: bool) -> ExitCode:
     """Have SQS move everything to a queue, named in the request: what a worker sent to the DLQ has no source AWS knows.
 
     SQS checks nothing and counts no redrive, so it is refused where a message needs checking.
@@ -31,36 +31,36 @@ def move_everything(desk: Desk, to: Queue, *, rate: float | None, yes: bool, dry
         raise typer.BadParameter(
             f"{rate:g} is not what SQS can do; it would be 1 to {MOST_PER_SECOND}", param_hint="--rate"
         )
-    with desk.hold() as hold:
-        found = find(desk, hold, Filter())
-    unsafe = _unsafe(desk, found)
+    with context.hold() as hold:
+        found = find(context, hold, Filter())
+    unsafe = _unsafe(context, found)
     if unsafe:
-        desk.count("refused", len(unsafe))
+        context.count("refused", len(unsafe))
         for name, why in list(unsafe.items())[:3]:
             say("refused", f"{name}: {why}")
         say("refused", f"SQS would move {len(unsafe)} messages that need checking; use redrive-all without --native")
         return ExitCode.INCOMPLETE
     if not found.facts:
         return ExitCode.NOT_FOUND
-    what = f"move about {found.scan.about} messages from {desk.dlq.url} to {to.url}, by SQS itself"
+    what = f"move about {found.scan.about} messages from {context.dlq.url} to {to.url}, by SQS itself"
     if dry_run:
         _tell(
-            desk,
-            {"run": desk.run, "dry_run": True, "to": to.url, "about": found.scan.about},
+            context,
+            {"run": context.run, "dry_run": True, "to": to.url, "about": found.scan.about},
             f"would {what}; nothing was changed",
         )
         return ExitCode.OK
-    desk.confirm(what, yes=yes)
-    handle = desk.dlq.start_move(checked(to)["QueueArn"], per_second=None if rate is None else int(rate))
-    task = _watch(desk, handle, found.scan.about)
+    context.confirm(what, yes=yes)
+    handle = context.dlq.start_move(checked(to)["QueueArn"], per_second=None if rate is None else int(rate))
+    task = _watch(context, handle, found.scan.about)
     moved = int(task.get("ApproximateNumberOfMessagesMoved") or 0)
     status = str(task.get("Status") or "unknown")
     result = {"status": status, "moved": moved, "reason": task.get("FailureReason")}
-    desk.count("redrive", moved)
-    audited = desk.record([], result, to=to.url, filter={"native": True, "all": True}, task=handle)
+    context.count("redrive", moved)
+    audited = context.record([], result, to=to.url, filter={"native": True, "all": True}, task=handle)
     _tell(
-        desk,
-        {"run": desk.run, "dry_run": False, "to": to.url, **result},
+        context,
+        {"run": context.run, "dry_run": False, "to": to.url, **result},
         f"{status.lower()}: {moved} moved to {to.url}",
     )
     if task.get("FailureReason"):
@@ -68,39 +68,39 @@ def move_everything(desk: Desk, to: Queue, *, rate: float | None, yes: bool, dry
     return max(audited, ExitCode.OK if status == "COMPLETED" else ExitCode.INCOMPLETE)
 
 
-def _unsafe(desk: Desk, found: Found) -> dict[str, str]:
+def _unsafe(context: CommandContext, found: Found) -> dict[str, str]:
     """Messages that must not go unchecked, and why."""
     unsafe: dict[str, str] = {}
     for one in found.facts:
-        why = desk.types.fault(one.letter.body)
-        if why is None and desk.types.needs_correlation_id(one.type):
+        why = context.types.fault(one.dead_letter.body)
+        if why is None and context.types.needs_correlation_id(one.type):
             why = f"it is of type {one.type}, whose correlation id is checked and whose redrives are counted"
         if why is not None:
-            unsafe[one.letter.id] = why
+            unsafe[one.dead_letter.id] = why
     return unsafe
 
 
-def _watch(desk: Desk, handle: str, total: int) -> dict[str, Any]:
+def _watch(context: CommandContext, handle: str, total: int) -> dict[str, Any]:
     """Show how far SQS is until it has ended; a signal has it stop. What SQS said last."""
-    stop = desk.signals.stop
+    stop = context.signals.stop
     task: dict[str, Any] = {}
     with Progress(
         total, lambda done, rate, _: emit("redrive.progress", done=done, total=total, per_second=rate)
     ) as bar:
         while str(task.get("Status") or "") in _UNDER_WAY:
-            if stop.wait(LOOK_EVERY_S):
+            if stop.wait(POLL_INTERVAL_S):
                 try:
-                    desk.dlq.cancel_move(handle)
+                    context.dlq.cancel_move(handle)
                 except QueueError as error:
                     say("not cancelled", f"it may have ended just now: {error}")
-                return desk.dlq.move()
-            task = in_place(desk.dlq.move, passing=is_passing, stop=stop)
+                return context.dlq.move()
+            task = retry_transient(context.dlq.move, transient=is_transient, stop=stop)
             bar.show(int(task.get("ApproximateNumberOfMessagesMoved") or 0), {})
     return task
 
 
-def _tell(desk: Desk, figures: dict[str, Any], sentence: str) -> None:
-    if desk.as_json:
+def _tell(context: CommandContext, figures: dict[str, Any], sentence: str) -> None:
+    if context.as_json:
         print_json(figures)
     else:
         stdout().print(sentence, markup=False, highlight=False, soft_wrap=True)

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from recovery.cli.context import Desk
+from recovery.cli.context import CommandContext
 from recovery.cli.settings import load_tool
-from recovery.grouping import Filter
-from worker.core import logs
-from worker.core.classify import FailureKind
-from worker.core.console import Json, Signals, err, new_app, seconds
-from worker.core.errors import ExitCode
+from recovery.operations.grouping import Filter
+from worker.core.base import logs
+from worker.core.base.classify import FailureKind
+from worker.core.base.errors import ExitCode
+from worker.terminal import Json, Signals, err, new_app, seconds
 
 Verb = Callable[..., ExitCode]
 
@@ -113,13 +113,13 @@ def at_most_all(chosen: Filter, max_messages: int | None, *, everything: bool) -
         )
 
 
-def _open(called: str, common: dict[str, Any], signals: Signals) -> Desk:
+def _open(called: str, common: dict[str, Any], signals: Signals) -> CommandContext:
     as_json = common.pop("as_json")
     settings = load_tool(common)
     logs.configure(level="error" if err.is_terminal else settings.log_level, form=settings.log_format)
-    desk = Desk(settings, called, signals, as_json=as_json)
-    desk.check_dlq()
-    return desk
+    context = CommandContext(settings, called, signals, as_json=as_json)
+    context.check_dlq()
+    return context
 
 
 def _shown(parameter: inspect.Parameter) -> list[inspect.Parameter]:

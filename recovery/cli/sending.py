@@ -7,25 +7,25 @@ from typing import Annotated, Any
 
 import typer
 
-from recovery.cli.context import Desk
+from recovery.cli.context import CommandContext
 from recovery.cli.finding import Found, find
 from recovery.cli.native import move_everything
 from recovery.cli.options import DryRun, Force, Ids, Rate, To, WhilePaused, Yes, at_most_all, verb
+from recovery.cli.progress import Progress
+from recovery.cli.recover_dlq import recover as recover_these
 from recovery.cli.targets import exit_code, source_of, told
-from recovery.grouping import Filter, redrives_of
-from recovery.hold import Hold
-from recovery.progress import Progress
-from recovery.recover_dlq import recover as recover_these
-from recovery.redrive import Prepared, Report, Rules, prepare
-from recovery.redrive import redrive as send_and_delete
-from recovery.scan import scan
-from recovery.sweep import Options
-from worker.core.console import err
-from worker.core.errors import ExitCode, WorkerError
-from worker.core.logs import emit
-from worker.core.outside import connect
-from worker.core.queue import Queue
-from worker.core.settings import load
+from recovery.operations.grouping import Filter, redrives_of
+from recovery.operations.hold import Hold
+from recovery.operations.recovery_run import Options
+from recovery.operations.scan import scan
+from recovery.operations.sending import Prepared, Report, Rules, prepare
+from recovery.operations.sending import redrive as send_and_delete
+from worker.core.base.errors import ExitCode, WorkerError
+from worker.core.base.logs import emit
+from worker.core.base.settings import load
+from worker.core.clients import connect
+from worker.core.sqs.queue import Queue
+from worker.terminal import err
 
 CANARY_WAIT_S = 60
 """Time enough for a worker to take a message and to hand it back to the DLQ."""
@@ -53,7 +53,7 @@ class How:
     "dlq redrive --message-id 5f0c… --to files-eu"
 )
 def redrive(
-    desk: Desk,
+    context: CommandContext,
     ids: Ids,
     to: To = None,
     dry_run: DryRun = False,
@@ -65,10 +65,12 @@ def redrive(
 
     Only valid messages are sent. Exit codes: 0, 1 not found, 3 some refused, 75 paused, 78.
     """
-    target = source_of(desk, to)
-    _refuse_while_paused(desk, while_paused=while_paused or dry_run)
-    with desk.hold() as hold:
-        return _redrive(desk, hold, find(desk, hold, ids), target, How(dry_run, yes, force), {"ids": sorted(ids.names)})
+    target = source_of(context, to)
+    _refuse_while_paused(context, while_paused=while_paused or dry_run)
+    with context.hold() as hold:
+        return _redrive(
+            context, hold, find(context, hold, ids), target, How(dry_run, yes, force), {"ids": sorted(ids.names)}
+        )
 
 
 @verb(
@@ -76,7 +78,7 @@ def redrive(
     "dlq redrive-all --error TimeoutError --canary 10 --abort-if-refail 20 | dlq redrive-all --native --all"
 )
 def redrive_all(
-    desk: Desk,
+    context: CommandContext,
     chosen: Filter,
     max_messages: Most = None,
     everything: All = False,
@@ -104,19 +106,19 @@ def redrive_all(
     at_most_all(chosen, max_messages, everything=everything)
     if abort_if_refail is not None and canary is None:
         raise typer.BadParameter("needs --canary", param_hint="--abort-if-refail")
-    target = source_of(desk, to)
-    _refuse_while_paused(desk, while_paused=while_paused or dry_run)
+    target = source_of(context, to)
+    _refuse_while_paused(context, while_paused=while_paused or dry_run)
     if native:
-        return move_everything(desk, target, rate=rate, yes=yes, dry_run=dry_run)
+        return move_everything(context, target, rate=rate, yes=yes, dry_run=dry_run)
     how = How(dry_run, yes, force, rate, canary, canary_wait, abort_if_refail or 0)
-    with desk.hold() as hold:
-        found = find(desk, hold, chosen, at_most=max_messages)
-        return _redrive(desk, hold, found, target, how, {**chosen.as_json(), "max_messages": max_messages})
+    with context.hold() as hold:
+        found = find(context, hold, chosen, at_most=max_messages)
+        return _redrive(context, hold, found, target, how, {**chosen.as_json(), "max_messages": max_messages})
 
 
 @verb(epilog="Examples: dlq recover --message-id 5f0c… --dry-run | dlq recover --message-id 5f0c… 77ab… --yes")
 def recover(
-    desk: Desk, ids: Ids, dry_run: DryRun = False, while_paused: WhilePaused = False, yes: Yes = False
+    context: CommandContext, ids: Ids, dry_run: DryRun = False, while_paused: WhilePaused = False, yes: Yes = False
 ) -> ExitCode:
     """Do for these what recover_dlq does for all: index, skip or archive them, held against S3 as it is now.
 
@@ -125,16 +127,16 @@ def recover(
     settings = load()
     names = sorted(ids.names)
     if len(names) > 1 and not dry_run:
-        desk.confirm(f"recover {len(names)} messages of {desk.dlq.url}", yes=yes)
+        context.confirm(f"recover {len(names)} messages of {context.dlq.url}", yes=yes)
     options = Options(batch_size=min(MAX_BATCH_SIZE, max(10, len(names))), dry_run=dry_run, ids=ids.names)
-    desk.count("redrive")
+    context.count("redrive")
     try:
-        code = recover_these(settings, connect(settings), options, while_paused=while_paused, as_json=desk.as_json)
+        code = recover_these(settings, connect(settings), options, while_paused=while_paused, as_json=context.as_json)
     except WorkerError as error:
         if not dry_run:
-            desk.record(names, {"stopped_by": str(error)}, index=settings.opensearch_index)
+            context.record(names, {"stopped_by": str(error)}, index=settings.opensearch_index)
         raise
-    return code if dry_run else max(code, desk.record(names, {"exit_code": code}, index=settings.opensearch_index))
+    return code if dry_run else max(code, context.record(names, {"exit_code": code}, index=settings.opensearch_index))
 
 
 def _only_everything(chosen: Filter, max_messages: int | None, canary: int | None, *, everything: bool) -> None:
@@ -147,52 +149,58 @@ def _only_everything(chosen: Filter, max_messages: int | None, canary: int | Non
         raise typer.BadParameter("moves the whole queue: say so with --all", param_hint="--native")
 
 
-def _refuse_while_paused(desk: Desk, *, while_paused: bool) -> None:
+def _refuse_while_paused(context: CommandContext, *, while_paused: bool) -> None:
     try:
-        desk.refuse_while_paused(while_paused=while_paused)
+        context.refuse_while_paused(while_paused=while_paused)
     except WorkerError:
-        desk.count("refused")
+        context.count("refused")
         raise
 
 
-def _redrive(desk: Desk, hold: Hold, found: Found, to: Queue, how: How, asked: Mapping[str, Any]) -> ExitCode:
+def _redrive(
+    context: CommandContext, hold: Hold, found: Found, to: Queue, how: How, asked: Mapping[str, Any]
+) -> ExitCode:
     report = Report()
-    prepared = prepare(found.letters, Rules(to, desk.types, force=how.force).redriven, report)
-    desk.count("refused", len(report.refused))
+    prepared = prepare(found.dead_letters, Rules(to, context.types, force=how.force).redriven, report)
+    context.count("refused", len(report.refused))
     figures: dict[str, Any] = {
-        "run": desk.run, "dry_run": how.dry_run, "from": desk.dlq.url, "to": to.url, "found": len(found.facts)
+        "run": context.run, "dry_run": how.dry_run, "from": context.dlq.url, "to": to.url, "found": len(found.facts)
     }  # fmt: skip
     if how.dry_run or not prepared:
-        report.sent = [letter.id for letter, _ in prepared]
+        report.sent = [dead_letter.id for dead_letter, _ in prepared]
         told(
-            desk,
+            context,
             figures,
             report,
             f"would be sent to {to.url}; nothing was changed" if how.dry_run else f"sent to {to.url}",
         )
-        return exit_code(desk, report, found.exit_code)
+        return exit_code(context, report, found.exit_code)
     if len(prepared) > 1:
-        desk.confirm(f"redrive {len(prepared)} messages from {desk.dlq.url} to {to.url}", yes=how.yes)
+        context.confirm(f"redrive {len(prepared)} messages from {context.dlq.url} to {to.url}", yes=how.yes)
     try:
-        _send(desk, hold, to, prepared, report, how, figures)
+        _send(context, hold, to, prepared, report, how, figures)
     finally:  # whatever goes wrong, what was sent is on record
-        desk.count("redrive", len(report.sent))
+        context.count("redrive", len(report.sent))
         result = {name: len(ids) for name, ids in report.as_json().items()}
-        audited = desk.record(
-            [letter.id for letter, _ in prepared], result, to=to.url, filter=dict(asked), report=report.as_json()
+        audited = context.record(
+            [dead_letter.id for dead_letter, _ in prepared],
+            result,
+            to=to.url,
+            filter=dict(asked),
+            report=report.as_json(),
         )
-    told(desk, figures, report, f"sent to {to.url}")
-    return exit_code(desk, report, found.exit_code, audited)
+    told(context, figures, report, f"sent to {to.url}")
+    return exit_code(context, report, found.exit_code, audited)
 
 
 def _send(
-    desk: Desk, hold: Hold, to: Queue, prepared: list[Prepared], report: Report, how: How, figures: dict[str, Any]
+    context: CommandContext, hold: Hold, to: Queue, prepared: list[Prepared], report: Report, how: How, figures: dict[str, Any]
 ) -> None:  # fmt: skip
     with _progress(len(prepared)) as progress:
 
         def go(part: list[Prepared]) -> None:
             send_and_delete(
-                desk.dlq, hold, to, part, report, stop=desk.signals.stop, rate=how.rate,
+                context.dlq, hold, to, part, report, stop=context.signals.stop, rate=how.rate,
                 told=lambda done: progress.show(len(done.sent), {"sent": len(done.sent), "kept": len(done.kept)}),
             )  # fmt: skip
 
@@ -201,35 +209,37 @@ def _send(
             return
         first, rest = prepared[: how.canary], prepared[how.canary :]
         go(first)
-        back = _came_back(desk, hold, to, first, rest, how)
+        back = _came_back(context, hold, to, first, rest, how)
         percent = 100 * back / len(first)
         figures["canary"] = {"sent": len(first), "came_back": back}
         if percent > how.abort_pct:
             why = f"{back} of {len(first)} of the canary came back within {how.canary_wait_s} s"
-            report.kept |= {letter.id: why for letter, _ in rest}
+            report.kept |= {dead_letter.id: why for dead_letter, _ in rest}
         else:
             go(rest)
 
 
 def _came_back(
-    desk: Desk, hold: Hold, to: Queue, first: list[Prepared], rest: list[Prepared], how: How
+    context: CommandContext, hold: Hold, to: Queue, first: list[Prepared], rest: list[Prepared], how: How
 ) -> int:  # fmt: skip
     """Wait, then count those of the canary that are in the DLQ again: the same body, its redrive counted."""
     err.print(f"the canary has {how.canary_wait_s} s to come back …", highlight=False)
-    desk.signals.stop.wait(how.canary_wait_s)
-    if desk.signals.stop.is_set():
+    context.signals.stop.wait(how.canary_wait_s)
+    if context.signals.stop.is_set():
         return 0  # what is left is kept as interrupted
-    sent = {letter.body: redrives_of(letter) + 1 for letter, _ in first}
+    sent = {dead_letter.body: redrives_of(dead_letter) + 1 for dead_letter, _ in first}
     again = scan(
-        desk.dlq, hold, stop=desk.signals.stop,
-        wanted=lambda letter: letter.body in sent and redrives_of(letter) >= sent[letter.body],
+        context.dlq, hold, stop=context.signals.stop,
+        wanted=lambda dead_letter: dead_letter.body in sent and redrives_of(dead_letter) >= sent[dead_letter.body],
     )  # fmt: skip
-    hold.release_all_but([letter for letter, _ in rest])
+    hold.release_all_but([dead_letter for dead_letter, _ in rest])
     waiting = to.attributes().get("ApproximateNumberOfMessages", "?")
     err.print(
-        f"{len(again.letters)} of {len(first)} came back; {waiting} wait in {to.url}", highlight=False, soft_wrap=True
+        f"{len(again.dead_letters)} of {len(first)} came back; {waiting} wait in {to.url}",
+        highlight=False,
+        soft_wrap=True,
     )
-    return len(again.letters)
+    return len(again.dead_letters)
 
 
 def _progress(total: int) -> AbstractContextManager[Progress]:

@@ -8,10 +8,10 @@ from typing import Any, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
-from worker.core.aws import Aws, aws_errors
-from worker.core.classify import is_passing
-from worker.core.errors import ConfigError, DependencyError, QueueError
-from worker.core.settings import BucketName, QueueUrl, Settings, load_as
+from worker.core.base.aws import Aws, aws_errors
+from worker.core.base.classify import is_transient
+from worker.core.base.errors import ConfigError, DependencyError, QueueError
+from worker.core.base.settings import BucketName, QueueUrl, Settings, load_as
 
 _worker: dict[str, Any] = dict(Settings.model_fields)
 
@@ -66,7 +66,7 @@ def queue_url(name: str) -> str:
         with aws_errors(QueueError):
             return Aws(region=region, connections=1).sqs().get_queue_url(QueueName=name)["QueueUrl"]
     except QueueError as error:
-        if is_passing(error):
+        if is_transient(error):
             raise DependencyError(f"the queue {name}: {error}") from None
         raise ConfigError(
             f"the queue {name}: {error}; it would be the name or URL of a queue of this account"

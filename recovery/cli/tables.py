@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from worker.core.console import one_line
+from worker.core.base.text import one_line
 
 RIGHT = frozenset({"age", "expires in", "receives", "redrives", "messages", "count", "in all"})
 WHOLE = frozenset({"message id", "fingerprint", "age", "expires in", "kind", "run"})

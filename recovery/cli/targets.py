@@ -5,46 +5,48 @@ from typing import Any
 
 import orjson
 
-from recovery.cli.context import Desk
+from recovery.cli.context import CommandContext
 from recovery.cli.tables import table
-from recovery.letters import Letter
-from recovery.redrive import Entry, Report, Rules
-from recovery.types import MessageTypes
-from worker.core.classify import is_passing
-from worker.core.console import print_json, stdout
-from worker.core.errors import ConfigError, DependencyError, ExitCode, QueueError
-from worker.core.queue import Queue
+from recovery.operations.dead_letters import DeadLetter
+from recovery.operations.message_types import MessageTypes
+from recovery.operations.sending import Report, Rules, SendEntry
+from worker.core.base.classify import is_transient
+from worker.core.base.errors import ConfigError, DependencyError, ExitCode, QueueError
+from worker.core.sqs.queue import Queue
+from worker.terminal import print_json, stdout
 
 DLQ, SOURCE = "dlq", "source"
 
 
-def source_of(desk: Desk, to: str | None) -> Queue:
+def source_of(context: CommandContext, to: str | None) -> Queue:
     """The queue to redrive to. Raises ConfigError where the source dead-letters elsewhere and --to does not say it."""
-    target = desk.source() if to is None else desk.queue(to)
-    if target.url == desk.dlq.url:
+    target = context.source() if to is None else context.queue(to)
+    if target.url == context.dlq.url:
         raise ConfigError(f"--to {target.url} is the DLQ itself; it would be the queue that the messages came from")
     attributes = checked(target)
     policy = orjson.loads(attributes.get("RedrivePolicy") or "{}")
     leads_to = policy.get("deadLetterTargetArn")
-    if to is None and leads_to and leads_to != desk.attributes.get("QueueArn"):
+    if to is None and leads_to and leads_to != context.attributes.get("QueueArn"):
         raise ConfigError(
-            f"SQS_QUEUE_URL={target.url} dead-letters to {leads_to}, not to DLQ_QUEUE_URL={desk.dlq.url}: "
+            f"SQS_QUEUE_URL={target.url} dead-letters to {leads_to}, not to DLQ_QUEUE_URL={context.dlq.url}: "
             f"say with --to QUEUE where these messages belong"
         )
     return target
 
 
-def place(desk: Desk, to: str) -> Queue:
+def place(context: CommandContext, to: str) -> Queue:
     """`dlq`, `source`, or a queue by URL or name. Raises ConfigError."""
     if to == DLQ:
-        return desk.dlq
-    return source_of(desk, None if to == SOURCE else to)
+        return context.dlq
+    return source_of(context, None if to == SOURCE else to)
 
 
-def entries_for(desk: Desk, to: Queue, types: MessageTypes, *, force: bool) -> Callable[[Letter], Entry | str]:
+def entries_for(
+    context: CommandContext, to: Queue, types: MessageTypes, *, force: bool
+) -> Callable[[DeadLetter], SendEntry | str]:
     """How a letter is sent to a queue: back to the DLQ as it was, anywhere else redriven."""
     rules = Rules(to, types, force=force)
-    return rules.as_it_was if to.url == desk.dlq.url else rules.redriven
+    return rules.as_it_was if to.url == context.dlq.url else rules.redriven
 
 
 def checked(queue: Queue) -> dict[str, str]:
@@ -52,13 +54,13 @@ def checked(queue: Queue) -> dict[str, str]:
     try:
         return queue.attributes()
     except QueueError as error:
-        kind = DependencyError if is_passing(error) else ConfigError
+        kind = DependencyError if is_transient(error) else ConfigError
         raise kind(f"{queue.url}: {error}") from error
 
 
-def told(desk: Desk, figures: dict[str, Any], report: Report, done: str) -> None:
+def told(context: CommandContext, figures: dict[str, Any], report: Report, done: str) -> None:
     """Print what became of the messages; `done` says what was done to those that went."""
-    if desk.as_json:
+    if context.as_json:
         became = report.as_json()
         if figures.get("dry_run"):
             became["would_send"] = became.pop("sent")
@@ -75,9 +77,9 @@ def told(desk: Desk, figures: dict[str, Any], report: Report, done: str) -> None
         out.print(table(("message id", "finding", "why"), rows))
 
 
-def exit_code(desk: Desk, report: Report, *codes: ExitCode) -> ExitCode:
+def exit_code(context: CommandContext, report: Report, *codes: ExitCode) -> ExitCode:
     """INTERRUPTED or TERMINATED, else the worst of what was found."""
-    if desk.signals.exit_code is not None:
-        return desk.signals.exit_code
+    if context.signals.exit_code is not None:
+        return context.signals.exit_code
     unfinished = bool(report.refused or report.kept or report.not_deleted)
     return max(ExitCode.INCOMPLETE if unfinished else ExitCode.OK, *codes)

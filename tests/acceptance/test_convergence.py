@@ -11,15 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.site import Site, make_site
-from tests.support.worker import running
+from testing.site import Site, make_site
+from testing.worker import running
 
 KEYS = 200
 SECONDS = 25
 CHANGERS = 4
 SLOW = """
 import random, time
-from worker.core.pipeline import Pipeline
+from worker.core.indexing.pipeline import Pipeline
 _document = Pipeline.document
 def slowed(self, snapshot, **options):
     if random.random() < 0.5:

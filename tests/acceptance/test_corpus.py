@@ -5,9 +5,9 @@ from contextlib import closing
 
 import pytest
 
-from tests.support.corpus import corpus
-from tests.support.site import Site, make_site
-from tests.support.worker import run_cli, running
+from testing.corpus import corpus
+from testing.site import Site, make_site
+from testing.worker import run_cli, running
 from worker.core.index.open import open_index
 
 OBJECTS = 500
@@ -43,10 +43,10 @@ def test_five_hundred_objects_are_findable_and_the_dlq_holds_exactly_the_bad_one
     } == bad
     failed = site.dead_letters()
     assert len(failed) == BAD
-    assert {letter["failure"]["kind"] for letter in failed} == {"USER_ERROR"}
-    assert all(letter["failure"]["message"] for letter in failed)
+    assert {dead_letter["failure"]["kind"] for dead_letter in failed} == {"USER_ERROR"}
+    assert all(dead_letter["failure"]["message"] for dead_letter in failed)
     for key in bad:
-        assert sum(f"/{key}: " in letter["failure"]["message"] for letter in failed) == 1, key
+        assert sum(f"/{key}: " in dead_letter["failure"]["message"] for dead_letter in failed) == 1, key
     assert site.depth() == (0, 0, 0)
     assert site.state_keys("retry-index/") == []
     with closing(open_index(site.settings())) as index:

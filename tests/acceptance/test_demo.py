@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.servers import OpenSearchServer
-from tests.support.waiting import wait_until
-from tests.support.worker import base_env
+from testing.servers import OpenSearchServer
+from testing.waiting import wait_until
+from testing.worker import base_env
 
 WITHIN_S = 60
 HOSTILE = {

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.servers import Identity
-from tests.support.site import Site, make_site
-from tests.support.worker import run_cli, running
+from testing.servers import Identity
+from testing.site import Site, make_site
+from testing.worker import run_cli, running
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.site import Site, make_site
+from testing.site import Site, make_site
+from testing.waiting import wait_until
+from testing.worker import running
 from tests.support.size import sized
-from tests.support.waiting import wait_until
-from tests.support.worker import running
-from worker.core.state import CONTROL_PREFIX, RETRY_PREFIX
+from worker.core.s3.state import CONTROL_PREFIX, RETRY_PREFIX
 
 MESSAGES = sized(6_000, usual=1_500)
 CHANGED = 50

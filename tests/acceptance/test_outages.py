@@ -8,11 +8,11 @@ from datetime import datetime
 
 import pytest
 
+from testing.site import Site, make_site
+from testing.waiting import wait_until
+from testing.worker import WorkerProcess, run_cli, running
 from tests.support.fickle import FickleEndpoint
-from tests.support.site import Site, make_site
 from tests.support.size import sized
-from tests.support.waiting import wait_until
-from tests.support.worker import WorkerProcess, run_cli, running
 
 MESSAGES = sized(5_000, usual=1_500)
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.aws import queue_depth, s3_event, s3_record
-from tests.support.deadletters import fill_dlq, kept_keys
-from tests.support.site import Site, make_site
-from tests.support.waiting import wait_until
-from tests.support.worker import base_env, run_module
+from testing.aws import queue_depth, s3_event, s3_record
+from testing.dead_letters import fill_dlq, kept_keys
+from testing.site import Site, make_site
+from testing.waiting import wait_until
+from testing.worker import base_env, run_module
 
-LETTERS = 1_000
+DEAD_LETTERS = 1_000
 
 
 @pytest.fixture
@@ -24,12 +24,12 @@ def site(seaweedfs, elasticmq, opensearch) -> Iterator[Site]:
 
 
 def test_an_index_killed_in_the_middle_archives_nothing_and_loses_nothing(site, opensearch):
-    keys = [f"docs/{number:05}.txt" for number in range(LETTERS)]
+    keys = [f"docs/{number:05}.txt" for number in range(DEAD_LETTERS)]
     etags = {key: site.put(key, f"text of {key}") for key in keys}
     fill_dlq(site, keys, etags, endpoint=site.env["AWS_ENDPOINT_URL_SQS"])
     already = len(site.documents())
     process = subprocess.Popen(
-        [sys.executable, "-m", "recovery.recover_dlq", "--kind", "RECOVERABLE", "--json"],
+        [sys.executable, "-m", "recovery.cli.recover_dlq", "--kind", "RECOVERABLE", "--json"],
         env={**base_env(), **site.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     wait_until(lambda: len(site.documents()) > already + 100, 60, "a hundred documents")
@@ -42,8 +42,8 @@ def test_an_index_killed_in_the_middle_archives_nothing_and_loses_nothing(site, 
     assert site.state_keys("dlq-archive/") == []
     opensearch.restart()
     left = sum(queue_depth(site.sqs, site.queues.dlq))
-    assert left == LETTERS - summary["handled"]
-    done = run_module("recovery.recover_dlq", site.env, "--json", timeout_s=120)
+    assert left == DEAD_LETTERS - summary["handled"]
+    done = run_module("recovery.cli.recover_dlq", site.env, "--json", timeout_s=120)
     assert done.returncode == 0, done.stderr
     assert site.documents().keys() == set(kept_keys(keys))
 
@@ -53,7 +53,7 @@ def test_a_mistyped_bucket_stops_the_run_and_the_dlq_keeps_the_rest(site):
     send(site, bodies)
     other = f"{site.bucket}-other"
     site.s3.create_bucket(Bucket=other)
-    done = run_module("recovery.recover_dlq", {**site.env, "S3_BUCKET": other}, timeout_s=120)
+    done = run_module("recovery.cli.recover_dlq", {**site.env, "S3_BUCKET": other}, timeout_s=120)
     assert done.returncode == 78, done.stderr
     assert "is S3_BUCKET right" in done.stderr
     visible, hidden, _ = queue_depth(site.sqs, site.queues.dlq)
@@ -69,7 +69,7 @@ def test_a_mapping_that_rejects_everything_stops_the_run_and_the_dlq_keeps_the_r
     for key in keys:
         site.put(key, "no date")
     send(site, [s3_event(s3_record(site.bucket, key)) for key in keys])
-    done = run_module("recovery.recover_dlq", site.env, timeout_s=120)
+    done = run_module("recovery.cli.recover_dlq", site.env, timeout_s=120)
     assert done.returncode == 78, done.stderr
     assert "the index's mapping" in done.stderr
     visible, hidden, _ = queue_depth(site.sqs, site.queues.dlq)

@@ -14,11 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from testing.fault_proxy import Call
 from tests.chaos.case import Case, Result
 from tests.chaos.programs import PROGRAMS, play_worker
 from tests.chaos.stage import Stage, fresh_name, stage
 from tests.support.faults import FAULTS, Strike, applies, name_of
-from tests.support.wire import Call
 
 SEED = 20261123
 RESULTS = Path(".cache/chaos")
@@ -38,7 +38,7 @@ def cases_of(program: str, on: Stage, rng: random.Random) -> list[Case]:
         result = PROGRAMS[program](on, None, None)
         assert result.holds, f"{program} without any fault: {result}"
         calls.update(on.calls())
-        example |= {name_of(call): call for call in on.wire.books.trace}
+        example |= {name_of(call): call for call in on.fault_proxy.traffic_log.trace}
     cases = []
     for call in sorted(found | again):
         at_start = program == "worker" and not again[call]
@@ -108,7 +108,7 @@ def _played(on: Stage, waiting: "queue.SimpleQueue[Case]") -> Iterator[Result]:
         yield result
         if not result.holds:
             return
-        on.sweep()
+        on.recovery_run()
 
 
 def record(results: Sequence[Result], name: str) -> Path:

@@ -7,14 +7,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from testing.aws import drain, queue_depth, s3_event, s3_record
+from testing.worker import base_env
 from tests.chaos.case import CLEAN, Case, Result
 from tests.chaos.stage import Stage, fresh_name
-from tests.support.aws import drain, queue_depth, s3_event, s3_record
 from tests.support.faults import Strike
-from tests.support.retryrecords import put_record, record_of
-from tests.support.worker import base_env
-from worker.core.errors import ExitCode
-from worker.core.state import ARCHIVE_PREFIX
+from tests.support.retry_records import put_record, record_of
+from worker.core.base.errors import ExitCode
+from worker.core.s3.state import ARCHIVE_PREFIX
 
 COMMAND_S = 90.0
 CLAIM_ENDS_S = 3.5
@@ -23,7 +23,7 @@ SEEN_AGAIN_WITHIN_S = 8.0
 """What could not be given back is visible again when its time is over; hurried, that is five seconds."""
 TRIES = 6
 """A command is run so often, at most, until it says that nothing is left."""
-LETTERS, FEWER_LETTERS, RECORDS = 40, 20, 30
+DEAD_LETTERS, FEWER_DEAD_LETTERS, RECORDS = 40, 20, 30
 HUNG, CRASHED = -1001, -1002
 """In place of the exit code of a command that did not end, or ended with a stack trace."""
 NUMBER = "{number}"
@@ -32,22 +32,22 @@ NUMBER = "{number}"
 
 def play_recover(on: Stage, strike: Strike | None, case: Case | None) -> Result:
     """`recover_dlq` on forty letters, two of which spilled. `dlq recover` is the same with ids."""
-    on.sweep()
+    on.recovery_run()
     name = fresh_name()
-    for number in range(LETTERS):
+    for number in range(DEAD_LETTERS):
         key = f"{name}/文書 {number:02}.txt"
         if number % 10 == 9:
-            on.send_letter(f"noise {key}", is_letter=True)
+            on.send_dead_letter(f"noise {key}", is_dead_letter=True)
             continue
         if number % 10 != 8:  # of the others, the object is gone
             on.site.put(key, f"text of {key}")
-        on.send_letter(s3_event(s3_record(on.site.bucket, key)), key, spilled=number < 2)
-    return _play(on, strike, case, "recovery.recover_dlq", "--json", "--batch-size", "10")
+        on.send_dead_letter(s3_event(s3_record(on.site.bucket, key)), key, spilled=number < 2)
+    return _play(on, strike, case, "recovery.cli.recover_dlq", "--json", "--batch-size", "10")
 
 
 def play_replay(on: Stage, strike: Strike | None, case: Case | None) -> Result:
     """`replay_retry_index` on thirty records, one that is none, and one that the index refuses."""
-    on.sweep()
+    on.recovery_run()
     name = fresh_name()
     keys = [f"{name}/記録 {number:02}.txt" for number in range(RECORDS)]
     for number, key in enumerate(keys):
@@ -55,25 +55,25 @@ def play_replay(on: Stage, strike: Strike | None, case: Case | None) -> Result:
         put_record(on.site, record_of(on.site, key, "changed since" if number % 10 == 8 else etag))
         on.oracle.expect(key, key, key)
     on.site.s3.put_object(Bucket=on.site.state_bucket, Key="retry-index/2026-04-01/none.json", Body=b"no record")
-    return _play(on, strike, case, "recovery.replay_retry_index", "--json")
+    return _play(on, strike, case, "recovery.cli.replay_retry_index", "--json")
 
 
 def play_redrive(on: Stage, strike: Strike | None, case: Case | None) -> Result:
     """`dlq redrive-all`: every letter is in the source queue or the DLQ afterwards."""
-    _some_letters(on)
+    _some_dead_letters(on)
     return _play(on, strike, case, "recovery.cli", "redrive-all", "--all", "--yes", "--json", source_too=True)
 
 
 def play_native(on: Stage, strike: Strike | None, case: Case | None) -> Result:
     """`dlq redrive-all --native`: the same, moved by SQS itself."""
-    _some_letters(on)
+    _some_dead_letters(on)
     command = ("recovery.cli", "redrive-all", "--native", "--all", "--yes", "--json")
     return _play(on, strike, case, *command, source_too=True)
 
 
 def play_inspect(on: Stage, strike: Strike | None, case: Case | None) -> Result:
     """`dlq inspect`, which asks S3 and the index too: every letter is in the DLQ afterwards, and visible."""
-    names = _some_letters(on)
+    names = _some_dead_letters(on)
     on.rule(*filter(None, [strike]))
     which = [word for name in names for word in ("--message-id", name)]
     codes = Counter([run_command(on, "recovery.cli", "inspect", *which, "--json")])
@@ -85,13 +85,13 @@ def play_inspect(on: Stage, strike: Strike | None, case: Case | None) -> Result:
 
 def play_abandon(on: Stage, strike: Strike | None, case: Case | None) -> Result:
     """`dlq abandon`: every letter is in the archive or the DLQ afterwards."""
-    _some_letters(on)
+    _some_dead_letters(on)
     return _play(on, strike, case, "recovery.cli", "abandon", "--all", "--reason", "chaos", "--yes", "--json")
 
 
 def play_restore(on: Stage, strike: Strike | None, case: Case | None) -> Result:
     """`dlq restore`, cut off and done again once its claims have ended: every letter is in the DLQ afterwards."""
-    _some_letters(on)
+    _some_dead_letters(on)
     on.rule()
     run_command(on, "recovery.cli", "abandon", "--all", "--reason", "chaos", "--yes")
     archived = on.site.state_keys(ARCHIVE_PREFIX)
@@ -109,7 +109,7 @@ def play_restore(on: Stage, strike: Strike | None, case: Case | None) -> Result:
 
 def play_purge(on: Stage, strike: Strike | None, case: Case | None) -> Result:
     """`dlq purge`: every letter is in a whole file or the DLQ afterwards."""
-    _some_letters(on)
+    _some_dead_letters(on)
     file = on.folder / f"purge-{fresh_name()}-{NUMBER}.jsonl"
     name = on.site.queues.dlq.rpartition("/")[2]
     command = ("recovery.cli", "purge", "--backup", str(file), "--confirm", name, "--json")
@@ -118,7 +118,7 @@ def play_purge(on: Stage, strike: Strike | None, case: Case | None) -> Result:
 
 def play_import(on: Stage, strike: Strike | None, case: Case | None) -> Result:
     """`dlq import` of what was exported and is gone; where it says that not all was sent, once more, which sends twice."""
-    _some_letters(on)
+    _some_dead_letters(on)
     file = on.folder / f"export-{fresh_name()}.jsonl"
     on.rule()
     assert run_command(on, "recovery.cli", "export", str(file)) == 0
@@ -136,12 +136,12 @@ def play_import(on: Stage, strike: Strike | None, case: Case | None) -> Result:
 # -- what they have in common ------------------------------------------------------------------------------------
 
 
-def _some_letters(on: Stage) -> list[str]:
+def _some_dead_letters(on: Stage) -> list[str]:
     """Twenty letters, each of which has to be somewhere at the end; their ids."""
-    on.sweep()
+    on.recovery_run()
     name = fresh_name()
-    bodies = [s3_event(s3_record(on.site.bucket, f"{name}/{number}.txt")) for number in range(FEWER_LETTERS)]
-    return [on.send_letter(body, is_letter=True) for body in bodies]
+    bodies = [s3_event(s3_record(on.site.bucket, f"{name}/{number}.txt")) for number in range(FEWER_DEAD_LETTERS)]
+    return [on.send_dead_letter(body, is_dead_letter=True) for body in bodies]
 
 
 def _play(
@@ -173,7 +173,7 @@ def _play(
 
 def _heal(on: Stage, strike: Strike) -> None:
     strike.heal()
-    on.wire.reach()
+    on.fault_proxy.reach()
 
 
 def _result(
@@ -184,7 +184,7 @@ def _result(
         _heal(on, strike)
     del codes[ExitCode.NOT_FOUND]  # there was nothing left to be found
     exports: list[Path] = sorted(on.folder.glob(files)) if files else []
-    return Result(case or CLEAN, strike.hits if strike else 0, on.judge(exports=exports, **judged), codes)
+    return Result(case or CLEAN, strike.hits if strike else 0, on.abort_policy(exports=exports, **judged), codes)
 
 
 def run_command(on: Stage, *command: str) -> int:

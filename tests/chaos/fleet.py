@@ -10,11 +10,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from testing.aws import s3_event, s3_record
+from testing.corpus_bodies import SAMPLES
+from testing.worker import WorkerProcess
 from tests.chaos.stage import VISIBILITY_S, Stage
-from tests.support.aws import s3_event, s3_record
-from tests.support.corpus_bodies import SAMPLES
 from tests.support.oracle import Judgement
-from tests.support.worker import WorkerProcess
 
 WRITERS = 8
 FROZEN_S = VISIBILITY_S + 2.0
@@ -110,7 +110,7 @@ class Fleet:
         site.put(key, DOCUMENTS[int(seed * 1e6) % len(DOCUMENTS)] if office else f"text of {key} {seed}")
         self.on.send(key)
         if seed > 1 - 1 / NOISE_OF:
-            self.on.send_body(f"noise {key} {seed}", is_letter=True)
+            self.on.send_body(f"noise {key} {seed}", is_dead_letter=True)
 
     # -- the end -------------------------------------------------------------------------------------------------
 
@@ -129,9 +129,9 @@ class Fleet:
             time.sleep(0.3)
         return False
 
-    def judge(self) -> Judgement:
+    def abort_policy(self) -> Judgement:
         """What the oracle says of every event, and of every key that ever was."""
-        return self.on.oracle.judge(self.on.wire.books, also=self.keys)
+        return self.on.oracle.abort_policy(self.on.fault_proxy.traffic_log, also=self.keys)
 
     def stop(self) -> list[int]:
         """SIGTERM to all; their exit codes."""

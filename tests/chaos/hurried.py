@@ -13,7 +13,7 @@ clocks.install()
 
 from annotated_types import Ge  # noqa: E402 (these copy the clock's functions)
 
-from worker.core import aws, retry, settings  # noqa: E402
+from worker.core.base import aws, retry, settings  # noqa: E402
 
 SHORTEST_VISIBILITY_S = 5
 SHORTEST_DEADLINE_S = 10
@@ -26,15 +26,15 @@ def hurry() -> None:
     _allow("sqs_visibility_timeout", SHORTEST_VISIBILITY_S)
     _allow("message_deadline_s", SHORTEST_DEADLINE_S)
     settings.Settings.model_rebuild(force=True)
-    from worker import batcher, consumer, guard, selfheal
+    from worker import batcher, consumer, s3_health, selfheal
 
     batcher.PATIENCE_S, batcher.PING_PATIENCE_S = 1.0, 0.7
     consumer.FIRST_BACKOFF_S, consumer.LONGEST_BACKOFF_S = 0.2, 2.0
-    guard.PROBE_S = 0.7
+    s3_health.PROBE_S = 0.7
     selfheal.LEASE_S, selfheal.AGAIN_S, selfheal.STORED_S, selfheal.RARELY_S, selfheal.ANYHOW_S = 6, 1.5, 0.7, 6.0, 30.0
-    from recovery import archive, scan, sweep
+    from recovery import archive, recovery_run, scan
 
-    sweep.HIDDEN_S, scan.HELD_S, archive.CLAIM_S = 5, 5, 3  # type: ignore[misc]
+    recovery_run.HIDDEN_S, scan.HELD_S, archive.CLAIM_S = 5, 5, 3  # type: ignore[misc]
 
 
 def _allow(field: str, least: int) -> None:

@@ -27,9 +27,9 @@ def play_worker(on: Stage, strike: Strike | None, case: Case | None) -> Result:
     if strike is not None and strike.for_ever:
         _let_it_strike(on, strike, codes)
         strike.heal()
-        on.wire.reach()
+        on.fault_proxy.reach()
     quiet, more = on.wait_quiet(QUIET_WITHIN_S)
-    judgement = on.judge()
+    judgement = on.abort_policy()
     if not quiet and judgement.holds:
         judgement.stuck.append("it is not quiet")
     return Result(case or CLEAN, strike.hits if strike else 0, judgement, codes + more)

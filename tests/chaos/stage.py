@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tests.support.aws import create_queues, s3_event, s3_record
-from tests.support.corpus_bodies import cut, pdf
+from testing.aws import create_queues, s3_event, s3_record
+from testing.corpus_bodies import cut, pdf
+from testing.fault_proxy import Broken, Call, FaultProxy, Rule
+from testing.site import Site, make_site
+from testing.worker import WorkerProcess
 from tests.support.faults import Strike, bulk_refusing, name_of
 from tests.support.oracle import Judgement, Oracle
-from tests.support.site import Site, make_site
-from tests.support.wire import Broken, Call, Rule, WireProxy
-from tests.support.worker import WorkerProcess
 
 VISIBILITY_S = 6
 OUR_ATTEMPTS = 4
@@ -63,7 +63,7 @@ class Stage:
     """One site, its wire, and the worker that stands on it."""
 
     site: Site
-    wire: WireProxy
+    fault_proxy: FaultProxy
     oracle: Oracle
     env: dict[str, str]
     folder: Path
@@ -75,8 +75,8 @@ class Stage:
 
     def rule(self, *rules: Rule) -> None:
         """These rules and the weather, from now on; fresh books."""
-        self.wire.clear()
-        self.wire.rules = [*rules, Weather()]
+        self.fault_proxy.clear()
+        self.fault_proxy.rules = [*rules, Weather()]
 
     # -- the worker ----------------------------------------------------------------------------------------------
 
@@ -126,13 +126,13 @@ class Stage:
         self._change_earlier(rng)
         for key in odd + keys[REPEATED:]:
             self.send(key)
-        self.send(broken, is_letter=True)
+        self.send(broken, is_dead_letter=True)
         self.send_body(s3_event(*(s3_record(self.site.bucket, key) for key in keys[:REPEATED])), *keys[:REPEATED])
         for key in rng.sample(keys, REPEATED):  # S3 delivers at least once
             self.send(key)
         for number in range(NOISE):
             options = {"MessageAttributes": FULL_OF_ATTRIBUTES} if not number else {}
-            self.send_body(f"noise {name} {number}", is_letter=True, **options)
+            self.send_body(f"noise {name} {number}", is_dead_letter=True, **options)
         self.send_body(json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": name}))
         self.earlier = (*keys, *odd)
         return len(self.oracle.events)
@@ -147,14 +147,14 @@ class Stage:
             self.site.s3.delete_object(Bucket=self.site.bucket, Key=key)
             self.send(key, "ObjectRemoved:Delete")
 
-    def send(self, key: str, event: str = "ObjectCreated:Put", *, is_letter: bool = False) -> str:
+    def send(self, key: str, event: str = "ObjectCreated:Put", *, is_dead_letter: bool = False) -> str:
         """One event about an object."""
-        return self.send_body(s3_event(s3_record(self.site.bucket, key, event)), key, is_letter=is_letter)
+        return self.send_body(s3_event(s3_record(self.site.bucket, key, event)), key, is_dead_letter=is_dead_letter)
 
-    def send_body(self, body: str, *keys: str, is_letter: bool = False, **options: Any) -> str:
+    def send_body(self, body: str, *keys: str, is_dead_letter: bool = False, **options: Any) -> str:
         """One message as it is."""
         message_id = self.site.send_body(body, **options)
-        self.oracle.expect(message_id, body, *keys, is_letter=is_letter)
+        self.oracle.expect(message_id, body, *keys, is_dead_letter=is_dead_letter)
         return message_id
 
     # -- the end of a case ---------------------------------------------------------------------------------------
@@ -180,8 +180,8 @@ class Stage:
             time.sleep(0.2)
         return False, codes
 
-    def send_letter(self, body: str, *keys: str, is_letter: bool = False, spilled: bool = False) -> str:
-        """A dead letter, as a worker hands it over: in the DLQ, or in `dlq-spill/`; its id there."""
+    def send_dead_letter(self, body: str, *keys: str, is_dead_letter: bool = False, spilled: bool = False) -> str:
+        """A dead letter, as a worker hands it over: in the DLQ, or in `dead-letters/`; its id there."""
         failure = {
             "schema": 1, "kind": "RECOVERABLE", "error_type": "TimeoutError", "message": "why", "stack": "", "attempts": 1,
             "fingerprint": "0" * 12, "redrives": 0, "source_message_id": secrets.token_hex(8), "source_queue": "source",
@@ -191,7 +191,7 @@ class Stage:
         if spilled:
             record = {"schema": 1, "message_id": name, "body": body, "system_attributes": {}, "message_attributes": {},
                       "failure": failure}  # fmt: skip
-            key = f"dlq-spill/2026-04-01/{name}.json"
+            key = f"dead-letters/2026-04-01/{name}.json"
             self.site.s3.put_object(Bucket=self.site.state_bucket, Key=key, Body=json.dumps(record).encode())
         else:
             attributes: Any = {"failure": attribute}
@@ -199,12 +199,12 @@ class Stage:
                 QueueUrl=self.site.queues.dlq, MessageBody=body, MessageAttributes=attributes
             )
             name = sent["MessageId"]
-        self.oracle.expect(str(name), body, *keys, is_letter=is_letter)
+        self.oracle.expect(str(name), body, *keys, is_dead_letter=is_dead_letter)
         return str(name)
 
-    def judge(self, **options: Any) -> Judgement:
+    def abort_policy(self, **options: Any) -> Judgement:
         """What the oracle says; afterwards the state bucket is empty and nothing is expected."""
-        found = self.oracle.judge(self.wire.books, **options)
+        found = self.oracle.abort_policy(self.fault_proxy.traffic_log, **options)
         self.oracle.forget()
         return found
 
@@ -214,13 +214,13 @@ class Stage:
         self.site.ask("DELETE", f"/_index_template/s3-index-worker-{self.site.index}")
         self.earlier = ()
 
-    def sweep(self) -> None:
+    def recovery_run(self) -> None:
         """Remove what a case has left in the state bucket."""
         self.site.empty_state()
 
     def calls(self) -> Counter[str]:
         """What has passed the wire, by name."""
-        return Counter(map(name_of, list(self.wire.books.trace)))
+        return Counter(map(name_of, list(self.fault_proxy.traffic_log.trace)))
 
 
 @contextmanager
@@ -231,21 +231,21 @@ def stage(servers: Any, folder: Path, **env: str) -> Iterator[Stage]:
     base = make_site(seaweedfs, elasticmq, opensearch, attempts=OUR_ATTEMPTS)
     queues = create_queues(base.sqs, f"{base.index}-chaos", visibility_s=VISIBILITY_S, max_receive_count=1_000)
     site = replace(base, queues=queues)
-    wire = WireProxy({"s3": seaweedfs.url, "sqs": elasticmq.url, "index": opensearch.url}).start()
+    fault_proxy = FaultProxy({"s3": seaweedfs.url, "sqs": elasticmq.url, "index": opensearch.url}).start()
     wired = {
-        "AWS_ENDPOINT_URL_S3": wire.urls["s3"],
-        "AWS_ENDPOINT_URL_SQS": wire.urls["sqs"],
-        "INDEX_URL": wire.urls["index"],
-        "SQS_QUEUE_URL": queues.source.replace(elasticmq.url, wire.urls["sqs"]),
-        "DLQ_QUEUE_URL": queues.dlq.replace(elasticmq.url, wire.urls["sqs"]),
+        "AWS_ENDPOINT_URL_S3": fault_proxy.urls["s3"],
+        "AWS_ENDPOINT_URL_SQS": fault_proxy.urls["sqs"],
+        "INDEX_URL": fault_proxy.urls["index"],
+        "SQS_QUEUE_URL": queues.source.replace(elasticmq.url, fault_proxy.urls["sqs"]),
+        "DLQ_QUEUE_URL": queues.dlq.replace(elasticmq.url, fault_proxy.urls["sqs"]),
     }
-    made = Stage(site, wire, Oracle(site), {**base.env, **HURRIED_ENV, **wired, **env}, folder)
+    made = Stage(site, fault_proxy, Oracle(site), {**base.env, **HURRIED_ENV, **wired, **env}, folder)
     try:
         yield made
     finally:
         if made.worker is not None:
             made.worker.kill()
-        wire.stop()
+        fault_proxy.stop()
         site.ask("DELETE", f"/{site.index}-*")
         site.close()
 

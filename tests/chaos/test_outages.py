@@ -8,16 +8,16 @@ from contextlib import contextmanager
 
 import pytest
 
+from testing.fault_proxy import Broken, Call, Rule
 from tests.chaos.commands import run_command
 from tests.chaos.stage import Stage, fresh_name
 from tests.support.faults import UNREACHABLE_S, refusal, s3_error
 from tests.support.oracle import Judgement
 from tests.support.size import sized
-from tests.support.wire import Broken, Call, Rule
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 """asyncio drops, and warns of, a connection that it takes while the wire makes that server unreachable."""
-AWAY_S = sized(600, usual=5)
+UNAVAILABLE_S = sized(600, usual=5)
 """The issue's ten minutes."""
 BROKEN_S = sized(12, usual=4)
 QUIET_WITHIN_S = 120.0
@@ -41,7 +41,7 @@ def play(on: Stage, outage: Callable[[Stage], Iterator[None]], lasts_s: float) -
         on.load(fresh_name())
         time.sleep(1)
     quiet, codes = on.wait_quiet(QUIET_WITHIN_S)
-    found = on.judge()
+    found = on.abort_policy()
     print(f"\n{found}; exit codes {dict(codes)}")
     if not quiet and found.holds:
         found.stuck.append("it is not quiet")
@@ -100,9 +100,9 @@ def without_a_write_index(on: Stage) -> Iterator[None]:
 
 def slow(on: Stage) -> Iterator[None]:
     """Every request takes longer than the batcher's patience, pings too."""
-    on.wire.latency_s = {"index": 1.5}
+    on.fault_proxy.latency_s = {"index": 1.5}
     yield
-    on.wire.latency_s = {}
+    on.fault_proxy.latency_s = {}
 
 
 @pytest.mark.slow
@@ -110,7 +110,7 @@ def slow(on: Stage) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("outage", "lasts_s"),
     [
-        (unreachable, AWAY_S), (read_only, BROKEN_S), (closed, BROKEN_S), (deleted, 3.0), (without_its_alias, BROKEN_S),
+        (unreachable, UNAVAILABLE_S), (read_only, BROKEN_S), (closed, BROKEN_S), (deleted, 3.0), (without_its_alias, BROKEN_S),
         (without_a_write_index, BROKEN_S), (slow, BROKEN_S),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
@@ -141,9 +141,9 @@ def test_documents_that_the_mapping_rejects_come_in_once_it_is_mended(on):
     assert len(on.site.state_keys("retry-index/")) == len(keys)
     on.stop()
     on.site.ask("DELETE", f"/{index}")
-    assert run_command(on, "recovery.replay_retry_index", "--json") == 0
+    assert run_command(on, "recovery.cli.replay_retry_index", "--json") == 0
     assert on.site.state_keys("retry-index/") == []
-    assert on.judge().holds
+    assert on.abort_policy().holds
 
 
 # -- S3 ----------------------------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def credentials_expired(on: Stage) -> Iterator[None]:
         yield
 
 
-def index_and_state_away(on: Stage) -> Iterator[None]:
+def index_and_state_unavailable(on: Stage) -> Iterator[None]:
     """Neither the index nor `retry-index/` takes anything: what was received goes back to the queue."""
 
     def rule(call: Call) -> Broken | None:
@@ -194,7 +194,7 @@ def index_and_state_away(on: Stage) -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    "outage", [s3_unreachable, s3_throttled, s3_denies_everything, credentials_expired, index_and_state_away]
+    "outage", [s3_unreachable, s3_throttled, s3_denies_everything, credentials_expired, index_and_state_unavailable]
 )
 def test_an_outage_of_s3_dead_letters_nothing(on, outage):
     if outage is not credentials_expired and not WHOLE:
@@ -222,8 +222,8 @@ def test_a_prefix_that_is_denied_goes_to_the_dlq_and_comes_back_with_the_permiss
         assert {key for key, etag in on.oracle.index_etags(keys).items() if etag} == {
             k for k in keys if k[:4] == "open"
         }
-    assert run_command(on, "recovery.recover_dlq", "--json") == 0
-    found = on.judge()
+    assert run_command(on, "recovery.cli.recover_dlq", "--json") == 0
+    found = on.abort_policy()
     assert found.holds, found
     assert not found.set_aside
 
@@ -234,11 +234,11 @@ def test_a_prefix_that_is_denied_goes_to_the_dlq_and_comes_back_with_the_permiss
 @contextmanager
 def rules(on: Stage, *more: Rule) -> Iterator[None]:
     """These rules before the weather's."""
-    before = on.wire.rules
-    on.wire.rules = [*more, *before]
+    before = on.fault_proxy.rules
+    on.fault_proxy.rules = [*more, *before]
     yield
-    on.wire.rules = before
-    on.wire.reach()
+    on.fault_proxy.rules = before
+    on.fault_proxy.reach()
 
 
 def _if(condition: bool, broken: Broken) -> Broken | None:

@@ -13,15 +13,15 @@ import pytest
 from prometheus_client import generate_latest
 from rich.console import Console
 
-from recovery.actions import Finding, Verdict
 from recovery.cli.tables import table
-from recovery.letters import Letter
-from recovery.summary import Summary
-from worker.core.console import print_json
-from worker.core.envelope import failure_record
+from recovery.operations.dead_letters import DeadLetter
+from recovery.operations.engine import Disposition, Verdict
+from recovery.operations.summary import Summary
 from worker.core.index import Hit
+from worker.core.sqs.failure_record import failure_record
 from worker.metrics import Metrics
 from worker.render import hit_text
+from worker.terminal import print_json
 
 EVIL = {
     "newline": 'a\n{"event":"message.settled","outcome":"done"}',
@@ -43,7 +43,7 @@ STRANGERS = pytest.mark.parametrize("evil", EVIL.values(), ids=EVIL.keys())
 LOG = """
 import sys
 sys.path[:] = {path!r}
-from worker.core.logs import configure, emit
+from worker.core.base.logs import configure, emit
 configure(form={form!r})
 evil = {evil!r}
 emit("test.first", "info", key=evil, nested={{evil: [evil, (evil,)]}}, message_id="1")
@@ -105,7 +105,7 @@ def test_a_hit_is_shown_without_effect(evil):
 def test_the_summary_of_a_recovery_shows_a_reason_as_one_harmless_line(evil):
     plain, summary = Summary(run="r", dry_run=False), Summary(run="r", dry_run=False)
     for made, text in ((plain, "x"), (summary, evil)):
-        made.add([Verdict(Letter("id", text, {}, {}), Finding.ARCHIVED, text, text, text)])
+        made.add([Verdict(DeadLetter("id", text, {}, {}), Disposition.ARCHIVED, text, text, text)])
     shown = printed(summary.as_table())
     assert active(shown) == []
     assert shown.count("\n") == printed(plain.as_table()).count("\n")
@@ -148,7 +148,7 @@ def test_an_error_that_ends_a_command_moves_no_cursor_on_a_terminal(tmp_path: Pa
     text = "".join(EVIL.values())
     code = (
         f"import sys; sys.path[:] = {sys.path!r}\n"
-        "from worker.core.console import new_app, run_app\nfrom worker.core.errors import ConfigError\n"
+        "from worker.terminal import new_app, run_app\nfrom worker.core.base.errors import ConfigError\n"
         f"app = new_app('x')\n@app.command()\ndef go() -> None:\n    raise ConfigError({text!r})\nrun_app(app)\n"
     )
     ours, theirs = pty.openpty()

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.corpus_bodies import SAMPLES
-from tests.support.site import Site, make_site
+from testing.corpus_bodies import SAMPLES
+from testing.site import Site, make_site
+from testing.waiting import wait_until
+from testing.worker import WorkerProcess
 from tests.support.size import sized
-from tests.support.waiting import wait_until
-from tests.support.worker import WorkerProcess
 
 MIB = 1024**2
 OFFICE = ("経理/請求書 No.1042.pdf", "legal/NDA draft (v2+final).docx", "経理/2026年度 予算案.xlsx")

@@ -10,15 +10,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from recovery.archive import read
 from recovery.cli.tables import table
-from recovery.letters import spilled
+from recovery.operations.archive import read
+from recovery.operations.dead_letters import spilled
+from testing.aws import s3_event, s3_record
+from testing.site import Site, make_site
+from testing.worker import base_env
 from tests.hostile.test_injection import EVIL, active, printed
 from tests.support import terminal
-from tests.support.aws import s3_event, s3_record
-from tests.support.retryrecords import put_record, record_of
-from tests.support.site import Site, make_site
-from tests.support.worker import base_env
+from tests.support.retry_records import put_record, record_of
 from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START
 
 WORD = "百鬼夜行"
@@ -30,7 +30,7 @@ FAILURE = (
     "source_message_id", "worker", "correlation_id",
 )  # fmt: skip
 ARCHIVED = ("reason", "error_type", "archived_at", "by", "run", "queue")
-LETTER = {"message_id": "m", "body": "{}", "system_attributes": {}, "message_attributes": {}, "failure": {}}
+DEAD_LETTER = {"message_id": "m", "body": "{}", "system_attributes": {}, "message_attributes": {}, "failure": {}}
 UNSOUND = {
     "id": {"message_id": 5}, "body": {"body": 5}, "system": {"system_attributes": []},
     "system value": {"system_attributes": {"SentTimestamp": 5}}, "moment": {"system_attributes": {"SentTimestamp": "x"}},
@@ -64,7 +64,7 @@ def site(seaweedfs, elasticmq, opensearch) -> Iterator[Site]:
 
 
 def archive(site: Site, number: int, name: str, **fields: object) -> None:
-    record = {**LETTER, "message_id": name, **fields}
+    record = {**DEAD_LETTER, "message_id": name, **fields}
     site.s3.put_object(
         Bucket=site.state_bucket, Key=f"dlq-archive/2026-01-01/{number:03}.json", Body=json.dumps(record)
     )
@@ -88,7 +88,7 @@ def test_a_plain_terminal_gets_no_stranger_s_character_or_line(site, tmp_path):
     with open(bad, "w") as broken:  # noqa: PTH123 (a name that is a text)
         broken.write("no export\n")
     dlq = "recovery.cli"
-    typed(site, ("recovery.replay_retry_index",))
+    typed(site, ("recovery.cli.replay_retry_index",))
     site.ask("POST", f"/{site.index}/_refresh")
     assert len(site.documents()) == len(EVIL) + 2
     assert WORD in typed(site, ("worker", "search", WORD))
@@ -106,7 +106,7 @@ def test_a_plain_terminal_gets_no_stranger_s_character_or_line(site, tmp_path):
     typed(site, (dlq, "import", file, "--dry-run"))
     typed(site, (dlq, "import", bad, "--dry-run"), code=64)
     as_json(typed(site, ("worker", "search", WORD, "--json")))
-    typed(site, ("recovery.recover_dlq",))
+    typed(site, ("recovery.cli.recover_dlq",))
 
 
 def as_json(shown: str) -> "list[dict[str, str]]":
@@ -117,18 +117,18 @@ def as_json(shown: str) -> "list[dict[str, str]]":
 
 @UNSOUND_RECORDS
 def test_a_record_that_is_no_letter_is_refused_where_it_is_read(wrong):
-    raw = json.dumps({**LETTER, **dict.fromkeys(ARCHIVED, "x"), **wrong}).encode()
+    raw = json.dumps({**DEAD_LETTER, **dict.fromkeys(ARCHIVED, "x"), **wrong}).encode()
     state = SimpleNamespace(get=lambda _: raw)
-    for look in (read, spilled):
+    for observe in (read, spilled):
         with pytest.raises(ValueError, match="is no record of"):
-            look(state, "k")  # type: ignore[arg-type]
+            observe(state, "k")  # type: ignore[arg-type]
 
 
 def test_a_sound_record_is_read():
-    raw = json.dumps({**LETTER, **dict.fromkeys(ARCHIVED, "x")}).encode()
+    raw = json.dumps({**DEAD_LETTER, **dict.fromkeys(ARCHIVED, "x")}).encode()
     state = SimpleNamespace(get=lambda _: raw)
-    for look in (read, spilled):
-        assert look(state, "k") is not None  # type: ignore[arg-type]
+    for observe in (read, spilled):
+        assert observe(state, "k") is not None  # type: ignore[arg-type]
 
 
 def test_no_cell_begins_a_line():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.corpus_bodies import SAMPLES
+from testing.corpus_bodies import SAMPLES
 from worker.core.extract.children import Children, Limits
 from worker.core.extract.extractor import Extractor
 

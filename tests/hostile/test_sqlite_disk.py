@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from testing.site import Site, make_site
+from testing.waiting import wait_until
+from testing.worker import WorkerProcess, running
 from tests.hostile.test_worker import fill
-from tests.support.site import Site, make_site
-from tests.support.waiting import wait_until
-from tests.support.worker import WorkerProcess, running
-from worker.core.errors import IndexAwayError
+from worker.core.base.errors import IndexUnavailableError
+from worker.core.base.settings import load
 from worker.core.index.open import open_index
-from worker.core.settings import load
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def env_of(site: Site, disk: Path) -> dict[str, str]:
 
 def are_all_found(site: Site, env: dict[str, str]) -> bool:
     settings = load(**{name.lower(): value for name, value in env.items() if not name.startswith("AWS_")})
-    with closing(open_index(settings)) as index, contextlib.suppress(IndexAwayError):
+    with closing(open_index(settings)) as index, contextlib.suppress(IndexUnavailableError):
         return None not in index.stored([(site.bucket, key) for key in KEYS])
     return False
 

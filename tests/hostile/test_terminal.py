@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from testing.aws import s3_event, s3_record
+from testing.ports import free_ports
+from testing.site import Site, make_site
+from testing.waiting import wait_until
+from testing.worker import base_env, run_module, running
 from tests.hostile.test_injection import EVIL, active
 from tests.support import terminal
-from tests.support.aws import s3_event, s3_record
-from tests.support.ports import free_ports
-from tests.support.retryrecords import put_record, record_of
-from tests.support.site import Site, make_site
+from tests.support.retry_records import put_record, record_of
 from tests.support.size import sized
-from tests.support.waiting import wait_until
-from tests.support.worker import base_env, run_module, running
 from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START
 
 ALL = {**EVIL, "advice": "a\n→ dlq purge --backup x\n  because forged", "SGR": "a\x1b[7;5;35mforged\x1b[9A"}
@@ -65,7 +65,7 @@ def scene(seaweedfs, elasticmq, opensearch, tmp_path_factory) -> Iterator[Scene]
             lines = worker.lines()
             assert worker.stop() == 0
         log = "".join(path.read_text() for path in folder.glob("*.log"))
-        ids = [letter(site, evil) for evil in ALL.values()]
+        ids = [dead_letter(site, evil) for evil in ALL.values()]
         for number, evil in enumerate(ALL.values()):
             record = record_of(site, f"鍵/{evil}.txt", f"etag {number}", at_ms=1_795_000_000_000 + number)
             put_record(site, replace(record, reason=evil, rejected=True, attempts=4))
@@ -80,7 +80,7 @@ def for_sqs(text: str) -> str:
     return "".join(c for c in text if c in "\t\n\r" or c >= " ")
 
 
-def letter(site: Site, evil: str) -> str:
+def dead_letter(site: Site, evil: str) -> str:
     """A dead letter of another program's making: every field of its failure record is what a stranger wrote."""
     names = (
         "kind", "error_type", "message", "stack", "fingerprint", "first_failed_at", "last_failed_at", "source_queue",
@@ -106,7 +106,7 @@ def looking(scene: Scene) -> list[tuple[str, ...]]:
         ("recovery.cli", "groups"), ("recovery.cli", "groups", "--by", "source"),
         ("recovery.cli", "list"), ("recovery.cli", "list", "--match", ALL["advice"]), ("recovery.cli", "inspect", *every),
         ("recovery.cli", "inspect", "--message-id", ALL["CSI"]),
-        ("recovery.cli", "redrive", "--dry-run", "--force", *every), ("recovery.replay_retry_index", "--dry-run"),
+        ("recovery.cli", "redrive", "--dry-run", "--force", *every), ("recovery.cli.replay_retry_index", "--dry-run"),
     ]  # fmt: skip
 
 
@@ -116,7 +116,7 @@ def changing(scene: Scene) -> list[tuple[str, ...]]:
     return [
         ("recovery.cli", "abandon", "--reason", ALL["CSI"], "--yes", "--match", "noise"),
         ("recovery.cli", "delete", "--reason", ALL["advice"], "--yes", *some), ("recovery.cli", "list", "--archive"),
-        ("recovery.replay_retry_index",), ("recovery.recover_dlq",),
+        ("recovery.cli.replay_retry_index",), ("recovery.cli.recover_dlq",),
     ]  # fmt: skip
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.corpus_bodies import SAMPLES
+from testing.corpus_bodies import SAMPLES
+from testing.site import Site, make_site
+from testing.waiting import wait_until
+from testing.worker import WorkerProcess, running
 from tests.support.hostile import LONG, attacks
 from tests.support.hostile_copies import mutations
-from tests.support.site import Site, make_site
 from tests.support.size import sized
-from tests.support.waiting import wait_until
-from tests.support.worker import WorkerProcess, running
 from worker.core.extract import FAILURES
 from worker.core.index.open import open_index
 
@@ -71,9 +71,9 @@ def test_a_worker_outlives_every_hostile_file_and_finds_each_by_its_name(site, t
     documents = site.documents()
     assert set(documents) == {file.key for file in files}
     bad = {key for key, document in documents.items() if document["extraction"]["status"] in FAILURES}
-    letters = site.dead_letters()
-    assert {letter["failure"]["kind"] for letter in letters} == {"USER_ERROR"}
-    assert len(letters) == len(bad) >= 8
+    dead_letters = site.dead_letters()
+    assert {dead_letter["failure"]["kind"] for dead_letter in dead_letters} == {"USER_ERROR"}
+    assert len(dead_letters) == len(bad) >= 8
     with closing(open_index(site.settings())) as index:
         for file in files:
             name = file.key.rpartition("/")[2]
@@ -94,9 +94,9 @@ def test_every_nasty_name_is_indexed_under_its_exact_key_and_forges_nothing(site
     assert [line for line in lines if line["event"] == "(text)"] == []
     assert sorted({c for c in log if not c.isprintable() and c != "\n"}) == []
     assert set(site.documents()) == set(NAMES)
-    [letter] = site.dead_letters()
-    assert letter["failure"]["kind"] == "USER_ERROR"
-    assert "does not decode as UTF-8" in letter["failure"]["message"]
+    [dead_letter] = site.dead_letters()
+    assert dead_letter["failure"]["kind"] == "USER_ERROR"
+    assert "does not decode as UTF-8" in dead_letter["failure"]["message"]
 
 
 def test_a_full_disk_makes_messages_wait_and_says_so_and_they_are_done_when_there_is_room(site, small_disk, tmp_path):

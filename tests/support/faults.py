@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.wire import Broken, Call
+from testing.fault_proxy import Broken, Call
 
 GARBAGE = b"\x00\x01 this is <neither> {what was asked for \xff"
 HANG_S = 8.0

@@ -9,8 +9,8 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from testing.corpus_bodies import SAMPLES
 from tests.support import hostile_pdf
-from tests.support.corpus_bodies import SAMPLES
 from tests.support.hostile_quine import zip_quine
 
 MIB = 1024**2

@@ -5,8 +5,8 @@ import random
 import struct
 from collections.abc import Iterator
 
-from tests.support.corpus import KINDS
-from tests.support.corpus_bodies import DATA
+from testing.corpus import KINDS
+from testing.corpus_bodies import DATA
 from tests.support.hostile import Attack
 
 

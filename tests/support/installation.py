@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from testing.waiting import wait_until
 from tests.support.nspawn import Machine
-from tests.support.waiting import wait_until
 from tests.support.wheels import locked_wheels, our_wheel
 
 UNIT = "s3-index-worker.service"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from moto.server import ThreadedMotoServer
 
-from tests.support.aws import s3_client, sqs_client
-from tests.support.process import LOOPBACK
+from testing.aws import s3_client, sqs_client
+from testing.process import LOOPBACK
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from tests.support.binaries import is_ci, require_linux
-from tests.support.process import UnavailableError
-from tests.support.waiting import wait_until
+from testing.binaries import is_ci, require_linux
+from testing.process import UnavailableError
+from testing.waiting import wait_until
 
 LAUNCHER = Path(__file__).with_name("die_with_parent.py")
 PACKAGES = ("systemd-container", "dbus")

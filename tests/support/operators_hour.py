@@ -14,11 +14,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from testing.aws import s3_event, s3_record
+from testing.servers import ElasticMQServer, OpenSearchServer, SeaweedFSServer
+from testing.site import Site, make_site
+from testing.worker import base_env, running
 from tests.support import terminal
-from tests.support.aws import s3_event, s3_record
-from tests.support.servers import ElasticMQServer, OpenSearchServer, SeaweedFSServer
-from tests.support.site import Site, make_site
-from tests.support.worker import base_env, running
 
 DOCS = Path(__file__).parents[2] / "docs"
 COLUMNS = 150
@@ -39,12 +39,12 @@ def stage(site: Site, folder: Path) -> str:
     for number in range(30):
         key = f"契約/2026-{number:02}.txt"
         site.put(key, f"契約書 {number}")
-        timeouts.append(_letter(site, s3_event(s3_record(site.bucket, key)), "RECOVERABLE", "TimeoutError"))
-    _letter(site, json.dumps({"type": "maps", "city": "京都"}), "SYSTEM_ERROR", "KeyError")
+        timeouts.append(_dead_letter(site, s3_event(s3_record(site.bucket, key)), "RECOVERABLE", "TimeoutError"))
+    _dead_letter(site, json.dumps({"type": "maps", "city": "京都"}), "SYSTEM_ERROR", "KeyError")
     return timeouts[0]
 
 
-def _letter(site: Site, body: str, kind: str, error: str) -> str:
+def _dead_letter(site: Site, body: str, kind: str, error: str) -> str:
     record = {
         "schema": 1, "kind": kind, "error_type": error, "message": STACK.splitlines()[-1], "stack": STACK,
         "fingerprint": GROUPS[error], "attempts": 1, "redrives": 0,

@@ -1,6 +1,6 @@
 """The oracle: after a run, is the index what S3 is, and where is every message? It asks the servers, past every proxy.
 
-A message is accounted for where its effect is: in the index, `retry-index/`, the source queue, the DLQ, `dlq-spill/`,
+A message is accounted for where its effect is: in the index, `retry-index/`, the source queue, the DLQ, `dead-letters/`,
 `dlq-archive/`, the audit or a whole export. One that is nowhere is lost; letters that are in two places are counted as duplicates.
 """
 
@@ -14,15 +14,15 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.support.aws import drain, queue_depth
-from tests.support.site import Site
-from tests.support.wirebooks import Books
-from worker.core.document import document_id
+from testing.aws import drain, queue_depth
+from testing.site import Site
+from testing.traffic_log import TrafficLog
+from worker.core.index.document import document_id
 
 ASKERS = 16
 PARKED = "retry-index/parked/"
 AUDIT = "s3-index-worker/audit/"
-LETTERS = ("dlq-spill/", "dlq-archive/", AUDIT)
+DEAD_LETTERS = ("dead-letters/", "dlq-archive/", AUDIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Event:
     body: str
     keys: tuple[str, ...]
     """Objects it speaks of; none of a message that is noise."""
-    is_letter: bool = False
+    is_dead_letter: bool = False
     """It fails for its own fault: the DLQ (or what stands for it) must hold it, too."""
 
 
@@ -74,9 +74,9 @@ class Oracle:
         self.events: dict[str, Event] = {}
         """Message id → what was sent."""
 
-    def expect(self, message_id: str, body: str, *keys: str, is_letter: bool = False) -> None:
+    def expect(self, message_id: str, body: str, *keys: str, is_dead_letter: bool = False) -> None:
         """One message was sent."""
-        self.events[message_id] = Event(body, keys, is_letter)
+        self.events[message_id] = Event(body, keys, is_dead_letter)
 
     def forget(self) -> None:
         """What was sent so far is judged and done."""
@@ -84,8 +84,8 @@ class Oracle:
 
     # -- judging -------------------------------------------------------------------------------------------------
 
-    def judge(
-        self, books: Books | None = None, *, also: Iterable[str] = (), source_too: bool = False,
+    def abort_policy(
+        self, traffic_log: TrafficLog | None = None, *, also: Iterable[str] = (), source_too: bool = False,
         exports: Iterable[Path] = (),
     ) -> Judgement:  # fmt: skip
         """Hold everything sent, and the keys `also`, against what is there now. Takes the DLQ's messages out.
@@ -93,36 +93,38 @@ class Oracle:
         `source_too`: letters may have been sent back to the source queue, which is emptied as well. `exports`: files to
         which letters may have been put away.
         """
-        letters = self._letters(source_too=source_too)
+        dead_letters = self._dead_letters(source_too=source_too)
         for body in _exported(exports):
-            letters[body]["export"] += 1
+            dead_letters[body]["export"] += 1
         waiting = self._retry_records()
         keys = sorted({key for event in self.events.values() for key in event.keys} | set(also))
         s3, index = self.s3_etags(keys), self.index_etags(keys)
         right = {key for key in keys if s3[key] == index[key]}
         found = Judgement(len(self.events))
         for message_id, event in self.events.items():
-            places = letters.get(event.body, Counter())
+            places = dead_letters.get(event.body, Counter())
             missing = [key for key in event.keys if key not in right and key not in waiting]
             found.places.update(places)
             found.places["index or retry-index/"] += bool(event.keys) and not missing
             found.duplicates += max(0, places.total() - 1)
-            found.set_aside += not event.is_letter and bool(places - Counter({AUDIT: places[AUDIT]}))
-            if event.is_letter and not places:
-                found.lost.append(self._sentence(f"letter {message_id} {event.keys} is nowhere", books, message_id))
+            found.set_aside += not event.is_dead_letter and bool(places - Counter({AUDIT: places[AUDIT]}))
+            if event.is_dead_letter and not places:
+                found.lost.append(
+                    self._sentence(f"letter {message_id} {event.keys} is nowhere", traffic_log, message_id)
+                )
             elif missing and not places:
                 key = missing[0]
                 what = f"{key} of message {message_id}: S3 has {s3[key]}, the index {index[key]}"
-                found.lost.append(self._sentence(what, books, key, message_id))
+                found.lost.append(self._sentence(what, traffic_log, key, message_id))
         spoken_of = {key for event in self.events.values() for key in event.keys}
         found.lost += [
-            self._sentence(f"{key}: S3 has {s3[key]}, the index {index[key]}", books, key)
+            self._sentence(f"{key}: S3 has {s3[key]}, the index {index[key]}", traffic_log, key)
             for key in sorted(set(keys) - spoken_of - right - waiting.keys())
         ]
-        self._look_for_stuck(found, waiting)
+        self._check_stuck(found, waiting)
         return found
 
-    def _look_for_stuck(self, found: Judgement, waiting: Mapping[str, list[dict[str, Any]]]) -> None:
+    def _check_stuck(self, found: Judgement, waiting: Mapping[str, list[dict[str, Any]]]) -> None:
         depth = self._site.depth()
         if any(depth):
             found.stuck.append(f"the source queue holds {depth}")
@@ -138,8 +140,8 @@ class Oracle:
             found.stuck.append(f"the DLQ holds {hidden}, which cannot be received")
 
     @staticmethod
-    def _sentence(what: str, books: Books | None, *names: str) -> str:
-        calls = books.last_calls_about(*names) if books else []
+    def _sentence(what: str, traffic_log: TrafficLog | None, *names: str) -> str:
+        calls = traffic_log.last_calls_about(*names) if traffic_log else []
         return "\n      ".join([what, *map(str, calls)])
 
     # -- what is there -------------------------------------------------------------------------------------------
@@ -185,18 +187,18 @@ class Oracle:
             return {}
         return found if isinstance(found, dict) else {}
 
-    def _letters(self, *, source_too: bool) -> dict[str, Counter[str]]:
+    def _dead_letters(self, *, source_too: bool) -> dict[str, Counter[str]]:
         """Body → how often it lies where."""
         found: dict[str, Counter[str]] = defaultdict(Counter)
         queues = {"DLQ": self._site.queues.dlq} | ({"source": self._site.queues.source} if source_too else {})
         for place, queue in queues.items():
-            for letter in drain(self._site.sqs, queue):
-                found[letter["Body"]][place] += 1
-        for prefix in LETTERS:
+            for dead_letter in drain(self._site.sqs, queue):
+                found[dead_letter["Body"]][place] += 1
+        for prefix in DEAD_LETTERS:
             for name in self._site.state_keys(prefix):
                 record = self._record(name)
-                for letter in record.get("letters", [record] if "body" in record else []):
-                    found[letter["body"]][prefix] += 1
+                for dead_letter in record.get("letters", [record] if "body" in record else []):
+                    found[dead_letter["body"]][prefix] += 1
         return found
 
 

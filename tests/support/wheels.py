@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.support.process import UnavailableError
+from testing.process import UnavailableError
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK, DEV_LOCK, INSTALL = ROOT / "requirements.lock", ROOT / "requirements-dev.lock", ROOT / "systemd/install"

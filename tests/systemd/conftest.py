@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.binaries import do_without
+from testing.binaries import do_without
+from testing.ports import free_ports
+from testing.process import UnavailableError
+from testing.site import Site, make_site
 from tests.support.installation import PACKAGES, SOURCE, Installation
 from tests.support.nspawn import Machine
-from tests.support.ports import free_ports
-from tests.support.process import UnavailableError
-from tests.support.site import Site, make_site
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 
+from testing.site import Site
+from testing.waiting import wait_until
 from tests.support.installation import CREDENTIAL, PREFIX, UNIT, Installation
-from tests.support.site import Site
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(600)  # the first test has the installation in its set-up
 

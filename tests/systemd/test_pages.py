@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.binaries import do_without, shell_tools
+from testing.binaries import do_without, shell_tools
+from testing.ports import free_ports
+from testing.process import UnavailableError
+from testing.servers import OpenSearchServer
+from testing.site import Site, make_site
+from testing.waiting import wait_until
 from tests.support.installation import UNIT, Installation
 from tests.support.pages import Typed, typed
-from tests.support.ports import free_ports
-from tests.support.process import UnavailableError
-from tests.support.servers import OpenSearchServer
-from tests.support.site import Site, make_site
-from tests.support.waiting import wait_until
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 QUICK = "[Service]\nRestartSec=1\n"

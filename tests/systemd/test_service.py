@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from testing.site import Site
+from testing.waiting import wait_until
 from tests.support.installation import CREDENTIAL, UNIT, Installation
-from tests.support.site import Site
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(600)  # the first test has the installation in its set-up
 
@@ -92,7 +92,7 @@ def test_a_drain_longer_than_the_units_limit_is_given_its_time(installed: Instal
 def test_neither_a_hang_nor_a_kill_loses_a_message(installed: Installation, site: Site, opensearch) -> None:
     """Two processes of one host at once: the first is frozen, the second killed, both with messages in hand."""
     one, two = "s3-index-worker@1.service", "s3-index-worker@2.service"
-    installed.configure(site.env, sqs_visibility_timeout=VISIBILITY_S, max_in_hand=20)
+    installed.configure(site.env, sqs_visibility_timeout=VISIBILITY_S, max_in_flight=20)
     installed.drop_in(one, f"{FAST}WatchdogSec=2\n")
     installed.drop_in(two, FAST)
     for number, unit in enumerate((one, two), 1):
@@ -175,7 +175,7 @@ def test_a_parser_that_meets_its_memory_limit_ends_alone(installed: Installation
     read = {name: document["extraction"]["status"] for name, document in site.documents().items()}
     assert read["first.docx"] == read["third.docx"] == "ok"
     assert read["second.docx"] != "ok"
-    assert [letter["failure"]["kind"] for letter in site.dead_letters()] == ["USER_ERROR"]
+    assert [dead_letter["failure"]["kind"] for dead_letter in site.dead_letters()] == ["USER_ERROR"]
     assert (installed.main_pid(), installed.restarts()) == (before, 0)
     if installed.machine.run("stat", "-fc", "%T", "/sys/fs/cgroup").stdout.strip() == "cgroup2fs":
         assert installed.machine.show(UNIT, "OOMPolicy") == "continue"

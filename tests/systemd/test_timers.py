@@ -2,12 +2,12 @@
 
 import pytest
 
-from tests.support.aws import s3_event, s3_record
+from testing.aws import s3_event, s3_record
+from testing.site import Site
+from testing.waiting import wait_until
 from tests.support.installation import Installation
-from tests.support.retryrecords import put_record, record_of
-from tests.support.site import Site
-from tests.support.waiting import wait_until
-from worker.core.state import RETRY_PREFIX
+from tests.support.retry_records import put_record, record_of
+from worker.core.s3.state import RETRY_PREFIX
 
 pytestmark = pytest.mark.timeout(600)  # the first test has the installation in its set-up
 

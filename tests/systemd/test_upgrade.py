@@ -2,8 +2,8 @@
 
 import pytest
 
+from testing.site import Site
 from tests.support.installation import EARLIER, PREFIX, SOURCE, UNIT, WORKER_ENV, Installation
-from tests.support.site import Site
 
 pytestmark = pytest.mark.timeout(600)  # the first test has the installation in its set-up
 

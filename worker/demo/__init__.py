@@ -14,18 +14,18 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from worker.core.envelope import read_failure
-from worker.core.errors import ExitCode, WorkerError
-from worker.core.outside import Outside
-from worker.core.queue import MAX_BATCH
-from worker.core.s3event import ObjectRef, parse
+from worker.core.base.errors import ExitCode, WorkerError
+from worker.core.clients import Clients
+from worker.core.s3.events import ObjectRef, parse
+from worker.core.sqs.failure_record import read_failure
+from worker.core.sqs.queue import MAX_BATCH
 from worker.demo import mishaps, pages
 from worker.demo.stage import BUCKET, INDEX_NAME, Upload, account, gather, index_file, uses_cluster
 
 STALLED_S = 90
 """Without a settlement for so long, something is wrong: longer than one file may take to parse (EXTRACT_TIMEOUT_S)."""
 STOP_S = 30
-LOOK_S = 0.1
+EMPTY_POLL_S = 0.1
 HIDDEN_S = 60
 """A dead letter that is looked at is received once."""
 PIPE_WIDTH = 120
@@ -35,7 +35,7 @@ PIPE_WIDTH = 120
 def show(folder: Path | None) -> int:
     """Index a folder's files, our samples by default, and show what became of them. The exit code.
 
-    Raises ConfigError where there is nothing to show, IndexAwayError where OPENSEARCH_ENDPOINT does not answer, and
+    Raises ConfigError where there is nothing to show, IndexUnavailableError where OPENSEARCH_ENDPOINT does not answer, and
     WorkerError with the end of the daemon's log where that fails.
     """
     upload = gather(folder)
@@ -43,37 +43,37 @@ def show(folder: Path | None) -> int:
     with (
         _ended_by_signals(),
         TemporaryDirectory(prefix="s3-index-worker-demo-") as temp,
-        account(Path(temp)) as outside,
+        account(Path(temp)) as clients,
     ):
-        outside.index.ping()
-        pages.introduce(out, upload.folder, len(upload.files), upload.left_out, outside.index.description)
+        clients.index.ping()
+        pages.introduce(out, upload.folder, len(upload.files), upload.left_out, clients.index.description)
         started = time.monotonic()
         with _running(Path(temp) / "worker.log") as daemon:
-            _upload_and_follow(outside, daemon, upload)
+            _upload_and_follow(clients, daemon, upload)
             took_s = time.monotonic() - started
             settled = dict(daemon.settled)
-            outside.index.refresh()
-            documents = outside.index.search(f"bucket:{BUCKET}", limit=len(upload.files)).hits
+            clients.index.refresh()
+            documents = clients.index.search(f"bucket:{BUCKET}", limit=len(upload.files)).hits
             pages.show_files(out, settled, {hit.key: hit.fields for hit in documents}, took_s)
-            pages.show_searches(out, outside.index, pages.QUESTIONS if folder is None else pages.questions(documents))
+            pages.show_searches(out, clients.index, pages.QUESTIONS if folder is None else pages.questions(documents))
             if not uses_cluster():
-                pages.show_outage(out, *mishaps.outage(outside, index_file(Path(temp)), daemon.follow))
-                pages.show_searches(out, outside.index, [mishaps.QUESTION])
+                pages.show_outage(out, *mishaps.outage(clients, index_file(Path(temp)), daemon.follow))
+                pages.show_searches(out, clients.index, [mishaps.QUESTION])
             daemon.stop()
-        _show_recovery(out, outside, None if folder else upload)
+        _show_recovery(out, clients, None if folder else upload)
         pages.show_next(out, kept_in=INDEX_NAME if uses_cluster() else None)
     return ExitCode.OK
 
 
-def _show_recovery(out: Console, outside: Outside, samples: Upload | None) -> None:
+def _show_recovery(out: Console, clients: Clients, samples: Upload | None) -> None:
     """The dead letters; of our samples, the bad file mended; and what recover_dlq makes of them."""
-    letters = _dead_letters(outside)
-    pages.show_dead_letters(out, letters)
-    if not letters:
+    dead_letters = _dead_letters(clients)
+    pages.show_dead_letters(out, dead_letters)
+    if not dead_letters:
         return
     if samples is not None:
-        good = next(file for file in samples.files if file.suffix == ".pdf" and samples.key(file) != letters[0][0])
-        mishaps.mend(outside, letters[0][0], good)
+        good = next(file for file in samples.files if file.suffix == ".pdf" and samples.key(file) != dead_letters[0][0])
+        mishaps.mend(clients, dead_letters[0][0], good)
         pages.show_mended(out, samples.key(good))
     pages.show_command(out, "recover_dlq", mishaps.recover())
 
@@ -140,7 +140,7 @@ def _running(log: Path) -> Iterator[Daemon]:
                 process.wait()
 
 
-def _upload_and_follow(outside: Outside, daemon: Daemon, upload: Upload) -> None:
+def _upload_and_follow(clients: Clients, daemon: Daemon, upload: Upload) -> None:
     """Upload while the daemon starts, and wait until every file's message is settled."""
     err = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -148,13 +148,13 @@ def _upload_and_follow(outside: Outside, daemon: Daemon, upload: Upload) -> None
         bar = progress.add_task("uploading", total=len(upload.files))
         for file in upload.files:
             with file.open("rb") as body:
-                outside.objects.s3.put_object(Bucket=BUCKET, Key=upload.key(file), Body=body)
+                clients.objects.s3.put_object(Bucket=BUCKET, Key=upload.key(file), Body=body)
             daemon.follow()
             progress.update(bar, completed=len(daemon.settled))
         progress.update(bar, description="settled")
         last_settled_at = time.monotonic()
         while len(daemon.settled) < len(upload.files):
-            time.sleep(LOOK_S)
+            time.sleep(EMPTY_POLL_S)
             before = len(daemon.settled)
             daemon.follow()
             progress.update(bar, completed=len(daemon.settled))
@@ -164,16 +164,16 @@ def _upload_and_follow(outside: Outside, daemon: Daemon, upload: Upload) -> None
                 raise daemon.failure(f"the worker has settled nothing for {STALLED_S} s")
 
 
-def _dead_letters(outside: Outside) -> list[tuple[str, dict[str, Any]]]:
+def _dead_letters(clients: Clients) -> list[tuple[str, dict[str, Any]]]:
     """Key and failure record of every message in the DLQ; each is given back."""
     found, receipts = [], []
-    while messages := outside.dlq.receive(wait_s=0, visibility_s=HIDDEN_S):
+    while messages := clients.dlq.receive(wait_s=0, visibility_s=HIDDEN_S):
         for message in messages:
             keys = [item.key for item in parse(message.body, default_bucket=None) if isinstance(item, ObjectRef)]
             found.append((", ".join(keys), read_failure(message.attributes)))
             receipts.append((message.receipt, 0))
     for start in range(0, len(receipts), MAX_BATCH):
-        outside.dlq.hide(receipts[start : start + MAX_BATCH])
+        clients.dlq.change_visibility(receipts[start : start + MAX_BATCH])
     return found
 
 

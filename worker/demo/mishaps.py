@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from worker.core.errors import WorkerError
-from worker.core.outside import Outside
-from worker.core.state import RETRY_PREFIX
+from worker.core.base.errors import WorkerError
+from worker.core.clients import Clients
+from worker.core.s3.state import RETRY_PREFIX
 from worker.demo.stage import BUCKET
 
 LATE = {
@@ -20,11 +20,11 @@ LATE = {
 """Files that arrive during the outage."""
 QUESTION = "深夜 入荷"
 HEALED_WITHIN_S = 60.0
-LOOK_S = 0.1
+EMPTY_POLL_S = 0.1
 
 
 @contextmanager
-def index_away(path: Path) -> Iterator[None]:
+def index_unavailable(path: Path) -> Iterator[None]:
     """Nobody else can write the embedded index while this lasts."""
     with closing(sqlite3.connect(path, isolation_level=None)) as held:
         held.execute("BEGIN IMMEDIATE")
@@ -32,39 +32,41 @@ def index_away(path: Path) -> Iterator[None]:
         held.execute("ROLLBACK")
 
 
-def outage(outside: Outside, index: Path, follow: Callable[[], None]) -> tuple[int, float]:
+def outage(clients: Clients, index: Path, follow: Callable[[], None]) -> tuple[int, float]:
     """Files arrive while the index is away; how many waited in `retry-index/`, and how long they took after its return.
 
     Raises WorkerError where that does not come right by itself.
     """
-    with index_away(index):
+    with index_unavailable(index):
         for number, (key, text) in enumerate(LATE.items(), 1):
-            outside.objects.s3.put_object(Bucket=BUCKET, Key=key, Body=text.encode())
-            _wait(lambda: _waiting(outside) == number, follow, f"{key} did not come to wait in retry-index/")  # noqa: B023
+            clients.objects.s3.put_object(Bucket=BUCKET, Key=key, Body=text.encode())
+            _wait(lambda: _waiting(clients) == number, follow, f"{key} did not come to wait in retry-index/")  # noqa: B023
     back = time.monotonic()
     wanted = [(BUCKET, key) for key in LATE]
     _wait(
-        lambda: _waiting(outside) == 0 and all(outside.index.stored(wanted)), follow, "the index did not heal by itself"
+        lambda: _waiting(clients) == 0 and all(clients.index.stored(wanted)), follow, "the index did not heal by itself"
     )
     return len(LATE), time.monotonic() - back
 
 
-def mend(outside: Outside, bad: str, good: Path) -> None:
+def mend(clients: Clients, bad: str, good: Path) -> None:
     """Somebody replaces the file that could not be read."""
     with good.open("rb") as body:
-        outside.objects.s3.put_object(Bucket=BUCKET, Key=bad, Body=body)
+        clients.objects.s3.put_object(Bucket=BUCKET, Key=bad, Body=body)
 
 
 def recover() -> str:
     """`recover_dlq`, as an operator runs it; what it says. Raises WorkerError where it fails."""
-    done = subprocess.run([sys.executable, "-m", "recovery.recover_dlq"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "recovery.cli.recover_dlq"], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise WorkerError(f"recover_dlq ended with {done.returncode}:\n{done.stderr}")
     return done.stdout
 
 
-def _waiting(outside: Outside) -> int:
-    return outside.state.count(RETRY_PREFIX, at_most=len(LATE) + 1)
+def _waiting(clients: Clients) -> int:
+    return clients.state.count(RETRY_PREFIX, at_most=len(LATE) + 1)
 
 
 def _wait(ready: Callable[[], bool], follow: Callable[[], None], else_say: str) -> None:
@@ -73,4 +75,4 @@ def _wait(ready: Callable[[], bool], follow: Callable[[], None], else_say: str) 
         if time.monotonic() > until:
             raise WorkerError(else_say)
         follow()
-        time.sleep(LOOK_S)
+        time.sleep(EMPTY_POLL_S)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from worker.core.console import one_line
+from worker.core.base.text import one_line
 from worker.core.index import Hit, Index
 from worker.render import hit_text, size
 
@@ -90,14 +90,14 @@ def questions(documents: Sequence[Hit]) -> list[str]:
     return [word for word, _ in common.most_common(3)]
 
 
-def show_dead_letters(out: Console, letters: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+def show_dead_letters(out: Console, dead_letters: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
     """The failed messages, each with its reason."""
     out.print()
-    if not letters:
+    if not dead_letters:
         out.print("The dead-letter queue is empty: every file could be read.")
         return
     out.print(Text("In the dead-letter queue, the message untouched and beside it why it failed:", "bold"))
-    for key, record in letters:
+    for key, record in dead_letters:
         out.print(Text.assemble((one_line(key), "bold"), f"  {record.get('kind')} · {record.get('error_type')}"))
         out.print(Text("  " + one_line(str(record.get("message"))), "red"), soft_wrap=True)
         facts = (f"{name} {record.get(name)}" for name in ("attempts", "first_failed_at", "worker", "fingerprint"))

@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic import AliasChoices
 
-from worker.core.aws import Aws
-from worker.core.errors import ConfigError
-from worker.core.outside import Outside, connect
-from worker.core.settings import Settings, load
+from worker.core.base.aws import Aws
+from worker.core.base.errors import ConfigError
+from worker.core.base.settings import Settings, load
+from worker.core.clients import Clients, connect
 
 BUCKET, STATE_BUCKET = "demo-files", "demo-state"
 INDEX_NAME = "s3-index-worker-demo"
@@ -86,7 +86,7 @@ def index_file(temp: Path) -> Path:
 
 
 @contextmanager
-def account(temp: Path) -> Iterator[Outside]:
+def account(temp: Path) -> Iterator[Clients]:
     """S3 and SQS for as long as the block lasts, and the environment that leads there and nowhere else."""
     try:
         from moto.server import ThreadedMotoServer  # a second to load, and only here
@@ -104,11 +104,11 @@ def account(temp: Path) -> Iterator[Outside]:
         os.environ.clear()
         os.environ.update(environment)
         os.environ.update(_make_buckets_and_queues())
-        outside = connect(load())
+        clients = connect(load())
         try:
-            yield outside
+            yield clients
         finally:
-            outside.index.close()
+            clients.index.close()
     finally:
         os.environ.clear()
         os.environ.update(before)

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.aws import create_queues, drain, queue_depth, s3_event, s3_record
-from tests.support.site import Site, make_site
-from tests.support.waiting import wait_until
-from tests.support.worker import base_env, run_cli, run_module, running
+from testing.aws import create_queues, drain, queue_depth, s3_event, s3_record
+from testing.site import Site, make_site
+from testing.waiting import wait_until
+from testing.worker import base_env, run_cli, run_module, running
 
 MODULE = "recovery.cli"
 MAPS = {
@@ -62,14 +62,14 @@ def failure(error_type: str = "TimeoutError", **more: Any) -> dict[str, Any]:
     return {"failure": {"DataType": "String", "StringValue": json.dumps(record, ensure_ascii=False)}}
 
 
-def letter(site: Site, body: str, attributes: Any = None) -> str:
+def dead_letter(site: Site, body: str, attributes: Any = None) -> str:
     """A message in the DLQ, as a worker hands it over."""
     sent = site.sqs.send_message(QueueUrl=site.queues.dlq, MessageBody=body, MessageAttributes=attributes or {})
     return sent["MessageId"]
 
 
 def about(site: Site, key: str, **more: Any) -> str:
-    return letter(site, s3_event(s3_record(site.bucket, key)), failure(**more))
+    return dead_letter(site, s3_event(s3_record(site.bucket, key)), failure(**more))
 
 
 def dead_lettered_by_sqs(site: Site, body: str) -> str:
@@ -88,8 +88,8 @@ def dead_lettered_by_sqs(site: Site, body: str) -> str:
 def test_looking_tells_everything_and_gives_everything_back(site):
     native = dead_lettered_by_sqs(site, s3_event(s3_record(site.bucket, "帳票/一.txt")))
     timeouts = [about(site, f"帳票/{n}.txt") for n in range(12)]
-    bad = letter(site, "noise", failure("MalformedEventError", kind="USER_ERROR"))
-    maps = letter(site, json.dumps(MAPS), failure("KeyError", kind="SYSTEM_ERROR"))
+    bad = dead_letter(site, "noise", failure("MalformedEventError", kind="USER_ERROR"))
+    maps = dead_letter(site, json.dumps(MAPS), failure("KeyError", kind="SYSTEM_ERROR"))
 
     figures = ask(site, "stats")
     assert (figures["visible"], figures["coverage"]["seen"]) == (15, 15)
@@ -136,7 +136,7 @@ def test_inspect_shows_what_is_there_now_and_what_to_type(site):
     assert site.documents().keys() == {key}
 
     again, gone = about(site, key), about(site, "gone.txt")
-    bad, maps = letter(site, "noise"), letter(site, json.dumps(MAPS))
+    bad, maps = dead_letter(site, "noise"), dead_letter(site, json.dumps(MAPS))
     told = {one["message_id"]: one for one in ask(site, "inspect", "--message-id", again, gone, bad, maps)}
     assert told[again]["now"][0]["indexed"] is True
     assert "holds the object as it is now" in told[again]["advice"]["why"]
@@ -145,8 +145,8 @@ def test_inspect_shows_what_is_there_now_and_what_to_type(site):
     assert told[maps]["advice"]["command"] == f"dlq redrive --message-id {maps}"
     without = {one["message_id"]: one for one in ask(site, "inspect", "--message-id", again, INDEX_URL="")}
     assert "not asked: INDEX_URL is missing" in without[again]["now"][0]["index"]
-    away = ask(site, "inspect", "--message-id", again, INDEX_URL="http://127.0.0.1:9")[0]
-    assert "cannot be asked" in away["now"][0]["index"]
+    unavailable = ask(site, "inspect", "--message-id", again, INDEX_URL="http://127.0.0.1:9")[0]
+    assert "cannot be asked" in unavailable["now"][0]["index"]
     assert dlq(site, "inspect", "--message-id", "nobody").returncode == 1
     assert dlq(site, "inspect", "--message-id", bad, "--message-id", "nobody").returncode == 3
     assert depth(site) == (4, 0)
@@ -200,13 +200,13 @@ def test_a_redriven_message_is_indexed_by_the_worker_and_keeps_its_history(site,
 
 def test_attributes_go_along_and_the_redrive_is_counted(site):
     body = s3_event(s3_record(site.bucket, "a.txt"))
-    name = letter(site, body, {**failure(redrives=2), **BINARY})
+    name = dead_letter(site, body, {**failure(redrives=2), **BINARY})
     assert dlq(site, "redrive", "--message-id", name).returncode == 0
     [back] = drain(site.sqs, site.queues.source)
     attributes = back["MessageAttributes"]
     assert (back["Body"], attributes["raw"]["BinaryValue"]) == (body, b"\x00\xff\x01")
     assert json.loads(attributes["failure"]["StringValue"])["redrives"] == 3
-    name = letter(
+    name = dead_letter(
         site, body, {"failure": {k: v for k, v in attributes["failure"].items() if k in {"DataType", "StringValue"}}}
     )
     refused = ask(site, "redrive", "--message-id", name, code=3)["refused"]
@@ -216,8 +216,8 @@ def test_attributes_go_along_and_the_redrive_is_counted(site):
 
 
 def test_only_valid_messages_are_redriven(site):
-    bad = letter(site, json.dumps({name: value for name, value in MAPS.items() if name != "correlation_id"}))
-    noise, good = letter(site, "noise"), letter(site, json.dumps(MAPS))
+    bad = dead_letter(site, json.dumps({name: value for name, value in MAPS.items() if name != "correlation_id"}))
+    noise, good = dead_letter(site, "noise"), dead_letter(site, json.dumps(MAPS))
     done = dlq(site, "redrive-all", "--all", "--yes")
     assert done.returncode == 3, done.stderr
     assert "message missing correlation_id, cannot safely redrive" in done.stdout
@@ -248,7 +248,7 @@ def test_a_canary_that_fails_again_stops_the_rest(site, tmp_path):
     (tmp_path / "types").mkdir()
     (tmp_path / "types" / "any.json").write_text('{"x-recognized-by": {}}')
     for n in range(12):
-        letter(site, f"noise {n}", failure())
+        dead_letter(site, f"noise {n}", failure())
     with running(site.env, tmp_path):
         figures = ask(
             site, "redrive-all", "--all", "--yes", "--canary", "4", "--canary-wait", "5", "--abort-if-refail", "50",
@@ -267,7 +267,7 @@ def test_sqs_itself_moves_everything_where_nothing_needs_checking(site):
     figures = ask(site, "redrive-all", "--native", "--all", "--yes")
     assert (figures["status"], figures["moved"]) == ("COMPLETED", 20)
     assert (depth(site), site.depth()[0]) == ((0, 0), 20)
-    letter(site, json.dumps(MAPS))
+    dead_letter(site, json.dumps(MAPS))
     assert dlq(site, "redrive-all", "--native", "--all", "--yes").returncode == 3
     assert depth(site) == (1, 0)
 
@@ -295,7 +295,7 @@ def test_what_is_deleted_or_abandoned_can_be_restored_once(site):
     bodies = {}
     for n in range(6):
         body = s3_event(s3_record(site.bucket, f"契約/{n}.pdf"))
-        bodies[letter(site, body, {**failure("UnreadableFileError"), **BINARY})] = body
+        bodies[dead_letter(site, body, {**failure("UnreadableFileError"), **BINARY})] = body
     name = next(iter(bodies))
     assert dlq(site, "delete", "--message-id", name).returncode == 64, "a reason is needed"
     assert ask(site, "delete", "--message-id", name, "--reason", "重複")["sent"] == [name]
@@ -323,7 +323,7 @@ def test_export_purge_and_import_lose_nothing(site, tmp_path):
     bodies = []
     for n in range(23):
         bodies.append(s3_event(s3_record(site.bucket, f"帳票/{n}.txt")))
-        letter(site, bodies[-1], {**failure(), **BINARY})
+        dead_letter(site, bodies[-1], {**failure(), **BINARY})
     some, everything = tmp_path / "some.jsonl", tmp_path / "all.jsonl"
     assert ask(site, "export", str(some), "--max-messages", "5")["messages"] == 5
     assert dlq(site, "export", str(some)).returncode == 64, "it is there already"

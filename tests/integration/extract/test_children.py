@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.corpus_bodies import SAMPLES
+from testing.corpus_bodies import SAMPLES
 from worker.assembly import tidy_temp_dir
-from worker.core import settings
-from worker.core.errors import ExtractionStoppedError
+from worker.core.base import settings
+from worker.core.base.errors import ExtractionStoppedError
 from worker.core.extract import Extracted, children
 from worker.core.extract.extractor import Extractor
 
@@ -250,5 +250,5 @@ def test_children_die_with_a_parent_that_was_killed_and_its_successor_tidies_up(
 
 
 def test_the_worker_itself_never_loads_kreuzberg() -> None:
-    code = f"import sys; sys.path[:] = {sys.path!r}; import worker.core.pipeline; print('kreuzberg' in sys.modules)"
+    code = f"import sys; sys.path[:] = {sys.path!r}; import worker.core.indexing.pipeline; print('kreuzberg' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"False\n"

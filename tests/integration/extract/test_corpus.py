@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.corpus import BAD_KINDS, KINDS, Kind, Sample, corpus
-from tests.support.corpus_bodies import SAMPLES
+from testing.corpus import BAD_KINDS, KINDS, Kind, Sample, corpus
+from testing.corpus_bodies import SAMPLES
 from worker.core.extract import FAILURES
 from worker.core.extract.extractor import Extractor
 

@@ -6,9 +6,9 @@ from contextlib import closing
 
 import pytest
 
-from worker.core.document import Write, encode
+from worker.core.base.settings import load
+from worker.core.index.document import Write, encode
 from worker.core.index.open import open_index
-from worker.core.settings import load
 
 SQS = "https://sqs.eu-west-1.amazonaws.com/1"
 REQUIRED = {"sqs_queue_url": f"{SQS}/q", "dlq_queue_url": f"{SQS}/d", "state_bucket": "state-bucket"}

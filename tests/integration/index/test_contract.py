@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from worker.core.document import Write
 from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START, Stored, WriteStatus
+from worker.core.index.document import Write
 
 WRITTEN, SUPERSEDED, REJECTED = WriteStatus.WRITTEN, WriteStatus.SUPERSEDED, WriteStatus.REJECTED
 

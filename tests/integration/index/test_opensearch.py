@@ -8,10 +8,10 @@ from contextlib import closing
 import pytest
 
 from tests.integration.index.conftest import Documents, opened
-from worker.core.errors import IndexAwayError
+from worker.core.base.errors import IndexUnavailableError
 from worker.core.index import WriteStatus
 
-AWAY, WRITTEN = WriteStatus.AWAY, WriteStatus.WRITTEN
+UNAVAILABLE, WRITTEN = WriteStatus.UNAVAILABLE, WriteStatus.WRITTEN
 
 
 @pytest.fixture
@@ -52,8 +52,8 @@ def test_the_first_write_makes_the_index_too(documents):
 def test_a_full_disk_s_block_is_away_and_the_ping_says_so(index, documents, index_name, ask):
     index.ensure()
     ask("PUT", f"/{index_name}/_settings", {"index.blocks.read_only_allow_delete": True})
-    assert documents.put("a").status is AWAY
-    with pytest.raises(IndexAwayError, match="read_only_allow_delete"):
+    assert documents.put("a").status is UNAVAILABLE
+    with pytest.raises(IndexUnavailableError, match="read_only_allow_delete"):
         index.ping()
     ask("PUT", f"/{index_name}/_settings", {"index.blocks.read_only_allow_delete": None})
     index.ping()
@@ -63,8 +63,8 @@ def test_a_full_disk_s_block_is_away_and_the_ping_says_so(index, documents, inde
 def test_a_closed_index_is_away(index, documents, index_name, ask):
     index.ensure()
     ask("POST", f"/{index_name}-000001/_close")
-    assert documents.put("a").status is AWAY
-    with pytest.raises(IndexAwayError):
+    assert documents.put("a").status is UNAVAILABLE
+    with pytest.raises(IndexUnavailableError):
         index.ping()
 
 
@@ -73,7 +73,7 @@ def test_an_alias_without_a_write_index_is_away_and_named(index, documents, inde
     ask("PUT", f"/{index_name}-000002")
     add = [{"add": {"index": f"{index_name}-00000{n}", "alias": index_name, "is_write_index": False}} for n in (1, 2)]
     ask("POST", "/_aliases", {"actions": add})
-    assert documents.put("a").status is AWAY
+    assert documents.put("a").status is UNAVAILABLE
     assert any("no index to write to" in finding.what for finding in index.inspect().findings)
 
 
@@ -149,7 +149,7 @@ def test_two_workers_may_make_the_index_at_once(opensearch, index_name):
 def test_no_server_is_away_with_its_address(index_name):
     with closing(opened("http://127.0.0.1:9", index_name)) as index:
         for call in (index.ping, index.ensure, lambda: index.search("x"), lambda: index.stored([("b", "k")])):
-            with pytest.raises(IndexAwayError, match=r"127\.0\.0\.1:9"):
+            with pytest.raises(IndexUnavailableError, match=r"127\.0\.0\.1:9"):
                 call()
 
 
@@ -157,7 +157,7 @@ def test_a_stopped_server_is_away_after_the_timeout(opensearch, index_name):
     with closing(opened(opensearch.url, index_name, index_timeout_s=1)) as index:
         opensearch.pause()
         try:
-            with pytest.raises(IndexAwayError, match="within 1 s"):
+            with pytest.raises(IndexUnavailableError, match="within 1 s"):
                 index.ping()
         finally:
             opensearch.resume()

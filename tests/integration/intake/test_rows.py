@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.aws import s3_event, s3_record
-from tests.support.site import Site, make_site
-from tests.support.waiting import wait_until
-from tests.support.worker import WorkerProcess, running
+from testing.aws import s3_event, s3_record
+from testing.site import Site, make_site
+from testing.waiting import wait_until
+from testing.worker import WorkerProcess, running
 
 BAD_ENCODING = json.dumps({
     "Records": [
@@ -125,7 +125,7 @@ def test_what_asks_for_nothing_is_skipped_with_its_reason(site, worker, body, re
     assert (line["outcome"], line["note"]) == ("done", f"skipped: {reason}")
 
 
-@pytest.mark.parametrize("prefix", ["retry-index/", "dlq-archive/", "dlq-spill/", "s3-index-worker/"])
+@pytest.mark.parametrize("prefix", ["retry-index/", "dlq-archive/", "dead-letters/", "s3-index-worker/"])
 def test_our_own_prefixes_are_skipped_in_the_state_bucket_alone(site, worker, prefix):
     key = f"{prefix}x.json"
     assert settled(worker, site.send(key, bucket=site.state_bucket))["note"] == "skipped: own prefix"
@@ -191,7 +191,7 @@ def test_anything_else_goes_to_the_dlq_with_a_sentence(site, worker, body, sente
 def test_a_mebibyte_of_noise_is_spilled_since_no_record_fits_beside_it(site, worker):
     message_id = site.send_body("x" * 1_048_576)
     assert settled(worker, message_id)["outcome"] == "failed"
-    [key] = wait_until(lambda: site.state_keys("dlq-spill/"), 10, "a spilled message")
+    [key] = wait_until(lambda: site.state_keys("dead-letters/"), 10, "a spilled message")
     assert site.state_record(key)["message_id"] == message_id
 
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.ports import free_ports
-from tests.support.site import Site, make_site
-from tests.support.waiting import wait_until
-from tests.support.worker import WorkerProcess, run_cli, running
+from testing.ports import free_ports
+from testing.site import Site, make_site
+from testing.waiting import wait_until
+from testing.worker import WorkerProcess, run_cli, running
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_systemd_hears_ready_status_watchdog_and_stopping_in_this_order(site, sy
 def test_a_worker_whose_thread_makes_no_turn_feeds_no_watchdog(site, systemd, tmp_path):
     path, sock = systemd
     (tmp_path / "sitecustomize.py").write_text(
-        "import time, worker.heartbeat as h\nh.MAX_SILENCE_S = 0.5\n"
+        "import time, worker.core.sqs.visibility as h\nh.MAX_SILENCE_S = 0.5\n"
         "h.Heartbeat.run = lambda self, pulse: time.sleep(600)\n"
     )
     env = {**site.env, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "1000000", "PYTHONPATH": f"{tmp_path}:."}
@@ -81,7 +81,7 @@ def test_a_worker_whose_thread_makes_no_turn_feeds_no_watchdog(site, systemd, tm
 
 def test_a_thread_that_dies_ends_the_worker_with_70(site, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
-        "import worker.heartbeat as h\ndef run(self, pulse): raise RuntimeError('boom')\nh.Heartbeat.run = run\n"
+        "import worker.core.sqs.visibility as h\ndef run(self, pulse): raise RuntimeError('boom')\nh.Heartbeat.run = run\n"
     )
     with running({**site.env, "PYTHONPATH": f"{tmp_path}:."}, tmp_path) as worker:
         assert worker.wait(30) == 70

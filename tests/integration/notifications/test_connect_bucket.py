@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.aws import s3_client, sqs_client
+from testing.aws import s3_client, sqs_client
+from testing.worker import base_env, run_cli
 from tests.support.moto_server import moto_endpoint
-from tests.support.worker import base_env, run_cli
 
 REGION = "us-east-1"
 ARN = f"arn:aws:sqs:{REGION}:123456789012:"

@@ -4,10 +4,10 @@ from contextlib import closing
 
 import pytest
 
-from tests.support.aws import s3_client, sqs_client
+from testing.aws import s3_client, sqs_client
+from testing.waiting import wait_until
+from testing.worker import run_cli, running
 from tests.support.moto_server import notifying_bucket
-from tests.support.waiting import wait_until
-from tests.support.worker import run_cli, running
 
 KEYS = ["経理/予算 案+1%.txt", "a+b c.txt", "🌸 花見.txt", "100%/半角ｶﾅ.txt"]
 

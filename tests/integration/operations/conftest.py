@@ -15,16 +15,16 @@ from typing import Any
 
 import pytest
 
-from tests.support.aws import drain, queue_depth, s3_event, s3_record
+from testing.aws import drain, queue_depth, s3_event, s3_record
+from testing.binaries import do_without, shell_tools
+from testing.ports import free_ports
+from testing.process import UnavailableError
+from testing.site import Site, make_site
+from testing.worker import WorkerProcess, base_env, run_cli, run_module
 from tests.support.awscalls import CALLS, Recorder
-from tests.support.binaries import do_without, shell_tools
 from tests.support.pages import Typed, typed
-from tests.support.ports import free_ports
-from tests.support.process import UnavailableError
-from tests.support.retryrecords import put_record, record_of
-from tests.support.site import Site, make_site
-from tests.support.worker import WorkerProcess, base_env, run_cli, run_module
-from worker.core.envelope import spilled
+from tests.support.retry_records import put_record, record_of
+from worker.core.sqs.failure_record import spilled
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 BODY = "BODYMARK7f3a"
@@ -103,14 +103,14 @@ class Night:
         return sum(queue_depth(self.site.sqs, self.site.queues.dlq))
 
     def empty(self) -> None:
-        """The DLQ and `dlq-spill/` as before the bad hours."""
+        """The DLQ and `dead-letters/` as before the bad hours."""
         drain(self.site.sqs, self.site.queues.dlq)
-        for key in self.site.state_keys("dlq-spill/"):
+        for key in self.site.state_keys("dead-letters/"):
             self.site.s3.delete_object(Bucket=self.site.state_bucket, Key=key)
 
     # -- letters and records as an incident leaves them ----------------------------------------------------------
 
-    def letter(self, key: str = "a.txt", *, kind: str = "RECOVERABLE", body: str = "", **more: Any) -> None:
+    def dead_letter(self, key: str = "a.txt", *, kind: str = "RECOVERABLE", body: str = "", **more: Any) -> None:
         """A dead letter, of one group, as a worker would have handed it off."""
         failure = {
             "schema": 1, "kind": kind, "error_type": "OSError", "message": "why", "stack": "", "fingerprint": GROUP,
@@ -122,20 +122,22 @@ class Night:
         sent = self.site.sqs.send_message(QueueUrl=self.site.queues.dlq, MessageBody=body, MessageAttributes=attributes)  # type: ignore[arg-type]
         self.latest = sent["MessageId"]
 
-    def letters(self) -> None:
+    def dead_letters(self) -> None:
         for _ in range(3):
-            self.letter()
+            self.dead_letter()
 
-    def bad_letter(self) -> None:
-        self.letter(body=f"noise {BODY}", kind="USER_ERROR", error_type="MalformedEventError", fingerprint="0" * 12)
+    def bad_dead_letter(self) -> None:
+        self.dead_letter(
+            body=f"noise {BODY}", kind="USER_ERROR", error_type="MalformedEventError", fingerprint="0" * 12
+        )
 
     def spill(self) -> None:
         """A message that the DLQ did not take."""
         record = spilled("m1", s3_event(s3_record(self.site.bucket, "a.txt")), {}, {}, "{}")
-        self.site.s3.put_object(Bucket=self.site.state_bucket, Key="dlq-spill/2026-01-01/m1.json", Body=record)
+        self.site.s3.put_object(Bucket=self.site.state_bucket, Key="dead-letters/2026-01-01/m1.json", Body=record)
 
     def unreadable(self) -> None:
-        self.letter(UNREADABLE, kind="USER_ERROR", error_type="UnreadableFileError", fingerprint="1" * 12)
+        self.dead_letter(UNREADABLE, kind="USER_ERROR", error_type="UnreadableFileError", fingerprint="1" * 12)
 
     def waiting_record(self, *, parked: bool = False) -> None:
         self.site.s3.delete_object(Bucket=self.site.state_bucket, Key=f"retry-index/parked/{NOISE}")
@@ -161,29 +163,29 @@ def night(seaweedfs, elasticmq, opensearch, tmp_path_factory) -> Iterator[Night]
     }  # fmt: skip
     recorder = Recorder(folder / "calls")
     run = {**env, **recorder.env("worker")}
-    away = WorkerProcess({**run, "INDEX_URL": "http://127.0.0.1:9"}, folder, name="away")
+    unavailable = WorkerProcess({**run, "INDEX_URL": "http://127.0.0.1:9"}, folder, name="away")
     worker = WorkerProcess(run, folder)
     made = Night(site, recorder, folder, env, port, [PASSWORD, keys.secret_key], worker)
     try:
-        _bad_hours(made, away)
+        _bad_hours(made, unavailable)
         worker.start()
         _good_hours(made, worker)
-        made.logs = f"{away.log_tail(100_000)}\n{worker.log_tail(100_000)}"
-        made.lines = away.lines() + worker.lines()
+        made.logs = f"{unavailable.log_tail(100_000)}\n{worker.log_tail(100_000)}"
+        made.lines = unavailable.lines() + worker.lines()
         yield made
     finally:
-        away.kill()
+        unavailable.kill()
         worker.kill()
         site.close()
 
 
-def _bad_hours(night: Night, away: WorkerProcess) -> None:
+def _bad_hours(night: Night, unavailable: WorkerProcess) -> None:
     """The index is away; messages are broken in every way that may quote them."""
     site = night.site
     site.put("a.txt", f"text {BODY}")
     site.put("契約書.txt", f"契約書 {BODY}")
     site.s3.put_object(Bucket=site.state_bucket, Key=f"retry-index/{NOISE}", Body=b"noise")  # it is parked
-    away.start()
+    unavailable.start()
     site.send_all(["a.txt", "契約書.txt"])
     fields = {f"f{n}": {"DataType": "String", "StringValue": BODY} for n in range(10)}
     site.send_body(f"noise {BODY}", MessageAttributes=fields)  # no room for a failure record: it spills
@@ -193,7 +195,7 @@ def _bad_hours(night: Night, away: WorkerProcess) -> None:
     ):  # fmt: skip
         site.send_body(body)
     site.wait_empty(60)
-    assert away.stop() == 0
+    assert unavailable.stop() == 0
 
 
 def _good_hours(night: Night, worker: WorkerProcess) -> None:
@@ -240,8 +242,8 @@ def _programs(night: Night) -> Path:
     programs = {
         "s3-index-worker": f'exec {python} -m worker "$@"',
         "dlq": f'exec {python} -m recovery.cli "$@"',
-        "recover_dlq": f'exec {python} -m recovery.recover_dlq "$@"',
-        "replay_retry_index": f'exec {python} -m recovery.replay_retry_index "$@"',
+        "recover_dlq": f'exec {python} -m recovery.cli.recover_dlq "$@"',
+        "replay_retry_index": f'exec {python} -m recovery.cli.replay_retry_index "$@"',
         "aws": f'unset {CALLS}; PYTHONPATH={Path.cwd()} exec {python} -m tests.support.awscli "$@"',
         "journalctl": _journalctl(log),
     }
@@ -294,16 +296,16 @@ def _words(night: Night, line: Typed) -> dict[str, str]:
 
 
 STAGED: dict[tuple[str, str], list[Callable[[Night], None]]] = {
-    ("dlq-depth", "dlq groups"): [Night.letters, Night.bad_letter],
-    ("dlq-depth", "dlq redrive-all"): [Night.letters],
+    ("dlq-depth", "dlq groups"): [Night.dead_letters, Night.bad_dead_letter],
+    ("dlq-depth", "dlq redrive-all"): [Night.dead_letters],
     ("spilled", "recover_dlq"): [Night.spill],
     ("parked", "replay_retry_index --parked"): [lambda night: night.waiting_record(parked=True)],
     ("stored-for-retry", "replay_retry_index"): [Night.waiting_record],
-    ("error-rate", "dlq groups"): [Night.bad_letter],
-    ("Throttling", "recover_dlq"): [Night.letters],
+    ("error-rate", "dlq groups"): [Night.bad_dead_letter],
+    ("Throttling", "recover_dlq"): [Night.dead_letters],
     ("Throttling", "replay_retry_index"): [Night.waiting_record],
     ("Poison file", "dlq groups"): [Night.unreadable],
-    ("Purge", "dlq purge"): [Night.letters],
+    ("Purge", "dlq purge"): [Night.dead_letters],
 }
 """What an incident leaves, made before the first line of its section that begins so."""
 

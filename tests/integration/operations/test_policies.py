@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from testing.worker import run_module
 from tests.integration.operations.conftest import Night
 from tests.support.awscalls import Call, allowed, is_like, listed, statements
-from tests.support.worker import run_module
 from tests.unit.config.test_iam import ACTIONS
 
 RARE = {"sqs:CancelMessageMoveTask"}
@@ -20,7 +20,7 @@ def called(runbook: Night):
     """(action, resource) of every call, by role."""
     night, names = runbook, runbook.names
     _operate(night)
-    _look(night)
+    _observe(night)
     _pause(night)
     return {role: set(_needed(night.recorder.calls(role, names))) for role in ("worker", "operator", "reader", "pause")}
 
@@ -38,18 +38,18 @@ def _needed(calls: set[Call]) -> Iterator[tuple[str, str]]:
 def _operate(night: Night) -> None:
     """What the runbook has not typed."""
     dlq, queue = (url.rsplit("/", 1)[-1] for url in (night.site.queues.dlq, night.site.queues.source))
-    night.letters()
+    night.dead_letters()
     night.dlq("redrive", "--message-id", night.latest, "--to", queue, "--dlq", dlq)
-    night.bad_letter()
+    night.bad_dead_letter()
     night.dlq("delete", "--message-id", night.latest, "--reason", "a test")
     night.spill()
-    run_module("recovery.recover_dlq", night.as_role("operator"))
-    night.letters()
+    run_module("recovery.cli.recover_dlq", night.as_role("operator"))
+    night.dead_letters()
     night.dlq("redrive-all", "--native", "--all", "--yes")
 
 
-def _look(night: Night) -> None:
-    night.letters()
+def _observe(night: Night) -> None:
+    night.dead_letters()
     dlq = night.site.queues.dlq.rsplit("/", 1)[-1]
     for verb in (("list", "--dlq", dlq), ("stats",), ("inspect", "--message-id", night.latest), ("list", "--archive"),
                  ("export", str(night.folder / "looked.jsonl"))):  # fmt: skip

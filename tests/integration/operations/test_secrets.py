@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from testing.worker import WorkerProcess
 from tests.integration.operations.conftest import BODY, Night
-from tests.support.worker import WorkerProcess
 
 pytestmark = pytest.mark.timeout(600)  # the first test has the whole night in its set-up
 

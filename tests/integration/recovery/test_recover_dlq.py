@@ -10,14 +10,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.aws import queue_depth
-from tests.support.deadletters import expected, fill_dlq, kept_keys
-from tests.support.site import Site, make_site
+from testing.aws import queue_depth
+from testing.dead_letters import expected, fill_dlq, kept_keys
+from testing.site import Site, make_site
+from testing.waiting import wait_until
+from testing.worker import base_env, run_cli, run_module
 from tests.support.size import sized
-from tests.support.waiting import wait_until
-from tests.support.worker import base_env, run_cli, run_module
 
-MODULE = "recovery.recover_dlq"
+MODULE = "recovery.cli.recover_dlq"
 
 
 @pytest.fixture

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.retryrecords import fill_retry, kept_keys, put_record, record_of, result_of
-from tests.support.site import Site, make_site
+from testing.site import Site, make_site
+from testing.waiting import wait_until
+from testing.worker import base_env, run_module
+from tests.support.retry_records import fill_retry, kept_keys, put_record, record_of, result_of
 from tests.support.size import sized
-from tests.support.waiting import wait_until
-from tests.support.worker import base_env, run_module
-from worker.core.state import PARKED_PREFIX, RETRY_PREFIX
+from worker.core.s3.state import PARKED_PREFIX, RETRY_PREFIX
 
-MODULE = "recovery.replay_retry_index"
+MODULE = "recovery.cli.replay_retry_index"
 HOSTILE = ["a\x1b[31m赤\n改行.txt", "100%+ &.txt", "~ 経理/..a/é.txt"]
 """Those that SeaweedFS takes; the others are in the unit tests."""
 FLAT_KB = 60_000
@@ -125,7 +125,7 @@ def refuse_everything(site: Site) -> None:
 
 
 def test_what_is_no_record_is_parked_and_what_it_holds_moves_no_cursor(site):
-    raw = json.dumps({"schema": 1, "bucket": "b", "key": "壊れた", "look_ms": "\x1b]0;title\x07"}).encode()
+    raw = json.dumps({"schema": 1, "bucket": "b", "key": "壊れた", "observed_at_ms": "\x1b]0;title\x07"}).encode()
     site.s3.put_object(Bucket=site.state_bucket, Key=f"{RETRY_PREFIX}2026-01-01/壊れた.json", Body=raw)
     done = replay(site)
     assert done.returncode == 3, done.stderr

@@ -16,7 +16,7 @@ from urllib.parse import unquote_plus
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.aws import (
+from testing.aws import (
     create_queues,
     drain,
     queue_depth,
@@ -25,10 +25,10 @@ from tests.support.aws import (
     send_event,
     sqs_client,
 )
+from testing.process import ServerFailedError, http_get
+from testing.servers import ElasticMQServer, OpenSearchServer, SeaweedFSServer
+from testing.waiting import wait_until
 from tests.support.moto_server import notifying_bucket
-from tests.support.process import ServerFailedError, http_get
-from tests.support.servers import ElasticMQServer, OpenSearchServer, SeaweedFSServer
-from tests.support.waiting import wait_until
 
 AWKWARD_KEYS = ["日本語/報告書 2026.txt", "a+b.txt", "100%.txt", "%E3%81%82.txt", "sp ace/🗻.txt"]
 
@@ -207,7 +207,7 @@ def test_a_server_that_does_not_start_shows_its_log(tmp_path: Path) -> None:
 
 def test_a_server_dies_with_a_killed_test_run(tmp_path: Path) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from tests.support.servers import ElasticMQServer\n"
+        "import sys, time; from pathlib import Path; from testing.servers import ElasticMQServer\n"
         "print(ElasticMQServer(Path(sys.argv[1])).start().pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True) as run:

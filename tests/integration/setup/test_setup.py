@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import boto3
 import pytest
 
+from testing.worker import run_cli
 from tests.support import awscli
 from tests.support.moto_server import moto_endpoint
 from tests.support.pages import Typed, typed
-from tests.support.worker import run_cli
 from worker.notifications import EVENTS
 
 PAGE = typed("setup.md")

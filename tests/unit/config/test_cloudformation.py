@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.pages import sections
 from tools.alarms import SQS_NAMESPACE, TEMPLATE, Alarm, alarms, template
-from worker.core.cloudwatch import FIGURES
+from worker.core.base.cloudwatch import FIGURES
 from worker.preflight import LEAST_RECEIVES
 
 IAM = Path(__file__).resolve().parents[3] / "config/iam"

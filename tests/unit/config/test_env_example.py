@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from tools import reference
-from worker.core.settings import Settings, environment_name, load
+from worker.core.base.settings import Settings, environment_name, load
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "config/worker.env.example"
 LINES = EXAMPLE.read_text().splitlines()

@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from tests.support.corpus import BAD_KINDS, KINDS, Sample, corpus
-from tests.support.corpus_bodies import CARRIED, SAMPLES
+from testing.corpus import BAD_KINDS, KINDS, Sample, corpus
+from testing.corpus_bodies import CARRIED, SAMPLES
 
 _ENCODINGS = {
     "txt": "utf-8",

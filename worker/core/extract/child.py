@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from worker.core.extract import Extracted, wire
+from worker.core.extract import Extracted, protocol
 from worker.core.extract.faults import MachineError
 from worker.core.extract.kinds import Kind
 from worker.core.extract.result import failed
@@ -29,13 +29,13 @@ def main(socket_number: int, parent: int, memory_bytes: int, max_chars: int, par
     sock = socket.socket(fileno=socket_number)
     module, _, name = parser.partition(":")
     parse: Parser = getattr(importlib.import_module(module), name)
-    wire.send(sock, {"ready": True})
+    protocol.send(sock, {"ready": True})
     while True:
         try:
-            fields, body = wire.receive(sock, max_bytes=2**32)
+            fields, body = protocol.receive(sock, max_bytes=2**32)
         except (EOFError, OSError):
             return
-        wire.send(sock, _answer(parse, fields, body, max_chars))
+        protocol.send(sock, _answer(parse, fields, body, max_chars))
 
 
 def _limit(parent: int, memory_bytes: int) -> None:

@@ -19,12 +19,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from worker.core.errors import ExtractionStoppedError
-from worker.core.extract import Extracted, Status, wire
+from worker.core.base.concurrency import full_pool
+from worker.core.base.errors import ExtractionStoppedError
+from worker.core.base.logs import emit
+from worker.core.extract import Extracted, Status, protocol
 from worker.core.extract.faults import MachineError
 from worker.core.extract.kinds import Kind
-from worker.core.flow import full_pool
-from worker.core.logs import emit
 
 PARSER = "worker.core.extract.parse:parse"
 START_TIMEOUT_S = 60.0
@@ -73,7 +73,7 @@ class Child:
         try:
             with theirs, self._words.open("wb") as words:
                 self._process = _spawn(theirs.fileno(), words.fileno(), self._folder, limits)
-            wire.receive(self._sock, max_bytes=_ROOM_BYTES, until=time.monotonic() + START_TIMEOUT_S)
+            protocol.receive(self._sock, max_bytes=_ROOM_BYTES, until=time.monotonic() + START_TIMEOUT_S)
         except (EOFError, OSError, ValueError) as error:
             reason = self._last_words() or str(error)
             self.end()
@@ -90,8 +90,8 @@ class Child:
         fields = {"kind": asdict(kind), "path": path}
         max_bytes = 12 * self._limits.max_chars + _ROOM_BYTES  # JSON in ASCII: at most 12 bytes a character
         try:
-            wire.send(self._sock, fields, b"" if isinstance(body, Path) else body, until=until)
-            answer, _ = wire.receive(self._sock, max_bytes=max_bytes, until=until)
+            protocol.send(self._sock, fields, b"" if isinstance(body, Path) else body, until=until)
+            answer, _ = protocol.receive(self._sock, max_bytes=max_bytes, until=until)
             return _checked(answer), bool(answer["healthy"])
         except (TimeoutError, MachineError):
             raise

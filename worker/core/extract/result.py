@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-from worker.core.document import scrub
+from worker.core.base.text import scrub
 from worker.core.extract import Extracted, Status
 
 MAX_PROPERTY_CHARS = 1000

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal, Protocol
 
-from worker.core.document import Write
+from worker.core.index.document import Write
 
 
 class WriteStatus(Enum):
@@ -16,7 +16,7 @@ class WriteStatus(Enum):
     """The index holds a greater version: someone looked later. That is success (409)."""
     REJECTED = "rejected"
     """The index will never take this document as it is: a mapper or parsing error."""
-    AWAY = "away"
+    UNAVAILABLE = "away"
     """The index did not take it now: throttled, blocked, its state wrong, or no answer for this item."""
 
 
@@ -82,7 +82,7 @@ class IndexState:
 
 
 class Index(Protocol):
-    """A search index. Every method may be called from any thread; each raises IndexAwayError when it is away."""
+    """A search index. Every method may be called from any thread; each raises IndexUnavailableError when it is away."""
 
     @property
     def description(self) -> str:
@@ -103,7 +103,7 @@ class Index(Protocol):
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
         """Write or remove; one result for each write, in order.
 
-        Raises IndexAwayError when the request as a whole failed; then nothing is known of any of the writes.
+        Raises IndexUnavailableError when the request as a whole failed; then nothing is known of any of the writes.
         """
 
     def stored(self, objects: Sequence[tuple[str, str]]) -> list[Stored | None]:

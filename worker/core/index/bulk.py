@@ -5,10 +5,10 @@ from typing import Any
 
 import orjson
 
-from worker.core.document import Write, document_id
+from worker.core.base.settings import MIB
 from worker.core.index import WriteResult, WriteStatus
 from worker.core.index.client import MAX_REASON_CHARS, reason_of
-from worker.core.settings import MIB
+from worker.core.index.document import Write, document_id
 
 MAX_BODY_BYTES = 8 * MIB
 """Small AWS instances refuse more than 10 MiB (FACTS, OpenSearch)."""
@@ -81,4 +81,4 @@ def _result(item: dict[str, Any]) -> WriteResult:
     kind, reason = reason_of(error)
     if status == 400 and (kind in _OF_THE_DOCUMENT or _TERM_TOO_LONG in reason):
         return WriteResult(WriteStatus.REJECTED, reason)
-    return WriteResult(WriteStatus.AWAY, f"{status}: {reason}"[:MAX_REASON_CHARS])
+    return WriteResult(WriteStatus.UNAVAILABLE, f"{status}: {reason}"[:MAX_REASON_CHARS])

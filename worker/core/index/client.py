@@ -15,8 +15,8 @@ from opensearchpy import Urllib3AWSV4SignerAuth, Urllib3HttpConnection
 from opensearchpy.exceptions import ConnectionError as NoConnectionError
 from opensearchpy.exceptions import ConnectionTimeout, SSLError, TransportError
 
-from worker.core.errors import ConfigError, IndexAwayError
-from worker.core.settings import Settings
+from worker.core.base.errors import ConfigError, IndexUnavailableError
+from worker.core.base.settings import Settings
 
 MAX_REASON_CHARS = 500
 MORE_CONNECTIONS = 4
@@ -33,7 +33,7 @@ Credentials = Callable[[], Any]
 """Gives botocore's credentials; raises ConfigError where there are none."""
 
 
-class RefusedError(IndexAwayError):
+class RefusedError(IndexUnavailableError):
     """Raised when the index answered a whole request with an error status."""
 
     def __init__(self, message: str, *, status: int, kind: str) -> None:
@@ -90,22 +90,24 @@ class Client:
     def request(self, method: str, path: str, body: Any = None) -> Any:
         """The answer to one request; `body` is bytes as they are, or anything that JSON can say.
 
-        Raises RefusedError for an error status, IndexAwayError when there is no answer or one that is not JSON.
+        Raises RefusedError for an error status, IndexUnavailableError when there is no answer or one that is not JSON.
         """
         sent = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
         try:
             answer = self._connection.perform_request(method, path, body=sent)[2]
             return orjson.loads(answer) if answer else {}
         except ConnectionTimeout as error:
-            raise IndexAwayError(f"{self.shown} did not answer within {self._timeout_s} s") from error
+            raise IndexUnavailableError(f"{self.shown} did not answer within {self._timeout_s} s") from error
         except SSLError as error:
-            raise IndexAwayError(f"{self.shown}: TLS failed: {error.info}") from error
+            raise IndexUnavailableError(f"{self.shown}: TLS failed: {error.info}") from error
         except NoConnectionError as error:
-            raise IndexAwayError(f"{self.shown} cannot be reached: {error.info}"[:MAX_REASON_CHARS]) from error
+            raise IndexUnavailableError(f"{self.shown} cannot be reached: {error.info}"[:MAX_REASON_CHARS]) from error
         except TransportError as error:
             raise self._refusal(error) from error
         except ValueError as error:
-            raise IndexAwayError(f"{self.shown} answered something that is not JSON; is it OpenSearch?") from error
+            raise IndexUnavailableError(
+                f"{self.shown} answered something that is not JSON; is it OpenSearch?"
+            ) from error
 
     def close(self) -> None:
         """Close all connections."""

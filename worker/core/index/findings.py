@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from worker.core.document import document_id
 from worker.core.index import Finding
+from worker.core.index.document import document_id
 from worker.core.index.template import index_template
 
 _NUMBERS = frozenset(

@@ -8,7 +8,7 @@ may do this at once.
 import time
 from typing import Any
 
-from worker.core.errors import IndexAwayError
+from worker.core.base.errors import IndexUnavailableError
 from worker.core.index import Finding, IndexState
 from worker.core.index.client import Client, RefusedError
 from worker.core.index.findings import compare, ids_in_use
@@ -35,27 +35,27 @@ class Layout:
         """Whether the name was an alias when it was last made sure of."""
 
     def ensure(self) -> IndexState:
-        """Make what is missing where nothing of the name exists. Raises IndexAwayError where that is refused."""
+        """Make what is missing where nothing of the name exists. Raises IndexUnavailableError where that is refused."""
         state = IndexState()
-        found = self._look()
+        found = self._observe()
         self._ensure_template(state, needed=not found)
         if not found:
             self._create(state)
-            found = self._look()
+            found = self._observe()
         if not found:
-            raise IndexAwayError(f"{self._client.shown}: the index {self._name} was made, and is gone again")
+            raise IndexUnavailableError(f"{self._client.shown}: the index {self._name} was made, and is gone again")
         self.is_alias = self._name not in found
         self._describe(found, state)
         return state
 
     def is_there(self) -> bool:
-        """Whether anything has the name now. Raises IndexAwayError."""
-        return bool(self._look("?filter_path=*.aliases"))
+        """Whether anything has the name now. Raises IndexUnavailableError."""
+        return bool(self._observe("?filter_path=*.aliases"))
 
     def inspect(self) -> IndexState:
         """The same, but change nothing."""
         state = IndexState()
-        found = self._look()
+        found = self._observe()
         if self._template_version() < index_template(self._name)["version"]:
             state.findings.append(Finding("ok", f"template {template_name(self._name)} is missing or older", _AT_START))
         if found:
@@ -64,7 +64,7 @@ class Layout:
             state.findings.append(Finding("ok", f"there is no index or alias {self._name} yet", _AT_START))
         return state
 
-    def _look(self, which: str = "") -> dict[str, Any]:
+    def _observe(self, which: str = "") -> dict[str, Any]:
         """The indexes behind the name, each with aliases, mappings and settings; empty where there is none."""
         try:
             found: dict[str, Any] = self._client.request("GET", f"/{self._name}{which}")
@@ -116,7 +116,7 @@ class Layout:
             # Another worker was faster; or a write made the index NAME itself, which will do.
             if error.kind not in {"resource_already_exists_exception", "invalid_alias_name_exception"}:
                 raise
-            if not self._look():
+            if not self._observe():
                 add = {"index": index, "alias": self._name, "is_write_index": True}
                 self._client.request("POST", "/_aliases", {"actions": [{"add": add}]})
                 state.created.append(f"alias {self._name}")

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from worker.core.base.settings import Settings
 from worker.core.index import Index
-from worker.core.settings import Settings
 
 _SQLITE = "sqlite:///"
 

@@ -4,10 +4,10 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from worker.core.document import Write, document_id
-from worker.core.errors import IndexAwayError
+from worker.core.base.errors import IndexUnavailableError
 from worker.core.index import Hit, IndexState, SearchResult, Stored, WriteResult, bulk
 from worker.core.index.client import Client, RefusedError, reason_of
+from worker.core.index.document import Write, document_id
 from worker.core.index.layout import Layout
 from worker.core.index.query import parse
 from worker.core.index.question import CONTENT_FIELDS, NAME_FIELD, question
@@ -51,7 +51,7 @@ class OpenSearchIndex:
             blocks = settings["settings"]["index"]["blocks"]
             stopping = [name for name in STOPPING_BLOCKS if blocks.get(name) == "true"]
             if stopping:
-                raise IndexAwayError(f"{self.description}: {index} is blocked by index.blocks.{stopping[0]}")
+                raise IndexUnavailableError(f"{self.description}: {index} is blocked by index.blocks.{stopping[0]}")
         self._request("GET", "_search?size=0&terminate_after=1&allow_partial_search_results=false")
 
     def ensure(self) -> IndexState:
@@ -68,7 +68,7 @@ class OpenSearchIndex:
         return state
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
-        """Write or remove; one result for each, in order. Raises IndexAwayError when a request as a whole failed."""
+        """Write or remove; one result for each, in order. Raises IndexUnavailableError when a request as a whole failed."""
         plain_key = self._ready()
         entries = [bulk.entry(write, plain_key=plain_key) for write in writes]
         results: list[WriteResult] = []
@@ -129,7 +129,7 @@ class OpenSearchIndex:
             return self._send(entries[:half]) + self._send(entries[half:])
         found = bulk.results(answer, len(entries))
         if found is None:
-            raise IndexAwayError(f"{self.description} did not answer for each of {len(entries)} documents")
+            raise IndexUnavailableError(f"{self.description} did not answer for each of {len(entries)} documents")
         if first and only_alias and any(bulk.NO_INDEX in result.reason for result in found):
             self.ensure()
             return self._send(entries, first=False)
@@ -140,12 +140,12 @@ class OpenSearchIndex:
         answer = self._request("POST", "_mget?_source_includes=bucket,etag,extraction.status", {"ids": ids})
         documents = answer["docs"]
         if len(documents) != len(ids):
-            raise IndexAwayError(f"{self.description} did not answer for each of {len(ids)} documents")
+            raise IndexUnavailableError(f"{self.description} did not answer for each of {len(ids)} documents")
         return [self._as_stored(one, bucket) for one, (bucket, _) in zip(documents, objects, strict=True)]
 
     def _as_stored(self, document: dict[str, Any], bucket: str) -> Stored | None:
         if "error" in document:
-            raise IndexAwayError(f"{self.description}: {reason_of(document)[1]}")
+            raise IndexUnavailableError(f"{self.description}: {reason_of(document)[1]}")
         source = document.get("_source") or {}
         # Where ids are plain keys, another bucket's object of the same key may hold the place.
         if not document.get("found") or source.get("bucket", bucket) != bucket:

@@ -21,7 +21,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import date
 
-from worker.core.document import scrub
+from worker.core.base.text import scrub
 from worker.core.index.text import Phrase, phrase
 
 MAX_WORDS = 32

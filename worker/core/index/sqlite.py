@@ -13,9 +13,9 @@ from pathlib import Path
 
 import orjson
 
-from worker.core.document import Write
-from worker.core.errors import IndexAwayError
+from worker.core.base.errors import IndexUnavailableError
 from worker.core.index import Finding, Hit, IndexState, SearchResult, Stored, WriteResult
+from worker.core.index.document import Write
 from worker.core.index.highlight import fragments, marked
 from worker.core.index.query import Word, parse
 from worker.core.index.sqlite_tables import SCHEMA, SCHEMA_VERSION, as_text, translated, write_one
@@ -60,7 +60,7 @@ class SqliteIndex:
         return IndexState(findings=[Finding("ok", f"{self.description}: {self._count()} documents")])
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
-        """Write or remove, all in one transaction. Raises IndexAwayError, and then none of them is written."""
+        """Write or remove, all in one transaction. Raises IndexUnavailableError, and then none of them is written."""
         if not writes:
             return []
         with self._writing() as db:
@@ -104,7 +104,7 @@ class SqliteIndex:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction, ours alone."""
-        with self._lock, self._away_when_failing():
+        with self._lock, self._unavailable_when_failing():
             db = self._opened()
             db.execute("BEGIN IMMEDIATE")
             try:
@@ -119,8 +119,8 @@ class SqliteIndex:
     def _reading(self) -> Iterator[sqlite3.Connection]:
         """A connection of its own: readers wait for nobody, and make nothing."""
         if not self._path.exists():
-            raise IndexAwayError(f"{self.description} is not there; the worker makes it when it starts")
-        with self._away_when_failing():
+            raise IndexUnavailableError(f"{self.description} is not there; the worker makes it when it starts")
+        with self._unavailable_when_failing():
             db = self._connect()
             try:
                 yield db
@@ -128,11 +128,11 @@ class SqliteIndex:
                 db.close()
 
     @contextmanager
-    def _away_when_failing(self) -> Iterator[None]:
+    def _unavailable_when_failing(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise IndexAwayError(f"{self.description}: {error}") from error
+            raise IndexUnavailableError(f"{self.description}: {error}") from error
 
     def _opened(self) -> sqlite3.Connection:
         """The writer's connection; anew where the file was deleted or replaced under us."""
@@ -169,7 +169,7 @@ def _prepare(db: sqlite3.Connection) -> None:
     db.executescript(_SAFETY)
     found = db.execute("PRAGMA user_version").fetchone()[0]
     if found > SCHEMA_VERSION:
-        raise IndexAwayError(f"the file was made by a newer version of this program (schema {found})")
+        raise IndexUnavailableError(f"the file was made by a newer version of this program (schema {found})")
     if found < SCHEMA_VERSION:
         db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from worker.core.document import Write
 from worker.core.index import WriteResult, WriteStatus
+from worker.core.index.document import Write
 from worker.core.index.query import OneOf, Query, Within, Word
 from worker.core.index.text import indexed
 

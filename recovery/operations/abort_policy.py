@@ -1,0 +1,64 @@
+"""Tells when a run itself is wrong: a mistyped bucket or a broken mapping must not empty the DLQ."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from recovery.operations.engine import Disposition, Verdict
+from worker.core.base.errors import ConfigError, DependencyError
+
+ENOUGH = 100
+"""Letters handled before a share of them says anything."""
+KEPT_IN_A_ROW = 50
+"""So many kept one after another: whatever they wait for is away for all."""
+
+
+class AbortPolicy:
+    """Counts what letters came to."""
+
+    def __init__(self) -> None:
+        self._handled = 0
+        self._gone = 0
+        self._kept_in_a_row = 0
+        self._unforeseen: Counter[str] = Counter()
+        """Archived or rejected by what failed, where the letter's own failure record does not name that."""
+
+    @property
+    def has_heard_enough(self) -> bool:
+        """Whether a share of what was handled says something."""
+        return self._handled >= ENOUGH
+
+    def hear(self, verdicts: Iterable[Verdict]) -> None:
+        """Take in one batch. Raises ConfigError or DependencyError where the run must not go on."""
+        last = ""
+        for verdict in verdicts:
+            self._handled += 1
+            self._gone += verdict.disposition is Disposition.GONE
+            self._kept_in_a_row = self._kept_in_a_row + 1 if verdict.disposition is Disposition.KEPT else 0
+            if verdict.disposition is Disposition.KEPT:
+                last = verdict.reason
+            if verdict.disposition in {Disposition.ARCHIVED, Disposition.STORED_FOR_RETRY} and not _foreseen(verdict):
+                self._unforeseen[verdict.error_type] += 1
+        if self._kept_in_a_row >= KEPT_IN_A_ROW:
+            raise DependencyError(
+                f"{self._kept_in_a_row} messages in a row could not be decided, the last because: {last}"
+            )
+        if not self.has_heard_enough:
+            return
+        if self._gone * 2 > self._handled:
+            raise ConfigError(
+                f"of {self._handled} messages {self._gone} point at objects that are gone: is S3_BUCKET right, and the "
+                "region and endpoint? Their bodies are in the audit"
+            )
+        for error_type, count in self._unforeseen.most_common(1):
+            if count * 2 > self._handled:
+                raise ConfigError(
+                    f"of {self._handled} messages {count} failed with {error_type}, which is not what brought them to the "
+                    "DLQ: look at the settings and at the index's mapping"
+                )
+
+
+def _foreseen(verdict: Verdict) -> bool:
+    """Whether the letter's failure record names what failed now."""
+    failure = verdict.dead_letter.failure
+    name, _, code = verdict.error_type.partition(" ")
+    return failure.get("error_type") == name and code in str(failure.get("message", ""))

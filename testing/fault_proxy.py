@@ -1,0 +1,338 @@
+"""A wire proxy in front of the real servers: passes HTTP on, keeps books, adds latency, and can break the line.
+
+It knows an SQS action, an S3 method and key, and an OpenSearch bulk; of everything that passes it keeps exact books. A
+latency is waited out on a timer, not on a core. A rule may answer for the server or cut the line, before the server
+acted or after. It runs on one thread of this process, on an event loop of its own.
+"""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from testing.ports import free_ports
+from testing.traffic_log import Call, Service, TrafficLog, describe
+
+__all__ = ["Broken", "Call", "FaultProxy", "Rule", "Service", "TrafficLog"]
+
+MAX_HEAD_BYTES = 1024 * 1024
+PIECE_BYTES = 256 * 1024
+BETWEEN_PIECES_S = 0.02
+MAX_PIECES = 200
+"""Of an answer that trickles: byte by byte where it is short, four seconds in all where it is long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """What a rule does to a call.
+
+    `unreachable`: cut, and no connection to its server is taken any more, for `hang_s`. `refuse`: cut before the server
+    sees it. `lose`: the server acts, its answer is lost. `hang`: no answer for as long as `hang_s`. `answer`: this
+    instead of the server's. `trickle`: the server's answer, bit by bit. `rewrite`: the request that the server gets and
+    the answer that it gives, each changed.
+    """
+
+    how: Literal["unreachable", "refuse", "lose", "hang", "answer", "trickle", "rewrite"]
+    status: int = 500
+    body: bytes = b""
+    hang_s: float = 30.0
+    request: Callable[[bytes], bytes] = bytes
+    rewrite: Callable[[bytes], bytes] = bytes
+
+
+Rule = Callable[[Call], Broken | None]
+
+
+class FaultProxy:
+    """One loopback port for each server behind it."""
+
+    def __init__(self, upstreams: dict[Service, str]) -> None:
+        self.traffic_log = TrafficLog()
+        self.latency_s: dict[Service, float] = {}
+        """Added before a call goes on, by service. For a bulk and an SQS call; for S3 it delays the first byte."""
+        self.rules: list[Rule] = []
+        """The first that answers decides."""
+        self.urls: dict[Service, str] = {}
+        self._upstreams = upstreams
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="wire", daemon=True)
+        self._servers: dict[Service, asyncio.Server] = {}
+        self._open: dict[asyncio.StreamWriter, Service] = {}
+        self._back: dict[Service, asyncio.TimerHandle] = {}
+
+    def start(self) -> "FaultProxy":
+        self._thread.start()
+        self._run(self._listen())
+        return self
+
+    def stop(self) -> None:
+        self._run(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+    def cut(self) -> None:
+        """Cut every open connection now."""
+        self._run(self._cut())
+
+    def clear(self) -> None:
+        """New books, no rules, and every server in reach."""
+        self.rules, self.traffic_log = [], TrafficLog()
+        self.reach()
+
+    def reach(self) -> None:
+        """Take connections again to every server that was unreachable."""
+        self._run(self._reach(list(self._back)))
+
+    def _run(self, work: Awaitable[None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)  # type: ignore[arg-type]
+
+    async def _listen(self) -> None:
+        # Not the kernel's choice: while a server is unreachable, any outgoing connection may be given its port.
+        for service, port in zip(self._upstreams, free_ports(len(self._upstreams)), strict=True):
+            await self._open_port(service, port)
+            self.urls[service] = f"http://127.0.0.1:{port}"
+
+    async def _open_port(self, service: Service, port: int) -> None:
+        parts = urlsplit(self._upstreams[service])
+        address = parts.hostname or "", parts.port or 80
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await _Line(self, service, address, reader, writer).serve()
+
+        self._servers[service] = await asyncio.start_server(serve, "127.0.0.1", port, limit=MAX_HEAD_BYTES)
+
+    def _vanish(self, service: Service, for_s: float) -> None:
+        """Take no connection to a server, for so long or until `reach`."""
+        if service in self._back:
+            return
+        self._servers[service].close()
+        for writer in [writer for writer, of in self._open.items() if of == service]:
+            writer.transport.abort()
+        self._back[service] = self._loop.call_later(for_s, lambda: self._loop.create_task(self._reach([service])))
+
+    async def _reach(self, services: list[Service]) -> None:
+        for service in services:
+            if service in self._back:
+                self._back.pop(service).cancel()
+                await self._open_port(service, int(self.urls[service].rpartition(":")[2]))
+
+    async def _close(self) -> None:
+        for timer in self._back.values():
+            timer.cancel()
+        for server in self._servers.values():
+            server.close()
+        await self._cut()
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _cut(self) -> None:
+        for writer in list(self._open):
+            writer.transport.abort()
+
+    def abort_policy(self, call: Call) -> Broken | None:
+        """What the rules say of a call."""
+        return next((broken for rule in self.rules if (broken := rule(call)) is not None), None)
+
+
+@dataclass(slots=True)
+class _Message:
+    """A request or an answer: its head as it came, its body as far as it was read."""
+
+    head: bytes
+    fields: dict[str, str]
+    first: list[str]
+
+    @property
+    def length(self) -> int | None:
+        length = self.fields.get("content-length")
+        return int(length) if length is not None else None
+
+    @property
+    def chunked(self) -> bool:
+        return self.fields.get("transfer-encoding", "").lower() == "chunked"
+
+
+class _Line:
+    """One client's connection, and ours to the server."""
+
+    def __init__(
+        self, proxy: FaultProxy, service: Service, address: tuple[str, int],
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
+    ) -> None:  # fmt: skip
+        self._proxy, self._service, self._address = proxy, service, address
+        self._reader, self._writer = reader, writer
+        self._up: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def serve(self) -> None:
+        self._proxy._open[self._writer] = self._service
+        try:
+            while await self._one_call():
+                pass
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            return  # either side hung up, or we stop
+        finally:
+            self._proxy._open.pop(self._writer, None)
+            for writer in filter(None, [self._writer, self._up and self._up[1]]):
+                writer.transport.abort()
+
+    async def _one_call(self) -> bool:
+        request = await _head(self._reader)
+        if "expect" in request.fields:
+            self._writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        body = await _body(self._reader, request)
+        call = self._booked(request, body)
+        broken = self._proxy.abort_policy(call)
+        latency_s = self._proxy.latency_s.get(self._service, 0.0)
+        if latency_s:
+            await asyncio.sleep(latency_s)
+        if broken is None:
+            return await self._pass(call, request, body)
+        return await self._break(call, broken, request, body)
+
+    def _booked(self, request: _Message, body: bytes) -> Call:
+        action, keys, about = describe(self._service, request.first[0], request.first[1], request.fields, body)
+        return self._proxy.traffic_log.begin(self._service, action, keys, about)
+
+    async def _pass(self, call: Call, request: _Message, body: bytes) -> bool:
+        answer, reader = await self._ask(request, body)
+        self._writer.write(answer.head)
+        if self._service == "s3" and not answer.chunked:
+            await self._relay(reader, _answer_length(request, answer))
+            self._record(call, answer, b"")
+        else:
+            content = await _body(reader, answer, nothing=request.first[0] == "HEAD")
+            self._record(call, answer, content)  # before the client can act on it
+            self._writer.write(_framed(content) if answer.chunked else content)
+            await self._writer.drain()
+        return answer.fields.get("connection", "").lower() != "close"
+
+    async def _break(self, call: Call, broken: Broken, request: _Message, body: bytes) -> bool:
+        traffic_log = self._proxy.traffic_log
+        if broken.how == "hang":
+            await asyncio.sleep(broken.hang_s)
+        if broken.how in {"unreachable", "refuse", "hang"}:
+            traffic_log.cut(call, broken.how)
+            if broken.how == "unreachable":
+                self._proxy._vanish(call.service, broken.hang_s)
+            return False
+        if broken.how == "answer":
+            traffic_log.cut(call, f"answered {broken.status}", broken.status)
+            head = f"HTTP/1.1 {broken.status} Broken\r\nContent-Length: {len(broken.body)}\r\n\r\n"
+            nothing = request.first[0] == "HEAD"
+            self._writer.write(head.encode() + (b"" if nothing else broken.body))
+            await self._writer.drain()
+            return True
+        answer, reader = await self._ask(*_resized(request, broken.request(body)))
+        content = await _body(reader, answer, nothing=request.first[0] == "HEAD")
+        if broken.how == "lose":
+            traffic_log.cut(call, "lose")
+            return False
+        call.broken = broken.how
+        if broken.how == "rewrite":
+            content = broken.rewrite(content)
+        self._record(call, answer, content)
+        return await self._send_whole(answer, content, trickle=broken.how == "trickle")
+
+    async def _send_whole(self, answer: _Message, content: bytes, *, trickle: bool) -> bool:
+        lines = answer.head.split(b"\r\n")
+        kept = [lines[0]] + [
+            line
+            for line in lines[1:]
+            if line and not line.lower().startswith((b"content-length:", b"transfer-encoding:"))
+        ]
+        self._writer.write(b"\r\n".join([*kept, b"Content-Length: %d" % len(content), b"", b""]))
+        piece = -(-len(content) // MAX_PIECES) or 1
+        for at in range(0, len(content), piece) if trickle else ():
+            self._writer.write(content[at : at + piece])
+            await self._writer.drain()
+            await asyncio.sleep(BETWEEN_PIECES_S)
+        self._writer.write(b"" if trickle else content)
+        await self._writer.drain()
+        return True
+
+    async def _ask(self, request: _Message, body: bytes) -> tuple[_Message, asyncio.StreamReader]:
+        """The server's answer; its body is still to be read. A connection the server has closed is made anew."""
+        for attempt in (1, 2):
+            if self._up is None:
+                self._up = await asyncio.open_connection(*self._address, limit=MAX_HEAD_BYTES)
+            reader, writer = self._up
+            try:
+                writer.write(_without_expect(request.head))
+                writer.write(_framed(body) if request.chunked else body)
+                await writer.drain()
+                answer = await _head(reader)
+            except (OSError, asyncio.IncompleteReadError) as error:
+                self._up = None
+                writer.transport.abort()
+                if attempt == 2 or getattr(error, "partial", b""):
+                    raise
+            else:
+                return answer, reader
+        raise OSError("unreachable")
+
+    async def _relay(self, reader: asyncio.StreamReader, length: int) -> None:
+        while length:
+            piece = await reader.read(min(length, PIECE_BYTES))
+            if not piece:
+                raise OSError("the server hung up")
+            length -= len(piece)
+            self._writer.write(piece)
+            await self._writer.drain()
+        await self._writer.drain()
+
+    def _record(self, call: Call, answer: _Message, content: bytes) -> None:
+        self._proxy.traffic_log.end(call, int(answer.first[1]), content)
+
+
+def _resized(request: _Message, body: bytes) -> tuple[_Message, bytes]:
+    """A request with a body that may have changed."""
+    if request.chunked or request.length is None or request.length == len(body):
+        return request, body
+    lines = [
+        b"Content-Length: %d" % len(body) if line.lower().startswith(b"content-length:") else line
+        for line in request.head.split(b"\r\n")
+    ]
+    return _Message(b"\r\n".join(lines), {**request.fields, "content-length": str(len(body))}, request.first), body
+
+
+async def _head(reader: asyncio.StreamReader) -> _Message:
+    head = await reader.readuntil(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:] if line)}
+    return _Message(head, fields, lines[0].split(" ", 2))
+
+
+async def _body(reader: asyncio.StreamReader, message: _Message, *, nothing: bool = False) -> bytes:
+    if nothing or message.first[1:2] in (["204"], ["304"]):
+        return b""
+    if not message.chunked:
+        return await reader.readexactly(message.length or 0)
+    parts = []
+    while True:
+        size = int((await reader.readuntil(b"\r\n")).split(b";")[0], 16)
+        if not size:
+            while await reader.readuntil(b"\r\n") != b"\r\n":  # trailers
+                pass
+            return b"".join(parts)
+        parts.append(await reader.readexactly(size))
+        await reader.readexactly(2)
+
+
+def _framed(body: bytes) -> bytes:
+    """A body as one chunk."""
+    return (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n"
+
+
+def _answer_length(request: _Message, answer: _Message) -> int:
+    return 0 if request.first[0] == "HEAD" or answer.first[1] in {"204", "304"} else answer.length or 0
+
+
+def _without_expect(head: bytes) -> bytes:
+    if b"xpect:" not in head:
+        return head
+    return b"\r\n".join(line for line in head.split(b"\r\n") if not line.lower().startswith(b"expect:"))

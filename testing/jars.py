@@ -1,0 +1,57 @@
+"""The jars of OpenSearch and ElasticMQ: fetched from Maven Central once, then taken from a cache."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from testing.process import UnavailableError
+
+DEFAULT_CACHE = Path("~/.cache/s3-index-worker/jars")
+
+
+def class_path(coordinates: str) -> str:
+    """Return Java's class path for `group:artifact:version[+group:artifact:version…]`, with all they depend on.
+
+    The first call for these coordinates downloads for 12–40 s; it holds a lock, so a second run waits for the first
+    instead of downloading the same.
+    """
+    cache = Path(os.environ.get("S3IW_JAR_CACHE") or DEFAULT_CACHE).expanduser()
+    first_artifact = coordinates.split(":", maxsplit=2)[1]
+    folder = cache / f"{first_artifact}-{hashlib.sha256(coordinates.encode()).hexdigest()[:12]}"
+    with _locked(cache):
+        if not folder.exists():
+            _download(coordinates, folder)
+    return f"{folder}/jars/*:{folder}/modules/*"
+
+
+@contextmanager
+def _locked(cache: Path) -> Iterator[None]:
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _download(coordinates: str, folder: Path) -> None:
+    """Download beside `folder` and rename: jgo trusts every file it finds, even half a jar of an interrupted run."""
+    try:
+        from jgo.env import EnvironmentBuilder, LinkStrategy
+        from jgo.maven import MavenContext
+    except ImportError as error:
+        raise UnavailableError(f"jgo cannot be imported: {error}") from error
+
+    staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=folder.parent))
+    try:
+        context = MavenContext(repo_cache=staging / "m2")
+        builder = EnvironmentBuilder(context, cache_dir=staging / "env", link_strategy=LinkStrategy.COPY)
+        environment = builder.from_endpoint(coordinates)
+        Path(environment.path).rename(folder)
+    except (OSError, RuntimeError) as error:  # requests' errors are OSErrors; a missing artifact is a RuntimeError
+        raise UnavailableError(f"cannot fetch {coordinates} from Maven Central: {error}") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)

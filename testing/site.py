@@ -1,0 +1,143 @@
+"""One deployment on the real servers: buckets, queues, an index of its own, and what a test wants to know of them."""
+
+import json
+import secrets
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from testing.aws import Queues, create_queues, drain, queue_depth, s3_client, send_batch, send_event, sqs_client
+from testing.servers import REGION, ElasticMQServer, OpenSearchServer, SeaweedFSServer
+from testing.waiting import wait_until
+from worker.core.base.settings import Settings, load
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+PAGE = 10_000
+
+
+@dataclass(frozen=True)
+class Site:
+    """Buckets, queues and index of one test."""
+
+    s3: "S3Client"
+    sqs: "SQSClient"
+    bucket: str
+    state_bucket: str
+    queues: Queues
+    index_url: str
+    index: str
+    env: dict[str, str]
+
+    def put(self, key: str, body: bytes | str = b"text", **options: Any) -> str:
+        """Store an object; its etag."""
+        raw = body.encode() if isinstance(body, str) else body
+        return self.s3.put_object(Bucket=self.bucket, Key=key, Body=raw, **options)["ETag"].strip('"')
+
+    def send(self, key: str, event: str = "ObjectCreated:Put", *, bucket: str | None = None) -> str:
+        return send_event(self.sqs, self.queues.source, bucket or self.bucket, key, event)
+
+    def send_all(self, keys: list[str], event: str = "ObjectCreated:Put") -> None:
+        send_batch(self.sqs, self.queues.source, self.bucket, keys, event)
+
+    def send_body(self, body: str, **options: Any) -> str:
+        return self.sqs.send_message(QueueUrl=self.queues.source, MessageBody=body, **options)["MessageId"]
+
+    def documents(self) -> dict[str, dict[str, Any]]:
+        """Every document by key, asked of OpenSearch itself."""
+        self.ask("POST", f"/{self.index}/_refresh")
+        found: dict[str, dict[str, Any]] = {}
+        query: dict[str, Any] = {"size": PAGE, "sort": ["file_key"], "_source": {"excludes": ["content"]}}
+        while True:
+            hits = self.ask("POST", f"/{self.index}/_search", query).get("hits", {}).get("hits", [])
+            found.update((hit["_source"]["file_key"], hit["_source"]) for hit in hits)
+            if len(hits) < PAGE:
+                return found
+            query["search_after"] = hits[-1]["sort"]
+
+    def ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        """One request to OpenSearch; an error's body is the answer too."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            self.index_url + quote(path, safe="/?=&_*,"),
+            data=data,
+            method=method,
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.loads(answer.read() or b"{}")
+        except urllib.error.HTTPError as error:
+            with error:
+                return json.loads(error.read() or b"{}")
+
+    def state_keys(self, prefix: str) -> list[str]:
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.state_bucket, Prefix=prefix)
+        return [found["Key"] for page in pages for found in page.get("Contents", [])]
+
+    def state_record(self, key: str) -> dict[str, Any]:
+        return json.loads(self.s3.get_object(Bucket=self.state_bucket, Key=key)["Body"].read())
+
+    def empty_state(self) -> None:
+        """Remove every record."""
+        keys = self.state_keys("")
+        for start in range(0, len(keys), 1000):
+            part = [{"Key": key} for key in keys[start : start + 1000]]
+            self.s3.delete_objects(Bucket=self.state_bucket, Delete={"Objects": part})  # type: ignore[typeddict-item]
+
+    def depth(self) -> tuple[int, int, int]:
+        return queue_depth(self.sqs, self.queues.source)
+
+    def wait_empty(self, timeout_s: float = 30) -> None:
+        """Until the source queue holds nothing, visible or in flight."""
+        wait_until(lambda: self.depth() == (0, 0, 0), timeout_s, "an empty source queue")
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        """The DLQ's messages, taken out: body and failure record."""
+        return [
+            {"body": m["Body"], "attributes": m.get("MessageAttributes", {}),
+             "failure": json.loads(m["MessageAttributes"]["failure"]["StringValue"])}
+            for m in drain(self.sqs, self.queues.dlq)
+        ]  # fmt: skip
+
+    def settings(self) -> Settings:
+        """What the worker makes of this site's environment."""
+        return load(**{name.lower(): value for name, value in self.env.items() if not name.startswith("AWS_")})
+
+    def close(self) -> None:
+        self.s3.close()
+        self.sqs.close()
+
+
+def make_site(
+    seaweedfs: SeaweedFSServer, elasticmq: ElasticMQServer, opensearch: OpenSearchServer, *, versioned: bool = False,
+    attempts: int = 1,
+) -> Site:  # fmt: skip
+    """A fresh site; worker and test sign in as admin. `attempts`: how often the test's own calls are made, at most."""
+    name = f"site-{secrets.token_hex(4)}"
+    s3, sqs = s3_client(seaweedfs.url, attempts=attempts), sqs_client(elasticmq.url, attempts=attempts)
+    for each in (name, f"{name}-state"):
+        s3.create_bucket(Bucket=each)
+    if versioned:
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    queues = create_queues(sqs, name, visibility_s=30)
+    env = {
+        "AWS_ACCESS_KEY_ID": seaweedfs.admin.access_key,
+        "AWS_SECRET_ACCESS_KEY": seaweedfs.admin.secret_key,
+        "AWS_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL_S3": seaweedfs.url,
+        "AWS_ENDPOINT_URL_SQS": elasticmq.url,
+        "SQS_QUEUE_URL": queues.source,
+        "DLQ_QUEUE_URL": queues.dlq,
+        "S3_BUCKET": name,
+        "STATE_BUCKET": f"{name}-state",
+        "INDEX_URL": opensearch.url,
+        "OPENSEARCH_INDEX": name,
+        "LOG_FORMAT": "json",
+    }
+    return Site(s3, sqs, name, f"{name}-state", queues, opensearch.url, name, env)

@@ -1,0 +1,54 @@
+"""`retry-index/` as an outage of the index leaves it: most objects are as they were, some changed, some are gone."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+from testing.site import Site
+from worker.core.index.document import Write
+from worker.core.indexing.retry_store import RetryRecord
+
+OF_TEN = ("replayed",) * 7 + ("rebuilt", "removed", "rebuilt")
+"""What is to become of the records."""
+DAY_MS = 86_400_000
+OUTAGE_MS = 1_795_000_000_000
+WRITERS = 16
+
+
+def result_of(number: int) -> str:
+    return OF_TEN[number % len(OF_TEN)]
+
+
+def kept_keys(keys: list[str]) -> set[str]:
+    """Of a key for each record, those whose objects are to be in the index at the end."""
+    return {key for number, key in enumerate(keys) if result_of(number) != "removed"}
+
+
+def fill_retry(site: Site, count: int, *, content: str = "") -> list[str]:
+    """So many records, over three days, and their objects as they are now; the keys."""
+    keys = [f"帳票/{number:05}.txt" for number in range(count)]
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(lambda item: _fill(site, *item, content), enumerate(keys)))
+    return keys
+
+
+def put_record(site: Site, record: RetryRecord) -> None:
+    site.s3.put_object(Bucket=site.state_bucket, Key=record.name, Body=record.as_json())
+
+
+def record_of(site: Site, key: str, etag: str, *, content: str = "", at_ms: int = OUTAGE_MS) -> RetryRecord:
+    """The document of an object, stored because the index was away."""
+    fields = {"bucket": site.bucket, "file_key": key, "etag": etag, "content": content or f"text of {key}"}
+    write = Write(site.bucket, key, at_ms, etag, json.dumps(fields).encode())
+    return RetryRecord(write, "the index is away", rejected=False)
+
+
+def _fill(site: Site, number: int, key: str, content: str) -> None:
+    result = result_of(number)
+    etag = "gone" if result == "removed" else site.put(key, f"text of {key}")
+    put_record(
+        site,
+        record_of(
+            site, key, "changed since" if result == "rebuilt" else etag, content=content,
+            at_ms=OUTAGE_MS - number % 3 * DAY_MS,
+        ),
+    )  # fmt: skip

@@ -1,0 +1,112 @@
+"""Answers of success that are none: some proxy's page instead of SQS's or S3's. They pass, like answers that do not come."""
+
+import http.server
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from worker.core.base.aws import Aws
+from worker.core.base.classify import is_transient
+from worker.core.base.errors import QueueError, StoreError
+from worker.core.s3.objects import ObjectStore
+from worker.core.s3.state import State
+from worker.core.sqs.queue import Queue
+
+PAGES = [b"<html>sign in</html>", b"\x00\x01 neither JSON nor XML \xff", b"{}", b'{"Messages": [{}], "Failed": [{}]}']
+
+
+class Impostor(http.server.ThreadingHTTPServer):
+    """Answers everything with one page and one status."""
+
+    page, status = b"", 200
+    head_status = 200
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Impostor
+
+    def _answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        head = self.command == "HEAD"
+        self.send_response(self.server.head_status if head else self.server.status)
+        self.send_header("Content-Length", str(len(self.server.page)))
+        self.end_headers()
+        self.wfile.write(b"" if head else self.server.page)
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _answer  # noqa: N815
+
+    def log_message(self, *_args: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def impostor(monkeypatch) -> Iterator[Impostor]:
+    server = Impostor(("127.0.0.1", 0), _Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_ENDPOINT_URL_SQS": url, "AWS_ENDPOINT_URL_S3": url,
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def objects(impostor) -> ObjectStore:
+    return ObjectStore(Aws(region="us-east-1"), spool_bytes=1024, max_object_bytes=1024, temp_dir=Path("/tmp"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_queue_that_answers_something_else_has_not_answered(impostor, page):
+    impostor.page = page
+    client = Aws(region="us-east-1").sqs()
+    queue = Queue(client, f"http://127.0.0.1:{impostor.server_port}/q/files")
+    with pytest.raises(QueueError) as raised:
+        queue.attributes()
+    assert is_transient(raised.value)
+    for confirmed in (
+        lambda: 0 not in queue.delete(["receipt"]),
+        lambda: 0 not in queue.change_visibility([("receipt", 0)]),
+        lambda: 0 not in queue.send([{"MessageBody": "body"}]),
+    ):
+        with suppress(QueueError):
+            assert not confirmed()
+    client.close()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_object_without_an_etag_is_no_object(impostor, objects, page):
+    impostor.page = page
+    with pytest.raises(StoreError) as raised:
+        objects.read("bucket", "key")
+    assert is_transient(raised.value)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_record_without_an_etag_is_no_record(impostor, objects, page):
+    impostor.page = page
+    state = State(objects, "bucket")
+    for call in (
+        lambda: state.get("retry-index/a.json"),
+        lambda: state.put("retry-index/a.json", b"{}"),
+        lambda: state.claim("lease.json", b"{}", instead_of=None),
+        state.pause_record,
+    ):
+        with pytest.raises(StoreError) as raised:
+            call()
+        assert is_transient(raised.value)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_a_head_that_is_refused_says_nothing_and_a_get_must_tell(impostor, objects, status):
+    """An expired token is a 400, a clock that is off a 403, and a HEAD's refusal has no code that would tell."""
+    impostor.head_status = status
+    etag, observed_at_ms = objects.head("bucket", "key")
+    assert etag is None
+    assert observed_at_ms > 0

@@ -1,0 +1,133 @@
+"""The bulk request's body and answer, where a real OpenSearch cannot be made to answer so."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from worker.core.base.errors import IndexUnavailableError
+from worker.core.base.settings import load
+from worker.core.index import WriteStatus, bulk
+from worker.core.index.document import Write
+from worker.core.index.open import open_index
+
+UNAVAILABLE, WRITTEN, REJECTED = WriteStatus.UNAVAILABLE, WriteStatus.WRITTEN, WriteStatus.REJECTED
+
+
+def writes(count, size=10):
+    return [
+        Write("b", f"{number}", 1_000, "e", json.dumps({"content": "x" * size}).encode()) for number in range(count)
+    ]
+
+
+@contextmanager
+def answering(answer) -> Iterator:
+    """An index whose every bulk request is answered by `answer(lines)`: a status and a body."""
+    seen = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            lines = self.rfile.read(int(self.headers["Content-Length"])).splitlines()
+            seen.append(len(lines) // 2)
+            status, body = answer(lines)
+            raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    settings = load(
+        sqs_queue_url="https://sqs.eu-west-1.amazonaws.com/1/q", dlq_queue_url="https://sqs.eu-west-1.amazonaws.com/1/d",
+        state_bucket="state-bucket", index_url=f"http://127.0.0.1:{server.server_port}", opensearch_index="files",
+    )  # fmt: skip
+    index = open_index(settings)
+    index._ensured = True
+    try:
+        with closing(index):
+            yield index, seen
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def items(*statuses):
+    return {"errors": True, "items": [{"index": status} for status in statuses]}
+
+
+OK = {"status": 201}
+
+
+def test_a_413_splits_the_request_until_it_fits_and_rejects_what_never_does():
+    def answer(lines):
+        return (413, {}) if len(lines) > 2 or b"xxx" in lines[1] else (200, items(*[OK] * (len(lines) // 2)))
+
+    with answering(answer) as (index, seen):
+        found = index.write([*writes(4, 1), *writes(1, 3)])
+    assert [result.status for result in found] == [WRITTEN] * 4 + [REJECTED]
+    assert "413" in found[-1].reason
+    assert seen[0] == 5
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_one_document_throttled_is_away_and_its_neighbour_written(status):
+    busy = {"status": status, "error": {"type": "es_rejected_execution_exception", "reason": "full"}}
+    with answering(lambda _: (200, items(OK, busy))) as (index, _):
+        first, second = index.write(writes(2))
+    assert (first.status, second.status) == (WRITTEN, UNAVAILABLE)
+    assert f"{status}: es_rejected_execution_exception: full" in second.reason
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "expected"),
+    [
+        ({"type": "cluster_block_exception", "reason": "blocked"}, 403, UNAVAILABLE),
+        ({"type": "index_not_found_exception", "reason": "no such index"}, 404, UNAVAILABLE),
+        ({"type": "index_closed_exception", "reason": "closed"}, 400, UNAVAILABLE),
+        ({"type": "illegal_argument_exception", "reason": "no write index is defined"}, 400, UNAVAILABLE),
+        (
+            {"type": "illegal_argument_exception", "reason": "Document contains at least one immense term"},
+            400,
+            REJECTED,
+        ),
+        ({"type": "mapper_parsing_exception", "reason": "failed to parse"}, 400, REJECTED),
+        ({"type": "version_conflict_engine_exception", "reason": "later"}, 409, WriteStatus.SUPERSEDED),
+    ],
+)
+def test_an_error_is_the_documents_own_or_the_indexs_state(error, status, expected):
+    with answering(lambda _: (200, items({"status": status, "error": error}))) as (index, _):
+        assert index.write(writes(1))[0].status is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, items(OK)),
+        (200, {"took": 1}),
+        (200, b"<html>a proxy's page</html>"),
+        (200, b""),
+        (200, []),
+        (403, {"error": {"type": "cluster_block_exception", "reason": "blocked"}, "status": 403}),
+        (401, b"Unauthorized"),
+        (404, b"not found"),
+        (502, b"<html>bad gateway</html>"),
+    ],
+)
+def test_an_answer_that_does_not_speak_of_every_document_is_none(status, body):
+    with answering(lambda _: (status, body)) as (index, _), pytest.raises(IndexUnavailableError):
+        index.write(writes(2))
+
+
+def test_bodies_stay_under_8_mib_and_a_larger_document_goes_alone():
+    entries = [b"x" * (3 * 1024**2)] * 5 + [b"y" * (9 * 1024**2)] + [b"z"]
+    groups = [list(group) for group in bulk.chunks(entries)]
+    assert [len(group) for group in groups] == [2, 2, 1, 1, 1]
+    assert all(sum(map(len, group)) <= bulk.MAX_BODY_BYTES or len(group) == 1 for group in groups)

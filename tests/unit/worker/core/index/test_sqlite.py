@@ -1,0 +1,110 @@
+"""SQLite's own: other processes, a file that goes, is full or is not ours."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from worker.core.base.errors import IndexUnavailableError
+from worker.core.index import WriteStatus
+from worker.core.index.document import Write
+from worker.core.index.sqlite import SqliteIndex
+
+
+def write(key, version=1):
+    return Write("b", key, version, "e", b'{"file_name": "x", "content": "text"}')
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "index.db"
+
+
+def test_several_threads_and_another_process_write_and_read_at_once(path):
+    index = SqliteIndex(path, timeout_s=20)
+    index.ensure()
+    code = (
+        "import sys; from pathlib import Path; from worker.core.index.sqlite import SqliteIndex\n"
+        "from worker.core.index.document import Write\n"
+        "index = SqliteIndex(Path(sys.argv[1]), timeout_s=20)\n"
+        "for n in range(100): index.write([Write('b', f'other{n}', 1, 'e', b'{\"content\": \"text\"}')])\n"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code, str(path)])
+    faults = []
+
+    def work(number):
+        try:
+            for n in range(50):
+                index.write([write(f"{number}-{n}")])
+                index.search("text", limit=1)
+        except IndexUnavailableError as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert other.wait(60) == 0
+    assert faults == []
+    assert index.search("text", limit=1).total == 300
+    index.close()
+
+
+def test_a_file_deleted_under_us_is_made_anew(path):
+    index = SqliteIndex(path, timeout_s=1)
+    index.write([write("a")])
+    for each in path.parent.iterdir():
+        each.unlink()
+    assert index.write([write("b")])[0].status is WriteStatus.WRITTEN
+    assert index.stored([("b", "a"), ("b", "b")])[0] is None
+    index.close()
+
+
+def test_a_full_disk_is_away_and_writes_nothing(path):
+    index = SqliteIndex(path, timeout_s=1)
+    index.ensure()
+    with index._writing() as db:
+        db.execute("PRAGMA max_page_count=20")
+    large = Write("b", "large", 1, "e", b'{"content": "%s"}' % (b"word " * 200_000))
+    with pytest.raises(IndexUnavailableError, match="full"):
+        index.write([write("a"), large])
+    assert index.stored([("b", "a")]) == [None]
+    index.close()
+
+
+def test_a_file_that_is_no_index_is_away_with_its_path(path):
+    path.write_text("not a database, by no means" * 100)
+    index = SqliteIndex(path, timeout_s=1)
+    with pytest.raises(IndexUnavailableError, match=str(path)):
+        index.ensure()
+
+
+def test_a_file_of_a_newer_version_is_left_alone(path):
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version=99")
+    db.close()
+    with pytest.raises(IndexUnavailableError, match="newer version"):
+        SqliteIndex(path, timeout_s=1).ensure()
+
+
+def test_a_writer_that_holds_the_file_makes_it_away_not_stuck(path):
+    index = SqliteIndex(path, timeout_s=0.2)
+    index.ensure()
+    with sqlite3.connect(path, isolation_level=None) as db:
+        db.execute("BEGIN IMMEDIATE")
+        with pytest.raises(IndexUnavailableError, match="locked"):
+            index.write([write("a")])
+        db.execute("ROLLBACK")
+    db.close()
+    assert index.write([write("a")])[0].status is WriteStatus.WRITTEN
+    index.close()
+
+
+def test_searching_makes_no_file(path):
+    with pytest.raises(IndexUnavailableError, match="not there"):
+        SqliteIndex(path, timeout_s=1).search("x")
+    assert not os.path.lexists(path)

@@ -1,0 +1,169 @@
+"""From a look at an object to what the index is to hold: versions, repeated looks, names."""
+
+import unicodedata
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import orjson
+import pytest
+
+from worker.core.base.errors import ObjectGoneError, StoreError, UnreadableFileError
+from worker.core.extract import Extracted
+from worker.core.indexing.pipeline import MAX_OBSERVATION_AGE_MS, MAX_OBSERVATIONS, Pipeline, extension_of
+from worker.core.s3.events import ObjectRef
+from worker.core.s3.objects import Snapshot
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+class Clock:
+    def __init__(self):
+        self.ms = 1_000_000
+
+    def now_ms(self):
+        return self.ms
+
+
+class Bucket:
+    """S3 as the pipeline sees it: one object, whose successive states are given by their etags (None: gone)."""
+
+    def __init__(self, *etags):
+        self.clock, self.etags, self.error = Clock(), list(etags), None
+
+    def read(self, bucket, key, *, admit=lambda _: None):
+        if self.error is not None:
+            raise self.error
+        if self.etags[0] is None:
+            raise ObjectGoneError(key)
+        body = f"text of {self.etags[0]}".encode()
+        return Snapshot(bucket, key, self.clock.ms, len(body), self.etags[0], NOON, "v", "text/plain", {}, body)
+
+    def head(self, bucket, key):
+        return self.etags[0], self.clock.ms
+
+
+class SlowExtractor:
+    """Takes a while on S3's clock; the object may change meanwhile."""
+
+    def __init__(self, bucket, took_ms=0, *, changes=False, status="ok"):
+        self.bucket, self.took_ms, self.changes, self.status = bucket, took_ms, changes, status
+
+    def extract(self, body, key, content_type):
+        self.bucket.clock.ms += self.took_ms
+        if self.changes and len(self.bucket.etags) > 1:
+            self.bucket.etags.pop(0)
+        return Extracted(self.status, "text/plain", body.decode(), len(body), error="why")
+
+
+def pipeline(bucket, extractor=None, **settings):
+    known = {"state": "state", "include_keys": (), "exclude_keys": (), "worker_name": "w", **settings}
+    return Pipeline(SimpleNamespace(**known), bucket, extractor or SlowExtractor(bucket))
+
+
+def product(bucket, extractor=None, key="a/b.txt"):
+    made = pipeline(bucket, extractor)
+    return made.document(made.read("b", key))
+
+
+def test_a_document_has_the_version_of_its_look():
+    bucket = Bucket("e1")
+    write = product(bucket).write
+    assert (write.version, write.etag) == (1_000_000, "e1")
+    assert orjson.loads(write.source)["content"] == "text of e1"
+
+
+def test_an_object_that_is_gone_is_a_removal_at_the_time_before_the_look():
+    bucket = Bucket(None)
+    write = pipeline(bucket).read("b", "k").write
+    assert (write.is_removal, write.version) == (True, 1_000_000)
+
+
+def test_a_refused_read_removes_nothing():
+    bucket = Bucket("e1")
+    bucket.error = StoreError("no", code="NoSuchBucket")
+    with pytest.raises(StoreError):
+        pipeline(bucket).read("b", "k")
+
+
+def test_an_old_look_is_repeated_and_the_newer_time_counts():
+    bucket = Bucket("e1")
+    write = product(bucket, SlowExtractor(bucket, MAX_OBSERVATION_AGE_MS + 1)).write
+    assert (write.version, write.etag) == (1_000_000 + MAX_OBSERVATION_AGE_MS + 1, "e1")
+
+
+def test_an_object_that_changed_during_a_long_extraction_is_read_again():
+    bucket = Bucket("e1", "e2")
+    write = product(bucket, SlowExtractor(bucket, MAX_OBSERVATION_AGE_MS + 1, changes=True)).write
+    assert write.etag == "e2"
+    assert orjson.loads(write.source)["content"] == "text of e2"
+
+
+def test_an_object_that_goes_during_a_long_extraction_is_removed():
+    bucket = Bucket("e1", None)
+    write = product(bucket, SlowExtractor(bucket, MAX_OBSERVATION_AGE_MS + 1, changes=True)).write
+    assert write.is_removal
+
+
+def test_an_object_that_changes_all_the_time_is_given_up_with_a_whole_document_of_one_look():
+    bucket = Bucket(*(f"e{n}" for n in range(MAX_OBSERVATIONS + 3)))
+    write = product(bucket, SlowExtractor(bucket, MAX_OBSERVATION_AGE_MS + 1, changes=True)).write
+    assert orjson.loads(write.source)["content"] == f"text of {write.etag}"
+    assert bucket.clock.ms - write.version > MAX_OBSERVATION_AGE_MS
+
+
+@pytest.mark.parametrize("status", ["corrupt", "encrypted", "timeout", "out_of_memory"])
+def test_an_unreadable_file_is_a_document_and_a_fault_that_names_it(status):
+    bucket = Bucket("e1")
+    made = product(bucket, SlowExtractor(bucket, status=status))
+    assert isinstance(made.fault, UnreadableFileError)
+    assert str(made.fault) == "s3://b/a/b.txt: why"
+    assert orjson.loads(made.write.source)["extraction"] == {"status": status, "error": "why", "truncated": False}
+
+
+def test_names_are_searched_in_nfc_while_the_key_stays_exact():
+    key = "経理/" + unicodedata.normalize("NFD", "ガイド") + ".PDF"
+    fields = orjson.loads(product(Bucket("e1"), key=key).write.source)
+    assert fields["file_key"] == key
+    assert (fields["file_name"], fields["file_extension"], fields["path"]) == ("ガイド.PDF", "pdf", ["経理"])
+
+
+@pytest.mark.parametrize(
+    ("name", "extension"),
+    [
+        ("a.txt", "txt"),
+        ("a.tar.GZ", "gz"),
+        (".env", ""),
+        ("README", ""),
+        ("a.", ""),
+        ("v1.2 final", ""),
+        ("表.xlsx", "xlsx"),
+    ],
+)
+def test_an_extension_is_what_users_call_one(name, extension):
+    assert extension_of(name) == extension
+
+
+def test_globs_choose_what_is_indexed():
+    made = pipeline(Bucket("e1"), include_keys=("docs/*", "*.md"), exclude_keys=("*/tmp/*",))
+    reasons = {key: made.skip_reason(ObjectRef("b", key)) for key in ("docs/a", "x.md", "x.txt", "docs/tmp/a")}
+    assert reasons == {
+        "docs/a": None, "x.md": None, "x.txt": "outside INCLUDE_KEYS", "docs/tmp/a": "inside EXCLUDE_KEYS",
+    }  # fmt: skip
+
+
+def test_a_spooled_file_that_cannot_be_looked_into_is_removed(tmp_path, monkeypatch):
+    spooled = tmp_path / "spooled"
+    spooled.write_bytes(b"large")
+    snapshot = Snapshot("b", "k", 1, 5, "etag", NOON, "v", "text/plain", {}, spooled)
+    monkeypatch.setattr("worker.core.indexing.pipeline.head_of", Raises(MemoryError()))
+    with pytest.raises(MemoryError):
+        pipeline(Bucket("etag")).is_slow(snapshot)
+    assert not spooled.exists()
+
+
+class Raises:
+    def __init__(self, error):
+        self.error = error
+
+    def __call__(self, *_):
+        raise self.error

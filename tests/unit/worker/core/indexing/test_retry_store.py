@@ -1,0 +1,71 @@
+"""Names and records of `retry-index/`."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.core.index.document import Write, document_id
+from worker.core.indexing.retry_store import RetryRecord, record_name
+from worker.core.s3.objects import carried_unchanged
+
+OBSERVED_AT_MS = 1_767_225_600_123  # 2026-01-01
+
+
+def test_the_name_shows_day_bucket_key_and_look():
+    assert (
+        record_name("files", "経理/予算 案.xlsx", OBSERVED_AT_MS)
+        == f"retry-index/2026-01-01/files/経理/予算 案.xlsx.{OBSERVED_AT_MS}.json"
+    )
+
+
+@given(st.text(min_size=1, max_size=400, alphabet=st.characters(exclude_categories=["Cs"])))
+def test_every_name_is_one_that_every_s3_and_client_carries(key):
+    name = record_name("files", key, OBSERVED_AT_MS)
+    assert len(name.encode()) <= 1024
+    assert all(len(part.encode()) <= 255 for part in name.split("/"))
+    assert "//" not in name
+    assert not any(part in {".", "..", ""} for part in name.split("/"))
+    assert not any(c < " " or c == "\x7f" for c in name)
+
+
+def test_long_keys_that_differ_at_their_ends_have_different_names():
+    assert record_name("b", "x" * 1000 + "1", OBSERVED_AT_MS) != record_name("b", "x" * 1000 + "2", OBSERVED_AT_MS)
+
+
+@pytest.mark.parametrize("source", [b'{"content":"\xe6\x9d\xb1"}', None])
+def test_a_record_reads_back_as_it_was(source):
+    record = RetryRecord(
+        Write("b", "k//é", OBSERVED_AT_MS, "etag" if source else None, source), "index away", rejected=False
+    )
+    assert RetryRecord.from_json(record.as_json()) == record
+
+
+@pytest.mark.parametrize("raw", [b"{}", b"[]", b"nope", b'{"schema": 99}'])
+def test_what_is_no_record_is_refused(raw):
+    with pytest.raises(ValueError, match=r"record|JSON|unexpected|literal"):
+        RetryRecord.from_json(raw)
+
+
+@pytest.mark.parametrize(
+    ("key", "carried"),
+    [
+        ("a/b.txt", True),
+        ("経理/a b", True),
+        ("a//b", False),
+        ("/a", False),
+        ("a/../b", False),
+        ("./a", False),
+        ("a\nb", False),
+        ("..a", True),
+    ],
+)
+def test_keys_that_obstore_would_change_are_known(key, carried):
+    assert carried_unchanged(key) is carried
+
+
+def test_ids_over_the_limit_are_hashed_and_differ():
+    a, b = document_id("b", "漢" * 341 + "a"), document_id("b", "漢" * 341 + "b")
+    assert a != b
+    assert len(a.encode()) <= 512
+    assert document_id("b", "k") == "b/k"
+    assert document_id("b", "k", plain_key=True) == "k"

@@ -1,0 +1,54 @@
+"""What the state bucket is asked, where S3's own limits show."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from worker.core.base.errors import StoreError
+from worker.core.s3.state import MAX_DELETES, State
+
+
+class FakeS3:
+    def __init__(self, refused=()):
+        self.refused, self.batches, self.singly = refused, [], []
+
+    def delete_objects(self, **call):
+        keys = [one["Key"] for one in call["Delete"]["Objects"]]
+        self.batches.append(keys)
+        return {
+            "Errors": [{"Key": key, "Code": "AccessDenied", "Message": "no"} for key in keys if key in self.refused]
+        }
+
+    def delete_object(self, **call):
+        self.singly.append(call["Key"])
+
+
+def state(s3, **objects):
+    return State(SimpleNamespace(s3=s3, **objects), "state")
+
+
+def test_any_number_of_records_is_deleted_in_requests_that_s3_takes():
+    s3 = FakeS3()
+    state(s3).delete_all([f"retry-index/{number}" for number in range(MAX_DELETES + 1)])
+    assert [len(batch) for batch in s3.batches] == [MAX_DELETES, 1]
+
+
+def test_a_key_that_xml_cannot_hold_is_deleted_by_itself():
+    s3 = FakeS3()
+    state(s3).delete_all(["a", "b\x01", "c"])
+    assert (s3.batches, s3.singly) == ([["a", "c"]], ["b\x01"])
+
+
+def test_nothing_to_delete_asks_nothing():
+    s3 = FakeS3()
+    state(s3).delete_all([])
+    assert (s3.batches, s3.singly) == ([], [])
+
+
+def test_a_record_that_could_not_be_deleted_is_told():
+    with pytest.raises(StoreError, match="b: no"):
+        state(FakeS3(refused={"b"})).delete_all(["a", "b"])
+
+
+def test_a_record_that_comes_cheaply_is_not_asked_for_twice():
+    assert state(FakeS3(), peek=lambda _bucket, _key: b"{}").get("a") == b"{}"

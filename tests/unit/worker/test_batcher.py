@@ -1,0 +1,193 @@
+"""Bulk requests: what is acknowledged, what is stored for retry, and when the breaker opens."""
+
+import threading
+import time
+
+import pytest
+
+from worker.batcher import Batcher
+from worker.core.base.breaker import Breaker
+from worker.core.base.clock import S3Clock
+from worker.core.base.errors import IndexUnavailableError, StoreError
+from worker.core.index import WriteResult, WriteStatus
+from worker.core.index.document import Write
+from worker.core.indexing.pipeline import MAX_OBSERVATION_AGE_MS, MAX_WRITE_AGE_MS
+from worker.supervisor import Liveness
+
+WRITTEN = WriteResult(WriteStatus.WRITTEN)
+
+
+class FakeIndex:
+    def __init__(self, answer):
+        self.answer, self.seen = answer, []
+
+    def write(self, writes):
+        self.seen.append([write.key for write in writes])
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return [self.answer.get(write.key, WRITTEN) for write in writes]
+
+
+class SlowIndex(FakeIndex):
+    """Answers a bulk request only when told, and a ping or not."""
+
+    description = "a slow index"
+
+    def __init__(self, *, pings):
+        super().__init__({})
+        self.pings, self.go_on = pings, threading.Event()
+
+    def write(self, writes):
+        self.go_on.wait(5)
+        return super().write(writes)
+
+    def ping(self):
+        if not self.pings:
+            self.go_on.wait(5)
+
+
+class FakeRetry:
+    def __init__(self, error=None):
+        self.error, self.records = error, []
+
+    def put_all(self, records):
+        self.records.extend(records)
+        return [self.error] * len(records)
+
+
+def run(keys, *, answer=None, index=None, retry_error=None, age_ms=0, breaker=None, rounds=1):
+    """Submit these keys and flush; what was acknowledged, stored, and asked of the index."""
+    clock, index, retry = S3Clock(), index or FakeIndex(answer or {}), FakeRetry(retry_error)
+    breaker = breaker or Breaker("index", failures=2, probe=lambda: None, interval_s=60)
+    batcher = Batcher(index, retry, breaker, clock, documents=200, size_bytes=10_000, wait_s=0.01)
+    acknowledged = {}
+    for _ in range(rounds):
+        for key in keys:
+            write = Write("b", key, clock.now_ms() - age_ms, "e", b"{}")
+            batcher.submit(write, lambda status, error, key=key: acknowledged.__setitem__(key, (status, error)))
+        batcher.stop()
+        batcher.run(Liveness(60))
+    breaker.stop()
+    return acknowledged, retry.records, index.seen, breaker
+
+
+def test_documents_in_hand_share_one_request():
+    acknowledged, stored, seen, _ = run(["a", "b", "c"])
+    assert seen == [["a", "b", "c"]]
+    assert stored == []
+    assert set(acknowledged.values()) == {(WriteStatus.WRITTEN, None)}
+
+
+def test_requests_are_bounded_in_bytes():
+    keys = ["x" * 4_000 + str(n) for n in range(4)]
+    _, _, seen, _ = run(keys)
+    assert sorted(len(batch) for batch in seen) == [2, 2]
+
+
+@pytest.mark.parametrize("error", [IndexUnavailableError("refused"), RuntimeError("a bug")])
+def test_what_the_index_cannot_take_is_stored_for_retry_and_acknowledged(error):
+    acknowledged, stored, _, _ = run(["a", "b"], answer=error)
+    assert [record.write.key for record in stored] == ["a", "b"]
+    assert not any(record.rejected for record in stored)
+    assert set(acknowledged.values()) == {(WriteStatus.UNAVAILABLE, None)}
+
+
+def test_each_item_of_a_request_has_its_own_fate():
+    answer = {
+        "bad": WriteResult(WriteStatus.REJECTED, "mapper_parsing_exception"),
+        "busy": WriteResult(WriteStatus.UNAVAILABLE, "429"),
+        "old": WriteResult(WriteStatus.SUPERSEDED),
+    }
+    acknowledged, stored, _, _ = run(["good", "bad", "busy", "old"], answer=answer)
+    assert {record.write.key: record.rejected for record in stored} == {"bad": True, "busy": False}
+    assert {key: status.value for key, (status, _) in acknowledged.items()} == {
+        "good": "written", "bad": "rejected", "busy": "away", "old": "superseded",
+    }  # fmt: skip
+
+
+def test_what_retry_index_refuses_too_is_told():
+    error = StoreError("down", code="SlowDown")
+    acknowledged, _, _, _ = run(["a"], answer=IndexUnavailableError("x"), retry_error=error)
+    assert acknowledged == {"a": (WriteStatus.UNAVAILABLE, error)}
+
+
+def test_an_open_breaker_spares_the_index():
+    _, _, seen, breaker = run(["a"], answer=IndexUnavailableError("x"), rounds=3)
+    assert len(seen) == 2
+    assert breaker.is_open
+
+
+def test_a_look_too_old_to_be_written_is_stored_for_retry():
+    acknowledged, stored, seen, _ = run(["a"], age_ms=MAX_OBSERVATION_AGE_MS + 1_000)
+    assert (len(stored), seen) == (1, [])
+    assert acknowledged["a"] == (WriteStatus.UNAVAILABLE, None)
+
+
+def test_a_rejected_document_does_not_open_the_breaker():
+    rejected = {"a": WriteResult(WriteStatus.REJECTED, "x")}
+    assert not run(["a"], answer=rejected, rounds=4)[3].is_open
+
+
+def test_a_breaker_closes_when_its_probe_succeeds_and_says_so():
+    well, changes = threading.Event(), []
+
+    def probe():
+        if not well.is_set():
+            raise IndexUnavailableError("still away")
+
+    breaker = Breaker("index", failures=1, probe=probe, interval_s=0.01)
+    breaker.on_change(changes.append)
+    breaker.failed(IndexUnavailableError("x"))
+    time.sleep(0.05)
+    assert breaker.is_open
+    well.set()
+    until = time.monotonic() + 5
+    while breaker.is_open and time.monotonic() < until:
+        time.sleep(0.01)
+    assert changes == [True, False]
+
+
+def test_a_success_starts_the_count_anew():
+    breaker = Breaker("index", failures=2, probe=lambda: None, interval_s=60)
+    for _ in range(3):
+        breaker.failed(IndexUnavailableError("x"))
+        breaker.succeeded()
+    assert not breaker.is_open
+
+
+def test_a_slow_index_that_answers_pings_has_its_time(monkeypatch):
+    monkeypatch.setattr("worker.batcher.PATIENCE_S", 0.05)
+    index = SlowIndex(pings=True)
+    threading.Timer(0.3, index.go_on.set).start()
+    acknowledged, stored, _, breaker = run(["a"], index=index)
+    assert acknowledged == {"a": (WriteStatus.WRITTEN, None)}
+    assert (stored, breaker.is_open) == ([], False)
+
+
+def test_a_silent_index_is_given_up_long_before_its_timeout(monkeypatch):
+    monkeypatch.setattr("worker.batcher.PATIENCE_S", 0.05)
+    monkeypatch.setattr("worker.batcher.PING_PATIENCE_S", 0.05)
+    index = SlowIndex(pings=False)
+    began = time.monotonic()
+    acknowledged, stored, _, breaker = run(["a"], index=index)
+    assert time.monotonic() - began < 2
+    index.go_on.set()
+    assert acknowledged == {"a": (WriteStatus.UNAVAILABLE, None)}
+    assert ([record.write.key for record in stored], breaker.is_open) == (["a"], True)
+
+
+def test_what_was_written_after_the_process_stood_still_is_looked_at_once_more(monkeypatch):
+    """Frozen between look and request for longer than the index remembers a removal, it may have brought back what is gone."""
+    index, now_ms = FakeIndex({}), S3Clock.now_ms
+    written = index.write
+
+    def frozen(writes):
+        monkeypatch.setattr(S3Clock, "now_ms", lambda self: now_ms(self) + MAX_WRITE_AGE_MS + 1)
+        return written(writes)
+
+    monkeypatch.setattr(index, "write", frozen)
+    acknowledged, stored, seen, breaker = run(["a"], index=index)
+    assert seen == [["a"]]
+    assert [record.write.key for record in stored] == ["a"]
+    assert acknowledged == {"a": (WriteStatus.UNAVAILABLE, None)}
+    assert not breaker.is_open

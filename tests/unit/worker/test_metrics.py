@@ -1,0 +1,74 @@
+"""What metrics make of events, and what CloudWatch is sent."""
+
+import threading
+
+from worker.core.indexing.replay import Result
+from worker.metrics import Metrics, send_to_cloudwatch
+
+
+class FakeCloudWatch:
+    def __init__(self, error=None):
+        self.error, self.sent = error, []
+
+    def put_metric_data(self, **call):
+        if self.error:
+            raise self.error
+        self.sent.append(call)
+
+
+def busy():
+    metrics = Metrics()
+    metrics.observe("message.settled", {"outcome": "failed", "duration_ms": 5, "note": "USER_ERROR: x"})
+    metrics.observe("message.settled", {"outcome": "done", "duration_ms": 5, "note": "skipped: folder"})
+    metrics.observe("queue.received", {"count": 2, "lags_s": [1.0, 3.0]})
+    metrics.observe("index.stored_for_retry", {"rejected": True})
+    metrics.observe("message.delete_failed", {})
+    metrics.observe("message.settled", {"outcome": "release", "duration_ms": 5, "note": "away"})
+    metrics.observe("dlq.spilled", {"kind": "UNKNOWN"})
+    metrics.observe("replay.record", {"result": Result.PARKED})
+    metrics.observe("an.event.nobody.counts", {})
+    return metrics
+
+
+def send_once(metrics, client):
+    stop = threading.Event()
+    stop.set()
+    send_to_cloudwatch(metrics, client, "S3IndexWorker", stop)
+
+
+def test_cloudwatch_is_sent_all_sums_in_one_call():
+    client = FakeCloudWatch()
+    send_once(busy(), client)
+    [call] = client.sent
+    assert call["Namespace"] == "S3IndexWorker"
+    assert {each["MetricName"]: each["Value"] for each in call["MetricData"]} == {
+        "MessagesSettled": 2.0, "MessagesFailed": 1.0, "MessageDeleteFailed": 1.0, "StoredForRetry": 1.0, "Spilled": 1.0,
+        "Parked": 1.0, "Lag": 2.0,
+    }  # fmt: skip
+
+
+def test_zeros_are_sent_so_that_calm_is_not_silence():
+    client = FakeCloudWatch()
+    send_once(Metrics(), client)
+    [call] = client.sent
+    assert {each["Value"] for each in call["MetricData"]} == {0.0}
+    assert {each["Unit"] for each in call["MetricData"]} == {"Count"}
+
+
+def test_sums_that_could_not_be_sent_stop_nothing():
+    metrics = busy()
+    send_once(metrics, FakeCloudWatch(OSError("no route")))
+    assert metrics.settled == {"failed": 1, "done": 1, "release": 1}
+
+
+def test_no_label_holds_a_key_or_an_id():
+    labels = {name for metric in busy().registry.collect() for sample in metric.samples for name in sample.labels}
+    assert labels <= {"outcome", "reason", "kind", "to", "what", "rejected", "result", "le"}
+
+
+def test_replayed_records_are_counted_by_result():
+    metrics = Metrics()
+    for result in (Result.REPLAYED, Result.REPLAYED, Result.REMOVED):
+        metrics.observe("replay.record", {"result": result})
+    assert metrics.registry.get_sample_value("worker_replayed_total", {"result": "replayed"}) == 2
+    assert metrics.registry.get_sample_value("worker_replayed_total", {"result": "removed"}) == 1

@@ -1,0 +1,128 @@
+"""Ours merged into what a bucket notifies already."""
+
+import pytest
+from botocore.exceptions import ClientError
+
+from worker.core.base.errors import ConfigError, StoreError
+from worker.notifications import EVENTS, KeyFilter, difference, merged, read, write
+
+OURS, THEIRS = "arn:aws:sqs:eu-central-1:123456789012:files", "arn:aws:sqs:eu-central-1:123456789012:theirs"
+ANY = KeyFilter()
+
+
+def entry(arn, *events, prefix="", suffix="", kind="QueueArn", **more):
+    rules = [{"Name": name, "Value": value} for name, value in (("Prefix", prefix), ("Suffix", suffix)) if value]
+    return {kind: arn, "Events": list(events), **({"Filter": {"Key": {"FilterRules": rules}}} if rules else {}), **more}
+
+
+def ours(configuration):
+    [found] = [one for one in configuration["QueueConfigurations"] if one["QueueArn"] == OURS]
+    return found
+
+
+def test_topics_functions_eventbridge_and_other_queues_are_kept():
+    present = {
+        "TopicConfigurations": [entry("arn:aws:sns:t", "s3:ObjectCreated:*", prefix="in/", kind="TopicArn")],
+        "LambdaFunctionConfigurations": [entry("arn:aws:lambda:f", "s3:ObjectTagging:*", kind="LambdaFunctionArn")],
+        "QueueConfigurations": [entry(THEIRS, "s3:ObjectCreated:*", suffix=".tif")],
+        "EventBridgeConfiguration": {},
+    }
+    to_be = merged(present, OURS, KeyFilter("legal/", ".pdf"))
+    assert ours(to_be)["Events"] == list(EVENTS)
+    to_be["QueueConfigurations"].remove(ours(to_be))
+    assert to_be == present
+
+
+def test_what_is_there_already_is_no_difference_in_whatever_spelling():
+    there = {"QueueConfigurations": [entry(OURS, *reversed(EVENTS), prefix="legal/", Id="x")]}
+    to_be = merged(there, OURS, KeyFilter("legal/"))
+    assert difference(there, to_be) == ""
+
+
+def test_fewer_events_become_all_and_others_and_the_id_stay():
+    there = {"QueueConfigurations": [entry(OURS, "s3:ObjectCreated:*", "s3:ObjectTagging:Put", Id="by-hand")]}
+    found = ours(merged(there, OURS, ANY))
+    assert (found["Id"], set(found["Events"])) == ("by-hand", {*EVENTS, "s3:ObjectTagging:Put"})
+    assert there["QueueConfigurations"][0]["Events"] == ["s3:ObjectCreated:*", "s3:ObjectTagging:Put"]
+
+
+def test_each_filter_has_an_id_of_its_own():
+    first = merged({}, OURS, KeyFilter("a/"))
+    both = merged(first, OURS, KeyFilter("b/"))["QueueConfigurations"]
+    assert len({one["Id"] for one in both}) == 2
+
+
+@pytest.mark.parametrize(
+    ("theirs", "wanted"),
+    [
+        (entry(THEIRS, "s3:ObjectCreated:Put", Id="scans"), ANY),
+        (entry(THEIRS, "s3:ObjectRemoved:*", prefix="legal/", Id="scans"), KeyFilter("legal/2026/")),
+        (entry(THEIRS, "s3:ObjectCreated:*", suffix=".pdf", Id="scans"), KeyFilter("legal/")),
+        (entry(OURS, "s3:ObjectCreated:*", prefix="legal/", Id="scans"), ANY),
+        (entry("arn:aws:sns:t", "s3:ObjectRestore:*", kind="TopicArn", Id="scans"), KeyFilter("", ".pdf")),
+    ],
+)
+def test_another_notification_for_the_same_keys_and_events_is_named(theirs, wanted):
+    name = "TopicConfigurations" if "TopicArn" in theirs else "QueueConfigurations"
+    with pytest.raises(ConfigError, match=r"the notification scans to .* already has"):
+        merged({name: [theirs]}, OURS, wanted)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "wanted"),
+    [
+        (entry(THEIRS, "s3:ObjectCreated:*", suffix=".tif"), KeyFilter("", ".pdf")),
+        (entry(THEIRS, "s3:ObjectCreated:*", prefix="scans/"), KeyFilter("legal/")),
+        (entry(THEIRS, "s3:ObjectTagging:*", "s3:ObjectAcl:Put"), ANY),
+    ],
+)
+def test_what_cannot_meet_is_no_conflict(theirs, wanted):
+    assert len(merged({"QueueConfigurations": [theirs]}, OURS, wanted)["QueueConfigurations"]) == 2
+
+
+def test_a_fifo_queue_is_refused():
+    with pytest.raises(ConfigError, match="FIFO"):
+        merged({}, OURS + ".fifo", ANY)
+
+
+class FakeS3:
+    def __init__(self, present, error=None, *, deaf=False):
+        self.present, self.error, self.deaf = present, error, deaf
+
+    def get_bucket_notification_configuration(self, **_call):
+        return {**self.present, "ResponseMetadata": {}}
+
+    def put_bucket_notification_configuration(self, **call):
+        if self.error:
+            raise ClientError({"Error": {"Code": self.error, "Message": "no"}}, "PutBucketNotificationConfiguration")
+        if not self.deaf:
+            self.present = call["NotificationConfiguration"]
+
+
+def test_what_has_changed_since_it_was_shown_is_not_overwritten():
+    s3 = FakeS3({"QueueConfigurations": [entry(THEIRS, "s3:ObjectTagging:*")]})
+    with pytest.raises(ConfigError, match="changed meanwhile"):
+        write(s3, "files", {}, merged({}, OURS, ANY))
+    assert s3.present == {"QueueConfigurations": [entry(THEIRS, "s3:ObjectTagging:*")]}
+
+
+def test_what_was_put_is_read_back():
+    with pytest.raises(ConfigError, match="somebody else"):
+        write(FakeS3({}, deaf=True), "files", {}, merged({}, OURS, ANY))
+    s3 = FakeS3({})
+    write(s3, "files", {}, merged({}, OURS, ANY))
+    assert read(s3, "files") == merged({}, OURS, ANY)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "said"),
+    [
+        ("InvalidArgument", ConfigError, "queue's policy"),
+        ("AccessDenied", ConfigError, "s3:PutBucketNotification on arn:aws:s3:::files"),
+        ("NoSuchBucket", ConfigError, "no such bucket"),
+        ("SlowDown", StoreError, "SlowDown"),
+    ],
+)
+def test_a_refusal_says_what_to_do(code, kind, said):
+    with pytest.raises(kind, match=said):
+        write(FakeS3({}, code), "files", {}, merged({}, OURS, ANY))

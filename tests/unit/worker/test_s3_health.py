@@ -1,0 +1,47 @@
+"""An outage of S3 against one object's own fault."""
+
+import pytest
+
+from worker.core.base.errors import StoreError
+from worker.core.s3.objects import ObjectStore
+from worker.pause_gate import PauseGate
+from worker.s3_health import FAILURES, S3Health
+
+
+class FakeObjects:
+    def __init__(self, *, others):
+        self.others, self.asked = others, 0
+
+    def others_readable(self, bucket, key):
+        self.asked += 1
+        return self.others
+
+    def answers_for(self, bucket, key):
+        return self.others
+
+
+@pytest.mark.parametrize(
+    ("code", "others", "own"),
+    [
+        ("AccessDenied", True, True),
+        ("AccessDenied", False, False),
+        ("NoSuchBucket", False, True),
+        ("SlowDown", True, False),
+        ("ExpiredToken", True, False),
+        ("RequestTimeTooSkewed", True, False),
+        ("404", False, False),
+        ("SomethingNew", True, True),
+    ],
+)
+def test_a_denial_is_the_objects_own_only_where_others_can_be_read(code, others, own):
+    assert ObjectStore.is_object_fault(FakeObjects(others=others), StoreError("x", code=code), "b", "k") is own
+
+
+def test_an_outage_shuts_the_gate():
+    gate = PauseGate()
+    s3_health = S3Health(FakeObjects(others=False), gate)
+    for _ in range(FAILURES):
+        assert gate.is_open
+        s3_health.failed(StoreError("x", code="AccessDenied"), "b", "k")
+    assert list(gate.reasons) == ["s3"]
+    s3_health.breaker.stop()

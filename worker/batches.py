@@ -1,0 +1,35 @@
+"""Batches out of a queue between threads: what comes within a moment goes together."""
+
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+from worker.supervisor import IDLE_TURN_S
+
+T = TypeVar("T")
+
+
+def gather(queue: "SimpleQueue[T]", *, count: int, size: int, wait_s: float, size_of: Callable[[T], int]) -> list[T]:
+    """A batch: what comes within `wait_s` of the first item, up to `count` items and (if more than one) `size` bytes.
+
+    Empty when nothing comes for a moment, so that the caller's loop turns. Only one thread at a time may gather from a
+    SimpleQueue: with several, its get(timeout=…) may wait for ever (seen with 3.11). An item that would burst the batch goes
+    back to the end of the queue, which nobody minds: batches have no order.
+    """
+    try:
+        batch = [queue.get(timeout=IDLE_TURN_S)]
+    except Empty:
+        return []
+    total, until = size_of(batch[0]), time.monotonic() + wait_s
+    while len(batch) < count:
+        try:
+            item = queue.get(timeout=max(0.0, until - time.monotonic()))
+        except Empty:
+            break
+        total += size_of(item)
+        if total > size:
+            queue.put(item)
+            break
+        batch.append(item)
+    return batch

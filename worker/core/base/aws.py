@@ -1,0 +1,142 @@
+"""boto3 clients, made once, with every default that matters said out loud; SDK errors become ours here."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypedDict
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from worker.core.base.errors import ConfigError, QueueError, StoreError
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+CONNECT_TIMEOUT_S = 5
+S3_READ_TIMEOUT_S = 20
+LONGEST_POLL_S = 20
+SQS_READ_TIMEOUT_S = LONGEST_POLL_S + 10
+"""More than the longest poll, or the client would hang up on a quiet queue (FACTS, SQS)."""
+METADATA_ATTEMPTS = 5
+METADATA_TIMEOUT_S = 3
+
+NO_ANSWER = "ResponseParserError"
+"""botocore's own name for an answer that it cannot read."""
+
+DateObserver = Callable[[float, str, float], None]
+
+
+class Aws:
+    """The clients of one process, for one region and one set of credentials. Clients are thread-safe."""
+
+    def __init__(self, *, region: str | None = None, connections: int = 32, profile: str | None = None) -> None:
+        """`connections`: how many requests to one service may be under way at once."""
+        try:
+            self._session = boto3.Session(region_name=region, profile_name=profile)
+        except BotoCoreError as error:
+            raise ConfigError(f"AWS_PROFILE: {error}") from error
+        core = self._session._session  # noqa: SLF001 (boto3 offers no other way to these two)
+        # EC2's metadata service is asked once with 1 s by default, too little for a busy host (FACTS, boto3).
+        core.set_config_variable("metadata_service_num_attempts", METADATA_ATTEMPTS)
+        core.set_config_variable("metadata_service_timeout", METADATA_TIMEOUT_S)
+        self._connections = connections
+
+    @property
+    def region(self) -> str | None:
+        """The region in force."""
+        return self._session.region_name
+
+    def credentials(self) -> Any:
+        """botocore's credentials, refreshed by it when they expire. Raises ConfigError where there are none."""
+        found = self._session.get_credentials()
+        if found is None:
+            raise ConfigError(
+                "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the host a role"
+            )
+        return found
+
+    def sqs(self) -> "SQSClient":
+        """A client for queues."""
+        client: SQSClient = self._client("sqs", SQS_READ_TIMEOUT_S)
+        return client
+
+    def s3(self, *, observe_date: DateObserver | None = None) -> "S3Client":
+        """A client for S3; `observe_date` is told the Date of every answer, and when it was sent and received."""
+        client: S3Client = self._client("s3", S3_READ_TIMEOUT_S)
+        if not is_amazon(client.meta.endpoint_url):
+            client = self._client("s3", S3_READ_TIMEOUT_S, s3={"addressing_style": "path"})
+        if observe_date is not None:
+            _watch_dates(client, observe_date)
+        return client
+
+    def cloudwatch(self) -> "CloudWatchClient":
+        """A client for metrics."""
+        client: CloudWatchClient = self._client("cloudwatch", S3_READ_TIMEOUT_S)
+        return client
+
+    def _client(self, service: str, read_timeout_s: int, **extra: Any) -> Any:
+        config = Config(
+            connect_timeout=CONNECT_TIMEOUT_S,
+            read_timeout=read_timeout_s,
+            max_pool_connections=self._connections,
+            tcp_keepalive=True,
+            retries={"mode": "standard", "total_max_attempts": 2},
+            **extra,
+        )
+        with aws_errors(ConfigError):
+            try:
+                return self._session.client(service, config=config)  # type: ignore[call-overload]
+            except ValueError as error:  # botocore's, for what can be no endpoint
+                name = f"AWS_ENDPOINT_URL_{service.upper()} or AWS_ENDPOINT_URL"
+                raise ConfigError(f"{name}: {error}; it would be such as http://127.0.0.1:9324") from None
+
+
+def is_amazon(endpoint_url: str) -> bool:
+    """Whether an endpoint is AWS's own; another one wants path-style addressing."""
+    return ".amazonaws.com" in f".{urlsplit(endpoint_url).hostname or ''}."
+
+
+@contextmanager
+def aws_errors(kind: type[Exception]) -> Iterator[None]:
+    """Wrap the SDK's errors as StoreError, QueueError or ConfigError: the code, and a sentence without secrets.
+
+    An answer of success that is none (not to be decoded, or without what it must have; some proxy's page) makes the SDK
+    or its caller fail in ways of Python's own: that is an answer that did not come, and passes.
+    """
+    try:
+        yield
+    except ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", "Unknown"))
+        raise _wrapped(kind, str(error), code) from error
+    except BotoCoreError as error:
+        raise _wrapped(kind, str(error), type(error).__name__) from error
+    except (LookupError, TypeError, ValueError) as error:
+        raise _wrapped(kind, f"the answer cannot be read: {error!r}", NO_ANSWER) from error
+
+
+def _wrapped(kind: type[Exception], message: str, code: str) -> Exception:
+    if issubclass(kind, StoreError | QueueError):
+        return kind(message, code=code)
+    return kind(message)
+
+
+class _CallContext(TypedDict, total=False):
+    s3iw_sent: float
+
+
+def _watch_dates(client: Any, observe_date: DateObserver) -> None:
+    def before(context: _CallContext, **_: Any) -> None:
+        context["s3iw_sent"] = time.monotonic()
+
+    def after(http_response: Any, context: _CallContext, **_: Any) -> None:
+        date, sent = http_response.headers.get("date"), context.get("s3iw_sent")
+        if date and sent is not None:
+            observe_date(sent, date, time.monotonic())
+
+    client.meta.events.register("before-call.s3", before)
+    client.meta.events.register("after-call.s3", after)

@@ -1,0 +1,94 @@
+"""Knowing when not to try: a circuit breaker that probes by itself, without messages."""
+
+import threading
+from collections.abc import Callable
+
+from worker.core.base.logs import emit
+
+
+class Breaker:
+    """Counts failures in a row; at the limit it opens, and stays open until its own probe succeeds.
+
+    Our own and not pybreaker: that one holds its lock throughout every guarded call, so that sixteen reads would go
+    one after another, and it tries the next real message as its probe.
+    """
+
+    def __init__(self, name: str, *, failures: int, probe: Callable[[], None], interval_s: float) -> None:
+        """`probe` returns when the thing guarded is well, and raises while it is not; called every `interval_s`."""
+        self.name = name
+        self._limit = failures
+        self._probe = probe
+        self._interval_s = interval_s
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._open = False
+        self._stop = threading.Event()
+        self._on_change: list[Callable[[bool], None]] = []
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are to be spared."""
+        return self._open
+
+    def on_change(self, callback: Callable[[bool], None]) -> None:
+        """Have `callback` called with True when it opens and False when it closes."""
+        self._on_change.append(callback)
+
+    def succeeded(self) -> None:
+        """A call went well: the count starts anew. An open breaker is closed by its probe alone."""
+        if self._failures:
+            with self._lock:
+                self._failures = 0
+
+    def failed(self, error: BaseException) -> None:
+        """A call failed in passing."""
+        with self._lock:
+            self._failures += 1
+            if self._open or self._failures < self._limit:
+                return
+            self._open = True
+        announced = threading.Event()
+        prober = threading.Thread(
+            target=self._probe_until_well, args=(announced,), name=f"probe-{self.name}", daemon=True
+        )
+        try:
+            prober.start()
+        except (RuntimeError, MemoryError) as no_thread:
+            self._open = False  # without its probe it would stay open for ever; the next failure tries again
+            emit("breaker.probe_failed", "warning", breaker=self.name, error=str(no_thread) or repr(no_thread))
+            return
+        try:
+            self._announce(error)
+        finally:
+            announced.set()
+
+    def open(self, error: BaseException) -> None:
+        """Open at once: the thing guarded is known to be away (at start)."""
+        with self._lock:
+            self._failures = max(self._failures, self._limit - 1)
+        self.failed(error)
+
+    def stop(self) -> None:
+        """End probing; for shutdown."""
+        self._stop.set()
+
+    def _announce(self, error: BaseException | None) -> None:
+        if self._open:
+            emit("breaker.opened", "error", breaker=self.name, error=str(error))
+        else:
+            emit("breaker.closed", "info", breaker=self.name)
+        for callback in self._on_change:
+            callback(self._open)
+
+    def _probe_until_well(self, announced: threading.Event) -> None:
+        announced.wait()
+        while not self._stop.wait(self._interval_s):
+            try:
+                self._probe()
+            except Exception as error:  # noqa: BLE001 (a probe that fails in whatever way has not succeeded)
+                emit("breaker.probe_failed", "warning", breaker=self.name, error=str(error))
+                continue
+            with self._lock:
+                self._open, self._failures = False, 0
+            self._announce(None)
+            return

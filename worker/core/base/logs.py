@@ -1,0 +1,103 @@
+"""One place to say what happened: a log line, and whoever observes (metrics) hears the same.
+
+JSON lines on stderr, with `<N>` priorities where systemd reads them (sd-daemon(3)), so that `journalctl -p warning`
+and `-o cat | jq` work; colour on a terminal.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any, Literal
+
+import orjson
+import structlog
+
+from worker.core.base.text import escaped
+
+Level = Literal["debug", "info", "warning", "error", "critical"]
+Observer = Callable[[str, Mapping[str, Any]], None]
+
+_PRIORITY = {"debug": b"<7>", "info": b"<6>", "warning": b"<4>", "error": b"<3>", "critical": b"<2>"}
+
+_observers: list[Observer] = []
+_log: Any = structlog.get_logger()
+
+
+def emit(event: str, level: Level = "info", /, **fields: Any) -> None:
+    """Say that something happened: a dotted event name and its facts. Never bodies, never credentials."""
+    for observer in _observers:
+        observer(event, fields)
+    try:
+        getattr(_log, level)(event, **fields)
+    except (OSError, ValueError):
+        return  # stderr is full, closed or gone: a line that cannot be written must not hold up the work
+
+
+def observe(observer: Observer) -> Callable[[], None]:
+    """Have `observer` called with every event, before it is logged; returns what ends that."""
+    _observers.append(observer)
+    return lambda: _observers.remove(observer)
+
+
+def configure(*, level: str = "info", form: Literal["auto", "json", "console"] = "auto") -> None:
+    """Set up logging for this process."""
+    if form == "auto":
+        form = "console" if sys.stderr.isatty() else "json"
+    shared: list[Any] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _printable,
+    ]
+    last: Any
+    if form == "console":
+        shared.append(_set_in)
+        last = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        factory: Any = structlog.PrintLoggerFactory(sys.stderr)
+    else:
+        last = _json_for_journal if "JOURNAL_STREAM" in os.environ else _json
+        factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
+    structlog.configure(
+        processors=[*shared, last],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        logger_factory=factory,
+        cache_logger_on_first_use=True,
+    )
+    # Libraries' own warnings would break the JSON lines; their errors reach us as exceptions.
+    logging.getLogger().addHandler(logging.NullHandler())
+
+
+def _printable(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Escape what is not printable: a key with a newline or a terminal escape must not forge a line or move a cursor."""
+    for name, value in event.items():
+        if type(value) is str:
+            if not value.isprintable():
+                kept = value.split("\n") if name == "exception" else [value]
+                event[name] = "\n".join(map(escaped, kept))
+        elif isinstance(value, Mapping | list | tuple):
+            event[name] = _escaped_within(value)
+    return event
+
+
+def _escaped_within(value: Any) -> Any:
+    if isinstance(value, str):
+        return escaped(value)
+    if isinstance(value, Mapping):
+        return {_escaped_within(name): _escaped_within(inner) for name, inner in value.items()}
+    return [_escaped_within(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _set_in(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """On a terminal, a stack trace's lines begin with a bar: an error's text with a newline forges no log line."""
+    if "exception" in event:
+        event["exception"] = "\n".join(f"  | {line}" for line in event["exception"].split("\n"))
+    return event
+
+
+def _json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> bytes:
+    return orjson.dumps(event, default=str)
+
+
+def _json_for_journal(logger: Any, method: str, event: MutableMapping[str, Any]) -> bytes:
+    return _PRIORITY.get(event.get("level", "info"), b"<6>") + _json(logger, method, event)

@@ -1,0 +1,274 @@
+"""Every setting, from the environment: name, unit, bounds, and what it is for. Checked together, before anything starts.
+
+A password may stand in a file of its setting's lower-case name under `$CREDENTIALS_DIRECTORY` (systemd's
+LoadCredential=), which then wins over the environment.
+"""
+
+import os
+import platform
+import re
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
+
+from worker.core.base.errors import ConfigError
+
+KIB = 1024
+MIB = 1024 * KIB
+
+_BUCKET_NAME = re.compile(r"^[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]$")
+_INDEX_NAME = re.compile(r"^[^A-Z\s\\/*?\"<>|,#:_+-][^A-Z\s\\/*?\"<>|,#:]*$")
+
+
+def _queue_url(value: str) -> str:
+    if not re.match(r"^https?://[^/]+/.+", value):
+        raise ValueError("is not a queue URL; it would be https://sqs.REGION.amazonaws.com/ACCOUNT/NAME")
+    return value
+
+
+def _bucket_name(value: str) -> str:
+    if not _BUCKET_NAME.match(value):
+        raise ValueError("is not a bucket name; it would be 3 to 63 of a-z, 0-9, '.' and '-', without s3://")
+    return value
+
+
+QueueUrl = Annotated[str, AfterValidator(_queue_url)]
+BucketName = Annotated[str, AfterValidator(_bucket_name)]
+AnySettings = TypeVar("AnySettings", bound=BaseSettings)
+
+
+class Settings(BaseSettings):
+    """All settings of worker and recovery."""
+
+    model_config = SettingsConfigDict(
+        case_sensitive=False, extra="ignore", frozen=True, env_ignore_empty=True, populate_by_name=True
+    )
+
+    # -- queue ---------------------------------------------------------------------------------------------------
+    sqs_queue_url: QueueUrl = Field(description="URL of the queue that S3 notifies.")
+    dlq_queue_url: QueueUrl = Field(description="URL of the dead-letter queue: where failed messages are handed to.")
+    sqs_visibility_timeout: int = Field(
+        600,
+        ge=30,
+        le=43_200,
+        description="Seconds a message in hand stays hidden; the heartbeat renews it every third.",
+    )
+    message_deadline_s: int = Field(
+        900, ge=60, le=39_600, description="Seconds after which a message in hand counts as stuck and is let go."
+    )
+    long_poll_s: int = Field(10, ge=0, le=20, description="Seconds one receive waits for messages.")
+    receivers: int = Field(
+        4, ge=1, le=32, description="Polling threads at most; all but one rest while the queue is calm."
+    )
+
+    # -- S3 ------------------------------------------------------------------------------------------------------
+    aws_region: str | None = Field(
+        None,
+        validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"),
+        description="Region of queue, buckets and index; without it, that of the AWS profile.",
+    )
+    s3_bucket: BucketName | None = Field(
+        None, description="Bucket for messages that name only a key; also the default state bucket."
+    )
+    state_bucket: BucketName | None = Field(
+        None,
+        description="Bucket of retry-index/, dead-letters/, dlq-archive/ and s3-index-worker/. Default: S3_BUCKET.",
+    )
+    include_keys: Annotated[list[str], NoDecode] = Field(
+        [], description="Globs, comma-separated: only keys that match one are indexed. Empty: all."
+    )
+    exclude_keys: Annotated[list[str], NoDecode] = Field(
+        [], description="Globs, comma-separated: keys that match one are skipped."
+    )
+    max_object_bytes: int = Field(
+        100 * MIB, ge=0, le=5 * 1024**4, description="Bytes above which an object is indexed by its metadata alone."
+    )
+    spool_bytes: int = Field(
+        4 * MIB,
+        ge=64 * KIB,
+        le=64 * MIB,
+        description="Bytes above which an object goes to a temporary file, not to memory.",
+    )
+
+    # -- index ---------------------------------------------------------------------------------------------------
+    index_url: SecretStr = Field(
+        validation_alias=AliasChoices("INDEX_URL", "OPENSEARCH_ENDPOINT"),
+        description="https://host:port of OpenSearch, or sqlite:///path of an embedded index.",
+    )
+    opensearch_index: str = Field("files", description="Name of the index or alias documents are written to.")
+    index_auth: Literal["auto", "none", "basic", "es", "aoss"] = Field(
+        "auto",
+        description="Sign-in: basic (INDEX_USER, INDEX_PASSWORD), AWS SigV4 for service es or aoss, none; "
+        "auto: basic where INDEX_USER is set, SigV4 for an amazonaws.com host, else none.",
+    )
+    index_user: str | None = Field(None, description="User for basic auth.")
+    index_password: SecretStr | None = Field(
+        None, description="Password for basic auth; better as a systemd credential."
+    )
+    index_ca_file: Path | None = Field(
+        None, description="PEM file of the authority that signed the index's certificate."
+    )
+    index_verify_tls: bool = Field(True, description="Whether the index's certificate is checked.")
+    index_timeout_s: int = Field(20, ge=1, le=25, description="Seconds one request to the index may take.")
+    document_ids: Literal["auto", "bucket-key", "key"] = Field(
+        "auto",
+        description="`_id` of documents: bucket/key, or the plain key as in an index of the earlier system; "
+        "auto: as the index already has them.",
+    )
+    bulk_documents: int = Field(200, ge=1, le=5_000, description="Documents in one bulk request at most.")
+    bulk_bytes: int = Field(4 * MIB, ge=64 * KIB, le=8 * MIB, description="Bytes of one bulk request at most.")
+    bulk_wait_ms: int = Field(
+        30, ge=0, le=5_000, description="Milliseconds a document waits for others to share its request."
+    )
+    bulk_requests: int = Field(2, ge=1, le=16, description="Bulk requests under way at once.")
+    index_probe_s: float = Field(5, gt=0, le=300, description="Seconds between probes of an index that is away.")
+
+    # -- work ----------------------------------------------------------------------------------------------------
+    worker_concurrency: int = Field(16, ge=1, le=256, description="Messages worked on at once.")
+    max_in_flight: int = Field(
+        512, ge=10, le=20_000, description="Messages in hand at once, those waiting for the index included."
+    )
+    max_bytes_in_flight: int = Field(
+        256 * MIB, ge=16 * MIB, description="Bytes of objects and documents in memory at once, at most."
+    )
+    max_content_chars: int = Field(
+        1_000_000, ge=0, le=10_000_000, description="Characters of text kept of one file; the rest is cut, and said so."
+    )
+    extract_processes: int = Field(
+        default_factory=lambda: max(1, min(8, os.cpu_count() or 1)),
+        ge=1,
+        le=64,
+        description="Children that parse office files, PDF and mail. Default: one a core, at most 8.",
+    )
+    extract_timeout_s: float = Field(60, gt=0, le=600, description="Seconds one file may take to parse.")
+    extract_memory_bytes: int = Field(
+        2 * 1024 * MIB, ge=512 * MIB, description="Address space of one parsing child (RLIMIT_AS), bytes."
+    )
+    temp_dir: Path = Field(
+        default_factory=lambda: Path(tempfile.gettempdir()), description="Folder for temporary files."
+    )
+
+    # -- life ----------------------------------------------------------------------------------------------------
+    shutdown_timeout_s: int = Field(
+        25,
+        ge=5,
+        le=600,
+        description="Seconds from SIGTERM to exit, the open poll included; then what is left reappears.",
+    )
+    pause_poll_s: float = Field(12, gt=0, le=60, description="Seconds between looks at s3-index-worker/pause.json.")
+    metrics_host: str = Field("127.0.0.1", description="Address of /metrics and /healthz.")
+    metrics_port: int = Field(9464, ge=0, le=65_535, description="Port of /metrics and /healthz; 0 switches them off.")
+    worker_instance: int = Field(
+        0, ge=0, le=1024, description="The N of s3-index-worker@N, one of several on a host; added to METRICS_PORT."
+    )
+    cloudwatch_namespace: str | None = Field(
+        None, description="CloudWatch namespace to send metrics to; empty: none are sent."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: colour on a terminal, JSON lines elsewhere, with <N> priorities under systemd."
+    )
+    worker_name: str = Field(
+        default_factory=lambda: f"{platform.node()}:{os.getpid()}", description="Who indexed a document."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then systemd's credentials, then the environment."""
+        directory = os.environ.get("CREDENTIALS_DIRECTORY")
+        if directory and Path(directory).is_dir():
+            return init_settings, SecretsSettingsSource(settings_cls, secrets_dir=directory), env_settings
+        return init_settings, env_settings
+
+    @field_validator("include_keys", "exclude_keys", mode="before")
+    @classmethod
+    def _split_globs(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("index_url")
+    @classmethod
+    def _is_index_url(cls, value: SecretStr) -> SecretStr:
+        if not re.match(r"^(https?://[^/]+|sqlite:///.)", value.get_secret_value()):
+            raise ValueError("is not an index's address; it would be https://HOST[:PORT] or sqlite:///PATH")
+        return value
+
+    @field_validator("opensearch_index")
+    @classmethod
+    def _is_index_name(cls, value: str) -> str:
+        if not _INDEX_NAME.match(value) or len(value.encode()) > 255:
+            raise ValueError('is not an index name; it would be lower case, without spaces and \\ / * ? " < > | , # :')
+        return value
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.sqs_queue_url == self.dlq_queue_url:
+            raise ValueError(
+                "SQS_QUEUE_URL and DLQ_QUEUE_URL are the same queue; failed messages would go round for ever"
+            )
+        if self.s3_bucket is None and self.state_bucket is None:
+            raise ValueError("S3_BUCKET and STATE_BUCKET are both missing; one must say where retry-index/ is to be")
+        if self.metrics_port + self.worker_instance > 65_535:
+            raise ValueError("METRICS_PORT + WORKER_INSTANCE is over 65535, the highest port")
+        if self.index_auth == "basic" and (self.index_user is None or self.index_password is None):
+            raise ValueError("INDEX_AUTH is basic, but INDEX_USER or INDEX_PASSWORD is missing")
+        return self
+
+    @property
+    def state(self) -> str:
+        """The state bucket's name."""
+        bucket = self.state_bucket or self.s3_bucket
+        assert bucket is not None, "_agree has seen to it"  # noqa: S101
+        return bucket
+
+
+def environment_name(field: str) -> str:
+    """The environment variable of a setting: its first alias, or its name in capitals."""
+    alias = Settings.model_fields[field].validation_alias
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else field.upper()
+
+
+def load(**overrides: Any) -> Settings:
+    """The settings from arguments, credentials and environment.
+
+    Raises ConfigError with one line for every setting that is missing or wrong, all of them at once.
+    """
+    return load_as(Settings, **overrides)
+
+
+def load_as(kind: type[AnySettings], **overrides: Any) -> AnySettings:
+    """The same for settings of another kind."""
+    try:
+        return kind(**overrides)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_sentence(detail) for detail in error.errors())) from None
+
+
+def _sentence(detail: Any) -> str:
+    """One validation error, named as the environment names the setting; a secret's value is not shown."""
+    message = detail["msg"].removeprefix("Value error, ")
+    if not detail["loc"]:
+        return str(message)
+    location = str(detail["loc"][0])
+    field = location.lower()
+    name = environment_name(field) if field in Settings.model_fields else location
+    if detail["type"] == "missing":
+        known = Settings.model_fields.get(field)
+        return f"{name} is missing: {known.description if known else 'it must be set'}"
+    shown = "(hidden)" if field.endswith(("password", "url")) and "@" in str(detail["input"]) else repr(detail["input"])
+    return f"{name}={shown}: {message[0].lower()}{message[1:]}"

@@ -1,0 +1,52 @@
+"""What is indexed: one object's document, or its removal, at the version of one look at S3."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+MAX_ID_BYTES = 512
+"""OpenSearch refuses a whole bulk request for one longer `_id` (FACTS, OpenSearch)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What the index is to hold for one object: its document, or nothing (a removal)."""
+
+    bucket: str
+    key: str
+    version: int
+    """The time of the look, ms on S3's clock; written as `external_gte` (design, rule 3)."""
+    etag: str | None
+    """The etag seen by that look; None for a removal."""
+    source: bytes | None
+    """The document's fields as UTF-8 JSON; None for a removal."""
+
+    @property
+    def is_removal(self) -> bool:
+        """Whether the document is to leave the index."""
+        return self.source is None
+
+    @property
+    def size_bytes(self) -> int:
+        """What this write weighs in memory and in a bulk request."""
+        return len(self.source or b"") + len(self.key.encode()) + 200
+
+
+def document_id(bucket: str, key: str, *, plain_key: bool = False) -> str:
+    """The `_id` of an object's document: `bucket/key`, or the key alone for an index of the earlier system.
+
+    A bucket name has no slash, so the pair is unambiguous. Over 512 bytes the tail becomes a SHA-256 of the whole.
+    """
+    whole = key if plain_key else f"{bucket}/{key}"
+    raw = whole.encode("utf-8", "surrogatepass")
+    if len(raw) <= MAX_ID_BYTES:
+        return whole
+    digest = hashlib.sha256(raw).hexdigest()
+    return raw[: MAX_ID_BYTES - len(digest) - 1].decode("utf-8", "ignore") + "~" + digest
+
+
+def encode(fields: dict[str, Any]) -> bytes:
+    """The fields as UTF-8 JSON."""
+    return orjson.dumps(fields)

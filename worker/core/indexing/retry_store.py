@@ -1,0 +1,140 @@
+"""`retry-index/`: what the index could not take, kept until a replay brings it in.
+
+A record's name holds the time of its look, so no name is used twice and a replay may delete what it has read.
+"""
+
+import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from types import UnionType
+from typing import Self
+from urllib.parse import quote
+
+import orjson
+
+from worker.core.base.concurrency import full_pool
+from worker.core.base.errors import StoreError
+from worker.core.base.logs import emit
+from worker.core.base.text import scrub
+from worker.core.index.document import Write
+from worker.core.s3.state import RETRY_PREFIX, State, dated, fitting_key
+
+SCHEMA = 1
+MAX_REASON_CHARS = 300
+MAX_HISTORY = 10
+STORE_THREADS = 8
+_KINDS: dict[str, type | UnionType] = {
+    "bucket": str, "key": str, "observed_at_ms": int, "etag": str | None, "removal": bool, "document": dict | None,
+    "reason": str, "rejected": bool, "attempts": int, "history": list | None, "stored_at": str,
+}  # fmt: skip
+"""What each field of a stored record is: one that is something else would spoil the request that it shares."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRecord:
+    """One write that waits, and why."""
+
+    write: Write
+    reason: str
+    rejected: bool
+    """The index refused the document itself; else the index was away."""
+    attempts: int = 0
+    """Replays that failed for the record's own fault."""
+    history: tuple[dict[str, str], ...] = ()
+    """When and why these failed, the last ones."""
+    stored_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
+
+    @property
+    def name(self) -> str:
+        """Its key in the state bucket."""
+        return record_name(self.write.bucket, self.write.key, self.write.version)
+
+    def as_json(self) -> bytes:
+        """The record as it is stored: lossless."""
+        write = self.write
+        return orjson.dumps(
+            {
+                "schema": SCHEMA,
+                "bucket": write.bucket,
+                "key": write.key,
+                "observed_at_ms": write.version,
+                "etag": write.etag,
+                "removal": write.is_removal,
+                "document": None if write.source is None else orjson.Fragment(write.source),
+                "reason": self.reason,
+                "rejected": self.rejected,
+                "attempts": self.attempts,
+                "history": list(self.history),
+                "stored_at": self.stored_at,
+            }
+        )
+
+    def tried(self, reason: str) -> Self:
+        """The record after one more replay that failed for its own fault."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        history = (*self.history, {"at": now, "reason": reason})[-MAX_HISTORY:]
+        return replace(self, reason=reason, rejected=True, attempts=self.attempts + 1, history=history)
+
+    @classmethod
+    def from_json(cls, raw: bytes) -> Self:
+        """A stored record. Raises ValueError where it is not one of ours."""
+        found = orjson.loads(raw)
+        if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+            raise ValueError(f"not a retry record of schema {SCHEMA}")
+        for name, kind in _KINDS.items():
+            if not isinstance(found.get(name), kind):
+                raise ValueError(f"not a retry record: its {name} is {str(found.get(name))[:100]!r}")  # noqa: TRY004 (a value)
+        if not found["bucket"] or not found["key"] or (found["document"] is None) is not found["removal"]:
+            raise ValueError("not a retry record: it lacks its bucket, key or document")
+        source = None if found["removal"] else orjson.dumps(found["document"])
+        write = Write(found["bucket"], found["key"], found["observed_at_ms"], found["etag"], source)
+        history = tuple(found.get("history") or ())
+        return cls(write, found["reason"], found["rejected"], found["attempts"], history, found["stored_at"])
+
+
+class RetryStore:
+    """Stores records in `retry-index/`, several at once."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self.last_stored = 0.0
+        """When a document last came here because the index was away, monotonic seconds. Or may have come: S3 may have stored
+        what it did not answer for, and that must not lie about until the next outage."""
+        self._pool = full_pool(STORE_THREADS, "store-for-retry")  # the last resort: it is not to ask for threads then
+
+    def put_all(self, records: list[RetryRecord]) -> list[StoreError | None]:
+        """Store each; in order, None for what is durable now, else why not."""
+        return list(self._pool.map(self._put, records))
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown()
+
+    def put_as(self, name: str, record: RetryRecord) -> None:
+        """Store a record under a name of its own. Raises StoreError."""
+        metadata = {
+            "observed-at-ms": str(record.write.version),
+            "rejected": str(record.rejected).lower(),
+            "reason": quote(scrub(record.reason), safe=" /:,._-()[]=")[:MAX_REASON_CHARS],
+        }
+        self._state.put(name, record.as_json(), metadata=metadata)
+
+    def _put(self, record: RetryRecord) -> StoreError | None:
+        write = record.write
+        try:
+            self.put_as(record.name, record)
+        except StoreError as error:
+            return error
+        finally:
+            if not record.rejected:
+                self.last_stored = time.monotonic()
+        emit(
+            "index.stored_for_retry", "warning" if record.rejected else "info",
+            bucket=write.bucket, key=write.key, rejected=record.rejected, reason=record.reason, name=record.name,
+        )  # fmt: skip
+        return None
+
+
+def record_name(bucket: str, key: str, observed_at_ms: int) -> str:
+    """`retry-index/YYYY-MM-DD/<bucket>/<key>.<look ms>.json`; the record itself holds the exact key."""
+    return fitting_key(f"{RETRY_PREFIX}{dated(observed_at_ms)}/{bucket}/", key, f".{observed_at_ms}.json")

@@ -1,0 +1,165 @@
+"""The state bucket: where the system keeps what it must not forget, under prefixes of its own."""
+
+import contextlib
+import hashlib
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from worker.core.base.aws import aws_errors
+from worker.core.base.clock import PRECISE_ENOUGH_S
+from worker.core.base.errors import StoreError
+from worker.core.s3.objects import ObjectStore
+
+RETRY_PREFIX = "retry-index/"
+PARKED_PREFIX = RETRY_PREFIX + "parked/"
+ARCHIVE_PREFIX = "dlq-archive/"
+DEAD_LETTERS_PREFIX = "dead-letters/"
+CONTROL_PREFIX = "s3-index-worker/"
+OWN_PREFIXES = (RETRY_PREFIX, ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, CONTROL_PREFIX)
+"""Events under these are skipped in the state bucket, or our own writing would go round for ever."""
+
+MAX_KEY_BYTES = 1024
+MAX_SEGMENT_BYTES = 255
+"""S3 allows longer segments, some of its likes (SeaweedFS) do not."""
+MAX_DELETES = 1000
+"""Keys of one DeleteObjects call (S3 API reference)."""
+_NOT_CARRIED = re.compile("[\x00-\x1f\x7f]|^/|/$|(?<=/)/|(?<![^/])\\.{1,2}(?![^/])")
+
+PAUSE_KEY = CONTROL_PREFIX + "pause.json"
+CALIBRATION_S = 2.2
+"""At most so long for the first bearing on S3's clock: two ticks of a second."""
+
+
+class State:
+    """Our records in one bucket. Every method may be called from any thread and raises StoreError."""
+
+    def __init__(self, objects: ObjectStore, bucket: str) -> None:
+        self._objects = objects
+        self._s3 = objects.s3
+        self.bucket = bucket
+
+    def put(self, key: str, record: bytes, *, metadata: Mapping[str, str] | None = None) -> None:
+        """Store a record; once this returns it is durable. Metadata is percent-encoded where it is not ASCII."""
+        encoded = {
+            name: quote(value, safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~") for name, value in (metadata or {}).items()
+        }
+        self._objects.put(self.bucket, key, record, metadata=encoded)
+
+    def get(self, key: str) -> bytes | None:
+        """A record; None where there is none."""
+        quick = self._objects.peek(self.bucket, key)
+        if quick is not None:
+            return quick
+        found = self.get_with_etag(key)  # whose answer has a code
+        return None if found is None else found[0]
+
+    def delete(self, key: str) -> None:
+        """Delete a record; fine if there is none."""
+        with aws_errors(StoreError):
+            self._s3.delete_object(Bucket=self.bucket, Key=key)
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Keys under a prefix, in order, read page by page."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        with aws_errors(StoreError):
+            for page in pages:
+                for found in page.get("Contents", []):
+                    yield found["Key"]
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """Delete records. Raises StoreError where any is still there; deleting twice is fine."""
+        for key in keys:
+            if not key.isprintable():  # XML has no place for control characters
+                self.delete(key)
+        plain = [key for key in keys if key.isprintable()]
+        for start in range(0, len(plain), MAX_DELETES):
+            with aws_errors(StoreError):
+                objects: Any = [{"Key": key} for key in plain[start : start + MAX_DELETES]]
+                answer = self._s3.delete_objects(Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True})
+            for failed in answer.get("Errors", []):
+                raise StoreError(f"{failed.get('Key')}: {failed.get('Message')}", code=failed.get("Code", "Unknown"))
+
+    def count(self, prefix: str, *, at_most: int) -> int:
+        """How many records there are under a prefix, counted no further than `at_most`."""
+        return sum(1 for _ in islice(self.keys(prefix), at_most))
+
+    def claim(self, key: str, record: bytes, *, instead_of: str | None) -> str | None:
+        """Write a record only if nobody else has (a conditional write): the new etag, or None where another was first.
+
+        `instead_of` is the etag of the record it may replace; None where there must be none.
+        """
+        condition: dict[str, Any] = {"IfNoneMatch": "*"} if instead_of is None else {"IfMatch": instead_of}
+        try:
+            with aws_errors(StoreError):
+                return self._s3.put_object(Bucket=self.bucket, Key=key, Body=record, **condition)["ETag"]
+        except StoreError as error:
+            if error.code in {"PreconditionFailed", "ConditionalRequestConflict", "412", "NoSuchKey"}:
+                return None
+            raise
+
+    def get_with_etag(self, key: str) -> tuple[bytes, str] | None:
+        """A record and its etag, for `claim`; None where there is none."""
+        try:
+            with aws_errors(StoreError):
+                answer = self._s3.get_object(Bucket=self.bucket, Key=key)
+                return answer["Body"].read(), answer["ETag"]
+        except StoreError as error:
+            if error.code == "NoSuchKey":
+                return None
+            raise
+
+    def calibrate_clock(self) -> None:
+        """Take a bearing on S3's clock: ask until a second's tick was seen from close by, two seconds at most."""
+        clock = self._objects.clock
+        until = time.monotonic() + CALIBRATION_S
+        while clock.uncertainty_s > PRECISE_ENOUGH_S and time.monotonic() < until:
+            with contextlib.suppress(StoreError):  # any answer has a Date; one that has none is the preflight's matter
+                self._objects.check_bucket(self.bucket)
+            time.sleep(PRECISE_ENOUGH_S / 2)
+
+    def pause_record(self) -> dict[str, Any] | None:
+        """What `s3-index-worker pause` wrote, if it is in force."""
+        found = self.get_with_etag(PAUSE_KEY)  # by boto3, whose answers set the clock
+        if found is None:
+            return None
+        try:
+            record = orjson.loads(found[0])
+        except ValueError:
+            record = {}
+        if not isinstance(record, dict):
+            record = {}
+        until_ms = record.get("until_ms")
+        if isinstance(until_ms, int) and self._objects.clock.now_ms() >= until_ms:
+            return None
+        return {"reason": "(the pause record cannot be read; it pauses all the same)", **record}
+
+
+def dated(at_ms: int) -> str:
+    """The day of a moment, as the dated prefixes have it: YYYY-MM-DD, UTC."""
+    return time.strftime("%Y-%m-%d", time.gmtime(at_ms / 1000))
+
+
+def fitting_key(prefix: str, name: str, suffix: str) -> str:
+    """A key of ours named after something of a user's, made fit for every S3 and every client.
+
+    What obstore would not carry is percent-encoded, and what is too long gets a hashed tail.
+    """
+    fit = _NOT_CARRIED.sub(lambda m: "".join(f"%{byte:02X}" for byte in m[0].encode()), name)
+    room = MAX_KEY_BYTES - len(prefix.encode()) - len(suffix.encode())
+    last = len(fit.rsplit("/", 1)[-1].encode()) + len(suffix.encode())
+    if len(fit.encode()) > room or max(last, *(len(part.encode()) for part in fit.split("/"))) > MAX_SEGMENT_BYTES:
+        fit = _shortened(fit, min(room, MAX_SEGMENT_BYTES - len(suffix.encode())))
+    return prefix + fit + suffix
+
+
+def _shortened(name: str, room: int) -> str:
+    """The name's beginning, flattened, and a SHA-256 of the whole."""
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+    head = name.replace("/", "%2F").encode()[: room - len(digest) - 1].decode("utf-8", "ignore")
+    return f"{head}~{digest}"

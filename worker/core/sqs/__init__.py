@@ -1,0 +1,1 @@
+"""SQS: queues, messages in flight and their visibility, failure records and dead letters."""

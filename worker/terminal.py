@@ -1,0 +1,136 @@
+"""What every command shares: how it starts and ends, and how it talks. Results go to stdout, talk to stderr."""
+
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import FrameType
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from worker.core.base.classify import is_transient
+from worker.core.base.errors import (
+    ConfigError,
+    DependencyError,
+    ExitCode,
+    IndexUnavailableError,
+    PausedError,
+    QueueError,
+    StoreError,
+    WorkerError,
+)
+from worker.core.base.text import escaped_json, printable
+
+TYPERS_USAGE = 2
+"""What typer exits with for a wrong option or argument; none of our own codes is 2."""
+PIPE_WIDTH = 4_000
+"""Columns assumed in a pipe: rich would cut tables at 80."""
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+_DURATION = re.compile(r"^(\d+)([smhd])$")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_FAILURES: tuple[tuple[type[WorkerError], str, ExitCode], ...] = (
+    (ConfigError, "configuration", ExitCode.CONFIG),
+    (PausedError, "paused", ExitCode.PAUSED),
+    (DependencyError, "unavailable", ExitCode.DEPENDENCY),
+    (IndexUnavailableError, "unavailable", ExitCode.DEPENDENCY),
+    (StoreError, "unavailable", ExitCode.DEPENDENCY),
+    (QueueError, "unavailable", ExitCode.DEPENDENCY),
+    (WorkerError, "failed", ExitCode.INTERNAL),
+)
+
+err = Console(stderr=True)
+
+
+def new_app(help_text: str, **options: Any) -> typer.Typer:
+    """A command line as all of ours are."""
+    return typer.Typer(
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help=help_text,
+        **options,
+    )
+
+
+def run_app(app: typer.Typer) -> None:
+    """Run a command line and exit: an error is one sentence on stderr and its exit code, never a stack trace."""
+    try:
+        app()
+    except SystemExit as ended:
+        sys.exit(ExitCode.USAGE if ended.code == TYPERS_USAGE else ended.code)
+    except WorkerError as error:
+        what, exit_code = next((what, code) for kind, what, code in _FAILURES if isinstance(error, kind))
+        say(what, str(error))
+        sys.exit(exit_code)
+    except (MemoryError, RuntimeError) as error:
+        if not is_transient(error):
+            raise
+        say("failed", f"{str(error) or 'out of memory'}: see MemoryMax=, LimitAS=, TasksMax= and `ulimit -v`")
+        sys.exit(ExitCode.INTERNAL)
+
+
+def say(what: str, text: str) -> None:
+    """Something that went wrong, on stderr: a line each, with nothing in it that could move the cursor."""
+    for line in text.splitlines():
+        err.print(Text.assemble((f"{what}: ", "bold red"), printable(line)), soft_wrap=True)
+
+
+def stdout() -> Console:
+    """Where results go: as wide as the terminal, and as wide as need be in a pipe."""
+    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on stdout, on one line; what would move a terminal's cursor is escaped, as JSON may have it."""
+    sys.stdout.write(escaped_json(orjson.dumps(value, default=str).decode()) + "\n")
+    sys.stdout.flush()
+
+
+def seconds(duration: str | None, option: str) -> int | None:
+    """`90s`, `30m`, `2h` or `1d` in seconds. Raises a usage error that names the option."""
+    if duration is None:
+        return None
+    match = _DURATION.match(duration)
+    if match is None:
+        raise typer.BadParameter(f"{duration!r}: it would be a number and s, m, h or d, such as 30m", param_hint=option)
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def iso(at_s: float) -> str:
+    """A moment (seconds since the epoch) as people and programs read it, UTC."""
+    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds")
+
+
+class Signals:
+    """Which signal has asked a command to end. The first is heeded between two steps; the second ends it at once."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.exit_code: ExitCode | None = None
+
+    def _heed(self, number: int, _frame: FrameType | None) -> None:
+        if self.stop.is_set():
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self.exit_code = ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED
+        self.stop.set()
+
+    @contextmanager
+    def heeded(self) -> Iterator["Signals"]:
+        """While this lasts, SIGINT and SIGTERM only set `stop`."""
+        before: dict[int, Callable[..., Any] | int | None] = {}
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, self._heed)
+        try:
+            yield self
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
