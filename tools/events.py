@@ -1,9 +1,13 @@
-"""Every event the code logs, read from its `emit(…)` calls: name, level, fields, module."""
+"""Every event that the code logs, read from its `emit(…)` calls and from LogEvent: name, level, fields, module, meaning."""
 
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from worker.core.base.events import LogEvent
+
+EVENTS_MODULE = "worker/core/base/events.py"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,7 +33,7 @@ def events(root: Path, packages: Sequence[str] = ("worker", "recovery")) -> list
 def _of_module(tree: ast.Module, module: str) -> Iterator[Event]:
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     for function in functions:
-        for call in _calls(function, "emit"):
+        for call in (*_calls(function, "emit"), *_calls(function, "_write")):
             for name in _names(call, function, tree):
                 level = call.args[1] if len(call.args) > 1 else ast.Constant("info")
                 fields = tuple(keyword.arg or "…" for keyword in call.keywords)
@@ -58,10 +62,27 @@ def _calls(inside: ast.AST, name: str) -> Iterator[ast.Call]:
 
 
 def _constants(node: ast.expr) -> tuple[str, ...]:
-    """The strings that an expression may be: one, or both of `a if … else b`."""
+    """The strings that an expression may be: one, or both of `a if … else b`; a member of LogEvent by its value."""
     if isinstance(node, ast.IfExp):
         return _constants(node.body) + _constants(node.orelse)
+    if isinstance(node, ast.Attribute) and getattr(node.value, "id", None) == LogEvent.__name__:
+        return (LogEvent[node.attr].value,)
     return (node.value,) if isinstance(node, ast.Constant) and isinstance(node.value, str) else ()
+
+
+def meanings(root: Path) -> dict[str, str]:
+    """Name and docstring of every member of LogEvent."""
+    tree = ast.parse((root / EVENTS_MODULE).read_text())
+    (body,) = (node.body for node in tree.body if isinstance(node, ast.ClassDef))
+    found: dict[str, str] = {}
+    name = ""
+    for node in body:
+        match node:
+            case ast.Assign(value=ast.Constant(value=str(name))):
+                found[name] = ""
+            case ast.Expr(value=ast.Constant(value=str(text))) if name:
+                found[name] = " ".join(text.split())
+    return found
 
 
 def _merged(same: list[Event]) -> Event:

@@ -15,8 +15,7 @@ from pydantic_core import PydanticUndefined
 from recovery import cli as dlq
 from recovery.cli import recover_dlq, replay_retry_index
 from recovery.cli.settings import ALIASES, ToolSettings
-from tools.events import events
-from tools.meanings import MEANINGS
+from tools.events import events, meanings
 from worker import cli
 from worker.core.base.settings import Settings
 from worker.metrics import Metrics
@@ -193,13 +192,14 @@ def _meaning(parameter: Any) -> str:
 
 def events_table() -> list[str]:
     """Every log event, and what it means."""
+    meaning_of = meanings(ROOT)
     lines = ["| event | level | fields | meaning | from |", "|---|---|---|---|---|"]
     for event in events(ROOT):
         fields = ", ".join(
             "`exception`" if field == "exc_info" else f"`{field}`" for field in event.fields if field != "…"
         )
         modules = ", ".join(f"`{module}`" for module in event.modules)
-        lines.append(_row(f"`{event.name}`", " or ".join(event.levels), fields, MEANINGS.get(event.name, ""), modules))
+        lines.append(_row(f"`{event.name}`", " or ".join(event.levels), fields, meaning_of[event.name], modules))
     return lines
 
 

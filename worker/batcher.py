@@ -10,6 +10,7 @@ from worker.batches import gather
 from worker.core.base.breaker import Breaker
 from worker.core.base.clock import S3Clock
 from worker.core.base.errors import IndexUnavailableError, StoreError
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.index import Index, WriteResult, WriteStatus
 from worker.core.index.document import Write
@@ -106,7 +107,7 @@ class Batcher:
             results = self._ask([entry.write for entry in batch])
         except Exception as error:  # noqa: BLE001 (a bug of ours in the index's client must lose no document either)
             if not isinstance(error, IndexUnavailableError):
-                emit("index.write_failed", "error", error=repr(error), exc_info=error)
+                emit(LogEvent.INDEX_WRITE_FAILED, "error", error=repr(error), exc_info=error)
             self._breaker.failed(error)
             self._store(batch, WriteStatus.UNAVAILABLE, [str(error)] * len(batch))
             return
@@ -116,7 +117,7 @@ class Batcher:
             )
         else:
             self._breaker.succeeded()
-        emit("index.bulk", "debug", documents=len(batch))
+        emit(LogEvent.INDEX_BULK, "debug", documents=len(batch))
         results = [self._in_time(entry, result) for entry, result in zip(batch, results, strict=True)]
         for entry, result in zip(batch, results, strict=True):
             if result.status in {WriteStatus.WRITTEN, WriteStatus.SUPERSEDED}:

@@ -17,6 +17,7 @@ from worker import notifications
 from worker.core.base import logs
 from worker.core.base.aws import Aws
 from worker.core.base.errors import ConfigError, DependencyError, ExitCode
+from worker.core.base.events import LogEvent
 from worker.core.base.settings import Settings, load, load_as
 from worker.core.base.text import one_line, printable
 from worker.core.clients import Clients, connect
@@ -204,7 +205,9 @@ def _preflight(settings: Settings, clients: Clients) -> int:
     wrong: list[Check] = []
     for check in check_all(settings, clients, thorough=False):
         level: logs.Level = "info" if check.level == "ok" else check.level
-        logs.emit("preflight.check", level, name=check.name, what=check.what, hint=check.hint, took_ms=check.took_ms)
+        logs.emit(
+            LogEvent.PREFLIGHT_CHECK, level, name=check.name, what=check.what, hint=check.hint, took_ms=check.took_ms
+        )
         if check.fatal:
             wrong.append(check)
     sentences = "\n".join(f"{check.name}: {check.what}. {check.hint}" for check in wrong)

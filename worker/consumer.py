@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from worker.core.base.errors import QueueError
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.sqs.in_flight import InFlightMessage
 from worker.core.sqs.queue import MAX_BATCH, Message, Queue
@@ -60,7 +61,7 @@ class Consumer:
                 self._receive_once()
                 backoff_s = FIRST_BACKOFF_S
             except QueueError as error:
-                emit("queue.receive_failed", "error", code=error.code, error=str(error), retry_s=backoff_s)
+                emit(LogEvent.QUEUE_RECEIVE_FAILED, "error", code=error.code, error=str(error), retry_s=backoff_s)
                 self._stop.wait(backoff_s)
                 backoff_s = min(2 * backoff_s, LONGEST_BACKOFF_S)
 
@@ -80,7 +81,7 @@ class Consumer:
             for message in messages
         ]
         self._extender.hold(items)
-        emit("queue.received", "debug", count=len(messages), lags_s=_lags_s(messages))
+        emit(LogEvent.QUEUE_RECEIVED, "debug", count=len(messages), lags_s=_lags_s(messages))
         for item in items:
             self._deliver(item)
 

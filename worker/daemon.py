@@ -11,6 +11,7 @@ from typing import Any
 from worker import batcher, consumer, handler, selfheal, settlement
 from worker.assembly import assemble, open_the_index, tidy_temp_dir
 from worker.core.base.errors import ExitCode, StoreError
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit, observe
 from worker.core.base.retry import release_delay_s
 from worker.core.base.settings import Settings
@@ -73,7 +74,7 @@ class Daemon:
         self._start_metrics(stack)
         self._start_threads()
         clients = self._components.clients
-        emit("worker.started", pid=os.getpid(), queue=clients.source.url, index=clients.index.description)
+        emit(LogEvent.WORKER_STARTED, pid=os.getpid(), queue=clients.source.url, index=clients.index.description)
         notify(READY="1", STATUS=self._status())
 
     def _start_threads(self) -> None:
@@ -111,7 +112,13 @@ class Daemon:
                 server = serve(metrics, self._health, host=settings.metrics_host, port=port)
             except OSError as error:
                 where = f"{settings.metrics_host}:{port}"
-                emit("metrics.unavailable", "error", address=where, error=str(error), hint="set METRICS_PORT, or 0")
+                emit(
+                    LogEvent.METRICS_UNAVAILABLE,
+                    "error",
+                    address=where,
+                    error=str(error),
+                    hint="set METRICS_PORT, or 0",
+                )
             else:
                 stack.callback(server.server_close)
                 stack.callback(server.shutdown)
@@ -141,7 +148,7 @@ class Daemon:
                 notify(STATUS=self._status())
                 next_status = now + STATUS_INTERVAL_S
                 if unhealthy:
-                    emit("thread.silent", "critical", threads=unhealthy)
+                    emit(LogEvent.THREAD_SILENT, "critical", threads=unhealthy)
 
     def _watch_control(self, liveness: Liveness) -> None:
         """Look for the pause record, at moments that also tell S3's clock more exactly."""
@@ -154,7 +161,9 @@ class Daemon:
         try:
             record = self._components.clients.state.pause_record()
         except StoreError as error:
-            emit("pause.unreadable", "warning", error=str(error))  # as it was: S3's own breaker deals with outages
+            emit(
+                LogEvent.PAUSE_UNREADABLE, "warning", error=str(error)
+            )  # as it was: S3's own breaker deals with outages
             return
         if record is None:
             self._components.gate.clear("paused")
@@ -174,7 +183,7 @@ class Daemon:
         """
         within_us = int(stop_timeout_s(self._settings) * 1_000_000)  # SHUTDOWN_TIMEOUT_S may outgrow the unit's limit
         notify(STOPPING="1", STATUS="stopping: draining", EXTEND_TIMEOUT_USEC=str(within_us))
-        emit("worker.stopping", in_flight=len(self._components.extender))
+        emit(LogEvent.WORKER_STOPPING, in_flight=len(self._components.extender))
         components = self._components
         end = time.monotonic() + self._settings.shutdown_timeout_s
         components.consumer.stop()
@@ -189,7 +198,7 @@ class Daemon:
         components.extender.stop()
         self._ended.set()
         self._supervisor.join(max(end, time.monotonic() + LAST_CALL_S))  # the last releases are on their way
-        emit("worker.stopped", left=len(components.extender), exit=int(self._exit))
+        emit(LogEvent.WORKER_STOPPED, left=len(components.extender), exit=int(self._exit))
 
     def _drain(self, until: float) -> None:
         """Wait until nothing is in hand and no poll is open, giving back what no handler has begun."""

@@ -10,6 +10,7 @@ from worker.batcher import Batcher
 from worker.byte_budget import ByteBudget
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import ExtractionStoppedError, MalformedEventError, OutageError, StoreError
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.retry import release_delay_s, retry_transient
 from worker.core.index import WriteStatus
@@ -183,7 +184,7 @@ class RecordWork:
         return None
 
     def _skip(self, reason: str) -> Outcome:
-        emit("record.skipped", "debug", message_id=self._item.message.id, reason=reason)
+        emit(LogEvent.RECORD_SKIPPED, "debug", message_id=self._item.message.id, reason=reason)
         return Done(f"skipped: {reason}")
 
     def _admit(self, size: int) -> None:
@@ -213,7 +214,7 @@ class RecordWork:
         item, record = self._item, self._record
         if item.record_count > 1 and isinstance(record, ObjectRef):
             emit(
-                "record.done", message_id=item.message.id, bucket=record.bucket, key=record.key, outcome=label(outcome),
+                LogEvent.RECORD_DONE, message_id=item.message.id, bucket=record.bucket, key=record.key, outcome=label(outcome),
                 duration_ms=round((time.monotonic() - item.message.received_at) * 1000, 1),
             )  # fmt: skip
         item.release(outcome)
@@ -223,5 +224,5 @@ def _unforeseen(item: InFlightMessage, error: Exception) -> Outcome:
     """The machine's fault (no disk, no descriptors, no memory), which no message pays for; or a bug of ours."""
     if is_transient(error):
         return Release(release_delay_s(item.message.receives), str(error) or repr(error))
-    emit("handler.bug", "error", message_id=item.message.id, error=repr(error), exc_info=error)
+    emit(LogEvent.HANDLER_BUG, "error", message_id=item.message.id, error=repr(error), exc_info=error)
     return Failed(error)

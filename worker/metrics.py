@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from worker.core.base.cloudwatch import tell_cloudwatch
+from worker.core.base.events import LogEvent
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -51,27 +52,27 @@ class Metrics:
         self.settled: Tally[str] = Tally()
         """Messages settled since start, by outcome."""
         self._handlers: dict[str, Callable[[Mapping[str, Any]], None]] = {
-            "message.settled": self._on_settled,
-            "queue.received": self._on_received,
-            "queue.receive_failed": lambda _: self._receive_failures.inc(),
-            "index.stored_for_retry": self._on_stored,
-            "replay.record": self._on_replayed,
-            "dlq.handed_off": lambda f: self._dead.labels(f["kind"], "dlq").inc(),
-            "dlq.spilled": self._on_spilled,
-            "dlq.unreachable": lambda _: self._settle_failures.labels("dlq").inc(),
-            "message.delete_failed": self._on_delete_failed,
-            "message.release_failed": lambda _: self._settle_failures.labels("release").inc(),
-            "message.stuck": lambda _: self._stuck.inc(),
-            "heartbeat.failed": lambda _: self._heartbeat_failures.inc(),
-            "breaker.opened": lambda f: self._breaker[f["breaker"]].set(1),
-            "breaker.closed": lambda f: self._breaker[f["breaker"]].set(0),
+            LogEvent.MESSAGE_SETTLED: self._on_settled,
+            LogEvent.QUEUE_RECEIVED: self._on_received,
+            LogEvent.QUEUE_RECEIVE_FAILED: lambda _: self._receive_failures.inc(),
+            LogEvent.INDEX_STORED_FOR_RETRY: self._on_stored,
+            LogEvent.REPLAY_RECORD: self._on_replayed,
+            LogEvent.DLQ_HANDED_OFF: lambda f: self._dead.labels(f["kind"], "dlq").inc(),
+            LogEvent.DLQ_SPILLED: self._on_spilled,
+            LogEvent.DLQ_UNREACHABLE: lambda _: self._settle_failures.labels("dlq").inc(),
+            LogEvent.MESSAGE_DELETE_FAILED: self._on_delete_failed,
+            LogEvent.MESSAGE_RELEASE_FAILED: lambda _: self._settle_failures.labels("release").inc(),
+            LogEvent.MESSAGE_STUCK: lambda _: self._stuck.inc(),
+            LogEvent.HEARTBEAT_FAILED: lambda _: self._heartbeat_failures.inc(),
+            LogEvent.BREAKER_OPENED: lambda f: self._breaker[f["breaker"]].set(1),
+            LogEvent.BREAKER_CLOSED: lambda f: self._breaker[f["breaker"]].set(0),
         }
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Add a gauge that is read when it is asked for."""
         Gauge(name, text, registry=self.registry).set_function(read)
 
-    def observe(self, event: str, fields: Mapping[str, Any]) -> None:
+    def observe(self, event: LogEvent, fields: Mapping[str, Any]) -> None:
         """Take in one event."""
         handler = self._handlers.get(event)
         if handler is not None:

@@ -3,6 +3,7 @@
 import threading
 import time
 
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 
 
@@ -29,7 +30,7 @@ class PauseGate:
             known = name in self._reasons
             self._reasons[name] = reason
         if not known:
-            emit("gate.shut", "warning", name=name, reason=reason)
+            emit(LogEvent.GATE_SHUT, "warning", name=name, reason=reason)
 
     def clear(self, name: str) -> None:
         """One reason is gone."""
@@ -37,7 +38,7 @@ class PauseGate:
             known = self._reasons.pop(name, None)
             self._changed.notify_all()
         if known is not None:
-            emit("gate.cleared", "info", name=name)
+            emit(LogEvent.GATE_CLEARED, "info", name=name)
 
     def wait_open(self, until: float, stop: threading.Event) -> bool:
         """Wait for it to open, at most until that monotonic second or `stop`; whether it is open."""

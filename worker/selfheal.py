@@ -14,6 +14,7 @@ import orjson
 from worker.core.base.breaker import Breaker
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import DependencyError, IndexUnavailableError, WorkerError
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
@@ -105,7 +106,7 @@ class SelfHeal:
                 self._failed(error, RARELY_S, exc_info=error)
 
     def _failed(self, error: Exception, retry_s: float, **more: Any) -> None:
-        emit("replay.failed", "warning", error=str(error) or repr(error), retry_s=retry_s, **more)
+        emit(LogEvent.REPLAY_FAILED, "warning", error=str(error) or repr(error), retry_s=retry_s, **more)
         self._again(retry_s)
 
     def _again(self, after_s: float) -> None:
@@ -131,7 +132,7 @@ class SelfHeal:
         finally:
             counts = {result.value: count for result, count in replay.counts.items()}
             if counts:
-                emit("replay.finished", counts=counts, complete=not stop.is_set())
+                emit(LogEvent.REPLAY_FINISHED, counts=counts, complete=not stop.is_set())
         return not stop.is_set() and not replay.counts[Result.KEPT]
 
 

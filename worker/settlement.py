@@ -16,6 +16,7 @@ from typing import Any
 from worker.batches import gather
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import StoreError
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.retry import retry_transient
 from worker.core.s3.state import DEAD_LETTERS_PREFIX, State, dated
@@ -64,7 +65,7 @@ class Settlement:
         """Begin to settle a message whose every share was given back. Never blocks for long."""
         outcome, message = item.outcome or Done(), item.message
         emit(
-            "message.settled",
+            LogEvent.MESSAGE_SETTLED,
             "warning" if isinstance(outcome, Failed) else "info",
             message_id=message.id,
             outcome=label(outcome),
@@ -105,7 +106,9 @@ class Settlement:
             for position, item in enumerate(items):
                 if position in refused:
                     # Its effect is durable: it reappears, is done again, and does no harm.
-                    emit("message.delete_failed", "error", message_id=item.message.id, code=refused[position].code)
+                    emit(
+                        LogEvent.MESSAGE_DELETE_FAILED, "error", message_id=item.message.id, code=refused[position].code
+                    )
         finally:
             self._extender.forget(items)
 
@@ -137,7 +140,7 @@ class Settlement:
             if position in refused:
                 self._spill(hand_off, f"{refused[position].code}: {refused[position].message}")
             else:
-                self._handed_off(hand_off, "dlq.handed_off")
+                self._handed_off(hand_off, LogEvent.DLQ_HANDED_OFF)
         for hand_off in too_large:
             self._spill(hand_off, "no room for the failure record beside its body and attributes")
 
@@ -150,14 +153,14 @@ class Settlement:
             retry_transient(lambda: self._state.put(key, record), transient=is_transient, stop=self._stopping)
         except StoreError as error:
             emit(
-                "dlq.unreachable", "critical", message_id=message.id, dlq_error=why, spill_error=str(error),
+                LogEvent.DLQ_UNREACHABLE, "critical", message_id=message.id, dlq_error=why, spill_error=str(error),
                 error=hand_off.record.message,
             )  # fmt: skip
             self._extender.forget([item])
             return
-        self._handed_off(hand_off, "dlq.spilled", why=why)
+        self._handed_off(hand_off, LogEvent.DLQ_SPILLED, why=why)
 
-    def _handed_off(self, hand_off: _HandOff, event: str, **extra: str) -> None:
+    def _handed_off(self, hand_off: _HandOff, event: LogEvent, **extra: str) -> None:
         record = hand_off.record
         emit(
             event, "warning", message_id=hand_off.item.message.id, kind=record.kind, error_type=record.error_type,
@@ -178,7 +181,9 @@ class Settlement:
         )
         for position, refusal in refused.items():
             # It reappears all the same, when its visibility ends.
-            emit("message.release_failed", "warning", message_id=batch[position][0].message.id, code=refusal.code)
+            emit(
+                LogEvent.MESSAGE_RELEASE_FAILED, "warning", message_id=batch[position][0].message.id, code=refusal.code
+            )
 
     # -- common --------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 
 T = TypeVar("T")
@@ -47,7 +48,7 @@ class Supervisor:
                 loop(liveness)
             except BaseException as error:  # noqa: BLE001 (whatever it was, the worker must not go on without it)
                 self._dead.append(name)
-                emit("thread.died", "critical", thread=name, error=repr(error), exc_info=error)
+                emit(LogEvent.THREAD_DIED, "critical", thread=name, error=repr(error), exc_info=error)
 
         thread = threading.Thread(target=run, name=name, daemon=True)
         self._members.append((thread, liveness))

@@ -11,6 +11,7 @@ from recovery.cli.targets import checked
 from recovery.operations.grouping import Filter
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import ExitCode, QueueError
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.retry import retry_transient
 from worker.core.sqs.queue import Queue
@@ -85,7 +86,7 @@ def _watch(context: CommandContext, handle: str, total: int) -> dict[str, Any]:
     stop = context.signals.stop
     task: dict[str, Any] = {}
     with Progress(
-        total, lambda done, rate, _: emit("redrive.progress", done=done, total=total, per_second=rate)
+        total, lambda done, rate, _: emit(LogEvent.REDRIVE_PROGRESS, done=done, total=total, per_second=rate)
     ) as bar:
         while str(task.get("Status") or "") in _UNDER_WAY:
             if stop.wait(POLL_INTERVAL_S):

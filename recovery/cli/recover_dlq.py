@@ -17,6 +17,7 @@ from worker.core.base import logs
 from worker.core.base.classify import FailureKind
 from worker.core.base.cloudwatch import tell_cloudwatch
 from worker.core.base.errors import ExitCode, PausedError, WorkerError
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.settings import Settings, load
 from worker.core.clients import Clients, connect, ensure_index
@@ -107,7 +108,7 @@ def recover(settings: Settings, clients: Clients, options: Options, *, while_pau
 
 
 def _tell(done: int, per_second: float, counts: Mapping[str, int]) -> None:
-    emit("recover.progress", done=done, per_second=per_second, counts=dict(counts))
+    emit(LogEvent.RECOVER_PROGRESS, done=done, per_second=per_second, counts=dict(counts))
 
 
 def _refuse_while_paused(clients: Clients, *, while_paused: bool) -> None:

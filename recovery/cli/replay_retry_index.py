@@ -15,6 +15,7 @@ from recovery.operations.preconditions import check_state_and_index
 from worker.core.base import logs
 from worker.core.base.cloudwatch import tell_cloudwatch
 from worker.core.base.errors import ExitCode, WorkerError
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit, observe
 from worker.core.base.settings import Settings, load
 from worker.core.base.text import one_line
@@ -122,9 +123,9 @@ class Causes:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], dict[str, Any]] = {}
 
-    def hear(self, event: str, fields: Mapping[str, Any]) -> None:
+    def hear(self, event: LogEvent, fields: Mapping[str, Any]) -> None:
         """Count the record that an event tells of."""
-        if event != "replay.record" or fields["result"] not in _UNFINISHED:
+        if event != LogEvent.REPLAY_RECORD or fields["result"] not in _UNFINISHED:
             return
         result, reason = str(fields["result"]), str(fields["reason"])
         kind = result, reason.partition(":")[0]
@@ -141,7 +142,7 @@ class Causes:
 
 
 def _tell(done: int, per_second: float, counts: Mapping[str, int]) -> None:
-    emit("replay.progress", done=done, per_second=per_second, counts=dict(counts))
+    emit(LogEvent.REPLAY_PROGRESS, done=done, per_second=per_second, counts=dict(counts))
 
 
 def _named(run: Replay) -> dict[str, int]:

@@ -21,6 +21,7 @@ from recovery.operations.scan import scan
 from recovery.operations.sending import Prepared, Report, Rules, prepare
 from recovery.operations.sending import redrive as send_and_delete
 from worker.core.base.errors import ExitCode, WorkerError
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.settings import load
 from worker.core.clients import connect
@@ -243,4 +244,6 @@ def _came_back(
 
 
 def _progress(total: int) -> AbstractContextManager[Progress]:
-    return Progress(total, lambda done, rate, _: emit("redrive.progress", done=done, total=total, per_second=rate))
+    return Progress(
+        total, lambda done, rate, _: emit(LogEvent.REDRIVE_PROGRESS, done=done, total=total, per_second=rate)
+    )

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from recovery.operations.dead_letters import DeadLetter, sound
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.s3.state import ARCHIVE_PREFIX, State, dated, fitting_key
 from worker.core.sqs.failure_record import attributes_of, lossless
@@ -86,7 +87,7 @@ def read_all(state: State, keys: Iterable[str]) -> Iterator[ArchivedDeadLetter]:
         try:
             return read(state, key)
         except ValueError as error:
-            emit("archive.not_a_letter", "warning", name=key, error=str(error))
+            emit(LogEvent.ARCHIVE_NOT_A_DEAD_LETTER, "warning", name=key, error=str(error))
             return None
 
     with ThreadPoolExecutor(READERS, thread_name_prefix="archive") as pool:

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from recovery.operations.dead_letters import DeadLetter
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.s3.state import CONTROL_PREFIX, State, dated
 from worker.core.sqs.failure_record import lossless
@@ -56,5 +57,13 @@ def audit(
         key = ""
     else:
         state.put(key, orjson.dumps(record))
-    emit("audit.recorded", action=action, run=run, by=record["by"], count=len(ids), result=dict(result), record=key)
+    emit(
+        LogEvent.AUDIT_RECORDED,
+        action=action,
+        run=run,
+        by=record["by"],
+        count=len(ids),
+        result=dict(result),
+        record=key,
+    )
     return key

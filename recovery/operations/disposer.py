@@ -14,6 +14,7 @@ from recovery.operations.engine import Disposition, Verdict
 from recovery.operations.hold import Hold
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import QueueError, StoreError
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.retry import retry_transient
 from worker.core.clients import Clients
@@ -53,7 +54,7 @@ class Disposer:
         try:
             self._try(lambda: self._clients.state.delete_all(keys))
         except StoreError as error:
-            emit("recover.delete_failed", "warning", count=len(keys), code=error.code, error=str(error))
+            emit(LogEvent.RECOVER_DELETE_FAILED, "warning", count=len(keys), code=error.code, error=str(error))
             left += len(keys)
         return left
 
@@ -61,12 +62,12 @@ class Disposer:
         try:
             refused = self._try(lambda: self._clients.dlq.delete([dead_letter.receipt for dead_letter in dead_letters]))
         except QueueError as error:
-            emit("recover.delete_failed", "warning", count=len(dead_letters), code=error.code, error=str(error))
+            emit(LogEvent.RECOVER_DELETE_FAILED, "warning", count=len(dead_letters), code=error.code, error=str(error))
             return len(dead_letters)
         finally:
             self._hold.forget(dead_letters)
         for refusal in refused.values():
-            emit("recover.delete_failed", "warning", count=1, code=refusal.code, error=refusal.message)
+            emit(LogEvent.RECOVER_DELETE_FAILED, "warning", count=1, code=refusal.code, error=refusal.message)
         return len(refused)
 
     def _expiring(self, verdict: Verdict) -> Verdict:

@@ -13,6 +13,7 @@ from recovery.operations.dead_letters import DeadLetter
 from worker.core.base.classify import is_transient
 from worker.core.base.concurrency import as_done
 from worker.core.base.errors import ExtractionStoppedError, MalformedEventError, StoreError
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.retry import retry_transient
 from worker.core.base.settings import Settings
@@ -169,7 +170,7 @@ class RecoveryEngine:
         except (ExtractionStoppedError, OSError) as error:
             return _Effect(dead_letter, Disposition.KEPT, reason=str(error), error_type=type(error).__name__)
         except Exception as error:  # noqa: BLE001 (a bug of ours must not cost a letter: it stays where it is)
-            emit("recover.bug", "error", bucket=ref.bucket, key=ref.key, error=repr(error), exc_info=error)
+            emit(LogEvent.RECOVER_BUG, "error", bucket=ref.bucket, key=ref.key, error=repr(error), exc_info=error)
             return _Effect(dead_letter, Disposition.KEPT, reason=repr(error), error_type=type(error).__name__)
 
     def _is_indexed(self, ref: ObjectRef, known: Stored | None) -> bool:

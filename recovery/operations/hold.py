@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from recovery.operations.dead_letters import DeadLetter
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import QueueError
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.retry import retry_transient
 from worker.core.sqs.queue import MAX_BATCH, Queue
@@ -82,8 +83,17 @@ class Hold:
                 transient=is_transient, stop=threading.Event(),
             )  # fmt: skip
         except QueueError as error:
-            emit("hold.failed", "warning", count=len(receipts), seconds=seconds, code=error.code, error=str(error))
+            emit(
+                LogEvent.HOLD_FAILED, "warning", count=len(receipts), seconds=seconds, code=error.code, error=str(error)
+            )
             return
         if refused:
             first = next(iter(refused.values()))
-            emit("hold.failed", "warning", count=len(refused), seconds=seconds, code=first.code, error=first.message)
+            emit(
+                LogEvent.HOLD_FAILED,
+                "warning",
+                count=len(refused),
+                seconds=seconds,
+                code=first.code,
+                error=first.message,
+            )

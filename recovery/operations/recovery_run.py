@@ -21,6 +21,7 @@ from worker.core.base.errors import (
     QueueError,
     WorkerError,
 )
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.retry import retry_transient
 from worker.core.base.settings import Settings
@@ -262,20 +263,21 @@ class RecoveryRun:
             in_flight = int(self._clients.dlq.attributes().get("ApproximateNumberOfMessagesNotVisible", 0))
             self.summary.in_flight_elsewhere = max(0, in_flight - len(hold))
         except QueueError as error:
-            emit("hold.failed", "warning", count=0, seconds=0, code=error.code, error=str(error))
+            emit(LogEvent.HOLD_FAILED, "warning", count=0, seconds=0, code=error.code, error=str(error))
 
 
 def _spilled(clients: Clients, key: str) -> DeadLetter | None:
     try:
         return spilled(clients.state, key)
     except ValueError as error:
-        emit("recover.not_a_letter", "warning", name=key, error=str(error))
+        emit(LogEvent.RECOVER_NOT_A_DEAD_LETTER, "warning", name=key, error=str(error))
         return None
 
 
 def _say(verdict: Verdict, options: Options) -> None:
     unusual = verdict.disposition in {Disposition.ARCHIVED, Disposition.KEPT, Disposition.STORED_FOR_RETRY}
     emit(
-        "recover.settled", "warning" if unusual else "debug", message_id=verdict.dead_letter.id, disposition=verdict.disposition,
-        key=verdict.about, error_type=verdict.error_type, reason=verdict.reason, dry_run=options.dry_run,
+        LogEvent.RECOVER_SETTLED, "warning" if unusual else "debug", message_id=verdict.dead_letter.id,
+        result=verdict.disposition, key=verdict.about, error_type=verdict.error_type, reason=verdict.reason,
+        dry_run=options.dry_run,
     )  # fmt: skip

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from worker.core.base.aws import Aws
 from worker.core.base.errors import IndexUnavailableError
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.settings import Settings
 from worker.core.extract.extractor import Extractor
@@ -83,7 +84,7 @@ def ensure_index(index: Index) -> None:
     """Create what the index lacks, and log what differs. Raises IndexUnavailableError."""
     state = index.ensure()
     for name in state.created:
-        emit("index.created", "info", name=name)
+        emit(LogEvent.INDEX_CREATED, "info", name=name)
     for finding in state.findings:
         if finding.level != "ok":
-            emit("index.finding", "warning", what=finding.what, hint=finding.hint)
+            emit(LogEvent.INDEX_FINDING, "warning", what=finding.what, hint=finding.hint)

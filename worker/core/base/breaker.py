@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 
 
@@ -55,7 +56,7 @@ class Breaker:
             prober.start()
         except (RuntimeError, MemoryError) as no_thread:
             self._open = False  # without its probe it would stay open for ever; the next failure tries again
-            emit("breaker.probe_failed", "warning", breaker=self.name, error=str(no_thread) or repr(no_thread))
+            emit(LogEvent.BREAKER_PROBE_FAILED, "warning", breaker=self.name, error=str(no_thread) or repr(no_thread))
             return
         try:
             self._announce(error)
@@ -74,9 +75,9 @@ class Breaker:
 
     def _announce(self, error: BaseException | None) -> None:
         if self._open:
-            emit("breaker.opened", "error", breaker=self.name, error=str(error))
+            emit(LogEvent.BREAKER_OPENED, "error", breaker=self.name, error=str(error))
         else:
-            emit("breaker.closed", "info", breaker=self.name)
+            emit(LogEvent.BREAKER_CLOSED, "info", breaker=self.name)
         for callback in self._on_change:
             callback(self._open)
 
@@ -86,7 +87,7 @@ class Breaker:
             try:
                 self._probe()
             except Exception as error:  # noqa: BLE001 (a probe that fails in whatever way has not succeeded)
-                emit("breaker.probe_failed", "warning", breaker=self.name, error=str(error))
+                emit(LogEvent.BREAKER_PROBE_FAILED, "warning", breaker=self.name, error=str(error))
                 continue
             with self._lock:
                 self._open, self._failures = False, 0

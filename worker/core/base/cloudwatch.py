@@ -6,6 +6,7 @@ Each is one cheap number a minute for the whole fleet, without dimensions: what 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 
 if TYPE_CHECKING:
@@ -40,4 +41,4 @@ def put(client: "CloudWatchClient", namespace: str, data: Any) -> None:
     try:
         client.put_metric_data(Namespace=namespace, MetricData=data)
     except Exception as error:  # noqa: BLE001 (see above)
-        emit("cloudwatch.failed", "warning", error=str(error))
+        emit(LogEvent.CLOUDWATCH_FAILED, "warning", error=str(error))

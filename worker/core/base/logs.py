@@ -13,10 +13,11 @@ from typing import Any, Literal
 import orjson
 import structlog
 
+from worker.core.base.events import LogEvent
 from worker.core.base.text import escaped
 
 Level = Literal["debug", "info", "warning", "error", "critical"]
-Observer = Callable[[str, Mapping[str, Any]], None]
+Observer = Callable[[LogEvent, Mapping[str, Any]], None]
 
 _PRIORITY = {"debug": b"<7>", "info": b"<6>", "warning": b"<4>", "error": b"<3>", "critical": b"<2>"}
 
@@ -24,10 +25,17 @@ _observers: list[Observer] = []
 _log: Any = structlog.get_logger()
 
 
-def emit(event: str, level: Level = "info", /, **fields: Any) -> None:
+def emit(event: LogEvent, level: Level = "info", /, **fields: Any) -> None:
     """Say that something happened: a dotted event name and its facts. Never bodies, never credentials."""
     for observer in _observers:
-        observer(event, fields)
+        try:
+            observer(event, fields)
+        except Exception as error:  # noqa: BLE001 (whoever watches must never stop the work that is watched)
+            _write(LogEvent.OBSERVER_FAILED, "error", observed=event, error=repr(error))
+    _write(event, level, **fields)
+
+
+def _write(event: LogEvent, level: Level, **fields: Any) -> None:
     try:
         getattr(_log, level)(event, **fields)
     except (OSError, ValueError):
@@ -35,7 +43,7 @@ def emit(event: str, level: Level = "info", /, **fields: Any) -> None:
 
 
 def observe(observer: Observer) -> Callable[[], None]:
-    """Have `observer` called with every event, before it is logged; returns what ends that."""
+    """Call `observer` with every event before it is logged; calling the result ends that. Its exceptions are logged."""
     _observers.append(observer)
     return lambda: _observers.remove(observer)
 

@@ -21,6 +21,7 @@ from typing import Any, get_args
 
 from worker.core.base.concurrency import full_pool
 from worker.core.base.errors import ExtractionStoppedError
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.extract import Extracted, Status, protocol
 from worker.core.extract.faults import MachineError
@@ -216,7 +217,7 @@ class Children:
                 if child is not None:
                     self._all.add(child)
                 self._changed.notify_all()
-        emit("extract.child_started", "debug", pid=child.pid)
+        emit(LogEvent.EXTRACT_CHILD_STARTED, "debug", pid=child.pid)
         if self._stopped:
             self._bury(child)
             raise ExtractionStoppedError("the worker stops")

@@ -17,6 +17,7 @@ import orjson
 from worker.core.base.classify import is_transient
 from worker.core.base.concurrency import as_done
 from worker.core.base.errors import DependencyError, ExtractionStoppedError, StoreError
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.retry import retry_transient
 from worker.core.base.settings import Settings
@@ -174,7 +175,7 @@ class Replay:
             )
             return _Prepared(name, Result.REJECTED if object_fault else Result.KEPT, record, reason=str(error))
         except Exception as error:  # noqa: BLE001 (one record must not end the run, nor the worker's thread)
-            emit("replay.bug", "error", name=name, error=repr(error), exc_info=error)
+            emit(LogEvent.REPLAY_BUG, "error", name=name, error=repr(error), exc_info=error)
             return _Prepared(name, Result.KEPT, record, reason=f"a bug of ours: {error!r}")
 
     def _try(self, call: Callable[[], Any]) -> Any:
@@ -238,7 +239,7 @@ class Replay:
         if one.result is not None:
             self.counts[one.result] += 1
             emit(
-                "replay.record", "debug" if one.result in CONFIRMED else "warning", result=one.result, name=one.name,
+                LogEvent.REPLAY_RECORD, "debug" if one.result in CONFIRMED else "warning", result=one.result, name=one.name,
                 reason=one.reason, dry_run=self._dry_run,
             )  # fmt: skip
 
@@ -281,5 +282,5 @@ class Replay:
             self._retry.put_as(parked, record)
         if one.name != parked:
             state.delete(one.name)
-            emit("replay.parked", "error", name=parked, reason=one.reason)
+            emit(LogEvent.REPLAY_PARKED, "error", name=parked, reason=one.reason)
         return replace(one, result=Result.PARKED)

@@ -14,6 +14,7 @@ import orjson
 
 from worker.core.base.concurrency import full_pool
 from worker.core.base.errors import StoreError
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.text import scrub
 from worker.core.index.document import Write
@@ -129,7 +130,7 @@ class RetryStore:
             if not record.rejected:
                 self.last_stored = time.monotonic()
         emit(
-            "index.stored_for_retry", "warning" if record.rejected else "info",
+            LogEvent.INDEX_STORED_FOR_RETRY, "warning" if record.rejected else "info",
             bucket=write.bucket, key=write.key, rejected=record.rejected, reason=record.reason, name=record.name,
         )  # fmt: skip
         return None

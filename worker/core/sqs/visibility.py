@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from worker.core.base.errors import QueueError
+from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.sqs.in_flight import InFlightMessage
 from worker.core.sqs.queue import MAX_BATCH, Queue
@@ -98,7 +99,7 @@ class VisibilityExtender:
                 self._give_up(item)
             else:
                 self.forget([item])
-                emit("message.stuck", "critical", message_id=item.message.id, receives=item.message.receives)
+                emit(LogEvent.MESSAGE_STUCK, "critical", message_id=item.message.id, receives=item.message.receives)
                 self._stuck(item)
 
     def _extend_due(self) -> None:
@@ -122,11 +123,11 @@ class VisibilityExtender:
                     item.hidden_until = began + self._visibility_s
                 elif refused[position].code in ENDED_CODES:
                     self.forget([item])
-                    emit("heartbeat.ended", "warning", message_id=item.message.id, code=refused[position].code)
+                    emit(LogEvent.HEARTBEAT_ENDED, "warning", message_id=item.message.id, code=refused[position].code)
                 else:
-                    emit("heartbeat.failed", "warning", message_id=item.message.id, code=refused[position].code)
+                    emit(LogEvent.HEARTBEAT_FAILED, "warning", message_id=item.message.id, code=refused[position].code)
         except QueueError as error:
-            emit("heartbeat.failed", "warning", count=len(batch), code=error.code, error=str(error))
+            emit(LogEvent.HEARTBEAT_FAILED, "warning", count=len(batch), code=error.code, error=str(error))
         finally:
             with self._changed:
                 self._beating = set()

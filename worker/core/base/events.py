@@ -1,0 +1,172 @@
+"""Every event that is logged: its name, which is an interface, and what it means to an operator.
+
+`emit` takes nothing else, and docs/reference/events.md is made from this list.
+"""
+
+from enum import StrEnum
+
+
+class LogEvent(StrEnum):
+    """The names of log events: family, dot, what happened."""
+
+    ARCHIVE_NOT_A_DEAD_LETTER = "archive.not_a_dead_letter"
+    """An object under `dlq-archive/` is not one of our records; it is left alone."""
+
+    AUDIT_RECORDED = "audit.recorded"
+    """An operator's command changed something; the whole record is at `record` in the state bucket."""
+
+    BREAKER_CLOSED = "breaker.closed"
+    """What the breaker guards (`index` or `s3`) answers again; normal work resumes."""
+
+    BREAKER_OPENED = "breaker.opened"
+    """The index or S3 is unavailable. Without the index, documents go to `retry-index/`; without S3, polling
+    pauses.
+    """
+
+    BREAKER_PROBE_FAILED = "breaker.probe_failed"
+    """Still unavailable; the next probe follows."""
+
+    CLOUDWATCH_FAILED = "cloudwatch.failed"
+    """One set of figures did not reach CloudWatch; the work is not affected."""
+
+    DLQ_HANDED_OFF = "dlq.handed_off"
+    """A failed message is in the dead-letter queue, with its failure record."""
+
+    DLQ_SPILLED = "dlq.spilled"
+    """The dead-letter queue refused a failed message (`why`); it is stored in `dead-letters/` instead."""
+
+    DLQ_UNREACHABLE = "dlq.unreachable"
+    """Neither the dead-letter queue nor `dead-letters/` accepted a failed message: it stays in the source queue
+    and reappears. Correct the permissions or addresses of both.
+    """
+
+    EXTRACT_CHILD_STARTED = "extract.child_started"
+    """A child process that parses files was started."""
+
+    GATE_CLEARED = "gate.cleared"
+    """One reason for pausing work is gone."""
+
+    GATE_SHUT = "gate.shut"
+    """Polling stops and messages in flight wait: an operator paused the fleet, or S3 is unavailable."""
+
+    HANDLER_BUG = "handler.bug"
+    """An unforeseen error, a bug in this program: the message goes to the dead-letter queue with its stack
+    trace.
+    """
+
+    HEARTBEAT_ENDED = "heartbeat.ended"
+    """SQS no longer knows the receipt handle: the message has been settled, or will be received again."""
+
+    HEARTBEAT_FAILED = "heartbeat.failed"
+    """The visibility of a message could not be changed; it may be processed twice, which is harmless."""
+
+    HOLD_FAILED = "hold.failed"
+    """The visibility of dead letters could not be changed."""
+
+    INDEX_BULK = "index.bulk"
+    """One bulk request was answered."""
+
+    INDEX_CREATED = "index.created"
+    """A template, index, alias or file was missing and has been created."""
+
+    INDEX_FINDING = "index.finding"
+    """The index differs from what our template would create; `hint` says what to do."""
+
+    INDEX_STORED_FOR_RETRY = "index.stored_for_retry"
+    """A document is in `retry-index/` because the index was unavailable, or, if `rejected`, because the index
+    refuses this document.
+    """
+
+    INDEX_WRITE_FAILED = "index.write_failed"
+    """An unforeseen error while writing, a bug in this program; the documents are stored for retry."""
+
+    MESSAGE_DELETE_FAILED = "message.delete_failed"
+    """SQS did not delete a message whose effect is durable: it reappears and is processed again, which is
+    harmless.
+    """
+
+    MESSAGE_RELEASE_FAILED = "message.release_failed"
+    """A message could not be released early: it reappears when its visibility timeout ends."""
+
+    MESSAGE_SETTLED = "message.settled"
+    """The end of each message, with `bucket` and `key`, or the number of `records`. `outcome` is done, failed or
+    release; `note` gives the reason or what was done.
+    """
+
+    MESSAGE_STUCK = "message.stuck"
+    """A message was still being processed at its deadline: it is let go, and the worker exits with 70."""
+
+    METRICS_UNAVAILABLE = "metrics.unavailable"
+    """The port of `/metrics` cannot be used; the work is not affected."""
+
+    OBSERVER_FAILED = "observer.failed"
+    """Counting an event in the metrics failed, a bug in this program; the work is not affected."""
+
+    PAUSE_UNREADABLE = "pause.unreadable"
+    """Whether the fleet is paused could not be read; it stays as it was."""
+
+    PREFLIGHT_CHECK = "preflight.check"
+    """One check at start-up: info, warning or error, as `doctor` shows them."""
+
+    QUEUE_RECEIVE_FAILED = "queue.receive_failed"
+    """SQS refused a receive; the next follows after `retry_s` seconds."""
+
+    QUEUE_RECEIVED = "queue.received"
+    """One receive was answered; `lags_s` are the seconds that each message had waited."""
+
+    RECORD_DONE = "record.done"
+    """The end of one record of a message that has several."""
+
+    RECORD_SKIPPED = "record.skipped"
+    """A record asks for nothing: a test event, a folder, an excluded key."""
+
+    RECOVER_BUG = "recover.bug"
+    """An unforeseen error, a bug in this program: the message stays in the dead-letter queue."""
+
+    RECOVER_DELETE_FAILED = "recover.delete_failed"
+    """SQS or S3 did not delete what is settled; the next run finds it done."""
+
+    RECOVER_NOT_A_DEAD_LETTER = "recover.not_a_dead_letter"
+    """An object under `dead-letters/` is not one of our records; it is left alone."""
+
+    RECOVER_PROGRESS = "recover.progress"
+    """The progress of recover_dlq, every ten seconds where there is no terminal."""
+
+    RECOVER_SETTLED = "recover.settled"
+    """What became of one dead letter: `result`, with the reason where it is not obvious."""
+
+    REDRIVE_PROGRESS = "redrive.progress"
+    """The progress of `dlq redrive-all`, every ten seconds where there is no terminal."""
+
+    REPLAY_BUG = "replay.bug"
+    """An unforeseen error, a bug in this program: the record stays in `retry-index/`."""
+
+    REPLAY_FAILED = "replay.failed"
+    """The worker's own replay of `retry-index/` failed; it is tried again after `retry_s` seconds."""
+
+    REPLAY_FINISHED = "replay.finished"
+    """One run over `retry-index/` has ended: `counts` by result; `complete` unless it was interrupted."""
+
+    REPLAY_PARKED = "replay.parked"
+    """A record of `retry-index/` was refused too often; it waits in `retry-index/parked/` for an operator."""
+
+    REPLAY_PROGRESS = "replay.progress"
+    """The progress of replay_retry_index, every ten seconds where there is no terminal."""
+
+    REPLAY_RECORD = "replay.record"
+    """What became of one record of `retry-index/`: `result`, with the reason where it was not written."""
+
+    THREAD_DIED = "thread.died"
+    """A thread ended with an error: the worker exits with 70, for systemd to restart it."""
+
+    THREAD_SILENT = "thread.silent"
+    """A thread makes no progress; the watchdog is no longer fed."""
+
+    WORKER_STARTED = "worker.started"
+    """Ready and serving."""
+
+    WORKER_STOPPED = "worker.stopped"
+    """The last line; `left` messages reappear by themselves."""
+
+    WORKER_STOPPING = "worker.stopping"
+    """Draining; `in_flight` messages are to be settled or released."""
