@@ -18,7 +18,7 @@ from worker.core.extract.extractor import Extractor
 from worker.core.index import Index
 from worker.core.indexing.pipeline import Pipeline
 from worker.core.indexing.retry_store import RetryStore
-from worker.core.sqs.in_flight import InFlightMessage
+from worker.core.sqs.in_flight import InFlightMessage, InFlightMessages
 from worker.core.sqs.outcome import Release
 from worker.core.sqs.queue import MAX_MESSAGE_BYTES
 from worker.core.sqs.visibility import VisibilityExtender
@@ -44,7 +44,7 @@ class Components:
     extractor: Extractor
     retry: RetryStore
     batcher: Batcher
-    extender: VisibilityExtender
+    in_flight: InFlightMessages
     settlement: Settlement
     handler: Handler
     consumer: Consumer
@@ -70,9 +70,8 @@ def assemble(
     retry = RetryStore(clients.state)
     breaker = index_breaker(clients.index, interval_s=settings.index_probe_s)
     batcher = make_batcher(settings, clients, retry, breaker)
-    extender = VisibilityExtender(
-        clients.source,
-        visibility_s=settings.sqs_visibility_timeout,
+    in_flight = InFlightMessages(
+        VisibilityExtender(clients.source, visibility_s=settings.sqs_visibility_timeout),
         give_up=lambda item: item.release(Release(release_delay_s(item.message.receives), "held back to its deadline")),
         stuck=stuck,
     )
@@ -80,7 +79,7 @@ def assemble(
         clients.source,
         clients.dlq,
         clients.state,
-        extender,
+        in_flight,
         worker=settings.worker_name,
         dlq_max_bytes=min(dlq_max_bytes, MAX_MESSAGE_BYTES),
     )
@@ -97,7 +96,7 @@ def assemble(
     )
     consumer = Consumer(
         clients.source,
-        extender,
+        in_flight,
         gate,
         handler.inbox.put,
         settlement.settle,
@@ -109,7 +108,7 @@ def assemble(
     selfheal = SelfHeal(settings, clients, pipeline, retry, breaker, gate)
     return Components(
         clients=clients, gate=gate, budget=budget, index_breaker=breaker, s3_health=s3_health, extractor=extractor, retry=retry,
-        batcher=batcher, extender=extender, settlement=settlement, handler=handler, consumer=consumer, selfheal=selfheal,
+        batcher=batcher, in_flight=in_flight, settlement=settlement, handler=handler, consumer=consumer, selfheal=selfheal,
     )  # fmt: skip
 
 

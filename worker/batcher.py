@@ -11,12 +11,12 @@ from worker.core.base.breaker import Breaker
 from worker.core.base.clock import S3Clock
 from worker.core.base.errors import IndexUnavailableError, StoreError
 from worker.core.base.events import LogEvent
+from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit
 from worker.core.index import Index, WriteResult, WriteStatus
 from worker.core.index.document import Write
 from worker.core.indexing.pipeline import MAX_OBSERVATION_AGE_MS, MAX_WRITE_AGE_MS
 from worker.core.indexing.retry_store import RetryRecord, RetryStore
-from worker.supervisor import Liveness
 
 MAX_SILENCE_S = 180
 """The slowest turn: a bulk request to its timeout, then its documents stored for retry, each to S3's timeout."""

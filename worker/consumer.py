@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from worker.core.base.errors import QueueError
 from worker.core.base.events import LogEvent
+from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit
-from worker.core.sqs.in_flight import InFlightMessage
+from worker.core.sqs.in_flight import InFlightMessage, InFlightMessages
 from worker.core.sqs.queue import MAX_BATCH, Message, Queue
-from worker.core.sqs.visibility import VisibilityExtender
 from worker.pause_gate import PauseGate
-from worker.supervisor import IDLE_TURN_S, Liveness
+from worker.supervisor import IDLE_TURN_S
 
 MAX_SILENCE_S = 120
 """The slowest turn: one receive to its read timeout, tried twice."""
@@ -23,12 +23,12 @@ class Consumer:
     """Receives. One receiver always polls; the others join while receives come full, and rest while the queue is calm."""
 
     def __init__(
-        self, queue: Queue, extender: VisibilityExtender, gate: PauseGate, deliver: Callable[[InFlightMessage], None],
+        self, queue: Queue, in_flight: InFlightMessages, gate: PauseGate, deliver: Callable[[InFlightMessage], None],
         settle: Callable[[InFlightMessage], None], *, visibility_s: int, deadline_s: int, long_poll_s: int, max_in_flight: int,
     ) -> None:  # fmt: skip
         """`deliver` is given each message to work on; `settle` is called when its last share comes back."""
         self._queue = queue
-        self._extender = extender
+        self._in_flight = in_flight
         self._gate = gate
         self._deliver = deliver
         self._settle = settle
@@ -66,7 +66,7 @@ class Consumer:
                 backoff_s = min(2 * backoff_s, LONGEST_BACKOFF_S)
 
     def _may_receive(self) -> bool:
-        return self._gate.wait_open(time.monotonic() + IDLE_TURN_S, self._stop) and self._extender.wait_for_room(
+        return self._gate.wait_open(time.monotonic() + IDLE_TURN_S, self._stop) and self._in_flight.wait_for_room(
             self._max_in_flight, IDLE_TURN_S
         )
 
@@ -76,11 +76,8 @@ class Consumer:
             self._busy.set()
         else:
             self._busy.clear()
-        items = [
-            InFlightMessage(message, deadline_s=self._deadline_s, visibility_s=self._visibility_s, settle=self._settle)
-            for message in messages
-        ]
-        self._extender.hold(items)
+        items = [InFlightMessage(message, deadline_s=self._deadline_s, settle=self._settle) for message in messages]
+        self._in_flight.add(items)
         emit(LogEvent.QUEUE_RECEIVED, "debug", count=len(messages), lags_s=_lags_s(messages))
         for item in items:
             self._deliver(item)

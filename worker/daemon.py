@@ -12,16 +12,17 @@ from worker import batcher, consumer, handler, selfheal, settlement
 from worker.assembly import assemble, open_the_index, tidy_temp_dir
 from worker.core.base.errors import ExitCode, StoreError
 from worker.core.base.events import LogEvent
+from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit, observe
 from worker.core.base.retry import release_delay_s
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
-from worker.core.sqs import visibility
+from worker.core.sqs import in_flight
 from worker.core.sqs.in_flight import InFlightMessage
 from worker.core.sqs.outcome import Release
 from worker.metrics import Metrics, send_to_cloudwatch, serve
 from worker.sdnotify import notify, watchdog_interval_s
-from worker.supervisor import Liveness, Supervisor, join_all
+from worker.supervisor import Supervisor, join_all
 
 CHECK_INTERVAL_S = 0.5
 STATUS_INTERVAL_S = 5.0
@@ -79,7 +80,7 @@ class Daemon:
 
     def _start_threads(self) -> None:
         supervisor, components, settings = self._supervisor, self._components, self._settings
-        supervisor.start("heartbeat", components.extender.run, max_silence_s=visibility.MAX_SILENCE_S)
+        supervisor.start("heartbeat", components.in_flight.run, max_silence_s=in_flight.MAX_SILENCE_S)
         for name, loop in components.settlement.loops():
             supervisor.start(name, loop, max_silence_s=settlement.MAX_SILENCE_S)
         for number in range(settings.bulk_requests):
@@ -97,7 +98,7 @@ class Daemon:
 
     def _start_metrics(self, stack: ExitStack) -> None:
         metrics, settings, components = self._metrics, self._settings, self._components
-        metrics.gauge("worker_in_flight", "Messages in hand.", lambda: len(components.extender))
+        metrics.gauge("worker_in_flight", "Messages in flight.", lambda: len(components.in_flight))
         metrics.gauge("worker_bytes_in_flight", "Bytes of bodies in memory.", lambda: components.budget.used)
         metrics.gauge(
             "worker_paused", "Whether an operator has paused the fleet.", lambda: "paused" in components.gate.reasons
@@ -183,7 +184,7 @@ class Daemon:
         """
         within_us = int(stop_timeout_s(self._settings) * 1_000_000)  # SHUTDOWN_TIMEOUT_S may outgrow the unit's limit
         notify(STOPPING="1", STATUS="stopping: draining", EXTEND_TIMEOUT_USEC=str(within_us))
-        emit(LogEvent.WORKER_STOPPING, in_flight=len(self._components.extender))
+        emit(LogEvent.WORKER_STOPPING, in_flight=len(self._components.in_flight))
         components = self._components
         end = time.monotonic() + self._settings.shutdown_timeout_s
         components.consumer.stop()
@@ -195,21 +196,21 @@ class Daemon:
         components.handler.close()
         components.batcher.stop()
         components.settlement.stop()
-        components.extender.stop()
+        components.in_flight.stop()
         self._ended.set()
         self._supervisor.join(max(end, time.monotonic() + LAST_CALL_S))  # the last releases are on their way
-        emit(LogEvent.WORKER_STOPPED, left=len(components.extender), exit=int(self._exit))
+        emit(LogEvent.WORKER_STOPPED, left=len(components.in_flight), exit=int(self._exit))
 
     def _drain(self, until: float) -> None:
         """Wait until nothing is in hand and no poll is open, giving back what no handler has begun."""
         components = self._components
         while time.monotonic() < until:
-            for item in components.extender.unstarted():
+            for item in components.in_flight.unstarted():
                 if item.start():
                     delay_s = 0 if components.gate.is_open else release_delay_s(item.message.receives)
                     item.release(Release(delay_s, "the worker stops"))
             received_all = join_all(self._receivers, min(until, time.monotonic() + 0.05))
-            if components.extender.wait_empty(min(until, time.monotonic() + 0.05)) and received_all:
+            if components.in_flight.wait_empty(min(until, time.monotonic() + 0.05)) and received_all:
                 return
 
     # -- events --------------------------------------------------------------------------------------------------
@@ -233,7 +234,7 @@ class Daemon:
             "ailing_threads": unhealthy,
             "held_back": self._components.gate.reasons,
             "index_breaker_open": self._components.index_breaker.is_open,
-            "in_hand": len(self._components.extender),
+            "in_flight": len(self._components.in_flight),
         }
         return not unhealthy, facts
 
@@ -243,6 +244,6 @@ class Daemon:
         index = "away, documents go to retry-index/" if components.index_breaker.is_open else "in reach"
         settled = self._metrics.settled
         return (
-            f"{held or 'serving'} | in hand {len(components.extender)} | done {settled['done']}, failed {settled['failed']}, "
+            f"{held or 'serving'} | in flight {len(components.in_flight)} | done {settled['done']}, failed {settled['failed']}, "
             f"released {settled['release']} | index {index}"
         )

@@ -11,6 +11,7 @@ from worker.byte_budget import ByteBudget
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import ExtractionStoppedError, MalformedEventError, OutageError, StoreError
 from worker.core.base.events import LogEvent
+from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit
 from worker.core.base.retry import release_delay_s, retry_transient
 from worker.core.index import WriteStatus
@@ -21,7 +22,7 @@ from worker.core.sqs.in_flight import InFlightMessage
 from worker.core.sqs.outcome import Done, Failed, Outcome, Release, label
 from worker.pause_gate import PauseGate
 from worker.s3_health import S3Health
-from worker.supervisor import IDLE_TURN_S, Liveness
+from worker.supervisor import IDLE_TURN_S
 
 MAX_SILENCE_S = 1_200
 """A handler may wait out an outage until its message's deadline; a stuck one is the heartbeat's to find."""

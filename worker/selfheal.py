@@ -15,6 +15,7 @@ from worker.core.base.breaker import Breaker
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import DependencyError, IndexUnavailableError, WorkerError
 from worker.core.base.events import LogEvent
+from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
@@ -23,7 +24,7 @@ from worker.core.indexing.replay import Replay, Result
 from worker.core.indexing.retry_store import RetryStore
 from worker.core.s3.state import CONTROL_PREFIX, PARKED_PREFIX, RETRY_PREFIX
 from worker.pause_gate import PauseGate
-from worker.supervisor import IDLE_TURN_S, Liveness
+from worker.supervisor import IDLE_TURN_S
 
 LEASE_KEY = CONTROL_PREFIX + "replay-lease.json"
 LEASE_S = 60

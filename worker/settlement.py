@@ -17,15 +17,14 @@ from worker.batches import gather
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import StoreError
 from worker.core.base.events import LogEvent
+from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit
 from worker.core.base.retry import retry_transient
 from worker.core.s3.state import DEAD_LETTERS_PREFIX, State, dated
 from worker.core.sqs.failure_record import FailureRecord, dead_letter_entry, failure_record, size_bytes, spilled
-from worker.core.sqs.in_flight import InFlightMessage
+from worker.core.sqs.in_flight import InFlightMessage, InFlightMessages
 from worker.core.sqs.outcome import Done, Failed, Release, label
 from worker.core.sqs.queue import MAX_ATTRIBUTES, MAX_BATCH, MAX_MESSAGE_BYTES, Queue, Refusal, in_batch
-from worker.core.sqs.visibility import VisibilityExtender
-from worker.supervisor import Liveness
 
 BATCH_WAIT_S = 0.1
 """How long a settlement waits for others to share its call: at 100 messages/s, just long enough for ten."""
@@ -46,13 +45,13 @@ class Settlement:
     """Settles messages in batches; its loops run on the worker's threads."""
 
     def __init__(
-        self, source: Queue, dlq: Queue, state: State, extender: VisibilityExtender, *, worker: str, dlq_max_bytes: int
+        self, source: Queue, dlq: Queue, state: State, in_flight: InFlightMessages, *, worker: str, dlq_max_bytes: int
     ) -> None:
         """`dlq_max_bytes`: the DLQ's MaximumMessageSize."""
         self._source = source
         self._dlq = dlq
         self._state = state
-        self._extender = extender
+        self._in_flight = in_flight
         self._worker = worker
         self._dlq_max_bytes = min(dlq_max_bytes, MAX_MESSAGE_BYTES)
         self._deletes: SimpleQueue[InFlightMessage] = SimpleQueue()
@@ -110,7 +109,7 @@ class Settlement:
                         LogEvent.MESSAGE_DELETE_FAILED, "error", message_id=item.message.id, code=refused[position].code
                     )
         finally:
-            self._extender.forget(items)
+            self._in_flight.forget(items)
 
     # -- hand-off ------------------------------------------------------------------------------------------------
 
@@ -156,7 +155,7 @@ class Settlement:
                 LogEvent.DLQ_UNREACHABLE, "critical", message_id=message.id, dlq_error=why, spill_error=str(error),
                 error=hand_off.record.message,
             )  # fmt: skip
-            self._extender.forget([item])
+            self._in_flight.forget([item])
             return
         self._handed_off(hand_off, LogEvent.DLQ_SPILLED, why=why)
 
@@ -174,16 +173,7 @@ class Settlement:
         self._loop(liveness, self._releases, self._release, size_of=lambda _: 0)
 
     def _release(self, batch: list[tuple[InFlightMessage, int]]) -> None:
-        for item, _ in batch:
-            self._extender.forget_before_release(item)
-        refused = self._try_all(
-            self._source.change_visibility, [(item.message.receipt, delay_s) for item, delay_s in batch]
-        )
-        for position, refusal in refused.items():
-            # It reappears all the same, when its visibility ends.
-            emit(
-                LogEvent.MESSAGE_RELEASE_FAILED, "warning", message_id=batch[position][0].message.id, code=refusal.code
-            )
+        self._in_flight.release(batch)
 
     # -- common --------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from worker.core.base.events import LogEvent
+from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit
 
 T = TypeVar("T")
@@ -13,23 +14,6 @@ T = TypeVar("T")
 IDLE_TURN_S = 0.5
 """How often a loop turns that has nothing to do, seconds: it looks whether to stop, and beats its pulse. Two dozen
 threads turn so; at 0.25 s an idle worker took 0.48% of a core."""
-
-
-class Liveness:
-    """One thread's sign of life: beaten at each turn of its loop."""
-
-    def __init__(self, max_silence_s: float) -> None:
-        self._max_silence_s = max_silence_s
-        self._last = time.monotonic()
-
-    def beat(self) -> None:
-        """The loop has made a turn."""
-        self._last = time.monotonic()
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether the last turn is too long ago."""
-        return time.monotonic() - self._last > self._max_silence_s
 
 
 class Supervisor:

@@ -15,7 +15,6 @@ from recovery.operations.archive import Archive, ArchivedDeadLetter, claim, fini
 from recovery.operations.audit import who
 from recovery.operations.dead_letters import DeadLetter
 from recovery.operations.grouping import Facts, Filter
-from recovery.operations.hold import Hold
 from recovery.operations.sending import Report, SendEntry
 from recovery.operations.sending import delete as delete_dead_letters
 from worker.core.base.classify import is_transient
@@ -24,6 +23,7 @@ from worker.core.base.retry import retry_transient
 from worker.core.base.text import one_line
 from worker.core.s3.state import ARCHIVE_PREFIX, State
 from worker.core.sqs.queue import Queue, in_batch
+from worker.core.sqs.visibility import VisibilityExtender
 from worker.terminal import say
 
 THREADS = 8
@@ -34,10 +34,10 @@ DELETED, ABANDONED = "deleted", "abandoned"
 def delete(context: CommandContext, ids: Ids, reason: Reason, dry_run: DryRun = False, yes: Yes = False) -> ExitCode:
     """Archive these in dlq-archive/, then delete them from the DLQ. Exit codes: 0, 1 not found, 3 some kept, 78."""
     state = context.need_state("archives in dlq-archive/ there what it deletes")
-    with context.hold() as hold:
-        found = find(context, hold, ids)
+    with context.keep_invisible() as extender:
+        found = find(context, extender, ids)
         return _put_away(
-            context, hold, found, state, (DELETED, reason), {"ids": sorted(ids.names)}, dry_run=dry_run, yes=yes
+            context, extender, found, state, (DELETED, reason), {"ids": sorted(ids.names)}, dry_run=dry_run, yes=yes
         )
 
 
@@ -57,10 +57,10 @@ def abandon(
     """Move what the filters mean to dlq-archive/, from where `dlq restore` brings it back. Exit codes: 0, 1, 3, 78."""
     at_most_all(chosen, max_messages, everything=everything)
     state = context.need_state("moves messages to dlq-archive/ there")
-    with context.hold() as hold:
-        found = find(context, hold, chosen, at_most=max_messages)
+    with context.keep_invisible() as extender:
+        found = find(context, extender, chosen, at_most=max_messages)
         asked = {**chosen.as_json(), "max_messages": max_messages}
-        return _put_away(context, hold, found, state, (ABANDONED, reason), asked, dry_run=dry_run, yes=yes)
+        return _put_away(context, extender, found, state, (ABANDONED, reason), asked, dry_run=dry_run, yes=yes)
 
 
 @verb(
@@ -126,7 +126,7 @@ def restore(
 
 def _put_away(
     context: CommandContext,
-    hold: Hold,
+    extender: VisibilityExtender,
     found: Found,
     state: State,
     why: tuple[str, str],
@@ -150,7 +150,7 @@ def _put_away(
     if len(found.facts) > 1:
         context.confirm(f"move {len(found.facts)} messages from {context.dlq.url} to {where}", yes=yes)
     archived = _archive(context, state, found.facts, why, report)
-    report.not_deleted = delete_dead_letters(context.dlq, hold, archived)
+    report.not_deleted = delete_dead_letters(context.dlq, extender, archived)
     audited = context.record(
         [dead_letter.id for dead_letter in found.dead_letters],
         _lengths(report),

@@ -14,7 +14,6 @@ import typer
 
 from recovery.cli.settings import ToolSettings, queue_url
 from recovery.operations.audit import audit, new_run
-from recovery.operations.hold import Hold
 from recovery.operations.holders import holding
 from recovery.operations.message_types import MessageTypes, load_types
 from recovery.operations.recovery_run import RETENTION_S
@@ -28,6 +27,7 @@ from worker.core.base.text import one_line
 from worker.core.s3.objects import ObjectStore
 from worker.core.s3.state import State
 from worker.core.sqs.queue import Queue
+from worker.core.sqs.visibility import VisibilityExtender
 from worker.terminal import Signals, err, say
 
 CONNECTIONS = 32
@@ -109,11 +109,11 @@ class CommandContext:
         return Queue(self._sqs, url)
 
     @contextmanager
-    def hold(self) -> Iterator[Hold]:
+    def keep_invisible(self) -> Iterator[VisibilityExtender]:
         """Keep letters invisible while this lasts; they are given back at its end, however it comes."""
         with ExitStack() as stack:
             stack.enter_context(holding(self.state, f"dlq {self.verb}"))
-            yield stack.enter_context(Hold(self.dlq, visibility_s=HELD_S).running())
+            yield stack.enter_context(VisibilityExtender(self.dlq, visibility_s=HELD_S).running())
 
     # -- what it may do ------------------------------------------------------------------------------------------
 

@@ -14,10 +14,10 @@ from recovery.cli.targets import DLQ, entries_for, exit_code, place, told
 from recovery.operations.audit import who
 from recovery.operations.export_file import Seal, read_dead_letters, verify, write_export
 from recovery.operations.grouping import Filter
-from recovery.operations.hold import Hold
 from recovery.operations.sending import Report, delete, post, prepare
 from worker.core.base.errors import ExitCode, QueueError
 from worker.core.base.text import one_line
+from worker.core.sqs.visibility import VisibilityExtender
 from worker.terminal import err, print_json, stdout
 
 Backup = Annotated[
@@ -34,8 +34,8 @@ def export(
 ) -> ExitCode:
     """Write messages to a new file, with all attributes and a checksum. Deletes nothing. Exit codes: 0, 1 none found, 64."""
     _must_be_new(file, "FILE")
-    with context.hold() as hold:
-        found = find(context, hold, chosen, at_most=max_messages)
+    with context.keep_invisible() as extender:
+        found = find(context, extender, chosen, at_most=max_messages)
         if not found.facts:
             return ExitCode.NOT_FOUND
         seal = _exported(context, file, found, "FILE")
@@ -110,8 +110,8 @@ def purge(
     Exit codes: 0, 1 nothing there, 3 something is left, 64.
     """
     _must_be_new(backup, "--backup")
-    with context.hold() as hold:
-        found = find(context, hold, Filter())
+    with context.keep_invisible() as extender:
+        found = find(context, extender, Filter())
         if not found.facts:
             return ExitCode.NOT_FOUND
         if dry_run:
@@ -121,10 +121,10 @@ def purge(
             f"delete {len(found.facts)} messages of {context.dlq.url}, kept in {backup} alone", confirm
         )
         seal = _exported(context, backup, found, "--backup")
-        return _purge(context, hold, found, backup, seal)
+        return _purge(context, extender, found, backup, seal)
 
 
-def _purge(context: CommandContext, hold: Hold, found: Found, backup: Path, seal: Seal) -> ExitCode:
+def _purge(context: CommandContext, extender: VisibilityExtender, found: Found, backup: Path, seal: Seal) -> ExitCode:
     report = Report()
     dead_letters = found.dead_letters
     for start in range(0, len(dead_letters), 10):
@@ -132,7 +132,7 @@ def _purge(context: CommandContext, hold: Hold, found: Found, backup: Path, seal
         if context.signals.stop.is_set():
             report.kept |= {dead_letter.id: "interrupted" for dead_letter in part}
             continue
-        left = delete(context.dlq, hold, part)
+        left = delete(context.dlq, extender, part)
         report.not_deleted += left
         report.sent += [dead_letter.id for dead_letter in part if dead_letter.id not in left]
     rest = _rest(context, len(report.kept) + len(report.not_deleted))
@@ -183,7 +183,7 @@ def _verified(file: Path) -> Seal:
 
 
 def _rest(context: CommandContext, known: int) -> int:
-    """About how many messages are in the DLQ now: what arrived meanwhile, and what others hold."""
+    """About how many messages are in the DLQ now: what arrived meanwhile, and what others extender."""
     with suppress(QueueError):
         attributes = context.dlq.attributes()
         names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")

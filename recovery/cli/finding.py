@@ -9,10 +9,10 @@ from recovery.cli.context import CommandContext
 from recovery.cli.options import Ids
 from recovery.operations.dead_letters import DeadLetter
 from recovery.operations.grouping import Facts, Filter, facts_of
-from recovery.operations.hold import Hold
 from recovery.operations.scan import MAX_SEEN, Scan, scan
 from worker.core.base.errors import ExitCode
 from worker.core.base.text import one_line
+from worker.core.sqs.visibility import VisibilityExtender
 from worker.terminal import err, say
 
 
@@ -38,7 +38,9 @@ class Found:
         return ExitCode.INCOMPLETE if self.missing else ExitCode.OK
 
 
-def find(context: CommandContext, hold: Hold, which: Ids | Filter, *, at_most: int | None = None) -> Found:
+def find(
+    context: CommandContext, extender: VisibilityExtender, which: Ids | Filter, *, at_most: int | None = None
+) -> Found:
     """Look through the DLQ; what is found stays held, the rest is given back. Ends the command where a signal came."""
     found: dict[str, Facts] = {}
 
@@ -56,8 +58,8 @@ def find(context: CommandContext, hold: Hold, which: Ids | Filter, *, at_most: i
         def told(seen: int) -> None:
             status.update(f"looking … {seen:,} seen")
 
-        seen = _scan(context, hold, wanted, at_most or MAX_SEEN, told)
-    hold.release_all_but(seen.dead_letters)
+        seen = _scan(context, extender, wanted, at_most or MAX_SEEN, told)
+    extender.release_all_but(seen.dead_letters)
     facts = [facts_of_copy(found[dead_letter.id], dead_letter) for dead_letter in seen.dead_letters]
     missing = tuple(sorted(which.names - found.keys())) if isinstance(which, Ids) else ()
     err.print(seen.coverage, highlight=False)
@@ -72,9 +74,10 @@ def facts_of_copy(facts: Facts, dead_letter: DeadLetter) -> Facts:
 
 
 def _scan(
-    context: CommandContext, hold: Hold, wanted: Callable[[DeadLetter], bool], at_most: int, told: Callable[[int], None]
+    context: CommandContext, extender: VisibilityExtender, wanted: Callable[[DeadLetter], bool], at_most: int,
+    told: Callable[[int], None],
 ) -> Scan:  # fmt: skip
-    seen = scan(context.dlq, hold, stop=context.signals.stop, wanted=wanted, at_most=at_most, told=told)
+    seen = scan(context.dlq, extender, stop=context.signals.stop, wanted=wanted, at_most=at_most, told=told)
     if context.signals.exit_code is not None:
         raise typer.Exit(context.signals.exit_code)
     return seen

@@ -34,8 +34,8 @@ def inspect(context: CommandContext, ids: Ids) -> ExitCode:
 
     Exit codes: 0, 1 not found, 3 some not found.
     """
-    with context.hold() as hold:
-        found = find(context, hold, ids)
+    with context.keep_invisible() as extender:
+        found = find(context, extender, ids)
     index, why_not = _index(context)
     try:
         seen = [(facts, _present(context, facts, index, why_not)) for facts in found.facts]

@@ -27,8 +27,8 @@ MaxSeen = Annotated[int, typer.Option(min=1, help="Messages looked at, at most."
 @verb(epilog="Examples: dlq stats | dlq stats --json | dlq stats --dlq files-dlq --region eu-central-1")
 def stats(context: CommandContext, max_messages: MaxSeen = 10_000) -> ExitCode:
     """Tell how deep the DLQ is, why, since when, who holds what, and what else waits in the state bucket."""
-    with context.hold() as hold:
-        found = find(context, hold, Filter(), at_most=max_messages)
+    with context.keep_invisible() as extender:
+        found = find(context, extender, Filter(), at_most=max_messages)
     context.count("list")
     facts = found.facts
     oldest_s = min((one.dead_letter.sent_ms / 1000 for one in facts if one.dead_letter.sent_ms), default=None)
@@ -69,8 +69,8 @@ def list_(
     """Show messages, one a line. Exit codes: 0, 1 where there is none."""
     if archive:
         return _list_archive(context, chosen, max_messages)
-    with context.hold() as hold:
-        found = find(context, hold, chosen, at_most=max_messages)
+    with context.keep_invisible() as extender:
+        found = find(context, extender, chosen, at_most=max_messages)
     context.count("list")
     if context.as_json:
         print_json([one.as_json(retention_s=context.retention_s) for one in found.facts])
@@ -87,8 +87,8 @@ def groups(
     max_messages: MaxSeen = 10_000,
 ) -> ExitCode:
     """Show what failed for one cause: error type and innermost frame of ours. Exit codes: 0, 1 where there is none."""
-    with context.hold() as hold:
-        found = find(context, hold, chosen, at_most=max_messages)
+    with context.keep_invisible() as extender:
+        found = find(context, extender, chosen, at_most=max_messages)
     context.count("list")
     made = grouped(found.facts, by)
     if context.as_json:

@@ -32,8 +32,8 @@ def move_everything(context: CommandContext, to: Queue, *, rate: float | None, y
         raise typer.BadParameter(
             f"{rate:g} is not what SQS can do; it would be 1 to {MOST_PER_SECOND}", param_hint="--rate"
         )
-    with context.hold() as hold:
-        found = find(context, hold, Filter())
+    with context.keep_invisible() as extender:
+        found = find(context, extender, Filter())
     unsafe = _unsafe(context, found)
     if unsafe:
         context.count("refused", len(unsafe))

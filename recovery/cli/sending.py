@@ -15,7 +15,6 @@ from recovery.cli.progress import Progress
 from recovery.cli.recover_dlq import recover as recover_these
 from recovery.cli.targets import exit_code, source_of, told
 from recovery.operations.grouping import Filter, redrives_of
-from recovery.operations.hold import Hold
 from recovery.operations.recovery_run import Options
 from recovery.operations.scan import scan
 from recovery.operations.sending import Prepared, Report, Rules, prepare
@@ -26,6 +25,7 @@ from worker.core.base.logs import emit
 from worker.core.base.settings import load
 from worker.core.clients import connect
 from worker.core.sqs.queue import Queue
+from worker.core.sqs.visibility import VisibilityExtender
 from worker.terminal import err
 
 CANARY_WAIT_S = 60
@@ -68,9 +68,14 @@ def redrive(
     """
     target = source_of(context, to)
     _refuse_while_paused(context, while_paused=while_paused or dry_run)
-    with context.hold() as hold:
+    with context.keep_invisible() as extender:
         return _redrive(
-            context, hold, find(context, hold, ids), target, How(dry_run, yes, force), {"ids": sorted(ids.names)}
+            context,
+            extender,
+            find(context, extender, ids),
+            target,
+            How(dry_run, yes, force),
+            {"ids": sorted(ids.names)},
         )
 
 
@@ -112,9 +117,9 @@ def redrive_all(
     if native:
         return move_everything(context, target, rate=rate, yes=yes, dry_run=dry_run)
     how = How(dry_run, yes, force, rate, canary, canary_wait, abort_if_refail or 0)
-    with context.hold() as hold:
-        found = find(context, hold, chosen, at_most=max_messages)
-        return _redrive(context, hold, found, target, how, {**chosen.as_json(), "max_messages": max_messages})
+    with context.keep_invisible() as extender:
+        found = find(context, extender, chosen, at_most=max_messages)
+        return _redrive(context, extender, found, target, how, {**chosen.as_json(), "max_messages": max_messages})
 
 
 @verb(epilog="Examples: dlq recover --message-id 5f0c… --dry-run | dlq recover --message-id 5f0c… 77ab… --yes")
@@ -159,7 +164,7 @@ def _refuse_while_paused(context: CommandContext, *, while_paused: bool) -> None
 
 
 def _redrive(
-    context: CommandContext, hold: Hold, found: Found, to: Queue, how: How, asked: Mapping[str, Any]
+    context: CommandContext, extender: VisibilityExtender, found: Found, to: Queue, how: How, asked: Mapping[str, Any]
 ) -> ExitCode:
     report = Report()
     prepared = prepare(found.dead_letters, Rules(to, context.types, force=how.force).redriven, report)
@@ -179,7 +184,7 @@ def _redrive(
     if len(prepared) > 1:
         context.confirm(f"redrive {len(prepared)} messages from {context.dlq.url} to {to.url}", yes=how.yes)
     try:
-        _send(context, hold, to, prepared, report, how, figures)
+        _send(context, extender, to, prepared, report, how, figures)
     finally:  # whatever goes wrong, what was sent is on record
         context.count("redrive", len(report.sent))
         result = {name: len(ids) for name, ids in report.as_json().items()}
@@ -195,13 +200,14 @@ def _redrive(
 
 
 def _send(
-    context: CommandContext, hold: Hold, to: Queue, prepared: list[Prepared], report: Report, how: How, figures: dict[str, Any]
+    context: CommandContext, extender: VisibilityExtender, to: Queue, prepared: list[Prepared], report: Report, how: How,
+    figures: dict[str, Any],
 ) -> None:  # fmt: skip
     with _progress(len(prepared)) as progress:
 
         def go(part: list[Prepared]) -> None:
             send_and_delete(
-                context.dlq, hold, to, part, report, stop=context.signals.stop, rate=how.rate,
+                context.dlq, extender, to, part, report, stop=context.signals.stop, rate=how.rate,
                 told=lambda done: progress.show(len(done.sent), {"sent": len(done.sent), "kept": len(done.kept)}),
             )  # fmt: skip
 
@@ -210,7 +216,7 @@ def _send(
             return
         first, rest = prepared[: how.canary], prepared[how.canary :]
         go(first)
-        back = _came_back(context, hold, to, first, rest, how)
+        back = _came_back(context, extender, to, first, rest, how)
         percent = 100 * back / len(first)
         figures["canary"] = {"sent": len(first), "came_back": back}
         if percent > how.abort_pct:
@@ -221,7 +227,7 @@ def _send(
 
 
 def _came_back(
-    context: CommandContext, hold: Hold, to: Queue, first: list[Prepared], rest: list[Prepared], how: How
+    context: CommandContext, extender: VisibilityExtender, to: Queue, first: list[Prepared], rest: list[Prepared], how: How
 ) -> int:  # fmt: skip
     """Wait, then count those of the canary that are in the DLQ again: the same body, its redrive counted."""
     err.print(f"the canary has {how.canary_wait_s} s to come back …", highlight=False)
@@ -230,10 +236,10 @@ def _came_back(
         return 0  # what is left is kept as interrupted
     sent = {dead_letter.body: redrives_of(dead_letter) + 1 for dead_letter, _ in first}
     again = scan(
-        context.dlq, hold, stop=context.signals.stop,
+        context.dlq, extender, stop=context.signals.stop,
         wanted=lambda dead_letter: dead_letter.body in sent and redrives_of(dead_letter) >= sent[dead_letter.body],
     )  # fmt: skip
-    hold.release_all_but([dead_letter for dead_letter, _ in rest])
+    extender.release_all_but([dead_letter for dead_letter, _ in rest])
     waiting = to.attributes().get("ApproximateNumberOfMessages", "?")
     err.print(
         f"{len(again.dead_letters)} of {len(first)} came back; {waiting} wait in {to.url}",

@@ -11,7 +11,6 @@ from recovery.operations.archive import Archive
 from recovery.operations.audit import audit
 from recovery.operations.dead_letters import DeadLetter
 from recovery.operations.engine import Disposition, Verdict
-from recovery.operations.hold import Hold
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import QueueError, StoreError
 from worker.core.base.events import LogEvent
@@ -19,6 +18,7 @@ from worker.core.base.logs import emit
 from worker.core.base.retry import retry_transient
 from worker.core.clients import Clients
 from worker.core.sqs.queue import MAX_BATCH
+from worker.core.sqs.visibility import VisibilityExtender
 
 EXPIRING_S = 48 * 3600
 """A letter that is kept and has less time left than this is archived: SQS would drop it."""
@@ -29,10 +29,12 @@ _AUDITED = frozenset({Disposition.GONE, Disposition.SKIPPED})
 class Disposer:
     """Settles verdicts. May run on several threads at once."""
 
-    def __init__(self, clients: Clients, hold: Hold, archive: Archive, pool: Executor, *, retention_s: int) -> None:
+    def __init__(
+        self, clients: Clients, extender: VisibilityExtender, archive: Archive, pool: Executor, *, retention_s: int
+    ) -> None:
         """`retention_s`: how long the DLQ keeps a message, counted from when it was first sent."""
         self._clients = clients
-        self._hold = hold
+        self._extender = extender
         self._archive = archive
         self._pool = pool
         self._retention_s = retention_s
@@ -65,7 +67,7 @@ class Disposer:
             emit(LogEvent.RECOVER_DELETE_FAILED, "warning", count=len(dead_letters), code=error.code, error=str(error))
             return len(dead_letters)
         finally:
-            self._hold.forget(dead_letters)
+            self._extender.forget(dead_letters)
         for refusal in refused.values():
             emit(LogEvent.RECOVER_DELETE_FAILED, "warning", count=1, code=refusal.code, error=refusal.message)
         return len(refused)

@@ -14,7 +14,6 @@ from recovery.operations.dead_letters import DeadLetter, receive, spilled
 from recovery.operations.disposer import Disposer
 from recovery.operations.duplicates import DuplicateTracker
 from recovery.operations.engine import Disposition, RecoveryEngine, Verdict
-from recovery.operations.hold import Hold
 from recovery.operations.summary import Summary
 from worker.core.base.classify import FailureKind, is_transient
 from worker.core.base.errors import (
@@ -29,6 +28,7 @@ from worker.core.clients import Clients, make_extractor
 from worker.core.indexing.pipeline import Pipeline
 from worker.core.indexing.retry_store import RetryStore
 from worker.core.s3.state import DEAD_LETTERS_PREFIX
+from worker.core.sqs.visibility import VisibilityExtender
 
 MAX_LANES = 16
 """Batches worked on at once: while one waits for the index, others read."""
@@ -101,14 +101,14 @@ class RecoveryRun:
         However it ends, what is not settled is given back at once, and the summary says what was done.
         """
         began = time.monotonic()
-        with self._components() as (engine, disposer, hold):
+        with self._components() as (engine, disposer, extender):
             count = max(1, min(MAX_LANES, DEAD_LETTERS_IN_FLIGHT // self._options.batch_size))
             with ThreadPoolExecutor(count, thread_name_prefix="lane") as lanes:
-                for lane in [lanes.submit(self._lane, number, engine, disposer, hold) for number in range(count)]:
+                for lane in [lanes.submit(self._lane, number, engine, disposer, extender) for number in range(count)]:
                     lane.result()
             self._take_in_spill(engine, disposer)
             self._settle_copies(disposer)
-            self._count_in_flight_elsewhere(hold)
+            self._count_in_flight_elsewhere(extender)
         self.summary.seconds = time.monotonic() - began
         if self._failure is not None:
             self.summary.stopped_by = str(self._failure)
@@ -116,11 +116,11 @@ class RecoveryRun:
         return self.summary
 
     @contextmanager
-    def _components(self) -> Iterator[tuple[RecoveryEngine, Disposer, Hold]]:
+    def _components(self) -> Iterator[tuple[RecoveryEngine, Disposer, VisibilityExtender]]:
         settings, clients, options = self._settings, self._clients, self._options
         with ExitStack() as stack:
             attributes = clients.dlq.attributes()
-            hold = stack.enter_context(Hold(clients.dlq, visibility_s=self._hidden_s).running())
+            extender = stack.enter_context(VisibilityExtender(clients.dlq, visibility_s=self._hidden_s).running())
             extractor = stack.enter_context(closing(make_extractor(settings)))
             retry = stack.enter_context(closing(RetryStore(clients.state)))
             pool = stack.enter_context(ThreadPoolExecutor(OBSERVERS, thread_name_prefix="look"))
@@ -130,17 +130,17 @@ class RecoveryRun:
             )
             archive = Archive(clients.state, clients.dlq.url, who(), self.summary.run)
             retention_s = int(attributes.get("MessageRetentionPeriod", RETENTION_S))
-            yield engine, Disposer(clients, hold, archive, pool, retention_s=retention_s), hold
+            yield engine, Disposer(clients, extender, archive, pool, retention_s=retention_s), extender
 
     # -- lanes ---------------------------------------------------------------------------------------------------
 
-    def _lane(self, number: int, engine: RecoveryEngine, disposer: Disposer, hold: Hold) -> None:
+    def _lane(self, number: int, engine: RecoveryEngine, disposer: Disposer, extender: VisibilityExtender) -> None:
         """One batch after another. All lanes but the first wait until the judge has heard enough to trust the run."""
         while not self._is_over():
             if number and not self._trusted.wait(TURN_S):
                 continue
             try:
-                batch = self._take(hold)
+                batch = self._take(extender)
                 if batch:
                     self._work(batch, engine, disposer)
             except WorkerError as error:
@@ -156,7 +156,7 @@ class RecoveryRun:
                 self._failure = error
         self._over.set()
 
-    def _take(self, hold: Hold) -> list[DeadLetter]:
+    def _take(self, extender: VisibilityExtender) -> list[DeadLetter]:
         """A batch to work on; what is not to be worked on stays held, so that it does not come round again."""
         if not self._has_batch():
             return []
@@ -165,7 +165,7 @@ class RecoveryRun:
             lambda: receive(self._clients.dlq, self._options.batch_size, visibility_s=self._hidden_s),
             transient=is_transient, stop=self._stop,
         )  # fmt: skip
-        hold.keep(found)
+        extender.keep(found)
         with self._lock:
             self._empty_polls = 0 if found else self._empty_polls + 1
             if not found and self._batches_left is not None:
@@ -257,13 +257,13 @@ class RecoveryRun:
         done = [dead_letter for dead_letter in self._later if self._duplicates.is_settled(dead_letter)]
         self.summary.settled_not_deleted += disposer.delete(done)
 
-    def _count_in_flight_elsewhere(self, hold: Hold) -> None:
+    def _count_in_flight_elsewhere(self, extender: VisibilityExtender) -> None:
         """How much others hold just now."""
         try:
             in_flight = int(self._clients.dlq.attributes().get("ApproximateNumberOfMessagesNotVisible", 0))
-            self.summary.in_flight_elsewhere = max(0, in_flight - len(hold))
+            self.summary.in_flight_elsewhere = max(0, in_flight - len(extender))
         except QueueError as error:
-            emit(LogEvent.HOLD_FAILED, "warning", count=0, seconds=0, code=error.code, error=str(error))
+            emit(LogEvent.HEARTBEAT_FAILED, "warning", count=0, seconds=0, code=error.code, error=str(error))
 
 
 def _spilled(clients: Clients, key: str) -> DeadLetter | None:

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from recovery.operations.dead_letters import EMPTY_POLL_S, DeadLetter, dead_letter_of
-from recovery.operations.hold import Hold
 from worker.core.base.classify import is_transient
 from worker.core.base.retry import retry_transient
 from worker.core.sqs.queue import MAX_BATCH, Queue
+from worker.core.sqs.visibility import VisibilityExtender
 
 HELD_S = 60
 """What is looked at is hidden so long, and kept so; after a kill -9 it is back that soon."""
@@ -43,7 +43,7 @@ class Scan:
 
 def scan(
     queue: Queue,
-    hold: Hold,
+    extender: VisibilityExtender,
     *,
     stop: threading.Event,
     wanted: Callable[[DeadLetter], bool] = lambda _: True,
@@ -65,7 +65,7 @@ def scan(
         dead_letters = [
             dead_letter_of(one) for one in queue.receive(wait_s=EMPTY_POLL_S, visibility_s=HELD_S, count=MAX_BATCH)
         ]  # fmt: skip
-        hold.keep(dead_letters)
+        extender.keep(dead_letters)
         return dead_letters
 
     def try_to_receive(lane: int) -> list[DeadLetter]:

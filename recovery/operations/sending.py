@@ -10,10 +10,10 @@ import orjson
 
 from recovery.operations.dead_letters import DeadLetter
 from recovery.operations.grouping import redrives_of
-from recovery.operations.hold import Hold
 from recovery.operations.message_types import MessageTypes
 from worker.core.sqs.failure_record import ATTRIBUTE, SCHEMA, resendable, size_bytes
 from worker.core.sqs.queue import MAX_ATTRIBUTES, MAX_BATCH, MAX_MESSAGE_BYTES, Queue, in_batch
+from worker.core.sqs.visibility import VisibilityExtender
 
 MAX_REDRIVES = 3
 """A message that came back so often needs an operator who says --force."""
@@ -135,7 +135,7 @@ def post(
 
 def redrive(
     dlq: Queue,
-    hold: Hold,
+    extender: VisibilityExtender,
     to: Queue,
     prepared: Sequence[Prepared],
     report: Report,
@@ -146,17 +146,17 @@ def redrive(
 ) -> None:
     """Send, and delete from the DLQ only what was confirmed."""
     for confirmed in post(to, prepared, report, stop=stop, rate=rate):
-        report.not_deleted += delete(dlq, hold, confirmed)
+        report.not_deleted += delete(dlq, extender, confirmed)
         told(report)
 
 
-def delete(dlq: Queue, hold: Hold, dead_letters: Sequence[DeadLetter]) -> list[str]:
+def delete(dlq: Queue, extender: VisibilityExtender, dead_letters: Sequence[DeadLetter]) -> list[str]:
     """Delete what is safe elsewhere; the ids of what SQS did not delete."""
     left: list[str] = []
     for start in range(0, len(dead_letters), MAX_BATCH):
         batch = dead_letters[start : start + MAX_BATCH]
         refused = in_batch(dlq.delete, [dead_letter.receipt for dead_letter in batch], stop=threading.Event())
-        hold.forget(batch)
+        extender.forget(batch)
         left += [batch[at].id for at in refused]
     return left
 

@@ -32,7 +32,7 @@ def outcome_of(error: BaseException) -> Any:
     made = Handler(pipeline, nobody, nobody, PauseGate(), ByteBudget(1), **options)
     made.stopping.set()  # no waits between the attempts
     settled: list[InFlightMessage] = []
-    item = InFlightMessage(_message(), deadline_s=1e9, visibility_s=30, settle=settled.append)
+    item = InFlightMessage(_message(), deadline_s=1e9, settle=settled.append)
     made.handle(item)
     assert settled == [item]
     return item.outcome

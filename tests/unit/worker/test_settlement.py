@@ -1,13 +1,12 @@
 """Settling: hand off first, delete only what was confirmed, and what happens when each of them refuses."""
 
 import json
-import threading
 
 import pytest
 
 from worker.core.base.errors import QueueError, StoreError
 from worker.core.base.logs import observe
-from worker.core.sqs.in_flight import InFlightMessage
+from worker.core.sqs.in_flight import InFlightMessage, InFlightMessages
 from worker.core.sqs.outcome import Done, Failed, Release
 from worker.core.sqs.queue import Message, Refusal
 from worker.core.sqs.visibility import VisibilityExtender
@@ -68,18 +67,20 @@ def _no_waiting(monkeypatch):
 def settle(outcome, *, source=None, dlq=None, state=None, body="body"):
     """Settle one message through the real loops; what each side holds afterwards."""
     source, dlq, state = source or FakeQueue(), dlq or FakeQueue(), state or FakeState()
-    extender = VisibilityExtender(source, visibility_s=600, give_up=lambda _: None, stuck=lambda _: None)
-    settlement = Settlement(source, dlq, state, extender, worker="w", dlq_max_bytes=1_048_576)
-    item = InFlightMessage(
-        Message("m1", "r1", body, {"SentTimestamp": "0"}, {}), deadline_s=60, visibility_s=600, settle=settlement.settle
+    in_flight = InFlightMessages(
+        VisibilityExtender(source, visibility_s=600), give_up=lambda _: None, stuck=lambda _: None
     )
-    extender.hold([item])
+    settlement = Settlement(source, dlq, state, in_flight, worker="w", dlq_max_bytes=1_048_576)
+    item = InFlightMessage(
+        Message("m1", "r1", body, {"SentTimestamp": "0"}, {}), deadline_s=60, settle=settlement.settle
+    )
+    in_flight.add([item])
     item.release(outcome)
     loops = dict(settlement.loops())
     settlement.stop()
     for name in ("settle-dlq", "settle-delete-1", "settle-release"):
         loops[name](Liveness(60))
-    return source, dlq, state, len(extender)
+    return source, dlq, state, len(in_flight)
 
 
 def test_a_message_that_is_done_is_deleted():
@@ -125,44 +126,3 @@ def test_a_delete_that_fails_is_tried_again_and_then_told(events):
 def test_a_released_message_is_visible_after_its_delay_and_not_deleted():
     source, _, _, held = settle(Release(60, "outage"))
     assert (source.hidden, source.deleted, held) == ([("r1", 60)], [], 0)
-
-
-def test_a_release_waits_for_an_extension_under_way():
-    began, go = threading.Event(), threading.Event()
-
-    class SlowQueue(FakeQueue):
-        def change_visibility(self, entries):
-            if entries[0][1] == 600:
-                began.set()
-                go.wait(5)
-            return super().change_visibility(entries)
-
-    source = SlowQueue()
-    extender = VisibilityExtender(source, visibility_s=600, give_up=lambda _: None, stuck=lambda _: None)
-    item = InFlightMessage(Message("m1", "r1", "b", {}, {}), deadline_s=60, visibility_s=0, settle=lambda _: None)
-    extender.hold([item])
-    beating = threading.Thread(target=extender._extend_due)
-    beating.start()
-    began.wait(5)
-    releasing = threading.Thread(
-        target=lambda: (extender.forget_before_release(item), source.change_visibility([("r1", 0)]))
-    )
-    releasing.start()
-    go.set()
-    beating.join(5)
-    releasing.join(5)
-    assert source.hidden == [("r1", 600), ("r1", 0)]
-
-
-def test_a_message_at_its_deadline_is_given_back_before_its_work_and_stuck_during_it():
-    given, stuck = [], []
-    extender = VisibilityExtender(FakeQueue(), visibility_s=600, give_up=given.append, stuck=stuck.append)
-    waiting, working = (
-        InFlightMessage(Message(name, name, "b", {}, {}), deadline_s=-1, visibility_s=600, settle=lambda _: None)
-        for name in "ab"
-    )
-    working.start()
-    extender.hold([waiting, working])
-    extender._end_overdue()
-    assert (given, stuck) == ([waiting], [working])
-    assert len(extender) == 1

@@ -60,9 +60,6 @@ class LogEvent(StrEnum):
     HEARTBEAT_FAILED = "heartbeat.failed"
     """The visibility of a message could not be changed; it may be processed twice, which is harmless."""
 
-    HOLD_FAILED = "hold.failed"
-    """The visibility of dead letters could not be changed."""
-
     INDEX_BULK = "index.bulk"
     """One bulk request was answered."""
 

@@ -1,53 +1,56 @@
-"""Messages in hand: from their receive to their settlement.
+"""Messages in flight: from their receive to their settlement.
 
-A message may have several records, and each record's effect is acknowledged on another thread and at another time.
-So a message is counted like a shared resource: everyone who still owes it something holds a share, gives it back in a
-`finally` with an outcome, and the last one out settles it.
+A message may have several records, and the effect of each is acknowledged later, on another thread. So a message is
+counted like a shared resource: whoever works on a part of it retains it, releases it in a `finally` with an outcome, and
+the last release settles it.
 """
 
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Iterable, Sequence
 
+from worker.core.base.events import LogEvent
+from worker.core.base.liveness import Liveness
+from worker.core.base.logs import emit
 from worker.core.s3.events import Item, ObjectRef
 from worker.core.sqs.outcome import Outcome, worst
 from worker.core.sqs.queue import Message
+from worker.core.sqs.visibility import VisibilityExtender
+
+MAX_SILENCE_S = 120
+"""The slowest turn of `InFlightMessages.run`: some batches, each with the full timeout of its call."""
 
 
 class InFlightMessage:
-    """One message in hand. Whoever received it holds the first share."""
+    """One message in flight. Whoever received it is the first to hold it."""
 
-    __slots__ = (
-        "_holders",
-        "_lock",
-        "_settle",
-        "deadline",
-        "hidden_until",
-        "message",
-        "outcome",
-        "record_count",
-        "started",
-        "subject"
-    )  # fmt: skip
+    __slots__ = ("_holders", "_lock", "_settle", "deadline", "message", "outcome", "record_count", "started", "subject")
 
-    def __init__(
-        self, message: Message, *, deadline_s: float, visibility_s: float, settle: Callable[["InFlightMessage"], None]
-    ) -> None:
+    def __init__(self, message: Message, *, deadline_s: float, settle: Callable[["InFlightMessage"], None]) -> None:
+        """`settle` is called once, by the last release."""
         self.message = message
         self.deadline = message.received_at + deadline_s
         """Monotonic seconds: when waiting ends, and working counts as stuck."""
-        self.hidden_until = message.received_at + visibility_s
-        """Monotonic seconds: until when SQS hides it; the heartbeat's own."""
         self.started = False
-        """Whether a handler works on it; before, it may be given back at once."""
+        """Whether a handler works on it; until then it may be released at once."""
         self.outcome: Outcome | None = None
-        """The worst so far; None until a share was given back."""
+        """The worst so far; None until the first release."""
         self.record_count = 0
-        self.subject: dict[str, Any] = {}
-        """What it is about, for the log: bucket and key, or how many records."""
+        self.subject: dict[str, str | int] = {}
+        """What it is about, for the log: bucket and key, or the number of records."""
         self._lock = threading.Lock()
         self._holders = 1
         self._settle = settle
+
+    @property
+    def id(self) -> str:
+        """The message's id."""
+        return self.message.id
+
+    @property
+    def receipt(self) -> str:
+        """The message's receipt handle."""
+        return self.message.receipt
 
     @property
     def is_settling(self) -> bool:
@@ -70,15 +73,101 @@ class InFlightMessage:
             self.subject = {"bucket": first.bucket, "key": first.key}
 
     def retain(self) -> None:
-        """One more owes it something."""
+        """Hold it once more: one more part of it is being worked on."""
         with self._lock:
             self._holders += 1
 
     def release(self, outcome: Outcome) -> None:
-        """Give a share back; of all outcomes the worst counts, and the last share settles the message."""
+        """Let go of it. The worst of all outcomes counts, and the last release settles the message."""
         with self._lock:
             self._holders -= 1
             self.outcome = outcome if self.outcome is None else worst(self.outcome, outcome)
             last = self._holders == 0
         if last:
             self._settle(self)
+
+
+class InFlightMessages:
+    """Every message in flight: kept invisible, counted, and not for ever. May be used from any thread."""
+
+    def __init__(
+        self,
+        extender: VisibilityExtender,
+        *,
+        give_up: Callable[[InFlightMessage], None],
+        stuck: Callable[[InFlightMessage], None],
+    ) -> None:
+        """`give_up` hears of a message whose deadline came before its work began; `stuck`, of one during its work."""
+        self._extender = extender
+        self._give_up = give_up
+        self._stuck = stuck
+        self._changed = threading.Condition()
+        self._messages: dict[str, InFlightMessage] = {}
+        """By receipt handle."""
+        self._stop = threading.Event()
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def add(self, items: Sequence[InFlightMessage]) -> None:
+        """Take in the messages of one receive."""
+        if not items:
+            return
+        self._extender.keep(items, received_at=items[0].message.received_at)
+        with self._changed:
+            self._messages.update((item.receipt, item) for item in items)
+
+    def forget(self, items: Iterable[InFlightMessage]) -> None:
+        """Their settlement is done, or they may reappear."""
+        items = list(items)
+        self._extender.forget(items)
+        self._remove(item.receipt for item in items)
+
+    def release(self, releases: Sequence[tuple[InFlightMessage, int]]) -> None:
+        """Make each visible on the queue again, after a delay in seconds."""
+        self._remove(item.receipt for item, _ in releases)
+        self._extender.release_after(releases)
+
+    def wait_for_room(self, limit: int, timeout_s: float) -> bool:
+        """Wait until fewer than `limit` are in flight; False after `timeout_s`."""
+        with self._changed:
+            return self._changed.wait_for(lambda: len(self._messages) < limit, timeout_s)
+
+    def wait_empty(self, until: float) -> bool:
+        """Wait until none is in flight; False at that monotonic second."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._messages, max(0.0, until - time.monotonic()))
+
+    def unstarted(self) -> list[InFlightMessage]:
+        """Those on which no handler has begun to work."""
+        with self._changed:
+            return [item for item in self._messages.values() if not item.started]
+
+    def run(self, liveness: Liveness) -> None:
+        """Extend visibilities and enforce deadlines until stopped."""
+        while not self._stop.wait(self._extender.tick_s):
+            liveness.beat()
+            self._end_overdue()
+            self._remove(self._extender.extend_due())
+
+    def stop(self) -> None:
+        """End `run`; what is still in flight reappears by itself."""
+        self._stop.set()
+
+    def _remove(self, receipts: Iterable[str]) -> None:
+        with self._changed:
+            for receipt in receipts:
+                self._messages.pop(receipt, None)
+            self._changed.notify_all()
+
+    def _end_overdue(self) -> None:
+        now = time.monotonic()
+        with self._changed:
+            overdue = [item for item in self._messages.values() if item.deadline <= now and not item.is_settling]
+        for item in overdue:
+            if item.start():
+                self._give_up(item)
+            else:
+                self.forget([item])
+                emit(LogEvent.MESSAGE_STUCK, "critical", message_id=item.id, receives=item.message.receives)
+                self._stuck(item)

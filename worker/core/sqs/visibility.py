@@ -1,134 +1,159 @@
-"""Keeps messages in hand invisible, from their receive to their settlement, but not for ever."""
+"""Keeps received messages invisible until they are settled or released: one way, for the worker and for every command."""
 
+import math
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol, Self
 
 from worker.core.base.errors import QueueError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
-from worker.core.sqs.in_flight import InFlightMessage
-from worker.core.sqs.queue import MAX_BATCH, Queue
-from worker.supervisor import Liveness
+from worker.core.sqs.queue import MAX_BATCH, Queue, in_batch
 
 LONGEST_TICK_S = 5.0
-MAX_SILENCE_S = 120
-"""The slowest turn: some batches, each with its call's full timeout."""
-ENDED_CODES = frozenset({"ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNotInflight"})
-"""SQS says: this message is no longer held by this receipt."""
+LOST_CODES = frozenset({"ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNotInflight"})
+"""With these SQS says that a receipt handle no longer holds its message: extending it again cannot succeed."""
+
+
+class Received(Protocol):
+    """A message that was received: what the extender needs to know of it."""
+
+    @property
+    def id(self) -> str:
+        """Its id, for the log."""
+
+    @property
+    def receipt(self) -> str:
+        """Its receipt handle; empty for what did not come from a queue, which is then ignored."""
+
+
+@dataclass(slots=True)
+class _Hidden:
+    """A message that is invisible because we keep it so. Its body is not kept: a command may pass over 100,000."""
+
+    id: str
+    until: float
+    """Monotonic seconds: when SQS makes it visible again."""
 
 
 class VisibilityExtender:
-    """Knows every message in hand; extends the visibility of each when a third of it is used up."""
+    """Extends the visibility timeout of each message when a third of it is used up. May be used from any thread."""
 
-    def __init__(
-        self,
-        queue: Queue,
-        *,
-        visibility_s: int,
-        give_up: Callable[[InFlightMessage], None],
-        stuck: Callable[[InFlightMessage], None],
-    ) -> None:
-        """`give_up` is told of a message whose deadline came before its work began; `stuck`, of one during its work."""
+    def __init__(self, queue: Queue, *, visibility_s: float) -> None:
+        self.visibility_s = visibility_s
         self._queue = queue
-        self._visibility_s = visibility_s
-        self._give_up = give_up
-        self._stuck = stuck
         self._changed = threading.Condition()
-        self._held: dict[str, InFlightMessage] = {}
-        self._beating: set[str] = set()
+        self._hidden: dict[str, _Hidden] = {}
+        """By receipt handle."""
+        self._extending: frozenset[str] = frozenset()
+        """Receipt handles in the call under way."""
         self._stop = threading.Event()
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._hidden)
 
-    def hold(self, items: list[InFlightMessage]) -> None:
-        """Begin to keep these."""
+    @property
+    def tick_s(self) -> float:
+        """How often `extend_due` has to be called, seconds."""
+        return min(LONGEST_TICK_S, self.visibility_s / 6)
+
+    def keep(self, messages: Iterable[Received], *, received_at: float | None = None) -> None:
+        """Keep these invisible from now on. `received_at`: when they were received (monotonic seconds), if not just now."""
+        until = (time.monotonic() if received_at is None else received_at) + self.visibility_s
         with self._changed:
-            self._held.update((item.message.receipt, item) for item in items)
+            for message in messages:
+                if message.receipt:
+                    self._hidden[message.receipt] = _Hidden(message.id, until)
 
-    def forget(self, items: Iterable[InFlightMessage]) -> None:
-        """Their disposition is done: keep them no more."""
+    def forget(self, messages: Iterable[Received]) -> None:
+        """Stop extending these: they are settled, or may reappear."""
         with self._changed:
-            for item in items:
-                self._held.pop(item.message.receipt, None)
-            self._changed.notify_all()
+            for message in messages:
+                self._hidden.pop(message.receipt, None)
 
-    def forget_before_release(self, item: InFlightMessage) -> None:
-        """Keep it no more, and wait for an extension under way: coming late, it would overwrite the release."""
-        receipt = item.message.receipt
+    def release(self, messages: Iterable[Received]) -> None:
+        """Make these visible at once. One that SQS refuses reappears when its visibility timeout ends."""
+        self.release_after([(message, 0) for message in messages])
+
+    def release_all_but(self, messages: Iterable[Received]) -> None:
+        """Make everything else visible at once."""
+        kept = {message.receipt for message in messages}
         with self._changed:
-            self._held.pop(receipt, None)
-            while receipt in self._beating:
-                self._changed.wait()
-            self._changed.notify_all()
+            others = [(receipt, hidden.id, 0) for receipt, hidden in self._hidden.items() if receipt not in kept]
+        self._release(others)
 
-    def wait_for_room(self, limit: int, timeout_s: float) -> bool:
-        """Wait until fewer than `limit` are in hand; whether that came."""
+    def release_after(self, messages: Sequence[tuple[Received, int]]) -> None:
+        """Make each visible after a delay in seconds."""
+        self._release([(message.receipt, message.id, delay_s) for message, delay_s in messages if message.receipt])
+
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        """Extend what is kept on a thread of its own; at the end, however it comes, everything still kept is released."""
+        thread = threading.Thread(target=self._run, name="visibility", daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._stop.set()
+            thread.join()
+            self.release_all_but(())
+
+    def extend_due(self) -> list[str]:
+        """Extend what is due; the receipt handles that SQS no longer knows, which are forgotten."""
+        soon = time.monotonic() + self.visibility_s * 2 / 3
         with self._changed:
-            return self._changed.wait_for(lambda: len(self._held) < limit, timeout_s)
+            due = [receipt for receipt, hidden in self._hidden.items() if hidden.until < soon]
+        return [
+            lost for start in range(0, len(due), MAX_BATCH) for lost in self._extend(due[start : start + MAX_BATCH])
+        ]
 
-    def wait_empty(self, until: float) -> bool:
-        """Wait until none is in hand, at most until that monotonic second; whether that came."""
+    def _run(self) -> None:
+        while not self._stop.wait(self.tick_s):
+            self.extend_due()
+
+    def _extend(self, receipts: list[str]) -> list[str]:
         with self._changed:
-            return self._changed.wait_for(lambda: not self._held, max(0.0, until - time.monotonic()))
-
-    def unstarted(self) -> list[InFlightMessage]:
-        """Those that no handler has begun."""
-        with self._changed:
-            return [item for item in self._held.values() if not item.started]
-
-    def run(self, liveness: Liveness) -> None:
-        """Beat until stopped."""
-        tick_s = min(LONGEST_TICK_S, self._visibility_s / 6)
-        while not self._stop.wait(tick_s):
-            liveness.beat()
-            self._end_overdue()
-            self._extend_due()
-
-    def stop(self) -> None:
-        """End the beating; what is still in hand reappears by itself."""
-        self._stop.set()
-
-    def _end_overdue(self) -> None:
-        now = time.monotonic()
-        with self._changed:
-            overdue = [item for item in self._held.values() if item.deadline <= now and not item.is_settling]
-        for item in overdue:
-            if item.start():
-                self._give_up(item)
-            else:
-                self.forget([item])
-                emit(LogEvent.MESSAGE_STUCK, "critical", message_id=item.message.id, receives=item.message.receives)
-                self._stuck(item)
-
-    def _extend_due(self) -> None:
-        soon = time.monotonic() + self._visibility_s * 2 / 3
-        with self._changed:
-            due = [item for item in self._held.values() if item.hidden_until < soon]
-        for start in range(0, len(due), MAX_BATCH):
-            self._extend(due[start : start + MAX_BATCH])
-
-    def _extend(self, batch: list[InFlightMessage]) -> None:
-        with self._changed:
-            batch = [item for item in batch if item.message.receipt in self._held]
-            self._beating = {item.message.receipt for item in batch}
-        if not batch:
-            return
+            batch = [(receipt, self._hidden[receipt]) for receipt in receipts if receipt in self._hidden]
+            self._extending = frozenset(receipt for receipt, _ in batch)
+        lost: list[str] = []
         try:
             began = time.monotonic()
-            refused = self._queue.change_visibility([(item.message.receipt, self._visibility_s) for item in batch])
-            for position, item in enumerate(batch):
-                if position not in refused:
-                    item.hidden_until = began + self._visibility_s
-                elif refused[position].code in ENDED_CODES:
-                    self.forget([item])
-                    emit(LogEvent.HEARTBEAT_ENDED, "warning", message_id=item.message.id, code=refused[position].code)
+            entries = [(receipt, math.ceil(self.visibility_s)) for receipt, _ in batch]
+            refused = self._queue.change_visibility(entries) if entries else {}
+            for position, (receipt, hidden) in enumerate(batch):
+                refusal = refused.get(position)
+                if refusal is None:
+                    hidden.until = began + self.visibility_s
+                elif refusal.code in LOST_CODES:
+                    lost.append(receipt)
+                    emit(LogEvent.HEARTBEAT_ENDED, "warning", message_id=hidden.id, code=refusal.code)
                 else:
-                    emit(LogEvent.HEARTBEAT_FAILED, "warning", message_id=item.message.id, code=refused[position].code)
+                    emit(LogEvent.HEARTBEAT_FAILED, "warning", message_id=hidden.id, code=refusal.code)
         except QueueError as error:
             emit(LogEvent.HEARTBEAT_FAILED, "warning", count=len(batch), code=error.code, error=str(error))
         finally:
             with self._changed:
-                self._beating = set()
+                for receipt in lost:
+                    self._hidden.pop(receipt, None)
+                self._extending = frozenset()
                 self._changed.notify_all()
+        return lost
+
+    def _release(self, releases: list[tuple[str, str, int]]) -> None:
+        """(receipt handle, message id, delay in seconds) of each."""
+        for start in range(0, len(releases), MAX_BATCH):
+            batch = releases[start : start + MAX_BATCH]
+            self._forget_and_wait({receipt for receipt, _, _ in batch})
+            entries = [(receipt, delay_s) for receipt, _, delay_s in batch]
+            for position, refusal in in_batch(self._queue.change_visibility, entries, stop=threading.Event()).items():
+                emit(LogEvent.MESSAGE_RELEASE_FAILED, "warning", message_id=batch[position][1], code=refusal.code)
+
+    def _forget_and_wait(self, receipts: set[str]) -> None:
+        """Forget these, and wait for an extension under way: arriving after the release, it would overwrite it."""
+        with self._changed:
+            for receipt in receipts:
+                self._hidden.pop(receipt, None)
+            self._changed.wait_for(lambda: receipts.isdisjoint(self._extending))

@@ -1,4 +1,4 @@
-"""Shares, outcomes, the gate and the byte budget."""
+"""Messages in flight, outcomes, the gate and the byte budget."""
 
 import threading
 import time
@@ -6,9 +6,11 @@ import time
 import pytest
 
 from worker.byte_budget import ByteBudget
-from worker.core.sqs.in_flight import InFlightMessage
+from worker.core.base.liveness import Liveness
+from worker.core.sqs.in_flight import InFlightMessage, InFlightMessages
 from worker.core.sqs.outcome import Done, Failed, Release, worst
-from worker.core.sqs.queue import Message
+from worker.core.sqs.queue import Message, Refusal
+from worker.core.sqs.visibility import VisibilityExtender
 from worker.pause_gate import PauseGate
 
 FAILED = Failed(ValueError("x"))
@@ -16,7 +18,7 @@ RELEASE = Release(60, "outage")
 
 
 def item(settled):
-    return InFlightMessage(Message("m", "r", "{}", {}, {}), deadline_s=60, visibility_s=60, settle=settled.append)
+    return InFlightMessage(Message("m", "r", "{}", {}, {}), deadline_s=60, settle=settled.append)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +36,7 @@ def test_the_worst_outcome_counts(a, b, expected):
     assert worst(a, b) == expected
 
 
-def test_a_message_is_settled_when_its_last_share_comes_back_and_not_before():
+def test_a_message_is_settled_by_its_last_release_and_not_before():
     settled = []
     held = item(settled)
     held.retain()
@@ -83,3 +85,79 @@ def test_the_gate_opens_when_its_last_reason_is_gone():
     assert gate.reasons == {"s3": "away"}
     threading.Timer(0.05, gate.clear, ["s3"]).start()
     assert gate.wait_open(time.monotonic() + 5, stop)
+
+
+# -- all messages in flight --------------------------------------------------------------------------------------
+
+
+class FakeQueue:
+    def __init__(self, refused=None):
+        self.changes, self.refused = [], refused or {}
+
+    def change_visibility(self, entries):
+        self.changes += entries
+        return self.refused
+
+
+def in_flight(number, *, deadline_s=60.0):
+    message = Message(f"m{number}", f"r{number}", "b", {}, {})
+    return InFlightMessage(message, deadline_s=deadline_s, settle=lambda _: None)
+
+
+def all_of(queue, items, *, give_up=lambda _: None, stuck=lambda _: None):
+    made = InFlightMessages(VisibilityExtender(queue, visibility_s=0.3), give_up=give_up, stuck=stuck)
+    made.add(items)
+    return made
+
+
+def run_for(made, seconds):
+    thread = threading.Thread(target=made.run, args=(Liveness(60),))
+    thread.start()
+    time.sleep(seconds)
+    made.stop()
+    thread.join()
+
+
+def test_at_its_deadline_a_waiting_message_is_given_up_and_a_started_one_is_stuck():
+    waiting, working, stuck = in_flight(0, deadline_s=0.1), in_flight(1, deadline_s=0.1), []
+    assert working.start()
+    made = all_of(FakeQueue(), [waiting, working], give_up=lambda item: item.release(RELEASE), stuck=stuck.append)
+    run_for(made, 0.4)
+    assert (waiting.outcome, stuck) == (RELEASE, [working])
+    assert len(made) == 1, "the stuck one is let go; the other stays until its release"
+
+
+def test_a_message_that_waits_for_its_settlement_is_not_stuck():
+    item, stuck = in_flight(0, deadline_s=0.1), []
+    assert item.start()
+    item.release(Done())
+    run_for(all_of(FakeQueue(), [item], stuck=stuck.append), 0.4)
+    assert stuck == []
+
+
+def test_a_message_whose_receipt_handle_is_lost_is_no_longer_in_flight():
+    made = all_of(FakeQueue({0: Refusal("ReceiptHandleIsInvalid", "", senders_fault=True)}), [in_flight(0)])
+    run_for(made, 0.4)
+    assert len(made) == 0
+
+
+def test_a_release_makes_each_visible_after_its_delay_and_counts_it_no_more():
+    queue, items = FakeQueue(), [in_flight(0), in_flight(1)]
+    made = all_of(queue, items)
+    made.release([(items[0], 0), (items[1], 60)])
+    assert (queue.changes, len(made)) == ([("r0", 0), ("r1", 60)], 0)
+
+
+def test_room_and_emptiness_are_waited_for():
+    items = [in_flight(0), in_flight(1)]
+    made = all_of(FakeQueue(), items)
+    assert not made.wait_for_room(2, 0.01)
+    threading.Timer(0.05, made.forget, [items]).start()
+    assert made.wait_empty(time.monotonic() + 5)
+    assert made.wait_for_room(2, 0.01)
+
+
+def test_what_no_handler_has_begun_is_unstarted():
+    items = [in_flight(0), in_flight(1)]
+    items[0].start()
+    assert all_of(FakeQueue(), items).unstarted() == [items[1]]

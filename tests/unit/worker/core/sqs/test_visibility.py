@@ -1,103 +1,136 @@
-"""Messages in hand stay invisible, are given up at their deadline, and a late beat overwrites no release."""
+"""What is received stays invisible until it is forgotten or released; an extension that comes late overwrites no release."""
 
 import threading
 import time
 
+import pytest
+
 from worker.core.base.errors import QueueError
-from worker.core.sqs.in_flight import InFlightMessage
-from worker.core.sqs.outcome import Done, Release
 from worker.core.sqs.queue import Message, Refusal
 from worker.core.sqs.visibility import VisibilityExtender
-from worker.supervisor import Liveness
 
 VISIBILITY_S = 0.3
 
 
 class FakeQueue:
+    """Notes each change of visibility as (receipts, seconds)."""
+
     def __init__(self, answer=None):
-        self.hidden, self.answer, self.gate = [], answer, None
+        self.changes, self.answer, self.entered, self.gate = [], answer, threading.Event(), None
 
     def change_visibility(self, entries):
+        self.entered.set()
         if self.gate is not None:
             self.gate.wait(5)
-        self.hidden.append([receipt for receipt, _ in entries])
+        self.changes.append(([receipt for receipt, _ in entries], entries[0][1]))
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer or {}
 
 
-def in_flight(number, *, deadline_s=60.0):
-    name = f"m{number}"
-    return InFlightMessage(
-        Message(name, name, "b", {}, {}), deadline_s=deadline_s, visibility_s=VISIBILITY_S, settle=lambda _: None
-    )
+def message(number):
+    return Message(f"m{number}", f"r{number}", "b", {}, {})
 
 
-def beat(queue, items, seconds, *, give_up=lambda _: None, stuck=lambda _: None):
-    extender = VisibilityExtender(queue, visibility_s=VISIBILITY_S, give_up=give_up, stuck=stuck)
-    extender.hold(items)
-    thread = threading.Thread(target=extender.run, args=(Liveness(60),))
-    thread.start()
-    time.sleep(seconds)
-    extender.stop()
-    thread.join()
-    return extender
+def kept_for(queue, messages, seconds):
+    """What is kept after so many seconds of running, and the changes until then."""
+    extender = VisibilityExtender(queue, visibility_s=VISIBILITY_S)
+    with extender.running():
+        extender.keep(messages)
+        time.sleep(seconds)
+        kept, changes = len(extender), list(queue.changes)
+    return kept, changes
 
 
 def test_each_message_is_extended_before_its_visibility_ends_ten_a_call():
-    queue = FakeQueue()
-    items = [in_flight(number) for number in range(12)]
-    beat(queue, items, 0.5)
-    assert {len(call) for call in queue.hidden} == {10, 2}
-    assert all(item.hidden_until > time.monotonic() - VISIBILITY_S / 3 for item in items)
+    kept, changes = kept_for(FakeQueue(), [message(number) for number in range(12)], 0.5)
+    assert kept == 12
+    assert {len(receipts) for receipts, _ in changes} == {10, 2}
+    assert len(changes) >= 4, "within 0.5 s each is extended at least twice"
 
 
-def test_a_message_whose_receipt_is_no_longer_valid_is_let_go():
-    queue = FakeQueue({0: Refusal("ReceiptHandleIsInvalid", "", senders_fault=True)})
-    extender = beat(queue, [in_flight(0)], 0.3)
-    assert len(extender) == 0
-    assert len(queue.hidden) == 1
+@pytest.mark.parametrize("code", ["ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNotInflight"])
+def test_a_receipt_handle_that_sqs_no_longer_knows_is_forgotten_after_one_refusal(code):
+    kept, changes = kept_for(FakeQueue({0: Refusal(code, "", senders_fault=True)}), [message(0)], 0.5)
+    assert (kept, len(changes)) == (0, 1)
 
 
-def test_a_refused_call_is_made_again():
-    queue = FakeQueue(QueueError("away", code="ServiceUnavailable"))
-    extender = beat(queue, [in_flight(0)], 0.4)
-    assert len(queue.hidden) >= 2
+def test_the_lost_receipt_handles_are_returned():
+    extender = VisibilityExtender(
+        FakeQueue({1: Refusal("ReceiptHandleIsInvalid", "", senders_fault=True)}), visibility_s=60
+    )
+    extender.keep([message(0), message(1)], received_at=time.monotonic() - 60)
+    assert extender.extend_due() == ["r1"]
     assert len(extender) == 1
 
 
-def test_at_its_deadline_a_waiting_message_is_given_up_and_a_started_one_is_stuck():
-    waiting, working, stuck = in_flight(0, deadline_s=0.1), in_flight(1, deadline_s=0.1), []
-    assert working.start()
-    held_back = Release(60, "held back")
-    give_up = lambda item: item.release(held_back)  # noqa: E731
-    extender = beat(FakeQueue(), [waiting, working], 0.4, give_up=give_up, stuck=stuck.append)
-    assert (waiting.outcome, stuck) == (held_back, [working])
-    assert len(extender) == 1  # the stuck one is held no more; the other until its release
+@pytest.mark.parametrize(
+    "answer",
+    [QueueError("no", code="ServiceUnavailable"), {0: Refusal("InternalError", "", senders_fault=False)}],
+)
+def test_a_transient_refusal_is_tried_again_and_the_message_stays(answer):
+    kept, changes = kept_for(FakeQueue(answer), [message(0)], 0.4)
+    assert kept == 1
+    assert len(changes) >= 2
 
 
-def test_a_message_that_waits_for_its_settlement_is_not_stuck():
-    item, stuck = in_flight(0, deadline_s=0.1), []
-    assert item.start()
-    item.release(Done())
-    beat(FakeQueue(), [item], 0.4, stuck=stuck.append)
-    assert stuck == []
+def test_nothing_is_extended_before_a_third_of_its_visibility_is_used_up():
+    queue = FakeQueue()
+    extender = VisibilityExtender(queue, visibility_s=60)
+    extender.keep([message(0)], received_at=time.monotonic() - 19)
+    extender.extend_due()
+    assert queue.changes == []
+    extender.keep([message(0)], received_at=time.monotonic() - 21)
+    extender.extend_due()
+    assert queue.changes == [(["r0"], 60)]
+
+
+def test_what_is_still_kept_at_the_end_is_released_however_the_end_comes():
+    queue = FakeQueue()
+    extender = VisibilityExtender(queue, visibility_s=60)
+
+    def fails_in_the_middle():
+        with extender.running():
+            extender.keep([message(number) for number in range(12)])
+            extender.forget([message(0)])
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fails_in_the_middle()
+    assert [(len(receipts), seconds) for receipts, seconds in queue.changes] == [(10, 0), (1, 0)]
+    assert len(extender) == 0
+
+
+def test_all_but_some_are_released():
+    queue = FakeQueue()
+    extender = VisibilityExtender(queue, visibility_s=60)
+    extender.keep([message(number) for number in range(3)])
+    extender.release_all_but([message(1)])
+    assert queue.changes == [(["r0", "r2"], 0)]
+    assert len(extender) == 1
+
+
+def test_a_message_that_came_from_no_queue_is_ignored():
+    queue = FakeQueue()
+    extender = VisibilityExtender(queue, visibility_s=60)
+    extender.keep([Message("stored", "", "b", {}, {})])
+    extender.release([Message("stored", "", "b", {}, {})])
+    assert (len(extender), queue.changes) == (0, [])
 
 
 def test_a_release_waits_for_an_extension_under_way():
-    queue, item = FakeQueue(), in_flight(0)
+    queue = FakeQueue()
     queue.gate = threading.Event()
-    extender = VisibilityExtender(queue, visibility_s=VISIBILITY_S, give_up=lambda _: None, stuck=lambda _: None)
-    extender.hold([item])
-    thread = threading.Thread(target=extender.run, args=(Liveness(60),))
-    thread.start()
-    time.sleep(0.25)  # by now an extension hangs in the gate
-    released = threading.Event()
-    waiter = threading.Thread(target=lambda: (extender.forget_before_release(item), released.set()))
-    waiter.start()
-    assert not released.wait(0.2)
+    extender = VisibilityExtender(queue, visibility_s=60)
+    extender.keep([message(0)], received_at=time.monotonic() - 60)
+    extending = threading.Thread(target=extender.extend_due)
+    extending.start()
+    assert queue.entered.wait(5)
+    releasing = threading.Thread(target=extender.release, args=([message(0)],))
+    releasing.start()
+    releasing.join(0.2)
+    assert releasing.is_alive(), "the release waits"
     queue.gate.set()
-    assert released.wait(2)
-    extender.stop()
-    thread.join()
-    waiter.join()
+    extending.join(5)
+    releasing.join(5)
+    assert [seconds for _, seconds in queue.changes] == [60, 0]
