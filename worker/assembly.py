@@ -1,4 +1,4 @@
-"""How the worker's parts are put together: one function, read top to bottom, from the outside world inwards."""
+"""How the worker's components are put together: one function, to be read from top to bottom."""
 
 import contextlib
 import os
@@ -34,7 +34,7 @@ INDEX_FAILURES = 2
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """The worker's own parts."""
+    """What a worker is made of."""
 
     clients: Clients
     gate: PauseGate
@@ -53,7 +53,7 @@ class Components:
     def close(self) -> None:
         """Release threads, children and connections."""
         self.index_breaker.stop()
-        self.s3_health.breaker.stop()
+        self.s3_health.close()
         self.batcher.close()
         self.extractor.close()
         self.retry.close()
@@ -63,7 +63,7 @@ class Components:
 def assemble(
     settings: Settings, clients: Clients, *, dlq_max_bytes: int, stuck: Callable[[InFlightMessage], None]
 ) -> Components:
-    """Put the worker together; `stuck` is told of a message still worked on at its deadline."""
+    """Put the worker together; `stuck` hears of a message that is still being worked on at its deadline."""
     gate, budget = PauseGate(), ByteBudget(settings.max_bytes_in_flight)
     s3_health = S3Health(clients.objects, gate)
     extractor = make_extractor(settings)
@@ -85,21 +85,21 @@ def assemble(
     )
     pipeline = Pipeline(settings, clients.objects, extractor)
     handler = Handler(
-        pipeline,
-        batcher,
-        s3_health,
-        gate,
-        budget,
+        pipeline=pipeline,
+        batcher=batcher,
+        s3_health=s3_health,
+        gate=gate,
+        budget=budget,
         default_bucket=settings.s3_bucket,
         spool_bytes=settings.spool_bytes,
         slow_threads=settings.extract_processes + 1,
     )
     consumer = Consumer(
-        clients.source,
-        in_flight,
-        gate,
-        handler.inbox.put,
-        settlement.settle,
+        queue=clients.source,
+        in_flight=in_flight,
+        gate=gate,
+        deliver=handler.deliver,
+        settle=settlement.settle,
         visibility_s=settings.sqs_visibility_timeout,
         deadline_s=settings.message_deadline_s,
         long_poll_s=settings.long_poll_s,
@@ -113,7 +113,7 @@ def assemble(
 
 
 def make_batcher(settings: Settings, clients: Clients, retry: RetryStore, breaker: Breaker) -> Batcher:
-    """What gathers documents into bulk requests."""
+    """What collects documents into bulk requests."""
     return Batcher(
         clients.index,
         retry,
@@ -126,7 +126,7 @@ def make_batcher(settings: Settings, clients: Clients, retry: RetryStore, breake
 
 
 def index_breaker(index: Index, *, interval_s: float) -> Breaker:
-    """The breaker in front of the index. Its probe also sees to it that template, index and alias are there."""
+    """The breaker in front of the index. Its probe also ensures that template, index and alias exist."""
 
     def probe() -> None:
         index.ping()
@@ -136,7 +136,7 @@ def index_breaker(index: Index, *, interval_s: float) -> Breaker:
 
 
 def open_the_index(components: Components) -> None:
-    """At start: make the index ready, or open its breaker where it is away; documents are then stored for retry."""
+    """Make the index ready, or open its breaker where it is unavailable: documents are then stored for retry."""
     try:
         ensure_index(components.clients.index)
     except IndexUnavailableError as error:
@@ -144,7 +144,7 @@ def open_the_index(components: Components) -> None:
 
 
 def tidy_temp_dir(settings: Settings) -> None:
-    """Remove what a killed worker left behind, spooled objects and its children's folders: ours, of no living process."""
+    """Remove what a killed worker left behind: spooled objects and folders of its children, of no living process."""
     for leftover in settings.temp_dir.glob("s3iw-*-*"):
         pid = leftover.name.split("-")[1]
         if not pid.isdigit() or leftover.is_symlink() or _is_alive(int(pid)):

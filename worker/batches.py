@@ -1,4 +1,4 @@
-"""Batches out of a queue between threads: what comes within a moment goes together."""
+"""Collecting a batch from a queue between threads."""
 
 import time
 from collections.abc import Callable
@@ -13,9 +13,9 @@ T = TypeVar("T")
 def gather(queue: "SimpleQueue[T]", *, count: int, size: int, wait_s: float, size_of: Callable[[T], int]) -> list[T]:
     """A batch: what comes within `wait_s` of the first item, up to `count` items and (if more than one) `size` bytes.
 
-    Empty when nothing comes for a moment, so that the caller's loop turns. Only one thread at a time may gather from a
-    SimpleQueue: with several, its get(timeout=…) may wait for ever (seen with 3.11). An item that would burst the batch goes
-    back to the end of the queue, which nobody minds: batches have no order.
+    Empty when nothing comes for a moment, so that the caller's loop can turn. Only one thread at a time may gather from a
+    SimpleQueue: with several, its get(timeout=…) may wait for ever (seen with Python 3.11). An item that would make the batch too
+    large goes back to the end of the queue; batches have no order.
     """
     try:
         batch = [queue.get(timeout=IDLE_TURN_S)]

@@ -4,7 +4,7 @@ import threading
 
 
 class ByteBudget:
-    """Bounds the bytes in memory at once: taken before a body is read, given back when its effect is durable."""
+    """Bounds the bytes in memory at once: reserved before a body is read, released when its effect is durable."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
@@ -13,11 +13,11 @@ class ByteBudget:
 
     @property
     def used(self) -> int:
-        """Bytes taken now."""
+        """Bytes reserved now."""
         return self._used
 
     def take(self, size: int, stop: threading.Event) -> int:
-        """Wait until `size` bytes fit (one over the whole budget counts as the whole); returns what was taken.
+        """Wait until `size` bytes fit (more than the whole budget counts as the whole); the bytes taken.
 
         Raises InterruptedError when `stop` is set while it waits.
         """
@@ -36,3 +36,22 @@ class ByteBudget:
             with self._changed:
                 self._used -= size
                 self._changed.notify_all()
+
+
+class Reservation:
+    """The bytes that one record has taken of a budget. Not for several threads at once."""
+
+    def __init__(self, budget: ByteBudget) -> None:
+        self._budget = budget
+        self._taken = 0
+
+    def at_least(self, size: int, stop: threading.Event) -> None:
+        """Wait until `size` bytes are reserved. A body that is read again reserves nothing twice. Raises InterruptedError."""
+        if size > self._taken:
+            self.release()
+            self._taken = self._budget.take(size, stop)
+
+    def release(self) -> None:
+        """Return everything."""
+        self._budget.give_back(self._taken)
+        self._taken = 0

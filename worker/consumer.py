@@ -1,4 +1,4 @@
-"""THE LOOP: receive → hold → hand to the handlers. Rests when the worker is full, paused, or S3 is away."""
+"""THE LOOP: receive → keep invisible → deliver to the handlers. Rests when the worker is full or paused, or S3 is down."""
 
 import threading
 import time
@@ -14,19 +14,28 @@ from worker.pause_gate import PauseGate
 from worker.supervisor import IDLE_TURN_S
 
 MAX_SILENCE_S = 120
-"""The slowest turn: one receive to its read timeout, tried twice."""
+"""The slowest turn: one receive until its read timeout, twice."""
 FIRST_BACKOFF_S = 1.0
 LONGEST_BACKOFF_S = 30.0
 
 
 class Consumer:
-    """Receives. One receiver always polls; the others join while receives come full, and rest while the queue is calm."""
+    """Receives. One thread always polls; the others join in while receives come back full, and rest while few come."""
 
     def __init__(
-        self, queue: Queue, in_flight: InFlightMessages, gate: PauseGate, deliver: Callable[[InFlightMessage], None],
-        settle: Callable[[InFlightMessage], None], *, visibility_s: int, deadline_s: int, long_poll_s: int, max_in_flight: int,
-    ) -> None:  # fmt: skip
-        """`deliver` is given each message to work on; `settle` is called when its last share comes back."""
+        self,
+        *,
+        queue: Queue,
+        in_flight: InFlightMessages,
+        gate: PauseGate,
+        deliver: Callable[[InFlightMessage], None],
+        settle: Callable[[InFlightMessage], None],
+        visibility_s: int,
+        deadline_s: int,
+        long_poll_s: int,
+        max_in_flight: int,
+    ) -> None:
+        """`deliver` takes each message to be worked on; `settle` is called by the last release of one."""
         self._queue = queue
         self._in_flight = in_flight
         self._gate = gate
@@ -48,7 +57,7 @@ class Consumer:
         self._run(liveness, lambda: self._busy.wait(IDLE_TURN_S))
 
     def stop(self) -> None:
-        """Receive no more. An open poll is awaited: a cut one would hide its messages for the whole visibility."""
+        """Receive no more. An open poll is awaited: cutting it would hide its messages for their whole visibility timeout."""
         self._stop.set()
 
     def _run(self, liveness: Liveness, wanted: Callable[[], bool]) -> None:
@@ -84,6 +93,6 @@ class Consumer:
 
 
 def _lags_s(messages: list[Message]) -> list[float]:
-    """Seconds from send to first receive; a later receive says nothing of how far behind we are."""
+    """Seconds from send to first receive; a later receive does not show how far behind the fleet is."""
     now_ms = time.time() * 1000
     return [max(0.0, now_ms - m.sent_ms) / 1000 for m in messages if m.sent_ms is not None and m.receives == 1]

@@ -27,9 +27,9 @@ from worker.supervisor import Supervisor, join_all
 CHECK_INTERVAL_S = 0.5
 STATUS_INTERVAL_S = 5.0
 EXTRACTION_GRACE_S = 5.0
-"""So long before the end of a shutdown, files still being parsed are given up."""
+"""Files still being parsed so long before the end of a shutdown are given up."""
 LAST_CALL_S = 2.0
-"""Even a shutdown that is out of time waits so long for calls under way."""
+"""A shutdown that is out of time still waits so long for calls under way."""
 LAST_FIGURES_S = 5.0
 """How long the last figures may take to reach CloudWatch."""
 CLOSING_S = 5.0
@@ -38,7 +38,7 @@ CONTROL_SILENCE_S = 120
 
 
 def stop_timeout_s(settings: Settings) -> float:
-    """Seconds from SIGTERM to exit at most: what TimeoutStopSec= in systemd/s3-index-worker.service has to exceed."""
+    """The most seconds from SIGTERM to exit: TimeoutStopSec= in systemd/s3-index-worker.service has to exceed it."""
     return CHECK_INTERVAL_S + settings.shutdown_timeout_s + LAST_CALL_S + LAST_FIGURES_S + CLOSING_S
 
 
@@ -142,7 +142,9 @@ class Daemon:
                 self._end(ExitCode.INTERNAL)
                 return
             now = time.monotonic()
-            if watchdog_s and now >= next_ping and not unhealthy:  # fed by progress: silence means a restart
+            if (
+                watchdog_s and now >= next_ping and not unhealthy
+            ):  # progress alone feeds the watchdog: silence means a restart
                 notify(WATCHDOG="1")
                 next_ping = now + watchdog_s
             if now >= next_status:
@@ -152,7 +154,7 @@ class Daemon:
                     emit(LogEvent.THREAD_SILENT, "critical", threads=unhealthy)
 
     def _watch_control(self, liveness: Liveness) -> None:
-        """Look for the pause record, at moments that also tell S3's clock more exactly."""
+        """Read the pause record, at moments that also determine S3's clock more exactly."""
         clock = self._components.clients.objects.clock
         while not self._ended.wait(self._settings.pause_poll_s - 1 + clock.best_moment_s()):
             liveness.beat()
@@ -162,9 +164,7 @@ class Daemon:
         try:
             record = self._components.clients.state.pause_record()
         except StoreError as error:
-            emit(
-                LogEvent.PAUSE_UNREADABLE, "warning", error=str(error)
-            )  # as it was: S3's own breaker deals with outages
+            emit(LogEvent.PAUSE_UNREADABLE, "warning", error=str(error))  # unchanged: S3's breaker deals with outages
             return
         if record is None:
             self._components.gate.clear("paused")
@@ -174,15 +174,15 @@ class Daemon:
     # -- drain, stop ---------------------------------------------------------------------------------------------
 
     def _stop(self) -> None:
-        """The order matters. Heartbeats go on to the last, or what is drained would reappear meanwhile.
+        """The order matters. Heartbeats go on to the end, or what is being drained would reappear meanwhile.
 
-        1. Receive no more; open polls are awaited, and what they bring is given back.
-        2. Give back what no handler has begun.
-        3. Let handlers, bulk requests and settlements finish what is begun.
-        4. Shortly before time is up, stop extraction; its messages are given back.
-        5. What is left then reappears by itself, when its visibility ends.
+        1. Receive no more; open polls are awaited, and their messages are released.
+        2. Release what no handler has begun.
+        3. Let handlers, bulk requests and settlements finish what they have begun.
+        4. Shortly before time is up, stop extraction; its messages are released.
+        5. What is left then reappears by itself, when its visibility timeout ends.
         """
-        within_us = int(stop_timeout_s(self._settings) * 1_000_000)  # SHUTDOWN_TIMEOUT_S may outgrow the unit's limit
+        within_us = int(stop_timeout_s(self._settings) * 1_000_000)  # SHUTDOWN_TIMEOUT_S may exceed the unit's limit
         notify(STOPPING="1", STATUS="stopping: draining", EXTEND_TIMEOUT_USEC=str(within_us))
         emit(LogEvent.WORKER_STOPPING, in_flight=len(self._components.in_flight))
         components = self._components
@@ -198,11 +198,11 @@ class Daemon:
         components.settlement.stop()
         components.in_flight.stop()
         self._ended.set()
-        self._supervisor.join(max(end, time.monotonic() + LAST_CALL_S))  # the last releases are on their way
+        self._supervisor.join(max(end, time.monotonic() + LAST_CALL_S))  # the last releases are under way
         emit(LogEvent.WORKER_STOPPED, left=len(components.in_flight), exit=int(self._exit))
 
     def _drain(self, until: float) -> None:
-        """Wait until nothing is in hand and no poll is open, giving back what no handler has begun."""
+        """Wait until nothing is in flight and no poll is open, releasing what no handler has begun."""
         components = self._components
         while time.monotonic() < until:
             for item in components.in_flight.unstarted():
@@ -217,7 +217,7 @@ class Daemon:
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self._stopping.is_set():
-            os._exit(ExitCode.OK)  # a second signal: the operator cannot wait; what is in hand reappears
+            os._exit(ExitCode.OK)  # a second signal: the operator cannot wait; what is in flight reappears
         self._stopping.set()
 
     def _on_stuck(self, _item: InFlightMessage) -> None:
@@ -230,8 +230,8 @@ class Daemon:
     def _health(self) -> tuple[bool, dict[str, Any]]:
         unhealthy = self._supervisor.unhealthy()
         facts = {
-            "status": "stopping" if self._stopping.is_set() else "ailing" if unhealthy else "serving",
-            "ailing_threads": unhealthy,
+            "status": "stopping" if self._stopping.is_set() else "unhealthy" if unhealthy else "serving",
+            "unhealthy_threads": unhealthy,
             "held_back": self._components.gate.reasons,
             "index_breaker_open": self._components.index_breaker.is_open,
             "in_flight": len(self._components.in_flight),
@@ -241,7 +241,7 @@ class Daemon:
     def _status(self) -> str:
         """One line for `systemctl status`."""
         components, held = self._components, "; ".join(self._components.gate.reasons.values())
-        index = "away, documents go to retry-index/" if components.index_breaker.is_open else "in reach"
+        index = "unavailable, documents go to retry-index/" if components.index_breaker.is_open else "available"
         settled = self._metrics.settled
         return (
             f"{held or 'serving'} | in flight {len(components.in_flight)} | done {settled['done']}, failed {settled['failed']}, "

@@ -1,4 +1,4 @@
-"""One message in, one outcome out. Whatever happens on the way, a `finally` gives the share back that settles it."""
+"""One message in, one outcome out. Whatever happens on the way, a `finally` releases the message with an outcome."""
 
 import threading
 import time
@@ -7,13 +7,13 @@ from functools import partial
 from queue import Empty, Queue
 
 from worker.batcher import Batcher
-from worker.byte_budget import ByteBudget
+from worker.byte_budget import ByteBudget, Reservation
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import ExtractionStoppedError, MalformedEventError, OutageError, StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit
-from worker.core.base.retry import release_delay_s, retry_transient
+from worker.core.base.retry import release_delay_s
 from worker.core.index import WriteStatus
 from worker.core.indexing.pipeline import Pipeline, Product
 from worker.core.s3.events import Item, ObjectRef, Skipped, parse
@@ -25,7 +25,7 @@ from worker.s3_health import S3Health
 from worker.supervisor import IDLE_TURN_S
 
 MAX_SILENCE_S = 1_200
-"""A handler may wait out an outage until its message's deadline; a stuck one is the heartbeat's to find."""
+"""A handler may wait for an outage to end until its message's deadline; a stuck one is found by its deadline."""
 MEMORY_FACTOR = 3
 """A body in memory, its text, and the document made of it."""
 
@@ -38,87 +38,123 @@ _NOTES = {
 
 
 class Handler:
-    """Works on messages. Its `run` turns on several threads; slow files go to threads of their own."""
+    """Works on messages. Its `run` is the loop of several threads; slow files go to threads of their own."""
 
     def __init__(
-        self, pipeline: Pipeline, batcher: Batcher, s3_health: S3Health, gate: PauseGate, budget: ByteBudget, *,
-        default_bucket: str | None, spool_bytes: int, slow_threads: int,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        pipeline: Pipeline,
+        batcher: Batcher,
+        s3_health: S3Health,
+        gate: PauseGate,
+        budget: ByteBudget,
+        default_bucket: str | None,
+        spool_bytes: int,
+        slow_threads: int,
+    ) -> None:
+        """`default_bucket`: of messages that name only a key. `spool_bytes`: what of a larger object stays in memory."""
         self.pipeline = pipeline
         self.batcher = batcher
-        self.s3_health = s3_health
-        self.gate = gate
-        self.budget = budget
-        self.spool_bytes = spool_bytes
-        self.stopping = threading.Event()
-        self.slow: Queue[Callable[[], None] | None] = Queue()
-        """Work on slow files; None ends a thread. Not an executor: that starts its threads when work comes, when there may be
-        no memory for one, and keeps what happens on them to itself."""
         self.slow_threads = slow_threads
-        self.inbox: Queue[InFlightMessage] = Queue()
-        """Messages received and not begun; bounded by what may be in hand. Not a SimpleQueue: with several consumers its
-        get(timeout=…) may wait for ever once another was faster (seen with 3.11)."""
+        self._s3_health = s3_health
+        self._gate = gate
+        self._budget = budget
         self._default_bucket = default_bucket
+        self._spool_bytes = spool_bytes
+        self._stopping = threading.Event()
+        # Not an executor: that starts its threads when work comes, when there may be no memory for one, and keeps what
+        # happens on them to itself.
+        self._slow: Queue[Callable[[], None] | None] = Queue()
+        # Bounded by what may be in flight. Not a SimpleQueue: with several consumers its get(timeout=…) may wait for ever
+        # once another was faster (seen with Python 3.11).
+        self._inbox: Queue[InFlightMessage] = Queue()
+
+    def deliver(self, item: InFlightMessage) -> None:
+        """Take in a message that was received; never blocks."""
+        self._inbox.put(item)
 
     def run(self, liveness: Liveness) -> None:
-        """Take messages from the inbox until stopped."""
-        while not self.stopping.is_set():
+        """Work on messages until stopped."""
+        while not self._stopping.is_set():
             liveness.beat()
             try:
-                item = self.inbox.get(timeout=IDLE_TURN_S)
+                item = self._inbox.get(timeout=IDLE_TURN_S)
             except Empty:
                 continue
             if item.start():
                 self.handle(item)
 
     def run_slow(self, _liveness: Liveness) -> None:
-        """Work on slow files until closed. Waits without turning; a file that is stuck is the heartbeat's to find."""
-        while (work := self.slow.get()) is not None:
+        """Work on slow files until closed. It does not beat while it waits; a stuck file is found by its deadline."""
+        while (work := self._slow.get()) is not None:
             work()
 
     def stop(self) -> None:
-        """Begin nothing more, and end every wait; what is being worked on goes on."""
-        self.stopping.set()
+        """Begin nothing more, and end every wait; work that has begun goes on."""
+        self._stopping.set()
 
     def close(self) -> None:
         """End the threads for slow files."""
         for _ in range(self.slow_threads):
-            self.slow.put(None)
+            self._slow.put(None)
 
     def handle(self, item: InFlightMessage) -> None:
-        """Work on one message: each of its records takes effect on its own, and answers for itself."""
+        """Work on one message: each of its records takes effect on its own, and has an outcome of its own."""
         outcome: Outcome = Release(0, "interrupted")
         try:
             records = parse(item.message.body, default_bucket=self._default_bucket)
             item.describe(records)
             for record in records:
                 item.retain()
-                RecordWork(self, item, record).begin()
+                RecordWork(self, item, record, Reservation(self._budget)).begin()
             outcome = Done()
         except MalformedEventError as error:
             outcome = Failed(error)
-        except Exception as error:  # noqa: BLE001 (no memory; or a bug of ours: to the DLQ, with its stack)
+        except Exception as error:  # noqa: BLE001 (no memory; or a bug: to the DLQ, with its stack)
             outcome = _unforeseen(item, error)
         finally:
             item.release(outcome)
 
+    # -- what the work on one record needs -----------------------------------------------------------------------
+
+    def read(self, ref: ObjectRef, item: InFlightMessage, memory: Reservation) -> Snapshot | Product | Failed:
+        """The object as it is now, its bytes within the memory budget. Raises OutageError, StoreError, InterruptedError."""
+
+        def admit(size: int) -> None:
+            memory.at_least(MEMORY_FACTOR * min(size, self._spool_bytes), self._stopping)
+
+        read = partial(self.pipeline.read, ref.bucket, ref.key, admit=admit)
+        return self._s3_health.read(
+            read, bucket=ref.bucket, key=ref.key, until=item.deadline, stop=self._stopping
+        )  # fmt: skip
+
+    def work_later(self, work: Callable[[], None]) -> None:
+        """Have a slow file worked on by a thread for such."""
+        self._slow.put(work)
+
+    @property
+    def is_stopping_in_good_order(self) -> bool:
+        """Whether the worker stops and nothing holds work back: then messages go straight back to the queue."""
+        return self._stopping.is_set() and self._gate.is_open
+
 
 class RecordWork:
-    """One record's way from reference to acknowledged effect. Holds one share of its message until then."""
+    """The work on one record, from reference to acknowledged effect. It holds the message until then."""
 
-    def __init__(self, handler: Handler, item: InFlightMessage, record: Item) -> None:
+    def __init__(self, handler: Handler, item: InFlightMessage, record: Item, memory: Reservation) -> None:
         self._handler = handler
         self._item = item
         self._record = record
-        self._taken_bytes = 0
+        self._memory = memory
 
     def begin(self) -> None:
-        """Look at S3 now; the effect may be acknowledged on another thread, later."""
+        """Observe the object now; the effect may be acknowledged later, on another thread."""
         self._step(self._observe)
 
     def _step(self, step: Callable[[], Outcome | None]) -> None:
-        """One leg of the way; None where the share was passed on to the next leg."""
-        # Stands where it was no Exception (Rust's panics): this thread dies of it, and the next worker is not to at once.
+        """One step of the work; it returns None where the next step has taken over."""
+        # Remains so after an error that is no Exception (a panic in Rust): this thread dies of it, and the next worker is
+        # not to receive the message at once.
         outcome: Outcome | None = Release(self._long_delay_s(), "interrupted")
         try:
             outcome = step()
@@ -138,35 +174,15 @@ class RecordWork:
                 reason_not = self._handler.pipeline.skip_reason(ref)
                 if reason_not is not None:
                     return self._skip(reason_not)
-                found = self._read(ref)
+                found = self._handler.read(ref, self._item, self._memory)
         if isinstance(found, Failed):
             return found
         if isinstance(found, Product):
             return self._submit(found)
         if self._handler.pipeline.is_slow(found):
-            self._handler.slow.put(partial(self._step, partial(self._make, found)))
+            self._handler.work_later(partial(self._step, partial(self._make, found)))
             return None
         return self._make(found)
-
-    def _read(self, ref: ObjectRef) -> Snapshot | Product | Failed:
-        """The object as it is now, an outage of S3 waited out until the message's deadline."""
-        handler, s3_health = self._handler, self._handler.s3_health
-        while True:
-            if not handler.gate.wait_open(self._item.deadline, handler.stopping):
-                raise OutageError(f"held back: {'; '.join(handler.gate.reasons.values())}")
-            try:
-                read = partial(handler.pipeline.read, ref.bucket, ref.key, admit=self._admit)
-                found = retry_transient(read, transient=is_transient, stop=handler.stopping)
-            except StoreError as error:
-                if s3_health.is_object_fault(error, ref.bucket, ref.key):
-                    s3_health.breaker.succeeded()
-                    return Failed(error)
-                s3_health.failed(error, ref.bucket, ref.key)
-                if not s3_health.breaker.is_open:
-                    raise
-            else:
-                s3_health.breaker.succeeded()
-                return found
 
     def _make(self, snapshot: Snapshot) -> Outcome | None:
         return self._submit(self._handler.pipeline.document(snapshot))
@@ -185,24 +201,16 @@ class RecordWork:
         return None
 
     def _skip(self, reason: str) -> Outcome:
-        emit(LogEvent.RECORD_SKIPPED, "debug", message_id=self._item.message.id, reason=reason)
+        emit(LogEvent.RECORD_SKIPPED, "debug", message_id=self._item.id, reason=reason)
         return Done(f"skipped: {reason}")
-
-    def _admit(self, size: int) -> None:
-        """Wait until the body may be in memory; told once more for the same body, take nothing twice."""
-        wanted = MEMORY_FACTOR * min(size, self._handler.spool_bytes)
-        if wanted > self._taken_bytes:
-            self._handler.budget.give_back(self._taken_bytes)
-            self._taken_bytes = 0
-            self._taken_bytes = self._handler.budget.take(wanted, self._handler.stopping)
 
     def _outcome_of(self, error: Exception) -> Outcome:
         match error:
-            case OutageError() if not self._handler.stopping.is_set() or not self._handler.gate.is_open:
-                return Release(self._long_delay_s(), str(error))
-            case OutageError() | ExtractionStoppedError() | InterruptedError():
+            case ExtractionStoppedError() | InterruptedError():
                 return Release(0, "the worker stops")
-            case StoreError():
+            case OutageError() if self._handler.is_stopping_in_good_order:
+                return Release(0, "the worker stops")
+            case OutageError() | StoreError():
                 return Release(self._long_delay_s(), str(error))
             case _:
                 return _unforeseen(self._item, error)
@@ -211,19 +219,19 @@ class RecordWork:
         return release_delay_s(self._item.message.receives)
 
     def _finish(self, outcome: Outcome) -> None:
-        self._handler.budget.give_back(self._taken_bytes)
+        self._memory.release()
         item, record = self._item, self._record
         if item.record_count > 1 and isinstance(record, ObjectRef):
             emit(
-                LogEvent.RECORD_DONE, message_id=item.message.id, bucket=record.bucket, key=record.key, outcome=label(outcome),
+                LogEvent.RECORD_DONE, message_id=item.id, bucket=record.bucket, key=record.key, outcome=label(outcome),
                 duration_ms=round((time.monotonic() - item.message.received_at) * 1000, 1),
             )  # fmt: skip
         item.release(outcome)
 
 
 def _unforeseen(item: InFlightMessage, error: Exception) -> Outcome:
-    """The machine's fault (no disk, no descriptors, no memory), which no message pays for; or a bug of ours."""
+    """The machine's fault (no disk, no descriptors, no memory), for which no message is dead-lettered; or a bug."""
     if is_transient(error):
         return Release(release_delay_s(item.message.receives), str(error) or repr(error))
-    emit(LogEvent.HANDLER_BUG, "error", message_id=item.message.id, error=repr(error), exc_info=error)
+    emit(LogEvent.HANDLER_BUG, "error", message_id=item.id, error=repr(error), exc_info=error)
     return Failed(error)

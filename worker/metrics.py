@@ -1,4 +1,4 @@
-"""Metrics: what `/metrics` and, if switched on, CloudWatch are told. Fed by the events of core/logs.py alone."""
+"""Metrics for `/metrics` and, if switched on, CloudWatch. They observe log events and nothing else."""
 
 import json
 import threading
@@ -21,7 +21,7 @@ CLOUDWATCH_INTERVAL_S = 60
 CLOUDWATCH_SUMS = (
     "MessagesSettled", "MessagesFailed", "MessageDeleteFailed", "StoredForRetry", "Spilled", "Parked"
 )  # fmt: skip
-"""Sent each minute, zeros too: an alarm then knows calm from silence."""
+"""Sent every minute, zeros included: an alarm can then tell calm from silence."""
 
 
 class Metrics:
@@ -48,7 +48,7 @@ class Metrics:
             "worker_last_poll_timestamp_seconds", "When a receive last answered.", registry=self.registry
         )
         self.sums: Tally[str] = Tally()
-        """What CloudWatch is sent, summed since it was last sent."""
+        """Sums for CloudWatch since the last were sent."""
         self.settled: Tally[str] = Tally()
         """Messages settled since start, by outcome."""
         self._handlers: dict[str, Callable[[Mapping[str, Any]], None]] = {
@@ -69,11 +69,11 @@ class Metrics:
         }
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Add a gauge that is read when it is asked for."""
+        """Add a gauge that is read at each scrape."""
         Gauge(name, text, registry=self.registry).set_function(read)
 
     def observe(self, event: LogEvent, fields: Mapping[str, Any]) -> None:
-        """Take in one event."""
+        """Count one event."""
         handler = self._handlers.get(event)
         if handler is not None:
             handler(fields)
@@ -143,7 +143,7 @@ def serve(
             self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
-            """A scrape is not an event."""
+            """Scrapes are not logged."""
 
     server = ThreadingHTTPServer((host, port), Answer)
     server.daemon_threads = True
@@ -152,7 +152,7 @@ def serve(
 
 
 def send_to_cloudwatch(metrics: Metrics, client: "CloudWatchClient", namespace: str, stop: threading.Event) -> None:
-    """Send sums once a minute, all in one call, until stopped; and once more then."""
+    """Send the sums once a minute in one call until `stop` is set, and then once more."""
     while True:
         stopping = stop.wait(CLOUDWATCH_INTERVAL_S)
         sums, metrics.sums = metrics.sums, Tally()

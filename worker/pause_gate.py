@@ -8,7 +8,7 @@ from worker.core.base.logs import emit
 
 
 class PauseGate:
-    """Holds work back for named reasons: paused by an operator, S3 away."""
+    """Holds work back for named reasons: paused by an operator, S3 unavailable."""
 
     def __init__(self) -> None:
         self._reasons: dict[str, str] = {}
@@ -25,7 +25,7 @@ class PauseGate:
         return not self._reasons
 
     def shut(self, name: str, reason: str) -> None:
-        """Hold work back for one more reason."""
+        """Add a reason to hold work back."""
         with self._changed:
             known = name in self._reasons
             self._reasons[name] = reason
@@ -33,7 +33,7 @@ class PauseGate:
             emit(LogEvent.GATE_SHUT, "warning", name=name, reason=reason)
 
     def clear(self, name: str) -> None:
-        """One reason is gone."""
+        """Remove one reason."""
         with self._changed:
             known = self._reasons.pop(name, None)
             self._changed.notify_all()
@@ -41,7 +41,7 @@ class PauseGate:
             emit(LogEvent.GATE_CLEARED, "info", name=name)
 
     def wait_open(self, until: float, stop: threading.Event) -> bool:
-        """Wait for it to open, at most until that monotonic second or `stop`; whether it is open."""
+        """Wait for it to open, until that monotonic second or `stop` at most; True if it is open."""
         if not self._reasons:
             return True
         with self._changed:

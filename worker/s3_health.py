@@ -1,9 +1,18 @@
-"""Tells an outage of S3 from one object's own fault. An outage pauses the worker; it dead-letters nothing."""
+"""Tells an outage of S3 from the fault of one object. An outage pauses the worker; it dead-letters nothing."""
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
 
 from worker.core.base.breaker import Breaker
-from worker.core.base.errors import StoreError
+from worker.core.base.classify import is_transient
+from worker.core.base.errors import OutageError, StoreError
+from worker.core.base.retry import retry_transient
 from worker.core.s3.objects import ObjectStore
+from worker.core.sqs.outcome import Failed
 from worker.pause_gate import PauseGate
+
+T = TypeVar("T")
 
 FAILURES = 5
 """Failures in a row, over all messages, that make an outage."""
@@ -17,17 +26,37 @@ class S3Health:
         self._objects = objects
         self._gate = gate
         self._failed: tuple[str, str] = ("", "")
-        self.breaker = Breaker("s3", failures=FAILURES, probe=self._probe, interval_s=PROBE_S)
-        self.breaker.on_change(self._changed)
+        self._breaker = Breaker("s3", failures=FAILURES, probe=self._probe, interval_s=PROBE_S)
+        self._breaker.on_change(self._changed)
 
-    def is_object_fault(self, error: StoreError, bucket: str, key: str) -> bool:
-        """Whether the object (or its event) is at fault: never by the code alone where another key would tell."""
-        return self._objects.is_object_fault(error, bucket, key)
+    def read(
+        self, read: Callable[[], T], *, bucket: str, key: str, until: float, stop: threading.Event
+    ) -> T | Failed:  # fmt: skip
+        """What `read` returns for one object, waiting for an outage of S3 to end; Failed where the object is at fault.
 
-    def failed(self, error: StoreError, bucket: str, key: str) -> None:
-        """Count one failure that is not the object's own."""
-        self._failed = (bucket, key)
-        self.breaker.failed(error)
+        Raises OutageError when S3 is still unavailable at `until` (monotonic seconds) or when `stop` is set, and StoreError
+        for a failure that is neither an outage yet nor the object's fault.
+        """
+        while True:
+            if not self._gate.wait_open(until, stop):
+                raise OutageError(f"held back: {'; '.join(self._gate.reasons.values())}")
+            try:
+                found = retry_transient(read, transient=is_transient, stop=stop)
+            except StoreError as error:
+                if self._objects.is_object_fault(error, bucket, key):
+                    self._breaker.succeeded()
+                    return Failed(error)
+                self._failed = (bucket, key)
+                self._breaker.failed(error)
+                if not self._breaker.is_open:
+                    raise
+            else:
+                self._breaker.succeeded()
+                return found
+
+    def close(self) -> None:
+        """End the probing."""
+        self._breaker.stop()
 
     def _probe(self) -> None:
         bucket, key = self._failed

@@ -1,4 +1,4 @@
-"""The worker's threads. One that dies, or makes no turn for too long, stops the worker loudly."""
+"""The worker's threads: one that dies ends the worker, one that makes no turn for too long stops feeding the watchdog."""
 
 import threading
 import time
@@ -12,19 +12,19 @@ from worker.core.base.logs import emit
 T = TypeVar("T")
 
 IDLE_TURN_S = 0.5
-"""How often a loop turns that has nothing to do, seconds: it looks whether to stop, and beats its pulse. Two dozen
-threads turn so; at 0.25 s an idle worker took 0.48% of a core."""
+"""How often an idle loop turns, seconds, to see whether it should stop and to report that it is alive. Two dozen threads
+do; at 0.25 s an idle worker took 0.48% of a core."""
 
 
 class Supervisor:
-    """Starts the threads and watches over them."""
+    """Starts the threads and watches them."""
 
     def __init__(self) -> None:
         self._members: list[tuple[threading.Thread, Liveness]] = []
         self._dead: list[str] = []
 
     def start(self, name: str, loop: Callable[[Liveness], None], *, max_silence_s: float) -> threading.Thread:
-        """Run `loop` on a thread of its own; it must beat the pulse it is given."""
+        """Run `loop` on a thread of its own; at each turn it must call the `beat` of the Liveness it is given."""
         liveness = Liveness(max_silence_s)
 
         def run() -> None:
@@ -40,7 +40,7 @@ class Supervisor:
         return thread
 
     def join(self, until: float) -> bool:
-        """Wait for every loop to end, at most until that monotonic second; whether all have."""
+        """Wait for every loop to end, until that monotonic second at most; True if all have."""
         return join_all([thread for thread, _ in self._members], until)
 
     @property
@@ -49,13 +49,13 @@ class Supervisor:
         return bool(self._dead)
 
     def unhealthy(self) -> list[str]:
-        """Names of the threads that have died or gone silent; progress is that there is none."""
+        """Names of the threads that have died or gone silent; there is none while everything makes progress."""
         silent = [thread.name for thread, liveness in self._members if thread.is_alive() and liveness.is_silent]
         return self._dead + silent
 
 
 def join_all(threads: Iterable[threading.Thread], until: float) -> bool:
-    """Wait for threads to end, at most until that monotonic second; whether all have."""
+    """Wait for threads to end, until that monotonic second at most; True if all have."""
     ended = True
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))

@@ -47,7 +47,7 @@ def test_it_is_ready_only_after_its_checks_and_serves_real_messages(installed: I
     assert site.documents()["word.docx"]["extraction"]["status"] == "ok"
     installed.wait_status(r"^serving \| in hand 0 \| done 21, failed 0")
     shown = installed.machine.run("systemctl", "status", UNIT).stdout
-    assert 'Status: "serving | in hand 0 | done 21' in shown
+    assert 'Status: "serving | in flight 0 | done 21' in shown
     run = installed.machine.show(UNIT, "InvocationID")
     said = installed.machine.journal(f"_SYSTEMD_INVOCATION_ID={run}", "+", f"INVOCATION_ID={run}", "-o", "json")
     lines = [json.loads(one) for one in said.splitlines()]

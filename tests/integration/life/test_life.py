@@ -60,7 +60,7 @@ def test_systemd_hears_ready_status_watchdog_and_stopping_in_this_order(site, sy
         said = heard(sock)
         assert said[0] == "READY=1"
         assert said.count("WATCHDOG=1") >= 2
-        assert any(line.startswith("STATUS=serving | in hand 0 | done 0") for line in said)
+        assert any(line.startswith("STATUS=serving | in flight 0 | done 0") for line in said)
         assert worker.stop() == 0
         assert heard(sock)[:2] == ["STOPPING=1", "STATUS=stopping: draining"]
 

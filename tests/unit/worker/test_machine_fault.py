@@ -15,6 +15,7 @@ from worker.core.sqs.in_flight import InFlightMessage
 from worker.core.sqs.outcome import Failed, Release
 from worker.handler import Handler
 from worker.pause_gate import PauseGate
+from worker.s3_health import S3Health
 
 BODY = '{"Records":[{"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"b"},"object":{"key":"k"}}}]}'
 NO_THREAD = RuntimeError("can't start new thread")
@@ -28,9 +29,12 @@ def outcome_of(error: BaseException) -> Any:
 
     pipeline: Any = SimpleNamespace(skip_reason=lambda _: None, read=read)
     nobody: Any = SimpleNamespace()
-    options: Any = {"default_bucket": None, "spool_bytes": 1, "slow_threads": 1}
-    made = Handler(pipeline, nobody, nobody, PauseGate(), ByteBudget(1), **options)
-    made.stopping.set()  # no waits between the attempts
+    gate = PauseGate()
+    made = Handler(
+        pipeline=pipeline, batcher=nobody, s3_health=S3Health(nobody, gate), gate=gate, budget=ByteBudget(1),
+        default_bucket=None, spool_bytes=1, slow_threads=1,
+    )  # fmt: skip
+    made.stop()  # no waits between the attempts
     settled: list[InFlightMessage] = []
     item = InFlightMessage(_message(), deadline_s=1e9, settle=settled.append)
     made.handle(item)

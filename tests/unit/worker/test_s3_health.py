@@ -1,14 +1,22 @@
-"""An outage of S3 against one object's own fault."""
+"""An outage of S3 against the fault of one object."""
+
+import threading
+import time
 
 import pytest
 
-from worker.core.base.errors import StoreError
+from worker.core.base.errors import OutageError, StoreError
 from worker.core.s3.objects import ObjectStore
+from worker.core.sqs.outcome import Failed
 from worker.pause_gate import PauseGate
 from worker.s3_health import FAILURES, S3Health
 
+DENIED = StoreError("x", code="AccessDenied")
+
 
 class FakeObjects:
+    """Whether other keys can be read decides whose fault a denial is."""
+
     def __init__(self, *, others):
         self.others, self.asked = others, 0
 
@@ -18,6 +26,29 @@ class FakeObjects:
 
     def answers_for(self, bucket, key):
         return self.others
+
+    def is_object_fault(self, error, bucket, key):
+        return ObjectStore.is_object_fault(self, error, bucket, key)
+
+
+@pytest.fixture
+def read():
+    """Reads one object through an S3Health; `gate` and `health` to look at."""
+
+    def call(what, *, within_s=5.0):
+        return call.health.read(what, bucket="b", key="k", until=time.monotonic() + within_s, stop=call.stop)
+
+    call.objects, call.gate, call.stop = FakeObjects(others=False), PauseGate(), threading.Event()
+    call.health = S3Health(call.objects, call.gate)
+    yield call
+    call.health.close()
+
+
+def refuse(error):
+    def refused():
+        raise error
+
+    return refused
 
 
 @pytest.mark.parametrize(
@@ -37,11 +68,44 @@ def test_a_denial_is_the_objects_own_only_where_others_can_be_read(code, others,
     assert ObjectStore.is_object_fault(FakeObjects(others=others), StoreError("x", code=code), "b", "k") is own
 
 
-def test_an_outage_shuts_the_gate():
-    gate = PauseGate()
-    s3_health = S3Health(FakeObjects(others=False), gate)
+def test_what_was_read_is_returned(read):
+    assert read(lambda: "body") == "body"
+
+
+def test_an_object_at_fault_fails_alone_and_counts_for_no_outage(read):
+    read.objects.others = True
     for _ in range(FAILURES):
-        assert gate.is_open
-        s3_health.failed(StoreError("x", code="AccessDenied"), "b", "k")
-    assert list(gate.reasons) == ["s3"]
-    s3_health.breaker.stop()
+        assert read(refuse(DENIED)) == Failed(DENIED)
+    assert read.gate.is_open
+
+
+def test_failures_in_a_row_are_an_outage_that_shuts_the_gate_and_is_waited_for(read):
+    for _ in range(FAILURES - 1):
+        with pytest.raises(StoreError):
+            read(refuse(DENIED))
+        assert read.gate.is_open
+    with pytest.raises(OutageError, match="held back: S3 does not answer"):
+        read(refuse(DENIED), within_s=0.1)
+    assert list(read.gate.reasons) == ["s3"]
+
+
+def test_a_read_that_succeeds_ends_the_row_of_failures(read):
+    for _ in range(2):
+        for _ in range(FAILURES - 1):
+            with pytest.raises(StoreError):
+                read(refuse(DENIED))
+        read(lambda: "body")
+    assert read.gate.is_open
+
+
+def test_a_read_waits_for_the_gate_and_goes_on_when_it_opens(read):
+    read.gate.shut("paused", "paused by an operator")
+    threading.Timer(0.1, read.gate.clear, ["paused"]).start()
+    assert read(lambda: "body") == "body"
+
+
+def test_a_stop_ends_the_wait(read):
+    read.gate.shut("paused", "paused by an operator")
+    read.stop.set()
+    with pytest.raises(OutageError, match="paused by an operator"):
+        read(lambda: "body")

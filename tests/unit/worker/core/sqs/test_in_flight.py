@@ -1,17 +1,15 @@
-"""Messages in flight, outcomes, the gate and the byte budget."""
+"""Messages in flight: outcomes, holders, deadlines."""
 
 import threading
 import time
 
 import pytest
 
-from worker.byte_budget import ByteBudget
 from worker.core.base.liveness import Liveness
 from worker.core.sqs.in_flight import InFlightMessage, InFlightMessages
 from worker.core.sqs.outcome import Done, Failed, Release, worst
 from worker.core.sqs.queue import Message, Refusal
 from worker.core.sqs.visibility import VisibilityExtender
-from worker.pause_gate import PauseGate
 
 FAILED = Failed(ValueError("x"))
 RELEASE = Release(60, "outage")
@@ -53,41 +51,6 @@ def test_a_message_is_claimed_once():
     held = item([])
     assert held.start()
     assert not held.start()
-
-
-def test_the_budget_waits_for_room_and_counts_the_oversize_as_the_whole():
-    budget, stop = ByteBudget(100), threading.Event()
-    assert budget.take(1_000, stop) == 100
-    waited = []
-    thread = threading.Thread(target=lambda: waited.append(budget.take(10, stop)))
-    thread.start()
-    time.sleep(0.05)
-    assert waited == []
-    budget.give_back(100)
-    thread.join(2)
-    assert waited == [10]
-
-
-def test_a_wait_for_memory_ends_with_the_worker():
-    budget, stop = ByteBudget(10), threading.Event()
-    budget.take(10, stop)
-    stop.set()
-    with pytest.raises(InterruptedError):
-        budget.take(1, stop)
-
-
-def test_the_gate_opens_when_its_last_reason_is_gone():
-    gate, stop = PauseGate(), threading.Event()
-    gate.shut("paused", "upgrade")
-    gate.shut("s3", "away")
-    assert not gate.wait_open(time.monotonic() + 0.01, stop)
-    gate.clear("paused")
-    assert gate.reasons == {"s3": "away"}
-    threading.Timer(0.05, gate.clear, ["s3"]).start()
-    assert gate.wait_open(time.monotonic() + 5, stop)
-
-
-# -- all messages in flight --------------------------------------------------------------------------------------
 
 
 class FakeQueue:

@@ -1,0 +1,227 @@
+"""One message in, one outcome out, and not before the effect of each of its records is acknowledged."""
+
+import json
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from worker.byte_budget import ByteBudget
+from worker.core.base.errors import ExtractionStoppedError, StoreError, UnreadableFileError
+from worker.core.base.liveness import Liveness
+from worker.core.index import WriteStatus
+from worker.core.index.document import Write
+from worker.core.indexing.pipeline import Product
+from worker.core.sqs.in_flight import InFlightMessage
+from worker.core.sqs.outcome import Done, Failed, Release
+from worker.core.sqs.queue import Message
+from worker.handler import MEMORY_FACTOR, Handler
+from worker.pause_gate import PauseGate
+from worker.s3_health import S3Health
+
+SIZE = 1_000
+
+
+class FakePipeline:
+    """Makes a document of every object; `faults` says otherwise by key: an exception to raise, or the file's fault."""
+
+    def __init__(self):
+        self.faults, self.slow, self.gone, self.skipped = {}, set(), set(), set()
+
+    def skip_reason(self, ref):
+        return "inside EXCLUDE_KEYS" if ref.key in self.skipped else None
+
+    def read(self, bucket, key, *, admit):
+        admit(SIZE)
+        if isinstance(self.faults.get(key), StoreError):
+            raise self.faults[key]
+        if key in self.gone:
+            return Product(Write(bucket, key, 1, None, None))
+        return SimpleNamespace(bucket=bucket, key=key)
+
+    def is_slow(self, snapshot):
+        return snapshot.key in self.slow
+
+    def document(self, snapshot):
+        fault = self.faults.get(snapshot.key)
+        if fault is not None and not isinstance(fault, UnreadableFileError):
+            raise fault
+        return Product(Write(snapshot.bucket, snapshot.key, 1, "etag", b"{}"), fault)
+
+
+class FakeBatcher:
+    """Keeps what is submitted, for the test to acknowledge."""
+
+    def __init__(self):
+        self.submitted = []
+
+    def submit(self, write, acknowledge):
+        self.submitted.append((write.key, acknowledge))
+
+    def acknowledge(self, status=WriteStatus.WRITTEN, error=None):
+        for _, acknowledge in self.submitted:
+            acknowledge(status, error)
+        self.submitted = []
+
+
+class Objects:
+    """Every failure is an outage."""
+
+    def is_object_fault(self, error, bucket, key):
+        return error.code == "NoSuchBucket"
+
+
+@pytest.fixture
+def at():
+    """A handler and what it stands on."""
+    made = SimpleNamespace(pipeline=FakePipeline(), batcher=FakeBatcher(), gate=PauseGate(), budget=ByteBudget(10**9))
+    made.s3_health = S3Health(Objects(), made.gate)
+    made.handler = Handler(
+        pipeline=made.pipeline, batcher=made.batcher, s3_health=made.s3_health, gate=made.gate, budget=made.budget,
+        default_bucket=None, spool_bytes=10**6, slow_threads=1,
+    )  # fmt: skip
+    yield made
+    made.s3_health.close()
+
+
+def record(key):
+    return {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "files"}, "object": {"key": key}}}
+
+
+def handled(at, *keys, body=None):
+    """The message after the handler has returned."""
+    body = json.dumps({"Records": [record(key) for key in keys]}) if body is None else body
+    item = InFlightMessage(Message("m", "r", body, {}, {}), deadline_s=60, settle=lambda _: None)
+    item.start()
+    at.handler.handle(item)
+    return item
+
+
+def test_a_message_is_settled_only_when_its_write_is_acknowledged(at):
+    item = handled(at, "a.txt")
+    assert not item.is_settling
+    at.batcher.acknowledge()
+    assert item.is_settling
+    assert item.outcome == Done("indexed")
+    assert item.subject == {"bucket": "files", "key": "a.txt"}
+
+
+@pytest.mark.parametrize(
+    ("status", "note"),
+    [
+        (WriteStatus.SUPERSEDED, "superseded"),
+        (WriteStatus.UNAVAILABLE, "stored_for_retry"),
+        (WriteStatus.REJECTED, "rejected_by_index"),
+    ],
+)
+def test_what_the_index_does_not_take_is_done_once_it_is_stored_for_retry(at, status, note):
+    item = handled(at, "a.txt")
+    at.batcher.acknowledge(status)
+    assert item.outcome == Done(note)
+
+
+def test_a_write_that_is_durable_nowhere_releases_the_message_for_a_while(at):
+    item = handled(at, "a.txt")
+    at.batcher.acknowledge(WriteStatus.UNAVAILABLE, StoreError("disk full", code="InternalError"))
+    assert isinstance(item.outcome, Release)
+    assert item.outcome.delay_s >= 60
+    assert "disk full" in item.outcome.reason
+
+
+def test_an_object_that_is_gone_is_removed(at):
+    at.pipeline.gone.add("a.txt")
+    item = handled(at, "a.txt")
+    at.batcher.acknowledge()
+    assert item.outcome == Done("removed")
+
+
+def test_an_unreadable_file_fails_its_message_once_its_document_is_acknowledged(at):
+    fault = at.pipeline.faults["a.pdf"] = UnreadableFileError("it is encrypted")
+    item = handled(at, "a.pdf")
+    assert not item.is_settling
+    at.batcher.acknowledge()
+    assert item.outcome == Failed(fault)
+
+
+def test_each_record_takes_effect_and_the_worst_outcome_counts(at):
+    at.pipeline.faults["b.txt"] = StoreError("no bucket", code="NoSuchBucket")
+    at.pipeline.skipped.add("c.txt")
+    item = handled(at, "a.txt", "b.txt", "c.txt", "d.txt")
+    assert [key for key, _ in at.batcher.submitted] == ["a.txt", "d.txt"]
+    assert not item.is_settling
+    at.batcher.acknowledge()
+    assert item.outcome == Failed(at.pipeline.faults["b.txt"])
+    assert item.subject == {"records": 4}
+
+
+@pytest.mark.parametrize("body", ["not JSON", "[]", '{"Records": 7}'])
+def test_a_body_that_is_no_event_fails(at, body):
+    item = handled(at, body=body)
+    assert isinstance(item.outcome, Failed)
+    assert item.outcome.kind == "USER_ERROR"
+
+
+def test_a_record_that_asks_for_nothing_is_done_with_the_reason(at):
+    at.pipeline.skipped.add("a.txt")
+    assert handled(at, "a.txt").outcome == Done("skipped: inside EXCLUDE_KEYS")
+
+
+def test_a_bug_fails_the_message_and_keeps_its_error(at):
+    bug = at.pipeline.faults["a.txt"] = KeyError("nobody foresaw this")
+    item = handled(at, "a.txt")
+    assert item.outcome == Failed(bug)
+    assert item.outcome.kind == "SYSTEM_ERROR"
+
+
+def test_a_slow_file_is_left_to_a_thread_for_such(at):
+    at.pipeline.slow.add("a.pdf")
+    item = handled(at, "a.pdf")
+    assert at.batcher.submitted == []
+    slow = threading.Thread(target=at.handler.run_slow, args=(Liveness(60),))
+    slow.start()
+    at.handler.close()
+    slow.join(5)
+    assert [key for key, _ in at.batcher.submitted] == ["a.pdf"]
+    at.batcher.acknowledge()
+    assert item.outcome == Done("indexed")
+
+
+def test_memory_is_reserved_until_the_effect_is_durable(at):
+    handled(at, "a.txt", "b.txt")
+    assert at.budget.used == 2 * MEMORY_FACTOR * SIZE
+    at.batcher.acknowledge()
+    assert at.budget.used == 0
+
+
+def test_an_outage_of_s3_releases_what_waits_for_it_with_a_long_delay(at):
+    at.gate.shut("s3", "S3 does not answer")
+    body = json.dumps({"Records": [record("a.txt")]})
+    item = InFlightMessage(Message("m", "r", body, {}, {}), deadline_s=0.1, settle=lambda _: None)
+    at.handler.handle(item)
+    assert isinstance(item.outcome, Release)
+    assert item.outcome.delay_s >= 60
+    assert "S3 does not answer" in item.outcome.reason
+
+
+def test_extraction_that_is_stopped_at_shutdown_releases_the_message_at_once(at):
+    at.pipeline.faults["a.pdf"] = ExtractionStoppedError("stopping")
+    assert handled(at, "a.pdf").outcome == Release(0, "the worker stops")
+
+
+def test_what_is_delivered_is_handled_unless_another_has_claimed_it(at):
+    bodies = [json.dumps({"Records": [record(key)]}) for key in ("a.txt", "b.txt")]
+    items = [
+        InFlightMessage(Message(body, body, body, {}, {}), deadline_s=60, settle=lambda _: None) for body in bodies
+    ]
+    assert items[0].start(), "the shutdown was first"
+    for item in items:
+        at.handler.deliver(item)
+    running = threading.Thread(target=at.handler.run, args=(Liveness(60),))
+    running.start()
+    for _ in range(500):
+        if at.batcher.submitted:
+            break
+        threading.Event().wait(0.01)
+    at.handler.stop()
+    running.join(5)
+    assert [key for key, _ in at.batcher.submitted] == ["b.txt"]
