@@ -59,7 +59,7 @@ def test_the_table_is_whole_in_a_pipe(site):
 @pytest.mark.parametrize(
     ("name", "value", "right"),
     [
-        ("SQS_QUEUE_URL", "nope", "it would be https://sqs."),
+        ("SQS_QUEUE_URL", "nope", "it should be https://sqs."),
         ("S3_BUCKET", "s3://files", "without s3://"),
         ("INDEX_URL", "localhost", "https://HOST"),
         ("WORKER_CONCURRENCY", "many", "integer"),

@@ -96,7 +96,7 @@ def test_every_nasty_name_is_indexed_under_its_exact_key_and_forges_nothing(site
     assert set(site.documents()) == set(NAMES)
     [dead_letter] = site.dead_letters()
     assert dead_letter["failure"]["kind"] == "USER_ERROR"
-    assert "does not decode as UTF-8" in dead_letter["failure"]["message"]
+    assert "cannot be decoded as UTF-8" in dead_letter["failure"]["message"]
 
 
 def test_a_full_disk_makes_messages_wait_and_says_so_and_they_are_done_when_there_is_room(site, small_disk, tmp_path):

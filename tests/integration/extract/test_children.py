@@ -92,7 +92,7 @@ def test_who_hangs_delays_nobody_in_another_child(make: Make, misbehaving: None)
         ("be killed", "out_of_memory", "SIGKILL"),
         ("devour", "out_of_memory", "memory"),
         ("fill the disk", "corrupt", "File too large"),
-        ("talk nonsense", "corrupt", "nonsense"),
+        ("talk nonsense", "corrupt", "could not be understood"),
     ],
 )
 def test_a_fatal_file_fails_alone(make: Make, misbehaving: None, what: str, status: str, words: str) -> None:

@@ -74,7 +74,7 @@ def test_an_alias_without_a_write_index_is_away_and_named(index, documents, inde
     add = [{"add": {"index": f"{index_name}-00000{n}", "alias": index_name, "is_write_index": False}} for n in (1, 2)]
     ask("POST", "/_aliases", {"actions": add})
     assert documents.put("a").status is UNAVAILABLE
-    assert any("no index to write to" in finding.what for finding in index.inspect().findings)
+    assert any("has no write index" in finding.what for finding in index.inspect().findings)
 
 
 def test_an_alias_taken_away_is_put_back_and_what_it_led_to_is_found_again(index, documents, index_name, ask):
@@ -118,7 +118,7 @@ def test_an_index_of_the_earlier_system_is_used_as_it_is_with_its_plain_key_ids(
     assert state.plain_key_ids
     said = [finding.what for finding in state.findings if finding.level == "warning"]
     assert any("does not find parts of Japanese words" in what for what in said)
-    assert any("refuses a document for a malformed" in what for what in said)
+    assert any("rejects a document with a malformed" in what for what in said)
     assert documents.put("a.txt", "new").status is WRITTEN
     assert ask("GET", f"/{index_name}/_count")["count"] == 1
     assert index.stored([("b", "a.txt"), ("other", "a.txt")])[1] is None
@@ -129,7 +129,7 @@ def test_a_document_its_mapping_cannot_take_is_rejected_with_the_reason(index, d
     result = documents.put("a.txt")
     assert result.status is WriteStatus.REJECTED
     assert "strict_dynamic_mapping" in result.reason
-    assert any("refuses every document" in finding.what for finding in index.inspect().findings)
+    assert any("rejects every document" in finding.what for finding in index.inspect().findings)
 
 
 def test_two_workers_may_make_the_index_at_once(opensearch, index_name):

@@ -175,7 +175,7 @@ def test_no_such_bucket_goes_to_the_dlq_and_removes_nothing(site, worker):
         ("not json", "not JSON"),
         ("{}", "no fields"),
         ('{"key": 5}', "a number as its key"),
-        (BAD_ENCODING, "does not decode"),
+        (BAD_ENCODING, "cannot be decoded"),
         ("ノイズ" * 100_000, "not JSON"),
     ],
 )  # fmt: skip

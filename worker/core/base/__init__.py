@@ -1,1 +1,1 @@
-"""What everything else stands on: errors, settings, logs, clock, retries; knows nothing of SQS, S3 or the index."""
+"""The foundation of all other modules: errors, settings, logs, clock, retries. It knows nothing of SQS, S3 or the index."""

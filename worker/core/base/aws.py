@@ -1,4 +1,4 @@
-"""boto3 clients, made once, with every default that matters said out loud; SDK errors become ours here."""
+"""Create the boto3 clients with every important default set explicitly, and wrap the SDK's errors."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -21,12 +21,12 @@ CONNECT_TIMEOUT_S = 5
 S3_READ_TIMEOUT_S = 20
 LONGEST_POLL_S = 20
 SQS_READ_TIMEOUT_S = LONGEST_POLL_S + 10
-"""More than the longest poll, or the client would hang up on a quiet queue (FACTS, SQS)."""
+"""Longer than the longest poll; otherwise the client would close the connection to a quiet queue (docs/evidence.md, SQS)."""
 METADATA_ATTEMPTS = 5
 METADATA_TIMEOUT_S = 3
 
 NO_ANSWER = "ResponseParserError"
-"""botocore's own name for an answer that it cannot read."""
+"""botocore's name for an answer that it cannot parse."""
 
 DateObserver = Callable[[float, str, float], None]
 
@@ -35,28 +35,30 @@ class Aws:
     """The clients of one process, for one region and one set of credentials. Clients are thread-safe."""
 
     def __init__(self, *, region: str | None = None, connections: int = 32, profile: str | None = None) -> None:
-        """`connections`: how many requests to one service may be under way at once."""
+        """`connections`: how many requests to one service may be in progress at once."""
         try:
             self._session = boto3.Session(region_name=region, profile_name=profile)
         except BotoCoreError as error:
             raise ConfigError(f"AWS_PROFILE: {error}") from error
         core = self._session._session  # noqa: SLF001 (boto3 offers no other way to these two)
-        # EC2's metadata service is asked once with 1 s by default, too little for a busy host (FACTS, boto3).
+        # By default, EC2's metadata service is queried once with a timeout of 1 s, which is too little on a busy host
+        # (docs/evidence.md, boto3 and obstore).
         core.set_config_variable("metadata_service_num_attempts", METADATA_ATTEMPTS)
         core.set_config_variable("metadata_service_timeout", METADATA_TIMEOUT_S)
         self._connections = connections
 
     @property
     def region(self) -> str | None:
-        """The region in force."""
+        """The region that is used."""
         return self._session.region_name
 
     def credentials(self) -> Any:
-        """botocore's credentials, refreshed by it when they expire. Raises ConfigError where there are none."""
+        """botocore's credentials, which it refreshes when they expire. Raises ConfigError if there are none."""
         found = self._session.get_credentials()
         if found is None:
             raise ConfigError(
-                "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the host a role"
+                "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, set AWS_PROFILE, or give the "
+                "host a role"
             )
         return found
 
@@ -66,7 +68,7 @@ class Aws:
         return client
 
     def s3(self, *, observe_date: DateObserver | None = None) -> "S3Client":
-        """A client for S3; `observe_date` is told the Date of every answer, and when it was sent and received."""
+        """A client for S3; `observe_date` is called for every answer: (time sent, Date header, time received)."""
         client: S3Client = self._client("s3", S3_READ_TIMEOUT_S)
         if not is_amazon(client.meta.endpoint_url):
             client = self._client("s3", S3_READ_TIMEOUT_S, s3={"addressing_style": "path"})
@@ -91,22 +93,23 @@ class Aws:
         with aws_errors(ConfigError):
             try:
                 return self._session.client(service, config=config)  # type: ignore[call-overload]
-            except ValueError as error:  # botocore's, for what can be no endpoint
+            except ValueError as error:  # raised by botocore for an endpoint that is not a URL
                 name = f"AWS_ENDPOINT_URL_{service.upper()} or AWS_ENDPOINT_URL"
-                raise ConfigError(f"{name}: {error}; it would be such as http://127.0.0.1:9324") from None
+                raise ConfigError(f"{name}: {error}; it should be a URL such as http://127.0.0.1:9324") from None
 
 
 def is_amazon(endpoint_url: str) -> bool:
-    """Whether an endpoint is AWS's own; another one wants path-style addressing."""
+    """Whether an endpoint belongs to AWS; others need path-style addressing."""
     return ".amazonaws.com" in f".{urlsplit(endpoint_url).hostname or ''}."
 
 
 @contextmanager
 def aws_errors(kind: type[Exception]) -> Iterator[None]:
-    """Wrap the SDK's errors as StoreError, QueueError or ConfigError: the code, and a sentence without secrets.
+    """Wrap the SDK's errors as StoreError, QueueError or ConfigError, with the code and a message without secrets.
 
-    An answer of success that is none (not to be decoded, or without what it must have; some proxy's page) makes the SDK
-    or its caller fail in ways of Python's own: that is an answer that did not come, and passes.
+    An answer with a success status may be invalid: it cannot be decoded, or lacks required fields, because it is some
+    proxy's page. This makes the SDK or its caller fail with Python's built-in errors. It is treated as if no answer had
+    arrived, which is a transient error.
     """
     try:
         yield
@@ -116,7 +119,7 @@ def aws_errors(kind: type[Exception]) -> Iterator[None]:
     except BotoCoreError as error:
         raise _wrapped(kind, str(error), type(error).__name__) from error
     except (LookupError, TypeError, ValueError) as error:
-        raise _wrapped(kind, f"the answer cannot be read: {error!r}", NO_ANSWER) from error
+        raise _wrapped(kind, f"the answer cannot be parsed: {error!r}", NO_ANSWER) from error
 
 
 def _wrapped(kind: type[Exception], message: str, code: str) -> Exception:

@@ -1,4 +1,4 @@
-"""Whose fault a failure is: by error code, never by HTTP status alone (ExpiredToken is a 400, clock skew a 403)."""
+"""Classify failures by error code, never by HTTP status alone (ExpiredToken is a 400, clock skew is a 403)."""
 
 from enum import StrEnum
 
@@ -12,18 +12,18 @@ from worker.core.base.errors import (
 
 
 class FailureKind(StrEnum):
-    """Why a message failed, as far as what to do about it goes."""
+    """The class of a failure, which determines what to do about it."""
 
     RECOVERABLE = "RECOVERABLE"
-    """It passes: try again."""
+    """The failure is transient: try again."""
     USER_ERROR = "USER_ERROR"
     """The event or the file is at fault."""
     SYSTEM_ERROR = "SYSTEM_ERROR"
-    """Set-up or code is at fault; an operator mends it, then redrives."""
+    """Configuration or code is at fault; an operator corrects it, then redrives the message."""
     UNKNOWN = "UNKNOWN"
 
 
-# AWS error codes, and the names of the SDK's exceptions where no answer came.
+# AWS error codes, and the names of the SDK's exceptions if there was no answer.
 TRANSIENT_CODES = frozenset({
     "SlowDown", "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "TooManyRequests",
     "RequestThrottledException", "RequestLimitExceeded", "BandwidthLimitExceeded", "ProvisionedThroughputExceededException",
@@ -39,24 +39,22 @@ TRANSIENT_CODES = frozenset({
     "ResponseParserError", "FlexibleChecksumError", "ChecksumMismatch",
 })  # fmt: skip
 
-# Codes with which S3 speaks of this one object or bucket, whatever else can be read.
+# Codes that concern one object or bucket, whether or not anything else can be read.
 OBJECT_FAULT_CODES = frozenset(
     {"NoSuchBucket", "InvalidBucketName", "KeyTooLongError", "InvalidObjectState", "PermanentRedirect"}
 )
 
 
 NO_THREAD = "can't start new thread"
-"""How Python says, by a bare RuntimeError, that there is no memory for a thread, or that there may be no more of them."""
+"""The message of the RuntimeError that Python raises if there is no memory for another thread, or no more are allowed."""
 
 
 def kind_of(error: BaseException) -> FailureKind:
-    """The kind of a failure that was not survived."""
+    """The kind of a failure."""
     match error:
         case MalformedEventError() | UnreadableFileError():
             return FailureKind.USER_ERROR
-        case (
-            IndexUnavailableError() | OSError() | MemoryError()
-        ):  # no connection, no time, no disk, no descriptor, no memory
+        case IndexUnavailableError() | OSError() | MemoryError():  # connection, timeout, disk, file descriptors, memory
             return FailureKind.RECOVERABLE
         case RuntimeError() if str(error) == NO_THREAD:
             return FailureKind.RECOVERABLE
@@ -69,7 +67,7 @@ def kind_of(error: BaseException) -> FailureKind:
                 else FailureKind.UNKNOWN
             )
         case _:
-            return FailureKind.SYSTEM_ERROR  # an exception nobody foresaw: a bug of ours
+            return FailureKind.SYSTEM_ERROR  # an unexpected exception: a bug in our code
 
 
 def is_transient(error: BaseException) -> bool:
@@ -78,5 +76,8 @@ def is_transient(error: BaseException) -> bool:
 
 
 def is_unclear(error: BaseException) -> bool:
-    """Whether this is an object's own fault only where others can be read; else (AccessDenied, say) an outage."""
+    """Whether the code (AccessDenied, for example) may mean the object's own fault or an outage.
+
+    It is the object's fault if other objects can be read at that time, otherwise an outage.
+    """
     return isinstance(error, StoreError) and error.code not in TRANSIENT_CODES and error.code not in OBJECT_FAULT_CODES

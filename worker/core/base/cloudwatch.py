@@ -1,6 +1,7 @@
-"""CloudWatch, where it is switched on: which figures it is told, and how. config/cloudformation.yaml has alarms on them.
+"""Send metrics to CloudWatch, if this is switched on. config/cloudformation.yaml has alarms on them.
 
-Each is one cheap number a minute for the whole fleet, without dimensions: what is finer is in `/metrics` and in the log.
+Each metric is one number a minute for the whole fleet, without dimensions, to keep the cost low; `/metrics` and the log
+have the details.
 """
 
 from collections.abc import Mapping
@@ -13,22 +14,22 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
 
 FIGURES: dict[str, tuple[str, str]] = {
-    "MessagesSettled": ("Count", "Messages done or failed; those given back are not counted."),
+    "MessagesSettled": ("Count", "Messages that are done or have failed; released messages are not counted."),
     "MessagesFailed": ("Count", "Messages that failed."),
-    "MessageDeleteFailed": ("Count", "Messages that SQS did not delete though their effect is durable."),
+    "MessageDeleteFailed": ("Count", "Messages that SQS did not delete although their effect is durable."),
     "StoredForRetry": ("Count", "Documents stored in `retry-index/`."),
-    "Spilled": ("Count", "Messages in `dead-letters/`, since the dead-letter queue did not take them."),
-    "Parked": ("Count", "Records of `retry-index/` given up, now in `retry-index/parked/`."),
-    "Archived": ("Count", "Dead letters that a recovery gave up, now in `dlq-archive/`."),
-    "Lag": ("Seconds", "From send to first receive, the mean of a minute."),
-    "DlqOldestAge": ("Seconds", "Since the oldest dead letter was first sent; 0 where there is none."),
-    "DlqSoonestExpiry": ("Seconds", "Until SQS drops the first dead letter; not sent where there is none."),
+    "Spilled": ("Count", "Messages stored in `dead-letters/` because the dead-letter queue did not accept them."),
+    "Parked": ("Count", "Retry records that were given up and moved to `retry-index/parked/`."),
+    "Archived": ("Count", "Dead letters that a recovery gave up and moved to `dlq-archive/`."),
+    "Lag": ("Seconds", "Time from sending to the first receive, averaged over a minute."),
+    "DlqOldestAge": ("Seconds", "Time since the oldest dead letter was first sent; 0 if there is none."),
+    "DlqSoonestExpiry": ("Seconds", "Time until SQS drops the first dead letter; not sent if there is none."),
 }
-"""Every figure that is sent: its unit, and what it says."""
+"""Every metric that is sent: its unit and its meaning."""
 
 
 def tell_cloudwatch(client: "CloudWatchClient", namespace: str, figures: Mapping[str, float]) -> None:
-    """Send figures in one call. Never raises: a figure that cannot be sent must not stop the work, and is logged."""
+    """Send metrics in one call. Never raises: a failure is logged, because it must not stop the work."""
     put(
         client,
         namespace,
@@ -37,7 +38,7 @@ def tell_cloudwatch(client: "CloudWatchClient", namespace: str, figures: Mapping
 
 
 def put(client: "CloudWatchClient", namespace: str, data: Any) -> None:
-    """The same, in CloudWatch's own shape."""
+    """The same, for data that is already in CloudWatch's own format."""
     try:
         client.put_metric_data(Namespace=namespace, MetricData=data)
     except Exception as error:  # noqa: BLE001 (see above)

@@ -1,4 +1,4 @@
-"""Work on many things, a few at once, in bounded memory."""
+"""Work on many items with a few threads and in bounded memory."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -9,14 +9,14 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 TICK_S = 0.5
-"""After so long without a result, the caller gets its turn."""
+"""After this many seconds without a result, control returns to the caller."""
 
 
 def as_done(pool: Executor, work: Callable[[T], R], items: Iterable[T], *, window: int) -> Iterator[R | None]:
-    """What `work` gives for each item, in the order it comes, with at most `window` of them under way.
+    """Yield the result of `work` for each item as soon as it is done, with at most `window` items in progress.
 
-    None when nothing came for a moment, so that the caller can pass on what it has gathered. Leaving the loop early
-    cancels what has not begun, and waits for what has.
+    Yields None after a moment without a result, so that the caller can pass on what it has collected. Leaving the loop
+    early cancels the items that have not started, and waits for those that have.
     """
     source, under_way = iter(items), set[Future[R]]()
     more = True
@@ -39,12 +39,12 @@ def as_done(pool: Executor, work: Callable[[T], R], items: Iterable[T], *, windo
 
 
 def full_pool(threads: int, name: str) -> ThreadPoolExecutor:
-    """A pool whose threads are all there from the start: work that comes when memory is short needs no new one.
+    """A pool whose threads are all started at once, so that no new thread is needed when memory is short.
 
-    Raises RuntimeError or MemoryError where they cannot be started.
+    Raises RuntimeError or MemoryError if they cannot be started.
     """
     pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
-    together = threading.Barrier(threads)  # a thread that is done would be given the next task, and none be started
+    together = threading.Barrier(threads)  # keeps each thread busy; an idle one would take the next task
     try:
         started = [pool.submit(together.wait) for _ in range(threads)]
     except (RuntimeError, MemoryError):

@@ -1,4 +1,4 @@
-"""The one error tree. Outside errors are wrapped once, at the edge where they happen, with their cause chained."""
+"""The hierarchy of errors. Errors of libraries are wrapped once, where they occur, with the cause chained."""
 
 from enum import IntEnum
 
@@ -8,55 +8,55 @@ class ExitCode(IntEnum):
 
     OK = 0
     NOT_FOUND = 1
-    """Nothing of what was asked for; `doctor`: something is wrong."""
+    """Nothing was found that matches the request. `doctor`: a check failed."""
     INCOMPLETE = 3
-    """Done in part: some messages were kept, refused, or are in flight elsewhere."""
+    """Partly done: some messages were kept, refused, or are in flight elsewhere."""
     USAGE = 64
-    """EX_USAGE: a wrong option or argument."""
+    """EX_USAGE: an option or argument is wrong."""
     DEPENDENCY = 69
-    """EX_UNAVAILABLE: something outside that is needed cannot be reached."""
+    """EX_UNAVAILABLE: a service that is needed (queue, bucket, index) cannot be reached."""
     INTERNAL = 70
-    """EX_SOFTWARE: a thread died, a message was stuck; systemd restarts the worker."""
+    """EX_SOFTWARE: a thread died or a message was stuck; systemd restarts the worker."""
     PAUSED = 75
-    """EX_TEMPFAIL: the fleet is paused; `--while-paused` works all the same."""
+    """EX_TEMPFAIL: the fleet is paused; with `--while-paused`, the command runs nevertheless."""
     CONFIG = 78
-    """EX_CONFIG: a setting is wrong; a restart cannot mend it."""
+    """EX_CONFIG: a setting is wrong, which a restart cannot correct."""
     INTERRUPTED = 130
-    """SIGINT: what was in hand is finished, the rest is released."""
+    """SIGINT: messages in flight were finished, the rest was released."""
     TERMINATED = 143
-    """SIGTERM: what was in hand is finished, the rest is released."""
+    """SIGTERM: messages in flight were finished, the rest was released."""
 
 
 class WorkerError(Exception):
-    """Raised when something went wrong that this system has a name for; the root of the tree."""
+    """Raised when an expected kind of error occurs; the base class of all errors of this system."""
 
 
 class ConfigError(WorkerError):
-    """Raised when a setting is wrong: the sentence names it, its value, and what would be right."""
+    """Raised when a setting is wrong; the message gives its name, its value, and what would be correct."""
 
 
 class DependencyError(WorkerError):
-    """Raised when something outside that is needed (queue, bucket, index) cannot be used."""
+    """Raised when a service that is needed (queue, bucket, index) cannot be used."""
 
 
 class PausedError(WorkerError):
-    """Raised when the fleet is paused and the command would put messages to work."""
+    """Raised when the fleet is paused and the command would cause work on messages."""
 
 
 class MalformedEventError(WorkerError):
-    """Raised when a message body is not an event we know; the sentence says what is wrong with it."""
+    """Raised when a message body is not a known kind of event; the message says what is wrong with it."""
 
 
 class UnreadableFileError(WorkerError):
-    """Raised when a file is encrypted, corrupt, or hangs or exhausts its parser: the file's own fault."""
+    """Raised when a file is encrypted or corrupt, or makes its parser hang or run out of memory: the file is at fault."""
 
 
 class ObjectGoneError(WorkerError):
-    """Raised when a GET answered NoSuchKey: the object is not there now."""
+    """Raised when a GET returned NoSuchKey: the object does not exist at present."""
 
 
 class StoreError(WorkerError):
-    """Raised when S3 refuses a request; carries S3's error code, on which classification rests."""
+    """Raised when a request to S3 fails; has S3's error code, by which failures are classified."""
 
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)
@@ -64,11 +64,11 @@ class StoreError(WorkerError):
 
 
 class IndexUnavailableError(WorkerError):
-    """Raised when the index as a whole cannot take writes now: unreachable, refusing, blocked or misconfigured."""
+    """Raised when the index as a whole accepts no writes at present: unreachable, refusing, blocked or misconfigured."""
 
 
 class QueueError(WorkerError):
-    """Raised when SQS refuses a call; carries SQS's error code."""
+    """Raised when a call to SQS fails; has SQS's error code."""
 
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)
@@ -76,8 +76,8 @@ class QueueError(WorkerError):
 
 
 class ExtractionStoppedError(WorkerError):
-    """Raised when the worker stops while a file is being parsed: the message goes back to the queue."""
+    """Raised when the worker stops while a file is being parsed; the message is released."""
 
 
 class OutageError(WorkerError):
-    """Raised when S3 stays away until a message's deadline, or until the worker stops."""
+    """Raised when S3 stays unavailable until a message's deadline, or until the worker stops."""

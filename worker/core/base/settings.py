@@ -1,7 +1,7 @@
-"""Every setting, from the environment: name, unit, bounds, and what it is for. Checked together, before anything starts.
+"""All settings, read from the environment: name, unit, bounds and purpose. They are validated together, before the start.
 
-A password may stand in a file of its setting's lower-case name under `$CREDENTIALS_DIRECTORY` (systemd's
-LoadCredential=), which then wins over the environment.
+A setting such as a password may also be given as a file in `$CREDENTIALS_DIRECTORY` (systemd's LoadCredential=), named
+after the setting in lower case. The file takes precedence over the environment.
 """
 
 import os
@@ -31,13 +31,13 @@ _INDEX_NAME = re.compile(r"^[^A-Z\s\\/*?\"<>|,#:_+-][^A-Z\s\\/*?\"<>|,#:]*$")
 
 def _queue_url(value: str) -> str:
     if not re.match(r"^https?://[^/]+/.+", value):
-        raise ValueError("is not a queue URL; it would be https://sqs.REGION.amazonaws.com/ACCOUNT/NAME")
+        raise ValueError("is not a queue URL; it should be https://sqs.REGION.amazonaws.com/ACCOUNT/NAME")
     return value
 
 
 def _bucket_name(value: str) -> str:
     if not _BUCKET_NAME.match(value):
-        raise ValueError("is not a bucket name; it would be 3 to 63 of a-z, 0-9, '.' and '-', without s3://")
+        raise ValueError("is not a bucket name; it should be 3 to 63 of a-z, 0-9, '.' and '-', without s3://")
     return value
 
 
@@ -47,7 +47,7 @@ AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
 
 class Settings(BaseSettings):
-    """All settings of worker and recovery."""
+    """All settings of the worker and of the recovery commands."""
 
     model_config = SettingsConfigDict(
         case_sensitive=False, extra="ignore", frozen=True, env_ignore_empty=True, populate_by_name=True
@@ -55,26 +55,29 @@ class Settings(BaseSettings):
 
     # -- queue ---------------------------------------------------------------------------------------------------
     sqs_queue_url: QueueUrl = Field(description="URL of the queue that S3 notifies.")
-    dlq_queue_url: QueueUrl = Field(description="URL of the dead-letter queue: where failed messages are handed to.")
+    dlq_queue_url: QueueUrl = Field(description="URL of the dead-letter queue, which receives failed messages.")
     sqs_visibility_timeout: int = Field(
         600,
         ge=30,
         le=43_200,
-        description="Seconds a message in hand stays hidden; the heartbeat renews it every third.",
+        description="Seconds for which a message in flight stays hidden; renewed after a third of this time.",
     )
     message_deadline_s: int = Field(
-        900, ge=60, le=39_600, description="Seconds after which a message in hand counts as stuck and is let go."
+        900,
+        ge=60,
+        le=39_600,
+        description="Seconds after which a message in flight counts as stuck; its visibility is then no longer extended.",
     )
-    long_poll_s: int = Field(10, ge=0, le=20, description="Seconds one receive waits for messages.")
+    long_poll_s: int = Field(10, ge=0, le=20, description="Seconds for which one receive waits for messages.")
     receivers: int = Field(
-        4, ge=1, le=32, description="Polling threads at most; all but one rest while the queue is calm."
+        4, ge=1, le=32, description="Maximum number of polling threads; only one is active while the queue is quiet."
     )
 
     # -- S3 ------------------------------------------------------------------------------------------------------
     aws_region: str | None = Field(
         None,
         validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"),
-        description="Region of queue, buckets and index; without it, that of the AWS profile.",
+        description="Region of queue, buckets and index. Default: the region of the AWS profile.",
     )
     s3_bucket: BucketName | None = Field(
         None, description="Bucket for messages that name only a key; also the default state bucket."
@@ -84,19 +87,19 @@ class Settings(BaseSettings):
         description="Bucket of retry-index/, dead-letters/, dlq-archive/ and s3-index-worker/. Default: S3_BUCKET.",
     )
     include_keys: Annotated[list[str], NoDecode] = Field(
-        [], description="Globs, comma-separated: only keys that match one are indexed. Empty: all."
+        [], description="Comma-separated globs: only keys that match one of them are indexed. Empty: all keys."
     )
     exclude_keys: Annotated[list[str], NoDecode] = Field(
-        [], description="Globs, comma-separated: keys that match one are skipped."
+        [], description="Comma-separated globs: keys that match one of them are skipped."
     )
     max_object_bytes: int = Field(
-        100 * MIB, ge=0, le=5 * 1024**4, description="Bytes above which an object is indexed by its metadata alone."
+        100 * MIB, ge=0, le=5 * 1024**4, description="Bytes above which only an object's name and metadata are indexed."
     )
     spool_bytes: int = Field(
         4 * MIB,
         ge=64 * KIB,
         le=64 * MIB,
-        description="Bytes above which an object goes to a temporary file, not to memory.",
+        description="Bytes above which an object is read into a temporary file instead of memory.",
     )
 
     # -- index ---------------------------------------------------------------------------------------------------
@@ -104,54 +107,60 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("INDEX_URL", "OPENSEARCH_ENDPOINT"),
         description="https://host:port of OpenSearch, or sqlite:///path of an embedded index.",
     )
-    opensearch_index: str = Field("files", description="Name of the index or alias documents are written to.")
+    opensearch_index: str = Field("files", description="Name of the index or alias to which documents are written.")
     index_auth: Literal["auto", "none", "basic", "es", "aoss"] = Field(
         "auto",
-        description="Sign-in: basic (INDEX_USER, INDEX_PASSWORD), AWS SigV4 for service es or aoss, none; "
-        "auto: basic where INDEX_USER is set, SigV4 for an amazonaws.com host, else none.",
+        description="Sign-in: basic (INDEX_USER, INDEX_PASSWORD), AWS SigV4 for the service es or aoss, or none; "
+        "auto: basic if INDEX_USER is set, SigV4 for an amazonaws.com host, otherwise none.",
     )
-    index_user: str | None = Field(None, description="User for basic auth.")
+    index_user: str | None = Field(None, description="User name for basic authentication.")
     index_password: SecretStr | None = Field(
-        None, description="Password for basic auth; better as a systemd credential."
+        None, description="Password for basic authentication; preferably given as a systemd credential."
     )
     index_ca_file: Path | None = Field(
-        None, description="PEM file of the authority that signed the index's certificate."
+        None, description="PEM file of the certificate authority that signed the index's certificate."
     )
-    index_verify_tls: bool = Field(True, description="Whether the index's certificate is checked.")
-    index_timeout_s: int = Field(20, ge=1, le=25, description="Seconds one request to the index may take.")
+    index_verify_tls: bool = Field(True, description="Whether the index's certificate is verified.")
+    index_timeout_s: int = Field(20, ge=1, le=25, description="Timeout in seconds of one request to the index.")
     document_ids: Literal["auto", "bucket-key", "key"] = Field(
         "auto",
         description="`_id` of documents: bucket/key, or the plain key as in an index of the earlier system; "
-        "auto: as the index already has them.",
+        "auto: as in the existing index.",
     )
-    bulk_documents: int = Field(200, ge=1, le=5_000, description="Documents in one bulk request at most.")
-    bulk_bytes: int = Field(4 * MIB, ge=64 * KIB, le=8 * MIB, description="Bytes of one bulk request at most.")
+    bulk_documents: int = Field(200, ge=1, le=5_000, description="Maximum number of documents in one bulk request.")
+    bulk_bytes: int = Field(4 * MIB, ge=64 * KIB, le=8 * MIB, description="Maximum size of one bulk request in bytes.")
     bulk_wait_ms: int = Field(
-        30, ge=0, le=5_000, description="Milliseconds a document waits for others to share its request."
+        30, ge=0, le=5_000, description="Milliseconds for which a document waits for others to join its bulk request."
     )
-    bulk_requests: int = Field(2, ge=1, le=16, description="Bulk requests under way at once.")
-    index_probe_s: float = Field(5, gt=0, le=300, description="Seconds between probes of an index that is away.")
+    bulk_requests: int = Field(2, ge=1, le=16, description="Maximum number of concurrent bulk requests.")
+    index_probe_s: float = Field(5, gt=0, le=300, description="Seconds between probes of an unavailable index.")
 
     # -- work ----------------------------------------------------------------------------------------------------
-    worker_concurrency: int = Field(16, ge=1, le=256, description="Messages worked on at once.")
+    worker_concurrency: int = Field(16, ge=1, le=256, description="Number of messages that are processed at once.")
     max_in_flight: int = Field(
-        512, ge=10, le=20_000, description="Messages in hand at once, those waiting for the index included."
+        512,
+        ge=10,
+        le=20_000,
+        description="Maximum number of messages in flight, including those that wait for the index.",
     )
     max_bytes_in_flight: int = Field(
-        256 * MIB, ge=16 * MIB, description="Bytes of objects and documents in memory at once, at most."
+        256 * MIB, ge=16 * MIB, description="Maximum number of bytes of objects and documents in memory."
     )
     max_content_chars: int = Field(
-        1_000_000, ge=0, le=10_000_000, description="Characters of text kept of one file; the rest is cut, and said so."
+        1_000_000,
+        ge=0,
+        le=10_000_000,
+        description="Characters of text kept of one file; longer text is cut, and its document is marked as truncated.",
     )
     extract_processes: int = Field(
         default_factory=lambda: max(1, min(8, os.cpu_count() or 1)),
         ge=1,
         le=64,
-        description="Children that parse office files, PDF and mail. Default: one a core, at most 8.",
+        description="Child processes that parse office files, PDF and mail. Default: one per core, at most 8.",
     )
-    extract_timeout_s: float = Field(60, gt=0, le=600, description="Seconds one file may take to parse.")
+    extract_timeout_s: float = Field(60, gt=0, le=600, description="Time limit in seconds for parsing one file.")
     extract_memory_bytes: int = Field(
-        2 * 1024 * MIB, ge=512 * MIB, description="Address space of one parsing child (RLIMIT_AS), bytes."
+        2 * 1024 * MIB, ge=512 * MIB, description="Address space in bytes of one child process (RLIMIT_AS)."
     )
     temp_dir: Path = Field(
         default_factory=lambda: Path(tempfile.gettempdir()), description="Folder for temporary files."
@@ -162,23 +171,28 @@ class Settings(BaseSettings):
         25,
         ge=5,
         le=600,
-        description="Seconds from SIGTERM to exit, the open poll included; then what is left reappears.",
+        description="Seconds from SIGTERM to exit, including the open poll; unfinished messages reappear in the queue.",
     )
-    pause_poll_s: float = Field(12, gt=0, le=60, description="Seconds between looks at s3-index-worker/pause.json.")
+    pause_poll_s: float = Field(12, gt=0, le=60, description="Seconds between reads of s3-index-worker/pause.json.")
     metrics_host: str = Field("127.0.0.1", description="Address of /metrics and /healthz.")
     metrics_port: int = Field(9464, ge=0, le=65_535, description="Port of /metrics and /healthz; 0 switches them off.")
     worker_instance: int = Field(
-        0, ge=0, le=1024, description="The N of s3-index-worker@N, one of several on a host; added to METRICS_PORT."
+        0,
+        ge=0,
+        le=1024,
+        description="Number of this worker if there are several on a host (the N of s3-index-worker@N); "
+        "added to METRICS_PORT.",
     )
     cloudwatch_namespace: str | None = Field(
-        None, description="CloudWatch namespace to send metrics to; empty: none are sent."
+        None, description="CloudWatch namespace to which metrics are sent; empty: none are sent."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     log_format: Literal["auto", "json", "console"] = Field(
-        "auto", description="auto: colour on a terminal, JSON lines elsewhere, with <N> priorities under systemd."
+        "auto", description="auto: colour on a terminal, otherwise JSON lines, with <N> priorities under systemd."
     )
     worker_name: str = Field(
-        default_factory=lambda: f"{platform.node()}:{os.getpid()}", description="Who indexed a document."
+        default_factory=lambda: f"{platform.node()}:{os.getpid()}",
+        description="Name of this worker, stored in the documents that it indexes.",
     )
 
     @classmethod
@@ -190,7 +204,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments first, then systemd's credentials, then the environment."""
+        """Order of precedence: arguments, then systemd's credentials, then the environment."""
         directory = os.environ.get("CREDENTIALS_DIRECTORY")
         if directory and Path(directory).is_dir():
             return init_settings, SecretsSettingsSource(settings_cls, secrets_dir=directory), env_settings
@@ -205,24 +219,28 @@ class Settings(BaseSettings):
     @classmethod
     def _is_index_url(cls, value: SecretStr) -> SecretStr:
         if not re.match(r"^(https?://[^/]+|sqlite:///.)", value.get_secret_value()):
-            raise ValueError("is not an index's address; it would be https://HOST[:PORT] or sqlite:///PATH")
+            raise ValueError("is not the URL of an index; it should be https://HOST[:PORT] or sqlite:///PATH")
         return value
 
     @field_validator("opensearch_index")
     @classmethod
     def _is_index_name(cls, value: str) -> str:
         if not _INDEX_NAME.match(value) or len(value.encode()) > 255:
-            raise ValueError('is not an index name; it would be lower case, without spaces and \\ / * ? " < > | , # :')
+            raise ValueError(
+                'is not an index name; it should be in lower case, without spaces and \\ / * ? " < > | , # :'
+            )
         return value
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.sqs_queue_url == self.dlq_queue_url:
             raise ValueError(
-                "SQS_QUEUE_URL and DLQ_QUEUE_URL are the same queue; failed messages would go round for ever"
+                "SQS_QUEUE_URL and DLQ_QUEUE_URL are the same queue; failed messages would be processed again for ever"
             )
         if self.s3_bucket is None and self.state_bucket is None:
-            raise ValueError("S3_BUCKET and STATE_BUCKET are both missing; one must say where retry-index/ is to be")
+            raise ValueError(
+                "S3_BUCKET and STATE_BUCKET are both missing; set one of them, for the bucket that holds retry-index/"
+            )
         if self.metrics_port + self.worker_instance > 65_535:
             raise ValueError("METRICS_PORT + WORKER_INSTANCE is over 65535, the highest port")
         if self.index_auth == "basic" and (self.index_user is None or self.index_password is None):
@@ -231,9 +249,9 @@ class Settings(BaseSettings):
 
     @property
     def state(self) -> str:
-        """The state bucket's name."""
+        """The name of the state bucket."""
         bucket = self.state_bucket or self.s3_bucket
-        assert bucket is not None, "_agree has seen to it"  # noqa: S101
+        assert bucket is not None, "_agree has checked this"  # noqa: S101
         return bucket
 
 
@@ -244,15 +262,15 @@ def environment_name(field: str) -> str:
 
 
 def load(**overrides: Any) -> Settings:
-    """The settings from arguments, credentials and environment.
+    """Load the settings from arguments, credentials and environment.
 
-    Raises ConfigError with one line for every setting that is missing or wrong, all of them at once.
+    Raises ConfigError with one line for each setting that is missing or wrong, all of them together.
     """
     return load_as(Settings, **overrides)
 
 
 def load_as(kind: type[AnySettings], **overrides: Any) -> AnySettings:
-    """The same for settings of another kind."""
+    """The same for another settings model."""
     try:
         return kind(**overrides)
     except ValidationError as error:
@@ -260,7 +278,7 @@ def load_as(kind: type[AnySettings], **overrides: Any) -> AnySettings:
 
 
 def _sentence(detail: Any) -> str:
-    """One validation error, named as the environment names the setting; a secret's value is not shown."""
+    """One validation error, with the name of the environment variable; the values of secrets are not shown."""
     message = detail["msg"].removeprefix("Value error, ")
     if not detail["loc"]:
         return str(message)

@@ -1,51 +1,51 @@
-"""Untrusted text: how it is made fit to be stored, sent, logged and shown. Keys, bodies and errors may hold anything.
+"""Make untrusted text safe to store, send, log and show. Keys, bodies and error messages may contain anything.
 
-Four places take it, and each obeys other characters: an index and SQS refuse some, a log reader splits lines, a terminal
-moves its cursor, and a JSON encoder leaves some as they are that a terminal obeys.
+Different characters matter in different places: an index and SQS reject some, log readers split at line ends, terminals
+obey control characters, and a JSON encoder leaves some of those unescaped.
 """
 
 import re
 import unicodedata
 
-# Control characters other than tab, newline and carriage return, and lone surrogates: the former hide in logs and
-# terminals, the latter cannot be encoded as UTF-8.
+# Control characters other than tab, newline and carriage return, and lone surrogates: the former are invisible in logs
+# and on terminals, the latter cannot be encoded as UTF-8.
 _UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-# C1 controls, marks of direction, line separators: a terminal obeys them.
+# C1 control characters, direction marks and line separators, which terminals obey.
 _ACTIVE = re.compile("[\x80-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def scrub(text: str) -> str:
-    """Text for the index: control characters and lone surrogates are each replaced by U+FFFD."""
+    """Text for the index: each control character and lone surrogate is replaced by U+FFFD."""
     return _UNWANTED.sub("\ufffd", text)
 
 
 def sendable(text: str) -> str:
-    """Text for SQS, which takes the characters that XML 1.0 allows (SendMessage, MessageBody): the rest as U+FFFD."""
+    """Text for SQS, which accepts the characters that XML 1.0 allows (SendMessage, MessageBody); others become U+FFFD."""
     return scrub(text).replace("\ufffe", "\ufffd").replace("\uffff", "\ufffd")
 
 
 def searchable(text: str) -> str:
-    """A name as it is searched for: NFC (macOS writes NFD), and scrubbed."""
+    """A name in the form that is searched for: NFC (macOS writes NFD), and scrubbed."""
     return text if text.isascii() and text.isprintable() else scrub(unicodedata.normalize("NFC", text))
 
 
 def printable(text: str) -> str:
-    """Text that moves no cursor: what is not printable, line ends excepted, as U+FFFD."""
+    """Text that cannot control a terminal: unprintable characters except line ends are replaced by U+FFFD."""
     return text if text.isprintable() else "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
 
 def one_line(text: str) -> str:
-    """Text that moves no cursor and starts no line: white space as one space, the rest as `printable` has it."""
+    """Text on one line that cannot control a terminal: white space becomes one space, the rest is as in `printable`."""
     return printable(re.sub(r"\s+", " ", text))
 
 
 def escaped(text: str) -> str:
-    r"""Text for one line of a log, nothing of it lost: what is not printable as its escape, such as `\n` or `\u202e`."""
+    r"""Text for one line of a log, without loss: unprintable characters become escapes such as `\n` or `\u202e`."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
 
 
 def escaped_json(json_text: str) -> str:
-    r"""JSON text with what a terminal obeys as `\uXXXX`: the same JSON."""
+    r"""The same JSON, in which characters that control a terminal are written as `\uXXXX`."""
     return json_text if json_text.isascii() else _ACTIVE.sub(lambda found: f"\\u{ord(found[0]):04x}", json_text)

@@ -1,4 +1,4 @@
-"""From a file's bytes to its text: plain text in process, everything else in killable children."""
+"""Extract text from a file's bytes: plain text in this process, everything else in child processes that can be killed."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -6,24 +6,24 @@ from typing import Literal
 Status = Literal[
     "ok", "empty", "metadata_only", "archived", "too_large", "encrypted", "corrupt", "timeout", "out_of_memory"
 ]
-"""`metadata_only`: a kind of file that has no text for us (images, unknown binaries). The last four are failures."""
+"""`metadata_only`: a kind of file from which no text is extracted (images, unknown binaries). The last four are failures."""
 
 FAILURES: frozenset[Status] = frozenset({"encrypted", "corrupt", "timeout", "out_of_memory"})
 
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """What a file gave: always something, at the least its mime type and a status."""
+    """The result of reading a file: at the very least its MIME type and a status."""
 
     status: Status
     mime_type: str
     content: str = ""
-    """Scrubbed and cut at the limit."""
+    """The text, without control characters and cut at the limit."""
     char_count: int = 0
-    """Characters of the whole text, before the cut."""
+    """Number of characters in the whole text, before it was cut."""
     truncated: bool = False
     error: str | None = None
-    """One sentence on why a failure status was given."""
+    """One sentence that gives the reason for a failure status."""
     title: str | None = None
     author: str | None = None
     created: str | None = None

@@ -1,4 +1,4 @@
-"""The child process: limits first, then one document after the other until the parent hangs up."""
+"""The child process: it sets its limits, then parses one document after another until the parent closes the socket."""
 
 import ctypes
 import importlib
@@ -17,14 +17,14 @@ from worker.core.extract.kinds import Kind
 from worker.core.extract.result import failed
 
 MAX_FILE_BYTES = 256 * 1024**2
-"""No temporary file may grow beyond."""
+"""The largest size of a temporary file."""
 _PR_SET_PDEATHSIG = 1
 
 Parser = Callable[[bytes, Kind, int], Extracted]
 
 
 def main(socket_number: int, parent: int, memory_bytes: int, max_chars: int, parser: str) -> None:
-    """Serve the parent over an inherited socket; `parser` is `module:function`."""
+    """Serve the parent over an inherited socket. `parser` is given as `module:function`."""
     _limit(parent, memory_bytes)
     sock = socket.socket(fileno=socket_number)
     module, _, name = parser.partition(":")
@@ -39,11 +39,11 @@ def main(socket_number: int, parent: int, memory_bytes: int, max_chars: int, par
 
 
 def _limit(parent: int, memory_bytes: int) -> None:
-    """Before any parser is loaded: bounds on memory and files, no core dump, and no life after the parent's."""
+    """Limit memory and file sizes, disable core dumps, and end with the parent. Runs before any parser is loaded."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # systemd and ^C signal the whole group; the parent says when to end
+        signal.signal(number, signal.SIG_IGN)  # systemd and Ctrl-C signal the whole group; the parent says when to end
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the line above
+    if os.getppid() != parent:  # the parent died before the line above took effect
         os._exit(1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE_BYTES, MAX_FILE_BYTES))
@@ -51,9 +51,10 @@ def _limit(parent: int, memory_bytes: int) -> None:
 
 
 def _answer(parse: Parser, fields: dict[str, Any], body: bytes, max_chars: int) -> dict[str, Any]:
-    """What became of one document. `healthy`: whether this process may be trusted with another.
+    """Parse one document and return the answer for the parent.
 
-    Where the machine is at fault there is no document, but `machine`, what is wrong with it.
+    `healthy` says whether this process can be trusted with another document. If the machine is at fault, the answer has
+    no `extracted` but a field `machine`, which says what is wrong with the machine.
     """
     kind = Kind(**fields["kind"])
     healthy = True
@@ -67,8 +68,8 @@ def _answer(parse: Parser, fields: dict[str, Any], body: bytes, max_chars: int) 
         return {"healthy": False, "machine": str(error)}
     except MemoryError:
         healthy = False
-        extracted = failed("out_of_memory", kind.mime_type, "the file needs more memory than a parser may have")
-    except BaseException as error:  # noqa: BLE001 (Rust's panics are no Exception)
+        extracted = failed("out_of_memory", kind.mime_type, "the file needs more memory than a parser may use")
+    except BaseException as error:  # noqa: BLE001 (a panic in Rust is not a subclass of Exception)
         healthy = isinstance(error, Exception)
         extracted = failed("corrupt", kind.mime_type, f"the parser failed: {type(error).__name__}: {error}")
     return {"healthy": healthy, "extracted": asdict(extracted)}

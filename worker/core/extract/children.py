@@ -1,8 +1,8 @@
-"""The child processes that parse documents: started when first needed, killed on time, replaced one by one.
+"""The child processes that parse documents: started when first needed, killed at their time limit, replaced one by one.
 
-Why not pebble's pool: its children share one pipe and its locks. Measured with 5.2: an idle child's death breaks the
-whole pool, a child that ignores SIGTERM is killed only 3 s after its time, and all others wait meanwhile. Here each
-child has a socket of its own, so what happens to one can only concern the document it has.
+Why not pebble's pool: its children share one pipe and that pipe's locks. We measured with pebble 5.2 that the death of
+an idle child breaks the whole pool, and that a child that ignores SIGTERM is killed only 3 s after its time limit, while
+all the others wait. Here each child has its own socket, so a failing child affects only the document that it is parsing.
 """
 
 import contextlib
@@ -30,26 +30,27 @@ from worker.core.extract.kinds import Kind
 PARSER = "worker.core.extract.parse:parse"
 START_TIMEOUT_S = 60.0
 MAX_DOCUMENTS = 5000
-"""After so many documents a child is replaced: parsers in C and Rust may leak (measured: 67 → 69 MB in 5,500)."""
+"""A child is replaced after this many documents, because parsers in C and Rust may leak memory (measured: a growth from
+67 to 69 MB in 5,500 documents)."""
 _ROOM_BYTES = 64 * 1024
-"""In an answer, for everything but the content."""
+"""The part of an answer that is reserved for everything except the content."""
 _BOOT = "import sys; sys.path[:] = {path!r}; from worker.core.extract.child import main; main{arguments!r}"
 _NO_MEMORY = ("memory allocation of", "out of memory", "bad_alloc", "MemoryError", "Cannot allocate memory")
 
 
 class ChildDiedError(Exception):
-    """Raised when a child died over a document."""
+    """Raised when a child died while it was parsing a document."""
 
     def __init__(self, how: str, *, killed: bool = False, last_words: str = "") -> None:
         super().__init__(f"the parser was ended by {how}")
         self.killed = killed
-        """From outside: the kernel, short of memory, or a person."""
+        """Whether it was killed from outside: by the kernel, which was short of memory, or by a person."""
         self.out_of_memory = any(words in last_words for words in _NO_MEMORY)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a child may take."""
+    """The resources that one child may use."""
 
     timeout_s: float
     memory_bytes: int
@@ -58,17 +59,17 @@ class Limits:
 
 
 class Child:
-    """One process, its socket and its folder. Used by one thread at a time; `kill` may come from any."""
+    """One process, its socket and its folder. Only one thread may use it at a time; `kill` may be called from any."""
 
     def __init__(self, limits: Limits) -> None:
-        """Start it and wait until it can work. Raises OSError when it cannot be started."""
+        """Start the process and wait until it is ready. Raises OSError if it cannot be started."""
         self._limits = limits
         self._folder = Path(tempfile.mkdtemp(prefix=f"s3iw-{os.getpid()}-", dir=limits.temp_dir))
         self._words = self._folder / "stderr"
         self.documents = 0
         try:
             self._sock, theirs = socket.socketpair()
-        except (OSError, MemoryError):  # descriptors or memory used up
+        except (OSError, MemoryError):  # no file descriptors or no memory left
             self._folder.rmdir()
             raise
         try:
@@ -79,17 +80,20 @@ class Child:
             reason = self._last_words() or str(error)
             self.end()
             raise OSError(f"a parser process could not be started: {reason[-500:]}") from error
-        except MemoryError:  # ours, not the child's
+        except MemoryError:  # in this process, not in the child
             self.end()
             raise
 
     def ask(self, body: bytes | Path, kind: Kind) -> tuple[Extracted, bool]:
-        """What a document came to, and whether the child can go on. Raises TimeoutError, ChildDiedError, MachineError."""
+        """Have the document parsed; return the result and whether the child can be used again.
+
+        Raises TimeoutError, ChildDiedError, MachineError.
+        """
         self.documents += 1
         until = time.monotonic() + self._limits.timeout_s
         path = str(body) if isinstance(body, Path) else None
         fields = {"kind": asdict(kind), "path": path}
-        max_bytes = 12 * self._limits.max_chars + _ROOM_BYTES  # JSON in ASCII: at most 12 bytes a character
+        max_bytes = 12 * self._limits.max_chars + _ROOM_BYTES  # in ASCII JSON, a character takes at most 12 bytes
         try:
             protocol.send(self._sock, fields, b"" if isinstance(body, Path) else body, until=until)
             answer, _ = protocol.receive(self._sock, max_bytes=max_bytes, until=until)
@@ -97,19 +101,19 @@ class Child:
         except (TimeoutError, MachineError):
             raise
         except (EOFError, OSError) as error:
-            self.kill()  # changes nothing where it is dead; a hostile one may have hung up only
+            self.kill()  # no effect if it is dead already; but a hostile child may only have closed the socket
             code = self._process.wait()
             words = self._last_words()
             raise ChildDiedError(_name(code), killed=code == -signal.SIGKILL, last_words=words) from error
         except (ValueError, TypeError, KeyError) as error:
-            raise ChildDiedError("us: it talked nonsense") from error
+            raise ChildDiedError("the worker: its answer could not be understood") from error
 
     def kill(self) -> None:
-        """End it now, whatever it is doing; who waits for its answer gets ChildDiedError."""
+        """Kill it now, whatever it is doing; a caller that waits for its answer gets ChildDiedError."""
         self._process.kill()
 
     def end(self) -> None:
-        """Kill it, and remove what it leaves."""
+        """Kill it and remove the files that it leaves behind."""
         if hasattr(self, "_process"):
             self._process.kill()
             self._process.wait()
@@ -117,12 +121,12 @@ class Child:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def is_alive(self) -> bool:
-        """Whether the process is still there."""
+        """Whether the process is still running."""
         return self._process.poll() is None
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         return self._process.pid
 
     def _last_words(self) -> str:
@@ -133,7 +137,7 @@ class Child:
 
 
 class Children:
-    """At most `processes` children. Every method may be called from any thread."""
+    """A pool of at most `processes` children. Every method may be called from any thread."""
 
     def __init__(self, limits: Limits, *, processes: int) -> None:
         self._limits = limits
@@ -143,14 +147,14 @@ class Children:
         self._all: set[Child] = set()
         self._starting = 0
         self._stopped = False
-        # PR_SET_PDEATHSIG means the thread that started a child, not its process: one thread starts them all.
+        # PR_SET_PDEATHSIG refers to the thread that started a child, not to its process; so one thread starts them all.
         self._starter = full_pool(1, "extract-starter")
 
     def ask(self, body: bytes | Path, kind: Kind) -> Extracted:
-        """Have a child parse a document, waiting for a free one.
+        """Wait for a free child and have it parse a document.
 
-        Raises TimeoutError and ChildDiedError (the document's fault), ExtractionStoppedError, OSError (no child can be
-        started, or the machine has no room for its work).
+        Raises TimeoutError and ChildDiedError, which are the document's fault; ExtractionStoppedError; and OSError, if no
+        child can be started or the machine lacks the resources for its work.
         """
         child = self._take()
         healthy = False
@@ -158,19 +162,19 @@ class Children:
             extracted, healthy = child.ask(body, kind)
         except (TimeoutError, ChildDiedError):
             if self._stopped:
-                raise ExtractionStoppedError("the worker stops") from None
+                raise ExtractionStoppedError("the worker is stopping") from None
             raise
         finally:
             self._give_back(child, usable=healthy and child.documents < MAX_DOCUMENTS)
         return extracted
 
     def pids(self) -> list[int]:
-        """The living children's process ids."""
+        """The process ids of the running children."""
         with self._changed:
             return [child.pid for child in self._all]
 
     def stop(self) -> None:
-        """Kill all children and end all waits, for good."""
+        """Kill all children and end all waits; the pool cannot be used afterwards."""
         with self._changed:
             self._stopped = True
             for child in self._all:
@@ -181,7 +185,7 @@ class Children:
             self._bury(child)
 
     def close(self) -> None:
-        """Stop, and wait until everything is cleaned up."""
+        """Stop, and wait until all children and their folders are gone."""
         self.stop()
         self._starter.shutdown()
         with self._changed:
@@ -192,7 +196,7 @@ class Children:
             with self._changed:
                 self._changed.wait_for(lambda: self._stopped or self._idle or self._has_room())
                 if self._stopped:
-                    raise ExtractionStoppedError("the worker stops")
+                    raise ExtractionStoppedError("the worker is stopping")
                 child = self._idle.pop() if self._idle else None
                 if child is None:
                     self._starting += 1
@@ -200,7 +204,7 @@ class Children:
                 return self._start()
             if child.is_alive():
                 return child
-            self._bury(child)  # killed while it had nothing to do
+            self._bury(child)  # it was killed while it was idle
 
     def _has_room(self) -> bool:
         return len(self._all) + self._starting < self._processes
@@ -209,8 +213,8 @@ class Children:
         child: Child | None = None
         try:
             child = self._starter.submit(Child, self._limits).result()
-        except RuntimeError as error:  # shut down meanwhile
-            raise ExtractionStoppedError("the worker stops") from error
+        except RuntimeError as error:  # the pool was shut down in the meantime
+            raise ExtractionStoppedError("the worker is stopping") from error
         finally:
             with self._changed:
                 self._starting -= 1
@@ -220,7 +224,7 @@ class Children:
         emit(LogEvent.EXTRACT_CHILD_STARTED, "debug", pid=child.pid)
         if self._stopped:
             self._bury(child)
-            raise ExtractionStoppedError("the worker stops")
+            raise ExtractionStoppedError("the worker is stopping")
         return child
 
     def _give_back(self, child: Child, *, usable: bool) -> None:
@@ -239,7 +243,7 @@ class Children:
 
 
 def _spawn(socket_number: int, words: int, folder: Path, limits: Limits) -> "subprocess.Popen[bytes]":
-    """A fresh interpreter, without our environment: a file that takes it over finds no credentials there."""
+    """Start a new interpreter without the worker's environment: a file that takes it over finds no credentials there."""
     arguments: tuple[Any, ...] = (socket_number, os.getpid(), limits.memory_bytes, limits.max_chars, PARSER)
     environment = {"TMPDIR": str(folder), "HOME": str(folder), "PATH": os.defpath, "LANG": "C.UTF-8"}
     return subprocess.Popen(  # noqa: S603 (our own code)
@@ -254,13 +258,16 @@ def _spawn(socket_number: int, words: int, folder: Path, limits: Limits) -> "sub
 
 
 def _checked(answer: dict[str, Any]) -> Extracted:
-    """Raises MachineError, and ValueError, TypeError or KeyError for an answer that no honest child gives."""
+    """Return the result that an answer contains.
+
+    Raises MachineError, and ValueError, TypeError or KeyError for an answer that a child in good order never gives.
+    """
     if "machine" in answer:
-        raise MachineError(f"no file can be parsed now: {str(answer['machine'])[:500]}")
+        raise MachineError(f"no file can be parsed at present: {str(answer['machine'])[:500]}")
     extracted = Extracted(**answer["extracted"])
     texts = (extracted.mime_type, extracted.content)
     if extracted.status not in get_args(Status) or not all(isinstance(text, str) for text in texts):
-        raise ValueError("not an answer")
+        raise ValueError("not a valid answer")
     return extracted
 
 

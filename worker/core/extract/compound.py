@@ -1,4 +1,4 @@
-"""Compound files (OLE, [MS-CFB]): the container of Office 97 to 2003, of Outlook messages and of encrypted Office files."""
+"""Compound files (OLE, [MS-CFB]): the container of Office 97–2003 documents, Outlook messages and encrypted Office files."""
 
 import struct
 import sys
@@ -9,21 +9,21 @@ from worker.core.extract.faults import CorruptError
 
 MAGIC = bytes.fromhex("d0cf11e0a1b11ae1")
 _END = 0xFFFFFFFA
-"""Sector numbers from here on are marks, not sectors."""
+"""Sector numbers from here on are special markers, not sectors."""
 _MINI_SECTOR_BYTES = 64
 _ENTRY_BYTES = 128
 
 
 class Compound:
-    """A compound file: streams by name. Every chain is bounded by the file's own size. Raises CorruptError."""
+    """A compound file: a set of named streams. Every chain is bounded by the file's size. Raises CorruptError."""
 
     def __init__(self, data: bytes) -> None:
         if data[:8] != MAGIC or len(data) < 512:
-            raise CorruptError("no header of a compound file")
+            raise CorruptError("the header of a compound file is missing")
         self._data = data
         shift = struct.unpack_from("<H", data, 30)[0]
         if shift not in {9, 12}:
-            raise CorruptError("the sectors of the compound file have an impossible size")
+            raise CorruptError(f"the sector size of the compound file is 2^{shift} bytes; it must be 512 or 4096")
         self._sector = 1 << shift
         self._sectors = len(data) // self._sector + 1
         (_, fat_count, root, _, self._cutoff, mini_fat, _, difat, _) = struct.unpack_from("<9I", data, 40)
@@ -37,7 +37,7 @@ class Compound:
         return name in self._entries
 
     def stream(self, name: str) -> bytes:
-        """A stream's bytes; empty when there is none of that name."""
+        """The bytes of a stream; empty if there is no stream of that name."""
         start, size = self._entries.get(name, (_END, 0))
         if size >= self._cutoff:
             return self._chain(start)[:size]
@@ -55,7 +55,7 @@ class Compound:
     def _at(self, number: int) -> bytes:
         block = self._data[(number + 1) * self._sector : (number + 2) * self._sector]
         if not block:
-            raise CorruptError("the compound file breaks off: a sector lies beyond its end")
+            raise CorruptError("the compound file is truncated: a sector lies beyond its end")
         return block.ljust(self._sector, b"\0")
 
     def _table(self, numbers: list[int]) -> "array[int]":
@@ -70,11 +70,11 @@ class Compound:
             if start >= _END:
                 return
             if start >= len(table):
-                raise CorruptError("a chain of the compound file leads outside it")
+                raise CorruptError("a sector chain of the compound file points outside the file")
             yield start
             start = table[start]
         if start < _END:
-            raise CorruptError("a chain of the compound file runs in a circle")
+            raise CorruptError("a sector chain of the compound file is circular")
 
     def _chain(self, start: int) -> bytes:
         return b"".join(self._at(number) for number in self._walk(start, self._fat))

@@ -1,7 +1,8 @@
-"""From bytes to text when nobody says in which encoding: the ladder of FACTS.md ("Reading documents").
+"""Decode text whose encoding is not stated, by trying encodings in order (docs/evidence.md, Reading documents).
 
-Byte order mark → UTF-16 without one, where NUL bytes betray it → strict UTF-8 → ISO-2022-JP by its escape sequences →
-EUC-JP against CP932, by what reads as Japanese → the encoding with the fewest faults. What then is no text is binary.
+1. A byte order mark; 2. UTF-16 without one, which NUL bytes reveal; 3. strict UTF-8; 4. ISO-2022-JP, by its escape
+sequences; 5. EUC-JP or CP932, whichever reads as Japanese; 6. the encoding with the fewest invalid bytes. If none of
+them fits, the data is binary.
 """
 
 import codecs
@@ -10,11 +11,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 CHUNK_BYTES = 256 * 1024
-"""Of a longer text, so much is decoded at a time: other threads get their turn in between."""
+"""A longer text is decoded in pieces of this size, so that other threads can run in between."""
 MAX_HIGH = 0.4
-"""In a Western text fewer bytes are above ASCII; in noise every second one is."""
+"""In Western text, the share of bytes above ASCII is smaller than this; in random data it is one half."""
 MAX_CONTROLS = 0.02
-"""A text has hardly any control characters; of random bytes every tenth is one."""
+"""Text contains hardly any control characters; in random data, every tenth byte is one."""
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -24,10 +25,10 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\r")) + b"\x7f"
-_HARMLESS = b"\x07\x08\x0c\x1b"  # bells, overstrikes, form feeds and terminal colours do occur in texts
+_HARMLESS = b"\x07\x08\x0c\x1b"  # bells, overstrikes, form feeds and terminal colours do occur in text
 _JIS_ESCAPE = re.compile(rb"\x1b(?:\$[@B]|\$\([@BDOPQ]|\(I)")
 _JIS_RUN = re.compile(rb"\x1b(?:(\$\(?[@B])|\([BJ])?([^\x1b]*)")
-_NOT_CP932 = re.compile("[\x80\xa0\uf8f0-\uf8f3]")  # what Python's codec makes of bytes that CP932 leaves undefined
+_NOT_CP932 = re.compile("[\x80\xa0\uf8f0-\uf8f3]")  # Python's codec decodes bytes that CP932 leaves undefined to these
 _KANA = re.compile("[ぁ-んァ-ヶー]")
 _HALF_WIDTH = re.compile("[｡-ﾟ]")
 _PRIVATE = re.compile("[\ue000-\uf8ff]")
@@ -36,33 +37,33 @@ _ADJACENT_HIGH = re.compile(rb"[\x80-\xff]{2}")
 _USUAL = re.compile("[\t\n\r -~、-ヿ一-鿿！-ﾟÀ-ÿ]")
 _EVIDENT = re.compile("[\t\n\r -~、。ぁ-んァ-ヶー]")
 _PROBE = 4096
-"""Characters (or bytes) that suffice to tell one encoding from another."""
+"""Number of characters (or bytes) that is enough to tell one encoding from another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A text, and how it was encoded."""
+    """A text, and the encoding that it was in."""
 
     text: str
     encoding: str
-    """Python's name of the codec."""
+    """Python's name for the codec."""
     clean: bool
-    """Without control characters and surrogates: it need not be scrubbed."""
+    """Whether the text has no control characters and no surrogates, so that it need not be scrubbed."""
 
 
 def decode(data: bytes, declared: str | None = None) -> Decoded | None:
-    """The text of `data`, by the encoding it declares if that fits, else by the ladder; None for binary data."""
+    """Decode `data`: by the declared encoding if it fits, otherwise by trying encodings. Returns None for binary data."""
     if declared and (text := _try(data, _codec_of(declared), whole=True)) is not None:
         return Decoded(text, declared, clean=False)
     return _ladder(data, whole=True)
 
 
 def decode_stream(chunks: Iterable[bytes], keep_chars: int) -> tuple[str, int] | None:
-    """The first `keep_chars` characters of a long text and the number of all of them; None for binary data."""
+    """The first `keep_chars` characters of a long text and the number of its characters; None for binary data."""
     source = iter(chunks)
     kept, count = "", 0
     for chunk in source:
-        if count and chunk.isascii() and b"\x1b" not in chunk:  # nothing yet that tells the encoding
+        if count and chunk.isascii() and b"\x1b" not in chunk:  # nothing so far reveals the encoding
             text = chunk.decode("ascii")
         else:
             found = _ladder(chunk, whole=False)
@@ -80,7 +81,7 @@ def decode_stream(chunks: Iterable[bytes], keep_chars: int) -> tuple[str, int] |
 def _rest(
     chunk: bytes, source: Iterator[bytes], encoding: str, kept: str, count: int, keep_chars: int
 ) -> tuple[str, int]:
-    """Decode on from the chunk that told the encoding; what does not fit is replaced."""
+    """Decode from the chunk that revealed the encoding onwards; bytes that do not fit are replaced."""
     decoder = codecs.getincrementaldecoder(encoding)("replace")
     parts, room = [kept], keep_chars - len(kept)
     while True:
@@ -115,7 +116,7 @@ def _ladder(data: bytes, *, whole: bool) -> Decoded | None:
 
 
 def _try(data: bytes, encoding: str, *, whole: bool) -> str | None:
-    """The text, if it is wholly of this encoding; a piece of a text may end within a character."""
+    """The text if all of it is in this encoding. A piece (not `whole`) may end in the middle of a character."""
     try:
         if whole:
             return data.decode(encoding)
@@ -125,12 +126,12 @@ def _try(data: bytes, encoding: str, *, whole: bool) -> str | None:
 
 
 def _codec_of(declared: str) -> str:
-    """The codec for a declared name: what calls itself Shift_JIS is Windows' superset of it nearly always."""
+    """The codec for a declared name. Text declared as Shift_JIS is nearly always in CP932, Windows' superset of it."""
     name = declared.strip().lower().replace("_", "-")
     if name in {"shift-jis", "sjis", "x-sjis", "ms-kanji", "windows-31j"}:
         return "cp932"
     if name in {"iso-8859-1", "us-ascii", "ascii", "latin1"} or name.startswith("iso-2022-jp"):
-        return "unknown"  # said too easily to be believed; the ladder finds out
+        return "unknown"  # these are often declared wrongly, so the encodings are tried instead
     return declared
 
 
@@ -140,9 +141,10 @@ def _marked(data: bytes, name: str) -> Decoded | None:
 
 
 def _wide(data: bytes) -> Decoded | None:
-    """UTF-16 without a byte order mark, if nearly every character of it is a usual one.
+    """The data as UTF-16 without a byte order mark, if nearly all of the resulting characters are common ones.
 
-    Any two bytes of ASCII or CP932 make a kanji too, so kanji alone prove nothing: a stray NUL must not turn text into them.
+    Almost any two bytes of ASCII or CP932 also form a kanji in UTF-16, so kanji alone prove nothing: one stray NUL byte
+    must not turn a text into kanji.
     """
     probe = data[: 2 * _PROBE]
     if probe.isascii() and probe.count(0) * 4 < len(probe):
@@ -158,13 +160,13 @@ def _wide(data: bytes) -> Decoded | None:
 
 
 def _jis(data: bytes) -> str:
-    """ISO-2022-JP, with the characters of Windows (①, 髙) that mail programs put in although it has none."""
+    """Decode ISO-2022-JP, including Windows characters (①, 髙) that mail programs insert although it does not have them."""
     text = _try(data, "iso2022_jp_ext", whole=True)
     return _JIS_RUN.sub(_jis_run_as_cp932, data).decode("cp932", "replace") if text is None else text
 
 
 def _jis_run_as_cp932(match: re.Match[bytes]) -> bytes:
-    """The two bytes of a JIS X 0208 character as Shift_JIS packs them."""
+    """Convert the two bytes of each JIS X 0208 character to the way Shift_JIS packs them."""
     run = match[2]
     if not match[1]:
         return run
@@ -176,7 +178,7 @@ def _jis_run_as_cp932(match: re.Match[bytes]) -> bytes:
 
 
 def _legacy(data: bytes, clean: bool, *, whole: bool) -> Decoded | None:
-    """EUC-JP or CP932, if the data is wholly the one or the other and reads as Japanese."""
+    """The data as EUC-JP or CP932, if all of it is valid in one of the two and reads as Japanese."""
     windows = _try(data, "cp932", whole=whole)
     if windows is not None and (_NOT_CP932.search(windows) or not _reads_as_japanese(data, windows)):
         windows = None
@@ -187,21 +189,27 @@ def _legacy(data: bytes, clean: bool, *, whole: bool) -> Decoded | None:
 
 
 def _is_likelier(unix: str, windows: str) -> bool:
-    """Whether text valid as EUC-JP and as CP932 is EUC-JP: misread, it is half-width kana with rare kanji between."""
+    """Whether text that is valid as EUC-JP and as CP932 is EUC-JP.
+
+    EUC-JP text that is misread as CP932 consists of half-width kana with rare kanji in between.
+    """
     unix, windows = unix[:_PROBE], windows[:_PROBE]
     kana, half_width = len(_KANA.findall(unix)), len(_HALF_WIDTH.findall(windows))
     if not kana and half_width and not _KANJI.search(windows):
-        return False  # half-width kana alone, as in bank transfers; as EUC-JP it would be kanji without any kana
+        return False  # only half-width kana, as in bank transfers; as EUC-JP these would be kanji without any kana
     return 2 * kana + len(_KANJI.findall(unix)) > 2 * len(_KANA.findall(windows)) + len(_KANJI.findall(windows))
 
 
 def _reads_as_japanese(data: bytes, text: str) -> bool:
-    """Against `it’s` and `Größe` of Windows-1252, which CP932 reads as a lone kanji or private character among letters."""
+    """Whether the text is Japanese, not Windows-1252.
+
+    CP932 reads the non-ASCII characters of `it’s` and `Größe` as single kanji or private-use characters among letters.
+    """
     return bool(_KANA.search(text) or (_ADJACENT_HIGH.search(data) and not _PRIVATE.search(text)))
 
 
 def _least_faulty(data: bytes) -> Decoded | None:
-    """For texts with a few broken bytes, and for Western ones; None for noise."""
+    """Decode text with a few invalid bytes, and Western text; None for random data."""
     high = len(data) - len(data.translate(None, bytes(range(128, 256))))
     for name, bytes_each in (("utf-8", 3), ("cp932", 2), ("euc_jp", 2)):
         text = data.decode(name, "replace")

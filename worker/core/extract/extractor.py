@@ -1,4 +1,4 @@
-"""A file's text, whatever the file: in process where that is safe and cheap, in a child where it is not."""
+"""Extract the text of any file: in this process where that is safe and cheap, in a child process where it is not."""
 
 from pathlib import Path
 
@@ -9,28 +9,28 @@ from worker.core.extract.plain import extract_text
 from worker.core.extract.result import failed
 
 HEAD_BYTES = 4096
-"""What is looked at to tell a file's kind."""
+"""Number of bytes at the beginning of a file that are used to determine its kind."""
 MAX_MARKUP_BYTES = 1024 * 1024
-"""HTML and XML above this go to a child: a tree of it takes many times its size, and tens of milliseconds."""
+"""Larger HTML and XML files go to a child: their tree takes many times their size in memory, and tens of milliseconds."""
 
 
 class Extractor:
-    """Reads files. Every method may be called from any thread; no child is started before a file needs one."""
+    """Extracts the text of files. Every method may be called from any thread; children are started when first needed."""
 
     def __init__(self, *, processes: int, timeout_s: float, memory_bytes: int, max_chars: int, temp_dir: Path) -> None:
-        """Up to `processes` children, each with `memory_bytes` of address space and `timeout_s` for a file."""
+        """Use up to `processes` children, each with `memory_bytes` of address space and `timeout_s` seconds per file."""
         self._max_chars = max_chars
         self._children = Children(Limits(timeout_s, memory_bytes, max_chars, temp_dir), processes=processes)
 
     def needs_child(self, head: bytes, key: str, content_type: str | None, size: int) -> bool:
-        """Whether this file's text comes from a child process; `head` is its first 4 KiB."""
+        """Whether this file has to be parsed in a child process; `head` is its first 4 KiB."""
         return bool(head) and _is_for_child(kind_of(head, key, content_type), size)
 
     def extract(self, body: bytes | Path, key: str, content_type: str | None) -> Extracted:
-        """What the file gives; a bad file is a status, not an exception.
+        """Extract the file's text. A bad file results in a status, not in an exception.
 
-        Raises ExtractionStoppedError once `stop` was called, OSError when the machine is at fault: the body cannot be read,
-        no child started, the disk is full.
+        Raises ExtractionStoppedError once `stop` has been called, and OSError if the machine is at fault: the body cannot be
+        read, no child can be started, or the disk is full.
         """
         head, size = _head_and_size(body)
         kind = kind_of(head, key, content_type)
@@ -47,7 +47,7 @@ class Extractor:
         self._children.stop()
 
     def close(self) -> None:
-        """Stop, and remove the children's folders."""
+        """Stop, and remove the folders of the children."""
         self._children.close()
 
     def _extract_in_child(self, body: bytes | Path, kind: Kind) -> Extracted:
@@ -57,9 +57,10 @@ class Extractor:
             except ChildDiedError as error:
                 if not error.killed:
                     raise
-                return self._children.ask(body, kind)  # the kernel may have picked an innocent one: once more
+                # When memory is short, the kernel may kill a child whose file is not to blame: try once more.
+                return self._children.ask(body, kind)
         except TimeoutError:
-            return failed("timeout", kind.mime_type, "the file took longer to parse than it may")
+            return failed("timeout", kind.mime_type, "parsing the file took longer than EXTRACT_TIMEOUT_S allows")
         except ChildDiedError as error:
             if error.out_of_memory or error.killed:
                 return failed("out_of_memory", kind.mime_type, f"{error}: not enough memory for this file")

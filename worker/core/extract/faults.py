@@ -1,13 +1,13 @@
-"""What can be wrong with a file, between the modules that read it; the callers of `extract` see a status instead."""
+"""What can be wrong with a file: errors that the parsing modules raise. The callers of `extract` see a status instead."""
 
 
 class CorruptError(ValueError):
-    """Raised when a file is broken, or not what it says it is; the sentence says what is wrong."""
+    """Raised when a file is broken or is not of the kind that it claims to be; the message says what is wrong."""
 
 
 class EncryptedError(ValueError):
-    """Raised when a file wants a password."""
+    """Raised when a file cannot be read without a password."""
 
 
 class MachineError(OSError):
-    """Raised when the machine and not the file is at fault: a full or read-only disk, descriptors used up."""
+    """Raised when the machine, not the file, is at fault: a full or read-only disk, or no file descriptors left."""

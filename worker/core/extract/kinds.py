@@ -1,11 +1,11 @@
-"""What kind of file this is: by its first bytes; the name and the declared type only decide between kinds of text."""
+"""Determine the kind of a file from its first bytes. Its name and declared type only decide between kinds of text."""
 
 import re
 from dataclasses import dataclass
 from typing import Literal
 
 Route = Literal["text", "html", "xml", "nothing", "pdf", "zip", "ole", "rtf", "mail"]
-"""How its text is got: as it is, without tags, not at all, or by one of the parsers that run in a child."""
+"""How the text is obtained: as it is, by removing tags, not at all, or by one of the parsers that run in a child."""
 
 IN_CHILD: frozenset[Route] = frozenset({"pdf", "zip", "ole", "rtf", "mail"})
 BINARY = "application/octet-stream"
@@ -17,12 +17,12 @@ _ODF = "application/vnd.oasis.opendocument."
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of file. For containers (zip, OLE) the exact type is known once they have been looked into."""
+    """A kind of file. The exact type of a container (zip, OLE) is known only after it has been opened."""
 
     mime_type: str
     route: Route
     claimed: bool = False
-    """The name says it is a document that needs a parser, but the first bytes do not."""
+    """The name says that it is a document that needs a parser, but the first bytes do not confirm this."""
 
 
 _DOCUMENTS: dict[str, Kind] = {
@@ -105,7 +105,7 @@ _TEXT_TYPES = {
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 _TEXT_TYPE = re.compile(r"text/[\w.+-]+|application/(?:(?:[\w.-]+\+)?(?:json|xml)|x-ndjson|yaml|toml|sql|javascript)")
 
-# A kind of data without text for us: its mime type and how it begins. Where the beginning could be a word, more follows.
+# Kinds of data without text: the MIME type and the first bytes. Where these could be a word, more bytes are required.
 _SILENT: tuple[tuple[str, bytes], ...] = (
     ("image/png", rb"\x89PNG\r\n\x1a\n"),
     ("image/jpeg", rb"\xff\xd8\xff"),
@@ -148,7 +148,7 @@ _MAGIC = re.compile(
     + b"|".join(b"(?P<s%d>%s)" % (number, magic) for number, (_, magic) in enumerate(_SILENT)),
     re.DOTALL,
 )
-# The first entry of an office file; every other zip is an archive, unless its name says it is a document.
+# The first entry of an office file. Every other zip file is an archive, unless its name says that it is a document.
 _OFFICE_ENTRY = re.compile(
     rb"PK.{28}(?:mimetype|\[Content_Types\]|_rels/|docProps/|word/|xl/|ppt/|customXml/)", re.DOTALL
 )
@@ -163,7 +163,7 @@ _MAIL_HEADERS = re.compile(rb"^(?:Received|MIME-Version|Message-ID): ", re.IGNOR
 
 
 def kind_of(head: bytes, key: str, content_type: str | None) -> Kind:
-    """The kind of the file that begins with `head` (4 KiB suffice) and is stored as `key`."""
+    """The kind of the file that begins with `head` (4 KiB are enough) and is stored as `key`."""
     magic = _MAGIC.match(head)
     if magic is not None and magic.lastgroup is not None:
         return _by_magic(magic.lastgroup, head, key, content_type)
@@ -187,8 +187,9 @@ def _by_magic(name: str, head: bytes, key: str, content_type: str | None) -> Kin
     document = _document(key[-20:].rpartition(".")[2].lower(), content_type)
     fits = document is not None and document.route == name
     if name == "ole":
-        return Kind(document.mime_type if document else "application/x-ole-storage", "ole")  # encrypted `.docx` too
-    if document and (fits or document.route == "ole"):  # `.doc` of a newer Word
+        # An encrypted `.docx` is an OLE file too.
+        return Kind(document.mime_type if document else "application/x-ole-storage", "ole")
+    if document and (fits or document.route == "ole"):  # a `.doc` written by a newer version of Word is a zip file
         return Kind(document.mime_type, "zip", claimed=True)
     return Kind("application/zip", "zip" if _OFFICE_ENTRY.match(head) else "nothing")
 
@@ -201,7 +202,10 @@ def _document(extension: str, content_type: str | None) -> Kind | None:
 
 
 def _unproven(document: Kind, head: bytes) -> Kind:
-    """Said to be a document, without its first bytes: mail has none; a PDF may have some junk before them."""
+    """The kind of a file that is named as a document but does not begin as one.
+
+    Mail has no magic bytes, and a PDF may have some junk before its own.
+    """
     if document.route == "mail" or (document.route == "pdf" and b"%PDF-" in head[:1024]):
         return document
     text = _text(PLAIN, head)
@@ -214,7 +218,7 @@ def _declared_text(content_type: str | None) -> str:
 
 
 def _text(mime_type: str, head: bytes) -> Kind:
-    """Text of the kind its name says, unless it begins as HTML or XML does."""
+    """Text of the kind that its name says, unless it begins as HTML or XML does."""
     if head[:1] in b"\xff\xfe":
         head = head[:_SNIFF_BYTES].decode("utf-16", "ignore").encode("utf-8", "ignore")
     markup = _MARKUP.match(head)

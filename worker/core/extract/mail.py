@@ -1,4 +1,4 @@
-"""The text of a mail (.eml). Python's parser knows the encodings that mails declare; kreuzberg 4.10 does not."""
+"""Extract the text of an e-mail (.eml) with Python's parser, which decodes declared encodings; kreuzberg 4.10 does not."""
 
 from collections.abc import Iterator
 from email import message_from_bytes, policy
@@ -12,7 +12,7 @@ _SHOWN = ("Subject", "From", "To", "Cc", "Date")
 
 
 def mail_text(body: bytes) -> tuple[str, Properties]:
-    """Headers that people search for, the text parts, the names of the attachments (which are not opened)."""
+    """The headers that people search for, the text parts, and the names of the attachments, which are not opened."""
     mail = message_from_bytes(body, policy=policy.default)
     headers = {name: _header(mail, name) for name in _SHOWN}
     lines = [f"{name}: {value}" for name, value in headers.items() if value]
@@ -24,7 +24,7 @@ def mail_text(body: bytes) -> tuple[str, Properties]:
 
 
 def _header(mail: Message, name: str) -> str:
-    """A header decoded. Python's parser fails on some broken ones; those count as absent."""
+    """A decoded header. Python's parser fails on some broken headers; these count as absent."""
     try:
         return " ".join(str(mail.get(name, "")).split())
     except (ValueError, LookupError, AttributeError, TypeError, IndexError):
@@ -39,7 +39,7 @@ def _file_name(part: Message) -> str:
 
 
 def _shown_parts(mail: Message) -> Iterator[Message]:
-    """The parts that a mail program shows; of an alternative the plain one, where there is one."""
+    """The parts that a mail program shows. Of a multipart/alternative, this is the plain text, if there is one."""
     hidden: set[int] = set()
     for part in mail.walk():
         if part.get_content_type() == "multipart/alternative":

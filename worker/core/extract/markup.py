@@ -1,4 +1,4 @@
-"""The text of HTML and XML without its tags. DTDs are not loaded, entities not expanded, nothing is fetched."""
+"""Extract the text of HTML and XML. DTDs are not loaded, entities are not expanded, and nothing is fetched."""
 
 import re
 
@@ -10,7 +10,7 @@ _INLINE = frozenset(
     "a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd label mark q rb rp rt rtc ruby s samp small "  # noqa: SIM905
     "span strike strong sub sup time tt u var wbr".split()
 )
-"""Elements that do not end a word: 東<b>京</b>都 is one."""
+"""Elements that do not end a word: 東<b>京</b>都 is one word."""
 _WITHOUT_TEXT = frozenset(["script", "style", "template"])
 _SPACES = re.compile(r"[^\S\n]+")
 _GAPS = re.compile(r" ?\n\s*")
@@ -19,20 +19,21 @@ _DECLARED = re.compile(
     re.IGNORECASE,
 )
 _PROLOG = re.compile(r"^\s*<\?xml[^>]*\?>")
-_TAG = re.compile(r"<[^<>]*>")  # never past the next "<": a megabyte of them took an hour
+_TAG = re.compile(r"<[^<>]*>")  # it stops at the next "<": without that, a megabyte of "<" took an hour
 
 
 def declared_encoding(head: bytes) -> str | None:
-    """The encoding that an HTML or XML file says it has, in its first 1024 bytes (as the HTML standard has it)."""
+    """The encoding that an HTML or XML file declares in its first 1024 bytes (the limit set by the HTML standard)."""
     match = _DECLARED.search(head[:1024])
     if match is None:
         return None
     name = (match[1] or match[2]).decode("ascii")
-    return None if name.lower().startswith(("utf-16", "utf-32", "ucs")) else name  # these could not be read so far
+    # A declaration that could be read as ASCII cannot be true if it names one of these.
+    return None if name.lower().startswith(("utf-16", "utf-32", "ucs")) else name
 
 
 def html_text(source: str) -> tuple[str, Properties]:
-    """The text of an HTML page, a line for each block, and what its head says."""
+    """The text of an HTML page, with a line for each block element, and the properties given in its head."""
     parser = html.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True, huge_tree=False)
     root = _parsed(source, parser)
     if root is None:
@@ -44,13 +45,13 @@ def html_text(source: str) -> tuple[str, Properties]:
 
 
 def xml_text(source: str) -> str:
-    """The text of an XML document, a line for each element."""
+    """The text of an XML document, with a line for each element."""
     root = _parsed(source, xml_parser())
     return _without_tags(source) if root is None else _text_of(root)
 
 
 def xml_parser() -> etree.XMLParser:
-    """A parser for files of strangers."""
+    """A parser for untrusted files."""
     return etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
@@ -79,7 +80,7 @@ def _text_of(root: etree._Element) -> str:
     hidden = 0
     for event, element in etree.iterwalk(root, events=("start", "end")):
         tag = element.tag
-        if not isinstance(tag, str):  # an entity, left as it is
+        if not isinstance(tag, str):  # an entity, which is not expanded
             if event == "end" and element.tail and not hidden:
                 parts.append(element.tail)
             continue

@@ -1,6 +1,6 @@
-"""The text of a Word 97-2003 file by its piece table ([MS-DOC] 2.4.1).
+"""Extract the text of a Word 97–2003 file by means of its piece table ([MS-DOC] 2.4.1).
 
-kreuzberg 4.10 looks for the piece table in the wrong place and guesses instead: Japanese comes out as mojibake.
+kreuzberg 4.10 looks for the piece table in the wrong place and guesses instead, which turns Japanese into mojibake.
 """
 
 import re
@@ -13,7 +13,7 @@ _ENCRYPTED = 0x0100
 _TABLE_1 = 0x0200
 _WORD_97 = 0x00C1
 _CLX = 0x1A2
-"""Where the FIB says where the piece table is: fcClx and lcbClx, pair 33 of FibRgFcLcb97."""
+"""Offset of the FIB fields that locate the piece table: fcClx and lcbClx, pair 33 of FibRgFcLcb97."""
 _ONE_BYTE = 0x4000_0000
 _FIELD_CODE = re.compile("\x13[^\x13\x14\x15]*\x14?")
 _CONTROLS = str.maketrans(
@@ -23,14 +23,14 @@ _CONTROLS = str.maketrans(
 
 
 def word_text(file: Compound) -> str:
-    """Body, footnotes, headers and comments, in that order. Raises CorruptError, EncryptedError."""
+    """The text of body, footnotes, headers and comments, in that order. Raises CorruptError, EncryptedError."""
     word = file.stream("WordDocument")
     try:
         version, flags = struct.unpack_from("<H", word, 2)[0], struct.unpack_from("<H", word, 10)[0]
         if flags & _ENCRYPTED:
             raise EncryptedError("the document is encrypted")
         if version < _WORD_97:
-            raise CorruptError("a document older than Word 97, which cannot be read")
+            raise CorruptError("the document was written by a version before Word 97, which cannot be read")
         start, size = struct.unpack_from("<II", word, _CLX)
         clx = file.stream("1Table" if flags & _TABLE_1 else "0Table")[start : start + size]
         text = "".join(_pieces(word, clx))
@@ -41,7 +41,7 @@ def word_text(file: Compound) -> str:
 
 def _pieces(word: bytes, clx: bytes) -> list[str]:
     at = 0
-    while clx[at] == 1:  # property modifiers stand before the piece table
+    while clx[at] == 1:  # property modifiers precede the piece table
         at += 3 + struct.unpack_from("<H", clx, at + 1)[0]
     table = clx[at + 5 : at + 5 + struct.unpack_from("<I", clx, at + 1)[0]]
     count = (len(table) - 4) // 12

@@ -1,6 +1,6 @@
-"""What runs in a child: a document's bytes to its text, by whichever parser reads its kind right.
+"""Parse a document in a child process, with whichever parser reads its kind correctly.
 
-Never import this in the worker itself: kreuzberg loads a library from TMPDIR (FACTS, "Reading documents").
+Never import this in the worker itself: kreuzberg loads a library from TMPDIR (docs/evidence.md, Reading documents).
 """
 
 import kreuzberg
@@ -32,15 +32,16 @@ _STREAMS = (
 )
 _ENCRYPTED_POWERPOINT = bytes.fromhex("dfc4d1f3")
 _PASSWORD_WANTED = ("password", "encrypted")
-"""Words in kreuzberg's messages for what is encrypted (FACTS, "Reading documents")."""
+"""Words in kreuzberg's error messages that mean that the file is encrypted (docs/evidence.md, Reading documents)."""
 _MACHINE_AT_FAULT = (
     "Pdfium initialization failed", "No space left on device", "Disk quota exceeded", "Read-only file system",
     "Too many open files",
 )  # fmt: skip
-"""Words in kreuzberg's messages that accuse no file: it unpacks PDFium into TMPDIR when the first PDF comes (measured)."""
+"""Phrases in kreuzberg's error messages that do not concern the file. It unpacks PDFium into TMPDIR when it gets its
+first PDF (docs/evidence.md, Reading documents)."""
 
 _CONFIG = kreuzberg.ExtractionConfig(  # type: ignore[call-arg]  # its stubs lack disable_ocr
-    use_cache=False,  # it would keep every text in a home folder
+    use_cache=False,  # otherwise it keeps every text in the home folder
     disable_ocr=True,
     enable_quality_processing=False,
     concurrency=kreuzberg.ConcurrencyConfig(max_threads=1),
@@ -48,7 +49,10 @@ _CONFIG = kreuzberg.ExtractionConfig(  # type: ignore[call-arg]  # its stubs lac
 
 
 def parse(body: bytes, kind: Kind, max_chars: int) -> Extracted:
-    """The document's text. Raises MachineError, and whatever its parser raises, MemoryError and Rust's panics among it."""
+    """Extract the document's text.
+
+    Raises MachineError, and whatever the document's parser raises, including MemoryError and panics in Rust.
+    """
     try:
         match kind.route:
             case "zip":
@@ -75,7 +79,7 @@ def _zip(body: bytes, kind: Kind, max_chars: int) -> Extracted:
     mime_type = container.document_type()
     if mime_type is None:
         if kind.claimed:
-            raise CorruptError("a zip archive, not the document that its name says it is")
+            raise CorruptError("the file is a zip archive, not the document that its name says it is")
         return Extracted("metadata_only", "application/zip")
     if not mime_type.startswith(_ODF):
         return _by_kreuzberg(body, mime_type, max_chars)
@@ -122,6 +126,6 @@ def _kreuzberg(body: bytes, mime_type: str) -> tuple[str, Properties]:
         if any(words in message for words in _MACHINE_AT_FAULT):
             raise MachineError(message) from error
         if any(word in message.lower() for word in _PASSWORD_WANTED):
-            raise EncryptedError("the document wants a password") from error
-        raise CorruptError(": ".join(dict.fromkeys(message.split(": ")))) from error  # PDFium says everything twice
+            raise EncryptedError("the document is protected by a password") from error
+        raise CorruptError(": ".join(dict.fromkeys(message.split(": ")))) from error  # PDFium repeats its messages
     return result.content, said_by(dict(result.metadata))

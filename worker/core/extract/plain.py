@@ -1,4 +1,4 @@
-"""The text of what needs no parser of documents: plain text, tables, logs, source code; HTML and XML of modest size."""
+"""Extract text that needs no document parser: plain text, tables, logs, source code, and HTML and XML of modest size."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 
 
 def extract_text(body: bytes | Path, kind: Kind, max_chars: int) -> Extracted:
-    """The text of a file of route text, html or xml; `metadata_only` if it is binary data after all."""
+    """Extract a file whose route is text, html or xml; the status is `metadata_only` if it turns out to be binary."""
     if kind.route == "text" and (isinstance(body, Path) or len(body) > CHUNK_BYTES):
         long = decode_stream(_chunks(body), max_chars)
         if long is None:
@@ -37,17 +37,17 @@ def extract_text(body: bytes | Path, kind: Kind, max_chars: int) -> Extracted:
 
 
 def _readable(text: str, kind: Kind) -> str:
-    r"""JSON with its \uXXXX escapes as the characters they stand for: nobody searches for `\u6771\u4eac`."""
+    r"""Replace \uXXXX escapes in JSON by the characters they stand for: nobody searches for `\u6771\u4eac`."""
     if "\\u" not in text or not _JSON.fullmatch(kind.mime_type):
         return text
     plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[0], text)
-    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # joins the halves of emoji
+    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # joins surrogate pairs, as in emoji
 
 
 def _binary(kind: Kind) -> Extracted:
-    """No text: unknown data, or, where the name promised a document, a broken one."""
+    """The result for a file without text: unknown data, or a corrupt file if its name says that it is a document."""
     if kind.claimed:
-        return failed("corrupt", BINARY, "neither the document that its name says it is, nor text")
+        return failed("corrupt", BINARY, "the file is neither the document that its name says it is, nor text")
     return Extracted("metadata_only", BINARY)
 
 

@@ -1,6 +1,7 @@
-"""What parent and child say to each other: JSON with a body, each led by its length.
+"""The messages between parent and child: JSON fields and a body, each preceded by its length.
 
-JSON and not pickle: a hostile file may have taken the child over, and unpickling would run its code in the worker.
+They are JSON, not pickle, because a hostile file may have taken over the child, and unpickling would run the file's code
+in the worker.
 """
 
 import json
@@ -13,7 +14,7 @@ _HEAD = struct.Struct("<II")
 
 
 def send(sock: socket.socket, fields: dict[str, Any], body: bytes = b"", *, until: float | None = None) -> None:
-    """Send a message by the moment `until` (monotonic seconds). Raises OSError, TimeoutError among it."""
+    """Send a message; the deadline `until` is in monotonic seconds. Raises OSError, including TimeoutError."""
     encoded = json.dumps(fields).encode("ascii")
     _set_timeout(sock, until)
     sock.sendall(_HEAD.pack(len(encoded), len(body)) + encoded)
@@ -22,14 +23,17 @@ def send(sock: socket.socket, fields: dict[str, Any], body: bytes = b"", *, unti
 
 
 def receive(sock: socket.socket, *, max_bytes: int, until: float | None = None) -> tuple[dict[str, Any], bytes]:
-    """The next message. Raises EOFError when the other side is gone, TimeoutError, OSError, ValueError (nonsense)."""
+    """Receive the next message.
+
+    Raises EOFError if the other side has closed the socket, TimeoutError, OSError, and ValueError if the message is invalid.
+    """
     fields_bytes, body_bytes = _HEAD.unpack(_exactly(sock, _HEAD.size, until))
     if fields_bytes + body_bytes > max_bytes:
-        raise ValueError(f"a message of {fields_bytes + body_bytes} bytes; {max_bytes} are allowed")
+        raise ValueError(f"the message has {fields_bytes + body_bytes} bytes; at most {max_bytes} are allowed")
     try:
         fields = json.loads(_exactly(sock, fields_bytes, until))
     except RecursionError as error:
-        raise ValueError("fields nested without end") from error
+        raise ValueError("the fields are nested too deeply") from error
     return fields, _exactly(sock, body_bytes, until)
 
 
@@ -40,7 +44,7 @@ def _exactly(sock: socket.socket, count: int, until: float | None) -> bytes:
         _set_timeout(sock, until)
         got = sock.recv_into(view[done:])
         if not got:
-            raise EOFError("the other side is gone")
+            raise EOFError("the other side has closed the socket")
         done += got
     return bytes(data)
 

@@ -1,4 +1,4 @@
-"""From a text and what is known about it to an `Extracted`: scrubbed, cut, counted, its dates in ISO 8601."""
+"""Make an `Extracted` from a text and a file's properties: scrub the text, cut and count it, convert dates to ISO 8601."""
 
 import re
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from worker.core.base.text import scrub
 from worker.core.extract import Extracted, Status
 
 MAX_PROPERTY_CHARS = 1000
-"""Of a title or an author, no more is kept."""
+"""A longer title or author is cut at this length."""
 _PDF_DATE = re.compile(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:([Z+-])(\d\d)?'?(\d\d)?'?)?")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 
 
 @dataclass(frozen=True, slots=True)
 class Properties:
-    """What a file says about itself, as it says it."""
+    """What a file says about itself, unchanged."""
 
     title: str | None = None
     author: str | None = None
@@ -37,7 +37,10 @@ def found(
     char_count: int | None = None,
     clean: bool = False,
 ) -> Extracted:
-    """A text that was read: `ok`, or `empty` where there is none. `char_count`: of the whole, where `text` is a part."""
+    """The result for a file that was read: `ok`, or `empty` if it contains no text.
+
+    If `text` is only the beginning, `char_count` gives the length of the whole text. `clean` text is not scrubbed.
+    """
     count = len(text) if char_count is None else char_count
     content = text if len(text) <= max_chars else text[:max_chars]
     if not clean:
@@ -59,7 +62,7 @@ def found(
 
 
 def failed(status: Status, mime_type: str, sentence: str) -> Extracted:
-    """A file that could not be read, and why."""
+    """The result for a file that could not be read, with the reason."""
     return Extracted(status, mime_type, error=scrub(" ".join(sentence.split()))[:500])
 
 
@@ -68,7 +71,7 @@ def _short(value: str | None) -> str | None:
 
 
 def iso(value: str | None) -> str | None:
-    """A date of a document (ISO 8601, RFC 5322 or PDF's own form) as ISO 8601; None for what is none of them."""
+    """Convert a document's date (ISO 8601, RFC 5322 or PDF's own format) to ISO 8601; None if it has another format."""
     if not value:
         return None
     for read in (datetime.fromisoformat, parsedate_to_datetime, _pdf_date):
@@ -91,7 +94,7 @@ def _pdf_date(value: str) -> datetime:
 
 
 def said_by(metadata: Mapping[str, object]) -> Properties:
-    """What kreuzberg found a file to say about itself."""
+    """The properties in the metadata that kreuzberg found in a file."""
     authors = metadata.get("authors")
     author = ", ".join(map(str, authors)) if isinstance(authors, list) else metadata.get("from_email")
     return Properties(

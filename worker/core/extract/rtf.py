@@ -1,4 +1,7 @@
-"""RTF as kreuzberg 4.10 reads it right: it stumbles over the bytes of Asian code pages, and never says that a file is cut."""
+"""Rewrite RTF so that kreuzberg 4.10 reads it correctly.
+
+It misreads the bytes of Asian code pages, and does not report that a file is truncated.
+"""
 
 import re
 
@@ -10,9 +13,9 @@ _FILLERS = b"\0\r\n\t \x1a"
 
 
 def readable_rtf(body: bytes) -> bytes:
-    """The file with its multi-byte characters written as Unicode ones. Raises CorruptError when it breaks off."""
+    """The file with its multi-byte characters rewritten as Unicode escapes. Raises CorruptError if it is truncated."""
     if not body.rstrip(_FILLERS).endswith(b"}"):
-        raise CorruptError("the RTF file breaks off: its last brace is missing")
+        raise CorruptError("the RTF file is truncated: its last brace is missing")
     page = _CODE_PAGE.search(body, 0, 4096)
     if page is None:
         return body
@@ -23,11 +26,11 @@ def readable_rtf(body: bytes) -> bytes:
 def _as_unicode(match: re.Match[bytes], encoding: str) -> bytes:
     raw, rest = bytes.fromhex(match[2].replace(b"\\'", b"").decode("ascii")), match[3]
     before = b""
-    if match[1]:  # a Unicode character; the first of the bytes are the same, for old readers
+    if match[1]:  # a Unicode character; the first bytes repeat it for old readers
         before = b"{\\uc1" + match[1].rstrip() + b"?}"
         raw = raw[1:] if _text_or_none(raw[:1], encoding) else raw[2:]
     text = _text_or_none(raw, encoding)
-    if text is None:  # a second byte below 0x80 may stand as itself
+    if text is None:  # a second byte below 0x80 may be written without an escape
         text, rest = (raw + rest).decode(encoding, "replace"), b""
     units = text.encode("utf-16-le")
     numbers = (int.from_bytes(units[i : i + 2], "little", signed=True) for i in range(0, len(units), 2))

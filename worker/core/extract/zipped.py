@@ -1,4 +1,7 @@
-"""Zip containers: which document it is, whether it is whole, and that it is no bomb. Members are really inflated for that."""
+"""Inspect zip containers: which document it is, whether it is complete, and whether it is a zip bomb.
+
+To find this out, every member is inflated.
+"""
 
 import copy
 import io
@@ -15,9 +18,9 @@ MAX_ENTRIES = 20_000
 MAX_ENTRY_BYTES = 512 * 1024**2
 MAX_TOTAL_BYTES = 1024**3
 MAX_RATIO = 250
-"""Inflated to stored bytes. Deflate reaches 1032 on nothing but zeros; spreadsheets seldom go above 50."""
+"""The largest ratio of inflated to stored bytes. Deflate reaches 1032 for zeros; spreadsheets rarely exceed 50."""
 FREE_BYTES = 16 * 1024**2
-"""Below this inflated size the ratio does not matter."""
+"""The ratio is not checked below this inflated size."""
 _CHUNK_BYTES = 1024**2
 _ENCRYPTED = 0x1
 
@@ -33,7 +36,7 @@ _META = "{urn:oasis:names:tc:opendocument:xmlns:meta:1.0}"
 
 
 class Container:
-    """A zip file that was found whole and within the bounds. Raises CorruptError, EncryptedError."""
+    """A zip file that is complete and within the limits. Raises CorruptError or EncryptedError if it is not."""
 
     def __init__(self, body: bytes) -> None:
         try:
@@ -46,7 +49,7 @@ class Container:
             raise CorruptError(f"the zip container is broken: {error}") from error
 
     def document_type(self) -> str | None:
-        """The mime type of the document that this container is; None for a mere archive."""
+        """The MIME type of the document in this container; None if it is an archive of arbitrary files."""
         declared = self.read("mimetype", 200).decode("ascii", "replace").strip()
         if declared.startswith("application/vnd.oasis.opendocument.") and "content.xml" in self._names:
             if b"encryption-data" in self.read("META-INF/manifest.xml"):
@@ -61,7 +64,7 @@ class Container:
         return None
 
     def read(self, name: str, limit: int = MAX_ENTRY_BYTES) -> bytes:
-        """A member's first bytes; empty when there is none of that name."""
+        """The first `limit` bytes of a member; empty if there is no member of that name."""
         if name not in self._names:
             return b""
         with self._zip.open(name) as member:
@@ -70,36 +73,36 @@ class Container:
     def _inspect(self) -> None:
         entries = self._zip.infolist()
         if len(entries) > MAX_ENTRIES:
-            raise CorruptError(f"{len(entries)} entries in the zip container; at most {MAX_ENTRIES} are read")
+            raise CorruptError(f"the zip container has {len(entries)} entries; at most {MAX_ENTRIES} are allowed")
         if any(entry.flag_bits & _ENCRYPTED for entry in entries):
-            raise EncryptedError("the zip container wants a password")
+            raise EncryptedError("the zip container is protected by a password")
         total = 0
         for entry in entries:
             total += self._inflated(entry, MAX_TOTAL_BYTES - total)
 
     def _inflated(self, entry: zipfile.ZipInfo, room: int) -> int:
-        """The true size of a member, whose CRC is checked on the way. Its header may lie about the size."""
+        """The actual size of a member; the size in its header may be wrong. Reading it also checks its CRC."""
         limit = min(room, MAX_ENTRY_BYTES, max(FREE_BYTES, MAX_RATIO * entry.compress_size))
         probe = copy.copy(entry)
-        probe.file_size = limit + 2 * _CHUNK_BYTES  # zipfile stops at the size in the header: give it room to find out
+        probe.file_size = limit + 2 * _CHUNK_BYTES  # zipfile stops at the size in the header, so make that large enough
         size = 0
         with self._zip.open(probe) as member:
             while chunk := member.read(_CHUNK_BYTES):
                 size += len(chunk)
                 if size > limit:
-                    raise CorruptError("a zip bomb: it inflates to more than is allowed")
+                    raise CorruptError("the file is a zip bomb: it inflates to more than is allowed")
         if size != entry.file_size:
-            raise CorruptError("the zip container is broken: a member has not the size that its header says")
+            raise CorruptError("the zip container is broken: a member does not have the size given in its header")
         return size
 
 
 def open_document_text(container: Container) -> str:
-    """The text of a presentation or drawing, which kreuzberg 4.10 does not read."""
+    """The text of a presentation or drawing, which kreuzberg 4.10 cannot read."""
     return xml_text(container.read("content.xml").decode("utf-8", "replace"))
 
 
 def open_document_properties(container: Container) -> Properties:
-    """What meta.xml says; kreuzberg 4.10 leaves it out for some kinds."""
+    """The properties in meta.xml, which kreuzberg 4.10 omits for some kinds of documents."""
     raw = container.read("meta.xml", FREE_BYTES)
     try:
         root = etree.fromstring(raw, xml_parser()) if raw else None

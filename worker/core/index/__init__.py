@@ -1,4 +1,4 @@
-"""The index: one protocol, two of them (OpenSearch; SQLite FTS5 for one machine and the demo)."""
+"""The search index: one protocol with two implementations, OpenSearch and SQLite FTS5 (for one machine and the demo)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,16 +13,16 @@ class WriteStatus(Enum):
 
     WRITTEN = "written"
     SUPERSEDED = "superseded"
-    """The index holds a greater version: someone looked later. That is success (409)."""
+    """The index already holds a later observation (HTTP 409). This counts as success."""
     REJECTED = "rejected"
-    """The index will never take this document as it is: a mapper or parsing error."""
+    """The index will never accept this document as it is: a mapping or parsing error."""
     UNAVAILABLE = "away"
-    """The index did not take it now: throttled, blocked, its state wrong, or no answer for this item."""
+    """The index did not accept it this time: it is throttling, blocked, in a wrong state, or did not answer for this item."""
 
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """One write's status, and the index's reason where it was not taken."""
+    """The status of one write, and the index's reason if it did not accept the write."""
 
     status: WriteStatus
     reason: str = ""
@@ -30,7 +30,7 @@ class WriteResult:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the index holds for one object: enough to decide whether it is up to date."""
+    """The part of a stored document that is needed to decide whether it is up to date."""
 
     etag: str | None
     version: int
@@ -39,7 +39,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One search result. Highlights mark each match between U+E000 and U+E001 (private use, never in our text)."""
+    """One search result. In highlights, each match is enclosed in U+E000 and U+E001, private-use characters."""
 
     bucket: str
     key: str
@@ -55,7 +55,7 @@ HIGHLIGHT_END = "\ue001"
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The best hits, and how many there are in all."""
+    """The best hits, and the total number of matches."""
 
     total: int
     hits: list[Hit]
@@ -63,7 +63,7 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing `doctor` and preflight say about the index."""
+    """One statement about the index in the report of `doctor` and of the preflight."""
 
     level: Literal["ok", "warning", "error"]
     what: str
@@ -72,48 +72,48 @@ class Finding:
 
 @dataclass(slots=True)
 class IndexState:
-    """What `ensure` found or made."""
+    """What `ensure` found or created."""
 
     created: list[str] = field(default_factory=list)
-    """Names of what was created just now: template, index, alias."""
+    """Names of what was just created: template, index, alias."""
     plain_key_ids: bool = False
-    """The index is the earlier system's: its document ids are plain keys, and stay so."""
+    """Whether the index belongs to the earlier system: its document ids are plain keys, and new ones will be too."""
     findings: list[Finding] = field(default_factory=list)
 
 
 class Index(Protocol):
-    """A search index. Every method may be called from any thread; each raises IndexUnavailableError when it is away."""
+    """A search index. Every method may be called from any thread and raises IndexUnavailableError if it is unavailable."""
 
     @property
     def description(self) -> str:
-        """Where it is, for a person: no credentials in it."""
+        """Where the index is, as shown to people; it contains no credentials."""
 
     def ping(self) -> None:
-        """Return if the index answers and can take writes as far as a cheap call can tell. Changes nothing.
+        """Return if the index answers and, as far as a cheap call can tell, accepts writes. Changes nothing.
 
-        An index that is not there yet takes them too: `ensure` makes it.
+        An index that does not exist yet counts as accepting writes, because `ensure` creates it.
         """
 
     def ensure(self) -> IndexState:
-        """Create what is missing where nothing of its name exists; report what differs. Idempotent."""
+        """Create what is missing if nothing of the index's name exists, and report differences. Idempotent."""
 
     def inspect(self) -> IndexState:
-        """As `ensure`, but change nothing."""
+        """Report the same as `ensure`, but change nothing."""
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
-        """Write or remove; one result for each write, in order.
+        """Write or remove documents; return one result for each write, in order.
 
-        Raises IndexUnavailableError when the request as a whole failed; then nothing is known of any of the writes.
+        Raises IndexUnavailableError if the request as a whole failed; then the result of every write is unknown.
         """
 
     def stored(self, objects: Sequence[tuple[str, str]]) -> list[Stored | None]:
-        """What it holds for each (bucket, key), in order; None where it holds nothing."""
+        """The stored version for each (bucket, key), in order; None if there is no document."""
 
     def search(self, query: str, *, limit: int = 10) -> SearchResult:
-        """The best matches in names, paths and contents. Refreshes nothing: what was just written may lag."""
+        """The best matches in names, paths and contents. It does not refresh, so recent writes may be missing."""
 
     def refresh(self) -> None:
-        """Make everything written so far searchable (tests, the demo)."""
+        """Make everything written so far searchable (for tests and the demo)."""
 
     def close(self) -> None:
-        """Release connections."""
+        """Close all connections."""

@@ -1,4 +1,4 @@
-"""The body of a bulk request, and what its answer says of each document. Nothing here talks to anyone."""
+"""Build the body of a bulk request, and read the result for each document from the answer. No I/O happens here."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,29 +11,30 @@ from worker.core.index.client import MAX_REASON_CHARS, reason_of
 from worker.core.index.document import Write, document_id
 
 MAX_BODY_BYTES = 8 * MIB
-"""Small AWS instances refuse more than 10 MiB (FACTS, OpenSearch)."""
+"""Small AWS instances reject requests over 10 MiB (docs/evidence.md, OpenSearch)."""
 
 FILTER = "filter_path=errors,items.*.status,items.*.error"
-"""Of the answer, what we read: a twentieth of it."""
+"""Limits the answer to the fields that are read here, about a twentieth of it."""
 
 _OF_THE_DOCUMENT = frozenset(
     {"mapper_parsing_exception", "document_parsing_exception", "strict_dynamic_mapping_exception"}
 )
-"""Errors with status 400 that are a document's own fault (M, 2.19 and 3.8). Others are the index's state: it is closed,
-its alias has no write index, its field limit is reached; they pass when someone mends it."""
+"""Errors with status 400 that are caused by the document itself (measured with 2.19 and 3.8; docs/evidence.md,
+OpenSearch). Others reflect the state of the index: it is closed, its alias has no write index, or its field limit is
+reached; they go away when that has been corrected."""
 NO_INDEX = "index_not_found_exception"
-"""In the reason of a write to an index or alias that is not there."""
+"""Part of the reason given for a write to an index or alias that does not exist."""
 _TERM_TOO_LONG = "immense term"
-"""In the reason of the one illegal_argument_exception that is a document's own fault."""
+"""Part of the reason of the only illegal_argument_exception that is caused by the document itself."""
 
-NOT_UNICODE = WriteResult(WriteStatus.REJECTED, "the key is not Unicode: it holds a lone surrogate")
-TOO_LARGE = WriteResult(WriteStatus.REJECTED, "the document is larger than the index takes in one request (HTTP 413)")
+NOT_UNICODE = WriteResult(WriteStatus.REJECTED, "the key is not valid Unicode: it contains a lone surrogate")
+TOO_LARGE = WriteResult(WriteStatus.REJECTED, "the document is larger than the index accepts in one request (HTTP 413)")
 _WRITTEN = WriteResult(WriteStatus.WRITTEN)
 _SUPERSEDED = WriteResult(WriteStatus.SUPERSEDED)
 
 
 def entry(write: Write, *, plain_key: bool) -> bytes | None:
-    """One write's lines; None where its key holds a lone surrogate, which UTF-8 cannot say."""
+    """The lines for one write; None if its key contains a lone surrogate, which UTF-8 cannot encode."""
     try:
         identity = orjson.dumps(document_id(write.bucket, write.key, plain_key=plain_key))
     except TypeError:
@@ -42,7 +43,7 @@ def entry(write: Write, *, plain_key: bool) -> bytes | None:
     line = b'{"%b":{"_id":%b,"version":%d,"version_type":"external_gte"}}\n' % (action, identity, write.version)
     if write.source is None:
         return line
-    # JSON that someone has laid out over several lines would be read as several; within strings \n is escaped.
+    # JSON formatted over several lines would be read as several entries. Within strings, newlines are escaped as \n.
     source = write.source.replace(b"\n", b" ") if b"\n" in write.source else write.source
     return line + source + b"\n"
 
@@ -53,7 +54,7 @@ def is_removal(entry: bytes) -> bool:
 
 
 def chunks(entries: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """The entries in order, in groups of at most 8 MiB; one that is larger goes alone."""
+    """The entries in order, in groups of at most 8 MiB; a larger entry forms a group of its own."""
     start, size = 0, 0
     for at, one in enumerate(entries):
         if at > start and size + len(one) > MAX_BODY_BYTES:
@@ -65,7 +66,7 @@ def chunks(entries: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
 
 
 def results(answer: Any, sent: int) -> list[WriteResult] | None:
-    """What became of each write, in order; None where the answer does not speak of as many as were sent."""
+    """The result of each write, in order; None if the answer does not contain as many results as writes were sent."""
     items = answer.get("items") if isinstance(answer, dict) else None
     if not isinstance(items, list) or len(items) != sent:
         return None
@@ -75,7 +76,7 @@ def results(answer: Any, sent: int) -> list[WriteResult] | None:
 def _result(item: dict[str, Any]) -> WriteResult:
     status, error = item.get("status", 0), item.get("error")
     if error is None and (200 <= status < 300 or status == 404):
-        return _WRITTEN  # 404 without an error: the document to be removed was not there
+        return _WRITTEN  # 404 without an error: the document to be removed did not exist
     if status == 409:
         return _SUPERSEDED
     kind, reason = reason_of(error)

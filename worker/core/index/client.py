@@ -1,4 +1,4 @@
-"""The connection to OpenSearch: address, sign-in, TLS; and every way a request can fail, as one error with a sentence."""
+"""The connection to OpenSearch: address, sign-in and TLS. Every failure of a request becomes one kind of error."""
 
 import base64
 import re
@@ -20,31 +20,32 @@ from worker.core.base.settings import Settings
 
 MAX_REASON_CHARS = 500
 MORE_CONNECTIONS = 4
-"""Kept open beside those of the bulk requests, for the replay, probes and searches."""
+"""Connections kept open for the replay, probes and searches, in addition to those for bulk requests."""
 KEEPALIVE_IDLE_S = 60
-"""NAT gateways and load balancers forget a connection that was quiet for 350 s; what is sent on it then is lost."""
+"""NAT gateways and load balancers drop a connection that has been idle for 350 s; data sent on it later is lost."""
 
 _AWS_HOST = re.compile(r"\.([a-z]{2}(?:-[a-z]+)+-\d)\.(?:es|aoss)\.amazonaws\.com")
 
 _QUOTATION = re.compile(r"\.? Preview of field's value|\.? The prefix of the first immense term")
-"""How OpenSearch (M, 2.19 and 3.8) begins to quote a field's value, to the end of its sentence."""
+"""The words with which OpenSearch (measured with 2.19 and 3.8) begins to quote a field's value, which then fills the
+rest of the sentence."""
 
 Credentials = Callable[[], Any]
-"""Gives botocore's credentials; raises ConfigError where there are none."""
+"""Returns botocore's credentials; raises ConfigError if there are none."""
 
 
 class RefusedError(IndexUnavailableError):
     """Raised when the index answered a whole request with an error status."""
 
     def __init__(self, message: str, *, status: int, kind: str) -> None:
-        """`status` is HTTP's, `kind` OpenSearch's name of the error (`index_closed_exception`), or empty."""
+        """`status` is the HTTP status; `kind` is OpenSearch's name for the error (`index_closed_exception`), or empty."""
         super().__init__(message)
         self.status = status
         self.kind = kind
 
 
 class Address(NamedTuple):
-    """Where the index is; user and password from INDEX_URL are here, and nowhere in `shown`."""
+    """Where the index is. User and password from INDEX_URL are in the fields, but not in `shown`."""
 
     scheme: str
     host: str
@@ -55,20 +56,20 @@ class Address(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """For a person."""
+        """The address as shown to people, without user and password."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}{self.prefix}"
 
 
 class Client:
-    """Requests to one OpenSearch. Thread-safe; never tries again by itself: the batcher and its breaker decide that."""
+    """Sends requests to one OpenSearch cluster. Thread-safe. It never retries: the batcher and its breaker decide that."""
 
     def __init__(self, settings: Settings, credentials: Credentials | None = None) -> None:
-        """`credentials` are needed for SigV4 alone. Raises ConfigError where sign-in or certificates cannot be used."""
+        """`credentials` are only needed for SigV4. Raises ConfigError if sign-in or certificates cannot be used."""
         address = parse_address(settings.index_url.get_secret_value())
         self.shown = address.shown
         self.service = _service(settings, address)
-        """`es` or `aoss` where requests are signed for AWS, else empty."""
+        """`es` or `aoss` if requests are signed for AWS, otherwise empty."""
         self._timeout_s = settings.index_timeout_s
         headers, signer = {}, None
         if self.service:
@@ -88,9 +89,9 @@ class Client:
         )
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
-        """The answer to one request; `body` is bytes as they are, or anything that JSON can say.
+        """Send one request and return the answer. `body` is bytes, sent unchanged, or anything that JSON can represent.
 
-        Raises RefusedError for an error status, IndexUnavailableError when there is no answer or one that is not JSON.
+        Raises RefusedError for an error status, and IndexUnavailableError if there is no answer or it is not JSON.
         """
         sent = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
         try:
@@ -106,7 +107,7 @@ class Client:
             raise self._refusal(error) from error
         except ValueError as error:
             raise IndexUnavailableError(
-                f"{self.shown} answered something that is not JSON; is it OpenSearch?"
+                f"{self.shown} sent an answer that is not JSON; is it an OpenSearch server?"
             ) from error
 
     def close(self) -> None:
@@ -121,7 +122,7 @@ class Client:
 
 
 class _Connection(Urllib3HttpConnection):
-    """opensearch-py's connection, with TCP keepalive, and without its log lines and warnings."""
+    """opensearch-py's connection with TCP keepalive, and without its log lines and warnings."""
 
     def _create_urllib3_pool(self) -> None:
         super()._create_urllib3_pool()
@@ -131,34 +132,34 @@ class _Connection(Urllib3HttpConnection):
         self.pool.conn_kw["socket_options"] = options
 
     def log_request_success(self, *_args: Any, **_kwargs: Any) -> None:
-        """Nothing: who asked says what became of it."""
+        """Log nothing: the caller logs the result."""
 
     def log_request_fail(self, *_args: Any, **_kwargs: Any) -> None:
-        """Nothing: it would log bodies; the error says it all."""
+        """Log nothing: the base class would log bodies, and the error contains what is needed."""
 
     def _raise_warnings(self, warning_headers: Any) -> None:
-        """Nothing: deprecations are no error of a request."""
+        """Ignore deprecation warnings: they are not errors of the request."""
 
 
 def parse_address(url: str) -> Address:
-    """INDEX_URL in its parts. Without a port: 443 for https, 9200 for http, as opensearch-py has it.
+    """Split INDEX_URL into its parts. The default port is 443 for https and 9200 for http, as in opensearch-py.
 
-    Raises ConfigError where it is not a URL.
+    Raises ConfigError if it is not a URL.
     """
     try:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 9200)
     except ValueError as error:
-        raise ConfigError(f"INDEX_URL is not an address: {error}") from None
+        raise ConfigError(f"INDEX_URL is not a valid URL: {error}; it should be https://HOST[:PORT]") from None
     user = None if parts.username is None else unquote(parts.username)
     password = unquote(parts.password or "")
     return Address(parts.scheme, parts.hostname or "", port, parts.path.rstrip("/"), user, password)
 
 
 def reason_of(info: Any) -> tuple[str, str]:
-    """OpenSearch's name for an error, and its reason with the innermost cause; empty where it gave none.
+    """OpenSearch's name for an error, and its reason with the innermost cause; both are empty if it gave none.
 
-    It quotes from a document that it refuses: what it quotes is left out, for reasons are logged.
+    OpenSearch quotes from a document that it rejects. The quotation is removed, because reasons are logged.
     """
     error = info.get("error", info) if isinstance(info, dict) else None
     if not isinstance(error, dict):
@@ -183,7 +184,7 @@ def _service(settings: Settings, address: Address) -> str:
 
 
 def _region(address: Address) -> str | None:
-    """The region that the name of an AWS endpoint tells; the index need not be where the queue is."""
+    """The region in the host name of an AWS endpoint; it may differ from the region of the queue."""
     found = _AWS_HOST.search(address.host)
     return found[1] if found else None
 
@@ -191,13 +192,13 @@ def _region(address: Address) -> str | None:
 def _signer(service: str, credentials: Credentials | None, region: str | None) -> Any:
     if credentials is None or not region:
         raise ConfigError(
-            f"AWS_REGION is missing: requests to the index are signed for service {service} of one region"
+            f"AWS_REGION is missing: requests to the index are signed for the service {service} in a region"
         )
     return Urllib3AWSV4SignerAuth(credentials(), region, service)
 
 
 def _basic(settings: Settings, address: Address) -> dict[str, str]:
-    """The header itself: opensearch-py's own would refuse a password outside Latin-1."""
+    """The header for basic authentication: opensearch-py's own code fails for a password outside Latin-1."""
     user, password = address.user, address.password
     if settings.index_user is not None:
         user, password = (
@@ -215,7 +216,7 @@ def _tls(settings: Settings) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"INDEX_CA_FILE={settings.index_ca_file}: {error}") from error
     if settings.index_ca_file is None:
-        context.load_verify_locations(certifi.where())  # beside the system's own, of which a small image has none
+        context.load_verify_locations(certifi.where())  # besides the system's certificates, which small images lack
     if not settings.index_verify_tls:
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         context.check_hostname = False

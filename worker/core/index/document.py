@@ -1,4 +1,4 @@
-"""What is indexed: one object's document, or its removal, at the version of one look at S3."""
+"""What is indexed: the document of one object, or its removal, with the time of one observation as its version."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 MAX_ID_BYTES = 512
-"""OpenSearch refuses a whole bulk request for one longer `_id` (FACTS, OpenSearch)."""
+"""OpenSearch rejects a whole bulk request because of one longer `_id` (docs/evidence.md, OpenSearch)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,10 @@ class Write:
 
 
 def document_id(bucket: str, key: str, *, plain_key: bool = False) -> str:
-    """The `_id` of an object's document: `bucket/key`, or the key alone for an index of the earlier system.
+    """The `_id` of an object's document: `bucket/key`, or only the key for an index of the earlier system.
 
-    A bucket name has no slash, so the pair is unambiguous. Over 512 bytes the tail becomes a SHA-256 of the whole.
+    A bucket name contains no slash, so the pair is unambiguous. If the id is over 512 bytes long, its tail is replaced by
+    the SHA-256 of the whole id.
     """
     whole = key if plain_key else f"{bucket}/{key}"
     raw = whole.encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""What `doctor` says of an index in OpenSearch: how it differs from the one that our template makes."""
+"""Compare an index in OpenSearch with the one that our template creates; `doctor` shows the differences."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,32 +19,35 @@ _SERVES = {
     "flat_object": frozenset({"flat_object", "object"}),
     "object": frozenset({"object", "flat_object"}),
 }
-"""For each type of ours, those that do as well."""
+"""For each type in our template, the types that serve the same purpose."""
 _IN_PAIRS = frozenset({"parts", "cjk"})
-_REINDEX = "to have all of it: make an index from our template, _reindex into it, and let the alias lead there"
+_REINDEX = "to get all features, create an index from our template, _reindex into it, and point the alias to it"
 
 
 def compare(name: str, found: dict[str, Any]) -> list[Finding]:
-    """What to say of the indexes behind a name."""
+    """The findings about the indexes behind a name."""
     index = _write_index(name, found)
     if index is None:
-        hint = "give one of its indexes is_write_index: true, or leave it a single one"
-        return [Finding("error", f"alias {name} has no index to write to among {', '.join(sorted(found))}", hint)]
+        hint = "set is_write_index: true for one of its indexes, or let it point to a single index"
+        return [Finding("error", f"alias {name} has no write index among {', '.join(sorted(found))}", hint)]
     findings = []
     if index == name:
-        findings.append(Finding("ok", f"{name} is an index, not an alias; used as it is"))
+        findings.append(Finding("ok", f"{name} is an index, not an alias; it is used as it is"))
     else:
-        findings.append(Finding("ok", f"alias {name} leads to {index}"))
+        findings.append(Finding("ok", f"alias {name} points to {index}"))
     if len(found) > 1:
-        hint = "remove the alias from the others, once what they hold is in this one"
+        hint = "copy the documents of the other indexes into this one, then remove the alias from them"
         findings.append(
-            Finding("warning", f"alias {name} spans {len(found)} indexes; only {index} is kept up to date", hint)
+            Finding("warning", f"alias {name} points to {len(found)} indexes; only {index} is kept up to date", hint)
         )
     return [*findings, *_of_mapping(index, found[index].get("mappings", {}))]
 
 
 def ids_in_use(sample: list[dict[str, Any]], *, wanted: bool | None) -> tuple[bool, list[Finding]]:
-    """Whether an index's ids are plain keys, by some of its documents; `wanted`: what DOCUMENT_IDS says, if it does."""
+    """Whether an index's ids are plain keys, judged by a sample of its documents; and findings about that.
+
+    `wanted` is what DOCUMENT_IDS says; None if it is `auto`.
+    """
     plain, paired = 0, 0
     for hit in sample:
         source = hit.get("_source", {})
@@ -53,14 +56,12 @@ def ids_in_use(sample: list[dict[str, Any]], *, wanted: bool | None) -> tuple[bo
         paired += hit["_id"] == document_id(bucket, key)
     seen = plain > paired
     if wanted is None:
-        said = [Finding("ok", "its document ids are plain keys, and stay so")] if seen else []
+        said = [Finding("ok", "its document ids are plain keys, and new documents get such ids too")] if seen else []
         return seen, said
     if plain + paired and wanted != seen:
         there = "plain keys" if seen else "bucket/key"
-        hint = "objects would be held twice; leave DOCUMENT_IDS at auto"
-        return wanted, [
-            Finding("warning", f"DOCUMENT_IDS differs from the ids that are there, which are {there}", hint)
-        ]
+        hint = "objects would be indexed twice; set DOCUMENT_IDS=auto"
+        return wanted, [Finding("warning", f"DOCUMENT_IDS differs from the ids in the index, which are {there}", hint)]
     return wanted, []
 
 
@@ -79,14 +80,16 @@ def _of_mapping(index: str, mapping: dict[str, Any]) -> Iterator[Finding]:
     missing = sorted(ours.keys() - theirs.keys())
     if missing and mapping.get("dynamic") == "strict":
         yield Finding(
-            "error", f"{index} is dynamic: strict and lacks {', '.join(missing)}: it refuses every document", _REINDEX
+            "error",
+            f"{index} is dynamic: strict and has no mapping for {', '.join(missing)}: it rejects every document",
+            _REINDEX,
         )
     elif missing:
         yield Finding("warning", f"{index} has no mapping for {', '.join(missing)}", _REINDEX)
     for field in sorted(ours.keys() & theirs.keys()):
         has, wants = _type(theirs[field]), _type(ours[field])
         if has not in _SERVES.get(wants, {wants}):
-            yield Finding("warning", f"{index}: {field} is {has}, and would be {wants}", _REINDEX)
+            yield Finding("warning", f"{index}: {field} has the type {has}; it should be {wants}", _REINDEX)
     yield from _of_values(index, ours, theirs)
 
 
@@ -97,14 +100,14 @@ def _of_values(index: str, ours: dict[str, Any], theirs: dict[str, Any]) -> Iter
         if ours.get(field, {}).get("ignore_malformed") and str(one.get("ignore_malformed")).lower() != "true"
     )
     if careless:
-        yield Finding("warning", f"{index} refuses a document for a malformed {' or '.join(careless)}", _REINDEX)
+        yield Finding("warning", f"{index} rejects a document with a malformed {' or '.join(careless)}", _REINDEX)
     content = theirs.get("content", {})
     if _type(content) == "text" and content.get("analyzer") not in _IN_PAIRS:
         yield Finding(
-            "warning", f"{index} does not find parts of Japanese words: content is not cut in pairs", _REINDEX
+            "warning", f"{index} does not find parts of Japanese words: content is not indexed as bigrams", _REINDEX
         )
     if content.get("analyzer") in _IN_PAIRS and "ja" not in content.get("fields", {}):
-        yield Finding("ok", f"{index} has no content.ja: no kuromoji was there when it was made")
+        yield Finding("ok", f"{index} has no content.ja: kuromoji was not installed when the index was created")
 
 
 def _type(field: dict[str, Any]) -> str:

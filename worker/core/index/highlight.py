@@ -1,4 +1,4 @@
-"""Fragments of a text with what was searched for marked, for an index that does not do it by itself."""
+"""Mark matches in fragments of a text, for an index that cannot do it by itself."""
 
 import re
 import unicodedata
@@ -14,7 +14,7 @@ _BETWEEN = r"[\W_]*"
 
 
 def marked(text: str, words: Sequence[Word]) -> str:
-    """The whole text with every match marked; empty where there is none."""
+    """The whole text with every match marked; empty if there is no match."""
     pattern = _pattern(words)
     text = unicodedata.normalize("NFKC", text)
     if pattern is None or not pattern.search(text):
@@ -23,7 +23,7 @@ def marked(text: str, words: Sequence[Word]) -> str:
 
 
 def fragments(text: str, words: Sequence[Word]) -> list[str]:
-    """Up to two pieces of the text, each around a match, on one line."""
+    """Up to two pieces of the text, each around a match and on one line."""
     pattern = _pattern(words)
     if pattern is None:
         return []
@@ -51,7 +51,7 @@ def _pattern(words: Sequence[Word]) -> re.Pattern[str] | None:
 
 
 def _expression(word: Word) -> str:
-    """What the word's tokens look like in a text: whole words, the last one maybe longer; CJK wherever it stands."""
+    """A pattern for the word's tokens: whole words, of which the last may be a prefix; CJK characters match anywhere."""
     runs = _runs(word.phrase.tokens)
     expression = _BETWEEN.join(re.escape(run) for run in runs)
     if not is_cjk(runs[0]):
@@ -62,7 +62,7 @@ def _expression(word: Word) -> str:
 
 
 def _runs(tokens: Sequence[str]) -> list[str]:
-    """Tokens put together again: 東京, 京都, 都, 2026 are 東京都 and 2026."""
+    """Join tokens to the words they were cut from: 東京, 京都, 都, 2026 become 東京都 and 2026."""
     runs: list[str] = []
     for token in tokens:
         if runs and is_cjk(token) and is_cjk(runs[-1]) and runs[-1][-1] == token[0]:

@@ -1,8 +1,8 @@
-"""What must be there in OpenSearch before documents can be written: template, first index, alias; and what is there.
+"""Create and inspect what OpenSearch needs before documents can be written: template, first index and alias.
 
-Three cases. Nothing of the name: all three are made. An alias: used. An index of that very name, the earlier
-system's: used as it is, its differences told. Only calls that Serverless collections have too; any number of workers
-may do this at once.
+There are three cases. If nothing of the name exists, all three are created. An alias is used. An index of that very name
+(the earlier system's) is used as it is, and its differences are reported. Only calls that Serverless collections support
+are made, and any number of workers may do this at once.
 """
 
 import time
@@ -18,24 +18,24 @@ MISSING = 404
 WRONG = 400
 UNAVAILABLE = 503
 SHARDS_START_S = 5.0
-"""A new index answers 503 until its shards have started."""
+"""A new index answers 503 until its shards have started; this is how long to wait for that."""
 SAMPLE = 20
-"""Documents looked at to see which ids an index has."""
+"""Number of documents that are read to find out which form of ids an index has."""
 
 
 class Layout:
     """Template, index and alias of one name."""
 
     def __init__(self, client: Client, name: str, *, plain_key: bool | None) -> None:
-        """`plain_key`: whether ids are to be plain keys; None: as found."""
+        """`plain_key`: whether ids are to be plain keys; None: as in the existing documents."""
         self._client = client
         self._name = name
         self._plain_key = plain_key
         self.is_alias = False
-        """Whether the name was an alias when it was last made sure of."""
+        """Whether the name was an alias when `ensure` was last called."""
 
     def ensure(self) -> IndexState:
-        """Make what is missing where nothing of the name exists. Raises IndexUnavailableError where that is refused."""
+        """Create what is missing if nothing of the name exists. Raises IndexUnavailableError if that fails."""
         state = IndexState()
         found = self._observe()
         self._ensure_template(state, needed=not found)
@@ -43,17 +43,19 @@ class Layout:
             self._create(state)
             found = self._observe()
         if not found:
-            raise IndexUnavailableError(f"{self._client.shown}: the index {self._name} was made, and is gone again")
+            raise IndexUnavailableError(
+                f"{self._client.shown}: the index {self._name} was created but no longer exists; is someone deleting it?"
+            )
         self.is_alias = self._name not in found
         self._describe(found, state)
         return state
 
     def is_there(self) -> bool:
-        """Whether anything has the name now. Raises IndexUnavailableError."""
+        """Whether an index or alias of the name exists now. Raises IndexUnavailableError."""
         return bool(self._observe("?filter_path=*.aliases"))
 
     def inspect(self) -> IndexState:
-        """The same, but change nothing."""
+        """Report the same as `ensure`, but change nothing."""
         state = IndexState()
         found = self._observe()
         if self._template_version() < index_template(self._name)["version"]:
@@ -61,11 +63,11 @@ class Layout:
         if found:
             self._describe(found, state)
         else:
-            state.findings.append(Finding("ok", f"there is no index or alias {self._name} yet", _AT_START))
+            state.findings.append(Finding("ok", f"no index or alias {self._name} exists yet", _AT_START))
         return state
 
     def _observe(self, which: str = "") -> dict[str, Any]:
-        """The indexes behind the name, each with aliases, mappings and settings; empty where there is none."""
+        """The indexes behind the name, each with its aliases, mappings and settings; empty if there are none."""
         try:
             found: dict[str, Any] = self._client.request("GET", f"/{self._name}{which}")
         except RefusedError as error:
@@ -84,7 +86,10 @@ class Layout:
         return int(found["index_templates"][0]["index_template"].get("version", 0))
 
     def _ensure_template(self, state: IndexState, *, needed: bool) -> None:
-        """Put the template unless there is one as new. Where an index is there already, it may be refused."""
+        """Put the template unless one of the same or a newer version exists.
+
+        If an index exists already, the template is not needed, and a refusal becomes a finding.
+        """
         try:
             if self._template_version() >= index_template(self._name)["version"]:
                 return
@@ -102,18 +107,18 @@ class Layout:
         except RefusedError as error:
             if error.status != WRONG:
                 raise
-            # No kuromoji here, most likely; if it was something else, this says so.
+            # Most likely, kuromoji is not installed. If it was something else, this request fails with the reason.
             self._client.request("PUT", path, index_template(self._name, japanese=False))
 
     def _create(self, state: IndexState) -> None:
-        """The first index and, in the same request, its alias."""
+        """Create the first index and, in the same request, its alias."""
         index = f"{self._name}-{FIRST_INDEX}"
         alias = {self._name: {"is_write_index": True}}
         try:
             self._client.request("PUT", f"/{index}", {"aliases": alias})
             state.created += [f"index {index}", f"alias {self._name}"]
         except RefusedError as error:
-            # Another worker was faster; or a write made the index NAME itself, which will do.
+            # Another worker was faster; or a write created an index of this very name, which can be used too.
             if error.kind not in {"resource_already_exists_exception", "invalid_alias_name_exception"}:
                 raise
             if not self._observe():
@@ -136,11 +141,11 @@ class Layout:
             except RefusedError as error:
                 if error.status != UNAVAILABLE or time.monotonic() > until:
                     raise
-                time.sleep(SHARDS_START_S / 25)  # another worker made the index just now
+                time.sleep(SHARDS_START_S / 25)  # another worker has just created the index
                 continue
             hits: list[dict[str, Any]] = answer["hits"]["hits"]
             return hits
 
 
-_AT_START = "it is made when a worker starts"
+_AT_START = "it is created when a worker starts"
 _ALLOW = "allow the worker to manage index templates, or put config/opensearch/index-template.json yourself"

@@ -1,4 +1,4 @@
-"""Open the index that the settings name."""
+"""Open the index that is given in the settings."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +11,12 @@ _SQLITE = "sqlite:///"
 
 
 def open_index(settings: Settings, credentials: Callable[[], Any] | None = None) -> Index:
-    """The index that the settings name. Nothing is asked of it yet, so it may be away.
+    """Open the index that is given in the settings. No request is sent yet, so it may be unavailable.
 
-    `credentials` (Aws.credentials) serves to sign requests for AWS, and is called for nothing else. Raises ConfigError
-    where a setting cannot be used.
+    `credentials` (Aws.credentials) is only called to sign requests for AWS. Raises ConfigError if a setting cannot be used.
     """
     url = settings.index_url.get_secret_value()
-    # Either is imported only where it is used: opensearch-py takes 0.2 s to load.
+    # Each implementation is only imported when it is used: opensearch-py takes 0.2 s to load.
     if url.startswith(_SQLITE):
         from worker.core.index.sqlite import SqliteIndex
 

@@ -1,4 +1,4 @@
-"""The index in OpenSearch, 2.19 and later, AWS's domains and Serverless collections."""
+"""The index in OpenSearch: version 2.19 and later, AWS domains and Serverless collections."""
 
 import threading
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ from worker.core.index.question import CONTENT_FIELDS, NAME_FIELD, question
 TOO_LARGE = 413
 MISSING = 404
 STOPPING_BLOCKS = ("write", "read_only", "read_only_allow_delete")
-"""The last one is what a disk over the flood-stage watermark makes."""
+"""Index blocks that prevent writing. OpenSearch sets the last one when a disk exceeds the flood-stage watermark."""
 MGET_IDS = 500
-"""Documents asked for in one request."""
+"""Number of documents requested at once."""
 MAX_HITS = 10_000
-"""`index.max_result_window`."""
+"""The default of `index.max_result_window`."""
 
 
 class OpenSearchIndex:
-    """Documents in an index of OpenSearch, under one name: an alias that we made, or what was there before us."""
+    """An index in OpenSearch under one name: an alias that we created, or an index or alias that existed before."""
 
     def __init__(self, client: Client, name: str, *, plain_key: bool | None) -> None:
-        """`plain_key`: whether ids are plain keys; None: as the documents found there have them."""
+        """`plain_key`: whether ids are plain keys; None: as in the existing documents."""
         self._client = client
         self._name = name
         self._layout = Layout(client, name, plain_key=plain_key)
@@ -36,11 +36,14 @@ class OpenSearchIndex:
 
     @property
     def description(self) -> str:
-        """Where it is, for a person."""
+        """Where the index is, as shown to people."""
         return f"OpenSearch {self._client.shown}, index {self._name}"
 
     def ping(self) -> None:
-        """Return if it is open, whole and not blocked, or not there yet. A block on the whole cluster shows only later."""
+        """Return if the index is open, complete and not blocked, or does not exist yet.
+
+        A block on the whole cluster is not detected here, but by the next write.
+        """
         try:
             found = self._request("GET", "_settings?filter_path=*.settings.index.blocks")
         except RefusedError as error:
@@ -55,20 +58,23 @@ class OpenSearchIndex:
         self._request("GET", "_search?size=0&terminate_after=1&allow_partial_search_results=false")
 
     def ensure(self) -> IndexState:
-        """Make template, first index and alias where nothing of the name exists; find out which ids are in use."""
+        """Create template, first index and alias if nothing of the name exists; find out which form of ids is in use."""
         with self._lock:
             state = self._layout.ensure()
             self._plain_key, self._ensured = state.plain_key_ids, True
             return state
 
     def inspect(self) -> IndexState:
-        """What is there, and what differs from what we would have made."""
+        """What exists, and how it differs from what we would create."""
         state = self._layout.inspect()
         self._plain_key = state.plain_key_ids
         return state
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
-        """Write or remove; one result for each, in order. Raises IndexUnavailableError when a request as a whole failed."""
+        """Write or remove documents; one result for each, in order.
+
+        Raises IndexUnavailableError if a request as a whole failed.
+        """
         plain_key = self._ready()
         entries = [bulk.entry(write, plain_key=plain_key) for write in writes]
         results: list[WriteResult] = []
@@ -78,7 +84,7 @@ class OpenSearchIndex:
         return [bulk.NOT_UNICODE if one is None else next(in_order) for one in entries]
 
     def stored(self, objects: Sequence[tuple[str, str]]) -> list[Stored | None]:
-        """What it holds for each (bucket, key), in order. Makes nothing."""
+        """The stored version for each (bucket, key), in order. Creates nothing."""
         if self._plain_key is None:
             self.inspect()
         found: list[Stored | None] = []
@@ -96,7 +102,7 @@ class OpenSearchIndex:
         return SearchResult(hits["total"]["value"], [_hit(hit) for hit in hits["hits"]])
 
     def refresh(self) -> None:
-        """Make everything written so far searchable. A Serverless collection has no such call: there it just lags."""
+        """Make everything written so far searchable. Serverless collections have no such call, so there it does nothing."""
         if self._client.service != "aoss":
             self._request("POST", "_refresh")
 
@@ -105,16 +111,16 @@ class OpenSearchIndex:
         self._client.close()
 
     def _ready(self) -> bool:
-        """Whether ids are plain keys, once it is certain that the index is there."""
+        """Make sure that the index exists; return whether its ids are plain keys."""
         if not self._ensured:
             self.ensure()
         return bool(self._plain_key)
 
     def _send(self, entries: Sequence[bytes], *, first: bool = True) -> list[WriteResult]:
-        # Without require_alias, writing under an alias that someone took away would make an index of that name, beside the
-        # one that it led to: what that holds would be out of sight, and the alias could not be put back.
+        # If the alias has been removed, a write without require_alias would create an index of that name beside the one that
+        # the alias pointed to: the old documents would no longer be found, and the alias could not be restored.
         only_alias = self._layout.is_alias and self._client.service != "aoss"
-        # A removal makes that index all the same (FACTS, OpenSearch), so before one we look.
+        # A removal creates that index in spite of require_alias (docs/evidence.md, OpenSearch), so check the alias first.
         if only_alias and any(map(bulk.is_removal, entries)) and not self._layout.is_there():
             self.ensure()
         try:
@@ -129,7 +135,9 @@ class OpenSearchIndex:
             return self._send(entries[:half]) + self._send(entries[half:])
         found = bulk.results(answer, len(entries))
         if found is None:
-            raise IndexUnavailableError(f"{self.description} did not answer for each of {len(entries)} documents")
+            raise IndexUnavailableError(
+                f"{self.description} did not return a result for each of the {len(entries)} documents"
+            )
         if first and only_alias and any(bulk.NO_INDEX in result.reason for result in found):
             self.ensure()
             return self._send(entries, first=False)
@@ -140,14 +148,14 @@ class OpenSearchIndex:
         answer = self._request("POST", "_mget?_source_includes=bucket,etag,extraction.status", {"ids": ids})
         documents = answer["docs"]
         if len(documents) != len(ids):
-            raise IndexUnavailableError(f"{self.description} did not answer for each of {len(ids)} documents")
+            raise IndexUnavailableError(f"{self.description} did not return each of the {len(ids)} requested documents")
         return [self._as_stored(one, bucket) for one, (bucket, _) in zip(documents, objects, strict=True)]
 
     def _as_stored(self, document: dict[str, Any], bucket: str) -> Stored | None:
         if "error" in document:
             raise IndexUnavailableError(f"{self.description}: {reason_of(document)[1]}")
         source = document.get("_source") or {}
-        # Where ids are plain keys, another bucket's object of the same key may hold the place.
+        # If ids are plain keys, the document may belong to an object with the same key in another bucket.
         if not document.get("found") or source.get("bucket", bucket) != bucket:
             return None
         extraction = source.get("extraction")

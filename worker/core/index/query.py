@@ -1,18 +1,18 @@
-"""The query language of `s3-index-worker search`, the same for both indexes. Any string is a query; none is an error.
+"""The query language of `s3-index-worker search`, the same for both indexes. Any string is a valid query.
 
     東京 予算           both words, in name, path, title, author or content; a part of a Japanese word, or the
                         beginning of another, is enough (京都 finds 東京都, quart finds quarterly)
-    "四半期 報告"        these words in this order, whole
-    -draft              without this word; it goes before filters too
-    経理/2026           a part of a path; as a phrase
-    ext:pdf,docx        files of these kinds
-    bucket:invoices     objects of this bucket
-    size:>1mb           >, >=, <, <= or nothing (exactly); b, kb, mb, gb, tb, each 1,024 times the one before
-    after:2026-04-01    last modified then or later; also 2026-04 and 2026, always in UTC
+    "四半期 報告"        these whole words in this order
+    -draft              without this word; a minus may also precede a filter
+    経理/2026           a part of a path, as a phrase
+    ext:pdf,docx        files with these extensions
+    bucket:invoices     objects in this bucket
+    size:>1mb           >, >=, <, <= or nothing (exactly); b, kb, mb, gb, tb, each 1,024 times the previous one
+    after:2026-04-01    last modified on that day or later; also 2026-04 and 2026, always in UTC
     before:2027         last modified earlier
 
-Quotes, colons, signs and spaces may be full-width, as an input method leaves them. What looks like a filter but is
-none (`10:30`, `size:big`) is a word.
+Quotes, colons, signs and spaces may be full-width, as input methods produce them. Text that looks like a filter but is
+not a valid one (`10:30`, `size:big`) is a word.
 """
 
 import calendar
@@ -25,7 +25,7 @@ from worker.core.base.text import scrub
 from worker.core.index.text import Phrase, phrase
 
 MAX_WORDS = 32
-"""Words beyond are ignored: each costs OpenSearch some 30 of the 1,024 clauses that a query may have."""
+"""Further words are ignored: each takes about 30 of the 1,024 clauses that a query may have in OpenSearch."""
 MAX_WORD_CHARS = 256
 
 _QUOTES = '"“”„＂'
@@ -45,20 +45,20 @@ _POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word or a quoted phrase to be found, or not to be."""
+    """A word or a quoted phrase that a document must contain, or must not contain."""
 
     text: str
     """As it was typed, in NFC."""
     exact: bool
-    """Quoted."""
+    """Whether it was quoted."""
     excluded: bool
     phrase: Phrase
-    """Its tokens: never none."""
+    """Its tokens; there is at least one."""
 
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """Only documents whose field has one of these values, or none of them."""
+    """A filter: the field has one of these values, or (excluded) none of them."""
 
     field: str
     values: tuple[str, ...]
@@ -67,7 +67,7 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """Only documents whose field (bytes, or ms since the epoch) is in low ≤ value < high, or is not."""
+    """A filter: low ≤ field < high (in bytes, or ms since the epoch), or (excluded) not."""
 
     field: str
     low: int | None
@@ -77,16 +77,16 @@ class Within:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked for: all words and all filters at once."""
+    """A parsed query: a document must match all words and all filters."""
 
     words: tuple[Word, ...]
     filters: tuple[OneOf | Within, ...]
     impossible: bool
-    """Something was asked that nothing can match (`!!!`); an empty query asks for everything, the newest first."""
+    """The query cannot match anything (`!!!`). An empty query matches everything, newest first."""
 
 
 def parse(text: str) -> Query:
-    """The query that a string stands for. Never raises."""
+    """Parse a query. Never raises."""
     words: list[Word] = []
     filters: list[OneOf | Within] = []
     for part in _PART.finditer(unicodedata.normalize("NFC", scrub(text))):
@@ -150,7 +150,7 @@ def _date(field: str, value: str, excluded: bool) -> Within | None:
 
 
 def _merged(filters: list[OneOf | Within]) -> list[OneOf | Within]:
-    """`ext:pdf ext:docx` means either, as `ext:pdf,docx` does."""
+    """Join filters of one field: `ext:pdf ext:docx` means either of them, as `ext:pdf,docx` does."""
     values: dict[tuple[str, bool], tuple[str, ...]] = {}
     for one in filters:
         if isinstance(one, OneOf):

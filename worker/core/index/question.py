@@ -1,4 +1,4 @@
-"""A query in OpenSearch's language."""
+"""Translate a query into OpenSearch's query language."""
 
 from typing import Any
 
@@ -9,19 +9,20 @@ NAME_FIELD = "file_name.text"
 CONTENT_FIELDS = ("content", "content.ja")
 _TEXT_FIELDS = [NAME_FIELD + "^4", "title^3", "path.text^2", "file_key.text^2", "author^1.5", "content"]
 _OLD_FIELDS = ["file_name^2", "path", "file_key"]
-"""Whole names in our indexes; text in those of the earlier system."""
+"""Keywords in our indexes, but text in those of the earlier system."""
 _JAPANESE_FIELD = "content.ja"
 
 FRAGMENTS = 2
 FRAGMENT_CHARS = 160
 MOST_EXPANSIONS = 500
-"""Longer words that the last word of a phrase may go on to be."""
+"""The number of longer words that the last word of a phrase is expanded to."""
 ANALYZED_CHARS = 1_000_000
-"""How far into a text matches are marked; beyond `index.highlight.max_analyzer_offset` the search would fail (FACTS)."""
+"""How far into a text matches are marked. Without this limit, a search that finds a text longer than
+`index.highlight.max_analyzer_offset` fails (docs/evidence.md, OpenSearch)."""
 
 
 def question(query: Query, *, limit: int) -> dict[str, Any]:
-    """The body of a search: words in any of the texts, each as a phrase; filters; what is to be marked."""
+    """The body of a search request: each word as a phrase in any text field, the filters, and what to highlight."""
     asked: dict[str, Any] = {
         "size": limit,
         "track_total_hits": True,
@@ -42,10 +43,10 @@ def question(query: Query, *, limit: int) -> dict[str, Any]:
 
 
 def _word(word: Word) -> dict[str, Any]:
-    """The word as it stands; or the beginning of a longer one; or, unquoted, another form of it in Japanese."""
+    """Matches the word itself, a longer word that begins with it, or (if not quoted) another form of it in Japanese."""
     ways = [_match(word.text, "phrase", [*_TEXT_FIELDS, *_OLD_FIELDS])]
     if word.phrase.prefix:
-        # A single word that goes on is complete as a prefix query; in a phrase it goes on to so many words at most.
+        # For a single word, a prefix query finds all longer words; in a phrase their number is limited.
         kind = "bool_prefix" if len(word.phrase.tokens) == 1 else "phrase_prefix"
         ways.append(_match(word.text, kind, _TEXT_FIELDS, max_expansions=MOST_EXPANSIONS))
     if not word.exact:
@@ -66,7 +67,7 @@ def _filter(one: OneOf | Within) -> dict[str, Any]:
         return {"range": {one.field: limits}}
     values = one.values
     if one.field == "file_extension":
-        values += tuple("." + value for value in values)  # as the earlier system may have them
+        values += tuple("." + value for value in values)  # the form that the earlier system may have stored
     return {"bool": {"should": [{"match": {one.field: value}} for value in values]}}
 
 
@@ -76,7 +77,8 @@ def _highlight() -> dict[str, Any]:
         "number_of_fragments": FRAGMENTS,
         "fragment_size": FRAGMENT_CHARS,
         "max_analyzer_offset": ANALYZED_CHARS,
-        # By sentences, a text with a match in each of 100,000 sentences took over 25 s (M, 3.8); by words, 1.5 s.
+        # A text with a match in each of 100,000 sentences took over 25 s when cut by sentences, and 1.5 s when cut by words
+        # (measured with OpenSearch 3.8).
         "boundary_scanner": "word",
     }
     return {

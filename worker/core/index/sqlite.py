@@ -1,7 +1,7 @@
-"""The index in one file: SQLite FTS5, for a single machine and the demo. Same versions, removals and queries.
+"""The index in one file: SQLite FTS5, for a single machine and the demo. Versions, removals and queries work the same.
 
-Two tables kept in step in one transaction: `documents` holds what was written, a removal as a row without source so
-that its version stays known for ever; `text` holds the tokens (see text.py) under the same rowid.
+Two tables are kept consistent in one transaction. `documents` holds what was written; a removal is a row without source,
+so that its version stays known for ever. `text` holds the tokens (see text.py) under the same rowid.
 """
 
 import os
@@ -21,14 +21,14 @@ from worker.core.index.query import Word, parse
 from worker.core.index.sqlite_tables import SCHEMA, SCHEMA_VERSION, as_text, translated, write_one
 
 _SAFETY = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-"""FULL: a document counts as written, and its message is deleted, only when it would survive a power cut."""
+"""FULL: a document counts as written, and its message is deleted, only once it would survive a power failure."""
 
 
 class SqliteIndex:
-    """An index in a file. Several processes may use it at once; one writes at a time, the others wait for it."""
+    """An index in a file. Several processes may use it at once; one writes at a time while the others wait."""
 
     def __init__(self, path: Path, *, timeout_s: float) -> None:
-        """`timeout_s`: how long to wait while another process writes. The file is made when first needed."""
+        """`timeout_s`: how long to wait while another process writes. The file is created when it is first needed."""
         self._path = path
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
@@ -37,37 +37,39 @@ class SqliteIndex:
 
     @property
     def description(self) -> str:
-        """Where it is, for a person."""
+        """Where the index is, as shown to people."""
         return f"SQLite {self._path}"
 
     def ping(self) -> None:
-        """Return if the file takes writes now, or is not there yet."""
+        """Return if the file accepts writes now, or does not exist yet."""
         if self._path.exists():
             with self._writing() as db:
-                db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")  # as it is: an empty transaction finds no full disk
+                # Writes the value it already has: an empty transaction would not detect a full disk.
+                db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     def ensure(self) -> IndexState:
-        """Make the file and its tables if they are missing."""
+        """Create the file and its tables if they are missing."""
         created = [] if self._path.exists() else [str(self._path)]
         with self._writing():
             pass
         return IndexState(created=created, findings=[Finding("ok", f"{self.description}: {self._count()} documents")])
 
     def inspect(self) -> IndexState:
-        """What is there, without making anything."""
+        """Report what exists, without creating anything."""
         if not self._path.exists():
-            return IndexState(findings=[Finding("ok", f"{self.description}: not there yet; it is made at start")])
+            finding = Finding("ok", f"{self.description}: does not exist yet; it is created when a worker starts")
+            return IndexState(findings=[finding])
         return IndexState(findings=[Finding("ok", f"{self.description}: {self._count()} documents")])
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
-        """Write or remove, all in one transaction. Raises IndexUnavailableError, and then none of them is written."""
+        """Write or remove documents in one transaction. Raises IndexUnavailableError if none of them was written."""
         if not writes:
             return []
         with self._writing() as db:
             return [write_one(db, write) for write in writes]
 
     def stored(self, objects: Sequence[tuple[str, str]]) -> list[Stored | None]:
-        """What it holds for each (bucket, key), in order."""
+        """The stored version for each (bucket, key), in order."""
         ask = "SELECT etag, version, extraction_status FROM documents WHERE bucket=? AND key=? AND source IS NOT NULL"
         with self._reading() as db:
             found = [db.execute(ask, one).fetchone() for one in objects]
@@ -90,7 +92,7 @@ class SqliteIndex:
         return SearchResult(total, [_hit(row, asked.words) for row in rows])
 
     def refresh(self) -> None:
-        """Nothing to do: what is written can be found at once."""
+        """Nothing to do: everything written is searchable at once."""
 
     def close(self) -> None:
         """Close the file."""
@@ -103,7 +105,7 @@ class SqliteIndex:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction, ours alone."""
+        """A write transaction, held by one thread of one process at a time."""
         with self._lock, self._unavailable_when_failing():
             db = self._opened()
             db.execute("BEGIN IMMEDIATE")
@@ -117,9 +119,9 @@ class SqliteIndex:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection of its own: readers wait for nobody, and make nothing."""
+        """A separate connection for reading: readers never wait for writers, and create nothing."""
         if not self._path.exists():
-            raise IndexUnavailableError(f"{self.description} is not there; the worker makes it when it starts")
+            raise IndexUnavailableError(f"{self.description} does not exist; the worker creates it when it starts")
         with self._unavailable_when_failing():
             db = self._connect()
             try:
@@ -135,7 +137,7 @@ class SqliteIndex:
             raise IndexUnavailableError(f"{self.description}: {error}") from error
 
     def _opened(self) -> sqlite3.Connection:
-        """The writer's connection; anew where the file was deleted or replaced under us."""
+        """The connection for writing; it is opened again if the file has been deleted or replaced."""
         if self._writer is not None and self._inode != _inode(self._path):
             self._forget()
         if self._writer is None:
@@ -169,7 +171,9 @@ def _prepare(db: sqlite3.Connection) -> None:
     db.executescript(_SAFETY)
     found = db.execute("PRAGMA user_version").fetchone()[0]
     if found > SCHEMA_VERSION:
-        raise IndexUnavailableError(f"the file was made by a newer version of this program (schema {found})")
+        raise IndexUnavailableError(
+            f"the file was created by a newer version of this program (schema {found}; this version knows {SCHEMA_VERSION})"
+        )
     if found < SCHEMA_VERSION:
         db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
 

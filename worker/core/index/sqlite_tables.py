@@ -1,4 +1,4 @@
-"""The tables of the index in one file, what is written into them, and a query in their language."""
+"""The tables of the SQLite index, how documents are written into them, and how a query is translated to SQL."""
 
 import sqlite3
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS documents (
     rowid INTEGER PRIMARY KEY,
     bucket TEXT NOT NULL,
     key TEXT NOT NULL,
-    version INTEGER NOT NULL,           -- ms: when S3 was looked at
+    version INTEGER NOT NULL,           -- ms: the time of the observation
     etag TEXT,
     extraction_status TEXT,
     file_extension TEXT,
@@ -31,7 +31,7 @@ CREATE VIRTUAL TABLE IF NOT EXISTS text USING fts5(
     name, path, title, author, content,
     tokenize = "unicode61 remove_diacritics 2 categories 'L* N* Co So Sm'"
 );
--- How much a match in each column counts.
+-- The weight of a match in each column.
 INSERT OR REPLACE INTO text (text, rank) VALUES ('rank', 'bm25(8.0, 3.0, 5.0, 2.0, 1.0)');
 """
 _UPSERT = """
@@ -79,7 +79,7 @@ def _fields(write: Write) -> dict[str, Any]:
 
 
 def _columns(fields: dict[str, Any]) -> tuple[str | None, str, int | None, int | None]:
-    """extraction_status, file_extension, file_size, last_modified; None where the document has none that is usable."""
+    """extraction_status, file_extension, file_size, last_modified; None where the document has no usable value."""
     extraction, size = fields.get("extraction"), fields.get("file_size")
     status = extraction.get("status") if isinstance(extraction, dict) else None
     extension = as_text(fields.get("file_extension")).lstrip(".").lower()
@@ -101,14 +101,14 @@ def _text(key: str, fields: dict[str, Any]) -> list[str]:
 
 
 def as_text(value: Any) -> str:
-    """A field's text; empty where it has none."""
+    """The text of a field; empty if it has none."""
     if isinstance(value, list):
         return " ".join(map(as_text, value))
     return value if isinstance(value, str) else ""
 
 
 def translated(query: Query) -> tuple[str, list[Any]]:
-    """What to select from, from FROM to WHERE, and its parameters."""
+    """The query in SQL: everything from the table names to the conditions, and the parameters."""
     wanted = " AND ".join(_match(word) for word in query.words if not word.excluded)
     tables = "documents d WHERE d.source IS NOT NULL"
     parameters: list[Any] = []
@@ -120,14 +120,14 @@ def translated(query: Query) -> tuple[str, list[Any]]:
             parameters.append(_match(word))
     for one in query.filters:
         condition, values = _condition(one)
-        # A document without the field does not match, so it does match the contrary.
+        # A document without the field does not match the condition, so it does match its negation.
         tables += f" AND {'NOT ' if one.excluded else ''}coalesce({condition}, 0)"
         parameters += values
     return tables, parameters
 
 
 def _match(word: Word) -> str:
-    """A word in FTS5's language. Tokens hold neither quotes nor anything else that means something in it."""
+    """A word in FTS5's query language. Tokens contain neither quotes nor anything else that is special in it."""
     return f'"{" ".join(word.phrase.tokens)}"{" *" if word.phrase.prefix else ""}'
 
 

@@ -1,4 +1,4 @@
-"""The index template, as it stands in config/opensearch/ (in the wheel: beside this file)."""
+"""The index template, read from config/opensearch/ (in the wheel, it is installed beside this file)."""
 
 import functools
 from pathlib import Path
@@ -13,15 +13,15 @@ _LOWEST_PRIORITY = 500
 
 
 def template_name(index: str) -> str:
-    """The template's own name in the cluster: not the index's, which a template of the earlier system may have."""
+    """The template's name in the cluster. It differs from the index's name, which the earlier system may have used."""
     return f"s3-index-worker-{index}"
 
 
 def index_template(index: str, *, japanese: bool = True) -> dict[str, Any]:
-    """The composable template for an index name; without `content.ja` where the cluster has no kuromoji.
+    """The composable template for an index name; not `japanese`: without `content.ja`, for clusters without kuromoji.
 
-    Two templates of one priority must not cover the same names, so the longer name has the higher one: `files-test`
-    may live beside `files`.
+    Two templates with the same priority must not match the same names, so a longer name gets a higher priority: this
+    allows `files-test` beside `files`.
     """
     template: dict[str, Any] = orjson.loads(_text())
     template["index_patterns"] = [index, f"{index}-*"]
@@ -37,4 +37,4 @@ def _text() -> bytes:
         path = folder / "index-template.json"
         if path.is_file():
             return path.read_bytes()
-    raise FileNotFoundError(f"index-template.json is in none of {', '.join(map(str, _FOLDERS))}")
+    raise FileNotFoundError(f"index-template.json was not found in any of {', '.join(map(str, _FOLDERS))}")

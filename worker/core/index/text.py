@@ -1,7 +1,8 @@
-"""Text as it is searched: folded, and cut in tokens; Japanese, Chinese and Korean in overlapping pairs of characters.
+"""Prepare text for searching: fold it and cut it into tokens; Japanese, Chinese and Korean into overlapping bigrams.
 
-Pairs find every part of a word (京都 in 東京都, テンプ in テンプレート), which a dictionary does not; SQLite's own
-trigram tokenizer finds no word of two characters. The OpenSearch template's analyzer `parts` cuts alike.
+With bigrams, every part of a word is found (京都 in 東京都, テンプ in テンプレート), which a dictionary does not achieve,
+and SQLite's own trigram tokenizer does not find words of two characters (docs/evidence.md, OpenSearch and SQLite). The
+analyzer `parts` in the OpenSearch template cuts text in the same way.
 """
 
 import re
@@ -14,34 +15,35 @@ _SYMBOL = "\u2190-\u2bff\U0001f000-\U0001faff"
 _RUN = re.compile(f"([{_CJK}]+)|[^\\W_{_CJK}]+|[{_SYMBOL}]")
 
 SHORTEST_PREFIX = 2
-"""Letters a word must have to find longer words that begin with it: `q` finds no `quarterly`, `qu` does."""
+"""A word needs this many letters to find longer words that begin with it: `qu` finds `quarterly`, `q` does not."""
 
 
 class Phrase(NamedTuple):
-    """What one word or quoted phrase of a query looks for: tokens in a row."""
+    """The consecutive tokens that one word or quoted phrase of a query searches for."""
 
     tokens: list[str]
     prefix: bool
-    """Whether the last token may go on: `quart` finds `quarterly`."""
+    """Whether the last token may be the beginning of a longer one: `quart` finds `quarterly`."""
 
 
 def fold(text: str) -> str:
-    """Text without differences a searcher does not see: case, width (ＡＢＣ, ｱｲｳ), composed or not (NFC, NFD)."""
+    """Remove differences that do not matter for searching: case, width (ＡＢＣ, ｱｲｳ) and composition (NFC, NFD)."""
     return unicodedata.normalize("NFKC", text).casefold()
 
 
 def indexed(text: str) -> str:
-    """Text's tokens, with a space between any two. A run of n characters gives n - 1 pairs and its last character.
+    """The tokens of a text, separated by spaces. A run of n CJK characters gives n - 1 bigrams and its last character.
 
-    That last one is there so that a single character is found at the end of a run too, as the beginning of a token.
+    The last character is included so that a single character is also found at the end of a run, as the beginning of a
+    token.
     """
     return " ".join(_tokens(text))
 
 
 def phrase(text: str, *, exact: bool) -> Phrase:
-    """The tokens that text which contains `text` has in a row; `exact`: its last word does not go on.
+    """The consecutive tokens of every text that contains `text`. With `exact`, the last word must be a whole word.
 
-    No tokens where nothing in `text` can be searched for.
+    There are no tokens if `text` contains nothing that can be searched for.
     """
     tokens = list(_tokens(text))
     if not tokens:
@@ -54,7 +56,7 @@ def phrase(text: str, *, exact: bool) -> Phrase:
 
 
 def is_cjk(token: str) -> bool:
-    """Whether a token is of Chinese characters, kana or hangul."""
+    """Whether a token consists of Chinese characters, kana or hangul."""
     found = _RUN.match(token)
     return found is not None and found[1] is not None
 

@@ -1,1 +1,1 @@
-"""S3: reading objects, our own state, and what events about objects mean."""
+"""S3: events about objects, reading objects, and the records that the system keeps in its state bucket."""

@@ -1,6 +1,7 @@
-"""From a message body to what it points at. Every form S3's events come in, and nothing else.
+"""Parse a message body into references to objects. All forms in which S3's events arrive are parsed here.
 
-Sources: AWS, "Event message structure" (S3 User Guide) and "Amazon S3 event message structure for EventBridge".
+Sources: AWS, "Event message structure" (S3 User Guide) and "Amazon S3 event message structure for EventBridge"; see also
+docs/evidence.md, S3 events.
 """
 
 from collections.abc import Iterator
@@ -14,13 +15,13 @@ import orjson
 from worker.core.base.errors import MalformedEventError
 
 MAX_KEY_BYTES = 1024
-"""S3's limit for a key in UTF-8."""
+"""S3's limit for the length of a key in UTF-8."""
 MAX_WRAPPINGS = 3
-"""An event in SNS in SNS is odd enough; deeper is noise."""
+"""How many SNS notifications may be nested. An event inside two of them is already unusual."""
 
 
 class EventKind(StrEnum):
-    """What the event said; all of them mean "look"."""
+    """What the event reports. Whatever it is, the object's current state is observed."""
 
     CREATED = "created"
     REMOVED = "removed"
@@ -29,7 +30,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ObjectRef:
-    """What one event record points at. Only bucket and key are acted on: the present is read from S3."""
+    """The object that one event record refers to. Only bucket and key are used: its current state is read from S3."""
 
     bucket: str
     key: str
@@ -37,14 +38,14 @@ class ObjectRef:
     version_id: str | None = None
     etag: str | None = None
     size: int | None = None
-    """Bytes; None where the event does not say (removals), which is not 0."""
+    """Bytes; None if the event does not give a size (removals), which is not the same as 0."""
     sequencer: str | None = None
     event_time: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A record that asks for nothing, and why."""
+    """A record that requires no work, with the reason."""
 
     reason: str
 
@@ -65,9 +66,9 @@ _EVENTBRIDGE_KINDS = {
 
 
 def parse(body: str, *, default_bucket: str | None = None) -> list[Item]:
-    """What a body asks for: one item for each of its records, a malformed one beside the good ones.
+    """Parse a message body: one item for each of its records. A malformed record does not affect the others.
 
-    Raises MalformedEventError, saying what is wrong, when the body as a whole is no event.
+    Raises MalformedEventError, which says what is wrong, if the body as a whole is not an event.
     """
     event = _load(body, "the body")
     for _ in range(MAX_WRAPPINGS):
@@ -83,8 +84,8 @@ def parse(body: str, *, default_bucket: str | None = None) -> list[Item]:
     if "key" in event:
         return [_from_job(event, default_bucket)]
     raise MalformedEventError(
-        f"the body is a JSON object with {_names(event)}, but no S3 event, SNS notification, EventBridge event or "
-        '{"bucket": …, "key": …}'
+        f"the body is a JSON object with {_names(event)}; it should be an S3 event, an SNS notification, an EventBridge "
+        'event or {"bucket": …, "key": …}'
     )
 
 
@@ -94,7 +95,7 @@ def _load(text: str, what: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise MalformedEventError(f"{what} is not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise MalformedEventError(f"{what} is JSON, but {_kind(value)} instead of an object")
+        raise MalformedEventError(f"{what} is JSON, but it is {_kind(value)}; it should be an object")
     return value
 
 
@@ -104,7 +105,7 @@ def _is_sns(event: dict[str, Any]) -> bool:
 
 def _records(records: Any) -> Iterator[Item]:
     if not isinstance(records, list) or not records:
-        raise MalformedEventError(f"Records is {_kind(records)}; it would be a list with at least one record")
+        raise MalformedEventError(f"Records is {_kind(records)}; it should be a list with at least one record")
     for number, record in enumerate(records):
         try:
             yield _from_record(record, f"Records[{number}]")
@@ -114,10 +115,10 @@ def _records(records: Any) -> Iterator[Item]:
 
 def _from_record(record: Any, where: str) -> ObjectRef | Skipped:
     if not isinstance(record, dict):
-        raise MalformedEventError(f"{where} is {_kind(record)}; it would be an object")
+        raise MalformedEventError(f"{where} is {_kind(record)}; it should be an object")
     major = str(record.get("eventVersion", "2")).split(".")[0]
     if major != "2":
-        raise MalformedEventError(f"{where}.eventVersion is {record['eventVersion']!r}; only 2.x is known")
+        raise MalformedEventError(f"{where}.eventVersion is {record['eventVersion']!r}; only 2.x is supported")
     name = _text(record, "eventName", where).removeprefix("s3:")
     kind = EventKind.RESTORED if name == _RESTORED else _KINDS.get(name.split(":")[0])
     if kind is None:
@@ -144,7 +145,7 @@ def _from_eventbridge(event: dict[str, Any]) -> ObjectRef | Skipped:
     found = _part(detail, "object", "detail")
     return _ref(
         bucket=_text(_part(detail, "bucket", "detail"), "name", "detail.bucket"),
-        key=_text(found, "key", "detail.object"),  # not url-encoded, unlike that of a notification
+        key=_text(found, "key", "detail.object"),  # not URL-encoded, unlike the key in an S3 notification
         kind=kind,
         detail=found,
         version_id=found.get("version-id"),
@@ -174,7 +175,7 @@ def _ref(
         if not text:
             raise MalformedEventError(f"the {what} is empty")
         if not _is_utf8(text):
-            raise MalformedEventError(f"the {what} {text!r} holds a lone surrogate; S3 names are UTF-8")
+            raise MalformedEventError(f"the {what} {text!r} contains a lone surrogate; names in S3 are valid UTF-8")
     if len(key.encode()) > MAX_KEY_BYTES:
         raise MalformedEventError(f"the key has {len(key.encode())} bytes; S3's limit is {MAX_KEY_BYTES}")
     if key.endswith("/"):
@@ -193,26 +194,26 @@ def _ref(
 
 
 def _decoded(key: str, where: str) -> str:
-    """A notification's key as S3 has it: form-encoded UTF-8, so `+` is a space."""
+    """Decode the key of an S3 notification, which is form-encoded UTF-8, so `+` means a space."""
     if key.isascii() and "%" not in key and "+" not in key:
         return key
     try:
         return unquote_plus(key, errors="strict")
     except UnicodeDecodeError as error:
-        raise MalformedEventError(f"{where} is {key!r}, which does not decode as UTF-8: {error.reason}") from None
+        raise MalformedEventError(f"{where} is {key!r}, which cannot be decoded as UTF-8: {error.reason}") from None
 
 
 def _text(holder: dict[str, Any], name: str, where: str) -> str:
     value = holder.get(name)
     if not isinstance(value, str):
-        raise MalformedEventError(f"{where} has {_kind(value)} as its {name}; it would be a string")
+        raise MalformedEventError(f"{where} has {_kind(value)} as its {name}; it should be a string")
     return value
 
 
 def _part(holder: dict[str, Any], name: str, where: str) -> dict[str, Any]:
     value = holder.get(name)
     if not isinstance(value, dict):
-        raise MalformedEventError(f"{where} has {_kind(value)} as its {name}; it would be an object")
+        raise MalformedEventError(f"{where} has {_kind(value)} as its {name}; it should be an object")
     return value
 
 

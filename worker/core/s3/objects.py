@@ -1,7 +1,8 @@
-"""Reading objects from S3, and writing our own state there.
+"""Read objects from S3, and write the system's own records there.
 
-obstore carries the bytes: eleven times less CPU a GET than boto3 (FACTS). What it cannot carry unchanged (some keys)
-or cannot explain (it has exceptions, but no error codes) is asked of boto3, whose answer is then the one that counts.
+obstore transfers the bytes, because a GET takes eleven times less CPU than with boto3 (docs/evidence.md, boto3 and
+obstore). boto3 is used for keys that obstore would change, and whenever obstore reports an error, because obstore's
+exceptions contain no error codes. boto3's answer is then the one that counts.
 """
 
 import contextlib
@@ -31,18 +32,18 @@ _STANDARD_ATTRIBUTES = frozenset({
     "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Storage-Class"
 })  # fmt: skip
 _NO_ANSWER = (BaseError, FileNotFoundError, ValueError)
-"""How obstore says no: its own errors, Python's for a missing key, and ValueError for a key it cannot carry."""
+"""What obstore raises: its own errors, FileNotFoundError for a missing key, and ValueError for a key that it rejects."""
 _SAYS_NOTHING = frozenset({"400", "403", "404", "NoSuchKey"})
-"""Codes of a HEAD that was refused: its status, for want of a body."""
+"""Codes of a failed HEAD. They are mere HTTP statuses, because the answer to a HEAD has no body."""
 MAX_BUCKETS = 256
-"""Stores kept open, one for each bucket."""
+"""Number of stores kept open, one for each bucket."""
 KNOWN_READABLE = 4
-"""Keys remembered of each bucket that were read of late: evidence that a denial is one key's own."""
+"""Number of recently read keys remembered for each bucket; they can show that a denial concerns only one key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One object as one GET found it."""
+    """What one GET observed about an object."""
 
     bucket: str
     key: str
@@ -54,9 +55,9 @@ class Snapshot:
     content_type: str | None
     metadata: Mapping[str, str]
     body: bytes | Path | None
-    """Bytes; a temporary file for a larger object; None where it was not read (too large, or archived)."""
+    """Bytes; a temporary file for a larger object; None if it was not read (too large, or archived)."""
     archived: bool = False
-    """S3 keeps it where a GET cannot reach it (InvalidObjectState)."""
+    """Whether it is in a storage class that a GET cannot read (InvalidObjectState)."""
 
     def discard(self) -> None:
         """Remove the temporary file, if there is one."""
@@ -65,10 +66,10 @@ class Snapshot:
 
 
 class ObjectStore:
-    """S3, for reading any bucket and for keeping our own state. Every method may be called from any thread."""
+    """Reads objects of any bucket, and stores the system's own records. Methods may be called from any thread."""
 
     def __init__(self, aws: Aws, *, spool_bytes: int, max_object_bytes: int, temp_dir: Path) -> None:
-        """Objects over `spool_bytes` are spooled to a file in `temp_dir`; of those over `max_object_bytes`, no byte is read."""
+        """Objects over `spool_bytes` go to a file in `temp_dir`; the bytes of those over `max_object_bytes` are not read."""
         self.clock = S3Clock()
         self._aws = aws
         self._s3: S3Client = aws.s3(observe_date=self.clock.observe)
@@ -81,9 +82,9 @@ class ObjectStore:
     # -- reading -------------------------------------------------------------------------------------------------
 
     def read(self, bucket: str, key: str, *, admit: Callable[[int], None] = lambda _: None) -> Snapshot:
-        """The object as it is now; `admit` is told its size before the body is read, and may wait or raise.
+        """Observe the object; `admit` is called with its size before the body is read, and may wait or raise.
 
-        Raises ObjectGoneError when a GET answered NoSuchKey, and StoreError with S3's code for any other refusal.
+        Raises ObjectGoneError if a GET returned NoSuchKey, and StoreError with S3's code for any other error.
         """
         observed_at_ms = self.clock.now_ms()
         if carried_unchanged(key):
@@ -91,17 +92,17 @@ class ObjectStore:
                 snapshot = self._read_fast(bucket, key, observed_at_ms, admit)
                 self._remember(bucket, key)
                 return snapshot
-            # Whatever obstore did not like: boto3's answer says what it is.
+            # Whatever obstore's error was about: boto3's answer has the error code.
             observed_at_ms = self.clock.now_ms()
         snapshot = self._read_exact(bucket, key, observed_at_ms, admit)
         self._remember(bucket, key)
         return snapshot
 
     def head(self, bucket: str, key: str) -> tuple[str | None, int]:
-        """The present etag, and the time of that look. The etag is None where HEAD finds nothing, for whatever reason.
+        """Observe only the etag; returns it with the time of the observation. It is None if the HEAD failed.
 
-        A HEAD's refusal has no body, so no code: 404 is a missing key or a missing bucket, 403 a denial or a clock that is
-        off, 400 an expired token among others. Only `read` can say which, and that an object is gone.
+        A failed HEAD has no body and therefore no error code: 404 means a missing key or a missing bucket, 403 a denial or a
+        wrong clock, 400 an expired token or something else. Only `read` can tell these apart and say that an object is gone.
         """
         observed_at_ms = self.clock.now_ms()
         if carried_unchanged(key):
@@ -117,25 +118,25 @@ class ObjectStore:
             raise
 
     def others_readable(self, bucket: str, key: str) -> bool:
-        """Whether another key of this bucket can be read right now: then a denial is this key's own."""
+        """Whether another key of this bucket can be read now; if so, a denial concerns only this key."""
         return any(self._can_read(bucket, other) for other in self._candidates(bucket) if other != key)
 
     def is_object_fault(self, error: StoreError, bucket: str, key: str) -> bool:
-        """Whether the object (or its event) is at fault: never by the code alone where another key would tell."""
+        """Whether the object (or its event) is at fault. If the code alone does not tell, other keys are read too."""
         if is_transient(error):
             return False
         return not is_unclear(error) or self.others_readable(bucket, key)
 
     def answers_for(self, bucket: str, key: str) -> bool:
-        """Whether reads of this bucket work again: this key's, or another's; NoSuchKey is an answer too."""
+        """Whether this bucket can be read again, at this key or at another; NoSuchKey counts as an answer."""
         return self._can_read(bucket, key) or self.others_readable(bucket, key)
 
     def check_bucket(self, bucket: str) -> None:
-        """Return if the bucket is there and may be listed. Raises StoreError with the code."""
+        """Return if the bucket exists and may be listed. Raises StoreError with the code."""
         with aws_errors(StoreError):
-            self._s3.list_objects_v2(Bucket=bucket, MaxKeys=1)  # a HEAD would have no error code
+            self._s3.list_objects_v2(Bucket=bucket, MaxKeys=1)  # a failed HEAD would have no error code
 
-    # -- for our own state (core/state.py) ------------------------------------------------------------------------
+    # -- for the system's own records (state.py) ------------------------------------------------------------------
 
     @property
     def s3(self) -> "S3Client":
@@ -143,7 +144,7 @@ class ObjectStore:
         return self._s3
 
     def peek(self, bucket: str, key: str) -> bytes | None:
-        """A record's bytes, at a tenth of boto3's cost; None where that does not work, for whatever reason."""
+        """A record's bytes, read at a tenth of boto3's cost; None if that fails for any reason."""
         if carried_unchanged(key):
             with contextlib.suppress(*_NO_ANSWER):
                 answer = obstore.get(self._store(bucket), key)
@@ -152,12 +153,12 @@ class ObjectStore:
         return None
 
     def put(self, bucket: str, key: str, body: bytes, *, metadata: Mapping[str, str]) -> None:
-        """Store a JSON record. The key must be one that obstore carries, metadata ASCII. Raises StoreError."""
+        """Store a JSON record. obstore must support the key, and metadata must be ASCII. Raises StoreError."""
         attributes: Any = {"Content-Type": "application/json", **metadata}
         try:
             obstore.put(self._store(bucket), key, body, attributes=attributes, use_multipart=False)
         except _NO_ANSWER:
-            with aws_errors(StoreError):  # whose answer has a code; without an ETag it is not S3 that took it
+            with aws_errors(StoreError):  # boto3's answer has a code; an answer without ETag does not come from S3
                 self._s3.put_object(
                     Bucket=bucket, Key=key, Body=body, ContentType="application/json", Metadata=dict(metadata)
                 )["ETag"]
@@ -190,7 +191,7 @@ class ObjectStore:
             "access_key_id": frozen.access_key,
             "secret_access_key": frozen.secret_key,
             "token": frozen.token,
-            # botocore refreshes in good time by itself; ask it often.
+            # botocore refreshes its credentials in time by itself, so ask it often.
             "expires_at": datetime.now(UTC) + timedelta(minutes=1),
         }
 
@@ -225,7 +226,7 @@ class ObjectStore:
                 return _snapshot(bucket, key, observed_at_ms, answer, body)
         except StoreError as error:
             if error.code == "NoSuchKey":
-                raise ObjectGoneError(f"s3://{bucket}/{key} is not there") from error
+                raise ObjectGoneError(f"s3://{bucket}/{key} does not exist") from error
             if error.code == "InvalidObjectState":
                 with aws_errors(StoreError):
                     answer_head = self._s3.head_object(Bucket=bucket, Key=key)
@@ -249,7 +250,7 @@ class ObjectStore:
             self._readable[bucket] = [*known[-KNOWN_READABLE + 1 :], key]
 
     def _candidates(self, bucket: str) -> list[str]:
-        """Keys that may well be readable: those read of late, else the first few that a listing shows."""
+        """Keys that are probably readable: those read recently, otherwise the first few of a listing."""
         known = self._readable.get(bucket)
         if known:
             return list(known)
@@ -268,7 +269,7 @@ class ObjectStore:
 
 
 def carried_unchanged(key: str) -> bool:
-    """Whether obstore asks for exactly this key: not with empty, `.` or `..` segments or control characters (FACTS)."""
+    """Whether obstore requests exactly this key; it changes or rejects some (docs/evidence.md, boto3 and obstore)."""
     if "//" in key or key[0] == "/" or key[-1] == "/" or not key.isprintable():
         return False
     return "." not in key or not any(part in {".", ".."} for part in key.split("/"))
@@ -285,9 +286,9 @@ def _snapshot(
 
 
 def _etag_of(meta: Any) -> str:
-    """The etag that obstore was told. Raises ValueError where there was none: whatever answered so is not S3."""
+    """The etag in obstore's answer. Raises ValueError if there is none: then the answer does not come from S3."""
     if not meta["e_tag"]:
-        raise ValueError("an answer without ETag")
+        raise ValueError("the answer has no ETag")
     return _plain_etag(meta["e_tag"])
 
 

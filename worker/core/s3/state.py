@@ -1,4 +1,4 @@
-"""The state bucket: where the system keeps what it must not forget, under prefixes of its own."""
+"""The state bucket, in which the system keeps its own records, under its own prefixes."""
 
 import contextlib
 import hashlib
@@ -22,22 +22,22 @@ ARCHIVE_PREFIX = "dlq-archive/"
 DEAD_LETTERS_PREFIX = "dead-letters/"
 CONTROL_PREFIX = "s3-index-worker/"
 OWN_PREFIXES = (RETRY_PREFIX, ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, CONTROL_PREFIX)
-"""Events under these are skipped in the state bucket, or our own writing would go round for ever."""
+"""Events for keys under these are skipped in the state bucket; otherwise, writing a record would cause events for ever."""
 
 MAX_KEY_BYTES = 1024
 MAX_SEGMENT_BYTES = 255
-"""S3 allows longer segments, some of its likes (SeaweedFS) do not."""
+"""S3 allows longer segments; some compatible stores (SeaweedFS) do not."""
 MAX_DELETES = 1000
-"""Keys of one DeleteObjects call (S3 API reference)."""
+"""The largest number of keys in one DeleteObjects call (S3 API reference)."""
 _NOT_CARRIED = re.compile("[\x00-\x1f\x7f]|^/|/$|(?<=/)/|(?<![^/])\\.{1,2}(?![^/])")
 
 PAUSE_KEY = CONTROL_PREFIX + "pause.json"
 CALIBRATION_S = 2.2
-"""At most so long for the first bearing on S3's clock: two ticks of a second."""
+"""Time limit for the first calibration with S3's clock, which needs two changes of the second."""
 
 
 class State:
-    """Our records in one bucket. Every method may be called from any thread and raises StoreError."""
+    """The system's records in one bucket. Every method may be called from any thread and raises StoreError."""
 
     def __init__(self, objects: ObjectStore, bucket: str) -> None:
         self._objects = objects
@@ -45,27 +45,27 @@ class State:
         self.bucket = bucket
 
     def put(self, key: str, record: bytes, *, metadata: Mapping[str, str] | None = None) -> None:
-        """Store a record; once this returns it is durable. Metadata is percent-encoded where it is not ASCII."""
+        """Store a record; it is durable once this returns. Characters in metadata that are not ASCII are percent-encoded."""
         encoded = {
             name: quote(value, safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~") for name, value in (metadata or {}).items()
         }
         self._objects.put(self.bucket, key, record, metadata=encoded)
 
     def get(self, key: str) -> bytes | None:
-        """A record; None where there is none."""
+        """A record; None if it does not exist."""
         quick = self._objects.peek(self.bucket, key)
         if quick is not None:
             return quick
-        found = self.get_with_etag(key)  # whose answer has a code
+        found = self.get_with_etag(key)  # if this fails, its answer has an error code
         return None if found is None else found[0]
 
     def delete(self, key: str) -> None:
-        """Delete a record; fine if there is none."""
+        """Delete a record. It is no error if it does not exist."""
         with aws_errors(StoreError):
             self._s3.delete_object(Bucket=self.bucket, Key=key)
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """Keys under a prefix, in order, read page by page."""
+        """The keys under a prefix, in order, read page by page."""
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
         with aws_errors(StoreError):
             for page in pages:
@@ -73,9 +73,9 @@ class State:
                     yield found["Key"]
 
     def delete_all(self, keys: Sequence[str]) -> None:
-        """Delete records. Raises StoreError where any is still there; deleting twice is fine."""
+        """Delete records. Raises StoreError if any was not deleted; deleting again is no error."""
         for key in keys:
-            if not key.isprintable():  # XML has no place for control characters
+            if not key.isprintable():  # the request is XML, which cannot contain control characters
                 self.delete(key)
         plain = [key for key in keys if key.isprintable()]
         for start in range(0, len(plain), MAX_DELETES):
@@ -86,13 +86,14 @@ class State:
                 raise StoreError(f"{failed.get('Key')}: {failed.get('Message')}", code=failed.get("Code", "Unknown"))
 
     def count(self, prefix: str, *, at_most: int) -> int:
-        """How many records there are under a prefix, counted no further than `at_most`."""
+        """The number of records under a prefix, counted up to `at_most`."""
         return sum(1 for _ in islice(self.keys(prefix), at_most))
 
     def claim(self, key: str, record: bytes, *, instead_of: str | None) -> str | None:
-        """Write a record only if nobody else has (a conditional write): the new etag, or None where another was first.
+        """Write a record unless someone else was faster (a conditional write).
 
-        `instead_of` is the etag of the record it may replace; None where there must be none.
+        Returns the new etag, or None if another writer was faster. `instead_of` is the etag of the record that may be
+        replaced; None if there must not be one yet.
         """
         condition: dict[str, Any] = {"IfNoneMatch": "*"} if instead_of is None else {"IfMatch": instead_of}
         try:
@@ -104,7 +105,7 @@ class State:
             raise
 
     def get_with_etag(self, key: str) -> tuple[bytes, str] | None:
-        """A record and its etag, for `claim`; None where there is none."""
+        """A record and its etag, for `claim`; None if there is no record."""
         try:
             with aws_errors(StoreError):
                 answer = self._s3.get_object(Bucket=self.bucket, Key=key)
@@ -115,17 +116,22 @@ class State:
             raise
 
     def calibrate_clock(self) -> None:
-        """Take a bearing on S3's clock: ask until a second's tick was seen from close by, two seconds at most."""
+        """Calibrate the clock with S3's: send requests until the change of a second is known precisely.
+
+        This takes at most CALIBRATION_S seconds.
+        """
         clock = self._objects.clock
         until = time.monotonic() + CALIBRATION_S
         while clock.uncertainty_s > PRECISE_ENOUGH_S and time.monotonic() < until:
-            with contextlib.suppress(StoreError):  # any answer has a Date; one that has none is the preflight's matter
+            with contextlib.suppress(
+                StoreError
+            ):  # any answer has a Date header; the preflight reports if there is none
                 self._objects.check_bucket(self.bucket)
             time.sleep(PRECISE_ENOUGH_S / 2)
 
     def pause_record(self) -> dict[str, Any] | None:
-        """What `s3-index-worker pause` wrote, if it is in force."""
-        found = self.get_with_etag(PAUSE_KEY)  # by boto3, whose answers set the clock
+        """The record that `s3-index-worker pause` wrote; None if the fleet is not paused."""
+        found = self.get_with_etag(PAUSE_KEY)  # through boto3, whose answers set the clock
         if found is None:
             return None
         try:
@@ -137,18 +143,18 @@ class State:
         until_ms = record.get("until_ms")
         if isinstance(until_ms, int) and self._objects.clock.now_ms() >= until_ms:
             return None
-        return {"reason": "(the pause record cannot be read; it pauses all the same)", **record}
+        return {"reason": "(the pause record cannot be read; the fleet is paused nevertheless)", **record}
 
 
 def dated(at_ms: int) -> str:
-    """The day of a moment, as the dated prefixes have it: YYYY-MM-DD, UTC."""
+    """The date that is used in prefixes: YYYY-MM-DD in UTC."""
     return time.strftime("%Y-%m-%d", time.gmtime(at_ms / 1000))
 
 
 def fitting_key(prefix: str, name: str, suffix: str) -> str:
-    """A key of ours named after something of a user's, made fit for every S3 and every client.
+    """A key for one of our records that contains a user's name, such as a key, and works with every store and client.
 
-    What obstore would not carry is percent-encoded, and what is too long gets a hashed tail.
+    Characters and segments that obstore does not support are percent-encoded, and too long a name gets a hashed tail.
     """
     fit = _NOT_CARRIED.sub(lambda m: "".join(f"%{byte:02X}" for byte in m[0].encode()), name)
     room = MAX_KEY_BYTES - len(prefix.encode()) - len(suffix.encode())
@@ -159,7 +165,7 @@ def fitting_key(prefix: str, name: str, suffix: str) -> str:
 
 
 def _shortened(name: str, room: int) -> str:
-    """The name's beginning, flattened, and a SHA-256 of the whole."""
+    """The beginning of the name, without slashes, and a SHA-256 of the whole name."""
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
     head = name.replace("/", "%2F").encode()[: room - len(digest) - 1].decode("utf-8", "ignore")
     return f"{head}~{digest}"

@@ -105,6 +105,6 @@ def test_a_writer_that_holds_the_file_makes_it_away_not_stuck(path):
 
 
 def test_searching_makes_no_file(path):
-    with pytest.raises(IndexUnavailableError, match="not there"):
+    with pytest.raises(IndexUnavailableError, match="does not exist"):
         SqliteIndex(path, timeout_s=1).search("x")
     assert not os.path.lexists(path)

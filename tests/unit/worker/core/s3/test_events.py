@@ -149,8 +149,8 @@ def test_one_bad_record_leaves_the_others():
     [
         ("", "not JSON"),
         ("not json", "not JSON"),
-        ("[]", "an empty list instead of an object"),
-        ("null", "nothing instead of an object"),
+        ("[]", "it is an empty list; it should be an object"),
+        ("null", "it is nothing; it should be an object"),
         ("42", "a number"),
         ("{}", "no fields"),
         ('{"foo": 1}', "the fields foo"),
@@ -188,7 +188,7 @@ def test_a_damaged_record_says_which_part(damaged, sentence):
 
 
 def test_a_key_that_is_not_utf8_is_malformed():
-    assert "does not decode" in str(only(notification(record("%83%65", encode=False))))
+    assert "cannot be decoded" in str(only(notification(record("%83%65", encode=False))))
 
 
 def parsed_or_sentence(body):
