@@ -3,18 +3,14 @@
 import pytest
 
 from worker.core.base.errors import StoreError
-from worker.core.s3.objects import ObjectStore
+from worker.core.s3.objects import is_object_fault
 from worker.pause_gate import PauseGate
 from worker.s3_health import FAILURES, S3Health
 
 
 class FakeObjects:
     def __init__(self, *, others):
-        self.others, self.asked = others, 0
-
-    def others_readable(self, bucket, key):
-        self.asked += 1
-        return self.others
+        self.others = others
 
     def answers_for(self, bucket, key):
         return self.others
@@ -34,7 +30,7 @@ class FakeObjects:
     ],
 )
 def test_a_denial_is_the_objects_own_only_where_others_can_be_read(code, others, own):
-    assert ObjectStore.is_object_fault(FakeObjects(others=others), StoreError("x", code=code), "b", "k") is own
+    assert is_object_fault(StoreError("x", code=code), others_readable=lambda: others) is own
 
 
 def test_an_outage_shuts_the_gate():

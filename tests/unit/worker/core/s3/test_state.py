@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from worker.core.base.errors import StoreError
-from worker.core.s3.state import MAX_DELETES, State
+from worker.core.s3.state import MAX_DELETES, S3State
 
 
 class FakeS3:
@@ -24,7 +24,7 @@ class FakeS3:
 
 
 def state(s3, **objects):
-    return State(SimpleNamespace(s3=s3, **objects), "state")
+    return S3State(SimpleNamespace(s3=s3, **objects), "state")
 
 
 def test_any_number_of_records_is_deleted_in_requests_that_s3_takes():
