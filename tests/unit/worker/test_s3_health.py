@@ -2,18 +2,11 @@
 
 import pytest
 
+from testing.fakes import Faults, MemoryS3
 from worker.core.base.errors import StoreError
 from worker.core.s3.objects import is_object_fault
 from worker.pause_gate import PauseGate
 from worker.s3_health import FAILURES, S3Health
-
-
-class FakeObjects:
-    def __init__(self, *, others):
-        self.others = others
-
-    def answers_for(self, bucket, key):
-        return self.others
 
 
 @pytest.mark.parametrize(
@@ -35,7 +28,7 @@ def test_a_denial_is_the_objects_own_only_where_others_can_be_read(code, others,
 
 def test_an_outage_shuts_the_gate():
     gate = PauseGate()
-    s3_health = S3Health(FakeObjects(others=False), gate)
+    s3_health = S3Health(MemoryS3(Faults()), gate)
     for _ in range(FAILURES):
         assert gate.is_open
         s3_health.failed(StoreError("x", code="AccessDenied"), "b", "k")

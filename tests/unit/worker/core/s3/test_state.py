@@ -1,6 +1,7 @@
 """What the state bucket is asked, where S3's own limits show."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,8 @@ class FakeS3:
 
 
 def state(s3, **objects):
-    return S3State(SimpleNamespace(s3=s3, **objects), "state")
+    store: Any = SimpleNamespace(s3=s3, **objects)
+    return S3State(store, "state")
 
 
 def test_any_number_of_records_is_deleted_in_requests_that_s3_takes():
