@@ -4,7 +4,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,9 @@ def _run(
     environment: BenchmarkEnvironment, folder: Path, asked: argparse.Namespace
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     runs, messages = asked.runs, asked.messages or (20_000 if asked.full else 4_000)
-    plan = {"throughput": lambda: experiments.throughput(environment, folder, messages=messages, runs=runs)}
+    plan: dict[str, Callable[[], dict[str, Any]]] = {
+        "throughput": lambda: experiments.throughput(environment, folder, messages=messages, runs=runs)
+    }
     if asked.full or asked.only:
         plan |= {
             "latency": lambda: experiments.latency(environment, folder, rate=300, seconds=20, runs=runs),

@@ -23,7 +23,9 @@ Figures = dict[str, Any]
 SEQUENTIAL_MESSAGES = 200
 FEW = {"WORKER_CONCURRENCY": "4"}
 """Handlers that keep one process under 40% of two cores when S3 is 25 ms away."""
-ALONE = kreuzberg.ExtractionConfig(use_cache=False, disable_ocr=True, enable_quality_processing=False)
+ALONE = kreuzberg.ExtractionConfig(  # type: ignore[call-arg]  # its stubs lack disable_ocr
+    use_cache=False, disable_ocr=True, enable_quality_processing=False
+)
 INJECTED_MS = 1000 * (AWS.latency_s["sqs"] + AWS.latency_s["s3"] + AWS.latency_s["index"])
 
 
@@ -120,7 +122,8 @@ def _speed(key: str) -> str:
 def small_office(*, runs: int, rounds: int = 30) -> Figures:
     """CPU of reading a small office file: kreuzberg alone in this process, and the worker's way through a child."""
     files = loads.small_office()
-    alone_ms, ours_ms = [], []
+    alone_ms: list[float] = []
+    ours_ms: list[float] = []
     extractor = Extractor(
         processes=1, timeout_s=60, memory_bytes=2 << 30, max_chars=5_000_000, temp_dir=Path(gettempdir())
     )

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 import boto3
@@ -18,6 +19,12 @@ import orjson
 from botocore.config import Config
 from obstore.store import S3Store
 from opensearchpy import OpenSearch
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+Waiting = queue.SimpleQueue[tuple[bytes, "Future[None]"]]
+"""Lines of a bulk request, and what is to be done once they are written."""
 
 RECEIVERS = 8
 BULK_DOCUMENTS = 200
@@ -39,7 +46,7 @@ def main() -> None:
         virtual_hosted_style_request=False,
     )
     index = OpenSearch(env["INDEX_URL"], pool_maxsize=8)
-    waiting: queue.SimpleQueue[tuple[bytes, Future[None]]] = queue.SimpleQueue()
+    waiting: Waiting = queue.SimpleQueue()
     gathering = threading.Lock()
     for _ in range(BULK_THREADS):
         args = (index, env["OPENSEARCH_INDEX"], waiting, gathering)
@@ -56,7 +63,7 @@ def main() -> None:
         each.join()
 
 
-def _receive(sqs, url, store, gets, waiting) -> None:
+def _receive(sqs: "SQSClient", url: str, store: S3Store, gets: ThreadPoolExecutor, waiting: Waiting) -> None:
     while True:
         messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])
         written = [
@@ -65,17 +72,19 @@ def _receive(sqs, url, store, gets, waiting) -> None:
         for future in written:
             future.result()
         if messages:
-            entries = [{"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(messages)]
-            sqs.delete_message_batch(QueueUrl=url, Entries=entries)
+            sqs.delete_message_batch(
+                QueueUrl=url,
+                Entries=[{"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(messages)],
+            )
 
 
-def _index(store, body, waiting) -> list["Future[None]"]:
+def _index(store: S3Store, body: str, waiting: Waiting) -> list["Future[None]"]:
     written = []
     for record in orjson.loads(body)["Records"]:
         key = unquote_plus(record["s3"]["object"]["key"])
         found = obstore.get(store, key)
         text = found.bytes().to_bytes().decode()
-        etag = found.meta["e_tag"].strip('"')
+        etag = (found.meta["e_tag"] or "").strip('"')
         source = {"bucket": record["s3"]["bucket"]["name"], "file_key": key, "etag": etag, "content": text}
         line = orjson.dumps({"index": {"_id": key}}) + b"\n" + orjson.dumps(source) + b"\n"
         future: Future[None] = Future()
@@ -84,7 +93,7 @@ def _index(store, body, waiting) -> list["Future[None]"]:
     return written
 
 
-def _send_bulks(index, name, waiting, gathering) -> None:
+def _send_bulks(index: OpenSearch, name: str, waiting: Waiting, gathering: threading.Lock) -> None:
     while True:
         with gathering:
             batch = [waiting.get()]

@@ -6,16 +6,20 @@
 import json
 import os
 import sys
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 import boto3
 from opensearchpy import OpenSearch
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
 
 def main() -> None:
     """Serve until killed; settings come from the worker's own environment names."""
     env = os.environ
-    sqs, s3 = (boto3.client(name, region_name=env["AWS_REGION"]) for name in ("sqs", "s3"))
+    sqs, s3 = boto3.client("sqs", region_name=env["AWS_REGION"]), boto3.client("s3", region_name=env["AWS_REGION"])
     index = OpenSearch(env["INDEX_URL"])
     print(json.dumps({"event": "worker.started"}), file=sys.stderr, flush=True)
     serve = _recover if sys.argv[1:] == ["dlq"] else _index
@@ -32,7 +36,7 @@ def main() -> None:
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
 
 
-def _index(s3, index, bucket, key) -> None:
+def _index(s3: "S3Client", index: OpenSearch, bucket: str, key: str) -> None:
     found = s3.get_object(Bucket=bucket, Key=key)
     document = {
         "bucket": bucket,
@@ -44,7 +48,7 @@ def _index(s3, index, bucket, key) -> None:
         index.index(index=os.environ["OPENSEARCH_INDEX"], id=f"{bucket}/{key}", body=document)
 
 
-def _recover(s3, index, bucket, key) -> None:
+def _recover(s3: "S3Client", index: OpenSearch, bucket: str, key: str) -> None:
     """Not even the content is read: the cheapest loop that can be called one."""
     name, document_id = os.environ["OPENSEARCH_INDEX"], f"{bucket}/{key}"
     if index.exists(index=name, id=document_id):

@@ -17,6 +17,7 @@ from testing.servers import ADMIN, REGION, Identity
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 BATCH = 10  # the most that SQS takes or gives in one call
@@ -37,8 +38,12 @@ def sqs_client(endpoint: str, *, attempts: int = 1) -> "SQSClient":
 
 
 def _client_options(identity: Identity, attempts: int) -> dict[str, Any]:
-    retries = {"mode": "standard", "total_max_attempts": attempts}
-    config = Config(retries=retries, connect_timeout=5, read_timeout=TIMEOUT_S, max_pool_connections=32)
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        connect_timeout=5,
+        read_timeout=TIMEOUT_S,
+        max_pool_connections=32,
+    )
     return {
         "region_name": REGION,
         "aws_access_key_id": identity.access_key,
@@ -60,22 +65,23 @@ class Queues:
 
 def create_queues(sqs: "SQSClient", name: str, *, visibility_s: int = 30, max_receive_count: int = 10) -> Queues:
     """Create `name` and `name-dlq`; `visibility_s` is the default visibility of both."""
-    visibility = {"VisibilityTimeout": str(visibility_s)}
-    dlq = sqs.create_queue(QueueName=f"{name}-dlq", Attributes=visibility)["QueueUrl"]
+    visibility = str(visibility_s)
+    dlq = sqs.create_queue(QueueName=f"{name}-dlq", Attributes={"VisibilityTimeout": visibility})["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=dlq, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": max_receive_count})
-    source = sqs.create_queue(QueueName=name, Attributes={**visibility, "RedrivePolicy": redrive})["QueueUrl"]
+    attributes: dict[QueueAttributeNameType, str] = {"VisibilityTimeout": visibility, "RedrivePolicy": redrive}
+    source = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
     return Queues(source=source, dlq=dlq)
 
 
 def queue_depth(sqs: "SQSClient", queue_url: str) -> tuple[int, int, int]:
     """Return how many messages are (visible, in flight, delayed)."""
-    names = [
+    names: list[QueueAttributeNameType] = [
         "ApproximateNumberOfMessages",
         "ApproximateNumberOfMessagesNotVisible",
         "ApproximateNumberOfMessagesDelayed",
     ]
-    found = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]  # type: ignore[arg-type]
+    found = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
     visible, in_flight, delayed = (int(found[name]) for name in names)
     return visible, in_flight, delayed
 

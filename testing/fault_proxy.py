@@ -269,7 +269,7 @@ class _Line:
             except (OSError, asyncio.IncompleteReadError) as error:
                 self._up = None
                 writer.transport.abort()
-                if attempt == 2 or getattr(error, "partial", b""):
+                if attempt == 2 or (isinstance(error, asyncio.IncompleteReadError) and error.partial):
                     raise
             else:
                 return answer, reader
@@ -312,7 +312,7 @@ async def _body(reader: asyncio.StreamReader, message: _Message, *, nothing: boo
         return b""
     if not message.chunked:
         return await reader.readexactly(message.length or 0)
-    parts = []
+    parts: list[bytes] = []
     while True:
         size = int((await reader.readuntil(b"\r\n")).split(b";")[0], 16)
         if not size:

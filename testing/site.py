@@ -70,17 +70,20 @@ class Site:
         )
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
-                return json.loads(answer.read() or b"{}")
+                raw = answer.read()
         except urllib.error.HTTPError as error:
             with error:
-                return json.loads(error.read() or b"{}")
+                raw = error.read()
+        found: dict[str, Any] = json.loads(raw or b"{}")
+        return found
 
     def state_keys(self, prefix: str) -> list[str]:
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.state_bucket, Prefix=prefix)
         return [found["Key"] for page in pages for found in page.get("Contents", [])]
 
     def state_record(self, key: str) -> dict[str, Any]:
-        return json.loads(self.s3.get_object(Bucket=self.state_bucket, Key=key)["Body"].read())
+        found: dict[str, Any] = json.loads(self.s3.get_object(Bucket=self.state_bucket, Key=key)["Body"].read())
+        return found
 
     def empty_state(self) -> None:
         """Remove every record."""

@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.real)
 
 
-class _WholeFiles(LoadFileScheduling):
+class _WholeFiles(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
     """Gives a session whole files, and whole folders of TOGETHER.
 
     Not by xdist's own groups: 3.8 writes them to `item._nodeid`, which pytest 9.2 does not read.

@@ -23,7 +23,7 @@ from worker.core.base.text import one_line, printable
 from worker.core.clients import Clients, connect
 from worker.core.index.open import open_index
 from worker.core.s3.state import PAUSE_KEY
-from worker.core.sqs.queue import Queue
+from worker.core.sqs.queue import SqsQueue
 from worker.preflight import Check, check_all, dlq_max_bytes
 from worker.render import hit_text
 from worker.terminal import Json, err, iso, new_app, print_json, run_app, seconds, stdout
@@ -145,7 +145,7 @@ def connect_bucket(
     aws = Aws(region=settings.aws_region, connections=1)
     s3, wanted = aws.s3(), notifications.KeyFilter(prefix, suffix)
     present = notifications.read(s3, bucket)
-    to_be = notifications.merged(present, notifications.queue_arn(Queue(aws.sqs(), settings.sqs_queue_url)), wanted)
+    to_be = notifications.merged(present, notifications.queue_arn(SqsQueue(aws.sqs(), settings.sqs_queue_url)), wanted)
     shown = notifications.difference(present, to_be)
     if not shown:
         err.print("nothing to do: the bucket notifies the queue already")

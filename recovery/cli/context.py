@@ -24,9 +24,9 @@ from worker.core.base.cloudwatch import put, tell_cloudwatch
 from worker.core.base.errors import ConfigError, DependencyError, ExitCode, PausedError, QueueError, StoreError
 from worker.core.base.settings import KIB
 from worker.core.base.text import one_line
-from worker.core.s3.objects import ObjectStore
-from worker.core.s3.state import State
-from worker.core.sqs.queue import Queue
+from worker.core.s3.state import S3State, State
+from worker.core.s3.store import S3ObjectStore
+from worker.core.sqs.queue import Queue, SqsQueue
 from worker.core.sqs.visibility import VisibilityExtender
 from worker.terminal import Signals, err, say
 
@@ -46,7 +46,7 @@ class CommandContext:
         self._sqs = self.aws.sqs()
         # made at the door: what is wrong with it must not come out between a change and its audit
         self._cloudwatch = self.aws.cloudwatch() if settings.cloudwatch_namespace else None
-        self.dlq = Queue(self._sqs, settings.dlq_queue_url)
+        self.dlq = SqsQueue(self._sqs, settings.dlq_queue_url)
         self.attributes: Mapping[str, str] = {}
         """The DLQ's, once it was checked."""
 
@@ -58,9 +58,9 @@ class CommandContext:
         return load_types(self.settings.message_types_dir, default_bucket=self.settings.s3_bucket)
 
     @cached_property
-    def objects(self) -> ObjectStore:
+    def objects(self) -> S3ObjectStore:
         """S3, as the worker asks it."""
-        return ObjectStore(
+        return S3ObjectStore(
             self.aws, spool_bytes=64 * KIB, max_object_bytes=0, temp_dir=Path(tempfile.gettempdir())
         )  # fmt: skip
 
@@ -68,7 +68,7 @@ class CommandContext:
     def state(self) -> State | None:
         """The state bucket, where one is set."""
         bucket = self.settings.state_bucket or self.settings.s3_bucket
-        return State(self.objects, bucket) if bucket else None
+        return S3State(self.objects, bucket) if bucket else None
 
     def need_state(self, why: str) -> State:
         """The state bucket. Raises ConfigError that says what it is needed for, or what is wrong with it."""
@@ -97,7 +97,7 @@ class CommandContext:
 
     def queue(self, named: str) -> Queue:
         """A queue by its URL or name. Raises ConfigError."""
-        return Queue(self._sqs, named if "://" in named else queue_url(named))
+        return SqsQueue(self._sqs, named if "://" in named else queue_url(named))
 
     def source(self) -> Queue:
         """The queue that messages came from. Raises ConfigError where none is set, or it is the DLQ itself."""
@@ -106,7 +106,7 @@ class CommandContext:
             raise ConfigError("SQS_QUEUE_URL (or FRONTIER_URL, or --queue) is missing: the queue to send to")
         if url == self.dlq.url:
             raise ConfigError(f"SQS_QUEUE_URL and DLQ_QUEUE_URL are the same queue, {url}")
-        return Queue(self._sqs, url)
+        return SqsQueue(self._sqs, url)
 
     @contextmanager
     def keep_invisible(self) -> Iterator[VisibilityExtender]:

@@ -78,7 +78,7 @@ def test_two_workers_converge_to_what_s3_holds(site, tmp_path):
         changes = sum(share.result() for share in shares)
         site.wait_empty(60)
         assert slowed.events("message.settled")
-    s3_holds = {}
+    s3_holds: dict[str, str] = {}
     for page in site.s3.get_paginator("list_objects_v2").paginate(Bucket=site.bucket):
         s3_holds.update((found["Key"], found["ETag"].strip('"')) for found in page.get("Contents", []))
     index_holds = {key: document["etag"] for key, document in site.documents().items()}

@@ -36,7 +36,8 @@ def install() -> None:
     name = os.environ.get(FILE)
     if name is None:
         return
-    file, true_time, true_datetime = Path(name), time.time, dt.datetime
+    file, true_time = Path(name), time.time
+    from datetime import datetime as true_datetime  # a name of its own: the module's is replaced below
 
     def ahead_s() -> float:
         return float(file.read_text())
@@ -47,11 +48,11 @@ def install() -> None:
 
     class Shifted(true_datetime, metaclass=AnyDatetime):
         @classmethod
-        def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:  # type: ignore[override]
+        def now(cls, tz: dt.tzinfo | None = None) -> true_datetime:  # type: ignore[override]
             return true_datetime.now(tz) + dt.timedelta(seconds=ahead_s())
 
         @classmethod
-        def utcnow(cls) -> dt.datetime:  # type: ignore[override]
+        def utcnow(cls) -> true_datetime:  # type: ignore[override]
             return cls.now(dt.UTC).replace(tzinfo=None)
 
     time.time = lambda: true_time() + ahead_s()

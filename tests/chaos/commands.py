@@ -184,7 +184,7 @@ def _result(
         _heal(on, strike)
     del codes[ExitCode.NOT_FOUND]  # there was nothing left to be found
     exports: list[Path] = sorted(on.folder.glob(files)) if files else []
-    return Result(case or CLEAN, strike.hits if strike else 0, on.abort_policy(exports=exports, **judged), codes)
+    return Result(case or CLEAN, strike.hits if strike else 0, on.judgement(exports=exports, **judged), codes)
 
 
 def run_command(on: Stage, *command: str) -> int:

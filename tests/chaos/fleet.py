@@ -98,7 +98,12 @@ class Fleet:
         for key, seed in zip(chosen, seeds, strict=True):
             by_key.setdefault(key, []).append(seed)
         with ThreadPoolExecutor(WRITERS) as pool:  # one key's changes in order, by one thread
-            list(pool.map(lambda item: [self._change_one(item[0], seed) for seed in item[1]], by_key.items()))
+            list(pool.map(self._change_each, by_key.items()))
+
+    def _change_each(self, item: tuple[str, list[float]]) -> None:
+        key, seeds = item
+        for seed in seeds:
+            self._change_one(key, seed)
 
     def _change_one(self, key: str, seed: float) -> None:
         site = self.on.site
@@ -129,9 +134,14 @@ class Fleet:
             time.sleep(0.3)
         return False
 
-    def abort_policy(self) -> Judgement:
+    def judgement(self) -> Judgement:
         """What the oracle says of every event, and of every key that ever was."""
-        return self.on.oracle.abort_policy(self.on.fault_proxy.traffic_log, also=self.keys)
+        return self.on.oracle.judgement(self.on.fault_proxy.traffic_log, also=self.keys)
+
+    def kill(self) -> None:
+        """The end of all, at once."""
+        for worker in self.workers:
+            worker.kill()
 
     def stop(self) -> list[int]:
         """SIGTERM to all; their exit codes."""
@@ -143,7 +153,7 @@ def fleet(on: Stage, *envs: Mapping[str, str]) -> Iterator[Fleet]:
     """A fleet that serves; killed at the end."""
     made = Fleet(on, list(envs))
     with ExitStack() as stack:
-        stack.callback(lambda: [worker.kill() for worker in made.workers])
+        stack.callback(made.kill)
         on.rule()
         made.start()
         yield made

@@ -29,7 +29,7 @@ def play_worker(on: Stage, strike: Strike | None, case: Case | None) -> Result:
         strike.heal()
         on.fault_proxy.reach()
     quiet, more = on.wait_quiet(QUIET_WITHIN_S)
-    judgement = on.abort_policy()
+    judgement = on.judgement()
     if not quiet and judgement.holds:
         judgement.stuck.append("it is not quiet")
     return Result(case or CLEAN, strike.hits if strike else 0, judgement, codes + more)

@@ -202,9 +202,9 @@ class Stage:
         self.oracle.expect(str(name), body, *keys, is_dead_letter=is_dead_letter)
         return str(name)
 
-    def abort_policy(self, **options: Any) -> Judgement:
+    def judgement(self, **options: Any) -> Judgement:
         """What the oracle says; afterwards the state bucket is empty and nothing is expected."""
-        found = self.oracle.abort_policy(self.fault_proxy.traffic_log, **options)
+        found = self.oracle.judgement(self.fault_proxy.traffic_log, **options)
         self.oracle.forget()
         return found
 

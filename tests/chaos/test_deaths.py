@@ -22,7 +22,7 @@ def assert_all_is_well(of: Fleet) -> None:
     assert of.wait_quiet(QUIET_WITHIN_S), (
         f"still waiting: {of.on.site.depth()}, {of.on.site.state_keys('retry-index/')[:3]}"
     )
-    found = of.abort_policy()
+    found = of.judgement()
     traffic_log = of.on.fault_proxy.traffic_log.received
     print(
         f"\n{found}; {sum(count > 1 for count in traffic_log.values())} received more than once; exit codes {dict(of.codes)}"

@@ -22,10 +22,10 @@ def index(on, key: str, etag: str) -> None:
 def test_what_is_in_the_queue_is_stuck_and_what_was_only_deleted_is_lost(on):
     on.site.put("lost.txt")
     on.send("lost.txt")
-    assert not (waiting := on.oracle.abort_policy()).holds
+    assert not (waiting := on.oracle.judgement()).holds
     assert waiting.stuck == ["the source queue holds (1, 0, 0)"]
     drain(on.site.sqs, on.site.queues.source)
-    found = on.oracle.abort_policy()
+    found = on.oracle.judgement()
     assert found.stuck == []
     assert len(found.lost) == 1
     assert found.lost[0].startswith("lost.txt of message ")
@@ -37,7 +37,7 @@ def test_an_older_document_and_one_of_an_object_that_is_gone_are_found(on):
     on.site.put("older.txt")
     for key in ("older.txt", "gone.txt"):
         on.oracle.expect(key, f"body of {key}", key)
-    assert [sentence.split()[0] for sentence in on.oracle.abort_policy().lost] == ["older.txt", "gone.txt"]
+    assert [sentence.split()[0] for sentence in on.oracle.judgement().lost] == ["older.txt", "gone.txt"]
 
 
 def test_what_waits_for_retry_is_not_lost_and_is_stuck_unless_the_index_refuses_it(on):
@@ -47,7 +47,7 @@ def test_what_waits_for_retry_is_not_lost_and_is_stuck_unless_the_index_refuses_
         )
         on.site.s3.put_object(Bucket=on.site.state_bucket, Key=record.name, Body=record.as_json())
         on.oracle.expect(key, f"body of {key}", key)
-    found = on.oracle.abort_policy()
+    found = on.oracle.judgement()
     assert found.lost == []
     assert len(found.stuck) == 1
     assert "away.txt" in found.stuck[0]
@@ -57,7 +57,7 @@ def test_letters_are_accounted_for_and_copies_counted(on):
     on.send_dead_letter("noise", is_dead_letter=True)
     on.send_dead_letter("noise", is_dead_letter=True, spilled=True)
     on.oracle.expect("nowhere", "another noise", is_dead_letter=True)
-    found = on.oracle.abort_policy()
+    found = on.oracle.judgement()
     assert [sentence.split()[:2] for sentence in found.lost] == [["letter", "nowhere"]]
     assert found.duplicates == 2  # one copy too many, of each of the two
     assert found.places["DLQ"] == 2
@@ -74,5 +74,5 @@ def test_the_last_calls_about_what_is_lost_are_told(on):
         client.delete_message_batch(QueueUrl=queue, Entries=[entry])  # type: ignore[list-item]
     client.close()
     oracle: Oracle = on.oracle
-    [sentence] = oracle.abort_policy(fault_proxy.traffic_log).lost
+    [sentence] = oracle.judgement(fault_proxy.traffic_log).lost
     assert [line.split()[2] for line in sentence.splitlines()[1:]] == ["ReceiveMessage", "DeleteMessageBatch"]

@@ -89,14 +89,13 @@ def changed(of: Fleet, keys: list[str]) -> int:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_events_in_any_order_converge_with_two_clocks_ten_minutes_apart(on, tmp_path):
-    enabled = {"Status": "Enabled"}
-    on.site.s3.put_bucket_versioning(Bucket=on.site.bucket, VersioningConfiguration=enabled)  # type: ignore[arg-type]
+    on.site.s3.put_bucket_versioning(Bucket=on.site.bucket, VersioningConfiguration={"Status": "Enabled"})
     keys = [f"順序/{number:03}.txt" for number in range(KEYS)]
     began = time.monotonic()
     with fleet(on, {}, Clock(tmp_path, ahead_s=APART_S).env) as of:
         events = changed(of, keys)
         assert of.wait_quiet(QUIET_WITHIN_S), on.site.depth()
-        found = on.oracle.abort_policy(on.fault_proxy.traffic_log, also=keys)
+        found = on.oracle.judgement(on.fault_proxy.traffic_log, also=keys)
         print(f"\n{found}; {events} events of {KEYS} keys in {time.monotonic() - began:.0f} s")
         assert found.holds, found
         assert not found.set_aside

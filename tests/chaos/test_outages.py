@@ -41,7 +41,7 @@ def play(on: Stage, outage: Callable[[Stage], Iterator[None]], lasts_s: float) -
         on.load(fresh_name())
         time.sleep(1)
     quiet, codes = on.wait_quiet(QUIET_WITHIN_S)
-    found = on.abort_policy()
+    found = on.judgement()
     print(f"\n{found}; exit codes {dict(codes)}")
     if not quiet and found.holds:
         found.stuck.append("it is not quiet")
@@ -143,7 +143,7 @@ def test_documents_that_the_mapping_rejects_come_in_once_it_is_mended(on):
     on.site.ask("DELETE", f"/{index}")
     assert run_command(on, "recovery.cli.replay_retry_index", "--json") == 0
     assert on.site.state_keys("retry-index/") == []
-    assert on.abort_policy().holds
+    assert on.judgement().holds
 
 
 # -- S3 ----------------------------------------------------------------------------------------------------------
@@ -223,7 +223,7 @@ def test_a_prefix_that_is_denied_goes_to_the_dlq_and_comes_back_with_the_permiss
             k for k in keys if k[:4] == "open"
         }
     assert run_command(on, "recovery.cli.recover_dlq", "--json") == 0
-    found = on.abort_policy()
+    found = on.judgement()
     assert found.holds, found
     assert not found.set_aside
 

@@ -59,7 +59,7 @@ def sample(of: Fleet, at_s: float) -> Iterator[Sample]:
 
 def growth(samples: list[Sample], what: str) -> float:
     """Median of the last fifth less that of the second."""
-    values = [getattr(one, what) for one in samples]
+    values: list[float] = [getattr(one, what) for one in samples]
     fifth = len(values) // 5
     return median(values[-fifth:]) - median(values[fifth : 2 * fifth])
 
@@ -86,7 +86,7 @@ def test_an_hour_of_faults_loses_nothing_and_nothing_grows(on):
                 on.load(fresh_name())
                 time.sleep(rng.random() * LONGEST_FAULT_S)
             quiet = of.wait_quiet(QUIET_WITHIN_S)
-            found = of.abort_policy()
+            found = of.judgement()
             on.oracle.forget()
             on.recovery_run()
             lost, stuck = lost + len(found.lost), stuck + len(found.stuck) + (not quiet)

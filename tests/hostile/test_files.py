@@ -53,8 +53,9 @@ def heard() -> Iterator[tuple[str, list[str]]]:
 @contextlib.contextmanager
 def pool(folder: Path) -> Iterator[Extractor]:
     """Two children; when they are closed none is alive, and their folder is empty."""
-    limits = {"timeout_s": TIMEOUT_S, "memory_bytes": MEMORY_BYTES, "max_chars": 1_000_000, "temp_dir": folder}
-    extractor = Extractor(processes=2, **limits)
+    extractor = Extractor(
+        processes=2, timeout_s=TIMEOUT_S, memory_bytes=MEMORY_BYTES, max_chars=1_000_000, temp_dir=folder
+    )
     try:
         yield extractor
         pids = extractor._children.pids()

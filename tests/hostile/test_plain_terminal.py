@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ FAILURE = (
 )  # fmt: skip
 ARCHIVED = ("reason", "error_type", "archived_at", "by", "run", "queue")
 DEAD_LETTER = {"message_id": "m", "body": "{}", "system_attributes": {}, "message_attributes": {}, "failure": {}}
-UNSOUND = {
+UNSOUND: dict[str, dict[str, Any]] = {
     "id": {"message_id": 5}, "body": {"body": 5}, "system": {"system_attributes": []},
     "system value": {"system_attributes": {"SentTimestamp": 5}}, "moment": {"system_attributes": {"SentTimestamp": "x"}},
     "far moment": {"system_attributes": {"SentTimestamp": "9" * 30}},
@@ -63,7 +64,7 @@ def site(seaweedfs, elasticmq, opensearch) -> Iterator[Site]:
         yield made
 
 
-def archive(site: Site, number: int, name: str, **fields: object) -> None:
+def archive(site: Site, number: int, name: str, **fields: Any) -> None:
     record = {**DEAD_LETTER, "message_id": name, **fields}
     site.s3.put_object(
         Bucket=site.state_bucket, Key=f"dlq-archive/2026-01-01/{number:03}.json", Body=json.dumps(record)
@@ -112,7 +113,8 @@ def test_a_plain_terminal_gets_no_stranger_s_character_or_line(site, tmp_path):
 def as_json(shown: str) -> "list[dict[str, str]]":
     """The one line of JSON among the talk."""
     [line] = [line for line in shown.split("\n") if line.startswith(("[", "{"))]
-    return json.loads(line)
+    found: list[dict[str, str]] = json.loads(line)
+    return found
 
 
 @UNSOUND_RECORDS
@@ -121,14 +123,14 @@ def test_a_record_that_is_no_letter_is_refused_where_it_is_read(wrong):
     state = SimpleNamespace(get=lambda _: raw)
     for observe in (read, spilled):
         with pytest.raises(ValueError, match="is no record of"):
-            observe(state, "k")  # type: ignore[arg-type]
+            observe(state, "k")
 
 
 def test_a_sound_record_is_read():
     raw = json.dumps({**DEAD_LETTER, **dict.fromkeys(ARCHIVED, "x")}).encode()
     state = SimpleNamespace(get=lambda _: raw)
     for observe in (read, spilled):
-        assert observe(state, "k") is not None  # type: ignore[arg-type]
+        assert observe(state, "k") is not None
 
 
 def test_no_cell_begins_a_line():

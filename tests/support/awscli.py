@@ -68,7 +68,9 @@ def _value(shape: Any, words: list[str]) -> Any:
     assert not more, f"{words}: one value is meant"
     if shape.type_name in {"structure", "map", "list"}:
         return json.loads(text) if text[0] in "{[" else _shorthand(shape, text)
-    return {"integer": int, "long": int, "boolean": lambda said: said == "true"}.get(shape.type_name, str)(text)
+    if shape.type_name == "boolean":
+        return text == "true"
+    return int(text) if shape.type_name in {"integer", "long"} else text
 
 
 def _shorthand(shape: Any, text: str) -> dict[str, Any]:

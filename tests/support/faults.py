@@ -167,12 +167,16 @@ def _trickle(call: Call) -> Broken | None:
     return None if call.action.startswith("Head") else Broken("trickle")  # a HEAD has no body to trickle
 
 
+def _refused(status: int) -> Callable[[Call], Broken | None]:
+    return lambda call: refusal(call.service, status)
+
+
 FAULTS: dict[str, Callable[[Call], Broken | None]] = {
     "unreachable": lambda _: Broken("unreachable", hang_s=UNREACHABLE_S),
     "reset before": lambda _: Broken("refuse"),
     "reset after": lambda _: Broken("lose"),
     "timeout": lambda _: Broken("hang", hang_s=HANG_S),
-    **{str(status): lambda call, status=status: refusal(call.service, status) for status in STATUSES},
+    **{str(status): _refused(status) for status in STATUSES},
     "trickle": _trickle,
     "garbage": _garbage,
     "partial": _partial,

@@ -4,11 +4,15 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from moto.server import ThreadedMotoServer
 
 from testing.aws import s3_client, sqs_client
 from testing.process import LOOPBACK
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import QueueConfigurationTypeDef
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,11 @@ def _connect(endpoint: str, bucket: str, queue: str) -> str:
         queue_url = sqs.create_queue(QueueName=queue)["QueueUrl"]
         attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]
         s3.create_bucket(Bucket=bucket)
-        events = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
-        notify = {"QueueConfigurations": [{"QueueArn": attributes["QueueArn"], "Events": events}]}
-        s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=notify)
+        notify: QueueConfigurationTypeDef = {
+            "QueueArn": attributes["QueueArn"],
+            "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"],
+        }
+        s3.put_bucket_notification_configuration(
+            Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [notify]}
+        )
     return str(queue_url)

@@ -10,6 +10,7 @@ import shlex
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
@@ -19,6 +20,9 @@ from testing.servers import ElasticMQServer, OpenSearchServer, SeaweedFSServer
 from testing.site import Site, make_site
 from testing.worker import base_env, running
 from tests.support import terminal
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
 DOCS = Path(__file__).parents[2] / "docs"
 COLUMNS = 150
@@ -51,7 +55,9 @@ def _dead_letter(site: Site, body: str, kind: str, error: str) -> str:
         "first_failed_at": "2026-04-01T01:12:03.000+00:00", "last_failed_at": "2026-04-01T01:12:03.000+00:00",
         "source_queue": site.queues.source, "source_message_id": "5f0c", "worker": "ip-10-0-1-7:811",
     }  # fmt: skip
-    attribute = {"failure": {"DataType": "String", "StringValue": json.dumps(record, ensure_ascii=False)}}
+    attribute: dict[str, MessageAttributeValueTypeDef] = {
+        "failure": {"DataType": "String", "StringValue": json.dumps(record, ensure_ascii=False)}
+    }
     return site.sqs.send_message(QueueUrl=site.queues.dlq, MessageBody=body, MessageAttributes=attribute)["MessageId"]
 
 
@@ -75,13 +81,11 @@ def main() -> None:
     """Type the hour; everything on stdout, the pictures into docs/."""
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         folder = Path(scratch)
-        servers = [
-            make(folder / part).start()
-            for make, part in ((SeaweedFSServer, "s3"), (ElasticMQServer, "sqs"), (OpenSearchServer, "index"))
-        ]
-        for server in servers:
-            stack.callback(server.stop)
-        site = make_site(*servers)
+        site = make_site(
+            stack.enter_context(SeaweedFSServer(folder / "s3")),
+            stack.enter_context(ElasticMQServer(folder / "sqs")),
+            stack.enter_context(OpenSearchServer(folder / "index")),
+        )
         first = stage(site, folder)
         hour = [
             "stats", "groups", "list --max-messages 3", f"inspect --message-id {first}", f"redrive --message-id {first} --dry-run",

@@ -84,7 +84,7 @@ class Oracle:
 
     # -- judging -------------------------------------------------------------------------------------------------
 
-    def abort_policy(
+    def judgement(
         self, traffic_log: TrafficLog | None = None, *, also: Iterable[str] = (), source_too: bool = False,
         exports: Iterable[Path] = (),
     ) -> Judgement:  # fmt: skip

@@ -27,7 +27,7 @@ def fill_retry(site: Site, count: int, *, content: str = "") -> list[str]:
     """So many records, over three days, and their objects as they are now; the keys."""
     keys = [f"帳票/{number:05}.txt" for number in range(count)]
     with ThreadPoolExecutor(WRITERS) as pool:
-        list(pool.map(lambda item: _fill(site, *item, content), enumerate(keys)))
+        list(pool.map(lambda number: _fill(site, number, keys[number], content), range(count)))
     return keys
 
 

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,17 +41,17 @@ class Night:
         done = self.machine.run("bash", "-o", "pipefail", "-c", text, check=False, timeout_s=90)
         return done.returncode, done.stdout + done.stderr
 
-    def events(self, name: str) -> list[dict]:
+    def events(self, name: str) -> list[dict[str, Any]]:
         lines = self.machine.journal("-u", UNIT, "-o", "cat").splitlines()
         return [one for one in (json.loads(line) for line in lines if line.startswith("{")) if one["event"] == name]
 
-    def wait_event(self, name: str, /, **fields) -> dict:
-        def found():
+    def wait_event(self, name: str, /, **fields) -> dict[str, Any]:
+        def found() -> list[dict[str, Any]]:
             return [one for one in self.events(name) if all(one.get(key) == value for key, value in fields.items())]
 
         return wait_until(found, 150, f"{name} {fields}")[-1]
 
-    def settled(self, key: str) -> dict:
+    def settled(self, key: str) -> dict[str, Any]:
         return self.wait_event("message.settled", key=key)
 
 

@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def put_all(site: Site, count: int, folder: str = "docs") -> set[str]:
     return keys
 
 
-def events(installed: Installation, name: str, unit: str = UNIT) -> list[dict]:
+def events(installed: Installation, name: str, unit: str = UNIT) -> list[dict[str, Any]]:
     """What the worker has logged under this event name."""
     lines = installed.machine.journal("-u", unit, "-o", "cat").splitlines()
     found = [json.loads(line) for line in lines if line.startswith("{")]

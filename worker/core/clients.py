@@ -14,8 +14,9 @@ from worker.core.index.document import Write
 from worker.core.index.open import open_index
 from worker.core.indexing.pipeline import MAX_OBSERVATION_AGE_MS, MAX_WRITE_AGE_MS
 from worker.core.s3.objects import ObjectStore
-from worker.core.s3.state import State
-from worker.core.sqs.queue import Queue
+from worker.core.s3.state import S3State, State
+from worker.core.s3.store import S3ObjectStore
+from worker.core.sqs.queue import Queue, SqsQueue
 
 UNAVAILABLE_TOGETHER = 10
 """So many documents of one request, and none taken: the index is away. Fewer may have a fault that it does not own up to."""
@@ -53,7 +54,7 @@ def connect(settings: Settings) -> Clients:
     """Make the clients; nothing is asked of anyone yet. Raises ConfigError."""
     aws = Aws(region=settings.aws_region, connections=settings.worker_concurrency + settings.receivers + 16)
     sqs = aws.sqs()
-    objects = ObjectStore(
+    objects = S3ObjectStore(
         aws,
         spool_bytes=settings.spool_bytes,
         max_object_bytes=settings.max_object_bytes,
@@ -61,10 +62,10 @@ def connect(settings: Settings) -> Clients:
     )
     return Clients(
         aws,
-        Queue(sqs, settings.sqs_queue_url),
-        Queue(sqs, settings.dlq_queue_url),
+        SqsQueue(sqs, settings.sqs_queue_url),
+        SqsQueue(sqs, settings.dlq_queue_url),
         objects,
-        State(objects, settings.state),
+        S3State(objects, settings.state),
         open_index(settings, aws.credentials),
     )
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -144,11 +144,14 @@ def _upload_and_follow(clients: Clients, daemon: Daemon, upload: Upload) -> None
     """Upload while the daemon starts, and wait until every file's message is settled."""
     err = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+    with (
+        Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress,
+        closing(clients.aws.s3()) as s3,
+    ):
         bar = progress.add_task("uploading", total=len(upload.files))
         for file in upload.files:
             with file.open("rb") as body:
-                clients.objects.s3.put_object(Bucket=BUCKET, Key=upload.key(file), Body=body)
+                s3.put_object(Bucket=BUCKET, Key=upload.key(file), Body=body)
             daemon.follow()
             progress.update(bar, completed=len(daemon.settled))
         progress.update(bar, description="settled")

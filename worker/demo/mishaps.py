@@ -39,7 +39,7 @@ def outage(clients: Clients, index: Path, follow: Callable[[], None]) -> tuple[i
     """
     with index_unavailable(index):
         for number, (key, text) in enumerate(LATE.items(), 1):
-            clients.objects.s3.put_object(Bucket=BUCKET, Key=key, Body=text.encode())
+            _put(clients, key, text.encode())
             _wait(lambda: _waiting(clients) == number, follow, f"{key} did not come to wait in retry-index/")  # noqa: B023
     back = time.monotonic()
     wanted = [(BUCKET, key) for key in LATE]
@@ -51,8 +51,12 @@ def outage(clients: Clients, index: Path, follow: Callable[[], None]) -> tuple[i
 
 def mend(clients: Clients, bad: str, good: Path) -> None:
     """Somebody replaces the file that could not be read."""
-    with good.open("rb") as body:
-        clients.objects.s3.put_object(Bucket=BUCKET, Key=bad, Body=body)
+    _put(clients, bad, good.read_bytes())
+
+
+def _put(clients: Clients, key: str, body: bytes) -> None:
+    with closing(clients.aws.s3()) as s3:
+        s3.put_object(Bucket=BUCKET, Key=key, Body=body)
 
 
 def recover() -> str:

@@ -15,7 +15,7 @@ def misbehave(body: bytes, kind: Kind, max_chars: int) -> Extracted:
     deed = DEEDS.get(body.removeprefix(b"%PDF-").decode())
     done = deed() if deed else None
     if done == "nonsense":
-        return Extracted("thirsty", kind.mime_type)
+        return Extracted("thirsty", kind.mime_type)  # type: ignore[arg-type]  # that is what is wrong with it
     return Extracted("ok", kind.mime_type, f"{os.getpid()} {os.environ['TMPDIR']} {sorted(os.environ)}")
 
 

@@ -33,8 +33,9 @@ def make(tmp_path: Path) -> Iterator[Make]:
     with contextlib.ExitStack() as stack:
 
         def build(*, processes: int = 1, timeout_s: float = 20, memory_bytes: int = 2 * GIB) -> Extractor:
-            limits = {"timeout_s": timeout_s, "memory_bytes": memory_bytes, "max_chars": 10_000, "temp_dir": tmp_path}
-            extractor = Extractor(processes=processes, **limits)
+            extractor = Extractor(
+                processes=processes, timeout_s=timeout_s, memory_bytes=memory_bytes, max_chars=10_000, temp_dir=tmp_path
+            )
             stack.callback(extractor.close)
             return extractor
 

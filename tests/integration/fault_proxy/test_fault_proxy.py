@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, EndpointConnectionError
@@ -15,6 +16,11 @@ from testing.fault_proxy import Broken, Call, FaultProxy
 from testing.servers import ADMIN, REGION, ElasticMQServer, OpenSearchServer, SeaweedFSServer
 from testing.waiting import wait_until
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
 
 @pytest.fixture
 def fault_proxy(
@@ -26,7 +32,7 @@ def fault_proxy(
 
 
 @pytest.fixture
-def s3(fault_proxy: FaultProxy) -> Iterator:
+def s3(fault_proxy: FaultProxy) -> "Iterator[S3Client]":
     client = s3_client(fault_proxy.urls["s3"])
     client.create_bucket(Bucket="wired") if "wired" not in _buckets(client) else None
     yield client
@@ -34,7 +40,7 @@ def s3(fault_proxy: FaultProxy) -> Iterator:
 
 
 @pytest.fixture
-def sqs(fault_proxy: FaultProxy) -> Iterator:
+def sqs(fault_proxy: FaultProxy) -> "Iterator[SQSClient]":
     client = sqs_client(fault_proxy.urls["sqs"])
     yield client
     client.close()
@@ -59,9 +65,10 @@ def _buckets(client) -> list[str]:
     return [found["Name"] for found in client.list_buckets()["Buckets"]]
 
 
-def _bulk(index: OpenSearch, *ids: str) -> dict:
+def _bulk(index: OpenSearch, *ids: str) -> dict[str, Any]:
     lines = [line for one in ids for line in ({"index": {"_id": one}}, {"text": one})]
-    return index.bulk(body=lines, index="wired")
+    found: dict[str, Any] = index.bulk(body=lines, index="wired")
+    return found
 
 
 # -- passing on --------------------------------------------------------------------------------------------------
@@ -105,7 +112,7 @@ def test_every_message_is_in_the_books(sqs, queue, fault_proxy):
     ]  # fmt: skip
     ids = [one["MessageId"] for one in sqs.send_message_batch(QueueUrl=queue, Entries=sent)["Successful"]]
     assert fault_proxy.traffic_log.sent == ids
-    messages = []
+    messages: list[MessageTypeDef] = []
     while len(messages) < 10:
         messages += sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1)["Messages"]
     assert fault_proxy.traffic_log.received == dict.fromkeys(ids, 1)

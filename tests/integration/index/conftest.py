@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 
 from worker.core.base.settings import load
+from worker.core.index import Index
 from worker.core.index.document import Write, encode
 from worker.core.index.open import open_index
 
@@ -19,7 +20,7 @@ def opened(url, name, **settings):
 
 
 @pytest.fixture(params=["sqlite", "opensearch", "opensearch_2"])
-def index(request, tmp_path, index_name) -> Iterator:
+def index(request, tmp_path, index_name) -> Iterator[Index]:
     """An empty index, made."""
     sqlite = request.param == "sqlite"
     url = f"sqlite:///{tmp_path}/index.db" if sqlite else request.getfixturevalue(request.param).url

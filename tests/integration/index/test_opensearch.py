@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.index.conftest import Documents, opened
 from worker.core.base.errors import IndexUnavailableError
-from worker.core.index import WriteStatus
+from worker.core.index import Index, WriteStatus
 
 UNAVAILABLE, WRITTEN = WriteStatus.UNAVAILABLE, WriteStatus.WRITTEN
 
@@ -27,7 +27,7 @@ def ask(opensearch):
 
 
 @pytest.fixture
-def index(opensearch, index_name) -> Iterator:
+def index(opensearch, index_name) -> Iterator[Index]:
     with closing(opened(opensearch.url, index_name)) as made:
         yield made
 

@@ -27,7 +27,7 @@ class Place:
     env: dict[str, str] = field(default_factory=dict)
 
     def notifies(self) -> dict[str, Any]:
-        answer = self.s3.get_bucket_notification_configuration(Bucket="files")
+        answer: dict[str, Any] = self.s3.get_bucket_notification_configuration(Bucket="files")
         answer.pop("ResponseMetadata")
         return answer
 

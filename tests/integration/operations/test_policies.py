@@ -64,7 +64,11 @@ def _pause(night: Night) -> None:
 @pytest.mark.parametrize("role", ["worker", "operator", "reader", "pause"])
 def test_everything_a_role_calls_is_allowed(called, role):
     also = ("pause",) if role == "operator" else ()  # in an emergency the operator is who pauses
-    beyond = {one for one in called[role] if not allowed(*one, (role, *also)) and not one[0].startswith("cloudwatch:")}
+    beyond = {
+        one
+        for one in called[role]
+        if not allowed(one[0], one[1], (role, *also)) and not one[0].startswith("cloudwatch:")
+    }
     assert beyond == set()
 
 

@@ -45,7 +45,7 @@ class Account:
         return f"{self.endpoint}/123456789012/{queue}"
 
     def client(self, service: str):
-        return closing(boto3.client(service, region_name=awscli.REGION))
+        return closing(boto3.client(service, region_name=awscli.REGION))  # type: ignore[call-overload]  # any service
 
 
 @pytest.fixture

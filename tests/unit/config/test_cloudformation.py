@@ -123,9 +123,9 @@ def test_depth_is_visible_and_held_letters_and_a_poll_is_answered_with_or_withou
 
 def period_s(one: Alarm) -> int:
     if "Period" in one.properties:
-        return one.properties["Period"]
+        return int(one.properties["Period"])
     [period] = {part["MetricStat"]["Period"] for part in one.properties["Metrics"] if "MetricStat" in part}
-    return period
+    return int(period)
 
 
 def expression(name: str):

@@ -7,6 +7,7 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -46,8 +47,10 @@ class Convergence(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.s3 = ModelOfS3()
-        settings_ = SimpleNamespace(state="state", include_keys=(), exclude_keys=(), worker_name="w")
-        self.pipeline = Pipeline(settings_, self.s3, SlowExtractor(self.s3))
+        settings_: Any = SimpleNamespace(state="state", include_keys=(), exclude_keys=(), worker_name="w")
+        s3: Any = self.s3
+        extractor: Any = SlowExtractor(s3)
+        self.pipeline = Pipeline(settings_, s3, extractor)
         self.folder = tempfile.TemporaryDirectory()
         self.index = SqliteIndex(Path(self.folder.name) / "index.db", timeout_s=5)
         self.index.ensure()

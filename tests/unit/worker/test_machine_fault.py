@@ -91,7 +91,8 @@ def test_a_full_pool_starts_no_thread_later_on(monkeypatch):
 
 
 def test_a_pool_that_cannot_be_full_says_so_and_leaves_nobody_waiting(monkeypatch):
-    start, started = threading.Thread.start, []
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
 
     def only_two(thread: threading.Thread) -> None:
         if len(started) == 2:

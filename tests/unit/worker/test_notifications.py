@@ -1,5 +1,7 @@
 """Ours merged into what a bucket notifies already."""
 
+from typing import Any
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -85,7 +87,7 @@ def test_a_fifo_queue_is_refused():
         merged({}, OURS + ".fifo", ANY)
 
 
-class FakeS3:
+class _FakeS3:
     def __init__(self, present, error=None, *, deaf=False):
         self.present, self.error, self.deaf = present, error, deaf
 
@@ -99,8 +101,13 @@ class FakeS3:
             self.present = call["NotificationConfiguration"]
 
 
+def fake_s3(*args: Any, **options: Any) -> Any:
+    """A client of S3 as far as `read` and `write` call it."""
+    return _FakeS3(*args, **options)
+
+
 def test_what_has_changed_since_it_was_shown_is_not_overwritten():
-    s3 = FakeS3({"QueueConfigurations": [entry(THEIRS, "s3:ObjectTagging:*")]})
+    s3 = fake_s3({"QueueConfigurations": [entry(THEIRS, "s3:ObjectTagging:*")]})
     with pytest.raises(ConfigError, match="changed meanwhile"):
         write(s3, "files", {}, merged({}, OURS, ANY))
     assert s3.present == {"QueueConfigurations": [entry(THEIRS, "s3:ObjectTagging:*")]}
@@ -108,8 +115,8 @@ def test_what_has_changed_since_it_was_shown_is_not_overwritten():
 
 def test_what_was_put_is_read_back():
     with pytest.raises(ConfigError, match="somebody else"):
-        write(FakeS3({}, deaf=True), "files", {}, merged({}, OURS, ANY))
-    s3 = FakeS3({})
+        write(fake_s3({}, deaf=True), "files", {}, merged({}, OURS, ANY))
+    s3 = fake_s3({})
     write(s3, "files", {}, merged({}, OURS, ANY))
     assert read(s3, "files") == merged({}, OURS, ANY)
 
@@ -125,4 +132,4 @@ def test_what_was_put_is_read_back():
 )
 def test_a_refusal_says_what_to_do(code, kind, said):
     with pytest.raises(kind, match=said):
-        write(FakeS3({}, code), "files", {}, merged({}, OURS, ANY))
+        write(fake_s3({}, code), "files", {}, merged({}, OURS, ANY))

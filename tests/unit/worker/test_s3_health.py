@@ -6,7 +6,7 @@ import time
 import pytest
 
 from worker.core.base.errors import OutageError, StoreError
-from worker.core.s3.objects import ObjectStore
+from worker.core.s3.objects import is_object_fault
 from worker.core.sqs.outcome import Failed
 from worker.pause_gate import PauseGate
 from worker.s3_health import FAILURES, S3Health
@@ -18,17 +18,13 @@ class FakeObjects:
     """Whether other keys can be read decides whose fault a denial is."""
 
     def __init__(self, *, others):
-        self.others, self.asked = others, 0
-
-    def others_readable(self, bucket, key):
-        self.asked += 1
-        return self.others
+        self.others = others
 
     def answers_for(self, bucket, key):
         return self.others
 
     def is_object_fault(self, error, bucket, key):
-        return ObjectStore.is_object_fault(self, error, bucket, key)
+        return is_object_fault(error, others_readable=lambda: self.others)
 
 
 @pytest.fixture
@@ -65,7 +61,7 @@ def refuse(error):
     ],
 )
 def test_a_denial_is_the_objects_own_only_where_others_can_be_read(code, others, own):
-    assert ObjectStore.is_object_fault(FakeObjects(others=others), StoreError("x", code=code), "b", "k") is own
+    assert is_object_fault(StoreError("x", code=code), others_readable=lambda: others) is own
 
 
 def test_what_was_read_is_returned(read):

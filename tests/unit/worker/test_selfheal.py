@@ -137,17 +137,17 @@ def test_what_s3_stored_without_saying_so_is_brought_in_soon(life, monkeypatch):
     """The answer to a PUT was lost: its message goes back to the queue, and the record must not lie about."""
     life.start()
     time.sleep(0.1)
-    put = life.fakes.s3.put
+    put = life.fakes.state.put
 
     def lost(*args, **options):
         put(*args, **options)
         raise StoreError("no answer", code="ReadTimeoutError")
 
-    monkeypatch.setattr(life.fakes.s3, "put", lost)
+    monkeypatch.setattr(life.fakes.state, "put", lost)
     with pytest.raises(AssertionError, match="no answer"):
         life.store("a.txt")
     assert life.waiting() == ["a.txt"]
-    monkeypatch.setattr(life.fakes.s3, "put", put)
+    monkeypatch.setattr(life.fakes.state, "put", put)
     life.wait_healed()
 
 

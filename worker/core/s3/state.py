@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import orjson
@@ -14,7 +14,7 @@ import orjson
 from worker.core.base.aws import aws_errors
 from worker.core.base.clock import PRECISE_ENOUGH_S
 from worker.core.base.errors import StoreError
-from worker.core.s3.objects import ObjectStore
+from worker.core.s3.store import S3ObjectStore
 
 RETRY_PREFIX = "retry-index/"
 PARKED_PREFIX = RETRY_PREFIX + "parked/"
@@ -36,23 +36,65 @@ CALIBRATION_S = 2.2
 """Time limit for the first calibration with S3's clock, which needs two changes of the second."""
 
 
-class State:
+class State(Protocol):
     """The system's records in one bucket. Every method may be called from any thread and raises StoreError."""
 
-    def __init__(self, objects: ObjectStore, bucket: str) -> None:
+    @property
+    def bucket(self) -> str:
+        """Its name."""
+
+    def put(self, key: str, record: bytes, *, metadata: Mapping[str, str] | None = None) -> None:
+        """Store a record; it is durable once this returns. Characters in metadata that are not ASCII are percent-encoded."""
+
+    def get(self, key: str) -> bytes | None:
+        """A record; None if it does not exist."""
+
+    def delete(self, key: str) -> None:
+        """Delete a record. It is no error if it does not exist."""
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """Delete records. Raises StoreError if any was not deleted; deleting again is no error."""
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """The keys under a prefix, in order, read page by page."""
+
+    def count(self, prefix: str, *, at_most: int) -> int:
+        """The number of records under a prefix, counted up to `at_most`."""
+
+    def claim(self, key: str, record: bytes, *, instead_of: str | None) -> str | None:
+        """Write a record only if nobody else has: the new etag, or None where another was first.
+
+        Returns the new etag, or None if another writer was faster. `instead_of` is the etag of the record that may be
+        replaced; None if there must not be one yet.
+        """
+
+    def get_with_etag(self, key: str) -> tuple[bytes, str] | None:
+        """A record and its etag, for `claim`; None if there is no record."""
+
+    def calibrate_clock(self) -> None:
+        """Wait until S3's clock is known well enough for an observation's time, two seconds at most."""
+
+    def pause_record(self) -> dict[str, Any] | None:
+        """What `s3-index-worker pause` wrote, if it is in force."""
+
+
+class S3State:
+    """Our records in a bucket of S3."""
+
+    def __init__(self, objects: S3ObjectStore, bucket: str) -> None:
         self._objects = objects
         self._s3 = objects.s3
         self.bucket = bucket
 
     def put(self, key: str, record: bytes, *, metadata: Mapping[str, str] | None = None) -> None:
-        """Store a record; it is durable once this returns. Characters in metadata that are not ASCII are percent-encoded."""
+        """One PUT, by obstore."""
         encoded = {
             name: quote(value, safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~") for name, value in (metadata or {}).items()
         }
         self._objects.put(self.bucket, key, record, metadata=encoded)
 
     def get(self, key: str) -> bytes | None:
-        """A record; None if it does not exist."""
+        """One GET, by obstore; by boto3 where that finds nothing."""
         quick = self._objects.peek(self.bucket, key)
         if quick is not None:
             return quick
@@ -60,12 +102,12 @@ class State:
         return None if found is None else found[0]
 
     def delete(self, key: str) -> None:
-        """Delete a record. It is no error if it does not exist."""
+        """One DELETE."""
         with aws_errors(StoreError):
             self._s3.delete_object(Bucket=self.bucket, Key=key)
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """The keys under a prefix, in order, read page by page."""
+        """Keys under a prefix, a listing's page at a time."""
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
         with aws_errors(StoreError):
             for page in pages:
@@ -73,7 +115,7 @@ class State:
                     yield found["Key"]
 
     def delete_all(self, keys: Sequence[str]) -> None:
-        """Delete records. Raises StoreError if any was not deleted; deleting again is no error."""
+        """Delete records, a thousand a call."""
         for key in keys:
             if not key.isprintable():  # the request is XML, which cannot contain control characters
                 self.delete(key)
@@ -86,15 +128,11 @@ class State:
                 raise StoreError(f"{failed.get('Key')}: {failed.get('Message')}", code=failed.get("Code", "Unknown"))
 
     def count(self, prefix: str, *, at_most: int) -> int:
-        """The number of records under a prefix, counted up to `at_most`."""
+        """How many records a listing shows, `at_most` at most."""
         return sum(1 for _ in islice(self.keys(prefix), at_most))
 
     def claim(self, key: str, record: bytes, *, instead_of: str | None) -> str | None:
-        """Write a record unless someone else was faster (a conditional write).
-
-        Returns the new etag, or None if another writer was faster. `instead_of` is the etag of the record that may be
-        replaced; None if there must not be one yet.
-        """
+        """A conditional PUT."""
         condition: dict[str, Any] = {"IfNoneMatch": "*"} if instead_of is None else {"IfMatch": instead_of}
         try:
             with aws_errors(StoreError):
@@ -105,7 +143,7 @@ class State:
             raise
 
     def get_with_etag(self, key: str) -> tuple[bytes, str] | None:
-        """A record and its etag, for `claim`; None if there is no record."""
+        """One GET, by boto3, whose refusal has a code."""
         try:
             with aws_errors(StoreError):
                 answer = self._s3.get_object(Bucket=self.bucket, Key=key)
@@ -116,10 +154,7 @@ class State:
             raise
 
     def calibrate_clock(self) -> None:
-        """Calibrate the clock with S3's: send requests until the change of a second is known precisely.
-
-        This takes at most CALIBRATION_S seconds.
-        """
+        """Ask S3 until a second's tick was seen from close by."""
         clock = self._objects.clock
         until = time.monotonic() + CALIBRATION_S
         while clock.uncertainty_s > PRECISE_ENOUGH_S and time.monotonic() < until:
@@ -130,20 +165,23 @@ class State:
             time.sleep(PRECISE_ENOUGH_S / 2)
 
     def pause_record(self) -> dict[str, Any] | None:
-        """The record that `s3-index-worker pause` wrote; None if the fleet is not paused."""
-        found = self.get_with_etag(PAUSE_KEY)  # through boto3, whose answers set the clock
-        if found is None:
-            return None
-        try:
-            record = orjson.loads(found[0])
-        except ValueError:
-            record = {}
-        if not isinstance(record, dict):
-            record = {}
-        until_ms = record.get("until_ms")
-        if isinstance(until_ms, int) and self._objects.clock.now_ms() >= until_ms:
-            return None
-        return {"reason": "(the pause record cannot be read; the fleet is paused nevertheless)", **record}
+        """The pause that is in force, asked of S3 by boto3, whose answers set the clock."""
+        found = self.get_with_etag(PAUSE_KEY)
+        return None if found is None else pause_in_force(found[0], self._objects.clock.now_ms())
+
+
+def pause_in_force(raw: bytes, now_ms: int) -> dict[str, Any] | None:
+    """A stored pause record, unless it has run out; one that cannot be read pauses all the same."""
+    try:
+        record = orjson.loads(raw)
+    except ValueError:
+        record = {}
+    if not isinstance(record, dict):
+        record = {}
+    until_ms = record.get("until_ms")
+    if isinstance(until_ms, int) and now_ms >= until_ms:
+        return None
+    return {"reason": "(the pause record cannot be read; it pauses all the same)", **record}
 
 
 def dated(at_ms: int) -> str:

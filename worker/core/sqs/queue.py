@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from worker.core.base.aws import aws_errors
 from worker.core.base.errors import QueueError
@@ -54,8 +54,44 @@ class Refusal:
     senders_fault: bool
 
 
-class Queue:
+class Queue(Protocol):
     """One queue. Every method may be called from any thread and raises QueueError when the call as a whole fails."""
+
+    @property
+    def url(self) -> str:
+        """The queue's URL, by which SQS knows it."""
+
+    @property
+    def name(self) -> str:
+        """The queue's name, the last part of its URL."""
+
+    def receive(self, *, wait_s: int, visibility_s: int, count: int = MAX_BATCH) -> list[Message]:
+        """Up to `count` (≤ 10) messages, waiting up to `wait_s` (≤ 20) seconds for the first."""
+
+    def delete(self, receipts: Sequence[str]) -> dict[int, Refusal]:
+        """Delete up to 10; by position, what was refused."""
+
+    def change_visibility(self, receipts: Sequence[tuple[str, int]]) -> dict[int, Refusal]:
+        """Set when up to 10 become visible, seconds from now (0–43,200); by position, what was refused."""
+
+    def send(self, entries: Sequence[Mapping[str, Any]]) -> dict[int, Refusal]:
+        """Send up to 10, of 1 MiB in all (`MessageBody`, `MessageAttributes`); by position, what was refused."""
+
+    def attributes(self) -> dict[str, str]:
+        """The queue's attributes: depth, redrive policy, limits, its ARN."""
+
+    def start_move(self, to_arn: str, *, per_second: int | None) -> str:
+        """Have SQS move everything in this queue to another (StartMessageMoveTask); what to cancel it by."""
+
+    def move(self) -> dict[str, Any]:
+        """How far SQS is with the latest move out of this queue, as it says; empty where there was none."""
+
+    def cancel_move(self, handle: str) -> None:
+        """Stop a move; what was moved stays moved."""
+
+
+class SqsQueue:
+    """A queue of SQS."""
 
     def __init__(self, client: "SQSClient", url: str) -> None:
         self._client = client
@@ -63,11 +99,11 @@ class Queue:
 
     @property
     def name(self) -> str:
-        """The queue's name, the last part of its URL."""
+        """The last part of its URL."""
         return self.url.rsplit("/", 1)[-1]
 
     def receive(self, *, wait_s: int, visibility_s: int, count: int = MAX_BATCH) -> list[Message]:
-        """Up to `count` (≤ 10) messages, waiting up to `wait_s` (≤ 20) seconds for the first."""
+        """One ReceiveMessage call, with all attributes."""
         with aws_errors(QueueError):
             answer = self._client.receive_message(
                 QueueUrl=self.url,
@@ -89,26 +125,26 @@ class Queue:
             ]
 
     def delete(self, receipts: Sequence[str]) -> dict[int, Refusal]:
-        """Delete up to 10; by position, what was refused."""
+        """One DeleteMessageBatch call."""
         return self._batch(self._client.delete_message_batch, [{"ReceiptHandle": r} for r in receipts])
 
     def change_visibility(self, receipts: Sequence[tuple[str, int]]) -> dict[int, Refusal]:
-        """Set when up to 10 become visible, seconds from now (0–43,200); by position, what was refused."""
+        """One ChangeMessageVisibilityBatch call."""
         entries = [{"ReceiptHandle": r, "VisibilityTimeout": seconds} for r, seconds in receipts]
         return self._batch(self._client.change_message_visibility_batch, entries)
 
     def send(self, entries: Sequence[Mapping[str, Any]]) -> dict[int, Refusal]:
-        """Send up to 10, of 1 MiB in all (`MessageBody`, `MessageAttributes`); by position, what was refused."""
+        """One SendMessageBatch call."""
         return self._batch(self._client.send_message_batch, entries)
 
     def attributes(self) -> dict[str, str]:
-        """The queue's attributes: depth, redrive policy, limits, its ARN."""
+        """One GetQueueAttributes call."""
         with aws_errors(QueueError):
             answer = self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=["All"])
             return dict(answer["Attributes"])  # type: ignore[arg-type]
 
     def start_move(self, to_arn: str, *, per_second: int | None) -> str:
-        """Have SQS move everything in this queue to another (StartMessageMoveTask); what to cancel it by."""
+        """One StartMessageMoveTask call."""
         rate: Any = {} if per_second is None else {"MaxNumberOfMessagesPerSecond": per_second}
         with aws_errors(QueueError):
             answer = self._client.start_message_move_task(
@@ -117,13 +153,13 @@ class Queue:
         return answer["TaskHandle"]
 
     def move(self) -> dict[str, Any]:
-        """How far SQS is with the latest move out of this queue, as it says; empty where there was none."""
+        """One ListMessageMoveTasks call."""
         with aws_errors(QueueError):
             answer = self._client.list_message_move_tasks(SourceArn=self.attributes()["QueueArn"], MaxResults=1)
         return dict(answer["Results"][0]) if answer.get("Results") else {}
 
     def cancel_move(self, handle: str) -> None:
-        """Stop a move; what was moved stays moved."""
+        """One CancelMessageMoveTask call."""
         with aws_errors(QueueError):
             self._client.cancel_message_move_task(TaskHandle=handle)
 

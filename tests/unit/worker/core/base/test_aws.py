@@ -11,9 +11,9 @@ import pytest
 from worker.core.base.aws import Aws
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import QueueError, StoreError
-from worker.core.s3.objects import ObjectStore
-from worker.core.s3.state import State
-from worker.core.sqs.queue import Queue
+from worker.core.s3.state import S3State
+from worker.core.s3.store import S3ObjectStore
+from worker.core.sqs.queue import SqsQueue
 
 PAGES = [b"<html>sign in</html>", b"\x00\x01 neither JSON nor XML \xff", b"{}", b'{"Messages": [{}], "Failed": [{}]}']
 
@@ -58,15 +58,15 @@ def impostor(monkeypatch) -> Iterator[Impostor]:
 
 
 @pytest.fixture
-def objects(impostor) -> ObjectStore:
-    return ObjectStore(Aws(region="us-east-1"), spool_bytes=1024, max_object_bytes=1024, temp_dir=Path("/tmp"))
+def objects(impostor) -> S3ObjectStore:
+    return S3ObjectStore(Aws(region="us-east-1"), spool_bytes=1024, max_object_bytes=1024, temp_dir=Path("/tmp"))
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_queue_that_answers_something_else_has_not_answered(impostor, page):
     impostor.page = page
     client = Aws(region="us-east-1").sqs()
-    queue = Queue(client, f"http://127.0.0.1:{impostor.server_port}/q/files")
+    queue = SqsQueue(client, f"http://127.0.0.1:{impostor.server_port}/q/files")
     with pytest.raises(QueueError) as raised:
         queue.attributes()
     assert is_transient(raised.value)
@@ -91,7 +91,7 @@ def test_an_object_without_an_etag_is_no_object(impostor, objects, page):
 @pytest.mark.parametrize("page", PAGES)
 def test_a_record_without_an_etag_is_no_record(impostor, objects, page):
     impostor.page = page
-    state = State(objects, "bucket")
+    state = S3State(objects, "bucket")
     for call in (
         lambda: state.get("retry-index/a.json"),
         lambda: state.put("retry-index/a.json", b"{}"),

@@ -4,6 +4,7 @@ import dataclasses
 import time
 from collections import Counter
 from types import SimpleNamespace
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -15,7 +16,7 @@ from recovery.operations.recovery_run import Options
 from tests.support.fakes import Fakes
 from worker.core.base import logs
 from worker.core.base.cloudwatch import FIGURES, tell_cloudwatch
-from worker.core.indexing.retry_store import RETRY_PREFIX
+from worker.core.s3.state import RETRY_PREFIX
 from worker.metrics import CLOUDWATCH_SUMS
 
 NAMESPACE = "Ours"
@@ -75,7 +76,7 @@ def test_dry_runs_and_a_namespace_that_is_not_set_tell_nothing(fakes, heard):
 
 def test_stats_tell_how_old_the_oldest_letter_is_and_when_it_expires():
     told: dict[str, float] = {}
-    context = SimpleNamespace(retention_s=1000, tell=told.update)
+    context: Any = SimpleNamespace(retention_s=1000, tell=told.update)
     listing._tell_cloudwatch(context, time.time() - 400)
     assert (round(told["DlqOldestAge"]), round(told["DlqSoonestExpiry"])) == (400, 600)
     told.clear()

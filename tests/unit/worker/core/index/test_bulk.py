@@ -10,9 +10,10 @@ import pytest
 
 from worker.core.base.errors import IndexUnavailableError
 from worker.core.base.settings import load
-from worker.core.index import WriteStatus, bulk
+from worker.core.index import Index, WriteStatus, bulk
 from worker.core.index.document import Write
 from worker.core.index.open import open_index
+from worker.core.index.opensearch import OpenSearchIndex
 
 UNAVAILABLE, WRITTEN, REJECTED = WriteStatus.UNAVAILABLE, WriteStatus.WRITTEN, WriteStatus.REJECTED
 
@@ -24,9 +25,9 @@ def writes(count, size=10):
 
 
 @contextmanager
-def answering(answer) -> Iterator:
+def answering(answer) -> Iterator[tuple[Index, list[int]]]:
     """An index whose every bulk request is answered by `answer(lines)`: a status and a body."""
-    seen = []
+    seen: list[int] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
@@ -50,6 +51,7 @@ def answering(answer) -> Iterator:
         state_bucket="state-bucket", index_url=f"http://127.0.0.1:{server.server_port}", opensearch_index="files",
     )  # fmt: skip
     index = open_index(settings)
+    assert isinstance(index, OpenSearchIndex)
     index._ensured = True
     try:
         with closing(index):

@@ -1,11 +1,12 @@
 """What the state bucket is asked, where S3's own limits show."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from worker.core.base.errors import StoreError
-from worker.core.s3.state import MAX_DELETES, State
+from worker.core.s3.state import MAX_DELETES, S3State
 
 
 class FakeS3:
@@ -24,7 +25,8 @@ class FakeS3:
 
 
 def state(s3, **objects):
-    return State(SimpleNamespace(s3=s3, **objects), "state")
+    store: Any = SimpleNamespace(s3=s3, **objects)
+    return S3State(store, "state")
 
 
 def test_any_number_of_records_is_deleted_in_requests_that_s3_takes():
