@@ -1,4 +1,4 @@
-"""`s3-index-worker`: run, search, doctor, pause, resume, connect-bucket, demo. Results go to stdout, talk to stderr."""
+"""`s3-index-worker`: run, search, doctor, pause, resume, connect-bucket, demo. Results go to stdout, messages to stderr."""
 
 import getpass
 import os
@@ -37,22 +37,22 @@ _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "
 
 
 def main() -> None:
-    """Run a command; an error is one sentence on stderr and its exit code."""
+    """Run a command; an error is shown as a sentence on stderr and an exit code."""
     run_app(app)
 
 
 @app.command(epilog="Example: s3-index-worker run")
 def run() -> None:
-    """Serve until SIGTERM or SIGINT; a second signal exits at once. Exit codes: 0, 69, 70, 78."""
+    """Process messages until SIGTERM or SIGINT; a second signal exits at once. Exit codes: 0, 69, 70, 78."""
     settings = load()
     logs.configure(level=settings.log_level, form=settings.log_format)
     clients = connect(settings)
     largest = _preflight(settings, clients)
-    from worker.daemon import Daemon  # what it needs takes time to load, which no other command has to pay
+    from worker.daemon import Daemon  # takes time to load, and no other command needs it
 
     code = Daemon(settings, clients, dlq_max_bytes=largest).run()
     sys.stderr.flush()
-    os._exit(code)  # Python would wait for every thread, and a stuck one is what we may be leaving behind
+    os._exit(code)  # a normal exit would wait for every thread, and one of them may be stuck
 
 
 @app.command(
@@ -60,10 +60,13 @@ def run() -> None:
 )
 def search(
     query: Annotated[str, typer.Argument(help='Words; "exact phrase"; ext:pdf, size:>1mb, after:2026-01-31; -word.')],
-    limit: Annotated[int, typer.Option(min=1, max=1_000, help="Hits shown at most.")] = 10,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="Maximum number of hits to show.")] = 10,
     as_json: Json = False,
 ) -> None:
-    """Ask the index. In JSON a match stands between U+E000 and U+E001. Exit codes: 0 found, 1 nothing found, 69 index away."""
+    """Search the index. In JSON, matches are enclosed in U+E000 and U+E001.
+
+    Exit codes: 0 found, 1 nothing found, 69 index unavailable.
+    """
     settings = load()
     index = open_index(settings, connect_credentials(settings))
     try:
@@ -82,10 +85,10 @@ def search(
 
 @app.command(epilog="Example: s3-index-worker doctor --json | jq '.[] | select(.level != \"ok\")'")
 def doctor(as_json: Json = False) -> None:
-    """Try every dependency and permission, and say what to do about each that fails. Exit codes: 0, 1 with an error."""
+    """Check every dependency and permission, and say what to do about each failure. Exit codes: 0, 1 if a check failed."""
     settings = load()
     checks = []
-    with err.status("trying …"):
+    with err.status("checking …"):
         checks = list(check_all(settings, connect(settings), thorough=True))
     if as_json:
         print_json(checks)
@@ -96,12 +99,12 @@ def doctor(as_json: Json = False) -> None:
 
 @app.command(epilog="Example: s3-index-worker pause --reason 'index upgrade' --for 30m")
 def pause(
-    reason: Annotated[str, typer.Option(help="Why; shown to everyone who asks.")],
+    reason: Annotated[str, typer.Option(help="The reason, which is shown to others.")],
     duration: Annotated[
-        str | None, typer.Option("--for", help="How long: 90s, 30m, 2h, 1d. Without it: until resume.")
+        str | None, typer.Option("--for", help="How long: 90s, 30m, 2h, 1d. Without it: until `resume`.")
     ] = None,
 ) -> None:
-    """Stop the fleet's polling within 15 s. Messages wait in the queue; what is in hand waits too."""
+    """Stop the polling of all workers within 15 s. Messages wait in the queue; those in flight wait too."""
     lasting_s = seconds(duration, "--for")
     state = connect(load()).state
     now = time.time()
@@ -118,11 +121,13 @@ def pause(
 
 @app.command(epilog="Example: s3-index-worker resume")
 def resume() -> None:
-    """Let the fleet poll again, within 15 s."""
+    """End a pause: all workers poll again within 15 s."""
     state = connect(load()).state
     was = state.pause_record()
     state.delete(PAUSE_KEY)
-    said = "it was not paused" if was is None else f"resumed; it was paused by {was.get('by', '?')}: {was['reason']}"
+    said = "the fleet was not paused"
+    if was is not None:
+        said = f"resumed; the fleet was paused by {was.get('by', '?')}: {was['reason']}"
     err.print(Text(one_line(said)), soft_wrap=True)
 
 
@@ -131,13 +136,13 @@ def resume() -> None:
     "s3-index-worker connect-bucket our-files --prefix legal/ --yes"
 )
 def connect_bucket(
-    bucket: Annotated[str, typer.Argument(help="The bucket that is to notify SQS_QUEUE_URL.")],
-    prefix: Annotated[str, typer.Option(help="Only keys that begin so.")] = "",
-    suffix: Annotated[str, typer.Option(help="Only keys that end so.")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference, and do nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    bucket: Annotated[str, typer.Argument(help="The bucket that should notify SQS_QUEUE_URL.")],
+    prefix: Annotated[str, typer.Option(help="Only for keys with this prefix.")] = "",
+    suffix: Annotated[str, typer.Option(help="Only for keys with this suffix.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference, but change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Have a bucket notify the queue, and keep whatever else it notifies; shows the difference and asks.
+    """Add the queue to a bucket's notifications and keep all others; shows the difference and asks first.
 
     Exit codes: 0 done or nothing to do, 3 declined, 64, 69, 78 refused.
     """
@@ -148,26 +153,26 @@ def connect_bucket(
     to_be = notifications.merged(present, notifications.queue_arn(SqsQueue(aws.sqs(), settings.sqs_queue_url)), wanted)
     shown = notifications.difference(present, to_be)
     if not shown:
-        err.print("nothing to do: the bucket notifies the queue already")
+        err.print("nothing to do: the bucket already notifies the queue")
         return
     stdout().print(Text(printable(shown)), soft_wrap=True)
     if dry_run:
         err.print("dry run: nothing was changed")
         return
-    if not yes and not _agreed(f"Have {bucket} notify so?"):
+    if not yes and not _agreed(f"Change the notifications of {bucket}?"):
         err.print("nothing was changed")
         raise typer.Exit(ExitCode.INCOMPLETE)
     notifications.write(s3, bucket, present, to_be)
-    err.print("done: the queue gets a test event, which the worker skips")
+    err.print("done: S3 sends a test event to the queue, which the worker skips")
 
 
 @app.command(epilog="Examples: s3-index-worker demo | s3-index-worker demo ~/Documents")
 def demo(
     folder: Annotated[
-        Path | None, typer.Argument(exists=True, file_okay=False, help="Files to index; ours if left out.")
+        Path | None, typer.Argument(exists=True, file_okay=False, help="A folder of files to index. Default: samples.")
     ] = None,
 ) -> None:
-    """Show the main job: S3 and SQS in process, a folder of files, the real daemon, searches. Needs no account."""
+    """Show how it works: S3 and SQS in this process, a folder of files, the real daemon, searches. Needs no account."""
     from worker.demo import show  # moto takes a second to load
 
     raise typer.Exit(show(folder))
@@ -189,19 +194,19 @@ def _options(
 
 
 def _agreed(question: str) -> bool:
-    """Ask on a terminal; elsewhere --yes must say it."""
+    """Ask on a terminal; without one, --yes is required."""
     if not sys.stdin.isatty():
-        raise typer.BadParameter("is needed where there is no terminal to ask on", param_hint="--yes")
+        raise typer.BadParameter("is required if there is no terminal for asking", param_hint="--yes")
     return typer.confirm(question, err=True)
 
 
 def connect_credentials(settings: Settings) -> Any:
-    """Where the index's client gets AWS credentials from, if it needs any."""
+    """The function from which the index's client gets AWS credentials, if it needs any."""
     return Aws(region=settings.aws_region).credentials
 
 
 def _preflight(settings: Settings, clients: Clients) -> int:
-    """Check everything; the DLQ's message limit. Raises ConfigError or DependencyError with all that is wrong."""
+    """Check everything and return the DLQ's message limit. Raises ConfigError or DependencyError with all faults."""
     wrong: list[Check] = []
     for check in check_all(settings, clients, thorough=False):
         level: logs.Level = "info" if check.level == "ok" else check.level

@@ -1,9 +1,10 @@
-"""A bucket's notifications: ours merged into what is there.
+"""Add the queue to a bucket's notifications.
 
-PutBucketNotificationConfiguration replaces everything at once: whatever others have set up is read, kept and shown.
+PutBucketNotificationConfiguration replaces the whole configuration at once, so what others have configured is read, kept
+and shown.
 
-Source: S3 API reference, PutBucketNotificationConfiguration; S3 User Guide, "Configuring event notifications using object
-key name filtering": two filters of one event type may not overlap in prefix and suffix both.
+Sources: S3 API reference, PutBucketNotificationConfiguration; S3 User Guide, "Configuring event notifications using object
+key name filtering": two filters for one event type may not overlap in both prefix and suffix.
 """
 
 import difflib
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 EVENTS = ("s3:LifecycleExpiration:*", "s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:ObjectRestore:Completed")
-"""Everything after which an object's document may have to change. ObjectRemoved does not cover expiry (FACTS, S3 events)."""
+"""All events after which a document may have to change. ObjectRemoved excludes expiry (docs/evidence.md, S3 events)."""
 OUR_ID = "s3-index-worker"
 _DESTINATIONS = {
     "QueueConfigurations": "QueueArn",
@@ -40,7 +41,7 @@ _worker: dict[str, Any] = dict(Settings.model_fields)
 
 
 class ConnectSettings(BaseSettings):
-    """What connecting a bucket needs to know; it may be done before there is an index."""
+    """The settings for connecting a bucket, which may be done before there is an index."""
 
     model_config = Settings.model_config
 
@@ -50,18 +51,18 @@ class ConnectSettings(BaseSettings):
 
 @dataclass(frozen=True, slots=True)
 class KeyFilter:
-    """Which keys a notification is for; empty means any."""
+    """The keys that a notification applies to; empty means all."""
 
     prefix: str = ""
     suffix: str = ""
 
     def overlaps(self, other: "KeyFilter") -> bool:
-        """Whether some key could match both."""
+        """Whether a key could match both filters."""
         prefixes = self.prefix.startswith(other.prefix) or other.prefix.startswith(self.prefix)
         return prefixes and (self.suffix.endswith(other.suffix) or other.suffix.endswith(self.suffix))
 
     def as_s3(self) -> dict[str, Any]:
-        """In S3's own shape; an empty one is left out there."""
+        """The filter in S3's own format, in which an empty filter is omitted."""
         rules = [
             {"Name": name, "Value": value}
             for name, value in (("prefix", self.prefix), ("suffix", self.suffix))
@@ -74,7 +75,7 @@ class KeyFilter:
 
 
 def queue_arn(queue: Queue) -> str:
-    """The queue's ARN. Raises ConfigError or DependencyError that names the setting."""
+    """The queue's ARN. Raises ConfigError or DependencyError, which give the name of the setting."""
     try:
         return queue.attributes()["QueueArn"]
     except QueueError as error:
@@ -83,7 +84,10 @@ def queue_arn(queue: Queue) -> str:
 
 
 def read(s3: "S3Client", bucket: str) -> Configuration:
-    """What the bucket notifies now. Raises ConfigError where it does not exist or may not be asked, StoreError."""
+    """The bucket's current notifications.
+
+    Raises ConfigError if the bucket does not exist or access is denied, otherwise StoreError.
+    """
     with _explained(bucket, "s3:GetBucketNotification"):
         answer: dict[str, Any] = dict(s3.get_bucket_notification_configuration(Bucket=bucket))
     answer.pop("ResponseMetadata", None)
@@ -91,19 +95,19 @@ def read(s3: "S3Client", bucket: str) -> Configuration:
 
 
 def merged(present: Configuration, queue_arn: str, wanted: KeyFilter) -> Configuration:
-    """The present configuration with our queue's in it; everything else as it was.
+    """The present configuration with our queue added; everything else is unchanged.
 
-    Raises ConfigError where another notification for the same events and keys stands in the way: S3 would refuse ours.
+    Raises ConfigError if S3 would reject it, because there is another notification for the same events and keys.
     """
     if queue_arn.endswith(".fifo"):
-        raise ConfigError(f"{queue_arn} is a FIFO queue, which S3 does not notify: take a standard queue")
+        raise ConfigError(f"{queue_arn} is a FIFO queue, which S3 cannot notify: use a standard queue")
     for entry in _entries(present):
         if _is_ours(entry, queue_arn, wanted) or not wanted.overlaps(_filter_of(entry)) or not _same_events(entry):
             continue
         raise ConfigError(
-            f"{_named(entry)} already has {', '.join(entry['Events'])} of {_filter_of(entry)}, and S3 lets only one notification "
-            f"have these events of a key. Choose keys with --prefix or --suffix that it has not, or remove it, or let "
-            "both listen to one SNS topic or to EventBridge"
+            f"{_named(entry)} already receives {', '.join(entry['Events'])} for {_filter_of(entry)}, and S3 allows only one "
+            "notification for an event of a key. Use --prefix or --suffix to choose other keys, or remove that notification, "
+            "or send the events to an SNS topic or to EventBridge, to which both can subscribe"
         )
     queues = [dict(entry) for entry in present.get("QueueConfigurations", [])]
     ours = next((entry for entry in queues if _is_ours(entry, queue_arn, wanted)), None)
@@ -115,31 +119,31 @@ def merged(present: Configuration, queue_arn: str, wanted: KeyFilter) -> Configu
 
 
 def difference(present: Configuration, to_be: Configuration) -> str:
-    """What would change, as a unified diff; empty where nothing does."""
+    """What would change, as a unified diff; empty if nothing would."""
     before, after = _lines(present), _lines(to_be)
     return "\n".join(difflib.unified_diff(before, after, "now", "to be", n=100, lineterm=""))
 
 
 def write(s3: "S3Client", bucket: str, shown: Configuration, to_be: Configuration) -> None:
-    """Put it, if the bucket's notifications are still as they were shown; and see that it is so.
+    """Write the configuration if the bucket's notifications are still as they were shown, and check the result.
 
-    Raises ConfigError where they changed meanwhile, or S3 may not send to the queue; StoreError.
+    Raises ConfigError if they have changed in the meantime, or if S3 may not send to the queue; otherwise StoreError.
     """
     if _lines(read(s3, bucket)) != _lines(shown):
-        raise ConfigError(f"the notifications of {bucket} have changed meanwhile: run the command again")
+        raise ConfigError(f"the notifications of {bucket} have changed in the meantime: run the command again")
     try:
         with _explained(bucket, "s3:PutBucketNotification"):
             s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=to_be)  # type: ignore[arg-type]
     except StoreError as error:
         if error.code == "InvalidArgument":
             raise ConfigError(
-                f"{bucket}: {error}. S3 notifies a queue in the bucket's own region, and only where the queue's policy lets "
-                "s3.amazonaws.com send to it for this bucket: see docs/setup.md"
+                f"{bucket}: {error}. The queue must be in the bucket's region, and its policy must allow s3.amazonaws.com to "
+                "send messages to it for this bucket: see docs/setup.md"
             ) from error
         raise
     if difference(read(s3, bucket), to_be):
         raise ConfigError(
-            f"{bucket} notifies otherwise than what was put: somebody else is changing it; run the command again"
+            f"the notifications of {bucket} are not what was written: someone else is changing them; run the command again"
         )
 
 
@@ -158,7 +162,7 @@ def _filter_of(entry: dict[str, Any]) -> KeyFilter:
     rules = entry.get("Filter", {}).get("Key", {}).get("FilterRules", [])
     found = {
         str(rule["Name"]).lower(): str(rule["Value"]) for rule in rules
-    }  # S3 answers "Prefix" where "prefix" was put
+    }  # S3 returns "Prefix" even if "prefix" was written
     return KeyFilter(found.get("prefix", ""), found.get("suffix", ""))
 
 
@@ -176,14 +180,14 @@ def _named(entry: dict[str, Any]) -> str:
 
 
 def _id_of(wanted: KeyFilter) -> str:
-    """One id for each filter: a configuration may not have an id twice."""
+    """A separate id for each filter, because ids in a configuration must be unique."""
     if wanted == KeyFilter():
         return OUR_ID
     return f"{OUR_ID}-{hashlib.sha256(str(wanted).encode()).hexdigest()[:8]}"
 
 
 def _lines(configuration: Configuration) -> list[str]:
-    """A configuration in one spelling, whatever order and case S3 answers in."""
+    """A configuration in a normal form, whatever order and case S3 uses in its answer."""
     spelled: dict[str, Any] = {}
     for name, value in configuration.items():
         if name not in _DESTINATIONS:
@@ -200,7 +204,7 @@ def _spelled(entry: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _explained(bucket: str, action: str) -> Iterator[None]:
-    """Say which bucket and which permission a refusal is about."""
+    """Add the bucket and the required permission to the message of an error."""
     try:
         with aws_errors(StoreError):
             yield
@@ -208,5 +212,5 @@ def _explained(bucket: str, action: str) -> Iterator[None]:
         if is_transient(error) or error.code == "InvalidArgument":
             raise
         if error.code == "NoSuchBucket":
-            raise ConfigError(f"{bucket}: there is no such bucket") from error
-        raise ConfigError(f"{bucket}: {error}. It needs {action} on arn:aws:s3:::{bucket}") from error
+            raise ConfigError(f"{bucket}: the bucket does not exist") from error
+        raise ConfigError(f"{bucket}: {error}. This requires {action} on arn:aws:s3:::{bucket}") from error

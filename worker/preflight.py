@@ -1,7 +1,7 @@
-"""What must be right before the first message is touched; `doctor` shows the same checks, and some more, as a table.
+"""Check everything that must be right before the first message is received; `doctor` shows these and further checks.
 
-A check tries the real thing. Where a permission can only be shown by doing harm (a receive raises the receive count),
-the call is made with an argument that AWS refuses after it has looked at the permission.
+A check makes the real call. Where the real call would do harm (a receive raises the receive count), it is made with an
+argument that AWS rejects only after it has checked the permission.
 """
 
 import json
@@ -23,9 +23,9 @@ from worker.core.sqs.queue import MAX_MESSAGE_BYTES, Queue
 Level = Literal["ok", "warning", "error"]
 
 LEAST_RECEIVES = 10
-"""A smaller maxReceiveCount dead-letters good messages: a restart or an outage raises the count as well."""
+"""With a smaller maxReceiveCount, good messages are dead-lettered, because restarts and outages raise the count too."""
 LONGEST_SKEW_S = 240
-"""AWS refuses signatures 300 s off."""
+"""AWS rejects signatures that are off by 300 s."""
 LEAST_FREE_BYTES = 1024**3
 NO_QUEUE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403"})
@@ -34,21 +34,21 @@ BOGUS_RECEIPT = "s3-index-worker-preflight"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check's result."""
+    """The result of one check."""
 
     name: str
     level: Level
     what: str
-    """What was tried, and what came."""
+    """What was checked, and what was found."""
     hint: str = ""
     """What to do about it."""
     fatal: Literal["", "config", "dependency"] = ""
-    """Whether the worker must not start: its settings are wrong, or what it needs cannot be reached."""
+    """Whether the worker must not start: a setting is wrong, or a service that it needs cannot be reached."""
     took_ms: float = 0.0
 
 
 def check_all(settings: Settings, clients: Clients, *, thorough: bool) -> Iterator[Check]:
-    """Every check in turn; `thorough` adds those that write or take longer, for doctor."""
+    """Run every check in turn; `thorough` adds those that write or take longer, for `doctor`."""
     yield from _timed("credentials", lambda: _credentials(clients))
     yield from _timed("queue", lambda: _queue(clients.source, "SQS_QUEUE_URL", settings.sqs_queue_url))
     yield from _timed("DLQ", lambda: _queue(clients.dlq, "DLQ_QUEUE_URL", settings.dlq_queue_url))
@@ -74,21 +74,22 @@ def check_all(settings: Settings, clients: Clients, *, thorough: bool) -> Iterat
 
 
 def dlq_max_bytes(clients: Clients) -> int:
-    """The DLQ's limit for one message; the newest queues' where it does not say. Raises QueueError."""
+    """The DLQ's limit for one message; the limit of new queues if the DLQ does not report one. Raises QueueError."""
     return int(clients.dlq.attributes().get("MaximumMessageSize", MAX_MESSAGE_BYTES))
 
 
 def _fatal(error: WorkerError) -> Literal["config", "dependency"]:
-    """Whether a restart may mend it: 69, not 78, after which systemd would leave the worker dead.
+    """`dependency` (exit code 69) if a restart may help, otherwise `config` (78), after which systemd does not restart.
 
-    A denial may: a permission just given takes seconds to be known everywhere. A bare status is no answer of AWS's.
+    After a denial, a restart may help: it takes seconds until a new permission is effective everywhere. A code that is
+    only a status does not come from AWS.
     """
     code = getattr(error, "code", "")
     return "dependency" if is_transient(error) or code in DENIED or code.isdigit() else "config"
 
 
 def _timed(name: str, check: Callable[[], Iterator[Check] | Check]) -> Iterator[Check]:
-    """The check's results, with the time it took; what it did not foresee is an error, not a stack trace."""
+    """The results of a check, with the time it took; an error that it did not expect becomes a result too."""
     began = time.monotonic()
     try:
         found = check()
@@ -128,30 +129,31 @@ def _redrive(clients: Clients) -> Iterator[Check]:
     source, dlq = clients.source.attributes(), clients.dlq.attributes()
     policy = json.loads(source.get("RedrivePolicy", "{}"))
     if not policy:
-        yield Check("", "warning", "the queue has no redrive policy", "a message that no worker can settle would come back "
-                    f"for ever: set one with maxReceiveCount ≥ {LEAST_RECEIVES} and {dlq.get('QueueArn', 'the DLQ')}")  # fmt: skip
+        yield Check("", "warning", "the queue has no redrive policy", "a message that no worker can settle would be received "
+                    "for ever: set a redrive policy with maxReceiveCount ≥ "
+                    f"{LEAST_RECEIVES} and {dlq.get('QueueArn', 'the DLQ')}")  # fmt: skip
         return
     target, count = policy.get("deadLetterTargetArn"), int(policy.get("maxReceiveCount", 0))
     level: Level = "ok"
     if target != dlq.get("QueueArn"):
         level = "warning"
-        yield Check("", level, f"the redrive policy names {target}, DLQ_QUEUE_URL is {dlq.get('QueueArn')}",
-                    "failed messages would be in two places: make them the same queue")  # fmt: skip
+        yield Check("", level, f"the redrive policy names {target}, but DLQ_QUEUE_URL is {dlq.get('QueueArn')}",
+                    "failed messages would be in two queues: use the same queue for both")  # fmt: skip
     if count < LEAST_RECEIVES:
         level = "warning"
         yield Check(
             "",
             level,
             f"maxReceiveCount is {count}",
-            f"restarts and outages raise the count too: set it to ≥ {LEAST_RECEIVES}",
+            f"restarts and outages raise the receive count too: set it to at least {LEAST_RECEIVES}",
         )
     keeps, source_keeps = int(dlq.get("MessageRetentionPeriod", 0)), int(source.get("MessageRetentionPeriod", 0))
     if 0 < keeps < source_keeps:
         level = "warning"
-        yield Check("", level, f"the DLQ keeps messages {keeps} s, the queue {source_keeps} s",
-                    "a message keeps its age on its way to the DLQ: set the DLQ's retention to 1209600 (14 days)")  # fmt: skip
+        yield Check("", level, f"the DLQ keeps messages for {keeps} s, the queue for {source_keeps} s",
+                    "a message that SQS moves to the DLQ keeps its age: set the DLQ's retention to 1209600 (14 days)")  # fmt: skip
     if level == "ok":
-        yield Check("", "ok", f"to the DLQ after {count} receives")
+        yield Check("", "ok", f"SQS moves messages to the DLQ after {count} receives")
 
 
 def _bucket(clients: Clients, bucket: str, setting: str) -> Check:
@@ -159,19 +161,17 @@ def _bucket(clients: Clients, bucket: str, setting: str) -> Check:
         clients.objects.check_bucket(bucket)
     except StoreError as error:
         if error.code == "NoSuchBucket":
-            return Check("", "error", f"{bucket} does not exist", f"{setting}={bucket}: is it spelled right?", "config")
+            return Check("", "error", f"{bucket} does not exist", f"{setting}={bucket}: is the name correct?", "config")
         if error.code in DENIED:
-            hint = (
-                f"allow s3:ListBucket on {bucket}: without it S3 answers 403 for a key that is gone, and removals fail"
-            )
+            hint = f"allow s3:ListBucket on {bucket}: without it, S3 returns 403 for a missing key, and removals fail"
             return Check("", "error", "access denied", hint, _fatal(error))
-        return Check("", "error", f"no answer: {error}", "is S3's endpoint right, and is there a route to it?",
+        return Check("", "error", f"no answer: {error}", "is the S3 endpoint correct, and is there a network route to it?",
                      _fatal(error))  # fmt: skip
     return Check("", "ok", f"{bucket} can be listed")
 
 
 def _state_round(clients: Clients) -> Check:
-    """Write, read and delete a record of our own."""
+    """Write, read and delete a record in the state bucket."""
     key, step = f"{CONTROL_PREFIX}preflight/{os.uname().nodename}-{os.getpid()}.json", "s3:PutObject"
     try:
         clients.state.put(key, b"{}")
@@ -184,7 +184,7 @@ def _state_round(clients: Clients) -> Check:
         if error.code in DENIED:
             hint = f"allow {step} on {where}, and likewise on retry-index/*, dead-letters/* and dlq-archive/*"
             return Check("", "error", f"{step} was denied", hint, _fatal(error))
-        return Check("", "error", f"{step} failed: {error}", f"see that {where} can be written", _fatal(error))  # fmt: skip
+        return Check("", "error", f"{step} failed: {error}", f"make sure that {where} can be written", _fatal(error))  # fmt: skip
     return Check("", "ok", f"put, get and delete under {CONTROL_PREFIX} in {clients.state.bucket}")
 
 
@@ -196,17 +196,17 @@ def _clock(clients: Clients) -> Check:
         return Check(
             "",
             "warning",
-            "S3's answers carry no Date",
-            "documents are dated by this machine's clock: keep it right (chrony)",
+            "S3's answers have no Date header",
+            "observations are dated by this machine's clock: keep it synchronised (chrony)",
         )
     if abs(skew_s) > LONGEST_SKEW_S:
         return Check(
             "",
             "warning",
-            f"this machine's clock is {skew_s:+.0f} s off S3's",
-            "set it right (chrony): AWS refuses requests 300 s off",
+            f"this machine's clock differs from S3's by {skew_s:+.0f} s",
+            "synchronise it (chrony): AWS rejects requests that are off by 300 s",
         )
-    return Check("", "ok", f"{skew_s:+.3f} s off S3's, known to ±{sure_s * 1000:.0f} ms")
+    return Check("", "ok", f"differs from S3's by {skew_s:+.3f} s (±{sure_s * 1000:.0f} ms)")
 
 
 def _permission(queue: Queue, action: str, attempt: Callable[[Queue], None]) -> Check:
@@ -216,8 +216,8 @@ def _permission(queue: Queue, action: str, attempt: Callable[[Queue], None]) -> 
         if error.code in DENIED:
             return Check("", "error", f"{action} was denied", f"allow {action} on {queue.name} to this role", "config")
         if is_transient(error):
-            return Check("", "error", f"{action}: {error}", "see the check of the queue above", "dependency")
-    return Check("", "ok", f"{action} allowed")
+            return Check("", "error", f"{action}: {error}", "see the result for the queue above", "dependency")
+    return Check("", "ok", f"{action} is allowed")
 
 
 def _try_delete(queue: Queue) -> None:
@@ -229,7 +229,7 @@ def _try_change_visibility(queue: Queue) -> None:
 
 
 def _try_send(queue: Queue) -> None:
-    queue.send([{"MessageBody": "\x01"}])  # a character that SQS takes in no message: nothing is ever sent
+    queue.send([{"MessageBody": "\x01"}])  # SQS accepts this character in no message, so nothing is ever sent
 
 
 def _pause(clients: Clients) -> Check:
@@ -237,13 +237,13 @@ def _pause(clients: Clients) -> Check:
     if record is None:
         return Check("", "ok", "the fleet is not paused")
     return Check("", "warning", f"paused by {record.get('by', '?')} since {record.get('at', '?')}: {record['reason']}",
-                 "when that is over: s3-index-worker resume")  # fmt: skip
+                 "to end the pause: s3-index-worker resume")  # fmt: skip
 
 
 def _temp_dir(settings: Settings) -> Check:
     folder = settings.temp_dir
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        return Check("", "error", f"{folder} is not a folder that can be written", "set TEMP_DIR to one", "config")
+        return Check("", "error", f"TEMP_DIR={folder} is not a writable folder", "set TEMP_DIR to one", "config")
     free = shutil.disk_usage(folder).free
     need = max(LEAST_FREE_BYTES, settings.worker_concurrency * settings.max_object_bytes // 4)
     if free < need:
@@ -251,7 +251,7 @@ def _temp_dir(settings: Settings) -> Check:
             "",
             "warning",
             f"{folder} has {free / 1e9:.1f} GB free",
-            f"large objects are spooled there; {need / 1e9:.1f} GB would be safe",
+            f"large objects are stored there temporarily; {need / 1e9:.1f} GB would be safe",
         )
     return Check("", "ok", f"{folder} has {free / 1e9:.0f} GB free")
 
@@ -264,8 +264,8 @@ def _index(clients: Clients) -> Iterator[Check]:
     except ConfigError:
         raise
     except IndexUnavailableError as error:
-        yield Check("", "warning", f"{where}: {error}", "the worker runs all the same: documents wait in retry-index/ until "
-                    "the index is back; look at the cluster's health, the address and the sign-in")  # fmt: skip
+        yield Check("", "warning", f"{where}: {error}", "the worker runs nevertheless: documents wait in retry-index/ until "
+                    "the index is available; check the cluster's health, the address and the sign-in")  # fmt: skip
         return
     yield Check("", "ok", f"{where} answers")
     for finding in state.findings:

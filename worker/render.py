@@ -1,4 +1,4 @@
-"""How results look on a terminal; shared by the commands. What came from outside is made one harmless line first."""
+"""Display results on a terminal, for all commands. Untrusted text is first reduced to one harmless line."""
 
 import re
 from datetime import datetime
@@ -12,7 +12,7 @@ _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
 def hit_text(hit: Hit) -> Text:
-    """One hit: where it is, what it is, and the places that match."""
+    """One hit: its address, its properties, and the passages that match."""
     text = Text.assemble((one_line(f"s3://{hit.bucket}/{hit.key}"), "bold"))
     text.append("\n  " + " · ".join(_facts(hit)), "dim")
     for fragment in hit.highlights:
@@ -23,7 +23,7 @@ def hit_text(hit: Hit) -> Text:
 
 
 def size(count: int) -> str:
-    """Bytes as a person says them: `512 bytes`, `4.2 MiB`."""
+    """A number of bytes in a readable unit: `512 bytes`, `4.2 MiB`."""
     number, unit = float(count), 0
     while number >= 1024 and unit < len(_UNITS) - 1:
         number, unit = number / 1024, unit + 1
@@ -31,7 +31,7 @@ def size(count: int) -> str:
 
 
 def _facts(hit: Hit) -> list[str]:
-    """Kind, size and age, as far as the index knows them; an index of the earlier system may have them otherwise."""
+    """Type, size and age, as far as the index has them; in an index of the earlier system, their form may differ."""
     kind, count, modified = (hit.fields.get(name) for name in ("mime_type", "file_size", "last_modified"))
     found = [one_line(kind)] if isinstance(kind, str) else []
     if isinstance(count, int):

@@ -1,4 +1,4 @@
-"""What every command shares: how it starts and ends, and how it talks. Results go to stdout, talk to stderr."""
+"""What all commands share: start, end and output. Results go to stdout, messages to stderr."""
 
 import re
 import signal
@@ -29,10 +29,10 @@ from worker.core.base.errors import (
 from worker.core.base.text import escaped_json, printable
 
 TYPERS_USAGE = 2
-"""What typer exits with for a wrong option or argument; none of our own codes is 2."""
+"""typer's exit code for a wrong option or argument; none of our own exit codes is 2."""
 PIPE_WIDTH = 4_000
-"""Columns assumed in a pipe: rich would cut tables at 80."""
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+"""Number of columns to assume in a pipe, where rich would cut tables at 80."""
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 _DURATION = re.compile(r"^(\d+)([smhd])$")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -50,7 +50,7 @@ err = Console(stderr=True)
 
 
 def new_app(help_text: str, **options: Any) -> typer.Typer:
-    """A command line as all of ours are."""
+    """Create a command line with the options that all of our programs share."""
     return typer.Typer(
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -61,7 +61,7 @@ def new_app(help_text: str, **options: Any) -> typer.Typer:
 
 
 def run_app(app: typer.Typer) -> None:
-    """Run a command line and exit: an error is one sentence on stderr and its exit code, never a stack trace."""
+    """Run a command line and exit. An error is shown as a sentence on stderr and an exit code, never as a stack trace."""
     try:
         app()
     except SystemExit as ended:
@@ -78,39 +78,39 @@ def run_app(app: typer.Typer) -> None:
 
 
 def say(what: str, text: str) -> None:
-    """Something that went wrong, on stderr: a line each, with nothing in it that could move the cursor."""
+    """Show an error on stderr: each line is labelled, and contains nothing that could control the terminal."""
     for line in text.splitlines():
         err.print(Text.assemble((f"{what}: ", "bold red"), printable(line)), soft_wrap=True)
 
 
 def stdout() -> Console:
-    """Where results go: as wide as the terminal, and as wide as need be in a pipe."""
+    """The console for results: as wide as the terminal, and practically unlimited in a pipe."""
     return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on stdout, on one line; what would move a terminal's cursor is escaped, as JSON may have it."""
+    """Print a JSON value on one line of stdout; characters that control a terminal are escaped, as JSON allows."""
     sys.stdout.write(escaped_json(orjson.dumps(value, default=str).decode()) + "\n")
     sys.stdout.flush()
 
 
 def seconds(duration: str | None, option: str) -> int | None:
-    """`90s`, `30m`, `2h` or `1d` in seconds. Raises a usage error that names the option."""
+    """Convert `90s`, `30m`, `2h` or `1d` to seconds. Raises a usage error that gives the name of the option."""
     if duration is None:
         return None
     match = _DURATION.match(duration)
     if match is None:
-        raise typer.BadParameter(f"{duration!r}: it would be a number and s, m, h or d, such as 30m", param_hint=option)
+        raise typer.BadParameter(f"{duration!r}: it should be a number and s, m, h or d, as in 30m", param_hint=option)
     return int(match[1]) * _SECONDS[match[2]]
 
 
 def iso(at_s: float) -> str:
-    """A moment (seconds since the epoch) as people and programs read it, UTC."""
+    """A time (seconds since the epoch) in ISO 8601, UTC."""
     return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds")
 
 
 class Signals:
-    """Which signal has asked a command to end. The first is heeded between two steps; the second ends it at once."""
+    """The signal that asked a command to end: the first takes effect between two steps, the second ends it at once."""
 
     def __init__(self) -> None:
         self.stop = threading.Event()
@@ -125,7 +125,7 @@ class Signals:
 
     @contextmanager
     def heeded(self) -> Iterator["Signals"]:
-        """While this lasts, SIGINT and SIGTERM only set `stop`."""
+        """Within this context, SIGINT and SIGTERM only set `stop`."""
         before: dict[int, Callable[..., Any] | int | None] = {}
         for number in (signal.SIGINT, signal.SIGTERM):
             before[number] = signal.signal(number, self._heed)

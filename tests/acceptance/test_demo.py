@@ -66,8 +66,8 @@ def test_the_demo_shows_every_sample_three_searches_and_the_dead_letter_and_leav
 
     samples = [path for path in Path("samples").rglob("*") if path.is_file() and path != Path("samples/README.md")]
     assert f"All {len(samples)} messages settled within" in out
-    assert f"The index holds {len(samples)} documents; the dead-letter queue got 1 message." in out
-    rows = out.partition("what became of it")[2].partition("All ")[0]
+    assert f"The index has {len(samples)} documents; 1 message went to the dead-letter queue." in out
+    rows = out.partition("result")[2].partition("All ")[0]
     assert rows.count("indexed") >= 25
     assert rows.count("corrupt; dead letter") == 1
 
@@ -77,7 +77,7 @@ def test_the_demo_shows_every_sample_three_searches_and_the_dead_letter_and_leav
     assert all(" found" in found and "s3://demo-files/" in found for found in searches)
     assert "quarterly forecast" in searches[2].lower()
 
-    dead = out.partition("In the dead-letter queue")[2]
+    dead = out.partition("The dead-letter queue has")[2]
     assert "legal/契約書 (破損).pdf  USER_ERROR · UnreadableFileError" in dead
     assert "attempts 1" in dead
     assert "2 documents went to retry-index/" in out
@@ -110,7 +110,7 @@ def test_a_folder_without_files_is_said_to_be_empty(tmp_path: Path) -> None:
     process = demo(tmp_path, str(tmp_path))
     _, err = process.communicate(timeout=WITHIN_S)
     assert process.returncode == 78
-    assert "holds no file that could be shown" in err
+    assert "contains no readable file" in err
 
 
 def test_with_an_opensearch_named_the_documents_go_to_an_index_of_the_demos_own(
@@ -119,7 +119,7 @@ def test_with_an_opensearch_named_the_documents_go_to_an_index_of_the_demos_own(
     process = demo(tmp_path, OPENSEARCH_ENDPOINT=opensearch.url, OPENSEARCH_INDEX="of-the-user")
     out, err = process.communicate(timeout=WITHIN_S)
     assert process.returncode == 0, err
-    assert "The documents stay in the index s3-index-worker-demo" in out
+    assert "The documents remain in the index s3-index-worker-demo" in out
     assert "s3://demo-files/sales/京都支店 提案.ppt" in out
     with urllib.request.urlopen(f"{opensearch.url}/_cat/indices?h=index,docs.count") as answer:
         indices = answer.read().decode()

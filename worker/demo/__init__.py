@@ -1,4 +1,4 @@
-"""`s3-index-worker demo`: the main job from end to end on this machine. S3 and SQS run in process, the daemon is the real one."""
+"""`s3-index-worker demo`: show the whole system on one machine. S3 and SQS run in this process; the daemon is the real one."""
 
 import json
 import signal
@@ -23,20 +23,20 @@ from worker.demo import mishaps, pages
 from worker.demo.stage import BUCKET, INDEX_NAME, Upload, account, gather, index_file, uses_cluster
 
 STALLED_S = 90
-"""Without a settlement for so long, something is wrong: longer than one file may take to parse (EXTRACT_TIMEOUT_S)."""
+"""If no message is settled for this long, something is wrong: it exceeds the time limit of a file (EXTRACT_TIMEOUT_S)."""
 STOP_S = 30
 EMPTY_POLL_S = 0.1
 HIDDEN_S = 60
-"""A dead letter that is looked at is received once."""
+"""For this long, a dead letter that is read is hidden, so that it is received only once."""
 PIPE_WIDTH = 120
-"""Columns assumed in a pipe: rich would take 80 and fold the table."""
+"""Number of columns to assume in a pipe, where rich would fold the table at 80."""
 
 
 def show(folder: Path | None) -> int:
-    """Index a folder's files, our samples by default, and show what became of them. The exit code.
+    """Index the files of a folder, by default the samples, and show the results. Returns the exit code.
 
-    Raises ConfigError where there is nothing to show, IndexUnavailableError where OPENSEARCH_ENDPOINT does not answer, and
-    WorkerError with the end of the daemon's log where that fails.
+    Raises ConfigError if there is no file to show, IndexUnavailableError if OPENSEARCH_ENDPOINT does not answer, and
+    WorkerError with the end of the daemon's log if the daemon fails.
     """
     upload = gather(folder)
     out = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
@@ -66,7 +66,7 @@ def show(folder: Path | None) -> int:
 
 
 def _show_recovery(out: Console, clients: Clients, samples: Upload | None) -> None:
-    """The dead letters; of our samples, the bad file mended; and what recover_dlq makes of them."""
+    """Show the dead letters and the run of recover_dlq; with the samples, the broken file is replaced first."""
     dead_letters = _dead_letters(clients)
     pages.show_dead_letters(out, dead_letters)
     if not dead_letters:
@@ -79,17 +79,17 @@ def _show_recovery(out: Console, clients: Clients, samples: Upload | None) -> No
 
 
 class Daemon:
-    """`python -m worker run` as a child, and what its log has said."""
+    """`python -m worker run` as a child process, and the contents of its log."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
         self.settled: dict[str, dict[str, Any]] = {}
-        """The last word on each key: `outcome` and `note` as logged."""
+        """The last settlement of each key: `outcome` and `note` as logged."""
         self._process = process
         self._log = log
         self._read_bytes = 0
 
     def follow(self) -> None:
-        """Read on in the log. Raises WorkerError where the daemon has ended by itself."""
+        """Read the new lines of the log. Raises WorkerError if the daemon has ended by itself."""
         ended = self._process.poll() is not None
         with self._log.open("rb") as log:
             log.seek(self._read_bytes)
@@ -101,7 +101,7 @@ class Daemon:
             raise self.failure(f"the worker ended with exit code {self._process.returncode}")
 
     def stop(self) -> None:
-        """SIGTERM: it drains and exits. Raises WorkerError where it does not."""
+        """Send SIGTERM, upon which it drains and exits. Raises WorkerError if it does not."""
         self._process.terminate()
         try:
             code = self._process.wait(STOP_S)
@@ -119,7 +119,7 @@ class Daemon:
         try:
             event = json.loads(line)
         except ValueError:
-            return  # a line of the interpreter's, not of ours; failure() shows it
+            return  # a line from the interpreter, not a log event; failure() shows it
         if event.get("event") == "message.settled" and event.get("bucket") == BUCKET and event["outcome"] != "release":
             self.settled[event["key"]] = event
 
@@ -168,7 +168,7 @@ def _upload_and_follow(clients: Clients, daemon: Daemon, upload: Upload) -> None
 
 
 def _dead_letters(clients: Clients) -> list[tuple[str, dict[str, Any]]]:
-    """Key and failure record of every message in the DLQ; each is given back."""
+    """The key and failure record of every message in the DLQ; each message is released afterwards."""
     found, receipts = [], []
     while messages := clients.dlq.receive(wait_s=0, visibility_s=HIDDEN_S):
         for message in messages:
@@ -182,7 +182,7 @@ def _dead_letters(clients: Clients) -> list[tuple[str, dict[str, Any]]]:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP end the demo with everything cleaned up."""
+    """Let Ctrl-C, SIGTERM and SIGHUP end the demo in such a way that everything is cleaned up."""
 
     def end(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)

@@ -1,4 +1,4 @@
-"""What a demo must also show: the index goes away and everything heals itself; a bad file is mended and brought back."""
+"""The failures that the demo shows: the index becomes unavailable and all heals by itself; a broken file is replaced."""
 
 import sqlite3
 import subprocess
@@ -15,7 +15,7 @@ from worker.demo.stage import BUCKET
 
 LATE = {
     "障害中/深夜の入荷報告.txt": "障害中に届いた入荷報告。千住倉庫に 240 箱、検品済み。",
-    "障害中/night shift notes.txt": "Uploaded while the index was away: the night shift found pallet 17 mislabelled.",
+    "障害中/night shift notes.txt": "Uploaded during the outage of the index: the night shift found pallet 17 mislabelled.",
 }
 """Files that arrive during the outage."""
 QUESTION = "深夜 入荷"
@@ -25,7 +25,7 @@ EMPTY_POLL_S = 0.1
 
 @contextmanager
 def index_unavailable(path: Path) -> Iterator[None]:
-    """Nobody else can write the embedded index while this lasts."""
+    """Within this context, no one else can write to the embedded index."""
     with closing(sqlite3.connect(path, isolation_level=None)) as held:
         held.execute("BEGIN IMMEDIATE")
         yield
@@ -33,24 +33,27 @@ def index_unavailable(path: Path) -> Iterator[None]:
 
 
 def outage(clients: Clients, index: Path, follow: Callable[[], None]) -> tuple[int, float]:
-    """Files arrive while the index is away; how many waited in `retry-index/`, and how long they took after its return.
+    """Upload files while the index is unavailable, and wait until they are indexed.
 
-    Raises WorkerError where that does not come right by itself.
+    Returns how many documents waited in `retry-index/`, and how many seconds it took to index them once the index was
+    available again. Raises WorkerError if they are not indexed automatically.
     """
     with index_unavailable(index):
         for number, (key, text) in enumerate(LATE.items(), 1):
             _put(clients, key, text.encode())
-            _wait(lambda: _waiting(clients) == number, follow, f"{key} did not come to wait in retry-index/")  # noqa: B023
+            _wait(lambda: _waiting(clients) == number, follow, f"{key} was not stored in retry-index/")  # noqa: B023
     back = time.monotonic()
     wanted = [(BUCKET, key) for key in LATE]
     _wait(
-        lambda: _waiting(clients) == 0 and all(clients.index.stored(wanted)), follow, "the index did not heal by itself"
+        lambda: _waiting(clients) == 0 and all(clients.index.stored(wanted)),
+        follow,
+        "the documents in retry-index/ were not indexed automatically",
     )
     return len(LATE), time.monotonic() - back
 
 
 def mend(clients: Clients, bad: str, good: Path) -> None:
-    """Somebody replaces the file that could not be read."""
+    """Replace the file that could not be read by a good one."""
     _put(clients, bad, good.read_bytes())
 
 
@@ -60,7 +63,7 @@ def _put(clients: Clients, key: str, body: bytes) -> None:
 
 
 def recover() -> str:
-    """`recover_dlq`, as an operator runs it; what it says. Raises WorkerError where it fails."""
+    """Run `recover_dlq` as an operator does, and return its output. Raises WorkerError if it fails."""
     done = subprocess.run(
         [sys.executable, "-m", "recovery.cli.recover_dlq"], capture_output=True, text=True, check=False
     )

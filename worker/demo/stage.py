@@ -1,4 +1,4 @@
-"""The stage: S3 and SQS in process, and an environment that leads there and to no account of the user's."""
+"""The environment of the demo: S3 and SQS in this process, and settings that lead to these, never to a user's account."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ from worker.core.clients import Clients, connect
 
 BUCKET, STATE_BUCKET = "demo-files", "demo-state"
 INDEX_NAME = "s3-index-worker-demo"
-"""On a cluster of the user's: an index of its own, whatever OPENSEARCH_INDEX says."""
+"""The index that the demo uses on a user's cluster, whatever OPENSEARCH_INDEX says."""
 MAX_FILES = 1_000
 MAX_FILE_BYTES = 100 * 1024 * 1024
 
@@ -35,29 +35,29 @@ _UNWANTED = ("AWS_", "BOTO_", "MOTO_", "NOTIFY_SOCKET", "WATCHDOG_", "JOURNAL_ST
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """The files to be shown, and how many of the folder are not."""
+    """The files to be indexed, and how many files of the folder are left out."""
 
     folder: Path
     files: Sequence[Path]
     left_out: int
 
     def key(self, file: Path) -> str:
-        """The key a file is uploaded under."""
+        """The key under which a file is uploaded."""
         return file.relative_to(self.folder).as_posix()
 
 
 def gather(folder: Path | None) -> Upload:
-    """The files of a folder, in order; without hidden ones, and no more of them than a demo needs."""
+    """The files of a folder in order, without hidden ones, up to MAX_FILES. Raises ConfigError if there are none."""
     if folder is None:
         folder = Path(__file__).resolve().parents[2] / "samples"
         if not folder.is_dir():
-            raise ConfigError("samples/ is only in a checkout; name a folder of yours: s3-index-worker demo FOLDER")
+            raise ConfigError("samples/ exists only in a checkout; give a folder: s3-index-worker demo FOLDER")
         files = [file for file in _files_in(folder) if file != folder / "README.md"]
     else:
         files = list(_files_in(folder))
     shown = [file for file in sorted(files) if file.stat().st_size <= MAX_FILE_BYTES][:MAX_FILES]
     if not shown:
-        raise ConfigError(f"{folder} holds no file that could be shown")
+        raise ConfigError(f"{folder} contains no readable file of up to {MAX_FILE_BYTES // 1024**2} MiB")
     return Upload(folder, shown, len(files) - len(shown))
 
 
@@ -71,30 +71,30 @@ def _files_in(folder: Path) -> Iterator[Path]:
 
 
 def _is_text(path: str) -> bool:
-    """Whether a path can be a key: a name that is no UTF-8 cannot."""
+    """Whether a path can be a key, that is, whether its name is valid UTF-8."""
     return not any("\ud800" <= character <= "\udfff" for character in path)
 
 
 def uses_cluster() -> bool:
-    """Whether the documents go to an OpenSearch of the user's."""
+    """Whether the documents go to an OpenSearch cluster of the user."""
     return bool(os.environ.get("OPENSEARCH_ENDPOINT"))
 
 
 def index_file(temp: Path) -> Path:
-    """The embedded index."""
+    """The file of the embedded index."""
     return temp / "index.sqlite"
 
 
 @contextmanager
 def account(temp: Path) -> Iterator[Clients]:
-    """S3 and SQS for as long as the block lasts, and the environment that leads there and nowhere else."""
+    """Run S3 and SQS within this context, with environment variables that lead to them and nowhere else."""
     try:
-        from moto.server import ThreadedMotoServer  # a second to load, and only here
+        from moto.server import ThreadedMotoServer  # takes a second to load, and is only needed here
     except ImportError as error:
         raise ConfigError(
-            f"the demo needs its extra, moto ({error}); from a checkout: pip install '.[demo]'"
+            f"the demo needs the extra `demo`, with moto ({error}); from a checkout: pip install '.[demo]'"
         ) from error
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it would print a line for every request
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # otherwise it prints a line for every request
     before = dict(os.environ)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -116,7 +116,7 @@ def account(temp: Path) -> Iterator[Clients]:
 
 
 def _environment(endpoint: str, temp: Path) -> dict[str, str]:
-    """The user's environment without their settings and credentials, and the demo's own in their place."""
+    """The user's environment, in which settings and credentials are replaced by those of the demo."""
     own = _names_of_settings() - set(_INDEX_SETTINGS)
     kept = {k: v for k, v in os.environ.items() if not k.startswith(_UNWANTED) and k.upper() not in own}
     if not uses_cluster():
@@ -144,7 +144,7 @@ def _environment(endpoint: str, temp: Path) -> dict[str, str]:
 
 
 def _names_of_settings() -> set[str]:
-    """Every environment variable that the worker would heed."""
+    """All environment variables that the worker reads."""
     names: set[str] = set()
     for name, field in Settings.model_fields.items():
         alias = field.validation_alias
@@ -153,7 +153,7 @@ def _names_of_settings() -> set[str]:
 
 
 def _make_buckets_and_queues() -> dict[str, str]:
-    """Buckets, queues, and the notification that joins them; the queues' settings."""
+    """Create buckets, queues and the notification between them; return the settings for the queues."""
     aws = Aws(region=os.environ["AWS_REGION"])
     s3, sqs = aws.s3(), aws.sqs()
     dlq = sqs.create_queue(QueueName="demo-dlq")["QueueUrl"]

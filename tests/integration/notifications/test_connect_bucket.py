@@ -97,7 +97,7 @@ def test_a_notification_that_stands_in_the_way_is_named_and_nothing_is_changed(p
     before = place.notifies()
     answer = place.connect("--yes")
     assert answer.returncode == 78
-    assert f"the notification scans to {ARN}theirs already has" in answer.stderr
+    assert f"the notification scans to {ARN}theirs already receives" in answer.stderr
     assert "Traceback" not in answer.stderr
     assert place.notifies() == before
 
@@ -125,13 +125,13 @@ def test_on_a_terminal_it_asks(place, answered, code, count):
         os.close(ours)
         os.close(theirs)
     assert done.returncode == code, done.stderr
-    assert "Have files notify so?" in done.stderr
+    assert "Change the notifications of files?" in done.stderr
     assert len(place.notifies().get("QueueConfigurations", [])) == count
 
 
 def test_a_bucket_or_queue_that_is_not_there_is_named(place):
     answer = place.connect("--yes", bucket="nowhere-at-all")
-    assert (answer.returncode, "nowhere-at-all: there is no such bucket" in answer.stderr) == (78, True)
+    assert (answer.returncode, "nowhere-at-all: the bucket does not exist" in answer.stderr) == (78, True)
     missing = {**place.env, "SQS_QUEUE_URL": place.env["SQS_QUEUE_URL"] + "x"}
     answer = run_cli(missing, "connect-bucket", "files", "--yes")
     assert (answer.returncode, "SQS_QUEUE_URL=" in answer.stderr) == (78, True)

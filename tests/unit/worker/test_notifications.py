@@ -66,7 +66,7 @@ def test_each_filter_has_an_id_of_its_own():
 )
 def test_another_notification_for_the_same_keys_and_events_is_named(theirs, wanted):
     name = "TopicConfigurations" if "TopicArn" in theirs else "QueueConfigurations"
-    with pytest.raises(ConfigError, match=r"the notification scans to .* already has"):
+    with pytest.raises(ConfigError, match=r"the notification scans to .* already receives"):
         merged({name: [theirs]}, OURS, wanted)
 
 
@@ -108,13 +108,13 @@ def fake_s3(*args: Any, **options: Any) -> Any:
 
 def test_what_has_changed_since_it_was_shown_is_not_overwritten():
     s3 = fake_s3({"QueueConfigurations": [entry(THEIRS, "s3:ObjectTagging:*")]})
-    with pytest.raises(ConfigError, match="changed meanwhile"):
+    with pytest.raises(ConfigError, match="changed in the meantime"):
         write(s3, "files", {}, merged({}, OURS, ANY))
     assert s3.present == {"QueueConfigurations": [entry(THEIRS, "s3:ObjectTagging:*")]}
 
 
 def test_what_was_put_is_read_back():
-    with pytest.raises(ConfigError, match="somebody else"):
+    with pytest.raises(ConfigError, match="someone else"):
         write(fake_s3({}, deaf=True), "files", {}, merged({}, OURS, ANY))
     s3 = fake_s3({})
     write(s3, "files", {}, merged({}, OURS, ANY))
@@ -124,9 +124,9 @@ def test_what_was_put_is_read_back():
 @pytest.mark.parametrize(
     ("code", "kind", "said"),
     [
-        ("InvalidArgument", ConfigError, "queue's policy"),
+        ("InvalidArgument", ConfigError, "its policy must allow"),
         ("AccessDenied", ConfigError, "s3:PutBucketNotification on arn:aws:s3:::files"),
-        ("NoSuchBucket", ConfigError, "no such bucket"),
+        ("NoSuchBucket", ConfigError, "the bucket does not exist"),
         ("SlowDown", StoreError, "SlowDown"),
     ],
 )
