@@ -6,12 +6,12 @@ import threading
 import time
 from contextlib import ExitStack
 from types import FrameType
-from typing import Any
 
 from worker import batcher, consumer, handler, selfheal, settlement
 from worker.assembly import assemble, open_the_index, tidy_temp_dir
 from worker.core.base.errors import ExitCode, StoreError
 from worker.core.base.events import LogEvent
+from worker.core.base.jsontypes import JsonObject
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit, observe
 from worker.core.base.retry import release_delay_s
@@ -227,7 +227,7 @@ class Daemon:
         self._exit = code
         self._stopping.set()
 
-    def _health(self) -> tuple[bool, dict[str, Any]]:
+    def _health(self) -> tuple[bool, JsonObject]:
         unhealthy = self._supervisor.unhealthy()
         facts = {
             "status": "stopping" if self._stopping.is_set() else "unhealthy" if unhealthy else "serving",

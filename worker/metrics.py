@@ -3,14 +3,16 @@
 import json
 import threading
 from collections import Counter as Tally
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from worker.core.base.cloudwatch import tell_cloudwatch
 from worker.core.base.events import LogEvent
+from worker.core.base.jsontypes import JsonObject
+from worker.core.base.logs import Fields
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -51,7 +53,7 @@ class Metrics:
         """Sums for CloudWatch since the last were sent."""
         self.settled: Tally[str] = Tally()
         """Messages settled since start, by outcome."""
-        self._handlers: dict[str, Callable[[Mapping[str, Any]], None]] = {
+        self._handlers: dict[str, Callable[[Fields], None]] = {
             LogEvent.MESSAGE_SETTLED: self._on_settled,
             LogEvent.QUEUE_RECEIVED: self._on_received,
             LogEvent.QUEUE_RECEIVE_FAILED: lambda _: self._receive_failures.inc(),
@@ -72,7 +74,7 @@ class Metrics:
         """Add a gauge that is read at each scrape."""
         Gauge(name, text, registry=self.registry).set_function(read)
 
-    def observe(self, event: LogEvent, fields: Mapping[str, Any]) -> None:
+    def observe(self, event: LogEvent, fields: Fields) -> None:
         """Count one event."""
         handler = self._handlers.get(event)
         if handler is not None:
@@ -84,7 +86,7 @@ class Metrics:
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(name, text, buckets=buckets, registry=self.registry)
 
-    def _on_settled(self, fields: Mapping[str, Any]) -> None:
+    def _on_settled(self, fields: Fields) -> None:
         self._messages.labels(fields["outcome"]).inc()
         self.settled[fields["outcome"]] += 1
         self._processing.observe(fields["duration_ms"] / 1000)
@@ -95,33 +97,33 @@ class Metrics:
         elif fields["note"].startswith("skipped: "):
             self._skipped.labels(fields["note"].removeprefix("skipped: ")).inc()
 
-    def _on_received(self, fields: Mapping[str, Any]) -> None:
+    def _on_received(self, fields: Fields) -> None:
         self._polled.set_to_current_time()
         for lag_s in fields["lags_s"]:
             self._lag.observe(lag_s)
             self.sums["Lag"] += lag_s
             self.sums["LagCount"] += 1
 
-    def _on_stored(self, fields: Mapping[str, Any]) -> None:
+    def _on_stored(self, fields: Fields) -> None:
         self._retry.labels(str(fields["rejected"]).lower()).inc()
         self.sums["StoredForRetry"] += 1
 
-    def _on_replayed(self, fields: Mapping[str, Any]) -> None:
+    def _on_replayed(self, fields: Fields) -> None:
         self._replayed.labels(fields["result"]).inc()
         if fields["result"] == "parked":
             self.sums["Parked"] += 1
 
-    def _on_spilled(self, fields: Mapping[str, Any]) -> None:
+    def _on_spilled(self, fields: Fields) -> None:
         self._dead.labels(fields["kind"], "spill").inc()
         self.sums["Spilled"] += 1
 
-    def _on_delete_failed(self, _: Mapping[str, Any]) -> None:
+    def _on_delete_failed(self, _: Fields) -> None:
         self._settle_failures.labels("delete").inc()
         self.sums["MessageDeleteFailed"] += 1
 
 
 def serve(
-    metrics: Metrics, health: Callable[[], tuple[bool, dict[str, Any]]], *, host: str, port: int
+    metrics: Metrics, health: Callable[[], tuple[bool, JsonObject]], *, host: str, port: int
 ) -> ThreadingHTTPServer:
     """Answer `/metrics` and `/healthz` on a thread of its own. Raises OSError where the address cannot be used."""
 
@@ -142,7 +144,7 @@ def serve(
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: Any) -> None:
+        def log_message(self, *_: object) -> None:
             """Scrapes are not logged."""
 
     server = ThreadingHTTPServer((host, port), Answer)

@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings
 from worker.core.base.aws import aws_errors
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import ConfigError, DependencyError, QueueError, StoreError
+from worker.core.base.jsontypes import JsonObject
 from worker.core.base.settings import QueueUrl, Settings
 from worker.core.sqs.queue import Queue
 
@@ -35,7 +36,7 @@ _DESTINATIONS = {
     "TopicConfigurations": "TopicArn",
     "LambdaFunctionConfigurations": "LambdaFunctionArn",
 }
-Configuration = dict[str, Any]
+Configuration = JsonObject
 
 _worker: dict[str, Any] = dict(Settings.model_fields)
 
@@ -61,7 +62,7 @@ class KeyFilter:
         prefixes = self.prefix.startswith(other.prefix) or other.prefix.startswith(self.prefix)
         return prefixes and (self.suffix.endswith(other.suffix) or other.suffix.endswith(self.suffix))
 
-    def as_s3(self) -> dict[str, Any]:
+    def as_s3(self) -> JsonObject:
         """The filter in S3's own format, in which an empty filter is omitted."""
         rules = [
             {"Name": name, "Value": value}
@@ -89,7 +90,7 @@ def read(s3: "S3Client", bucket: str) -> Configuration:
     Raises ConfigError if the bucket does not exist or access is denied, otherwise StoreError.
     """
     with _explained(bucket, "s3:GetBucketNotification"):
-        answer: dict[str, Any] = dict(s3.get_bucket_notification_configuration(Bucket=bucket))
+        answer: JsonObject = dict(s3.get_bucket_notification_configuration(Bucket=bucket))
     answer.pop("ResponseMetadata", None)
     return answer
 
@@ -150,15 +151,15 @@ def write(s3: "S3Client", bucket: str, shown: Configuration, to_be: Configuratio
 # -- inside ----------------------------------------------------------------------------------------------------------
 
 
-def _entries(configuration: Configuration) -> Iterator[dict[str, Any]]:
+def _entries(configuration: Configuration) -> Iterator[JsonObject]:
     return (entry for name in _DESTINATIONS for entry in configuration.get(name, []))
 
 
-def _is_ours(entry: dict[str, Any], queue_arn: str, wanted: KeyFilter) -> bool:
+def _is_ours(entry: JsonObject, queue_arn: str, wanted: KeyFilter) -> bool:
     return entry.get("QueueArn") == queue_arn and _filter_of(entry) == wanted
 
 
-def _filter_of(entry: dict[str, Any]) -> KeyFilter:
+def _filter_of(entry: JsonObject) -> KeyFilter:
     rules = entry.get("Filter", {}).get("Key", {}).get("FilterRules", [])
     found = {
         str(rule["Name"]).lower(): str(rule["Value"]) for rule in rules
@@ -166,7 +167,7 @@ def _filter_of(entry: dict[str, Any]) -> KeyFilter:
     return KeyFilter(found.get("prefix", ""), found.get("suffix", ""))
 
 
-def _same_events(entry: dict[str, Any]) -> bool:
+def _same_events(entry: JsonObject) -> bool:
     return any(_covers(mine, theirs) or _covers(theirs, mine) for mine in EVENTS for theirs in entry["Events"])
 
 
@@ -174,7 +175,7 @@ def _covers(wide: str, event: str) -> bool:
     return event == wide or (wide.endswith("*") and event.startswith(wide[:-1]))
 
 
-def _named(entry: dict[str, Any]) -> str:
+def _named(entry: JsonObject) -> str:
     arn = next((entry[name] for name in _DESTINATIONS.values() if name in entry), "?")
     return f"the notification {entry.get('Id', '(without an id)')} to {arn}"
 
@@ -188,7 +189,7 @@ def _id_of(wanted: KeyFilter) -> str:
 
 def _lines(configuration: Configuration) -> list[str]:
     """A configuration in a normal form, whatever order and case S3 uses in its answer."""
-    spelled: dict[str, Any] = {}
+    spelled: JsonObject = {}
     for name, value in configuration.items():
         if name not in _DESTINATIONS:
             spelled[name] = value
@@ -197,7 +198,7 @@ def _lines(configuration: Configuration) -> list[str]:
     return json.dumps(spelled, indent=2, sort_keys=True, ensure_ascii=False).splitlines()
 
 
-def _spelled(entry: dict[str, Any]) -> dict[str, Any]:
+def _spelled(entry: JsonObject) -> JsonObject:
     rest = {name: value for name, value in entry.items() if name != "Filter"}
     return {**rest, "Events": sorted(entry["Events"]), **_filter_of(entry).as_s3()}
 

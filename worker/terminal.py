@@ -88,7 +88,7 @@ def stdout() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 
 
-def print_json(value: Any) -> None:
+def print_json(value: object) -> None:
     """Print a JSON value on one line of stdout; characters that control a terminal are escaped, as JSON allows."""
     sys.stdout.write(escaped_json(orjson.dumps(value, default=str).decode()) + "\n")
     sys.stdout.flush()

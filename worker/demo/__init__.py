@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from worker.core.base.errors import ExitCode, WorkerError
+from worker.core.base.jsontypes import JsonObject
 from worker.core.clients import Clients
 from worker.core.s3.events import ObjectRef, parse
 from worker.core.sqs.failure_record import read_failure
@@ -82,7 +82,7 @@ class Daemon:
     """`python -m worker run` as a child process, and the contents of its log."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
-        self.settled: dict[str, dict[str, Any]] = {}
+        self.settled: dict[str, JsonObject] = {}
         """The last settlement of each key: `outcome` and `note` as logged."""
         self._process = process
         self._log = log
@@ -167,7 +167,7 @@ def _upload_and_follow(clients: Clients, daemon: Daemon, upload: Upload) -> None
                 raise daemon.failure(f"the worker has settled nothing for {STALLED_S} s")
 
 
-def _dead_letters(clients: Clients) -> list[tuple[str, dict[str, Any]]]:
+def _dead_letters(clients: Clients) -> list[tuple[str, JsonObject]]:
     """The key and failure record of every message in the DLQ; each message is released afterwards."""
     found, receipts = [], []
     while messages := clients.dlq.receive(wait_s=0, visibility_s=HIDDEN_S):

@@ -7,17 +7,20 @@ and `-o cat | jq` work; colour on a terminal.
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import orjson
 import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 from worker.core.base.events import LogEvent
 from worker.core.base.text import escaped
 
 Level = Literal["debug", "info", "warning", "error", "critical"]
-Observer = Callable[[LogEvent, Mapping[str, Any]], None]
+Fields = Mapping[str, Any]
+"""The facts of an event, by name."""
+Observer = Callable[[LogEvent, Fields], None]
 
 _PRIORITY = {"debug": b"<7>", "info": b"<6>", "warning": b"<4>", "error": b"<3>", "critical": b"<2>"}
 
@@ -25,7 +28,7 @@ _observers: list[Observer] = []
 _log: Any = structlog.get_logger()
 
 
-def emit(event: LogEvent, level: Level = "info", /, **fields: Any) -> None:
+def emit(event: LogEvent, level: Level = "info", /, **fields: object) -> None:
     """Say that something happened: a dotted event name and its facts. Never bodies, never credentials."""
     for observer in _observers:
         try:
@@ -35,7 +38,7 @@ def emit(event: LogEvent, level: Level = "info", /, **fields: Any) -> None:
     _write(event, level, **fields)
 
 
-def _write(event: LogEvent, level: Level, **fields: Any) -> None:
+def _write(event: LogEvent, level: Level, **fields: object) -> None:
     try:
         getattr(_log, level)(event, **fields)
     except (OSError, ValueError):
@@ -52,13 +55,13 @@ def configure(*, level: str = "info", form: Literal["auto", "json", "console"] =
     """Set up logging for this process."""
     if form == "auto":
         form = "console" if sys.stderr.isatty() else "json"
-    shared: list[Any] = [
+    shared: list[Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         _printable,
     ]
-    last: Any
+    last: Processor
     if form == "console":
         shared.append(_set_in)
         last = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
@@ -76,7 +79,7 @@ def configure(*, level: str = "info", form: Literal["auto", "json", "console"] =
     logging.getLogger().addHandler(logging.NullHandler())
 
 
-def _printable(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Escape what is not printable: a key with a newline or a terminal escape must not forge a line or move a cursor."""
     for name, value in event.items():
         if type(value) is str:
@@ -88,7 +91,7 @@ def _printable(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> M
     return event
 
 
-def _escaped_within(value: Any) -> Any:
+def _escaped_within(value: object) -> object:
     if isinstance(value, str):
         return escaped(value)
     if isinstance(value, Mapping):
@@ -96,16 +99,16 @@ def _escaped_within(value: Any) -> Any:
     return [_escaped_within(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def _set_in(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _set_in(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """On a terminal, a stack trace's lines begin with a bar: an error's text with a newline forges no log line."""
     if "exception" in event:
         event["exception"] = "\n".join(f"  | {line}" for line in event["exception"].split("\n"))
     return event
 
 
-def _json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> bytes:
+def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> bytes:
     return orjson.dumps(event, default=str)
 
 
-def _json_for_journal(logger: Any, method: str, event: MutableMapping[str, Any]) -> bytes:
+def _json_for_journal(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
     return _PRIORITY.get(event.get("level", "info"), b"<6>") + _json(logger, method, event)

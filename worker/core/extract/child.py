@@ -9,8 +9,8 @@ import socket
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+from worker.core.base.jsontypes import JsonObject
 from worker.core.extract import Extracted, protocol
 from worker.core.extract.faults import MachineError
 from worker.core.extract.kinds import Kind
@@ -50,7 +50,7 @@ def _limit(parent: int, memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
 
 
-def _answer(parse: Parser, fields: dict[str, Any], body: bytes, max_chars: int) -> dict[str, Any]:
+def _answer(parse: Parser, fields: JsonObject, body: bytes, max_chars: int) -> JsonObject:
     """Parse one document and return the answer for the parent.
 
     `healthy` says whether this process can be trusted with another document. If the machine is at fault, the answer has

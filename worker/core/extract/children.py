@@ -17,11 +17,12 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from worker.core.base.concurrency import full_pool
 from worker.core.base.errors import ExtractionStoppedError
 from worker.core.base.events import LogEvent
+from worker.core.base.jsontypes import JsonObject
 from worker.core.base.logs import emit
 from worker.core.extract import Extracted, Status, protocol
 from worker.core.extract.faults import MachineError
@@ -244,7 +245,7 @@ class Children:
 
 def _spawn(socket_number: int, words: int, folder: Path, limits: Limits) -> "subprocess.Popen[bytes]":
     """Start a new interpreter without the worker's environment: a file that takes it over finds no credentials there."""
-    arguments: tuple[Any, ...] = (socket_number, os.getpid(), limits.memory_bytes, limits.max_chars, PARSER)
+    arguments: tuple[object, ...] = (socket_number, os.getpid(), limits.memory_bytes, limits.max_chars, PARSER)
     environment = {"TMPDIR": str(folder), "HOME": str(folder), "PATH": os.defpath, "LANG": "C.UTF-8"}
     return subprocess.Popen(  # noqa: S603 (our own code)
         [sys.executable, "-I", "-c", _BOOT.format(path=sys.path, arguments=arguments)],
@@ -257,7 +258,7 @@ def _spawn(socket_number: int, words: int, folder: Path, limits: Limits) -> "sub
     )
 
 
-def _checked(answer: dict[str, Any]) -> Extracted:
+def _checked(answer: JsonObject) -> Extracted:
     """Return the result that an answer contains.
 
     Raises MachineError, and ValueError, TypeError or KeyError for an answer that a child in good order never gives.

@@ -8,12 +8,13 @@ import json
 import socket
 import struct
 import time
-from typing import Any
+
+from worker.core.base.jsontypes import JsonObject
 
 _HEAD = struct.Struct("<II")
 
 
-def send(sock: socket.socket, fields: dict[str, Any], body: bytes = b"", *, until: float | None = None) -> None:
+def send(sock: socket.socket, fields: JsonObject, body: bytes = b"", *, until: float | None = None) -> None:
     """Send a message; the deadline `until` is in monotonic seconds. Raises OSError, including TimeoutError."""
     encoded = json.dumps(fields).encode("ascii")
     _set_timeout(sock, until)
@@ -22,7 +23,7 @@ def send(sock: socket.socket, fields: dict[str, Any], body: bytes = b"", *, unti
         sock.sendall(body)
 
 
-def receive(sock: socket.socket, *, max_bytes: int, until: float | None = None) -> tuple[dict[str, Any], bytes]:
+def receive(sock: socket.socket, *, max_bytes: int, until: float | None = None) -> tuple[JsonObject, bytes]:
     """Receive the next message.
 
     Raises EOFError if the other side has closed the socket, TimeoutError, OSError, and ValueError if the message is invalid.

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
+from worker.core.base.jsontypes import JsonObject
 from worker.core.index.document import Write
 
 
@@ -44,7 +45,7 @@ class Hit:
     bucket: str
     key: str
     score: float
-    fields: dict[str, Any]
+    fields: JsonObject
     """The document's fields, without `content`."""
     highlights: list[str]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from worker.core.base.jsontypes import JsonObject
 from worker.core.base.settings import MIB
 from worker.core.index import WriteResult, WriteStatus
 from worker.core.index.client import MAX_REASON_CHARS, reason_of
@@ -73,7 +74,7 @@ def results(answer: Any, sent: int) -> list[WriteResult] | None:
     return [_result(action) for item in items for action in item.values()]
 
 
-def _result(item: dict[str, Any]) -> WriteResult:
+def _result(item: JsonObject) -> WriteResult:
     status, error = item.get("status", 0), item.get("error")
     if error is None and (200 <= status < 300 or status == 404):
         return _WRITTEN  # 404 without an error: the document to be removed did not exist

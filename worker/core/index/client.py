@@ -131,13 +131,13 @@ class _Connection(Urllib3HttpConnection):
             options.append((socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S))
         self.pool.conn_kw["socket_options"] = options
 
-    def log_request_success(self, *_args: Any, **_kwargs: Any) -> None:
+    def log_request_success(self, *_args: object, **_kwargs: object) -> None:
         """Log nothing: the caller logs the result."""
 
-    def log_request_fail(self, *_args: Any, **_kwargs: Any) -> None:
+    def log_request_fail(self, *_args: object, **_kwargs: object) -> None:
         """Log nothing: the base class would log bodies, and the error contains what is needed."""
 
-    def _raise_warnings(self, warning_headers: Any) -> None:
+    def _raise_warnings(self, warning_headers: object) -> None:
         """Ignore deprecation warnings: they are not errors of the request."""
 
 

@@ -2,9 +2,10 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
+
+from worker.core.base.jsontypes import JsonObject
 
 MAX_ID_BYTES = 512
 """OpenSearch rejects a whole bulk request because of one longer `_id` (docs/evidence.md, OpenSearch)."""
@@ -48,6 +49,6 @@ def document_id(bucket: str, key: str, *, plain_key: bool = False) -> str:
     return raw[: MAX_ID_BYTES - len(digest) - 1].decode("utf-8", "ignore") + "~" + digest
 
 
-def encode(fields: dict[str, Any]) -> bytes:
+def encode(fields: JsonObject) -> bytes:
     """The fields as UTF-8 JSON."""
     return orjson.dumps(fields)

@@ -1,8 +1,8 @@
 """Compare an index in OpenSearch with the one that our template creates; `doctor` shows the differences."""
 
 from collections.abc import Iterator
-from typing import Any
 
+from worker.core.base.jsontypes import JsonObject
 from worker.core.index import Finding
 from worker.core.index.document import document_id
 from worker.core.index.template import index_template
@@ -24,7 +24,7 @@ _IN_PAIRS = frozenset({"parts", "cjk"})
 _REINDEX = "to get all features, create an index from our template, _reindex into it, and point the alias to it"
 
 
-def compare(name: str, found: dict[str, Any]) -> list[Finding]:
+def compare(name: str, found: JsonObject) -> list[Finding]:
     """The findings about the indexes behind a name."""
     index = _write_index(name, found)
     if index is None:
@@ -43,7 +43,7 @@ def compare(name: str, found: dict[str, Any]) -> list[Finding]:
     return [*findings, *_of_mapping(index, found[index].get("mappings", {}))]
 
 
-def ids_in_use(sample: list[dict[str, Any]], *, wanted: bool | None) -> tuple[bool, list[Finding]]:
+def ids_in_use(sample: list[JsonObject], *, wanted: bool | None) -> tuple[bool, list[Finding]]:
     """Whether an index's ids are plain keys, judged by a sample of its documents; and findings about that.
 
     `wanted` is what DOCUMENT_IDS says; None if it is `auto`.
@@ -65,7 +65,7 @@ def ids_in_use(sample: list[dict[str, Any]], *, wanted: bool | None) -> tuple[bo
     return wanted, []
 
 
-def _write_index(name: str, found: dict[str, Any]) -> str | None:
+def _write_index(name: str, found: JsonObject) -> str | None:
     marked = [index for index, one in found.items() if one.get("aliases", {}).get(name, {}).get("is_write_index")]
     if marked:
         return marked[0]
@@ -74,7 +74,7 @@ def _write_index(name: str, found: dict[str, Any]) -> str | None:
     return only if len(found) == 1 and not forbidden else None
 
 
-def _of_mapping(index: str, mapping: dict[str, Any]) -> Iterator[Finding]:
+def _of_mapping(index: str, mapping: JsonObject) -> Iterator[Finding]:
     ours = index_template(index)["template"]["mappings"]["properties"]
     theirs = mapping.get("properties", {})
     missing = sorted(ours.keys() - theirs.keys())
@@ -93,7 +93,7 @@ def _of_mapping(index: str, mapping: dict[str, Any]) -> Iterator[Finding]:
     yield from _of_values(index, ours, theirs)
 
 
-def _of_values(index: str, ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[Finding]:
+def _of_values(index: str, ours: JsonObject, theirs: JsonObject) -> Iterator[Finding]:
     careless = sorted(
         field
         for field, one in theirs.items()
@@ -110,5 +110,5 @@ def _of_values(index: str, ours: dict[str, Any], theirs: dict[str, Any]) -> Iter
         yield Finding("ok", f"{index} has no content.ja: kuromoji was not installed when the index was created")
 
 
-def _type(field: dict[str, Any]) -> str:
+def _type(field: JsonObject) -> str:
     return str(field.get("type", "object"))

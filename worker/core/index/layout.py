@@ -6,9 +6,9 @@ are made, and any number of workers may do this at once.
 """
 
 import time
-from typing import Any
 
 from worker.core.base.errors import IndexUnavailableError
+from worker.core.base.jsontypes import JsonObject
 from worker.core.index import Finding, IndexState
 from worker.core.index.client import Client, RefusedError
 from worker.core.index.findings import compare, ids_in_use
@@ -66,10 +66,10 @@ class Layout:
             state.findings.append(Finding("ok", f"no index or alias {self._name} exists yet", _AT_START))
         return state
 
-    def _observe(self, which: str = "") -> dict[str, Any]:
+    def _observe(self, which: str = "") -> JsonObject:
         """The indexes behind the name, each with its aliases, mappings and settings; empty if there are none."""
         try:
-            found: dict[str, Any] = self._client.request("GET", f"/{self._name}{which}")
+            found: JsonObject = self._client.request("GET", f"/{self._name}{which}")
         except RefusedError as error:
             if error.status == MISSING:
                 return {}
@@ -126,13 +126,13 @@ class Layout:
                 self._client.request("POST", "/_aliases", {"actions": [{"add": add}]})
                 state.created.append(f"alias {self._name}")
 
-    def _describe(self, found: dict[str, Any], state: IndexState) -> None:
+    def _describe(self, found: JsonObject, state: IndexState) -> None:
         state.findings += compare(self._name, found)
         plain_key, findings = ids_in_use(self._sample(), wanted=self._plain_key)
         state.plain_key_ids = plain_key
         state.findings += findings
 
-    def _sample(self) -> list[dict[str, Any]]:
+    def _sample(self) -> list[JsonObject]:
         path = f"/{self._name}/_search?size={SAMPLE}&_source_includes=bucket,file_key"
         until = time.monotonic() + SHARDS_START_S
         while True:
@@ -143,7 +143,7 @@ class Layout:
                     raise
                 time.sleep(SHARDS_START_S / 25)  # another worker has just created the index
                 continue
-            hits: list[dict[str, Any]] = answer["hits"]["hits"]
+            hits: list[JsonObject] = answer["hits"]["hits"]
             return hits
 
 

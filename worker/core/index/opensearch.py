@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from worker.core.base.errors import IndexUnavailableError
+from worker.core.base.jsontypes import JsonObject
 from worker.core.index import Hit, IndexState, SearchResult, Stored, WriteResult, bulk
 from worker.core.index.client import Client, RefusedError, reason_of
 from worker.core.index.document import Write, document_id
@@ -151,7 +152,7 @@ class OpenSearchIndex:
             raise IndexUnavailableError(f"{self.description} did not return each of the {len(ids)} requested documents")
         return [self._as_stored(one, bucket) for one, (bucket, _) in zip(documents, objects, strict=True)]
 
-    def _as_stored(self, document: dict[str, Any], bucket: str) -> Stored | None:
+    def _as_stored(self, document: JsonObject, bucket: str) -> Stored | None:
         if "error" in document:
             raise IndexUnavailableError(f"{self.description}: {reason_of(document)[1]}")
         source = document.get("_source") or {}
@@ -166,8 +167,9 @@ class OpenSearchIndex:
         return self._client.request(method, f"/{self._name}/{path}", body)
 
 
-def _hit(hit: dict[str, Any]) -> Hit:
-    fields, marks = hit.get("_source") or {}, hit.get("highlight", {})
+def _hit(hit: JsonObject) -> Hit:
+    fields: JsonObject = hit.get("_source") or {}
+    marks: JsonObject = hit.get("highlight", {})
     contents: list[str] = next((marks[field] for field in CONTENT_FIELDS if field in marks), [])
     highlights = [" ".join(fragment.split()) for fragment in [*marks.get(NAME_FIELD, []), *contents]]
     key = fields.get("file_key", hit["_id"])

@@ -1,7 +1,6 @@
 """Translate a query into OpenSearch's query language."""
 
-from typing import Any
-
+from worker.core.base.jsontypes import JsonObject
 from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START
 from worker.core.index.query import OneOf, Query, Within, Word
 
@@ -21,9 +20,9 @@ ANALYZED_CHARS = 1_000_000
 `index.highlight.max_analyzer_offset` fails (docs/evidence.md, OpenSearch)."""
 
 
-def question(query: Query, *, limit: int) -> dict[str, Any]:
+def question(query: Query, *, limit: int) -> JsonObject:
     """The body of a search request: each word as a phrase in any text field, the filters, and what to highlight."""
-    asked: dict[str, Any] = {
+    asked: JsonObject = {
         "size": limit,
         "track_total_hits": True,
         "_source": {"excludes": ["content"]},
@@ -42,7 +41,7 @@ def question(query: Query, *, limit: int) -> dict[str, Any]:
     return asked
 
 
-def _word(word: Word) -> dict[str, Any]:
+def _word(word: Word) -> JsonObject:
     """Matches the word itself, a longer word that begins with it, or (if not quoted) another form of it in Japanese."""
     ways = [_match(word.text, "phrase", [*_TEXT_FIELDS, *_OLD_FIELDS])]
     if word.phrase.prefix:
@@ -54,14 +53,14 @@ def _word(word: Word) -> dict[str, Any]:
     return {"dis_max": {"queries": ways, "tie_breaker": 0.3}}
 
 
-def _match(text: str, kind: str, fields: list[str], **more: Any) -> dict[str, Any]:
+def _match(text: str, kind: str, fields: list[str], **more: object) -> JsonObject:
     return {"multi_match": {"query": text, "type": kind, "fields": fields, "lenient": True, **more}}
 
 
-def _filter(one: OneOf | Within) -> dict[str, Any]:
+def _filter(one: OneOf | Within) -> JsonObject:
     if isinstance(one, Within):
         bounds = {"gte": one.low, "lt": one.high}
-        limits: dict[str, Any] = {name: value for name, value in bounds.items() if value is not None}
+        limits: JsonObject = {name: value for name, value in bounds.items() if value is not None}
         if one.field == "last_modified":
             limits["format"] = "epoch_millis"
         return {"range": {one.field: limits}}
@@ -71,7 +70,7 @@ def _filter(one: OneOf | Within) -> dict[str, Any]:
     return {"bool": {"should": [{"match": {one.field: value}} for value in values]}}
 
 
-def _highlight() -> dict[str, Any]:
+def _highlight() -> JsonObject:
     whole = {"number_of_fragments": 0}
     piece = {
         "number_of_fragments": FRAGMENTS,

@@ -2,10 +2,10 @@
 
 import sqlite3
 from datetime import UTC, datetime
-from typing import Any
 
 import orjson
 
+from worker.core.base.jsontypes import JsonObject
 from worker.core.index import WriteResult, WriteStatus
 from worker.core.index.document import Write
 from worker.core.index.query import OneOf, Query, Within, Word
@@ -69,7 +69,7 @@ def write_one(db: sqlite3.Connection, write: Write) -> WriteResult:
     return WriteResult(WriteStatus.WRITTEN)
 
 
-def _fields(write: Write) -> dict[str, Any]:
+def _fields(write: Write) -> JsonObject:
     if write.source is None:
         return {}
     fields = orjson.loads(write.source)
@@ -78,7 +78,7 @@ def _fields(write: Write) -> dict[str, Any]:
     return fields
 
 
-def _columns(fields: dict[str, Any]) -> tuple[str | None, str, int | None, int | None]:
+def _columns(fields: JsonObject) -> tuple[str | None, str, int | None, int | None]:
     """extraction_status, file_extension, file_size, last_modified; None where the document has no usable value."""
     extraction, size = fields.get("extraction"), fields.get("file_size")
     status = extraction.get("status") if isinstance(extraction, dict) else None
@@ -87,31 +87,31 @@ def _columns(fields: dict[str, Any]) -> tuple[str | None, str, int | None, int |
     return as_text(status) or None, extension, size_bytes, _milliseconds(fields.get("last_modified"))
 
 
-def _milliseconds(value: Any) -> int | None:
+def _milliseconds(value: object) -> int | None:
     try:
-        moment = datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(str(value))
     except (TypeError, ValueError):
         return None
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
-def _text(key: str, fields: dict[str, Any]) -> list[str]:
+def _text(key: str, fields: JsonObject) -> list[str]:
     values = (fields.get("file_name"), key, fields.get("title"), fields.get("author"), fields.get("content"))
     return [indexed(as_text(value)) for value in values]
 
 
-def as_text(value: Any) -> str:
+def as_text(value: object) -> str:
     """The text of a field; empty if it has none."""
     if isinstance(value, list):
         return " ".join(map(as_text, value))
     return value if isinstance(value, str) else ""
 
 
-def translated(query: Query) -> tuple[str, list[Any]]:
+def translated(query: Query) -> tuple[str, list[str | int]]:
     """The query in SQL: everything from the table names to the conditions, and the parameters."""
     wanted = " AND ".join(_match(word) for word in query.words if not word.excluded)
     tables = "documents d WHERE d.source IS NOT NULL"
-    parameters: list[Any] = []
+    parameters: list[str | int] = []
     if wanted:
         tables, parameters = "text JOIN documents d ON d.rowid = text.rowid WHERE text MATCH ?", [wanted]
     for word in query.words:
@@ -131,7 +131,7 @@ def _match(word: Word) -> str:
     return f'"{" ".join(word.phrase.tokens)}"{" *" if word.phrase.prefix else ""}'
 
 
-def _condition(one: OneOf | Within) -> tuple[str, list[Any]]:
+def _condition(one: OneOf | Within) -> tuple[str, list[str | int]]:
     if isinstance(one, OneOf):
         return f"d.{one.field} IN ({','.join('?' * len(one.values))})", list(one.values)
     low, high = _LEAST if one.low is None else one.low, _MOST if one.high is None else one.high

@@ -2,9 +2,10 @@
 
 import functools
 from pathlib import Path
-from typing import Any
 
 import orjson
+
+from worker.core.base.jsontypes import JsonObject
 
 FIRST_INDEX = "000001"
 _HERE = Path(__file__).parent
@@ -17,13 +18,13 @@ def template_name(index: str) -> str:
     return f"s3-index-worker-{index}"
 
 
-def index_template(index: str, *, japanese: bool = True) -> dict[str, Any]:
+def index_template(index: str, *, japanese: bool = True) -> JsonObject:
     """The composable template for an index name; not `japanese`: without `content.ja`, for clusters without kuromoji.
 
     Two templates with the same priority must not match the same names, so a longer name gets a higher priority: this
     allows `files-test` beside `files`.
     """
-    template: dict[str, Any] = orjson.loads(_text())
+    template: JsonObject = orjson.loads(_text())
     template["index_patterns"] = [index, f"{index}-*"]
     template["priority"] = _LOWEST_PRIORITY + len(index)
     if not japanese:

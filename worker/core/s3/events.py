@@ -7,12 +7,12 @@ docs/evidence.md, S3 events.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 from urllib.parse import unquote_plus
 
 import orjson
 
 from worker.core.base.errors import MalformedEventError
+from worker.core.base.jsontypes import JsonObject
 
 MAX_KEY_BYTES = 1024
 """S3's limit for the length of a key in UTF-8."""
@@ -89,7 +89,7 @@ def parse(body: str, *, default_bucket: str | None = None) -> list[Item]:
     )
 
 
-def _load(text: str, what: str) -> dict[str, Any]:
+def _load(text: str, what: str) -> JsonObject:
     try:
         value = orjson.loads(text)
     except (ValueError, RecursionError) as error:
@@ -99,11 +99,11 @@ def _load(text: str, what: str) -> dict[str, Any]:
     return value
 
 
-def _is_sns(event: dict[str, Any]) -> bool:
+def _is_sns(event: JsonObject) -> bool:
     return event.get("Type") == "Notification" and "Message" in event
 
 
-def _records(records: Any) -> Iterator[Item]:
+def _records(records: object) -> Iterator[Item]:
     if not isinstance(records, list) or not records:
         raise MalformedEventError(f"Records is {_kind(records)}; it should be a list with at least one record")
     for number, record in enumerate(records):
@@ -113,7 +113,7 @@ def _records(records: Any) -> Iterator[Item]:
             yield error
 
 
-def _from_record(record: Any, where: str) -> ObjectRef | Skipped:
+def _from_record(record: object, where: str) -> ObjectRef | Skipped:
     if not isinstance(record, dict):
         raise MalformedEventError(f"{where} is {_kind(record)}; it should be an object")
     major = str(record.get("eventVersion", "2")).split(".")[0]
@@ -137,7 +137,7 @@ def _from_record(record: Any, where: str) -> ObjectRef | Skipped:
     )
 
 
-def _from_eventbridge(event: dict[str, Any]) -> ObjectRef | Skipped:
+def _from_eventbridge(event: JsonObject) -> ObjectRef | Skipped:
     kind = _EVENTBRIDGE_KINDS.get(_text(event, "detail-type", "the EventBridge event"))
     if kind is None:
         return Skipped("event name")
@@ -154,7 +154,7 @@ def _from_eventbridge(event: dict[str, Any]) -> ObjectRef | Skipped:
     )
 
 
-def _from_job(event: dict[str, Any], default_bucket: str | None) -> ObjectRef | Skipped:
+def _from_job(event: JsonObject, default_bucket: str | None) -> ObjectRef | Skipped:
     if "bucket" not in event and default_bucket is None:
         raise MalformedEventError("the body names a key but no bucket, and S3_BUCKET is not set")
     bucket = _text(event, "bucket", "the body") if "bucket" in event else default_bucket or ""
@@ -166,10 +166,10 @@ def _ref(
     bucket: str,
     key: str,
     kind: EventKind,
-    detail: dict[str, Any],
-    version_id: Any = None,
-    etag: Any = None,
-    event_time: Any = None,
+    detail: JsonObject,
+    version_id: object = None,
+    etag: object = None,
+    event_time: object = None,
 ) -> ObjectRef | Skipped:
     for what, text in (("bucket", bucket), ("key", key)):
         if not text:
@@ -203,21 +203,21 @@ def _decoded(key: str, where: str) -> str:
         raise MalformedEventError(f"{where} is {key!r}, which cannot be decoded as UTF-8: {error.reason}") from None
 
 
-def _text(holder: dict[str, Any], name: str, where: str) -> str:
+def _text(holder: JsonObject, name: str, where: str) -> str:
     value = holder.get(name)
     if not isinstance(value, str):
         raise MalformedEventError(f"{where} has {_kind(value)} as its {name}; it should be a string")
     return value
 
 
-def _part(holder: dict[str, Any], name: str, where: str) -> dict[str, Any]:
+def _part(holder: JsonObject, name: str, where: str) -> JsonObject:
     value = holder.get(name)
     if not isinstance(value, dict):
         raise MalformedEventError(f"{where} has {_kind(value)} as its {name}; it should be an object")
     return value
 
 
-def _or_none(value: Any) -> str | None:
+def _or_none(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
@@ -229,7 +229,7 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     match value:
         case None:
             return "nothing"
@@ -246,6 +246,6 @@ def _kind(value: Any) -> str:
     return "an object"
 
 
-def _names(event: dict[str, Any]) -> str:
+def _names(event: JsonObject) -> str:
     shown = ", ".join(sorted(event)[:5])[:200]
     return f"the fields {shown}" if shown else "no fields"

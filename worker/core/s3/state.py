@@ -14,6 +14,7 @@ import orjson
 from worker.core.base.aws import aws_errors
 from worker.core.base.clock import PRECISE_ENOUGH_S
 from worker.core.base.errors import StoreError
+from worker.core.base.jsontypes import JsonObject
 from worker.core.s3.store import S3ObjectStore
 
 RETRY_PREFIX = "retry-index/"
@@ -74,7 +75,7 @@ class State(Protocol):
     def calibrate_clock(self) -> None:
         """Wait until S3's clock is known well enough for an observation's time, two seconds at most."""
 
-    def pause_record(self) -> dict[str, Any] | None:
+    def pause_record(self) -> JsonObject | None:
         """What `s3-index-worker pause` wrote, if it is in force."""
 
 
@@ -133,7 +134,7 @@ class S3State:
 
     def claim(self, key: str, record: bytes, *, instead_of: str | None) -> str | None:
         """A conditional PUT."""
-        condition: dict[str, Any] = {"IfNoneMatch": "*"} if instead_of is None else {"IfMatch": instead_of}
+        condition: JsonObject = {"IfNoneMatch": "*"} if instead_of is None else {"IfMatch": instead_of}
         try:
             with aws_errors(StoreError):
                 return self._s3.put_object(Bucket=self.bucket, Key=key, Body=record, **condition)["ETag"]
@@ -164,13 +165,13 @@ class S3State:
                 self._objects.check_bucket(self.bucket)
             time.sleep(PRECISE_ENOUGH_S / 2)
 
-    def pause_record(self) -> dict[str, Any] | None:
+    def pause_record(self) -> JsonObject | None:
         """The pause that is in force, asked of S3 by boto3, whose answers set the clock."""
         found = self.get_with_etag(PAUSE_KEY)
         return None if found is None else pause_in_force(found[0], self._objects.clock.now_ms())
 
 
-def pause_in_force(raw: bytes, now_ms: int) -> dict[str, Any] | None:
+def pause_in_force(raw: bytes, now_ms: int) -> JsonObject | None:
     """A stored pause record, unless it has run out; one that cannot be read pauses all the same."""
     try:
         record = orjson.loads(raw)

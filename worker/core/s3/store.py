@@ -21,6 +21,7 @@ from obstore.store import S3Store
 from worker.core.base.aws import CONNECT_TIMEOUT_S, S3_READ_TIMEOUT_S, Aws, aws_errors, is_amazon
 from worker.core.base.clock import S3Clock
 from worker.core.base.errors import ObjectGoneError, StoreError
+from worker.core.base.jsontypes import JsonObject
 from worker.core.s3.objects import Snapshot, carried_unchanged, is_object_fault
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class S3ObjectStore:
 
     def _open_store(self, bucket: str) -> S3Store:
         endpoint = self._s3.meta.endpoint_url
-        custom: dict[str, Any] = {}
+        custom: JsonObject = {}
         if not is_amazon(endpoint):
             custom = {"endpoint": endpoint, "virtual_hosted_style_request": False}
         return S3Store(
