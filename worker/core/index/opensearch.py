@@ -172,5 +172,5 @@ def _hit(hit: JsonObject) -> Hit:
     marks: JsonObject = hit.get("highlight", {})
     contents: list[str] = next((marks[field] for field in CONTENT_FIELDS if field in marks), [])
     highlights = [" ".join(fragment.split()) for fragment in [*marks.get(NAME_FIELD, []), *contents]]
-    key = fields.get("file_key", hit["_id"])
+    key: str = fields.get("file_key") or hit["_id"]
     return Hit(fields.get("bucket", ""), key, hit.get("_score") or 0.0, fields, highlights)
