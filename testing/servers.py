@@ -1,6 +1,6 @@
-"""The three real servers the tests run against, all from Python packages: OpenSearch, ElasticMQ (SQS), SeaweedFS (S3).
+"""The three real servers that the tests run against: OpenSearch, ElasticMQ (SQS) and SeaweedFS (S3).
 
-Sizes, start times and limits: FACTS, "Servers for tests and benchmarks".
+All come from Python packages. Sizes, start times and limits: docs/evidence.md, Servers for tests and benchmarks.
 """
 
 import json
@@ -19,9 +19,10 @@ REGION = "us-east-1"
 
 
 def jvm_flags(*, long_lived: bool) -> list[str]:
-    """No performance file: /tmp is not ours to fill. Java's second compiler only where there is time for it to pay.
+    """Switch off the performance file in /tmp and, for short runs, Java's second compiler.
 
-    A start of OpenSearch takes 10.4 s of CPU with it and 5.4 s without, one of ElasticMQ 3.8 and 2.2 s (M).
+    That compiler only pays off in a long run: a start of OpenSearch takes 10.4 s of CPU with it and 5.4 s without, a start
+    of ElasticMQ 3.8 s and 2.2 s (measured).
     """
     return ["-XX:-UsePerfData", *([] if long_lived else ["-XX:TieredStopAtLevel=1"])]
 

@@ -29,7 +29,7 @@ def notifying_bucket(bucket: str = "notifying", queue: str = "notified") -> Iter
     """Run moto for as long as the block lasts. As in S3, the queue's first message is an s3:TestEvent.
 
     Moto's events have no sequencer, versionId or userIdentity, and an ObjectRemoved one has a size. About 60 puts and
-    45 receives a second (FACTS, "Moto").
+    45 receives a second (docs/evidence.md, Servers for tests and benchmarks).
     """
     with moto_endpoint() as endpoint:
         yield NotifyingBucket(endpoint, bucket, _connect(endpoint, bucket, queue))

@@ -1,7 +1,7 @@
 """A real systemd in a container on this machine: boots in a second from the host's own /usr, leaves nothing behind.
 
 No virtual machine and no image: `systemd-nspawn --volatile=yes` gives an empty root with this host's /usr read-only. The
-network is the host's, so the servers on loopback are reached. Source: FACTS, "systemd".
+network is the host's, so the servers on loopback are reached. Source: docs/evidence.md, systemd.
 """
 
 import os

@@ -32,7 +32,7 @@ def _needed(calls: set[Call]) -> Iterator[tuple[str, str]]:
             yield (
                 "s3:ListBucket",
                 call.resource.partition("/")[0],
-            )  # or a missing key answers 403, not 404 (FACTS, S3 events)
+            )  # or a missing key answers 403, not 404 (docs/evidence.md, S3)
 
 
 def _operate(night: Night) -> None:

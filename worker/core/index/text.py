@@ -1,7 +1,7 @@
 """Prepare text for searching: fold it and cut it into tokens; Japanese, Chinese and Korean into overlapping bigrams.
 
 With bigrams, every part of a word is found (京都 in 東京都, テンプ in テンプレート), which a dictionary does not achieve,
-and SQLite's own trigram tokenizer does not find words of two characters (docs/evidence.md, OpenSearch and SQLite). The
+and SQLite's own trigram tokenizer does not find words of two characters (docs/evidence.md, OpenSearch, SQLite). The
 analyzer `parts` in the OpenSearch template cuts text in the same way.
 """
 
