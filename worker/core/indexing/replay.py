@@ -60,6 +60,18 @@ _NOT_WRITTEN = {WriteStatus.REJECTED: Result.REJECTED, WriteStatus.UNAVAILABLE: 
 
 
 @dataclass(frozen=True, slots=True)
+class RecordResult:
+    """What became of one record of `retry-index/`, by its name, and why where it was not written."""
+
+    name: str
+    result: Result
+    reason: str = ""
+
+
+OnResult = Callable[[RecordResult], None]
+
+
+@dataclass(frozen=True, slots=True)
 class _Prepared:
     """One record, ready to be written or with the reason why it is not."""
 
@@ -100,21 +112,23 @@ class Replay:
         self._stop = threading.Event()
         self._dry_run = False
         self._tick: Callable[[], None] = lambda: None
+        self._on_result: OnResult = lambda _: None
         self._kept_in_a_row = 0
         self.counts: Counter[Result] = Counter()
         """How many records came to what, so far."""
 
     def run(
         self, *, stop: threading.Event, prefix: str = RETRY_PREFIX, limit: int | None = None, dry_run: bool = False,
-        rejected_too: bool = True, tick: Callable[[], None] = lambda: None,
+        rejected_too: bool = True, tick: Callable[[], None] = lambda: None, on_result: OnResult = lambda _: None,
     ) -> "Counter[Result]":  # fmt: skip
         """Replay what is under a prefix, oldest day first; the counts.
 
-        `rejected_too`: also what the index has refused for itself. `tick` is called often, and may set `stop`.
+        `rejected_too`: also what the index has refused for itself. `tick` is called often, and may set `stop`;
+        `on_result` is called once for each record, on the caller's thread.
         Raises IndexUnavailableError when the index goes away, StoreError when the state bucket does, DependencyError when
         nothing can be decided any more; everything not confirmed then is where it was.
         """
-        self._stop, self._dry_run, self._tick = stop, dry_run, tick
+        self._stop, self._dry_run, self._tick, self._on_result = stop, dry_run, tick, on_result
         names = islice(self._names(prefix), limit)
 
         def prepare(name: str) -> _Prepared:
@@ -242,6 +256,7 @@ class Replay:
                 LogEvent.REPLAY_RECORD, "debug" if one.result in CONFIRMED else "warning", result=one.result, name=one.name,
                 reason=one.reason, dry_run=self._dry_run,
             )  # fmt: skip
+            self._on_result(RecordResult(one.name, one.result, one.reason))
 
     def _written(self, batch: list[_Prepared]) -> list[_Prepared]:
         """Write those that ask for it; each with what it came to. Raises IndexUnavailableError."""
