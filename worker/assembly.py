@@ -83,7 +83,7 @@ def assemble(
         worker=settings.worker_name,
         dlq_max_bytes=min(dlq_max_bytes, MAX_MESSAGE_BYTES),
     )
-    pipeline = Pipeline(settings, clients.objects, extractor)
+    pipeline = Pipeline(settings, clients.objects, extractor=extractor)
     handler = Handler(
         pipeline,
         batcher,
@@ -117,8 +117,8 @@ def make_batcher(settings: Settings, clients: Clients, retry: RetryStore, breake
     return Batcher(
         clients.index,
         retry,
-        breaker,
-        clients.objects.clock,
+        breaker=breaker,
+        clock=clients.objects.clock,
         documents=settings.bulk_documents,
         size_bytes=settings.bulk_bytes,
         wait_s=settings.bulk_wait_ms / 1000,

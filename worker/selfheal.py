@@ -127,7 +127,7 @@ class SelfHeal:
             if not self._may() or not lease.renew():
                 stop.set()
 
-        replay = Replay(self._settings, self._clients, self._pipeline, self._retry, threads=THREADS)
+        replay = Replay(self._settings, self._clients, pipeline=self._pipeline, retry=self._retry, threads=THREADS)
         try:
             replay.run(stop=stop, rejected_too=False, tick=tick)
         finally:

@@ -86,8 +86,8 @@ def replay(settings: Settings, clients: Clients, options: dict[str, Any], *, as_
         extractor = stack.enter_context(closing(make_extractor(settings)))
         retry = stack.enter_context(closing(RetryStore(clients.state)))
         progress = stack.enter_context(Progress(options["limit"], _tell))
-        pipeline = Pipeline(settings, clients.objects, extractor)
-        run = Replay(settings, clients, pipeline, retry, threads=settings.worker_concurrency)
+        pipeline = Pipeline(settings, clients.objects, extractor=extractor)
+        run = Replay(settings, clients, pipeline=pipeline, retry=retry, threads=settings.worker_concurrency)
         try:
             run.run(
                 stop=signals.stop,

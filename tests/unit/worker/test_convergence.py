@@ -47,7 +47,7 @@ class Convergence(RuleBasedStateMachine):
         super().__init__()
         self.s3 = ModelOfS3()
         settings_ = SimpleNamespace(state="state", include_keys=(), exclude_keys=(), worker_name="w")
-        self.pipeline = Pipeline(settings_, self.s3, SlowExtractor(self.s3))
+        self.pipeline = Pipeline(settings_, self.s3, extractor=SlowExtractor(self.s3))
         self.folder = tempfile.TemporaryDirectory()
         self.index = SqliteIndex(Path(self.folder.name) / "index.db", timeout_s=5)
         self.index.ensure()

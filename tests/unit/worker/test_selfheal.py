@@ -35,7 +35,7 @@ class Life:
         self.index_is_back = threading.Event()
         self.gate, self.retry = PauseGate(), RetryStore(self.fakes.state)
         self._extractor = make_extractor(settings)
-        pipeline = Pipeline(settings, self.fakes.clients.objects, self._extractor)
+        pipeline = Pipeline(settings, self.fakes.clients.objects, extractor=self._extractor)
         self.heal = SelfHeal(settings, self.fakes.clients, pipeline, self.retry, self.breaker, self.gate)
         self._thread = threading.Thread(target=self.heal.run, args=(Liveness(60),))
         self.events = []

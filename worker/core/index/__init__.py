@@ -16,8 +16,11 @@ class WriteStatus(Enum):
     """The index holds a greater version: someone looked later. That is success (409)."""
     REJECTED = "rejected"
     """The index will never take this document as it is: a mapper or parsing error."""
-    UNAVAILABLE = "away"
+    UNAVAILABLE = "unavailable"
     """The index did not take it now: throttled, blocked, its state wrong, or no answer for this item."""
+    STALE = "stale"
+    """The observation was too old when it was to be sent, or when the index confirmed it: the object must be observed again.
+    No index answers this; core/indexing/fresh_writer.py does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ import pytest
 
 from worker.core.base.errors import ObjectGoneError, StoreError, UnreadableFileError
 from worker.core.extract import Extracted
-from worker.core.indexing.pipeline import MAX_OBSERVATION_AGE_MS, MAX_OBSERVATIONS, Pipeline, extension_of
+from worker.core.indexing.fresh_writer import MAX_OBSERVATION_AGE_MS
+from worker.core.indexing.pipeline import MAX_OBSERVATIONS, Pipeline, extension_of
 from worker.core.s3.events import ObjectRef
 from worker.core.s3.objects import Snapshot
 
@@ -57,7 +58,7 @@ class SlowExtractor:
 
 def pipeline(bucket, extractor=None, **settings):
     known = {"state": "state", "include_keys": (), "exclude_keys": (), "worker_name": "w", **settings}
-    return Pipeline(SimpleNamespace(**known), bucket, extractor or SlowExtractor(bucket))
+    return Pipeline(SimpleNamespace(**known), bucket, extractor=extractor or SlowExtractor(bucket))
 
 
 def product(bucket, extractor=None, key="a/b.txt"):

@@ -13,12 +13,14 @@ from tests.support.fakes import BUCKET, DOWN, INDEX_DOWN, NOW_MS, Fakes
 from tests.support.size import sized
 from worker.core.base import retry
 from worker.core.base.errors import DependencyError, IndexUnavailableError, StoreError, WorkerError
-from worker.core.clients import UNAVAILABLE_TOGETHER, make_extractor
+from worker.core.clients import make_extractor
 from worker.core.extract.extractor import Extractor
 from worker.core.index import WriteResult, WriteStatus
 from worker.core.index.document import Write
-from worker.core.indexing.pipeline import MAX_OBSERVATION_AGE_MS, Pipeline
-from worker.core.indexing.replay import KEPT_IN_A_ROW, MAX_ATTEMPTS, Replay, Result
+from worker.core.indexing.fresh_writer import MAX_OBSERVATION_AGE_MS, UNAVAILABLE_TOGETHER
+from worker.core.indexing.pipeline import Pipeline
+from worker.core.indexing.reindexer import UNDECIDED_IN_A_ROW
+from worker.core.indexing.replay import MAX_ATTEMPTS, Replay, Result
 from worker.core.indexing.retry_store import RetryRecord, RetryStore
 from worker.core.s3.state import PARKED_PREFIX, RETRY_PREFIX
 
@@ -52,8 +54,8 @@ def replayed(fakes, *, stop=None, tick=lambda: None, settings=None, **options):
     extractor: Extractor = make_extractor(chosen)
     store = RetryStore(fakes.state)
     try:
-        pipeline = Pipeline(chosen, fakes.clients.objects, extractor)
-        run = Replay(chosen, fakes.clients, pipeline, store, threads=4)
+        pipeline = Pipeline(chosen, fakes.clients.objects, extractor=extractor)
+        run = Replay(chosen, fakes.clients, pipeline=pipeline, retry=store, threads=4)
         return run.run(stop=stop or threading.Event(), tick=tick, **options)
     finally:
         store.close()
@@ -245,22 +247,22 @@ def test_an_index_that_takes_none_of_a_request_is_away(fakes, monkeypatch):
 
 
 def test_an_index_that_takes_none_of_many_small_requests_ends_the_run(fakes, monkeypatch):
-    for number in range(2 * KEPT_IN_A_ROW):
+    for number in range(2 * UNDECIDED_IN_A_ROW):
         waits(fakes, f"{number:03}.txt")
     answers(fakes, monkeypatch, *[WriteStatus.UNAVAILABLE] * UNAVAILABLE_TOGETHER)
     with pytest.raises(DependencyError, match="in a row"):
         replayed(fakes, settings=fakes.settings(bulk_documents=UNAVAILABLE_TOGETHER - 1))
-    assert len(fakes.s3.records) == 2 * KEPT_IN_A_ROW
+    assert len(fakes.s3.records) == 2 * UNDECIDED_IN_A_ROW
 
 
 def test_an_s3_that_is_away_for_all_ends_the_run(fakes):
-    for number in range(4 * KEPT_IN_A_ROW):
+    for number in range(4 * UNDECIDED_IN_A_ROW):
         waits(fakes, f"{number:03}.txt")
     fakes.faults.add("s3.head", DOWN)
     with pytest.raises(DependencyError, match="records in a row could not be decided"):
-        replayed(fakes, settings=fakes.settings(bulk_documents=KEPT_IN_A_ROW))
-    assert len(fakes.s3.records) == 4 * KEPT_IN_A_ROW
-    assert fakes.faults.calls.count("s3.head") < 3 * 2 * KEPT_IN_A_ROW
+        replayed(fakes, settings=fakes.settings(bulk_documents=UNDECIDED_IN_A_ROW))
+    assert len(fakes.s3.records) == 4 * UNDECIDED_IN_A_ROW
+    assert fakes.faults.calls.count("s3.head") < 3 * 2 * UNDECIDED_IN_A_ROW
 
 
 def test_a_dry_run_changes_nothing_and_says_what_would_be_done(fakes):
