@@ -105,7 +105,7 @@ def assemble(
         long_poll_s=settings.long_poll_s,
         max_in_flight=settings.max_in_flight,
     )
-    selfheal = SelfHeal(settings, clients, pipeline, retry, breaker, gate)
+    selfheal = SelfHeal(settings, clients, pipeline=pipeline, retry=retry, breaker=breaker, gate=gate)
     return Components(
         clients=clients, gate=gate, budget=budget, index_breaker=breaker, s3_health=s3_health, extractor=extractor, retry=retry,
         batcher=batcher, in_flight=in_flight, settlement=settlement, handler=handler, consumer=consumer, selfheal=selfheal,

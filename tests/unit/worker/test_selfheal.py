@@ -17,9 +17,10 @@ from worker.core.clients import make_extractor
 from worker.core.index.document import Write
 from worker.core.indexing.pipeline import Pipeline
 from worker.core.indexing.retry_store import RetryRecord, RetryStore
+from worker.core.s3.lease import LEASE_S
 from worker.core.s3.state import PARKED_PREFIX
 from worker.pause_gate import PauseGate
-from worker.selfheal import LEASE_KEY, LEASE_S, SelfHeal
+from worker.selfheal import LEASE_KEY, SelfHeal
 from worker.supervisor import Liveness
 
 SOON_S = 5
@@ -36,7 +37,9 @@ class Life:
         self.gate, self.retry = PauseGate(), RetryStore(self.fakes.state)
         self._extractor = make_extractor(settings)
         pipeline = Pipeline(settings, self.fakes.clients.objects, extractor=self._extractor)
-        self.heal = SelfHeal(settings, self.fakes.clients, pipeline, self.retry, self.breaker, self.gate)
+        self.heal = SelfHeal(
+            settings, self.fakes.clients, pipeline=pipeline, retry=self.retry, breaker=self.breaker, gate=self.gate
+        )
         self._thread = threading.Thread(target=self.heal.run, args=(Liveness(60),))
         self.events = []
         self._end_observing = observe(lambda event, fields: self.events.append((event, fields)))
