@@ -71,7 +71,7 @@ def run(keys, *, answer=None, index=None, retry_error=None, age_ms=0, breaker=No
     return acknowledged, retry.records, index.seen, breaker
 
 
-def test_documents_in_hand_share_one_request():
+def test_documents_in_flight_share_one_request():
     acknowledged, stored, seen, _ = run(["a", "b", "c"])
     assert seen == [["a", "b", "c"]]
     assert stored == []
@@ -117,7 +117,7 @@ def test_an_open_breaker_spares_the_index():
     assert breaker.is_open
 
 
-def test_a_look_too_old_to_be_written_is_stored_for_retry():
+def test_an_observation_too_old_to_be_written_is_stored_for_retry():
     acknowledged, stored, seen, _ = run(["a"], age_ms=MAX_OBSERVATION_AGE_MS + 1_000)
     assert ([record.rejected for record in stored], seen) == ([False], [])
     assert acknowledged["a"] == (WriteStatus.STALE, None)
@@ -133,7 +133,7 @@ def test_a_breaker_closes_when_its_probe_succeeds_and_says_so():
 
     def probe():
         if not well.is_set():
-            raise IndexUnavailableError("still away")
+            raise IndexUnavailableError("still unavailable")
 
     breaker = Breaker("index", failures=1, probe=probe, interval_s=0.01)
     breaker.on_change(changes.append)
@@ -147,7 +147,7 @@ def test_a_breaker_closes_when_its_probe_succeeds_and_says_so():
     assert changes == [True, False]
 
 
-def test_a_success_starts_the_count_anew():
+def test_a_success_resets_the_count():
     breaker = Breaker("index", failures=2, probe=lambda: None, interval_s=60)
     for _ in range(3):
         breaker.failed(IndexUnavailableError("x"))
@@ -176,8 +176,8 @@ def test_a_silent_index_is_given_up_long_before_its_timeout(monkeypatch):
     assert ([record.write.key for record in stored], breaker.is_open) == (["a"], True)
 
 
-def test_what_was_written_after_the_process_stood_still_is_looked_at_once_more(monkeypatch):
-    """Frozen between look and request for longer than the index remembers a removal, it may have brought back what is gone."""
+def test_what_was_written_after_the_process_was_suspended_is_stored_to_be_observed_again(monkeypatch):
+    """Suspended for longer than the index remembers a removal, it may have brought back the document of an object that is gone."""
     index, now_ms = FakeIndex({}), S3Clock.now_ms
     written = index.write
 

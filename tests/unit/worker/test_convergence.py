@@ -38,7 +38,7 @@ class ModelOfS3:
 
 
 class Convergence(RuleBasedStateMachine):
-    """Objects change, each change sends an event, events are looked at in any order and written in another."""
+    """Objects change, each change sends an event, events are processed in any order and written in another."""
 
     events = Bundle("events")
     writes = Bundle("writes")
@@ -54,7 +54,7 @@ class Convergence(RuleBasedStateMachine):
         self.unseen, self.unwritten, self.changes = [], [], 0
 
     def teardown(self):
-        """Whatever is still on its way arrives; then the index holds what S3 holds."""
+        """Whatever is still in flight arrives; then the index holds what S3 holds."""
         for key in self.unseen:
             self.unwritten.append(self.observe_at(key))
         for write in reversed(self.unwritten):

@@ -267,7 +267,7 @@ def test_so_many_kept_in_a_row_end_the_run_also_over_several_batches(fakes):
         policy.hear(kept[-1:])
 
 
-def test_one_that_is_decided_starts_the_count_anew(fakes):
+def test_one_that_is_decided_resets_the_count(fakes):
     policy, kept = AbortPolicy(), verdicts_of(fakes, KEPT, UNDECIDED_IN_A_ROW - 1)
     for _ in range(3):
         policy.hear(kept)

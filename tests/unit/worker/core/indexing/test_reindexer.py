@@ -358,7 +358,7 @@ def test_so_many_undecided_in_a_row_end_a_run_and_the_last_reason_is_told():
         limit.count(["503"])
 
 
-def test_one_decided_starts_the_count_anew_also_within_what_is_counted_together():
+def test_one_decided_resets_the_count_also_within_what_is_counted_together():
     limit = UndecidedLimit("records")
     for _ in range(5):
         limit.count([*["no"] * UNDECIDED_IN_A_ROW, None, "no"])
