@@ -83,7 +83,7 @@ def assemble(
         worker=settings.worker_name,
         dlq_max_bytes=min(dlq_max_bytes, MAX_MESSAGE_BYTES),
     )
-    pipeline = Pipeline(settings, clients.objects, extractor)
+    pipeline = Pipeline(settings, clients.objects, extractor=extractor)
     handler = Handler(
         pipeline=pipeline,
         batcher=batcher,
@@ -105,7 +105,7 @@ def assemble(
         long_poll_s=settings.long_poll_s,
         max_in_flight=settings.max_in_flight,
     )
-    selfheal = SelfHeal(settings, clients, pipeline, retry, breaker, gate)
+    selfheal = SelfHeal(settings, clients, pipeline=pipeline, retry=retry, breaker=breaker, gate=gate)
     return Components(
         clients=clients, gate=gate, budget=budget, index_breaker=breaker, s3_health=s3_health, extractor=extractor, retry=retry,
         batcher=batcher, in_flight=in_flight, settlement=settlement, handler=handler, consumer=consumer, selfheal=selfheal,
@@ -117,8 +117,8 @@ def make_batcher(settings: Settings, clients: Clients, retry: RetryStore, breake
     return Batcher(
         clients.index,
         retry,
-        breaker,
-        clients.objects.clock,
+        breaker=breaker,
+        clock=clients.objects.clock,
         documents=settings.bulk_documents,
         size_bytes=settings.bulk_bytes,
         wait_s=settings.bulk_wait_ms / 1000,

@@ -1,7 +1,7 @@
-"""Gathers documents into bulk requests. What the index does not take goes to `retry-index/`; no message waits for it."""
+"""Gathers documents into bulk requests. What the index does not take goes to `retry-index/`, so no message waits for it."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -15,20 +15,25 @@ from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit
 from worker.core.index import Index, WriteResult, WriteStatus
 from worker.core.index.document import Write
-from worker.core.indexing.pipeline import MAX_OBSERVATION_AGE_MS, MAX_WRITE_AGE_MS
+from worker.core.indexing.fresh_writer import FreshWriter
 from worker.core.indexing.retry_store import RetryRecord, RetryStore
 
 MAX_SILENCE_S = 180
 """The slowest turn: a bulk request to its timeout, then its documents stored for retry, each to S3's timeout."""
 PATIENCE_S = 2.5
-"""A request that takes longer makes us ask whether the index is there at all."""
+"""When a request takes longer, the index is pinged as well."""
 PING_PATIENCE_S = 1.5
-"""Together they open the breaker within 5 s when the index goes silent, though a slow one has its whole timeout."""
+"""How long that ping may take. Together they open the breaker within 5 s when the index stops answering, while a slow index
+still has its whole timeout."""
 SENDERS = 32
-"""Requests and pings under way, those given up on included; threads are made as they are needed."""
+"""Requests and pings in flight, those given up on included; threads are started as they are needed."""
 
 Acknowledge = Callable[[WriteStatus, StoreError | None], None]
-"""Told once for each write: what became of it (AWAY and REJECTED: stored for retry), or why it is durable nowhere."""
+"""Called once for each write with what became of it; REJECTED, UNAVAILABLE and STALE mean that it is stored for retry, or,
+if there is an error, that it is not durable anywhere."""
+
+_IN_INDEX = frozenset({WriteStatus.WRITTEN, WriteStatus.SUPERSEDED})
+_BREAKER_OPEN = WriteResult(WriteStatus.UNAVAILABLE, "the index is unavailable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +49,18 @@ class Batcher:
         self,
         index: Index,
         retry: RetryStore,
+        *,
         breaker: Breaker,
         clock: S3Clock,
-        *,
         documents: int,
         size_bytes: int,
         wait_s: float,
     ) -> None:
+        """A request holds up to `documents` writes of `size_bytes` together, whatever comes within `wait_s` of the first."""
         self._index = index
         self._retry = retry
         self._breaker = breaker
-        self._clock = clock
+        self._writer = FreshWriter(clock, self._send)
         self._documents = documents
         self._size_bytes = size_bytes
         self._wait_s = wait_s
@@ -64,7 +70,7 @@ class Batcher:
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="bulk-request")
 
     def submit(self, write: Write, acknowledge: Acknowledge) -> None:
-        """Have it written with the next bulk request. Never blocks: messages in hand are bounded."""
+        """Have it written with the next bulk request. Never blocks: the number of messages in flight is bounded."""
         self._queue.put(_Entry(write, acknowledge))
 
     def run(self, liveness: Liveness) -> None:
@@ -89,67 +95,60 @@ class Batcher:
         self._stopping.set()
 
     def close(self) -> None:
-        """End the threads that requests are made on."""
+        """End the threads that send requests."""
         self._senders.shutdown(wait=False, cancel_futures=True)
 
     def _flush(self, batch: list[_Entry]) -> None:
-        oldest_ms = self._clock.now_ms() - MAX_OBSERVATION_AGE_MS
-        fresh = [entry for entry in batch if entry.write.version >= oldest_ms]
-        stale = [entry for entry in batch if entry.write.version < oldest_ms]
-        self._store(stale, WriteStatus.UNAVAILABLE, ["its look is too old to be written safely"] * len(stale))
-        if self._breaker.is_open:
-            self._store(fresh, WriteStatus.UNAVAILABLE, ["the index is away"] * len(fresh))
-        elif fresh:
-            self._write(fresh)
+        """Write a batch, store for retry what the index did not take, and acknowledge every entry."""
+        not_taken: list[tuple[_Entry, WriteResult]] = []
+        for entry, result in zip(batch, self._write([entry.write for entry in batch]), strict=True):
+            if result.status in _IN_INDEX:
+                entry.acknowledge(result.status, None)
+            else:
+                not_taken.append((entry, result))
+        if not_taken:
+            self._store(not_taken)
 
-    def _write(self, batch: list[_Entry]) -> None:
+    def _write(self, writes: list[Write]) -> list[WriteResult]:
+        """What became of each; never raises."""
+        if self._breaker.is_open:
+            return [_BREAKER_OPEN] * len(writes)
         try:
-            results = self._ask([entry.write for entry in batch])
-        except Exception as error:  # noqa: BLE001 (a bug of ours in the index's client must lose no document either)
+            return self._writer.write(writes)
+        except Exception as error:  # noqa: BLE001 (a bug in the index's client must not lose a document either)
             if not isinstance(error, IndexUnavailableError):
                 emit(LogEvent.INDEX_WRITE_FAILED, "error", error=repr(error), exc_info=error)
             self._breaker.failed(error)
-            self._store(batch, WriteStatus.UNAVAILABLE, [str(error)] * len(batch))
-            return
-        if any(result.status is WriteStatus.UNAVAILABLE for result in results):
-            self._breaker.failed(
-                IndexUnavailableError(next(r.reason for r in results if r.status is WriteStatus.UNAVAILABLE))
-            )
-        else:
+            return [WriteResult(WriteStatus.UNAVAILABLE, str(error))] * len(writes)
+
+    def _send(self, writes: Sequence[Write]) -> list[WriteResult]:
+        """The index's answer to one request; the breaker is told whether it took all that it could."""
+        results = self._ask(writes)
+        unavailable = next((result for result in results if result.status is WriteStatus.UNAVAILABLE), None)
+        if unavailable is None:
             self._breaker.succeeded()
-        emit(LogEvent.INDEX_BULK, "debug", documents=len(batch))
-        results = [self._in_time(entry, result) for entry, result in zip(batch, results, strict=True)]
-        for entry, result in zip(batch, results, strict=True):
-            if result.status in {WriteStatus.WRITTEN, WriteStatus.SUPERSEDED}:
-                entry.acknowledge(result.status, None)
-        for status in (WriteStatus.REJECTED, WriteStatus.UNAVAILABLE):
-            refused = [(e, r.reason) for e, r in zip(batch, results, strict=True) if r.status is status]
-            self._store([e for e, _ in refused], status, [reason for _, reason in refused])
+        else:
+            self._breaker.failed(IndexUnavailableError(unavailable.reason))
+        emit(LogEvent.INDEX_BULK, "debug", documents=len(writes))
+        return results
 
-    def _in_time(self, entry: _Entry, result: WriteResult) -> WriteResult:
-        """The result; where this process stood still between look and answer (frozen, suspended), one to be replayed."""
-        oldest_ms = self._clock.now_ms() - MAX_WRITE_AGE_MS
-        if result.status is WriteStatus.WRITTEN and entry.write.version < oldest_ms:
-            return WriteResult(WriteStatus.UNAVAILABLE, "it was written too late to be trusted")
-        return result
+    def _ask(self, writes: Sequence[Write]) -> list[WriteResult]:
+        """Send one request. It is given up when it is slow and the index does not answer a ping either.
 
-    def _ask(self, writes: list[Write]) -> list[WriteResult]:
-        """The index's answer. A request is given up when it is slow and the index answers no ping either.
-
-        Should it arrive all the same, it writes what the retry record holds, with a version older than the replay's.
+        If it arrives all the same, it writes what the retry record holds, with a version older than the replay's.
         """
         answer = self._senders.submit(self._index.write, writes)
         while not wait([answer], timeout=PATIENCE_S).done:
             ping = self._senders.submit(self._index.ping)
             if not wait([ping], timeout=PING_PATIENCE_S).done:
-                self._breaker.open(silence := IndexUnavailableError(f"{self._index.description} has gone silent"))
+                self._breaker.open(silence := IndexUnavailableError(f"{self._index.description} has stopped answering"))
                 raise silence
         return answer.result()
 
-    def _store(self, entries: list[_Entry], status: WriteStatus, reasons: list[str]) -> None:
-        if not entries:
-            return
-        rejected = status is WriteStatus.REJECTED
-        records = [RetryRecord(e.write, reason, rejected) for e, reason in zip(entries, reasons, strict=True)]
-        for entry, error in zip(entries, self._retry.put_all(records), strict=True):
-            entry.acknowledge(status, error)
+    def _store(self, not_taken: list[tuple[_Entry, WriteResult]]) -> None:
+        records = [
+            RetryRecord(entry.write, result.reason, rejected=result.status is WriteStatus.REJECTED)
+            for entry, result in not_taken
+        ]
+        for (entry, result), error in zip(not_taken, self._retry.put_all(records), strict=True):
+            entry.acknowledge(result.status, error)

@@ -33,6 +33,7 @@ _NOTES = {
     WriteStatus.WRITTEN: "indexed",
     WriteStatus.SUPERSEDED: "superseded",
     WriteStatus.UNAVAILABLE: "stored_for_retry",
+    WriteStatus.STALE: "stored_for_retry",
     WriteStatus.REJECTED: "rejected_by_index",
 }
 

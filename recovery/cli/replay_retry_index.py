@@ -16,12 +16,12 @@ from worker.core.base import logs
 from worker.core.base.cloudwatch import tell_cloudwatch
 from worker.core.base.errors import ExitCode, WorkerError
 from worker.core.base.events import LogEvent
-from worker.core.base.logs import emit, observe
+from worker.core.base.logs import emit
 from worker.core.base.settings import Settings, load
 from worker.core.base.text import one_line
 from worker.core.clients import Clients, connect, ensure_index, make_extractor
 from worker.core.indexing.pipeline import Pipeline
-from worker.core.indexing.replay import Replay, Result
+from worker.core.indexing.replay import RecordResult, Replay, Result
 from worker.core.indexing.retry_store import RetryStore
 from worker.core.s3.state import PARKED_PREFIX, RETRY_PREFIX
 from worker.terminal import Json, Signals, err, new_app, print_json, run_app, stdout
@@ -83,14 +83,18 @@ def replay(settings: Settings, clients: Clients, options: dict[str, Any], *, as_
     began = time.monotonic()
     with ExitStack() as stack:
         signals = stack.enter_context(Signals().heeded())
-        stack.callback(observe(causes.hear))
         extractor = stack.enter_context(closing(make_extractor(settings)))
         retry = stack.enter_context(closing(RetryStore(clients.state)))
         progress = stack.enter_context(Progress(options["limit"], _tell))
-        pipeline = Pipeline(settings, clients.objects, extractor)
-        run = Replay(settings, clients, pipeline, retry, threads=settings.worker_concurrency)
+        pipeline = Pipeline(settings, clients.objects, extractor=extractor)
+        run = Replay(settings, clients, pipeline=pipeline, retry=retry, threads=settings.worker_concurrency)
         try:
-            run.run(stop=signals.stop, tick=lambda: progress.show(run.counts.total(), _named(run)), **options)
+            run.run(
+                stop=signals.stop,
+                tick=lambda: progress.show(run.counts.total(), _named(run)),
+                on_result=causes.add,
+                **options,
+            )
         except WorkerError as error:
             failure = error
     figures = {
@@ -123,18 +127,18 @@ class Causes:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], dict[str, Any]] = {}
 
-    def hear(self, event: LogEvent, fields: Mapping[str, Any]) -> None:
-        """Count the record that an event tells of."""
-        if event != LogEvent.REPLAY_RECORD or fields["result"] not in _UNFINISHED:
+    def add(self, record: RecordResult) -> None:
+        """Count the record, if it was not written."""
+        if record.result not in _UNFINISHED:
             return
-        result, reason = str(fields["result"]), str(fields["reason"])
+        result, reason = str(record.result), record.reason
         kind = result, reason.partition(":")[0]
         if kind not in self._found and len(self._found) >= MAX_CAUSES:
             kind, reason = (result, ""), "other reasons"
         cause = self._found.setdefault(kind, {"result": result, "count": 0, "reason": reason, "names": []})
         cause["count"] += 1
         if len(cause["names"]) < MAX_SAMPLES:
-            cause["names"].append(fields["name"])
+            cause["names"].append(record.name)
 
     def by_count(self) -> list[dict[str, Any]]:
         """The most frequent first, each with its first reason and a few names of records."""

@@ -1,47 +1,39 @@
 """Tells when a run itself is wrong: a mistyped bucket or a broken mapping must not empty the DLQ."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from recovery.operations.engine import Disposition, Verdict
-from worker.core.base.errors import ConfigError, DependencyError
+from worker.core.base.errors import ConfigError
+from worker.core.indexing.reindexer import UndecidedLimit
 
 ENOUGH = 100
-"""Letters handled before a share of them says anything."""
-KEPT_IN_A_ROW = 50
-"""So many kept one after another: whatever they wait for is away for all."""
+"""Dead letters handled before a proportion of them says anything."""
 
 
 class AbortPolicy:
-    """Counts what letters came to."""
+    """Counts what became of dead letters."""
 
     def __init__(self) -> None:
         self._handled = 0
         self._gone = 0
-        self._kept_in_a_row = 0
+        self._undecided = UndecidedLimit("messages")
         self._unforeseen: Counter[str] = Counter()
-        """Archived or rejected by what failed, where the letter's own failure record does not name that."""
+        """Archived or rejected, by what failed, where the dead letter's own failure record does not name that."""
 
     @property
     def has_heard_enough(self) -> bool:
-        """Whether a share of what was handled says something."""
+        """Whether a proportion of what was handled says something."""
         return self._handled >= ENOUGH
 
-    def hear(self, verdicts: Iterable[Verdict]) -> None:
+    def hear(self, verdicts: Sequence[Verdict]) -> None:
         """Take in one batch. Raises ConfigError or DependencyError where the run must not go on."""
-        last = ""
         for verdict in verdicts:
             self._handled += 1
             self._gone += verdict.disposition is Disposition.GONE
-            self._kept_in_a_row = self._kept_in_a_row + 1 if verdict.disposition is Disposition.KEPT else 0
-            if verdict.disposition is Disposition.KEPT:
-                last = verdict.reason
             if verdict.disposition in {Disposition.ARCHIVED, Disposition.STORED_FOR_RETRY} and not _foreseen(verdict):
                 self._unforeseen[verdict.error_type] += 1
-        if self._kept_in_a_row >= KEPT_IN_A_ROW:
-            raise DependencyError(
-                f"{self._kept_in_a_row} messages in a row could not be decided, the last because: {last}"
-            )
+        self._undecided.count(one.reason if one.disposition is Disposition.KEPT else None for one in verdicts)
         if not self.has_heard_enough:
             return
         if self._gone * 2 > self._handled:
@@ -58,7 +50,7 @@ class AbortPolicy:
 
 
 def _foreseen(verdict: Verdict) -> bool:
-    """Whether the letter's failure record names what failed now."""
+    """Whether the dead letter's failure record names what failed now."""
     failure = verdict.dead_letter.failure
     name, _, code = verdict.error_type.partition(" ")
     return failure.get("error_type") == name and code in str(failure.get("message", ""))

@@ -124,10 +124,10 @@ class RecoveryRun:
             extractor = stack.enter_context(closing(make_extractor(settings)))
             retry = stack.enter_context(closing(RetryStore(clients.state)))
             pool = stack.enter_context(ThreadPoolExecutor(OBSERVERS, thread_name_prefix="look"))
-            pipeline = Pipeline(settings, clients.objects, extractor)
+            pipeline = Pipeline(settings, clients.objects, extractor=extractor)
             engine = RecoveryEngine(
-                settings, clients, pipeline, retry, pool, stopping=self._stop, dry_run=options.dry_run
-            )
+                settings, clients, pipeline=pipeline, retry=retry, pool=pool, stopping=self._stop, dry_run=options.dry_run
+            )  # fmt: skip
             archive = Archive(clients.state, clients.dlq.url, who(), self.summary.run)
             retention_s = int(attributes.get("MessageRetentionPeriod", RETENTION_S))
             yield engine, Disposer(clients, extender, archive, pool, retention_s=retention_s), extender

@@ -27,11 +27,13 @@ def hurry() -> None:
     _allow("message_deadline_s", SHORTEST_DEADLINE_S)
     settings.Settings.model_rebuild(force=True)
     from worker import batcher, consumer, s3_health, selfheal
+    from worker.core.s3 import lease
 
     batcher.PATIENCE_S, batcher.PING_PATIENCE_S = 1.0, 0.7
     consumer.FIRST_BACKOFF_S, consumer.LONGEST_BACKOFF_S = 0.2, 2.0
     s3_health.PROBE_S = 0.7
-    selfheal.LEASE_S, selfheal.AGAIN_S, selfheal.STORED_S, selfheal.RARELY_S, selfheal.ANYHOW_S = 6, 1.5, 0.7, 6.0, 30.0
+    lease.LEASE_S = 6
+    selfheal.AGAIN_S, selfheal.STORED_S, selfheal.RARELY_S, selfheal.ANYHOW_S = 1.5, 0.7, 6.0, 30.0
     from recovery.operations import archive, recovery_run, scan
 
     recovery_run.HIDDEN_S, scan.HELD_S, archive.CLAIM_S = 5, 5, 3

@@ -11,7 +11,7 @@ from worker.core.base.clock import S3Clock
 from worker.core.base.errors import IndexUnavailableError, StoreError
 from worker.core.index import WriteResult, WriteStatus
 from worker.core.index.document import Write
-from worker.core.indexing.pipeline import MAX_OBSERVATION_AGE_MS, MAX_WRITE_AGE_MS
+from worker.core.indexing.fresh_writer import MAX_OBSERVATION_AGE_MS, MAX_WRITE_AGE_MS
 from worker.supervisor import Liveness
 
 WRITTEN = WriteResult(WriteStatus.WRITTEN)
@@ -59,7 +59,7 @@ def run(keys, *, answer=None, index=None, retry_error=None, age_ms=0, breaker=No
     """Submit these keys and flush; what was acknowledged, stored, and asked of the index."""
     clock, index, retry = S3Clock(), index or FakeIndex(answer or {}), FakeRetry(retry_error)
     breaker = breaker or Breaker("index", failures=2, probe=lambda: None, interval_s=60)
-    batcher = Batcher(index, retry, breaker, clock, documents=200, size_bytes=10_000, wait_s=0.01)
+    batcher = Batcher(index, retry, breaker=breaker, clock=clock, documents=200, size_bytes=10_000, wait_s=0.01)
     acknowledged = {}
     for _ in range(rounds):
         for key in keys:
@@ -71,7 +71,7 @@ def run(keys, *, answer=None, index=None, retry_error=None, age_ms=0, breaker=No
     return acknowledged, retry.records, index.seen, breaker
 
 
-def test_documents_in_hand_share_one_request():
+def test_documents_in_flight_share_one_request():
     acknowledged, stored, seen, _ = run(["a", "b", "c"])
     assert seen == [["a", "b", "c"]]
     assert stored == []
@@ -101,7 +101,7 @@ def test_each_item_of_a_request_has_its_own_fate():
     acknowledged, stored, _, _ = run(["good", "bad", "busy", "old"], answer=answer)
     assert {record.write.key: record.rejected for record in stored} == {"bad": True, "busy": False}
     assert {key: status.value for key, (status, _) in acknowledged.items()} == {
-        "good": "written", "bad": "rejected", "busy": "away", "old": "superseded",
+        "good": "written", "bad": "rejected", "busy": "unavailable", "old": "superseded",
     }  # fmt: skip
 
 
@@ -117,10 +117,10 @@ def test_an_open_breaker_spares_the_index():
     assert breaker.is_open
 
 
-def test_a_look_too_old_to_be_written_is_stored_for_retry():
+def test_an_observation_too_old_to_be_written_is_stored_for_retry():
     acknowledged, stored, seen, _ = run(["a"], age_ms=MAX_OBSERVATION_AGE_MS + 1_000)
-    assert (len(stored), seen) == (1, [])
-    assert acknowledged["a"] == (WriteStatus.UNAVAILABLE, None)
+    assert ([record.rejected for record in stored], seen) == ([False], [])
+    assert acknowledged["a"] == (WriteStatus.STALE, None)
 
 
 def test_a_rejected_document_does_not_open_the_breaker():
@@ -133,7 +133,7 @@ def test_a_breaker_closes_when_its_probe_succeeds_and_says_so():
 
     def probe():
         if not well.is_set():
-            raise IndexUnavailableError("still away")
+            raise IndexUnavailableError("still unavailable")
 
     breaker = Breaker("index", failures=1, probe=probe, interval_s=0.01)
     breaker.on_change(changes.append)
@@ -147,7 +147,7 @@ def test_a_breaker_closes_when_its_probe_succeeds_and_says_so():
     assert changes == [True, False]
 
 
-def test_a_success_starts_the_count_anew():
+def test_a_success_resets_the_count():
     breaker = Breaker("index", failures=2, probe=lambda: None, interval_s=60)
     for _ in range(3):
         breaker.failed(IndexUnavailableError("x"))
@@ -176,8 +176,8 @@ def test_a_silent_index_is_given_up_long_before_its_timeout(monkeypatch):
     assert ([record.write.key for record in stored], breaker.is_open) == (["a"], True)
 
 
-def test_what_was_written_after_the_process_stood_still_is_looked_at_once_more(monkeypatch):
-    """Frozen between look and request for longer than the index remembers a removal, it may have brought back what is gone."""
+def test_what_was_written_after_the_process_was_suspended_is_stored_to_be_observed_again(monkeypatch):
+    """Suspended for longer than the index remembers a removal, it may have brought back the document of an object that is gone."""
     index, now_ms = FakeIndex({}), S3Clock.now_ms
     written = index.write
 
@@ -189,5 +189,5 @@ def test_what_was_written_after_the_process_stood_still_is_looked_at_once_more(m
     acknowledged, stored, seen, breaker = run(["a"], index=index)
     assert seen == [["a"]]
     assert [record.write.key for record in stored] == ["a"]
-    assert acknowledged == {"a": (WriteStatus.UNAVAILABLE, None)}
+    assert acknowledged == {"a": (WriteStatus.STALE, None)}
     assert not breaker.is_open

@@ -39,7 +39,7 @@ class ModelOfS3:
 
 
 class Convergence(RuleBasedStateMachine):
-    """Objects change, each change sends an event, events are looked at in any order and written in another."""
+    """Objects change, each change sends an event, events are processed in any order and written in another."""
 
     events = Bundle("events")
     writes = Bundle("writes")
@@ -50,14 +50,14 @@ class Convergence(RuleBasedStateMachine):
         settings_: Any = SimpleNamespace(state="state", include_keys=(), exclude_keys=(), worker_name="w")
         s3: Any = self.s3
         extractor: Any = SlowExtractor(s3)
-        self.pipeline = Pipeline(settings_, s3, extractor)
+        self.pipeline = Pipeline(settings_, s3, extractor=extractor)
         self.folder = tempfile.TemporaryDirectory()
         self.index = SqliteIndex(Path(self.folder.name) / "index.db", timeout_s=5)
         self.index.ensure()
         self.unseen, self.unwritten, self.changes = [], [], 0
 
     def teardown(self):
-        """Whatever is still on its way arrives; then the index holds what S3 holds."""
+        """Whatever is still in flight arrives; then the index holds what S3 holds."""
         for key in self.unseen:
             self.unwritten.append(self.observe_at(key))
         for write in reversed(self.unwritten):

@@ -17,16 +17,17 @@ from worker.core.clients import make_extractor
 from worker.core.index.document import Write
 from worker.core.indexing.pipeline import Pipeline
 from worker.core.indexing.retry_store import RetryRecord, RetryStore
+from worker.core.s3.lease import LEASE_S
 from worker.core.s3.state import PARKED_PREFIX
 from worker.pause_gate import PauseGate
-from worker.selfheal import LEASE_KEY, LEASE_S, SelfHeal
+from worker.selfheal import LEASE_KEY, SelfHeal
 from worker.supervisor import Liveness
 
 SOON_S = 5
 
 
 class Life:
-    """A world, and the parts of a worker that its self-healing knows."""
+    """A deployment in memory, and the parts of a worker that its self-healing needs."""
 
     def __init__(self, fakes=None):
         self.fakes = fakes or Fakes()
@@ -35,8 +36,10 @@ class Life:
         self.index_is_back = threading.Event()
         self.gate, self.retry = PauseGate(), RetryStore(self.fakes.state)
         self._extractor = make_extractor(settings)
-        pipeline = Pipeline(settings, self.fakes.clients.objects, self._extractor)
-        self.heal = SelfHeal(settings, self.fakes.clients, pipeline, self.retry, self.breaker, self.gate)
+        pipeline = Pipeline(settings, self.fakes.clients.objects, extractor=self._extractor)
+        self.heal = SelfHeal(
+            settings, self.fakes.clients, pipeline=pipeline, retry=self.retry, breaker=self.breaker, gate=self.gate
+        )
         self._thread = threading.Thread(target=self.heal.run, args=(Liveness(60),))
         self.events = []
         self._end_observing = observe(lambda event, fields: self.events.append((event, fields)))
@@ -52,7 +55,7 @@ class Life:
     def store(self, key, *, rejected=False):
         self.fakes.s3.holds[key] = b"text"
         write = Write(BUCKET, key, NOW_MS - 1000, self.fakes.s3.etag(key), orjson.dumps({"content": key}))
-        assert self.retry.put_all([RetryRecord(write, "away", rejected)]) == [None]
+        assert self.retry.put_all([RetryRecord(write, "unavailable", rejected)]) == [None]
 
     def waiting(self):
         return sorted(record["key"] for record in self.fakes.under("retry-index/").values())
@@ -94,7 +97,7 @@ def life(monkeypatch):
     made.close()
 
 
-def test_what_waits_at_start_is_brought_in_and_the_lease_given_back(life):
+def test_what_waits_at_start_is_replayed_and_the_lease_released(life):
     life.store("a.txt")
     life.start().wait_healed()
     assert (BUCKET, "a.txt") in life.fakes.index.documents
@@ -125,7 +128,7 @@ def test_nothing_is_replayed_while_the_fleet_is_paused(life):
     life.wait_healed()
 
 
-def test_a_single_document_stored_while_the_breaker_stays_closed_is_brought_in_soon(life):
+def test_a_single_document_stored_while_the_breaker_stays_closed_is_replayed_soon(life):
     life.start()
     time.sleep(0.1)
     life.store("a.txt")
@@ -133,7 +136,7 @@ def test_a_single_document_stored_while_the_breaker_stays_closed_is_brought_in_s
     assert life.waiting() == []
 
 
-def test_what_s3_stored_without_saying_so_is_brought_in_soon(life, monkeypatch):
+def test_what_s3_stored_without_saying_so_is_replayed_soon(life, monkeypatch):
     """The answer to a PUT was lost: its message goes back to the queue, and the record must not lie about."""
     life.start()
     time.sleep(0.1)
@@ -151,7 +154,7 @@ def test_what_s3_stored_without_saying_so_is_brought_in_soon(life, monkeypatch):
     life.wait_healed()
 
 
-def test_what_a_worker_that_is_gone_has_stored_is_brought_in_without_any_occasion(life, monkeypatch):
+def test_what_a_worker_that_is_gone_has_stored_is_replayed_without_any_occasion(life, monkeypatch):
     monkeypatch.setattr(selfheal, "ANYHOW_S", 0.1)
     life.start()
     time.sleep(0.1)
@@ -172,7 +175,7 @@ def test_what_the_index_refused_is_left_to_an_operator(life):
 def test_parked_records_alone_are_no_occasion(life):
     life.fakes.s3.records[PARKED_PREFIX + "2026-01-01/files/a.txt.json"] = b"{}"
     life.start()
-    wait_until(lambda: "state.list" in life.fakes.faults.calls, SOON_S, "a look")
+    wait_until(lambda: "state.list" in life.fakes.faults.calls, SOON_S, "a listing")
     time.sleep(0.1)
     assert "state.claim" not in life.fakes.faults.calls
 
@@ -233,7 +236,7 @@ def test_nothing_that_fails_ends_the_thread_and_it_is_tried_again(life, call, er
     assert life.is_alive
 
 
-def test_an_index_that_goes_away_meanwhile_opens_the_breaker_and_the_run_follows_its_return(life):
+def test_an_index_that_becomes_unavailable_meanwhile_opens_the_breaker_and_the_run_follows_its_return(life):
     life.fakes.faults.add("index.write", INDEX_DOWN)
     life.store("a.txt")
     life.start()

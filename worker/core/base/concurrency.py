@@ -1,7 +1,8 @@
-"""Work on many items with a few threads and in bounded memory."""
+"""Work on many things, a few at once, in bounded memory and at a bounded rate."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
@@ -12,30 +13,51 @@ TICK_S = 0.5
 """After this many seconds without a result, control returns to the caller."""
 
 
-def as_done(pool: Executor, work: Callable[[T], R], items: Iterable[T], *, window: int) -> Iterator[R | None]:
-    """Yield the result of `work` for each item as soon as it is done, with at most `window` items in progress.
+def as_done(
+    pool: Executor, work: Callable[[T], R], items: Iterable[T], *, window: int
+) -> Generator[R | None, None, None]:
+    """The results of `work` for each item, in the order in which they are ready, with at most `window` items in flight.
 
-    Yields None after a moment without a result, so that the caller can pass on what it has collected. Leaving the loop
-    early cancels the items that have not started, and waits for those that have.
+    None when no result has come for a moment, so that the caller can pass on what it has gathered. Closing the generator
+    cancels what has not begun, and waits for what has.
     """
-    source, under_way = iter(items), set[Future[R]]()
+    source, in_flight = iter(items), set[Future[R]]()
     more = True
     try:
-        while more or under_way:
-            while more and len(under_way) < window:
+        while more or in_flight:
+            while more and len(in_flight) < window:
                 try:
-                    under_way.add(pool.submit(work, next(source)))
+                    in_flight.add(pool.submit(work, next(source)))
                 except StopIteration:
                     more = False
-            done, under_way = wait(under_way, TICK_S, FIRST_COMPLETED)
-            if not done and under_way:
+            done, in_flight = wait(in_flight, TICK_S, FIRST_COMPLETED)
+            if not done and in_flight:
                 yield None
             for future in done:
                 yield future.result()
     finally:
-        for future in under_way:
+        for future in in_flight:
             future.cancel()
-        wait(under_way)
+        wait(in_flight)
+
+
+class Pace:
+    """Lets a bounded number of things through in a second; for any number of threads."""
+
+    def __init__(self, per_second: float | None) -> None:
+        """None is no bound."""
+        self._interval_s = 0.0 if per_second is None else 1 / per_second
+        self._next_at = 0.0
+        self._lock = threading.Lock()
+
+    def wait(self, stop: threading.Event, *, count: int = 1) -> None:
+        """Wait until the next `count` things may begin, or until `stop` is set."""
+        if not self._interval_s:
+            return
+        with self._lock:
+            turn = max(self._next_at, time.monotonic())
+            self._next_at = turn + count * self._interval_s
+        stop.wait(max(0.0, turn - time.monotonic()))
 
 
 def full_pool(threads: int, name: str) -> ThreadPoolExecutor:

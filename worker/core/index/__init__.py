@@ -17,8 +17,11 @@ class WriteStatus(Enum):
     """The index already holds a later observation (HTTP 409). This counts as success."""
     REJECTED = "rejected"
     """The index will never accept this document as it is: a mapping or parsing error."""
-    UNAVAILABLE = "away"
+    UNAVAILABLE = "unavailable"
     """The index did not accept it this time: it is throttling, blocked, in a wrong state, or did not answer for this item."""
+    STALE = "stale"
+    """The observation was too old when it was to be sent, or when the index confirmed it: the object must be observed again.
+    No index answers this; FreshWriter (core/indexing) does."""
 
 
 @dataclass(frozen=True, slots=True)

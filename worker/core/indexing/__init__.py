@@ -1,1 +1,1 @@
-"""From an object to its document in the index: pipeline, writing, and what waits in `retry-index/`."""
+"""From an object to its document in the index: pipeline, writing, replay, and what waits in `retry-index/`."""

@@ -1,4 +1,4 @@
-"""From an object as S3 has it now to what the index is to hold: read → extract → document. Worker and recovery share it."""
+"""From an object as it is in S3 now to its document: read → extract → document. The worker and recovery share it."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 from worker.core.base.errors import ObjectGoneError, UnreadableFileError
 from worker.core.base.settings import Settings
@@ -14,23 +13,20 @@ from worker.core.base.text import searchable
 from worker.core.extract import FAILURES, Extracted
 from worker.core.extract.extractor import Extractor
 from worker.core.index.document import Write, encode
+from worker.core.indexing.fresh_writer import is_fresh
 from worker.core.s3.events import ObjectRef
 from worker.core.s3.objects import ObjectStore, Snapshot
 from worker.core.s3.state import OWN_PREFIXES
 
-MAX_OBSERVATION_AGE_MS = 30_000
-"""An older look is repeated before it is written: a removal keeps its version only for index.gc_deletes, 60 s."""
-MAX_WRITE_AGE_MS = 55_000
-"""A look older than this when its write is confirmed (30 s, and the longest request): meanwhile the index may have forgotten
-a removal, and the write brought back what is gone. It is looked at once more."""
 MAX_OBSERVATIONS = 3
+"""An object that changes faster than its text can be extracted is observed so often, then left to the retry store."""
 HEAD_BYTES = 4096
-"""What the extractor wants to see of a file to tell its kind."""
+"""How much of a file the extractor needs to determine its kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What an object came to: the write for the index, and what was wrong with the file, if anything."""
+    """What an object yields: the write for the index, and what is wrong with the file, if anything."""
 
     write: Write
     fault: UnreadableFileError | None = None
@@ -41,13 +37,13 @@ class Product:
 class Pipeline:
     """Makes documents. Every method may be called from any thread."""
 
-    def __init__(self, settings: Settings, objects: ObjectStore, extractor: Extractor) -> None:
+    def __init__(self, settings: Settings, objects: ObjectStore, *, extractor: Extractor) -> None:
         self._settings = settings
         self._objects = objects
         self._extractor = extractor
 
     def skip_reason(self, ref: ObjectRef) -> str | None:
-        """Why this object is not ours to index; None if it is."""
+        """Why this object is not to be indexed; None if it is."""
         settings = self._settings
         if ref.bucket == settings.state and ref.key.startswith(OWN_PREFIXES):
             return "own prefix"
@@ -58,7 +54,7 @@ class Pipeline:
         return None
 
     def read(self, bucket: str, key: str, *, admit: Callable[[int], None] = lambda _: None) -> Snapshot | Product:
-        """The object as it is now, or its removal when it is gone. Raises StoreError."""
+        """The object as it is now, or its removal if it is gone; `admit` as in ObjectStore.read. Raises StoreError."""
         gone_ms = self._objects.clock.now_ms()
         try:
             return self._objects.read(bucket, key, admit=admit)
@@ -66,9 +62,9 @@ class Pipeline:
             return Product(Write(bucket, key, gone_ms, None, None))
 
     def is_slow(self, snapshot: Snapshot) -> bool:
-        """Whether this file's text must come from a child process: no other message is to wait behind it.
+        """Whether this file is extracted in a child process, which may take long: no other message should wait behind it.
 
-        Raises OSError or MemoryError where it cannot be looked into; then the snapshot is discarded.
+        Raises OSError or MemoryError if its first bytes cannot be read; the snapshot is discarded then.
         """
         if snapshot.body is None:
             return False
@@ -79,10 +75,15 @@ class Pipeline:
             raise
         return self._extractor.needs_child(head, snapshot.key, snapshot.content_type, snapshot.size)
 
-    def document(self, snapshot: Snapshot, *, extra: Mapping[str, Any] | None = None) -> Product:
-        """The object's document, its look no older than 30 s; consumes the snapshot.
+    def build(self, bucket: str, key: str, *, extra: Mapping[str, object] | None = None) -> Product:
+        """Read the object and make its document, or its removal: `read` and `document` in one. Raises what they raise."""
+        found = self.read(bucket, key)
+        return found if isinstance(found, Product) else self.document(found, extra=extra)
 
-        Raises StoreError where S3 must be asked again and refuses, ExtractionStoppedError at shutdown.
+    def document(self, snapshot: Snapshot, *, extra: Mapping[str, object] | None = None) -> Product:
+        """The object's document, from an observation that is still fresh; consumes the snapshot. `extra` adds fields.
+
+        Raises StoreError if S3 must be asked again and refuses, ExtractionStoppedError at shutdown.
         """
         started, observations = time.monotonic(), 0
         while True:
@@ -93,8 +94,8 @@ class Pipeline:
             observations += 1
             observed_at_ms = self._confirmed_observed_at_ms(snapshot)
             if observed_at_ms is not None or observations == MAX_OBSERVATIONS:
-                # An object that changes all the time is written at its old look, which the batcher knows to be unsafe
-                # and stores for retry.
+                # An object that keeps changing gets the version of its old observation. FreshWriter does not write that,
+                # so the document is stored for retry.
                 return self._product(
                     snapshot, extracted, observed_at_ms or snapshot.observed_at_ms, started, extra or {}
                 )
@@ -104,14 +105,14 @@ class Pipeline:
             snapshot = again
 
     def _confirmed_observed_at_ms(self, snapshot: Snapshot) -> int | None:
-        """When the object was last seen to be as in the snapshot, looking again if that is long ago; None if it is not."""
-        if self._objects.clock.now_ms() - snapshot.observed_at_ms <= MAX_OBSERVATION_AGE_MS:
+        """When the object was last seen as in the snapshot, asking S3 again if that is too long ago; None if it changed."""
+        if is_fresh(snapshot.observed_at_ms, now_ms=self._objects.clock.now_ms()):
             return snapshot.observed_at_ms
         etag, observed_at_ms = self._objects.head(snapshot.bucket, snapshot.key)
         return observed_at_ms if etag == snapshot.etag else None
 
     def _product(
-        self, snapshot: Snapshot, extracted: Extracted, observed_at_ms: int, started: float, extra: Mapping[str, Any]
+        self, snapshot: Snapshot, extracted: Extracted, observed_at_ms: int, started: float, extra: Mapping[str, object]
     ) -> Product:
         fields = {**self._fields(snapshot, extracted), **extra}
         fields["processing_time_seconds"] = round(time.monotonic() - started, 6)
@@ -129,7 +130,7 @@ class Pipeline:
             return Extracted("too_large", kind)
         return self._extractor.extract(snapshot.body, snapshot.key, snapshot.content_type)
 
-    def _fields(self, snapshot: Snapshot, extracted: Extracted) -> dict[str, Any]:
+    def _fields(self, snapshot: Snapshot, extracted: Extracted) -> dict[str, object]:
         name = snapshot.key.rsplit("/", 1)[-1]
         plain_name = searchable(name)
         return {
@@ -162,7 +163,7 @@ class Pipeline:
 
 
 def extension_of(name: str) -> str:
-    """The extension, lower case and without its dot; empty where there is none."""
+    """The extension in lower case, without its dot; empty if there is none."""
     stem, dot, last = name.rpartition(".")
     return last.lower() if dot and stem and last.isalnum() and len(last) <= 16 else ""
 

@@ -1,6 +1,6 @@
-"""`retry-index/`: what the index could not take, kept until a replay brings it in.
+"""`retry-index/`: the writes that the index did not take, kept until a replay brings them in.
 
-A record's name holds the time of its look, so no name is used twice and a replay may delete what it has read.
+A record's name holds the time of its observation, so no name is used twice and a replay may delete what it has read.
 """
 
 import time
@@ -28,21 +28,21 @@ _KINDS: dict[str, type | UnionType] = {
     "bucket": str, "key": str, "observed_at_ms": int, "etag": str | None, "removal": bool, "document": dict | None,
     "reason": str, "rejected": bool, "attempts": int, "history": list | None, "stored_at": str,
 }  # fmt: skip
-"""What each field of a stored record is: one that is something else would spoil the request that it shares."""
+"""The type of each field of a stored record. One of another type could make the index refuse a whole bulk request."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryRecord:
-    """One write that waits, and why."""
+    """One write that waits for a replay, and why."""
 
     write: Write
     reason: str
     rejected: bool
-    """The index refused the document itself; else the index was away."""
+    """The index rejected the document itself; otherwise the index was unavailable, or the observation too old."""
     attempts: int = 0
-    """Replays that failed for the record's own fault."""
+    """Replays that failed through the record's own fault."""
     history: tuple[dict[str, str], ...] = ()
-    """When and why these failed, the last ones."""
+    """When and why the last of these failed."""
     stored_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
 
     @property
@@ -71,14 +71,14 @@ class RetryRecord:
         )
 
     def tried(self, reason: str) -> Self:
-        """The record after one more replay that failed for its own fault."""
+        """The record after one more replay that failed through its own fault."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         history = (*self.history, {"at": now, "reason": reason})[-MAX_HISTORY:]
         return replace(self, reason=reason, rejected=True, attempts=self.attempts + 1, history=history)
 
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
-        """A stored record. Raises ValueError where it is not one of ours."""
+        """Read a stored record. Raises ValueError if it is none."""
         found = orjson.loads(raw)
         if not isinstance(found, dict) or found.get("schema") != SCHEMA:
             raise ValueError(f"not a retry record of schema {SCHEMA}")
@@ -94,17 +94,17 @@ class RetryRecord:
 
 
 class RetryStore:
-    """Stores records in `retry-index/`, several at once."""
+    """Stores records in `retry-index/`, several at once. May be used from any thread."""
 
     def __init__(self, state: State) -> None:
         self._state = state
         self.last_stored = 0.0
-        """When a document last came here because the index was away, monotonic seconds. Or may have come: S3 may have stored
-        what it did not answer for, and that must not lie about until the next outage."""
-        self._pool = full_pool(STORE_THREADS, "store-for-retry")  # the last resort: it is not to ask for threads then
+        """When a document that the index did not reject was last stored, or may have been, in monotonic seconds. S3 may have
+        stored it without its answer arriving, and such a record must not wait for the next outage."""
+        self._pool = full_pool(STORE_THREADS, "store-for-retry")  # the last resort must not depend on a new thread
 
     def put_all(self, records: list[RetryRecord]) -> list[StoreError | None]:
-        """Store each; in order, None for what is durable now, else why not."""
+        """Store each; in order, None for each that is durable now, otherwise the error."""
         return list(self._pool.map(self._put, records))
 
     def close(self) -> None:
@@ -112,7 +112,7 @@ class RetryStore:
         self._pool.shutdown()
 
     def put_as(self, name: str, record: RetryRecord) -> None:
-        """Store a record under a name of its own. Raises StoreError."""
+        """Store a record under the given name. Raises StoreError."""
         metadata = {
             "observed-at-ms": str(record.write.version),
             "rejected": str(record.rejected).lower(),
@@ -137,5 +137,5 @@ class RetryStore:
 
 
 def record_name(bucket: str, key: str, observed_at_ms: int) -> str:
-    """`retry-index/YYYY-MM-DD/<bucket>/<key>.<look ms>.json`; the record itself holds the exact key."""
+    """`retry-index/YYYY-MM-DD/<bucket>/<key>.<observed ms>.json`; the record itself holds the exact key."""
     return fitting_key(f"{RETRY_PREFIX}{dated(observed_at_ms)}/{bucket}/", key, f".{observed_at_ms}.json")

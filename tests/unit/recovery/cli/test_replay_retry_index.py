@@ -11,6 +11,7 @@ from tests.support.fakes import BUCKET, INDEX_DOWN, NOW_MS, Fakes
 from worker.core.base import logs, retry
 from worker.core.base.errors import DependencyError, ExitCode, IndexUnavailableError
 from worker.core.index.document import Write
+from worker.core.indexing.replay import RecordResult, Result
 from worker.core.indexing.retry_store import RetryRecord
 from worker.core.s3.state import RETRY_PREFIX
 
@@ -92,7 +93,7 @@ def test_an_index_that_goes_away_in_the_middle_ends_the_run_after_its_summary(fa
 def test_reasons_without_number_take_no_memory_without_bound():
     causes = Causes()
     for number in range(10 * MAX_CAUSES):
-        causes.hear("replay.record", {"result": "kept", "reason": f"{number}: no", "name": f"{number}"})
+        causes.add(RecordResult(f"{number}", Result.KEPT, f"{number}: no"))
     found = causes.by_count()
     assert len(found) == MAX_CAUSES + 1
     assert (found[0]["reason"], found[0]["count"]) == ("other reasons", 9 * MAX_CAUSES)

@@ -1,4 +1,4 @@
-"""From a look at an object to what the index is to hold: versions, repeated looks, names."""
+"""From an observation of an object to its write: versions, repeated observations, names."""
 
 import unicodedata
 from datetime import UTC, datetime
@@ -9,7 +9,8 @@ import pytest
 
 from worker.core.base.errors import ObjectGoneError, StoreError, UnreadableFileError
 from worker.core.extract import Extracted
-from worker.core.indexing.pipeline import MAX_OBSERVATION_AGE_MS, MAX_OBSERVATIONS, Pipeline, extension_of
+from worker.core.indexing.fresh_writer import MAX_OBSERVATION_AGE_MS
+from worker.core.indexing.pipeline import MAX_OBSERVATIONS, Pipeline, extension_of
 from worker.core.s3.events import ObjectRef
 from worker.core.s3.objects import Snapshot
 
@@ -57,7 +58,7 @@ class SlowExtractor:
 
 def pipeline(bucket, extractor=None, **settings):
     known = {"state": "state", "include_keys": (), "exclude_keys": (), "worker_name": "w", **settings}
-    return Pipeline(SimpleNamespace(**known), bucket, extractor or SlowExtractor(bucket))
+    return Pipeline(SimpleNamespace(**known), bucket, extractor=extractor or SlowExtractor(bucket))
 
 
 def product(bucket, extractor=None, key="a/b.txt"):
@@ -65,14 +66,14 @@ def product(bucket, extractor=None, key="a/b.txt"):
     return made.document(made.read("b", key))
 
 
-def test_a_document_has_the_version_of_its_look():
+def test_a_document_has_the_version_of_its_observation():
     bucket = Bucket("e1")
     write = product(bucket).write
     assert (write.version, write.etag) == (1_000_000, "e1")
     assert orjson.loads(write.source)["content"] == "text of e1"
 
 
-def test_an_object_that_is_gone_is_a_removal_at_the_time_before_the_look():
+def test_an_object_that_is_gone_is_a_removal_at_the_time_before_the_observation():
     bucket = Bucket(None)
     write = pipeline(bucket).read("b", "k").write
     assert (write.is_removal, write.version) == (True, 1_000_000)
@@ -85,7 +86,7 @@ def test_a_refused_read_removes_nothing():
         pipeline(bucket).read("b", "k")
 
 
-def test_an_old_look_is_repeated_and_the_newer_time_counts():
+def test_an_old_observation_is_repeated_and_the_newer_time_counts():
     bucket = Bucket("e1")
     write = product(bucket, SlowExtractor(bucket, MAX_OBSERVATION_AGE_MS + 1)).write
     assert (write.version, write.etag) == (1_000_000 + MAX_OBSERVATION_AGE_MS + 1, "e1")
@@ -104,7 +105,7 @@ def test_an_object_that_goes_during_a_long_extraction_is_removed():
     assert write.is_removal
 
 
-def test_an_object_that_changes_all_the_time_is_given_up_with_a_whole_document_of_one_look():
+def test_an_object_that_changes_all_the_time_is_given_up_with_a_whole_document_of_one_observation():
     bucket = Bucket(*(f"e{n}" for n in range(MAX_OBSERVATIONS + 3)))
     write = product(bucket, SlowExtractor(bucket, MAX_OBSERVATION_AGE_MS + 1, changes=True)).write
     assert orjson.loads(write.source)["content"] == f"text of {write.etag}"
@@ -151,7 +152,7 @@ def test_globs_choose_what_is_indexed():
     }  # fmt: skip
 
 
-def test_a_spooled_file_that_cannot_be_looked_into_is_removed(tmp_path, monkeypatch):
+def test_a_spooled_file_whose_beginning_cannot_be_read_is_removed(tmp_path, monkeypatch):
     spooled = tmp_path / "spooled"
     spooled.write_bytes(b"large")
     snapshot = Snapshot("b", "k", 1, 5, "etag", NOON, "v", "text/plain", {}, spooled)

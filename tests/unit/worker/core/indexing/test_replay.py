@@ -13,12 +13,14 @@ from tests.support.fakes import BUCKET, DOWN, INDEX_DOWN, NOW_MS, Fakes
 from tests.support.size import sized
 from worker.core.base import retry
 from worker.core.base.errors import DependencyError, IndexUnavailableError, StoreError, WorkerError
-from worker.core.clients import UNAVAILABLE_TOGETHER, make_extractor
+from worker.core.clients import make_extractor
 from worker.core.extract.extractor import Extractor
 from worker.core.index import WriteResult, WriteStatus
 from worker.core.index.document import Write
-from worker.core.indexing.pipeline import MAX_OBSERVATION_AGE_MS, Pipeline
-from worker.core.indexing.replay import KEPT_IN_A_ROW, MAX_ATTEMPTS, Replay, Result
+from worker.core.indexing.fresh_writer import MAX_OBSERVATION_AGE_MS, UNAVAILABLE_TOGETHER
+from worker.core.indexing.pipeline import Pipeline
+from worker.core.indexing.reindexer import UNDECIDED_IN_A_ROW
+from worker.core.indexing.replay import MAX_ATTEMPTS, Replay, Result
 from worker.core.indexing.retry_store import RetryRecord, RetryStore
 from worker.core.s3.state import PARKED_PREFIX, RETRY_PREFIX
 
@@ -42,7 +44,7 @@ def waits(fakes, key, *, etag=None, removal=False, rejected=False, at_ms=STORED_
     fakes.s3.holds.setdefault(key, f"text of {key}".encode())
     document = None if removal else orjson.dumps({"file_key": key, "content": "stored", "etag": etag or "?"})
     write = Write(BUCKET, key, at_ms, None if removal else etag or fakes.s3.etag(key), document)
-    record = RetryRecord(write, "the index is away", rejected=rejected)
+    record = RetryRecord(write, "the index is unavailable", rejected=rejected)
     fakes.s3.records[record.name] = record.as_json()
     return record.name
 
@@ -52,8 +54,8 @@ def replayed(fakes, *, stop=None, tick=lambda: None, settings=None, **options):
     extractor: Extractor = make_extractor(chosen)
     store = RetryStore(fakes.state)
     try:
-        pipeline = Pipeline(chosen, fakes.clients.objects, extractor)
-        run = Replay(chosen, fakes.clients, pipeline, store, threads=4)
+        pipeline = Pipeline(chosen, fakes.clients.objects, extractor=extractor)
+        run = Replay(chosen, fakes.clients, pipeline=pipeline, retry=store, threads=4)
         return run.run(stop=stop or threading.Event(), tick=tick, **options)
     finally:
         store.close()
@@ -67,7 +69,7 @@ def content(fakes, key):
 # -- the table ---------------------------------------------------------------------------------------------------
 
 
-def test_an_object_that_is_as_it_was_gets_its_stored_document_at_the_time_of_this_look(fakes):
+def test_an_object_that_is_as_it_was_gets_its_stored_document_with_the_time_of_this_observation(fakes):
     waits(fakes, "経理/見積 書.txt")
     assert replayed(fakes) == {Result.REPLAYED: 1}
     assert content(fakes, "経理/見積 書.txt") == "stored"
@@ -76,7 +78,7 @@ def test_an_object_that_is_as_it_was_gets_its_stored_document_at_the_time_of_thi
     assert "s3.read" not in fakes.faults.calls
 
 
-def test_an_object_that_was_overwritten_is_read_anew(fakes):
+def test_an_object_that_was_overwritten_is_read_again(fakes):
     waits(fakes, "a.txt", etag="an older one")
     assert replayed(fakes) == {Result.REBUILT: 1}
     assert content(fakes, "a.txt") == "text of a.txt"
@@ -92,7 +94,7 @@ def test_an_object_that_is_gone_leaves_the_index(fakes):
     assert fakes.s3.records == {}
 
 
-def test_a_removal_whose_object_is_there_again_is_read_anew(fakes):
+def test_a_removal_whose_object_is_there_again_is_read_again(fakes):
     waits(fakes, "back.txt", removal=True)
     waits(fakes, "gone.txt", removal=True)
     del fakes.s3.holds["gone.txt"]
@@ -100,7 +102,7 @@ def test_a_removal_whose_object_is_there_again_is_read_anew(fakes):
     assert set(fakes.index.documents) == {(BUCKET, "back.txt")}
 
 
-def test_whoever_looked_later_wins_and_the_record_is_done(fakes):
+def test_a_later_observation_wins_and_the_record_is_done(fakes):
     waits(fakes, "a.txt")
     fakes.indexed("a.txt")
     fakes.index.versions[BUCKET, "a.txt"] = NOW_MS + 1
@@ -157,7 +159,7 @@ def test_what_cannot_be_read_is_parked_as_it_is_and_spoils_nothing_else(fakes, r
 @pytest.mark.parametrize(
     "document", [{"file_key": "経理/a.txt", "bucket": BUCKET}, {"file_key": "経理/a.txt"}, {"content": "old"}]
 )
-def test_a_bare_document_of_the_earlier_system_is_read_anew_from_s3(fakes, document):
+def test_a_bare_document_of_the_earlier_system_is_read_again_from_s3(fakes, document):
     fakes.s3.holds["経理/a.txt"] = b"text of now"
     fakes.s3.records[RETRY_PREFIX + "2025-12-31/経理/a.txt.json"] = json.dumps(document).encode()
     assert replayed(fakes) == {Result.REBUILT: 1}
@@ -166,7 +168,7 @@ def test_a_bare_document_of_the_earlier_system_is_read_anew_from_s3(fakes, docum
 
 
 @pytest.mark.parametrize("call", ["s3.head", "s3.read"])
-def test_an_s3_that_fails_in_passing_keeps_the_record_and_counts_no_attempt(fakes, call):
+def test_an_s3_that_fails_for_a_moment_keeps_the_record_and_counts_no_attempt(fakes, call):
     name = waits(fakes, "a.txt", etag=None if call == "s3.head" else "an older one")
     before = dict(fakes.s3.records)
     fakes.faults.add(call, DOWN)
@@ -174,7 +176,7 @@ def test_an_s3_that_fails_in_passing_keeps_the_record_and_counts_no_attempt(fake
     assert fakes.s3.records == before
     fakes.faults.plan.clear()
     fakes.faults.add(call, DOWN, times=1)
-    assert replayed(fakes).keys() <= {Result.REPLAYED, Result.REBUILT}, "tried again in place"
+    assert replayed(fakes).keys() <= {Result.REPLAYED, Result.REBUILT}, "tried again at once"
     assert name not in fakes.s3.records
 
 
@@ -187,7 +189,7 @@ def test_a_denial_is_the_objects_own_fault_only_where_others_can_be_read(fakes):
     assert fakes.under(RETRY_PREFIX)[name]["attempts"] == 1
 
 
-def test_a_look_that_has_become_too_old_is_not_written(fakes, monkeypatch):
+def test_an_observation_that_has_become_too_old_is_not_written(fakes, monkeypatch):
     waits(fakes, "a.txt")
     monkeypatch.setattr(fakes.s3, "head", lambda _b, key: (fakes.s3.etag(key), NOW_MS - MAX_OBSERVATION_AGE_MS - 1))
     assert replayed(fakes) == {Result.KEPT: 1}
@@ -195,7 +197,7 @@ def test_a_look_that_has_become_too_old_is_not_written(fakes, monkeypatch):
     assert len(fakes.s3.records) == 1
 
 
-def test_an_index_so_slow_that_looks_grow_old_is_not_asked_a_second_time(fakes, monkeypatch):
+def test_an_index_so_slow_that_observations_grow_old_is_not_asked_a_second_time(fakes, monkeypatch):
     waits(fakes, "a.txt")
 
     def slow(_writes):
@@ -213,7 +215,7 @@ def test_an_index_so_slow_that_looks_grow_old_is_not_asked_a_second_time(fakes, 
 # -- a run -------------------------------------------------------------------------------------------------------
 
 
-def test_an_index_that_goes_away_in_the_middle_ends_the_run_and_what_is_not_confirmed_stays(fakes):
+def test_an_index_that_becomes_unavailable_in_the_middle_ends_the_run_and_what_is_not_confirmed_stays(fakes):
     names = {key: waits(fakes, key) for key in (f"{number:03}.txt" for number in range(60))}
     fakes.faults.add("index.write", INDEX_DOWN, after=2)
     with pytest.raises(IndexUnavailableError):
@@ -236,7 +238,7 @@ def test_a_document_that_the_index_does_not_take_now_stays_and_holds_no_other_up
     assert len(names & set(fakes.s3.records)) == 1
 
 
-def test_an_index_that_takes_none_of_a_request_is_away(fakes, monkeypatch):
+def test_an_index_that_takes_none_of_a_request_is_unavailable(fakes, monkeypatch):
     names = {waits(fakes, f"{number:02}.txt") for number in range(UNAVAILABLE_TOGETHER)}
     answers(fakes, monkeypatch, *[WriteStatus.UNAVAILABLE] * UNAVAILABLE_TOGETHER)
     with pytest.raises(IndexUnavailableError, match="429"):
@@ -245,22 +247,22 @@ def test_an_index_that_takes_none_of_a_request_is_away(fakes, monkeypatch):
 
 
 def test_an_index_that_takes_none_of_many_small_requests_ends_the_run(fakes, monkeypatch):
-    for number in range(2 * KEPT_IN_A_ROW):
+    for number in range(2 * UNDECIDED_IN_A_ROW):
         waits(fakes, f"{number:03}.txt")
     answers(fakes, monkeypatch, *[WriteStatus.UNAVAILABLE] * UNAVAILABLE_TOGETHER)
     with pytest.raises(DependencyError, match="in a row"):
         replayed(fakes, settings=fakes.settings(bulk_documents=UNAVAILABLE_TOGETHER - 1))
-    assert len(fakes.s3.records) == 2 * KEPT_IN_A_ROW
+    assert len(fakes.s3.records) == 2 * UNDECIDED_IN_A_ROW
 
 
-def test_an_s3_that_is_away_for_all_ends_the_run(fakes):
-    for number in range(4 * KEPT_IN_A_ROW):
+def test_an_s3_that_is_unavailable_for_all_ends_the_run(fakes):
+    for number in range(4 * UNDECIDED_IN_A_ROW):
         waits(fakes, f"{number:03}.txt")
     fakes.faults.add("s3.head", DOWN)
     with pytest.raises(DependencyError, match="records in a row could not be decided"):
-        replayed(fakes, settings=fakes.settings(bulk_documents=KEPT_IN_A_ROW))
-    assert len(fakes.s3.records) == 4 * KEPT_IN_A_ROW
-    assert fakes.faults.calls.count("s3.head") < 3 * 2 * KEPT_IN_A_ROW
+        replayed(fakes, settings=fakes.settings(bulk_documents=UNDECIDED_IN_A_ROW))
+    assert len(fakes.s3.records) == 4 * UNDECIDED_IN_A_ROW
+    assert fakes.faults.calls.count("s3.head") < 3 * 2 * UNDECIDED_IN_A_ROW
 
 
 def test_a_dry_run_changes_nothing_and_says_what_would_be_done(fakes):
@@ -286,13 +288,13 @@ def test_limit_and_prefix_choose_and_the_oldest_day_comes_first(fakes):
 
 def test_what_the_index_refused_is_left_to_an_operator_by_a_run_that_asks_so(fakes):
     refused = waits(fakes, "refused.txt", rejected=True)
-    waits(fakes, "away.txt")
+    waits(fakes, "a.txt")
     assert replayed(fakes, rejected_too=False) == {Result.REPLAYED: 1}
     assert list(fakes.s3.records) == [refused]
     assert replayed(fakes) == {Result.REPLAYED: 1}
 
 
-def test_a_run_that_is_stopped_finishes_what_is_in_hand(fakes):
+def test_a_run_that_is_stopped_finishes_what_it_has_observed(fakes):
     for number in range(200):
         waits(fakes, f"{number:03}.txt")
     stop = threading.Event()
@@ -302,7 +304,7 @@ def test_a_run_that_is_stopped_finishes_what_is_in_hand(fakes):
     assert len(fakes.s3.records) == 200 - found.total() == 200 - len(fakes.index.documents)
 
 
-def test_a_bug_of_ours_keeps_its_record_and_ends_nothing(fakes, monkeypatch):
+def test_a_bug_keeps_its_record_and_ends_nothing(fakes, monkeypatch):
     waits(fakes, "a.txt")
     waits(fakes, "b.txt")
     observe = fakes.s3.head

@@ -11,7 +11,7 @@ from worker.core.s3.objects import carried_unchanged
 OBSERVED_AT_MS = 1_767_225_600_123  # 2026-01-01
 
 
-def test_the_name_shows_day_bucket_key_and_look():
+def test_the_name_shows_day_bucket_key_and_time():
     assert (
         record_name("files", "経理/予算 案.xlsx", OBSERVED_AT_MS)
         == f"retry-index/2026-01-01/files/経理/予算 案.xlsx.{OBSERVED_AT_MS}.json"
@@ -35,7 +35,7 @@ def test_long_keys_that_differ_at_their_ends_have_different_names():
 @pytest.mark.parametrize("source", [b'{"content":"\xe6\x9d\xb1"}', None])
 def test_a_record_reads_back_as_it_was(source):
     record = RetryRecord(
-        Write("b", "k//é", OBSERVED_AT_MS, "etag" if source else None, source), "index away", rejected=False
+        Write("b", "k//é", OBSERVED_AT_MS, "etag" if source else None, source), "index unavailable", rejected=False
     )
     assert RetryRecord.from_json(record.as_json()) == record
 

@@ -1,0 +1,69 @@
+"""A lease: at most one process of a fleet does a thing at a time, by conditional writes to the state bucket."""
+
+from typing import Self
+
+import orjson
+
+from worker.core.base.clock import S3Clock
+from worker.core.s3.state import State
+
+LEASE_S = 60
+"""A process that dies with a lease keeps the others waiting so long at most."""
+_RENEW_BELOW = 2 / 3
+"""It is renewed once less than this part of its time is left."""
+
+
+class Lease:
+    """A record in the state bucket that one process holds at a time, until a moment on S3's clock.
+
+    Entering tries once to take it; leaving releases it. Every method raises StoreError, also where S3 has no conditional
+    writes. For one thread.
+    """
+
+    def __init__(self, state: State, key: str, *, holder: str, clock: S3Clock) -> None:
+        """`holder` names this process; a lease of the same name that it failed to release may be taken again."""
+        self._state = state
+        self._key = key
+        self._holder = holder
+        self._clock = clock
+        self._etag: str | None = None
+        self._until_ms = 0
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this process holds it, as far as it knows; `renew` asks S3."""
+        return self._etag is not None
+
+    def __enter__(self) -> Self:
+        found = self._state.get_with_etag(self._key)
+        if found is None:
+            self._claim(instead_of=None)
+        elif self._is_free(found[0]):
+            self._claim(instead_of=found[1])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.is_held and self._clock.now_ms() < self._until_ms:  # an expired one may be another's by now
+            self._state.delete(self._key)
+        self._etag = None
+
+    def renew(self) -> bool:
+        """Keep it, if a third of its time is used up; False if another holds it now, or it was never held."""
+        if self.is_held and self._until_ms - self._clock.now_ms() < LEASE_S * 1000 * _RENEW_BELOW:
+            self._claim(instead_of=self._etag)
+        return self.is_held
+
+    def _claim(self, *, instead_of: str | None) -> None:
+        """Take it, unless someone else has written the record meanwhile."""
+        until_ms = self._clock.now_ms() + LEASE_S * 1000
+        record = orjson.dumps({"holder": self._holder, "until_ms": until_ms})
+        self._etag = self._state.claim(self._key, record, instead_of=instead_of)
+        self._until_ms = until_ms
+
+    def _is_free(self, record: bytes) -> bool:
+        """Whether a lease has ended: expired, unreadable, or this holder's own, which it failed to release."""
+        try:
+            found = orjson.loads(record)
+            return bool(found["until_ms"] <= self._clock.now_ms() or found["holder"] == self._holder)
+        except (ValueError, TypeError, KeyError):
+            return True
