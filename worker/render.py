@@ -31,7 +31,7 @@ def size(count: int) -> str:
 
 
 def _facts(hit: Hit) -> list[str]:
-    """Type, size and age, as far as the index has them; in an index of the earlier system, their form may differ."""
+    """Type, size and age, as far as the index has them; their types may differ in an index that we did not create."""
     kind, count, modified = (hit.fields.get(name) for name in ("mime_type", "file_size", "last_modified"))
     found = [one_line(kind)] if isinstance(kind, str) else []
     if isinstance(count, int):

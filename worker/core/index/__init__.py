@@ -81,7 +81,7 @@ class IndexState:
     created: list[str] = field(default_factory=list)
     """Names of what was just created: template, index, alias."""
     plain_key_ids: bool = False
-    """Whether the index belongs to the earlier system: its document ids are plain keys, and new ones will be too."""
+    """Whether its document ids are plain keys (earlier_system.py), and new ones will be too."""
     findings: list[Finding] = field(default_factory=list)
 
 

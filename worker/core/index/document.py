@@ -36,7 +36,7 @@ class Write:
 
 
 def document_id(bucket: str, key: str, *, plain_key: bool = False) -> str:
-    """The `_id` of an object's document: `bucket/key`, or only the key for an index of the earlier system.
+    """The `_id` of an object's document: `bucket/key`, or only the key (earlier_system.py).
 
     A bucket name contains no slash, so the pair is unambiguous. If the id is over 512 bytes long, its tail is replaced by
     the SHA-256 of the whole id.

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from worker.core.base.jsontypes import JsonObject
 from worker.core.index import Finding
-from worker.core.index.document import document_id
 from worker.core.index.template import index_template
 
 _NUMBERS = frozenset(
@@ -41,28 +40,6 @@ def compare(name: str, found: JsonObject) -> list[Finding]:
             Finding("warning", f"alias {name} points to {len(found)} indexes; only {index} is kept up to date", hint)
         )
     return [*findings, *_of_mapping(index, found[index].get("mappings", {}))]
-
-
-def ids_in_use(sample: list[JsonObject], *, wanted: bool | None) -> tuple[bool, list[Finding]]:
-    """Whether an index's ids are plain keys, judged by a sample of its documents; and findings about that.
-
-    `wanted` is what DOCUMENT_IDS says; None if it is `auto`.
-    """
-    plain, paired = 0, 0
-    for hit in sample:
-        source = hit.get("_source", {})
-        bucket, key = source.get("bucket", ""), source.get("file_key", "")
-        plain += hit["_id"] == document_id(bucket, key, plain_key=True)
-        paired += hit["_id"] == document_id(bucket, key)
-    seen = plain > paired
-    if wanted is None:
-        said = [Finding("ok", "its document ids are plain keys, and new documents get such ids too")] if seen else []
-        return seen, said
-    if plain + paired and wanted != seen:
-        there = "plain keys" if seen else "bucket/key"
-        hint = "objects would be indexed twice; set DOCUMENT_IDS=auto"
-        return wanted, [Finding("warning", f"DOCUMENT_IDS differs from the ids in the index, which are {there}", hint)]
-    return wanted, []
 
 
 def _write_index(name: str, found: JsonObject) -> str | None:

@@ -1,7 +1,7 @@
 """Create and inspect what OpenSearch needs before documents can be written: template, first index and alias.
 
 There are three cases. If nothing of the name exists, all three are created. An alias is used. An index of that very name
-(the earlier system's) is used as it is, and its differences are reported. Only calls that Serverless collections support
+(see earlier_system.py) is used as it is, and its differences are reported. Only calls that Serverless collections support
 are made, and any number of workers may do this at once.
 """
 
@@ -11,7 +11,8 @@ from worker.core.base.errors import IndexUnavailableError
 from worker.core.base.jsontypes import JsonObject
 from worker.core.index import Finding, IndexState
 from worker.core.index.client import Client, RefusedError
-from worker.core.index.findings import compare, ids_in_use
+from worker.core.index.earlier_system import ids_in_use
+from worker.core.index.findings import compare
 from worker.core.index.template import FIRST_INDEX, index_template, template_name
 
 MISSING = 404

@@ -1,14 +1,12 @@
 """Translate a query into OpenSearch's query language."""
 
 from worker.core.base.jsontypes import JsonObject
-from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START
+from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START, earlier_system
 from worker.core.index.query import OneOf, Query, Within, Word
 
 NAME_FIELD = "file_name.text"
 CONTENT_FIELDS = ("content", "content.ja")
 _TEXT_FIELDS = [NAME_FIELD + "^4", "title^3", "path.text^2", "file_key.text^2", "author^1.5", "content"]
-_OLD_FIELDS = ["file_name^2", "path", "file_key"]
-"""Keywords in our indexes, but text in those of the earlier system."""
 _JAPANESE_FIELD = "content.ja"
 
 FRAGMENTS = 2
@@ -43,7 +41,7 @@ def question(query: Query, *, limit: int) -> JsonObject:
 
 def _word(word: Word) -> JsonObject:
     """Matches the word itself, a longer word that begins with it, or (if not quoted) another form of it in Japanese."""
-    ways = [_match(word.text, "phrase", [*_TEXT_FIELDS, *_OLD_FIELDS])]
+    ways = [_match(word.text, "phrase", [*_TEXT_FIELDS, *earlier_system.TEXT_FIELDS])]
     if word.phrase.prefix:
         # For a single word, a prefix query finds all longer words; in a phrase their number is limited.
         kind = "bool_prefix" if len(word.phrase.tokens) == 1 else "phrase_prefix"
@@ -66,7 +64,7 @@ def _filter(one: OneOf | Within) -> JsonObject:
         return {"range": {one.field: limits}}
     values = one.values
     if one.field == "file_extension":
-        values += tuple("." + value for value in values)  # the form that the earlier system may have stored
+        values = earlier_system.extensions(values)
     return {"bool": {"should": [{"match": {one.field: value}} for value in values]}}
 
 

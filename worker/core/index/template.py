@@ -14,7 +14,7 @@ _LOWEST_PRIORITY = 500
 
 
 def template_name(index: str) -> str:
-    """The template's name in the cluster. It differs from the index's name, which the earlier system may have used."""
+    """The template's name in the cluster. It differs from the index's name, which a template of another system may have."""
     return f"s3-index-worker-{index}"
 
 

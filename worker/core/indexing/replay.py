@@ -18,6 +18,7 @@ from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
+from worker.core.index import earlier_system
 from worker.core.index.document import Write
 from worker.core.indexing.pipeline import Pipeline
 from worker.core.indexing.reindexer import ObjectName, Observation, Reindexed, Reindexer, Status, UndecidedLimit
@@ -36,7 +37,7 @@ class Result(StrEnum):
     REPLAYED = "replayed"
     """The stored document was written: the object has not changed."""
     REBUILT = "rebuilt"
-    """The object had changed (or the record is the earlier system's): it was read again and written."""
+    """The object had changed, or the record holds no document to write: it was read again and written."""
     REMOVED = "removed"
     """The object is gone, and so is its document."""
     REJECTED = "rejected"
@@ -143,19 +144,15 @@ class Replay:
         return Observation(RecordResult(entry.name, result), None if self._dry_run else write)
 
     def _parsed(self, name: str, raw: bytes) -> RetryRecord:
-        """Ours, or the earlier system's: a bare document under `retry-index/DATE/KEY.json`. Raises ValueError."""
+        """The record, or what the earlier system stored in its place. Raises ValueError."""
         found = orjson.loads(raw)
         if not isinstance(found, dict):
             raise ValueError("it is no JSON object")  # noqa: TRY004 (what is wrong is the record's value)
         if "schema" in found:
             return RetryRecord.from_json(raw)
-        bucket = found.get("bucket") or found.get("s3_bucket") or self._settings.s3_bucket
-        key = found.get("file_key") or found.get("key") or found.get("s3_key")
-        if not key:
-            key = name.removeprefix(RETRY_PREFIX).partition("/")[2].removesuffix(".json")
-        if not isinstance(bucket, str) or not isinstance(key, str) or not key:
-            raise ValueError("the earlier system's document names no bucket and key, and S3_BUCKET is not set")
-        return RetryRecord(Write(bucket, key, 0, None, None), "stored by the earlier system", rejected=False)
+        stored_as = name.removeprefix(RETRY_PREFIX)
+        bucket, key = earlier_system.object_of(found, stored_as, default_bucket=self._settings.s3_bucket)
+        return RetryRecord(Write(bucket, key, 0, None, None), earlier_system.STORED_REASON, rejected=False)
 
     def _wanted(self, record: RetryRecord) -> tuple[Result, Write]:
         """What the index should hold for the record's object now."""
