@@ -1,4 +1,4 @@
-"""The tables of docs/performance.md, made from docs/performance.json, which `python -m benchmarks.publish` writes."""
+"""Generate the tables of docs/performance.md from docs/performance.json, which `python -m benchmarks.publish` writes."""
 
 import json
 from collections.abc import Iterator
@@ -9,40 +9,40 @@ RESULTS = Path(__file__).resolve().parents[1] / "docs/performance.json"
 
 
 class Bar(NamedTuple):
-    """What a figure has to reach."""
+    """The limit that a figure must meet."""
 
     figure: str
     where: tuple[str, ...]
-    """Its path in the results."""
+    """The path of the figure in the results."""
     limit: float
     kind: Literal["at most", "at least"]
     style: str
 
 
 BARS = (
-    Bar("4 KB texts, `local`: CPU a message", ("throughput", "worker local", "cpu_ms_per_message"), 0.70, "at most", "{:.2f} ms"),
-    Bar("… over the floor's", ("throughput", "cpu_over_floor"), 1.6, "at most", "{:.2f} ×"),
-    Bar("… messages/s over the floor's", ("throughput", "rate_over_floor"), 0.75, "at least", "{:.2f} ×"),
-    Bar("4 KB texts, `aws`: over the sequential loop", ("throughput", "rate_over_sequential"), 50, "at least", "{:.0f} ×"),
-    Bar("… SQS requests a message", ("throughput", "worker aws", "sqs_requests_per_message"), 0.25, "at most", "{:.3f}"),
-    Bar("a second process, `aws`", ("second process", "two_over_one"), 1.8, "at least", "{:.2f} ×"),
-    Bar("… while one takes, of the machine", ("second process", "one_process_share_of_machine"), 0.4, "at most", "{:.0%}"),
-    Bar("send to indexed, over the injected 65 ms: p50", ("latency", "p50_ms_over_injected"), 150, "at most", "{:.0f} ms"),
+    Bar("4 KB texts, `local`: CPU per message", ("throughput", "worker local", "cpu_ms_per_message"), 0.70, "at most", "{:.2f} ms"),
+    Bar("… over the floor", ("throughput", "cpu_over_floor"), 1.6, "at most", "{:.2f} ×"),
+    Bar("… rate (messages/s) over the floor", ("throughput", "rate_over_floor"), 0.75, "at least", "{:.2f} ×"),
+    Bar("4 KB texts, `aws`: rate over sequential loop", ("throughput", "rate_over_sequential"), 50, "at least", "{:.0f} ×"),
+    Bar("… SQS requests per message", ("throughput", "worker aws", "sqs_requests_per_message"), 0.25, "at most", "{:.3f}"),
+    Bar("two processes, `aws`: rate over one process", ("second process", "two_over_one"), 1.8, "at least", "{:.2f} ×"),
+    Bar("… CPU of the machine that one process uses", ("second process", "one_process_share_of_machine"), 0.4, "at most", "{:.0%}"),
+    Bar("send to indexed, above the injected 65 ms: p50", ("latency", "p50_ms_over_injected"), 150, "at most", "{:.0f} ms"),
     Bar("… p99", ("latency", "p99_ms_over_injected"), 500, "at most", "{:.0f} ms"),
-    Bar("a small office file, over kreuzberg alone", ("small office", "ms_over_kreuzberg"), 1, "at most", "{:.2f} ms"),
+    Bar("a small office file: CPU above kreuzberg alone", ("small office", "ms_over_kreuzberg"), 1, "at most", "{:.2f} ms"),
     Bar("20 MB texts: peak resident memory", ("large", "worker local", "peak_rss_mb"), 400, "at most", "{:.0f} MB"),
     Bar("200,000 messages: peak resident memory", ("endurance", "peak_rss_mb"), 250, "at most", "{:.0f} MB"),
-    Bar("… last quarter over the second", ("endurance", "growth"), 0.05, "at most", "{:+.1%}"),
-    Bar("`recover_dlq`, `aws`: over the sequential loop", ("recovery", "rate_over_sequential"), 40, "at least", "{:.0f} ×"),
-    Bar("idle: of a core", ("idle", "share_of_a_core"), 0.005, "at most", "{:.2%}"),
-    Bar("idle: requests an hour", ("idle", "requests_per_hour"), 720, "at most", "{:.0f}"),
+    Bar("… growth from the second quarter to the last", ("endurance", "growth"), 0.05, "at most", "{:+.1%}"),
+    Bar("`recover_dlq`, `aws`: rate over sequential loop", ("recovery", "rate_over_sequential"), 40, "at least", "{:.0f} ×"),
+    Bar("idle: share of a core", ("idle", "share_of_a_core"), 0.005, "at most", "{:.2%}"),
+    Bar("idle: requests per hour", ("idle", "requests_per_hour"), 720, "at most", "{:.0f}"),
 )  # fmt: skip
 
 
 def figures_table() -> list[str]:
-    """Every figure with its bar, median, least and most."""
+    """All figures with limit, median, minimum and maximum."""
     found = _results()["experiments"]
-    lines = ["| figure | bar | median | least – most | runs | |", "|---|---|---|---|---|---|"]
+    lines = ["| figure | limit | median | minimum – maximum | runs | |", "|---|---|---|---|---|---|"]
     for bar in BARS:
         value = found
         for name in bar.where:
@@ -60,9 +60,9 @@ def figures_table() -> list[str]:
 
 
 def contenders_table() -> list[str]:
-    """What each contender did and cost, medians."""
+    """Throughput and cost of each contender (medians)."""
     lines = [
-        "| workload | messages/s | CPU ms a message | peak MB | requests a message: SQS, S3, index | $ a million |",
+        "| workload | messages/s | CPU ms per message | peak MB | requests per message: SQS, S3, index | $ per million |",
         "|---|---|---|---|---|---|",
     ]
     for name, figures in _drains(_results()["experiments"]):
@@ -80,7 +80,7 @@ def contenders_table() -> list[str]:
 
 
 def delays_table() -> list[str]:
-    """Workload b's histogram: how many of each sort were indexed within so many milliseconds."""
+    """The histogram of workload b: which share of each sort of files was indexed within which time."""
     delays = _results()["experiments"]["mixed"]["delay_ms"]
     bounds = list(delays["text"]["at_most"])
     lines = [
@@ -97,7 +97,7 @@ def delays_table() -> list[str]:
 
 
 def machine_list() -> list[str]:
-    """What it was measured on, when, and with."""
+    """The machine, date and versions of the measurement."""
     results = _results()
     machine, commits = results["machine"], {name: each["commit"] for name, each in results["experiments"].items()}
     versions = ", ".join(f"{name} {version}" for name, version in {**machine["versions"], **machine["servers"]}.items())
@@ -107,8 +107,8 @@ def machine_list() -> list[str]:
     )
     text = (
         f"{results['when'][:10]}, {machine['cores']} cores ({machine['cpu']}), {machine['memory_gb']} GB, Linux "
-        f"{machine['kernel']}, Python {machine['python']}, {versions}. Worker, servers and measuring all share it. "
-        f"Measured: {of_commits}."
+        f"{machine['kernel']}, Python {machine['python']}, {versions}. The worker, the servers and the measurement share "
+        f"this machine. Measured: {of_commits}."
     )
     return [text]
 

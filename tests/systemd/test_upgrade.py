@@ -16,10 +16,10 @@ FAKE_OLD_PYTHON = "#!/bin/sh\necho Python 3.9.16\nexit 1\n"
     [
         ({"PREFIX": "opt/here"}, "PREFIX=opt/here is not an absolute path"),
         ({"PREFIX": "/opt/a b"}, "PREFIX=/opt/a b is not an absolute path"),
-        ({"PREFIX": "/usr"}, "PREFIX=/usr belongs to the system; it would be /opt/s3-index-worker"),
-        ({"PREFIX": "/home/worker"}, "cannot be seen from inside the units' sandbox"),
-        ({"PYTHON": "/bin/true-python"}, "PYTHON=/bin/true-python is no Python 3.11 or newer"),
-        ({"WHEEL": "/nowhere.whl"}, "WHEEL=/nowhere.whl: there is no such file"),
+        ({"PREFIX": "/usr"}, "PREFIX=/usr belongs to the system; use another folder, such as /opt/s3-index-worker"),
+        ({"PREFIX": "/home/worker"}, "is hidden in the sandbox of the units"),
+        ({"PYTHON": "/bin/true-python"}, "PYTHON=/bin/true-python is not a Python 3.11 or newer"),
+        ({"WHEEL": "/nowhere.whl"}, "WHEEL=/nowhere.whl: the file does not exist"),
     ],
 )
 def test_what_cannot_be_installed_is_refused_with_a_sentence(
@@ -44,7 +44,7 @@ def test_only_root_on_a_host_with_systemd_installs(installation: Installation) -
     [
         ('ID="amzn"\nID_LIKE="fedora"\n', "dnf install python3.12"),
         ("ID=debian\n", "apt-get install python3 python3-venv"),
-        ("ID=other\n", "Install one, with its venv module"),
+        ("ID=other\n", "Install one with its venv module"),
     ],
 )
 def test_where_every_python_is_too_old_the_package_is_named(
@@ -101,7 +101,7 @@ def test_upgrade_rollback_and_uninstall_keep_settings_and_data(installed: Instal
 
     machine.run("touch", "/var/lib/s3-index-worker/data")
     done = installed.make("uninstall")
-    assert "What is yours stays: /etc/s3-index-worker/worker.env, /var/lib/s3-index-worker" in done.stderr
+    assert "Settings and data remain: /etc/s3-index-worker/worker.env, /var/lib/s3-index-worker" in done.stderr
     assert machine.run("cat", WORKER_ENV, "/var/lib/s3-index-worker/data").stdout == settings
     left = machine.run(
         *("find", "/etc/systemd/system", "/etc/sysusers.d", "/usr/local/bin", "/opt"),

@@ -92,10 +92,10 @@ def test_settings_and_password_are_read_where_they_are_and_missed_nowhere(name: 
 def test_an_instance_differs_from_the_single_worker_by_its_number_alone() -> None:
     single, instance = ((SYSTEMD / name).read_text().splitlines() for name in WORKERS)
     assert [line for line in instance if line not in single] == [
-        "Description=Makes S3 objects searchable (s3-index-worker, process %i of this host)",
+        "Description=Make S3 objects searchable (s3-index-worker, process %i of this host)",
         "Environment=WORKER_INSTANCE=%i",
     ]
-    assert set(single) - set(instance) == {"Description=Makes S3 objects searchable (s3-index-worker)"}
+    assert set(single) - set(instance) == {"Description=Make S3 objects searchable (s3-index-worker)"}
 
 
 def test_every_service_has_the_same_user_limits_and_sandbox() -> None:
