@@ -10,16 +10,19 @@ SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-fast chaos chaos-attacks chaos-soak check bench bench-full install upgrade rollback uninstall lock clean help
+.PHONY: demo test test-fast test-all coverage chaos chaos-attacks chaos-soak check bench bench-full install upgrade rollback uninstall lock clean help
 
 demo: $(READY) ## Watch it work: S3 and SQS in process, sample files, searches (DIR=folder: your own files)
 	@$(BIN)/python -m worker demo $(if $(DIR),"$(DIR:~/%=$(HOME)/%)")
 
-test: $(READY) ## Run every test, against OpenSearch, ElasticMQ and SeaweedFS, which it fetches and starts
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+test: $(READY) ## Prove it on OpenSearch, ElasticMQ and SeaweedFS, which it fetches and starts (under five minutes)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not extended"
 
-test-fast: $(READY) ## Run the tests that need no server, in under a minute
+test-fast: $(READY) ## Run the tests that need no server (under a minute)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/unit
+
+test-all: $(READY) ## Run what `make test` leaves out: real systemd, every documented command, attacks, OpenSearch 2.19
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m extended
 
 chaos: $(READY) ## Attack it: every call with every fault, deaths, outages, hostile files, a soak (hours; SOAK=s LANES=n)
 	@$(MAKE) --jobs=2 --keep-going chaos-attacks chaos-soak
@@ -27,7 +30,7 @@ chaos: $(READY) ## Attack it: every call with every fault, deaths, outages, host
 chaos-attacks: $(READY)
 	FULL_SIZE=1 CHAOS_LANES=$(or $(LANES),6) $(BIN)/python -m pytest -s --ignore tests/chaos/test_soak.py \
 	  tests/chaos tests/hostile tests/acceptance tests/integration/recovery \
-	  tests/unit/worker/test_convergence.py tests/unit/worker/core/indexing/test_replay.py tests/unit/recovery tests/unit/recovery_cli
+	  tests/unit/worker/test_convergence.py tests/unit/worker/core/indexing/test_replay.py tests/unit/recovery
 
 chaos-soak: $(READY)
 	CHAOS_SOAK_S=$(or $(SOAK),3600) $(BIN)/python -m pytest -s tests/chaos/test_soak.py
@@ -35,7 +38,7 @@ chaos-soak: $(READY)
 check: $(READY) ## Lint, format, types, import rules, size limits, docs and lock against the code; changes nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy -p worker -p recovery -p tools
+	$(BIN)/mypy -p worker -p recovery -p tools -p testing -p benchmarks -p tests
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/shellcheck -s sh systemd/install systemd/run-as-unit .ci/run
 	$(BIN)/python -m tools.sizes

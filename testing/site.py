@@ -4,9 +4,13 @@ import json
 import secrets
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+from obstore.store import S3Store
 
 from testing.aws import Queues, create_queues, drain, queue_depth, s3_client, send_batch, send_event, sqs_client
 from testing.servers import REGION, ElasticMQServer, OpenSearchServer, SeaweedFSServer
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 PAGE = 10_000
+LANES = 8
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,30 @@ class Site:
         """Store an object; its etag."""
         raw = body.encode() if isinstance(body, str) else body
         return self.s3.put_object(Bucket=self.bucket, Key=key, Body=raw, **options)["ETag"].strip('"')
+
+    def put_all(self, bodies: Mapping[str, bytes | str], *, bucket: str | None = None) -> dict[str, str]:
+        """Store many objects; their etags. By obstore, at a tenth of boto3's CPU: for keys that it carries unchanged."""
+        store = self._store(bucket or self.bucket)
+
+        def put(item: tuple[str, bytes | str]) -> tuple[str, str]:
+            key, body = item
+            raw = body.encode() if isinstance(body, str) else body
+            done = store.put(key, raw, attributes={"Content-Type": "binary/octet-stream"}, use_multipart=False)
+            return key, (done["e_tag"] or "").strip('"')
+
+        with ThreadPoolExecutor(LANES) as pool:
+            return dict(pool.map(put, bodies.items()))
+
+    def _store(self, bucket: str) -> S3Store:
+        return S3Store(
+            bucket,
+            endpoint=self.s3.meta.endpoint_url,
+            region=REGION,
+            access_key_id=self.env["AWS_ACCESS_KEY_ID"],
+            secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"],
+            client_options={"allow_http": True},
+            virtual_hosted_style_request=False,
+        )
 
     def send(self, key: str, event: str = "ObjectCreated:Put", *, bucket: str | None = None) -> str:
         return send_event(self.sqs, self.queues.source, bucket or self.bucket, key, event)
@@ -58,6 +87,11 @@ class Site:
             if len(hits) < PAGE:
                 return found
             query["search_after"] = hits[-1]["sort"]
+
+    def count(self) -> int:
+        """How many documents there are; 0 where there is no index yet."""
+        self.ask("POST", f"/{self.index}/_refresh")
+        return int(self.ask("GET", f"/{self.index}/_count").get("count", 0))
 
     def ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """One request to OpenSearch; an error's body is the answer too."""
@@ -84,6 +118,12 @@ class Site:
     def state_record(self, key: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.s3.get_object(Bucket=self.state_bucket, Key=key)["Body"].read())
         return found
+
+    def state_records(self, prefix: str) -> list[dict[str, Any]]:
+        """Every record under a prefix, in the order of their names."""
+        store = self._store(self.state_bucket)
+        with ThreadPoolExecutor(LANES) as pool:
+            return list(pool.map(lambda key: json.loads(store.get(key).bytes().to_bytes()), self.state_keys(prefix)))
 
     def empty_state(self) -> None:
         """Remove every record."""

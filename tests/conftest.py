@@ -8,6 +8,7 @@ import contextlib
 import os
 import uuid
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,8 @@ import pytest
 import structlog
 from xdist.scheduler import LoadFileScheduling
 
-from testing import jars
 from testing.aws import Queues, create_queues, s3_client, sqs_client
-from testing.process import Server, UnavailableError
+from testing.process import Server, ServerFailedError, UnavailableError
 from testing.servers import (
     ELASTICMQ,
     OPENSEARCH_RELEASES,
@@ -27,6 +27,7 @@ from testing.servers import (
     OpenSearchServer,
     SeaweedFSServer,
 )
+from testing.starts import record_starts
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -39,6 +40,17 @@ REAL_SERVERS: dict[str, str | None] = {
     "elasticmq": ELASTICMQ,
     "seaweedfs": None,
 }
+EXTENDED = (
+    "tests/systemd/",  # boots a machine, installs the worker on it, types what the pages say
+    "tests/integration/operations/",  # every line of the runbook, after a night that leaves what it is about
+    "tests/integration/setup/",  # every line of docs/setup.md
+    "tests/integration/servers/",  # the servers that the other tests use: killed, started again
+    "tests/integration/fault_proxy/",  # what the attacks break calls with
+    "tests/chaos/",  # a sample of the attacks of `make chaos`
+    "tests/hostile/",
+)
+"""What `make test-all` runs and `make test` leaves out, with all that asks an OpenSearch 2.19: it takes long, and is broken
+seldom by what a developer does in an afternoon."""
 TOGETHER = ("tests/systemd/", "tests/integration/operations/")
 """Folders whose files share what takes long to make: a booted systemd, a night of operations."""
 _started: dict[str, Server] = {}
@@ -55,11 +67,15 @@ def pytest_configure() -> None:
     structlog.configure(processors=[structlog.processors.add_log_level, renderer])
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test that uses a real server, however indirectly: `-m "not real"` must not miss one."""
+    """Mark every test that uses a real server, however indirectly, and those of EXTENDED, before `-m` chooses."""
     for item in items:
-        if _servers_of(item):
+        servers = _servers_of(item)
+        if servers:
             item.add_marker(pytest.mark.real)
+        if item.nodeid.startswith(EXTENDED) or "opensearch_2" in servers:
+            item.add_marker(pytest.mark.extended)
 
 
 class _WholeFiles(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
@@ -81,13 +97,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _WholeFiles:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
-    """Download jars before the first test: on a slow line this takes longer than a test may."""
+    """Download jars and record starts before the first test: on a slow line this takes longer than a test may."""
     needed = {REAL_SERVERS[name] for item in session.items for name in _servers_of(item)}
     if session.config.option.collectonly:
         return
-    for coordinates in filter(None, needed):
-        with contextlib.suppress(UnavailableError):  # the fixture meets the same and skips or fails with the reason
-            jars.class_path(coordinates)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(_prepare, filter(None, needed)))
+
+
+def _prepare(coordinates: str) -> None:
+    with contextlib.suppress(UnavailableError, ServerFailedError):  # the fixture meets the same, and tells the reason
+        record_starts(coordinates)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -113,7 +133,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def _servers_of(item: pytest.Item) -> list[str]:
-    return [name for name in REAL_SERVERS if name in getattr(item, "fixturenames", ())]
+    """Those that it names, or that one of its parameters is (which a fixture then asks for)."""
+    callspec = getattr(item, "callspec", None)
+    named = {*getattr(item, "fixturenames", ()), *(str(one) for one in (callspec.params.values() if callspec else ()))}
+    return [name for name in REAL_SERVERS if name in named]
 
 
 def _heal_servers_of(item: pytest.Item) -> None:

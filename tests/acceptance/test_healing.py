@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -27,8 +26,7 @@ def site(seaweedfs, elasticmq, opensearch) -> Iterator[Site]:
 def fill(site: Site) -> dict[str, str]:
     """So many small objects, and their events; etags by key."""
     keys = [f"docs/{number:05}.txt" for number in range(MESSAGES)]
-    with ThreadPoolExecutor(16) as pool:
-        etags = dict(zip(keys, pool.map(lambda key: site.put(key, f"text of {key}"), keys), strict=True))
+    etags = site.put_all({key: f"text of {key}" for key in keys})
     site.send_all(keys)
     return etags
 
@@ -38,11 +36,11 @@ def fill(site: Site) -> dict[str, str]:
 def test_an_outage_of_the_index_heals_by_itself_within_a_minute(site, opensearch, tmp_path):
     etags = fill(site)
     with running(site.env, tmp_path) as worker:
-        wait_until(lambda: len(site.documents()) >= MESSAGES // 12, 60, "the first documents")
+        wait_until(lambda: site.count() >= MESSAGES // 12, 60, "the first documents")
         opensearch.kill()
         try:
             site.wait_empty(120)
-            waited = [site.state_record(name)["key"] for name in site.state_keys(RETRY_PREFIX)[: 2 * CHANGED]]
+            waited = [record["key"] for record in site.state_records(RETRY_PREFIX)[: 2 * CHANGED]]
             overwritten, removed = waited[:CHANGED], waited[CHANGED:]
             for key in overwritten:  # S3's events of these are lost on purpose: what heals asks S3 itself
                 etags[key] = site.put(key, f"another text of {key}, written during the outage")
@@ -68,8 +66,7 @@ def test_an_outage_of_the_index_heals_by_itself_within_a_minute(site, opensearch
 
 def test_what_waits_when_a_worker_starts_is_brought_in_and_two_workers_take_turns(site, opensearch, tmp_path):
     keys = [f"late/{number:03}.txt" for number in range(100)]
-    for key in keys:
-        site.put(key)
+    site.put_all(dict.fromkeys(keys, "text"))
     opensearch.pause()
     try:
         with running({**site.env, "INDEX_TIMEOUT_S": "2"}, tmp_path, name="before") as worker:

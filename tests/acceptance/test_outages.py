@@ -3,7 +3,6 @@
 import signal
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import pytest
@@ -27,8 +26,7 @@ def site(seaweedfs, elasticmq, opensearch) -> Iterator[Site]:
 def fill(site: Site, count: int = MESSAGES) -> list[str]:
     """So many small objects, and their events."""
     keys = [f"docs/{number:05}.txt" for number in range(count)]
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda key: site.put(key, f"text of {key}"), keys))
+    site.put_all({key: f"text of {key}" for key in keys})
     site.send_all(keys)
     return keys
 
@@ -50,7 +48,7 @@ def count_between(moments: list[float], begin: float, end: float) -> int:
 def test_an_index_that_goes_away_holds_nothing_up_and_loses_nothing(site, opensearch, tmp_path, how):
     keys = fill(site)
     with running(site.env, tmp_path) as worker:
-        wait_until(lambda: len(site.documents()) >= MESSAGES // 5, 60, "the first documents")
+        wait_until(lambda: site.count() >= MESSAGES // 5, 60, "the first documents")
         gone = time.time()
         getattr(opensearch, how)()
         site.wait_empty(120)
@@ -64,7 +62,7 @@ def test_an_index_that_goes_away_holds_nothing_up_and_loses_nothing(site, opense
     print(f"\n{how}: opened after {opened - gone:.1f} s; {before:.0f}/s before, {after:.0f}/s after")
     assert after >= before / 2
     assert site.dead_letters() == []
-    waiting = {site.state_record(name)["key"] for name in site.state_keys("retry-index/")}
+    waiting = {record["key"] for record in site.state_records("retry-index/")}
     held = set(wait_until(site.documents, 30, "documents"))
     assert held | waiting == set(keys)
 
@@ -73,7 +71,7 @@ def test_an_index_that_goes_away_holds_nothing_up_and_loses_nothing(site, opense
 def test_sigterm_drains_and_then_kill_9_loses_nothing(site, tmp_path):
     keys = fill(site)
     with running(site.env, tmp_path, name="first") as worker:
-        wait_until(lambda: len(site.documents()) >= MESSAGES // 5, 60, "the first documents")
+        wait_until(lambda: site.count() >= MESSAGES // 5, 60, "the first documents")
         began = time.monotonic()
         worker.send(signal.SIGTERM)
         assert worker.wait() == 0
@@ -84,7 +82,7 @@ def test_sigterm_drains_and_then_kill_9_loses_nothing(site, tmp_path):
     assert in_flight == 0
     assert visible + len(site.documents()) >= MESSAGES
     with running({**site.env, "SQS_VISIBILITY_TIMEOUT": "30"}, tmp_path, name="second") as worker:
-        wait_until(lambda: len(site.documents()) >= MESSAGES * 3 // 5, 60, "more than half of the documents")
+        wait_until(lambda: site.count() >= MESSAGES * 3 // 5, 60, "more than half of the documents")
         worker.kill()
     with running(site.env, tmp_path, name="third"):
         site.wait_empty(120)

@@ -25,14 +25,14 @@ def site(seaweedfs, elasticmq, opensearch) -> Iterator[Site]:
 
 def test_an_index_killed_in_the_middle_archives_nothing_and_loses_nothing(site, opensearch):
     keys = [f"docs/{number:05}.txt" for number in range(DEAD_LETTERS)]
-    etags = {key: site.put(key, f"text of {key}") for key in keys}
+    etags = site.put_all({key: f"text of {key}" for key in keys})
     fill_dlq(site, keys, etags, endpoint=site.env["AWS_ENDPOINT_URL_SQS"])
-    already = len(site.documents())
+    already = site.count()
     process = subprocess.Popen(
         [sys.executable, "-m", "recovery.cli.recover_dlq", "--kind", "RECOVERABLE", "--json"],
         env={**base_env(), **site.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    wait_until(lambda: len(site.documents()) > already + 100, 60, "a hundred documents")
+    wait_until(lambda: site.count() > already + 100, 60, "a hundred documents")
     opensearch.kill()
     out, errors = process.communicate(timeout=120)
     assert process.returncode == 69, errors

@@ -12,7 +12,7 @@ from tests.support.size import sized
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 """asyncio drops, and warns of, a connection that it takes while the wire makes that server unreachable."""
 SAMPLE = {"worker": 2, "recover_dlq": 1, "replay_retry_index": 1}
-"""Cases in `make test`; the verbs of `dlq` have none there."""
+"""Cases in `make test-all`; the verbs of `dlq` have none there."""
 MORE = 20
 """In `make chaos`, after each call × fault once: so many others of that program, other in length and moment."""
 

@@ -1,7 +1,6 @@
 """`retry-index/` as an outage of the index leaves it: most objects are as they were, some changed, some are gone."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 
 from testing.site import Site
 from worker.core.index.document import Write
@@ -11,7 +10,6 @@ OF_TEN = ("replayed",) * 7 + ("rebuilt", "removed", "rebuilt")
 """What is to become of the records."""
 DAY_MS = 86_400_000
 OUTAGE_MS = 1_795_000_000_000
-WRITERS = 16
 
 
 def result_of(number: int) -> str:
@@ -26,8 +24,10 @@ def kept_keys(keys: list[str]) -> set[str]:
 def fill_retry(site: Site, count: int, *, content: str = "") -> list[str]:
     """So many records, over three days, and their objects as they are now; the keys."""
     keys = [f"帳票/{number:05}.txt" for number in range(count)]
-    with ThreadPoolExecutor(WRITERS) as pool:
-        list(pool.map(lambda number: _fill(site, number, keys[number], content), range(count)))
+    there = [key for number, key in enumerate(keys) if result_of(number) != "removed"]
+    etags = site.put_all({key: f"text of {key}" for key in there})
+    records = [_record(site, number, key, etags.get(key, "gone"), content) for number, key in enumerate(keys)]
+    site.put_all({record.name: record.as_json() for record in records}, bucket=site.state_bucket)
     return keys
 
 
@@ -42,13 +42,6 @@ def record_of(site: Site, key: str, etag: str, *, content: str = "", at_ms: int 
     return RetryRecord(write, "the index is away", rejected=False)
 
 
-def _fill(site: Site, number: int, key: str, content: str) -> None:
-    result = result_of(number)
-    etag = "gone" if result == "removed" else site.put(key, f"text of {key}")
-    put_record(
-        site,
-        record_of(
-            site, key, "changed since" if result == "rebuilt" else etag, content=content,
-            at_ms=OUTAGE_MS - number % 3 * DAY_MS,
-        ),
-    )  # fmt: skip
+def _record(site: Site, number: int, key: str, etag: str, content: str) -> RetryRecord:
+    known = "changed since" if result_of(number) == "rebuilt" else etag
+    return record_of(site, key, known, content=content, at_ms=OUTAGE_MS - number % 3 * DAY_MS)

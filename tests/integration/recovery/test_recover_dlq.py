@@ -1,4 +1,4 @@
-"""`recover_dlq` as an operator runs it: a process of its own against the real servers, its table, its exit codes."""
+"""`recover_dlq` as an operator runs it, against the real servers: its table, its exit codes."""
 
 import json
 import os
@@ -10,12 +10,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from recovery.cli.recover_dlq import main
 from testing.aws import queue_depth
 from testing.dead_letters import expected, fill_dlq, kept_keys
 from testing.site import Site, make_site
 from testing.waiting import wait_until
-from testing.worker import base_env, run_cli, run_module
+from testing.worker import base_env
+from tests.support.in_process import run_in_process
 from tests.support.size import sized
+from worker.cli import main as worker
 
 MODULE = "recovery.cli.recover_dlq"
 
@@ -29,13 +32,13 @@ def site(seaweedfs, elasticmq, opensearch) -> Iterator[Site]:
 
 def filled(site: Site, count: int) -> list[str]:
     keys = [f"帳票/{number:05}.txt" for number in range(count)]
-    etags = {key: site.put(key, f"text of {key}") for key in keys}
+    etags = site.put_all({key: f"text of {key}" for key in keys})
     fill_dlq(site, keys, etags, endpoint=site.env["AWS_ENDPOINT_URL_SQS"])
     return keys
 
 
 def recover(site: Site, *options: str, **env: str) -> "subprocess.CompletedProcess[str]":
-    return run_module(MODULE, {**site.env, **env}, *options, timeout_s=120)
+    return run_in_process(main, {**site.env, **env}, *options)
 
 
 def dlq_depth(site: Site) -> tuple[int, int, int]:
@@ -96,7 +99,7 @@ def test_an_index_that_is_away_at_the_start_is_refused_and_nothing_is_touched(si
 
 def test_a_paused_fleet_is_left_alone(site):
     filled(site, 20)
-    assert run_cli(site.env, "pause", "--reason", "索引の更新").returncode == 0
+    assert run_in_process(worker, site.env, "pause", "--reason", "索引の更新").returncode == 0
     done = recover(site)
     assert (done.returncode, "索引の更新" in done.stderr) == (75, True)
     assert dlq_depth(site) == (20, 0, 0)

@@ -1,4 +1,4 @@
-"""`replay_retry_index` as an operator runs it: a process of its own against the real servers, its table, its exit codes."""
+"""`replay_retry_index` as an operator runs it, against the real servers: its table, its exit codes."""
 
 import json
 import os
@@ -10,9 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from recovery.cli.replay_retry_index import main
 from testing.site import Site, make_site
 from testing.waiting import wait_until
-from testing.worker import base_env, run_module
+from testing.worker import base_env
+from tests.support.in_process import run_in_process
 from tests.support.retry_records import fill_retry, kept_keys, put_record, record_of, result_of
 from tests.support.size import sized
 from worker.core.s3.state import PARKED_PREFIX, RETRY_PREFIX
@@ -31,7 +33,7 @@ def site(seaweedfs, elasticmq, opensearch) -> Iterator[Site]:
 
 
 def replay(site: Site, *options: str, **env: str) -> "subprocess.CompletedProcess[str]":
-    return run_module(MODULE, {**site.env, **env}, *options, timeout_s=150)
+    return run_in_process(main, {**site.env, **env}, *options)
 
 
 def started(site: Site, *options: str) -> "subprocess.Popen[str]":
@@ -165,7 +167,7 @@ def test_an_index_killed_in_the_middle_ends_the_run_and_what_is_not_confirmed_st
     keys = fill_retry(site, sized(3_000, usual=1_200))
     process = started(site, "--json")
     try:
-        wait_until(lambda: len(site.documents()) > 200, 60, "two hundred documents")
+        wait_until(lambda: site.count() > 200, 60, "two hundred documents")
         opensearch.kill()
         out, errors = process.communicate(timeout=120)
     finally:
@@ -175,8 +177,8 @@ def test_an_index_killed_in_the_middle_ends_the_run_and_what_is_not_confirmed_st
     summary = json.loads(out)
     assert (summary["rejected"], summary["parked"]) == (0, 0)
     assert summary["stopped_by"]
-    wait_until(lambda: len(site.documents()) > 200, 30, "the documents that were confirmed")
-    waits = {site.state_record(name)["key"] for name in waiting(site)}
+    wait_until(lambda: site.count() > 200, 30, "the documents that were confirmed")
+    waits = {record["key"] for record in site.state_records(RETRY_PREFIX)}
     assert set(keys) == waits | set(site.documents()) | (set(keys) - kept_keys(keys))
     done = replay(site)
     assert done.returncode == 0, done.stderr

@@ -18,8 +18,9 @@ from tenacity import (
 T = TypeVar("T")
 
 ATTEMPTS = 3
-"""Calls in all, before what fails in passing is given back."""
+"""Attempts in all, before a transient error is raised."""
 FIRST_WAIT_S = 0.2
+"""Before the second attempt, at most; before the third, twice that."""
 LONGEST_WAIT_S = 3.0
 
 SHORTEST_RELEASE_S = 60
@@ -27,31 +28,26 @@ LONGEST_RELEASE_S = 900
 
 
 def retry_transient(call: Callable[[], T], *, transient: Callable[[BaseException], bool], stop: threading.Event) -> T:
-    """The call's result, trying again with jittered backoff while it fails in passing.
+    """The call's result; where it fails with a transient error, that of another attempt after a jittered wait.
 
-    Raises the last error after three attempts, or at once where it is not a passing one or `stop` is set. The first
-    attempt is made bare: every message makes several, and tenacity's bookkeeping costs ten times the call around it.
+    Raises the last error after three attempts, or at once where it is not transient or `stop` is set. The first attempt
+    is made without tenacity, which has the others: every message makes several calls, nearly all succeed at once, and its
+    bookkeeping would take 25 µs of each instead of 0.2 (M).
     """
     try:
         return call()
     except Exception as error:
-        if not transient(error):
+        if stop.is_set() or not transient(error):
             raise
-        failed = [error]
-
-    def again() -> T:
-        if failed:
-            raise failed.pop()  # what tenacity takes for the first attempt
-        return call()
-
+    stop.wait(random.uniform(0, FIRST_WAIT_S))  # noqa: S311 (jitter, not a secret)
     retrying = Retrying(
         retry=retry_if_exception(transient),
-        wait=wait_random_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S),
-        stop=stop_any(stop_after_attempt(ATTEMPTS), stop_when_event_set(stop)),
+        wait=wait_random_exponential(multiplier=2 * FIRST_WAIT_S, max=LONGEST_WAIT_S),
+        stop=stop_any(stop_after_attempt(ATTEMPTS - 1), stop_when_event_set(stop)),
         sleep=sleep_using_event(stop),
         reraise=True,
     )
-    return retrying(again)
+    return retrying(call)
 
 
 def release_delay_s(receives: int) -> int:

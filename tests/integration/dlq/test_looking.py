@@ -1,0 +1,108 @@
+"""Verbs of `dlq` that look: what they print, and that everything is given back."""
+
+import json
+
+from testing.aws import s3_event, s3_record
+from tests.integration.dlq.verbs import (
+    MAPS,
+    about,
+    ask,
+    dead_letter,
+    dead_lettered_by_sqs,
+    depth,
+    dlq,
+    dlq_process,
+    failure,
+)
+
+
+def test_looking_tells_everything_and_gives_everything_back(site):
+    native = dead_lettered_by_sqs(site, s3_event(s3_record(site.bucket, "帳票/一.txt")))
+    timeouts = [about(site, f"帳票/{n}.txt") for n in range(12)]
+    bad = dead_letter(site, "noise", failure("MalformedEventError", kind="USER_ERROR"))
+    maps = dead_letter(site, json.dumps(MAPS), failure("KeyError", kind="SYSTEM_ERROR"))
+
+    figures = ask(site, "stats")
+    assert (figures["visible"], figures["coverage"]["seen"]) == (15, 15)
+    assert figures["by_kind"] == {"RECOVERABLE": 12, "UNKNOWN": 1, "USER_ERROR": 1, "SYSTEM_ERROR": 1}
+    assert figures["by_type"] == {"s3-event": 13, "unknown": 1, "maps": 1}
+    assert figures["by_error"]["no record (redrive policy)"] == 1
+    assert figures["redrive_policy"]["leads_here"] is True
+    assert figures["oldest_at"] < figures["soonest_expiry_at"]
+
+    listed = dlq_process(site, "list")
+    assert listed.returncode == 0, listed.stderr
+    assert len(listed.stdout.splitlines()) == 16, "a heading, and one line each, at full width"
+    assert all(name in listed.stdout for name in [native, bad, maps, *timeouts])
+    assert f"{site.bucket}/帳票/一.txt" in listed.stdout
+    assert "saw 15 of about 15" in listed.stderr
+
+    assert {row["message_id"] for row in ask(site, "list", "--type", "maps")} == {maps}
+    assert {row["message_id"] for row in ask(site, "list", "--kind", "user_error")} == {bad}
+    assert {row["message_id"] for row in ask(site, "list", "--match", "帳票/一")} == {native}
+    assert len(ask(site, "list", "--error", "TimeoutError", "--max-messages", "5")) == 5
+    assert dlq(site, "list", "--older-than", "1h").returncode == 1
+
+    groups = ask(site, "groups")
+    assert (groups[0]["group"], groups[0]["count"], len(groups[0]["ids"])) == ("fp-TimeoutError", 12, 3)
+    assert {row["group"]: row["count"] for row in ask(site, "groups", "--by", "type")}["s3-event"] == 13
+    assert dlq(site, "stats").returncode == dlq(site, "groups").returncode == 0
+    assert depth(site) == (15, 0), "looking never eats"
+    assert site.state_keys("s3-index-worker/holders/") == []
+
+
+def test_inspect_shows_what_is_there_now_and_what_to_type(site):
+    key = "契約/a b.txt"
+    site.put(key, "本文")
+    name = about(site, key)
+    [seen] = ask(site, "inspect", "--message-id", name)
+    assert (seen["now"][0]["key"], seen["now"][0]["indexed"]) == (key, False)
+    assert seen["advice"]["command"] == f"dlq recover --message-id {name}"
+    shown = dlq(site, "inspect", "--message-id", name)
+    assert shown.returncode == 0, shown.stderr
+    for text in (key, "TimeoutError: 例", "File …", f"dlq recover --message-id {name}", '"Records": ['):
+        assert text in shown.stdout
+    assert ask(site, "recover", "--message-id", name)["recovered"] == 1
+    assert depth(site) == (0, 0)
+    assert site.documents().keys() == {key}
+
+    again, gone = about(site, key), about(site, "gone.txt")
+    bad, maps = dead_letter(site, "noise"), dead_letter(site, json.dumps(MAPS))
+    told = {one["message_id"]: one for one in ask(site, "inspect", "--message-id", again, gone, bad, maps)}
+    assert told[again]["now"][0]["indexed"] is True
+    assert "holds the object as it is now" in told[again]["advice"]["why"]
+    assert told[gone]["now"][0]["s3"] == "not there"
+    assert told[bad]["advice"]["command"].startswith(f"dlq delete --message-id {bad} --reason")
+    assert told[maps]["advice"]["command"] == f"dlq redrive --message-id {maps}"
+    without = {one["message_id"]: one for one in ask(site, "inspect", "--message-id", again, INDEX_URL="")}
+    assert "not asked: INDEX_URL is missing" in without[again]["now"][0]["index"]
+    unavailable = ask(site, "inspect", "--message-id", again, INDEX_URL="http://127.0.0.1:9")[0]
+    assert "cannot be asked" in unavailable["now"][0]["index"]
+    assert dlq(site, "inspect", "--message-id", "nobody").returncode == 1
+    assert dlq(site, "inspect", "--message-id", bad, "--message-id", "nobody").returncode == 3
+    assert depth(site) == (4, 0)
+
+
+def test_hostile_keys_and_texts_move_no_cursor(site):
+    key = "\x1b[2J\x1b]0;owned\x07\r\n[red]x[/red]\u202e.txt"
+    name = about(site, key, message="line\ntwo [bold]", stack="[red]\n  \u202eframe")
+    for args in (
+        ["list"],
+        ["groups"],
+        ["stats"],
+        ["inspect", "--message-id", name],
+        ["redrive", "--message-id", name, "--dry-run"],
+    ):
+        done = dlq(site, *args)
+        assert done.returncode == 0, done.stderr
+        assert not [c for c in done.stdout + done.stderr if c != "\n" and not c.isprintable()], args
+    assert "[red]x[/red]" in dlq(site, "list").stdout
+
+
+def test_what_others_hold_is_told(site):
+    for n in range(12):
+        about(site, f"{n}.txt")
+    site.sqs.receive_message(QueueUrl=site.queues.dlq, MaxNumberOfMessages=5)
+    done = dlq(site, "list")
+    assert "of about 12; the rest is in flight elsewhere" in done.stderr
+    assert depth(site)[1] > 0

@@ -1,0 +1,157 @@
+"""`dlq` on a terminal, and what a signal ends: processes of their own, as an operator types them."""
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testing.site import Site
+from testing.waiting import wait_until
+from testing.worker import base_env
+from tests.integration.dlq.verbs import MODULE, about, ask, depth
+
+
+class Terminal:
+    """A verb on a terminal: what it shows, and what is typed."""
+
+    def __init__(self, site: Site, *args: str) -> None:
+        self.master, slave = pty.openpty()
+        env = {**base_env(), **site.env, "TERM": "xterm", "COLUMNS": "120"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", MODULE, *args], env=env, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+        )  # fmt: skip
+        os.close(slave)
+        self.seen = ""
+
+    def wait_for(self, text: str) -> None:
+        until = time.monotonic() + 30
+        while text not in self.seen and time.monotonic() < until:
+            if select.select([self.master], [], [], 0.2)[0]:
+                try:
+                    self.seen += os.read(self.master, 65536).decode(errors="replace")
+                except OSError:  # the other end is closed
+                    break
+        assert text in self.seen, self.seen
+
+    def type(self, line: str) -> None:
+        os.write(self.master, f"{line}\n".encode())
+
+    def end(self) -> int:
+        until = time.monotonic() + 30
+        while self.process.poll() is None and time.monotonic() < until:
+            if select.select([self.master], [], [], 0.2)[0]:
+                try:
+                    self.seen += os.read(self.master, 65536).decode(errors="replace")
+                except OSError:
+                    break
+        code = self.process.wait(5)
+        os.close(self.master)
+        return code
+
+
+def test_a_terminal_is_asked_and_both_queues_are_shown(site):
+    for n in range(3):
+        about(site, f"{n}.txt")
+    terminal = Terminal(site, "redrive-all", "--all")
+    terminal.wait_for("Go on?")
+    shown = terminal.seen.replace("\r\n", "")
+    assert site.queues.dlq in shown
+    assert site.queues.source in shown
+    terminal.type("n")
+    assert terminal.end() == 3
+    assert depth(site) == (3, 0)
+    terminal = Terminal(site, "redrive-all", "--all")
+    terminal.wait_for("Go on?")
+    terminal.type("y")
+    assert terminal.end() == 0
+    assert site.depth()[0] == 3
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_at_the_question_gives_everything_back(site, number, code):
+    for n in range(3):
+        about(site, f"{n}.txt")
+    terminal = Terminal(site, "redrive-all", "--all")
+    terminal.wait_for("Go on?")
+    terminal.process.send_signal(number)
+    assert terminal.end() == code
+    assert depth(site) == (3, 0)
+
+
+def test_a_purge_asks_for_the_queues_name(site, tmp_path):
+    for n in range(3):
+        about(site, f"{n}.txt")
+    name = site.queues.dlq.rsplit("/", 1)[-1]
+    terminal = Terminal(site, "purge", "--backup", str(tmp_path / "all.jsonl"))
+    terminal.wait_for("Type the queue's name")
+    terminal.type("yes")
+    assert terminal.end() == 64
+    assert depth(site) == (3, 0)
+    terminal = Terminal(site, "purge", "--backup", str(tmp_path / "all.jsonl"))
+    terminal.wait_for("Type the queue's name")
+    terminal.type(name)
+    assert terminal.end() == 0
+    assert depth(site) == (0, 0)
+
+
+def test_the_menu_runs_verbs_and_shows_what_they_are_called(site):
+    name = about(site, "a.txt")
+    terminal = Terminal(site, "interactive")
+    terminal.wait_for("Which?")
+    terminal.type("3")
+    terminal.wait_for("empty: all")
+    terminal.type("")
+    terminal.wait_for("$ dlq list")
+    terminal.wait_for("saw 1 of about 1")
+    terminal.type("99")
+    terminal.wait_for("it would be 1 to")
+    terminal.type("6")
+    terminal.wait_for("Message id:")
+    terminal.type(name)
+    terminal.wait_for(f"$ dlq redrive --message-id {name}")
+    terminal.wait_for("1 sent to")
+    terminal.type("q")
+    assert terminal.end() == 0
+    assert (depth(site), site.depth()[0]) == ((0, 0), 1)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_finishes_what_is_in_hand_and_releases_the_rest(site, number, code):
+    for n in range(60):
+        about(site, f"{n}.txt")
+    command = [sys.executable, "-m", MODULE, "redrive-all", "--all", "--yes", "--rate", "5", "--json"]
+    process = subprocess.Popen(
+        command, env={**base_env(), **site.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )  # fmt: skip
+    wait_until(lambda: site.depth()[0] >= 5, 30, "some messages sent")
+    holders = ask(site, "stats")["holders"]
+    assert [one["command"] for one in holders if one["pid"] == process.pid] == ["dlq redrive-all"]
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == code, err
+    figures = json.loads(out)
+    assert len(figures["sent"]) + len(figures["kept"]) == 60
+    assert (depth(site), site.depth()[0]) == ((len(figures["kept"]), 0), len(figures["sent"]))
+    assert len(site.state_keys("s3-index-worker/audit/")) == 1
+
+
+def test_a_signal_during_a_look_gives_everything_back(site, tmp_path: Path):
+    for start in range(0, 300, 10):
+        entries: Any = [{"Id": str(n), "MessageBody": f"noise {start + n}"} for n in range(10)]
+        site.sqs.send_message_batch(QueueUrl=site.queues.dlq, Entries=entries)
+    process = subprocess.Popen(
+        [sys.executable, "-m", MODULE, "list"], env={**base_env(), **site.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )  # fmt: skip
+    wait_until(lambda: depth(site)[1] > 0, 30, "something held")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode in {130, 0}, err
+    assert depth(site) == (300, 0)
