@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from recovery.operations.dead_letters import DeadLetter
 from worker.core.base.classify import is_transient
 from worker.core.base.concurrency import as_done
 from worker.core.base.errors import ExtractionStoppedError, MalformedEventError, StoreError
@@ -24,6 +23,7 @@ from worker.core.index.document import Write
 from worker.core.indexing.pipeline import MAX_OBSERVATION_AGE_MS, Pipeline, Product
 from worker.core.indexing.retry_store import RetryRecord, RetryStore
 from worker.core.s3.events import Item, ObjectRef, parse
+from worker.core.sqs.dead_letter import DeadLetter
 
 WINDOW = 32
 """Objects of one batch under way at once: what bounds memory."""

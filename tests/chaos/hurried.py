@@ -32,9 +32,11 @@ def hurry() -> None:
     consumer.FIRST_BACKOFF_S, consumer.LONGEST_BACKOFF_S = 0.2, 2.0
     s3_health.PROBE_S = 0.7
     selfheal.LEASE_S, selfheal.AGAIN_S, selfheal.STORED_S, selfheal.RARELY_S, selfheal.ANYHOW_S = 6, 1.5, 0.7, 6.0, 30.0
-    from recovery import archive, recovery_run, scan
+    from recovery.operations.dead_letters import scan
+    from recovery.operations.records import archive
+    from recovery.operations.recovering import recovery_run
 
-    recovery_run.HIDDEN_S, scan.HELD_S, archive.CLAIM_S = 5, 5, 3  # type: ignore[misc]
+    recovery_run.INVISIBLE_S, scan.INVISIBLE_S, archive.CLAIM_S = 5, 5, 3
 
 
 def _allow(field: str, least: int) -> None:
