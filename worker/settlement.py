@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any
+from typing import TypeVar
 
 from worker.batches import gather
 from worker.core.base.classify import is_transient
@@ -20,11 +20,15 @@ from worker.core.base.events import LogEvent
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit
 from worker.core.base.retry import retry_transient
-from worker.core.s3.state import DEAD_LETTERS_PREFIX, State, dated
-from worker.core.sqs.failure_record import FailureRecord, dead_letter_entry, failure_record, size_bytes, spilled
+from worker.core.s3.state import State
+from worker.core.sqs import dead_letter_store
+from worker.core.sqs.dead_letter import DeadLetter, Refused, SendEntry, entry_bytes
+from worker.core.sqs.failure_record import FailureRecord
 from worker.core.sqs.in_flight import InFlightMessage, InFlightMessages
 from worker.core.sqs.outcome import Done, Failed, Release, label
-from worker.core.sqs.queue import MAX_ATTRIBUTES, MAX_BATCH, MAX_MESSAGE_BYTES, Queue, Refusal, in_batch
+from worker.core.sqs.queue import MAX_BATCH, MAX_MESSAGE_BYTES, Queue, Refusal, in_batch
+
+T = TypeVar("T")
 
 BATCH_WAIT_S = 0.1
 """How long a settlement waits for others to share its call: at 100 messages/s, just long enough for ten."""
@@ -37,8 +41,10 @@ class _HandOff:
     """A failed message on its way to the DLQ."""
 
     item: InFlightMessage
+    dead_letter: DeadLetter
     record: FailureRecord
-    entry: dict[str, Any]
+    entry: SendEntry | Refused
+    """Refused where body and attributes leave no room for the record."""
 
 
 class Settlement:
@@ -114,48 +120,52 @@ class Settlement:
     # -- hand-off ------------------------------------------------------------------------------------------------
 
     def _begin_hand_off(self, item: InFlightMessage, outcome: Failed) -> None:
-        message = item.message
-        record = failure_record(
+        dead_letter = DeadLetter.received(item.message)
+        record = FailureRecord.of_error(
             outcome.error,
-            attributes=message.attributes,
-            receives=message.receives,
+            attributes=dead_letter.attributes,
+            receives=item.message.receives,
             source_queue=self._source.url,
-            message_id=message.id,
+            message_id=dead_letter.id,
             worker=self._worker,
         )
-        entry = dead_letter_entry(
-            message.body, message.attributes, record, max_bytes=self._dlq_max_bytes, max_attributes=MAX_ATTRIBUTES
-        )
-        self._hand_offs.put(_HandOff(item, record, entry or {}))
+        entry = dead_letter.entry(record, max_bytes=self._dlq_max_bytes)
+        self._hand_offs.put(_HandOff(item, dead_letter, record, entry))
 
     def _hand_off_loop(self, liveness: Liveness) -> None:
         self._loop(liveness, self._hand_offs, self._hand_off, size_of=_entry_bytes)
 
     def _hand_off(self, batch: list[_HandOff]) -> None:
-        fitting = [hand_off for hand_off in batch if hand_off.entry]
-        too_large = [hand_off for hand_off in batch if not hand_off.entry]
-        refused = self._try_all(self._dlq.send, [hand_off.entry for hand_off in fitting]) if fitting else {}
-        for position, hand_off in enumerate(fitting):
+        fitting: list[tuple[_HandOff, SendEntry]] = []
+        too_large: list[tuple[_HandOff, str]] = []
+        for hand_off in batch:
+            match hand_off.entry:
+                case Refused(reason):
+                    too_large.append((hand_off, reason))
+                case entry:
+                    fitting.append((hand_off, entry))
+        refused = self._try_all(self._dlq.send, [entry for _, entry in fitting]) if fitting else {}
+        for position, (hand_off, _) in enumerate(fitting):
             if position in refused:
                 self._spill(hand_off, f"{refused[position].code}: {refused[position].message}")
             else:
                 self._handed_off(hand_off, LogEvent.DLQ_HANDED_OFF)
-        for hand_off in too_large:
-            self._spill(hand_off, "no room for the failure record beside its body and attributes")
+        for hand_off, reason in too_large:
+            self._spill(hand_off, reason)
 
     def _spill(self, hand_off: _HandOff, why: str) -> None:
-        """The DLQ does not take it: to `dead-letters/`; or, if that refuses too, it is left to reappear."""
-        item, message = hand_off.item, hand_off.item.message
-        record = spilled(message.id, message.body, message.system, message.attributes, hand_off.record.as_json())
-        key = f"{DEAD_LETTERS_PREFIX}{dated(message.sent_ms or 0)}/{message.id}.json"
+        """The DLQ does not take it: store it in `dead-letters/`; if S3 refuses it as well, leave it to reappear."""
         try:
-            retry_transient(lambda: self._state.put(key, record), transient=is_transient, stop=self._stopping)
+            retry_transient(
+                lambda: dead_letter_store.put(self._state, hand_off.dead_letter, hand_off.record),
+                transient=is_transient, stop=self._stopping,
+            )  # fmt: skip
         except StoreError as error:
             emit(
-                LogEvent.DLQ_UNREACHABLE, "critical", message_id=message.id, dlq_error=why, spill_error=str(error),
+                LogEvent.DLQ_UNREACHABLE, "critical", message_id=hand_off.item.id, dlq_error=why, spill_error=str(error),
                 error=hand_off.record.message,
             )  # fmt: skip
-            self._in_flight.forget([item])
+            self._in_flight.forget([hand_off.item])
             return
         self._handed_off(hand_off, LogEvent.DLQ_SPILLED, why=why)
 
@@ -180,11 +190,11 @@ class Settlement:
     def _loop(
         self,
         liveness: Liveness,
-        queue: "SimpleQueue[Any]",
-        act: Callable[[list[Any]], None],
+        queue: "SimpleQueue[T]",
+        act: Callable[[list[T]], None],
         *,
-        size_of: Callable[[Any], int],
-        gathering: AbstractContextManager[Any] = nullcontext(),  # noqa: B008 (it has no state)
+        size_of: Callable[[T], int],
+        gathering: AbstractContextManager[object] = nullcontext(),  # noqa: B008 (it has no state)
     ) -> None:
         while True:
             liveness.beat()
@@ -195,9 +205,7 @@ class Settlement:
             elif self._stopping.is_set():
                 return
 
-    def _try_all(
-        self, call: Callable[[Sequence[Any]], dict[int, Refusal]], entries: Sequence[Any]
-    ) -> dict[int, Refusal]:
+    def _try_all(self, call: Callable[[Sequence[T]], dict[int, Refusal]], entries: Sequence[T]) -> dict[int, Refusal]:
         return in_batch(call, entries, stop=self._stopping)
 
 
@@ -206,5 +214,4 @@ def _why(outcome: Failed | Release) -> str:
 
 
 def _entry_bytes(hand_off: _HandOff) -> int:
-    entry = hand_off.entry
-    return size_bytes(entry["MessageBody"], entry["MessageAttributes"]) if entry else 0
+    return 0 if isinstance(hand_off.entry, Refused) else entry_bytes(hand_off.entry)

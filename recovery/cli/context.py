@@ -1,56 +1,78 @@
-"""What every verb of `dlq` stands on: its clients, what it holds, what it asks, what it records."""
+"""What every verb of `dlq` works with: its clients, what it asks, and what it says of a result."""
 
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import typer
 
-from recovery.cli.settings import ToolSettings, queue_url
-from recovery.operations.audit import audit, new_run
-from recovery.operations.holders import holding
-from recovery.operations.message_types import MessageTypes, load_types
-from recovery.operations.recovery_run import RETENTION_S
-from recovery.operations.scan import HELD_S
+from recovery.cli.operator import operator
+from recovery.cli.settings import ToolOptions, ToolSettings, queue_url
+from recovery.cli.view.progress import ProgressBar
+from recovery.operations.clients import DlqClients, attributes_of, retention_of
+from recovery.operations.dead_letters.message_types import MessageTypes, load_types
+from recovery.operations.find import keep_invisible
+from recovery.operations.records.audit import Recorded
+from recovery.operations.run import Run
+from recovery.operations.transfer.targets import Target, dlq_target, redrive_target
 from worker.core.base.aws import Aws
-from worker.core.base.classify import is_transient
 from worker.core.base.cloudwatch import put, tell_cloudwatch
-from worker.core.base.errors import ConfigError, DependencyError, ExitCode, PausedError, QueueError, StoreError
-from worker.core.base.settings import KIB
+from worker.core.base.errors import ConfigError, ExitCode
+from worker.core.base.events import LogEvent
+from worker.core.base.logs import emit
+from worker.core.base.settings import KIB, Settings, load
 from worker.core.base.text import one_line
+from worker.core.clients import Clients
+from worker.core.index.open import open_index
 from worker.core.s3.state import S3State, State
 from worker.core.s3.store import S3ObjectStore
 from worker.core.sqs.queue import Queue, SqsQueue
 from worker.core.sqs.visibility import VisibilityExtender
 from worker.terminal import Signals, err, say
 
-CONNECTIONS = 32
+DLQ, SOURCE = "dlq", "source"
+"""What --to may say instead of a queue's name."""
 
 
 class CommandContext:
     """One run of one verb."""
 
-    def __init__(self, settings: ToolSettings, verb: str, signals: Signals, *, as_json: bool) -> None:
+    def __init__(
+        self,
+        settings: ToolSettings,
+        aws: Aws,
+        verb: str,
+        signals: Signals,
+        *,
+        as_json: bool,
+        options: ToolOptions | None = None,
+    ) -> None:
         self.settings = settings
+        self.aws = aws
         self.verb = verb
         self.signals = signals
         self.as_json = as_json
-        self.run = new_run(f"dlq-{verb}")
-        self.aws = Aws(region=settings.aws_region, connections=CONNECTIONS)
-        self._sqs = self.aws.sqs()
-        # made at the door: what is wrong with it must not come out between a change and its audit
-        self._cloudwatch = self.aws.cloudwatch() if settings.cloudwatch_namespace else None
-        self.dlq = SqsQueue(self._sqs, settings.dlq_queue_url)
+        self.options = options or ToolOptions()
+        self.run = Run.new(f"dlq {verb}", action=verb, by=operator())
+        self._sqs = aws.sqs()
+        # made first: what is wrong with it must not come out between a change and its audit
+        self._cloudwatch = aws.cloudwatch() if settings.cloudwatch_namespace else None
+        self.dlq: Queue = SqsQueue(self._sqs, settings.dlq_queue_url)
         self.attributes: Mapping[str, str] = {}
         """The DLQ's, once it was checked."""
 
     # -- what it works with --------------------------------------------------------------------------------------
+
+    @cached_property
+    def clients(self) -> DlqClients:
+        """The clients of every operation but `recover`. Raises ConfigError where the message types cannot be read."""
+        return DlqClients(self.dlq, self.objects, self.state, self.types, self.settings.s3_bucket)
 
     @cached_property
     def types(self) -> MessageTypes:
@@ -59,10 +81,8 @@ class CommandContext:
 
     @cached_property
     def objects(self) -> S3ObjectStore:
-        """S3, as the worker asks it."""
-        return S3ObjectStore(
-            self.aws, spool_bytes=64 * KIB, max_object_bytes=0, temp_dir=Path(tempfile.gettempdir())
-        )  # fmt: skip
+        """S3; of objects, no byte is read."""
+        return self._object_store(spool_bytes=64 * KIB, max_object_bytes=0, temp_dir=Path(tempfile.gettempdir()))
 
     @cached_property
     def state(self) -> State | None:
@@ -72,57 +92,74 @@ class CommandContext:
 
     def need_state(self, why: str) -> State:
         """The state bucket. Raises ConfigError that says what it is needed for, or what is wrong with it."""
-        if self.state is None:
-            raise ConfigError(f"STATE_BUCKET is missing: `dlq {self.verb}` {why}")
-        try:
-            self.objects.check_bucket(self.state.bucket)
-        except StoreError as error:
-            if error.code in {"NoSuchBucket", "AccessDenied"}:
-                raise ConfigError(f"STATE_BUCKET={self.state.bucket}: {error}") from error
-            raise
-        return self.state
+        return self.clients.need_state(self.run.command, why)
+
+    def worker_settings(self) -> Settings:
+        """The worker's settings, with this command's options over them. Raises ConfigError."""
+        own = self.settings
+        given = {"dlq_queue_url": own.dlq_queue_url, "sqs_queue_url": own.sqs_queue_url, "aws_region": own.aws_region}
+        return load(**{name: value for name, value in given.items() if value is not None})
+
+    def indexing_clients(self, settings: Settings) -> Clients:
+        """This command's clients, and the index; objects are read whole, within the worker's limits. Raises ConfigError."""
+        self.objects = self._object_store(
+            spool_bytes=settings.spool_bytes, max_object_bytes=settings.max_object_bytes, temp_dir=settings.temp_dir
+        )
+        self.state = S3State(self.objects, settings.state)
+        source = SqsQueue(self._sqs, settings.sqs_queue_url)
+        index = open_index(settings, self.aws.credentials)
+        return Clients(self.aws, source, self.dlq, self.objects, self.state, index)
 
     def check_dlq(self) -> None:
         """Ask the DLQ for its attributes. Raises ConfigError or DependencyError that names the setting."""
-        try:
-            self.attributes = self.dlq.attributes()
-        except QueueError as error:
-            kind = DependencyError if is_transient(error) else ConfigError
-            raise kind(f"DLQ_QUEUE_URL={self.dlq.url}: {error}") from error
+        self.attributes = attributes_of(self.dlq, called="DLQ_QUEUE_URL")
 
     @property
     def retention_s(self) -> int:
         """How long the DLQ keeps a message, seconds since it was first sent."""
-        return int(self.attributes.get("MessageRetentionPeriod", RETENTION_S))
+        return retention_of(self.attributes)
 
     def queue(self, named: str) -> Queue:
         """A queue by its URL or name. Raises ConfigError."""
-        return SqsQueue(self._sqs, named if "://" in named else queue_url(named))
+        return SqsQueue(self._sqs, named if "://" in named else queue_url(self.aws, named))
 
     def source(self) -> Queue:
         """The queue that messages came from. Raises ConfigError where none is set, or it is the DLQ itself."""
         url = self.settings.sqs_queue_url
         if url is None:
-            raise ConfigError("SQS_QUEUE_URL (or FRONTIER_URL, or --queue) is missing: the queue to send to")
+            raise ConfigError("SQS_QUEUE_URL (or --queue, or FRONTIER_URL) is missing: the queue to send to")
         if url == self.dlq.url:
             raise ConfigError(f"SQS_QUEUE_URL and DLQ_QUEUE_URL are the same queue, {url}")
         return SqsQueue(self._sqs, url)
 
+    def redrive_target(self, to: str | None, *, force: bool, while_paused: bool) -> Target:
+        """The queue that --to names, or the source. Raises ConfigError, DependencyError or PausedError."""
+        queue = self.source() if to is None else self.queue(to)
+        return redrive_target(self.clients, queue, is_named=to is not None, force=force, while_paused=while_paused)
+
+    def place(self, to: str, *, force: bool, while_paused: bool) -> Target:
+        """`dlq`, `source`, or a queue by URL or name. Raises ConfigError, DependencyError or PausedError."""
+        if to == DLQ:
+            return dlq_target(self.clients)
+        return self.redrive_target(None if to == SOURCE else to, force=force, while_paused=while_paused)
+
     @contextmanager
     def keep_invisible(self) -> Iterator[VisibilityExtender]:
-        """Keep letters invisible while this lasts; they are given back at its end, however it comes."""
-        with ExitStack() as stack:
-            stack.enter_context(holding(self.state, f"dlq {self.verb}"))
-            yield stack.enter_context(VisibilityExtender(self.dlq, visibility_s=HELD_S).running())
+        """Keep dead letters invisible while this lasts; they are released at its end, however it comes."""
+        with keep_invisible(self.clients, self.run) as extender:
+            yield extender
 
-    # -- what it may do ------------------------------------------------------------------------------------------
+    def progress(self, total: int | None) -> ProgressBar:
+        """How far the sending is."""
+        return ProgressBar(
+            total,
+            lambda now, per_second: emit(LogEvent.REDRIVE_PROGRESS, done=now.done, total=now.total, per_second=per_second),
+        )  # fmt: skip
 
-    def refuse_while_paused(self, *, while_paused: bool) -> None:
-        """Raises PausedError where the fleet is paused; without a state bucket nothing can be paused."""
-        record = None if while_paused or self.state is None else self.state.pause_record()
-        if record is not None:
-            by = record.get("by", "?")
-            raise PausedError(f"by {by}: {record['reason']}. After `s3-index-worker resume`, or with --while-paused")
+    def _object_store(self, *, spool_bytes: int, max_object_bytes: int, temp_dir: Path) -> S3ObjectStore:
+        return S3ObjectStore(self.aws, spool_bytes=spool_bytes, max_object_bytes=max_object_bytes, temp_dir=temp_dir)
+
+    # -- what it asks --------------------------------------------------------------------------------------------
 
     def confirm(self, what: str, *, yes: bool) -> None:
         """Ask before a change to more than one message; elsewhere than on a terminal, --yes must say it."""
@@ -146,7 +183,7 @@ class CommandContext:
 
     @staticmethod
     def ask(question: str) -> str:
-        """A line from the terminal; a signal ends the command at once, what is held is given back."""
+        """A line from the terminal; a signal ends the command at once, what is in flight is released."""
         before = {
             signal.SIGINT: signal.signal(signal.SIGINT, _end_now),
             signal.SIGTERM: signal.signal(signal.SIGTERM, _end_now),
@@ -161,18 +198,15 @@ class CommandContext:
             raise typer.Exit(ExitCode.INTERRUPTED)
         return line
 
-    # -- what it records -----------------------------------------------------------------------------------------
+    # -- what it says --------------------------------------------------------------------------------------------
 
-    def record(self, ids: Sequence[str], result: Mapping[str, Any], **details: Any) -> ExitCode:
-        """Write the audit of what was changed; INCOMPLETE where the state bucket did not take it."""
-        details = {"dlq": self.dlq.url, **details}
-        try:
-            key = audit(self.state, self.verb, run=self.run, ids=ids, result=result, **details)
-        except StoreError as error:
-            audit(None, self.verb, run=self.run, ids=ids, result=result, **details)
-            say("audit", f"it is in the log alone, the state bucket did not take it: {error}")
+    def tell_recorded(self, recorded: Recorded) -> ExitCode:
+        """Say where the audit of a change is; INCOMPLETE where the state bucket did not take it."""
+        if recorded.problem:
+            say("audit", f"it is in the log alone, the state bucket did not take it: {recorded.problem}")
             return ExitCode.INCOMPLETE
-        err.print(f"recorded in {key}" if key else "recorded in the log alone: no STATE_BUCKET", soft_wrap=True)
+        where = f"recorded in {recorded.key}" if recorded.key else "recorded in the log alone: no STATE_BUCKET"
+        err.print(where, soft_wrap=True)
         return ExitCode.OK
 
     def count(self, state: str, calls: int = 1) -> None:
@@ -181,10 +215,10 @@ class CommandContext:
         if self._cloudwatch is None or not namespace or not calls:
             return
         dimensions = [{"Name": "Service", "Value": "dlq_redrive"}, {"Name": "State", "Value": state}]
-        data: Any = [{"MetricName": "Calls", "Dimensions": dimensions, "Value": float(calls), "Unit": "Count"}]
+        data = [{"MetricName": "Calls", "Dimensions": dimensions, "Value": float(calls), "Unit": "Count"}]
         put(self._cloudwatch, namespace, data)
 
-    def tell(self, figures: Mapping[str, float]) -> None:
+    def tell_cloudwatch(self, figures: Mapping[str, float]) -> None:
         """Tell CloudWatch what was found, where it is switched on."""
         if self._cloudwatch is not None and self.settings.cloudwatch_namespace:
             tell_cloudwatch(self._cloudwatch, self.settings.cloudwatch_namespace, figures)

@@ -1,12 +1,27 @@
 """The command line of `dlq`: its verbs are registered by being imported."""
 
-from recovery.cli import archiving, files, inspecting, interactive, listing, sending
 from recovery.cli.options import app
+from recovery.cli.verbs import (
+    abandon,
+    export,
+    groups,
+    import_file,
+    inspect,
+    interactive,
+    list_messages,
+    purge,
+    recover,
+    redrive,
+    restore,
+    stats,
+)
 from worker.terminal import run_app
 
 __all__ = ["app", "main"]
 
-VERBS = (listing, inspecting, sending, archiving, files, interactive)
+VERBS = (
+    stats, list_messages, groups, inspect, redrive, recover, abandon, restore, export, import_file, purge, interactive
+)  # fmt: skip
 """Modules of verbs, in the order in which the help shows them."""
 
 _order = [module.__name__ for module in VERBS]

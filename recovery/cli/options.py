@@ -3,14 +3,13 @@
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
 from recovery.cli.context import CommandContext
-from recovery.cli.settings import load_tool
-from recovery.operations.grouping import Filter
+from recovery.cli.settings import ToolOptions, load_tool
+from recovery.operations.dead_letters.facts import Filter, Ids
 from worker.core.base import logs
 from worker.core.base.classify import FailureKind
 from worker.core.base.errors import ExitCode
@@ -21,7 +20,7 @@ Verb = Callable[..., ExitCode]
 
 def _said(reason: str) -> str:
     if not reason.strip():
-        raise typer.BadParameter("is empty; it would say why, for who finds the message in the archive")
+        raise typer.BadParameter("is empty; it must say why, for whoever finds the message in the archive")
     return reason
 
 
@@ -31,19 +30,16 @@ WhilePaused = Annotated[bool, typer.Option("--while-paused", help="Work although
 Force = Annotated[bool, typer.Option("--force", help="Also what was redriven three times already.")]
 Rate = Annotated[float | None, typer.Option(min=0.1, help="Messages a second at most.")]
 Reason = Annotated[str, typer.Option(help="Why; kept beside the message, and in the audit.", callback=_said)]
+MaxSeen = Annotated[int, typer.Option(min=1, help="Messages looked at, at most.")]
+MaxTaken = Annotated[int | None, typer.Option(min=1, help="Messages taken, at most.")]
+All = Annotated[bool, typer.Option("--all", help="Every message is meant: no filter, no cap.")]
 To = Annotated[str | None, typer.Option(help="URL or name of the queue to send to, instead of SQS_QUEUE_URL.")]
 
 app = new_app(
-    "Look at the dead-letter queue, and move what is in it. Looking gives everything back; changing things asks first.",
+    "Look at the dead-letter queue, and move what is in it. Looking changes nothing; what changes something asks first. "
+    "(`dlq-redrive` is the deprecated name of this program.)",
     no_args_is_help=True,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Ids:
-    """Messages named one by one."""
-
-    names: frozenset[str]
 
 
 def _ids(
@@ -67,35 +63,46 @@ def _filter(
 
 
 def _common(
-    dlq: Annotated[str | None, typer.Option(help="URL or name of the dead-letter queue.")] = None,
-    queue: Annotated[str | None, typer.Option(help="URL or name of the source queue.")] = None,
+    dlq: Annotated[
+        str | None,
+        typer.Option(help="URL or name of the dead-letter queue, instead of DLQ_QUEUE_URL (DLQ_URL: deprecated)."),
+    ] = None,
+    queue: Annotated[
+        str | None,
+        typer.Option(help="URL or name of the source queue, instead of SQS_QUEUE_URL (FRONTIER_URL: deprecated)."),
+    ] = None,
     region: Annotated[str | None, typer.Option(help="AWS region.")] = None,
     endpoint_url: Annotated[str | None, typer.Option(help="Address of SQS, where it is not AWS's own.")] = None,
     profile: Annotated[str | None, typer.Option(help="Profile of the AWS configuration.")] = None,
-    as_json: Json = False,
-) -> None:
+) -> ToolOptions:
     """What every verb takes."""
+    return ToolOptions(dlq, queue, region, endpoint_url, profile)
+
+
+def _as_json(as_json: Json = False) -> bool:
+    return as_json
 
 
 _GROUPS: dict[type, Callable[..., Any]] = {Ids: _ids, Filter: _filter}
 
 
 def verb(*, epilog: str, name: str | None = None) -> Callable[[Verb], Verb]:
-    """Make a function a verb of `dlq`: its `desk` is opened for it, and parameters that are groups become their options."""
+    """Make a function a verb of `dlq`: its context is made for it, and parameters that are groups become their options."""
 
     def register(function: Verb) -> Verb:
         called = name or function.__name__.replace("_", "-")
-        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]  # without the desk
+        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]  # without the context
 
         @functools.wraps(function)
         def run(**given: Any) -> None:
-            common = {option: given.pop(option) for option in _options(_common)}
+            options, as_json = _made(_common, given), _made(_as_json, given)
             arguments = {one.name: _taken(one, given) for one in own}
             with Signals().heeded() as signals:
-                code = function(_open(called, common, signals), **arguments)
+                code = function(_open(called, options, signals, as_json=as_json), **arguments)
             raise typer.Exit(signals.exit_code or code)
 
-        parameters = [*(shown for one in own for shown in _shown(one)), *_options(_common).values()]
+        parameters = [shown for one in own for shown in _shown(one)]
+        parameters += [*_options(_common).values(), *_options(_as_json).values()]
         parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {one.name: one.annotation for one in parameters}
@@ -113,11 +120,10 @@ def at_most_all(chosen: Filter, max_messages: int | None, *, everything: bool) -
         )
 
 
-def _open(called: str, common: dict[str, Any], signals: Signals) -> CommandContext:
-    as_json = common.pop("as_json")
-    settings = load_tool(common)
+def _open(called: str, options: ToolOptions, signals: Signals, *, as_json: bool) -> CommandContext:
+    settings, aws = load_tool(options)
     logs.configure(level="error" if err.is_terminal else settings.log_level, form=settings.log_format)
-    context = CommandContext(settings, called, signals, as_json=as_json)
+    context = CommandContext(settings, aws, called, signals, as_json=as_json, options=options)
     context.check_dlq()
     return context
 
@@ -131,9 +137,12 @@ def _shown(parameter: inspect.Parameter) -> list[inspect.Parameter]:
 def _taken(parameter: inspect.Parameter, given: dict[str, Any]) -> Any:
     """The value of a verb's parameter, taken out of what the command line gave."""
     make = _GROUPS.get(parameter.annotation) if isinstance(parameter.annotation, type) else None
-    return (
-        given.pop(parameter.name) if make is None else make(**{option: given.pop(option) for option in _options(make)})
-    )
+    return given.pop(parameter.name) if make is None else _made(make, given)
+
+
+def _made(make: Callable[..., Any], given: dict[str, Any]) -> Any:
+    """What a group of options comes to; they are taken out of what the command line gave."""
+    return make(**{option: given.pop(option) for option in _options(make)})
 
 
 def _options(make: Callable[..., Any]) -> dict[str, inspect.Parameter]:

@@ -1,7 +1,7 @@
 """The few settings of `dlq`, under every name that an operator may already have; none of them is the index's."""
 
 import os
-from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,14 +13,15 @@ from worker.core.base.classify import is_transient
 from worker.core.base.errors import ConfigError, DependencyError, QueueError
 from worker.core.base.settings import BucketName, QueueUrl, Settings, load_as
 
-_worker: dict[str, Any] = dict(Settings.model_fields)
-
+CONNECTIONS = 48
+"""Requests to one service at once, at most."""
 ALIASES = {
     "dlq": ("DLQ_QUEUE_URL", "DLQ_URL"),
     "queue": ("SQS_QUEUE_URL", "FRONTIER_URL"),
 }
-"""Option → the names of its setting; the worker knows the first."""
-_OPTIONS = {"region": "AWS_REGION", "profile": "AWS_PROFILE", "endpoint_url": "AWS_ENDPOINT_URL_SQS"}
+"""Option → the names of its setting; the worker knows the first, the others are deprecated."""
+
+_worker: dict[str, Any] = dict(Settings.model_fields)
 
 
 class ToolSettings(BaseSettings):
@@ -29,9 +30,11 @@ class ToolSettings(BaseSettings):
     model_config = Settings.model_config
 
     sqs_queue_url: QueueUrl | None = Field(
-        None, description="URL of the queue to redrive to; also FRONTIER_URL, or --queue."
+        None, description="URL of the queue to redrive to; also --queue, or FRONTIER_URL (deprecated)."
     )
-    dlq_queue_url: QueueUrl = Field(description="URL of the dead-letter queue; also DLQ_URL, or --dlq.")
+    dlq_queue_url: QueueUrl = Field(
+        description="URL of the dead-letter queue; also --dlq, or DLQ_URL (deprecated)."
+    )  # fmt: skip
     aws_region: str | None = _worker["aws_region"]
     s3_bucket: BucketName | None = _worker["s3_bucket"]
     state_bucket: BucketName | None = _worker["state_bucket"]
@@ -43,39 +46,50 @@ class ToolSettings(BaseSettings):
     )
 
 
-def load_tool(options: Mapping[str, str | None]) -> ToolSettings:
-    """The settings, with the options given on the command line over them. Raises ConfigError.
+@dataclass(frozen=True, slots=True)
+class ToolOptions:
+    """What every verb may be told on the command line; it wins over the settings."""
 
-    Options and aliases become the environment, so that whatever is made later in this process agrees: botocore's
-    clients, and the worker's own settings for `dlq recover`.
-    """
-    for option, name in _OPTIONS.items():
-        if value := options.get(option):
-            os.environ[name] = value
-    for option, names in ALIASES.items():
-        value = options.get(option) or _agreed(names)
-        if value:
-            os.environ[names[0]] = value if "://" in value else queue_url(value)
-    return load_as(ToolSettings)
+    dlq: str | None = None
+    queue: str | None = None
+    region: str | None = None
+    endpoint_url: str | None = None
+    """Of SQS."""
+    profile: str | None = None
+
+    def as_arguments(self) -> list[str]:
+        """The same for the command line of another verb."""
+        given = ((f"--{name.replace('_', '-')}", value) for name, value in asdict(self).items() if value)
+        return [text for pair in given for text in pair]
 
 
-def queue_url(name: str) -> str:
+def load_tool(options: ToolOptions) -> tuple[ToolSettings, Aws]:
+    """The settings, and what makes clients for AWS, both with the options over them. Raises ConfigError, DependencyError."""
+    region = options.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
+    aws = Aws(
+        region=region, profile=options.profile or None, sqs_endpoint=options.endpoint_url or None, connections=CONNECTIONS
+    )  # fmt: skip
+    queues = {"dlq_queue_url": options.dlq or _agreed("dlq"), "sqs_queue_url": options.queue or _agreed("queue")}
+    given = {name: value if "://" in value else queue_url(aws, value) for name, value in queues.items() if value}
+    if options.region:
+        given["aws_region"] = options.region
+    return load_as(ToolSettings, **given), aws
+
+
+def queue_url(aws: Aws, name: str) -> str:
     """The URL of a queue of this account. Raises ConfigError where there is none of this name, DependencyError."""
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     try:
         with aws_errors(QueueError):
-            return Aws(region=region, connections=1).sqs().get_queue_url(QueueName=name)["QueueUrl"]
+            return aws.sqs().get_queue_url(QueueName=name)["QueueUrl"]
     except QueueError as error:
         if is_transient(error):
             raise DependencyError(f"the queue {name}: {error}") from None
-        raise ConfigError(
-            f"the queue {name}: {error}; it would be the name or URL of a queue of this account"
-        ) from None
+        raise ConfigError(f"the queue {name}: {error}; it must be the name or URL of a queue of this account") from None
 
 
-def _agreed(names: tuple[str, ...]) -> str | None:
+def _agreed(option: str) -> str | None:
     """The one value of a setting that has several names. Raises ConfigError where they differ."""
-    found = {name: os.environ[name] for name in names if os.environ.get(name)}
+    found = {name: value for name in ALIASES[option] if (value := os.environ.get(name))}
     if len(set(found.values())) > 1:
         said = " and ".join(f"{name}={value}" for name, value in found.items())
         raise ConfigError(f"{said} are two names of one setting with two values; unset one of them")

@@ -53,4 +53,4 @@ def _foreseen(verdict: Verdict) -> bool:
     """Whether the dead letter's failure record names what failed now."""
     failure = verdict.dead_letter.failure
     name, _, code = verdict.error_type.partition(" ")
-    return failure.get("error_type") == name and code in str(failure.get("message", ""))
+    return failure is not None and failure.error_type == name and code in failure.message

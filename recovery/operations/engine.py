@@ -10,7 +10,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 
-from recovery.operations.dead_letters import DeadLetter
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import MalformedEventError, StoreError
 from worker.core.base.events import LogEvent
@@ -24,6 +23,7 @@ from worker.core.indexing.pipeline import Pipeline, Product
 from worker.core.indexing.reindexer import ObjectName, Observation, Reindexed, Reindexer, Status
 from worker.core.indexing.retry_store import RetryRecord, RetryStore
 from worker.core.s3.events import Item, ObjectRef, parse
+from worker.core.sqs.dead_letter import DeadLetter
 
 WINDOW = 32
 """Objects of one batch in flight at once; this bounds the memory."""

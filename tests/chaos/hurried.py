@@ -34,9 +34,11 @@ def hurry() -> None:
     s3_health.PROBE_S = 0.7
     lease.LEASE_S = 6
     selfheal.AGAIN_S, selfheal.STORED_S, selfheal.RARELY_S, selfheal.ANYHOW_S = 1.5, 0.7, 6.0, 30.0
-    from recovery.operations import archive, recovery_run, scan
+    from recovery.operations.dead_letters import scan
+    from recovery.operations.records import archive
+    from recovery.operations.recovering import recovery_run
 
-    recovery_run.HIDDEN_S, scan.HELD_S, archive.CLAIM_S = 5, 5, 3
+    recovery_run.INVISIBLE_S, scan.INVISIBLE_S, archive.CLAIM_S = 5, 5, 3
 
 
 def _allow(field: str, least: int) -> None:

@@ -13,12 +13,14 @@ import pytest
 from prometheus_client import generate_latest
 from rich.console import Console
 
-from recovery.cli.tables import table
-from recovery.operations.dead_letters import DeadLetter
-from recovery.operations.engine import Disposition, Verdict
-from recovery.operations.summary import Summary
+from recovery.cli.recover_dlq import WORDING
+from recovery.cli.view.report import report_table
+from recovery.cli.view.tables import table
+from recovery.operations.engine import Disposition
+from recovery.operations.recovering.request import RECOVERY
+from recovery.operations.report import Report
 from worker.core.index import Hit
-from worker.core.sqs.failure_record import failure_record
+from worker.core.sqs.failure_record import FailureRecord
 from worker.metrics import Metrics
 from worker.render import hit_text
 from worker.terminal import print_json
@@ -102,13 +104,13 @@ def test_a_hit_is_shown_without_effect(evil):
 
 
 @STRANGERS
-def test_the_summary_of_a_recovery_shows_a_reason_as_one_harmless_line(evil):
-    plain, summary = Summary(run="r", dry_run=False), Summary(run="r", dry_run=False)
-    for made, text in ((plain, "x"), (summary, evil)):
-        made.add([Verdict(DeadLetter("id", text, {}, {}), Disposition.ARCHIVED, text, text, text)])
-    shown = printed(summary.as_table())
+def test_the_report_of_a_recovery_shows_a_reason_as_one_harmless_line(evil):
+    plain, report = (Report(RECOVERY, dry_run=False, about={}) for _ in range(2))
+    for made, text in ((plain, "x"), (report, evil)):
+        made.add(Disposition.ARCHIVED, sample=text, reason=f"because {text}", error_type=text)
+    shown = printed(report_table(report, WORDING))
     assert active(shown) == []
-    assert shown.count("\n") == printed(plain.as_table()).count("\n")
+    assert shown.count("\n") == printed(report_table(plain, WORDING)).count("\n")
 
 
 @STRANGERS
@@ -123,9 +125,9 @@ def test_json_for_programs_says_the_same_and_moves_no_cursor(evil):
 
 @STRANGERS
 def test_a_failure_record_of_any_error_is_json_that_sqs_takes(evil):
-    record = failure_record(
+    record = FailureRecord.of_error(
         ValueError(evil), attributes={}, receives=1, source_queue="q", message_id="m", worker="w"
-    ).as_json()
+    ).as_text()
     assert json.loads(record)["error_type"] == "ValueError"
     assert not any(ord(c) < 32 for c in record)
 

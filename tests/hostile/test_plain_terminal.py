@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from recovery.cli.tables import table
-from recovery.operations.archive import read
-from recovery.operations.dead_letters import spilled
+from recovery.cli.view.tables import table
+from recovery.operations.records.archive import read
 from testing.aws import s3_event, s3_record
 from testing.site import Site, make_site
 from testing.worker import base_env
@@ -21,6 +20,7 @@ from tests.hostile.test_injection import EVIL, active, printed
 from tests.support import terminal
 from tests.support.retry_records import put_record, record_of
 from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START
+from worker.core.sqs import dead_letter_store
 
 WORD = "百鬼夜行"
 ADVICE = "→ dlq purge --backup x"
@@ -121,7 +121,7 @@ def as_json(shown: str) -> "list[dict[str, str]]":
 def test_a_record_that_is_no_letter_is_refused_where_it_is_read(wrong):
     raw = json.dumps({**DEAD_LETTER, **dict.fromkeys(ARCHIVED, "x"), **wrong}).encode()
     state = SimpleNamespace(get=lambda _: raw)
-    for observe in (read, spilled):
+    for observe in (read, dead_letter_store.read):
         with pytest.raises(ValueError, match="is no record of"):
             observe(state, "k")
 
@@ -129,7 +129,7 @@ def test_a_record_that_is_no_letter_is_refused_where_it_is_read(wrong):
 def test_a_sound_record_is_read():
     raw = json.dumps({**DEAD_LETTER, **dict.fromkeys(ARCHIVED, "x")}).encode()
     state = SimpleNamespace(get=lambda _: raw)
-    for observe in (read, spilled):
+    for observe in (read, dead_letter_store.read):
         assert observe(state, "k") is not None
 
 

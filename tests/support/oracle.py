@@ -197,7 +197,7 @@ class Oracle:
         for prefix in DEAD_LETTERS:
             for name in self._site.state_keys(prefix):
                 record = self._record(name)
-                for dead_letter in record.get("letters", [record] if "body" in record else []):
+                for dead_letter in record.get("dead_letters", [record] if "body" in record else []):
                     found[dead_letter["body"]][prefix] += 1
         return found
 

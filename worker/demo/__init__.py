@@ -17,7 +17,7 @@ from worker.core.base.errors import ExitCode, WorkerError
 from worker.core.base.jsontypes import JsonObject
 from worker.core.clients import Clients
 from worker.core.s3.events import ObjectRef, parse
-from worker.core.sqs.failure_record import read_failure
+from worker.core.sqs.failure_record import FailureRecord
 from worker.core.sqs.queue import MAX_BATCH
 from worker.demo import mishaps, pages
 from worker.demo.stage import BUCKET, INDEX_NAME, Upload, account, gather, index_file, uses_cluster
@@ -167,13 +167,13 @@ def _upload_and_follow(clients: Clients, daemon: Daemon, upload: Upload) -> None
                 raise daemon.failure(f"the worker has settled nothing for {STALLED_S} s")
 
 
-def _dead_letters(clients: Clients) -> list[tuple[str, JsonObject]]:
+def _dead_letters(clients: Clients) -> list[tuple[str, FailureRecord]]:
     """The key and failure record of every message in the DLQ; each message is released afterwards."""
     found, receipts = [], []
     while messages := clients.dlq.receive(wait_s=0, visibility_s=HIDDEN_S):
         for message in messages:
             keys = [item.key for item in parse(message.body, default_bucket=None) if isinstance(item, ObjectRef)]
-            found.append((", ".join(keys), read_failure(message.attributes)))
+            found.append((", ".join(keys), FailureRecord.of(message.attributes) or FailureRecord()))
             receipts.append((message.receipt, 0))
     for start in range(0, len(receipts), MAX_BATCH):
         clients.dlq.change_visibility(receipts[start : start + MAX_BATCH])

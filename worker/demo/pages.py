@@ -14,6 +14,7 @@ from rich.text import Text
 
 from worker.core.base.text import one_line
 from worker.core.index import Hit, Index
+from worker.core.sqs.failure_record import FailureRecord
 from worker.render import hit_text, size
 
 QUESTIONS = ("京都", "見積書 テンプレート", '"quarterly forecast" ext:pptx')
@@ -90,7 +91,7 @@ def questions(documents: Sequence[Hit]) -> list[str]:
     return [word for word, _ in common.most_common(3)]
 
 
-def show_dead_letters(out: Console, dead_letters: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+def show_dead_letters(out: Console, dead_letters: Sequence[tuple[str, FailureRecord]]) -> None:
     """Print the failed messages, each with its reason."""
     out.print()
     if not dead_letters:
@@ -98,9 +99,9 @@ def show_dead_letters(out: Console, dead_letters: Sequence[tuple[str, Mapping[st
         return
     out.print(Text("The dead-letter queue has the unchanged message, and beside it the reason why it failed:", "bold"))
     for key, record in dead_letters:
-        out.print(Text.assemble((one_line(key), "bold"), f"  {record.get('kind')} · {record.get('error_type')}"))
-        out.print(Text("  " + one_line(str(record.get("message"))), "red"), soft_wrap=True)
-        facts = (f"{name} {record.get(name)}" for name in ("attempts", "first_failed_at", "worker", "fingerprint"))
+        out.print(Text.assemble((one_line(key), "bold"), f"  {record.kind} · {record.error_type}"))
+        out.print(Text("  " + one_line(record.message), "red"), soft_wrap=True)
+        facts = (f"{name} {getattr(record, name)}" for name in ("attempts", "first_failed_at", "worker", "fingerprint"))
         out.print(Text("  " + one_line(" · ".join(facts)), "dim"), soft_wrap=True)
 
 

@@ -24,7 +24,7 @@ from testing.worker import WorkerProcess, base_env, run_cli, run_module
 from tests.support.awscalls import CALLS, Recorder
 from tests.support.pages import Typed, typed
 from tests.support.retry_records import put_record, record_of
-from worker.core.sqs.failure_record import spilled
+from worker.core.sqs.dead_letter import DeadLetter
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 BODY = "BODYMARK7f3a"
@@ -133,7 +133,8 @@ class Night:
 
     def spill(self) -> None:
         """A message that the DLQ did not take."""
-        record = spilled("m1", s3_event(s3_record(self.site.bucket, "a.txt")), {}, {}, "{}")
+        dead_letter = DeadLetter("m1", s3_event(s3_record(self.site.bucket, "a.txt")), {}, {})
+        record = json.dumps(dead_letter.as_json()).encode()
         self.site.s3.put_object(Bucket=self.site.state_bucket, Key="dead-letters/2026-01-01/m1.json", Body=record)
 
     def unreadable(self) -> None:

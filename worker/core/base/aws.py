@@ -34,8 +34,15 @@ DateObserver = Callable[[float, str, float], None]
 class Aws:
     """The clients of one process, for one region and one set of credentials. Clients are thread-safe."""
 
-    def __init__(self, *, region: str | None = None, connections: int = 32, profile: str | None = None) -> None:
-        """`connections`: how many requests to one service may be in progress at once."""
+    def __init__(
+        self,
+        *,
+        region: str | None = None,
+        connections: int = 32,
+        profile: str | None = None,
+        sqs_endpoint: str | None = None,
+    ) -> None:
+        """`connections`: how many requests to one service may be in progress at once; `sqs_endpoint`: URL, if not AWS's own."""
         try:
             self._session = boto3.Session(region_name=region, profile_name=profile)
         except BotoCoreError as error:
@@ -46,6 +53,7 @@ class Aws:
         core.set_config_variable("metadata_service_num_attempts", METADATA_ATTEMPTS)
         core.set_config_variable("metadata_service_timeout", METADATA_TIMEOUT_S)
         self._connections = connections
+        self._sqs_endpoint = sqs_endpoint
 
     @property
     def region(self) -> str | None:
@@ -64,7 +72,7 @@ class Aws:
 
     def sqs(self) -> "SQSClient":
         """A client for queues."""
-        client: SQSClient = self._client("sqs", SQS_READ_TIMEOUT_S)
+        client: SQSClient = self._client("sqs", SQS_READ_TIMEOUT_S, endpoint_url=self._sqs_endpoint)
         return client
 
     def s3(self, *, observe_date: DateObserver | None = None) -> "S3Client":
@@ -81,7 +89,7 @@ class Aws:
         client: CloudWatchClient = self._client("cloudwatch", S3_READ_TIMEOUT_S)
         return client
 
-    def _client(self, service: str, read_timeout_s: int, **extra: Any) -> Any:
+    def _client(self, service: str, read_timeout_s: int, *, endpoint_url: str | None = None, **extra: Any) -> Any:
         config = Config(
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=read_timeout_s,
@@ -92,7 +100,7 @@ class Aws:
         )
         with aws_errors(ConfigError):
             try:
-                return self._session.client(service, config=config)  # type: ignore[call-overload]
+                return self._session.client(service, config=config, endpoint_url=endpoint_url)  # type: ignore[call-overload]
             except ValueError as error:  # raised by botocore for an endpoint that is not a URL
                 name = f"AWS_ENDPOINT_URL_{service.upper()} or AWS_ENDPOINT_URL"
                 raise ConfigError(f"{name}: {error}; it should be a URL such as http://127.0.0.1:9324") from None

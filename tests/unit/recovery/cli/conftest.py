@@ -1,4 +1,4 @@
-"""A desk on the world in memory: verbs as functions, without a command line and without a network."""
+"""Contexts on fakes: verbs as functions, without a command line and without a network."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from recovery.cli.context import CommandContext
-from recovery.cli.settings import load_tool
+from recovery.cli.settings import ToolOptions, load_tool
 from tests.support.fakes import BUCKET, STATE, Fakes
 from worker.core.base import retry
 from worker.terminal import Signals
@@ -17,8 +17,7 @@ NAMES = ("DLQ_URL", "DLQ_QUEUE_URL", "SQS_QUEUE_URL", "FRONTIER_URL", "STATE_BUC
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch):
     for name in (*NAMES, "OPENSEARCH_ENDPOINT", "AWS_PROFILE", "AWS_ENDPOINT_URL_SQS", "CLOUDWATCH_NAMESPACE"):
-        monkeypatch.setenv(name, "")  # so that it is put back at the end, whatever a verb sets
-        monkeypatch.delenv(name)
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
@@ -33,7 +32,7 @@ def fakes() -> Fakes:
 
 @pytest.fixture
 def context(fakes, monkeypatch) -> Callable[..., CommandContext]:
-    """Makes a desk for one verb; `state=False` is one without a state bucket."""
+    """Makes the context of one verb; `state=False` is one without a state bucket."""
 
     def made(verb: str = "redrive", *, state: bool = True, as_json: bool = True) -> CommandContext:
         for name, value in (("DLQ_URL", "http://sqs/q/dlq"), ("FRONTIER_URL", "http://sqs/q/source")):
@@ -41,12 +40,13 @@ def context(fakes, monkeypatch) -> Callable[..., CommandContext]:
         if state:
             monkeypatch.setenv("S3_BUCKET", BUCKET)
             monkeypatch.setenv("STATE_BUCKET", STATE)
-        found = CommandContext(load_tool({}), verb, Signals(), as_json=as_json)
-        stand_in: Any = found
-        stand_in.dlq = fakes.dlq
-        stand_in.source = lambda: fakes.source
-        stand_in.objects = fakes.s3
-        stand_in.state = fakes.state if state else None
+        settings, aws = load_tool(ToolOptions())
+        found = CommandContext(settings, aws, verb, Signals(), as_json=as_json)
+        on_fakes: Any = found
+        on_fakes.dlq = fakes.dlq
+        on_fakes.source = lambda: fakes.source
+        on_fakes.objects = fakes.s3
+        on_fakes.state = fakes.state if state else None
         found.check_dlq()
         return found
 

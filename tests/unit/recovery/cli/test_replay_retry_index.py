@@ -6,16 +6,14 @@ from unittest.mock import Mock
 
 import pytest
 
-from recovery.cli.replay_retry_index import MAX_CAUSES, Causes, replay
+from recovery.cli.replay_retry_index import run as run_command
+from recovery.operations.replay import ReplayRequest
 from tests.support.fakes import BUCKET, INDEX_DOWN, NOW_MS, Fakes
 from worker.core.base import logs, retry
 from worker.core.base.errors import DependencyError, ExitCode, IndexUnavailableError
 from worker.core.index.document import Write
-from worker.core.indexing.replay import RecordResult, Result
 from worker.core.indexing.retry_store import RetryRecord
-from worker.core.s3.state import RETRY_PREFIX
-
-ALL = {"prefix": RETRY_PREFIX, "limit": None, "dry_run": False}
+from worker.terminal import Signals
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +35,7 @@ def waits(fakes, key):
 
 
 def run(fakes, *, as_json=True, **options):
-    return replay(fakes.settings(), fakes.clients, ALL | options, as_json=as_json)
+    return run_command(fakes.settings(), fakes.clients, ReplayRequest(**options), Signals(), as_json=as_json)
 
 
 def test_all_handled_is_0_and_the_table_says_so(fakes, capsys):
@@ -88,12 +86,3 @@ def test_an_index_that_goes_away_in_the_middle_ends_the_run_after_its_summary(fa
         run(fakes)
     assert json.loads(capsys.readouterr().out)["stopped_by"] == "down"
     assert len(fakes.s3.records) == 1
-
-
-def test_reasons_without_number_take_no_memory_without_bound():
-    causes = Causes()
-    for number in range(10 * MAX_CAUSES):
-        causes.add(RecordResult(f"{number}", Result.KEPT, f"{number}: no"))
-    found = causes.by_count()
-    assert len(found) == MAX_CAUSES + 1
-    assert (found[0]["reason"], found[0]["count"]) == ("other reasons", 9 * MAX_CAUSES)

@@ -11,10 +11,19 @@ import typer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recovery.cli import archiving, files, inspecting, listing, sending
-from recovery.cli.options import Ids
-from recovery.operations.archive import CLAIM_S, read_all
-from recovery.operations.grouping import Filter
+from recovery.cli.verbs.abandon import abandon, delete
+from recovery.cli.verbs.export import export
+from recovery.cli.verbs.groups import groups
+from recovery.cli.verbs.import_file import import_file
+from recovery.cli.verbs.inspect import inspect
+from recovery.cli.verbs.list_messages import list_messages
+from recovery.cli.verbs.purge import purge
+from recovery.cli.verbs.redrive import redrive, redrive_all
+from recovery.cli.verbs.restore import restore
+from recovery.cli.verbs.stats import stats
+from recovery.operations.dead_letters.facts import Filter, Ids
+from recovery.operations.records import export_file
+from recovery.operations.records.archive import CLAIM_S, read_all
 from tests.support.fakes import BUCKET, SQS_DOWN, Fakes
 from tests.support.size import sized
 from worker.core.base.errors import ConfigError, ExitCode, PausedError, QueueError, StoreError, WorkerError
@@ -48,11 +57,13 @@ def test_a_message_goes_back_with_its_attributes_and_its_redrive_counted(fakes, 
     fakes.dead_letter("m1", "経理/見積 書.txt", failure={"kind": "RECOVERABLE", "first_failed_at": "then"})
     fakes.dlq.messages["m1"].attributes["raw"] = BINARY
     body = fakes.dlq.messages["m1"].body
-    assert sending.redrive(context(), ids("m1")) == ExitCode.OK
+    assert redrive(context(), ids("m1")) == ExitCode.OK
     assert said(capsys)["sent"] == ["m1"]
     [sent] = fakes.source.messages.values()
     assert (sent.body, sent.attributes["raw"]) == (body, BINARY)
-    assert failure_of(sent) == {"schema": 1, "kind": "RECOVERABLE", "first_failed_at": "then", "redrives": 1}
+    assert failure_of(sent) == {
+        "schema": 1, "kind": "RECOVERABLE", "attempts": 0, "redrives": 1, "first_failed_at": "then"
+    }  # fmt: skip
     assert not fakes.dlq.messages
     [record] = fakes.under(AUDIT).values()
     assert (record["action"], record["ids"], record["result"]["sent"]) == ("redrive", ["m1"], 1)
@@ -60,13 +71,13 @@ def test_a_message_goes_back_with_its_attributes_and_its_redrive_counted(fakes, 
 
 def test_a_message_without_a_record_gets_one_that_counts_its_redrives(fakes, context):
     fakes.dead_letter("m1", "a.txt")
-    assert sending.redrive(context(), ids("m1")) == ExitCode.OK
+    assert redrive(context(), ids("m1")) == ExitCode.OK
     assert failure_of(next(iter(fakes.source.messages.values())))["redrives"] == 1
 
 
 def test_a_dry_run_sends_nothing_and_gives_everything_back(fakes, context, capsys):
     fill(fakes, 3)
-    assert sending.redrive(context(), ids("m0", "m1"), dry_run=True) == ExitCode.OK
+    assert redrive(context(), ids("m0", "m1"), dry_run=True) == ExitCode.OK
     assert sorted(said(capsys)["would_send"]) == ["m0", "m1"]
     assert (len(fakes.dlq.messages), fakes.dlq.hidden, fakes.source.messages) == (3, set(), {})
     assert not fakes.under(AUDIT)
@@ -82,25 +93,25 @@ def test_a_dry_run_sends_nothing_and_gives_everything_back(fakes, context, capsy
 )
 def test_what_is_not_valid_is_refused_and_stays(fakes, context, capsys, body, why):
     fakes.dlq.add("m1", body)
-    assert sending.redrive(context(), ids("m1")) == ExitCode.INCOMPLETE
+    assert redrive(context(), ids("m1")) == ExitCode.INCOMPLETE
     assert why in said(capsys)["refused"]["m1"]
     assert (list(fakes.dlq.messages), fakes.dlq.hidden, fakes.source.messages) == (["m1"], set(), {})
 
 
 def test_the_fourth_redrive_needs_force(fakes, context, capsys):
     fakes.dead_letter("m1", "a.txt", failure={"redrives": 3})
-    assert sending.redrive(context(), ids("m1")) == ExitCode.INCOMPLETE
+    assert redrive(context(), ids("m1")) == ExitCode.INCOMPLETE
     assert "redriven 3 times" in said(capsys)["refused"]["m1"]
-    assert sending.redrive(context(), ids("m1"), force=True) == ExitCode.OK
+    assert redrive(context(), ids("m1"), force=True) == ExitCode.OK
     assert failure_of(next(iter(fakes.source.messages.values())))["redrives"] == 4
 
 
 def test_attributes_that_leave_no_room_are_told_before_anything_is_sent(fakes, context, capsys):
     fakes.dead_letter("m1", "a.txt")
     fakes.dlq.messages["m1"].attributes.update({f"a{n}": {"DataType": "String", "StringValue": "x"} for n in range(10)})
-    assert sending.redrive(context(), ids("m1")) == ExitCode.INCOMPLETE
+    assert redrive(context(), ids("m1")) == ExitCode.INCOMPLETE
     assert "10 attributes" in said(capsys)["refused"]["m1"]
-    assert sending.redrive(context(), ids("m1"), force=True) == ExitCode.OK
+    assert redrive(context(), ids("m1"), force=True) == ExitCode.OK
     assert "failure" not in next(iter(fakes.source.messages.values())).attributes
 
 
@@ -108,14 +119,14 @@ def test_a_long_stack_is_dropped_where_the_queue_takes_no_more(fakes, context, m
     fakes.dead_letter("m1", "a.txt", failure={"stack": "s" * 2_000})
     limit = {"MaximumMessageSize": str(len(fakes.dlq.messages["m1"].body) + 300)}
     monkeypatch.setattr(fakes.source, "attributes", lambda: limit)
-    assert sending.redrive(context(), ids("m1")) == ExitCode.OK
+    assert redrive(context(), ids("m1")) == ExitCode.OK
     assert failure_of(next(iter(fakes.source.messages.values())))["stack"] == ""
 
 
 def test_nothing_is_deleted_that_was_not_confirmed(fakes, context, capsys):
     fill(fakes, 2)
     fakes.faults.add("source.send", SQS_DOWN)
-    assert sending.redrive(context(), ids("m0"), yes=True) == ExitCode.INCOMPLETE
+    assert redrive(context(), ids("m0"), yes=True) == ExitCode.INCOMPLETE
     assert "ServiceUnavailable" in said(capsys)["kept"]["m0"]
     assert (len(fakes.dlq.messages), fakes.dlq.hidden) == (2, set())
 
@@ -123,15 +134,15 @@ def test_nothing_is_deleted_that_was_not_confirmed(fakes, context, capsys):
 def test_a_failed_delete_is_told_and_the_message_is_in_both_places(fakes, context, capsys):
     fill(fakes, 1)
     fakes.faults.add("dlq.delete", SQS_DOWN)
-    assert sending.redrive(context(), ids("m0")) == ExitCode.INCOMPLETE
+    assert redrive(context(), ids("m0")) == ExitCode.INCOMPLETE
     assert said(capsys)["not_deleted"] == ["m0"]
     assert len(fakes.source.messages) == len(fakes.dlq.messages) == 1
 
 
 def test_what_is_not_there_is_said_by_the_exit_code(fakes, context):
     fill(fakes, 1)
-    assert sending.redrive(context(), ids("m9")) == ExitCode.NOT_FOUND
-    assert sending.redrive(context(), ids("m0", "m9")) == ExitCode.INCOMPLETE
+    assert redrive(context(), ids("m9")) == ExitCode.NOT_FOUND
+    assert redrive(context(), ids("m0", "m9")) == ExitCode.INCOMPLETE
     assert not fakes.dlq.messages
 
 
@@ -139,9 +150,9 @@ def test_a_paused_fleet_is_not_given_work(fakes, context):
     fill(fakes, 1)
     fakes.s3.records[PAUSE_KEY] = json.dumps({"reason": "索引の更新", "by": "me"}).encode()
     with pytest.raises(PausedError, match="索引の更新"):
-        sending.redrive(context(), ids("m0"))
-    assert sending.redrive(context(), ids("m0"), dry_run=True) == ExitCode.OK
-    assert sending.redrive(context(), ids("m0"), while_paused=True) == ExitCode.OK
+        redrive(context(), ids("m0"))
+    assert redrive(context(), ids("m0"), dry_run=True) == ExitCode.OK
+    assert redrive(context(), ids("m0"), while_paused=True) == ExitCode.OK
 
 
 def test_a_source_that_dead_letters_elsewhere_needs_to(fakes, context, monkeypatch):
@@ -150,21 +161,21 @@ def test_a_source_that_dead_letters_elsewhere_needs_to(fakes, context, monkeypat
     monkeypatch.setattr(fakes.source, "attributes", lambda: policy)
     made = context()
     with pytest.raises(ConfigError, match="--to"):
-        sending.redrive(made, ids("m0"))
+        redrive(made, ids("m0"))
     made.queue = lambda _: fakes.source
-    assert sending.redrive(made, ids("m0"), to="source") == ExitCode.OK
+    assert redrive(made, ids("m0"), to="source") == ExitCode.OK
 
 
 def test_it_works_without_a_state_bucket_and_audits_to_the_log(fakes, context, capsys):
     fill(fakes, 1)
-    assert sending.redrive(context(state=False), ids("m0")) == ExitCode.OK
+    assert redrive(context(state=False), ids("m0")) == ExitCode.OK
     assert "recorded in the log alone" in capsys.readouterr().err
 
 
 def test_an_audit_that_the_bucket_refuses_makes_the_result_incomplete(fakes, context):
     fill(fakes, 1)
     fakes.faults.add("state.put", StoreError("denied", code="AccessDenied"))
-    assert sending.redrive(context(), ids("m0")) == ExitCode.INCOMPLETE
+    assert redrive(context(), ids("m0")) == ExitCode.INCOMPLETE
     assert len(fakes.source.messages) == 1
 
 
@@ -185,28 +196,28 @@ def test_what_fails_again_is_not_taken_again(fakes, context, monkeypatch):
         return {}
 
     monkeypatch.setattr(fakes.source, "send", bounce)
-    assert sending.redrive_all(context("redrive-all"), Filter(), everything=True, yes=True) == ExitCode.OK
+    assert redrive_all(context("redrive-all"), Filter(), everything=True, yes=True) == ExitCode.OK
     assert len(sends) == 25
 
 
 def test_everything_must_be_said(fakes, context):
     with pytest.raises(typer.BadParameter, match="every message"):
-        sending.redrive_all(context(), Filter(), yes=True)
+        redrive_all(context(), Filter(), yes=True)
 
 
 def test_more_than_one_message_needs_yes_where_there_is_no_terminal(fakes, context):
     fill(fakes, 2)
     with pytest.raises(typer.BadParameter, match="no terminal"):
-        sending.redrive_all(context(), Filter(error="OSError"))
+        redrive_all(context(), Filter(error="OSError"))
     assert (len(fakes.dlq.messages), fakes.dlq.hidden) == (2, set())
 
 
 def test_filters_and_the_cap_choose(fakes, context):
     fill(fakes, 30)
     fakes.dead_letter("other", "帳票.txt", failure={"error_type": "ValueError", "fingerprint": "abc123"})
-    assert sending.redrive_all(context(), Filter(match="帳票"), yes=True) == ExitCode.OK
+    assert redrive_all(context(), Filter(match="帳票"), yes=True) == ExitCode.OK
     assert len(fakes.source.messages) == 1
-    assert sending.redrive_all(context(), Filter(error="oserror"), max_messages=7, yes=True) == ExitCode.OK
+    assert redrive_all(context(), Filter(error="oserror"), max_messages=7, yes=True) == ExitCode.OK
     assert (len(fakes.source.messages), len(fakes.dlq.messages), fakes.dlq.hidden) == (8, 23, set())
 
 
@@ -219,7 +230,7 @@ def test_a_canary_that_comes_back_keeps_the_rest(fakes, context, capsys, monkeyp
         return {}
 
     monkeypatch.setattr(fakes.source, "send", bounce)
-    code = sending.redrive_all(context(), Filter(), everything=True, canary=4, canary_wait=1, yes=True)
+    code = redrive_all(context(), Filter(), everything=True, canary=4, canary_wait=1, yes=True)
     figures = said(capsys)
     assert code == ExitCode.INCOMPLETE
     assert (figures["canary"], len(figures["sent"]), len(figures["kept"])) == ({"sent": 4, "came_back": 4}, 4, 8)
@@ -228,9 +239,7 @@ def test_a_canary_that_comes_back_keeps_the_rest(fakes, context, capsys, monkeyp
 
 def test_a_canary_that_lives_lets_the_rest_go(fakes, context, capsys):
     fill(fakes, 12)
-    code = sending.redrive_all(
-        context(), Filter(), everything=True, canary=4, canary_wait=1, abort_if_refail=20, yes=True
-    )
+    code = redrive_all(context(), Filter(), everything=True, canary=4, canary_wait=1, abort_if_refail=20, yes=True)
     assert (code, said(capsys)["canary"], len(fakes.source.messages)) == (0, {"sent": 4, "came_back": 0}, 12)
 
 
@@ -240,7 +249,7 @@ def test_a_canary_that_lives_lets_the_rest_go(fakes, context, capsys):
 def test_a_native_move_refuses_what_sqs_cannot_do(context, options):
     asked = {"chosen": Filter(), "everything": True, **options}
     with pytest.raises(typer.BadParameter):
-        sending.redrive_all(context(), asked.pop("chosen"), native=True, yes=True, **asked)
+        redrive_all(context(), asked.pop("chosen"), native=True, yes=True, **asked)
 
 
 class Mover:
@@ -266,9 +275,9 @@ class Mover:
 
 @pytest.fixture
 def _quick(monkeypatch):
-    from recovery.cli import native
+    from recovery.operations import native_move
 
-    monkeypatch.setattr(native, "POLL_INTERVAL_S", 0.01)
+    monkeypatch.setattr(native_move, "POLL_INTERVAL_S", 0.01)
 
 
 @pytest.mark.usefixtures("_quick")
@@ -276,7 +285,7 @@ def test_a_native_move_names_its_destination_and_is_watched_to_its_end(fakes, co
     fill(fakes, 3)
     done = {"Status": "COMPLETED", "ApproximateNumberOfMessagesMoved": 3}
     mover = Mover(fakes, monkeypatch, {}, {"Status": "RUNNING", "ApproximateNumberOfMessagesMoved": 1}, done)
-    assert sending.redrive_all(context(), Filter(), native=True, everything=True, rate=50, yes=True) == ExitCode.OK
+    assert redrive_all(context(), Filter(), native=True, everything=True, rate=50, yes=True) == ExitCode.OK
     assert mover.asked == [("arn:source", 50)]
     assert said(capsys)["moved"] == 3
     assert not fakes.dlq.hidden, "nothing is held while SQS moves it"
@@ -289,7 +298,7 @@ def test_a_signal_cancels_a_native_move(fakes, context, monkeypatch):
     made = context()
     monkeypatch.setattr(mover, "start_move", lambda *_, **__: made.signals.stop.set() or "handle")
     monkeypatch.setattr(fakes.dlq, "start_move", mover.start_move)
-    assert sending.redrive_all(made, Filter(), native=True, everything=True, yes=True) == ExitCode.INCOMPLETE
+    assert redrive_all(made, Filter(), native=True, everything=True, yes=True) == ExitCode.INCOMPLETE
     assert mover.asked == [("cancel", "handle")]
 
 
@@ -297,7 +306,7 @@ def test_a_signal_cancels_a_native_move(fakes, context, monkeypatch):
 def test_a_native_move_is_refused_where_a_message_needs_checking(fakes, context, monkeypatch, body):
     mover = Mover(fakes, monkeypatch, {})
     fakes.dlq.add("m1", body)
-    assert sending.redrive_all(context(), Filter(), native=True, everything=True, yes=True) == ExitCode.INCOMPLETE
+    assert redrive_all(context(), Filter(), native=True, everything=True, yes=True) == ExitCode.INCOMPLETE
     assert mover.asked == []
 
 
@@ -308,7 +317,7 @@ def test_delete_archives_first_and_restore_brings_it_back_once(fakes, context, c
     fakes.dead_letter("m1", "契約.pdf", failure={"kind": "USER_ERROR"})
     fakes.dlq.messages["m1"].attributes["raw"] = BINARY
     body = fakes.dlq.messages["m1"].body
-    assert archiving.delete(context("delete"), ids("m1"), reason="重複") == ExitCode.OK
+    assert delete(context("delete"), ids("m1"), reason="重複") == ExitCode.OK
     assert not fakes.dlq.messages
     [entry] = read_all(fakes.state, fakes.state.keys(ARCHIVE_PREFIX))
     assert (entry.reason, entry.error_type, entry.dead_letter.attributes["raw"]["BinaryValue"]) == (
@@ -316,71 +325,71 @@ def test_delete_archives_first_and_restore_brings_it_back_once(fakes, context, c
         "deleted",
         b"\x00\xff",
     )
-    assert archiving.restore(context("restore"), message_id=["m1"]) == ExitCode.OK
+    assert restore(context("restore"), message_id=["m1"]) == ExitCode.OK
     [back] = fakes.dlq.messages.values()
     assert (back.body, back.attributes["raw"], failure_of(back)) == (body, BINARY, {"kind": "USER_ERROR"})
     capsys.readouterr()
-    assert archiving.restore(context("restore"), message_id=["m1"]) == ExitCode.INCOMPLETE
+    assert restore(context("restore"), message_id=["m1"]) == ExitCode.INCOMPLETE
     assert "restored already" in said(capsys)["refused"]["m1"]
     assert len(fakes.dlq.messages) == 1
 
 
 def test_what_is_not_in_the_archive_is_named_and_the_rest_restored(fakes, context, capsys):
     fakes.dead_letter("m1", "a.txt", failure={"kind": "USER_ERROR"})
-    archiving.delete(context("delete"), ids("m1"), reason="x")
-    assert archiving.restore(context("restore"), message_id=["m1", "nobody"]) == ExitCode.INCOMPLETE
+    delete(context("delete"), ids("m1"), reason="x")
+    assert restore(context("restore"), message_id=["m1", "nobody"]) == ExitCode.INCOMPLETE
     assert "nobody: not in dlq-archive/" in capsys.readouterr().err
     assert list(fakes.dlq.messages)
-    assert archiving.restore(context("restore"), run="nobody") == ExitCode.NOT_FOUND
+    assert restore(context("restore"), run="nobody") == ExitCode.NOT_FOUND
     assert "run nobody: not in dlq-archive/" in capsys.readouterr().err
 
 
 def test_an_archive_that_refuses_deletes_nothing(fakes, context):
     fill(fakes, 2)
     fakes.faults.add("state.put", StoreError("denied", code="AccessDenied"))
-    assert archiving.delete(context("delete"), ids("m0"), reason="x") == ExitCode.INCOMPLETE
+    assert delete(context("delete"), ids("m0"), reason="x") == ExitCode.INCOMPLETE
     assert (len(fakes.dlq.messages), fakes.dlq.hidden) == (2, set())
 
 
 def test_a_whole_run_is_abandoned_and_restored(fakes, context, capsys):
     fill(fakes, 15)
-    assert archiving.abandon(context("abandon"), Filter(error="OSError"), reason="x", yes=True) == ExitCode.OK
+    assert abandon(context("abandon"), Filter(error="OSError"), reason="x", yes=True) == ExitCode.OK
     run = said(capsys)["run"]
     assert (len(fakes.dlq.messages), len(fakes.under(ARCHIVE_PREFIX))) == (0, 15)
-    assert archiving.restore(context("restore"), run=run, to="source", yes=True) == ExitCode.OK
+    assert restore(context("restore"), run=run, to="source", yes=True) == ExitCode.OK
     assert len(fakes.source.messages) == 15
     assert all(failure_of(one)["redrives"] == 1 for one in fakes.source.messages.values())
 
 
 def test_a_restore_that_was_cut_off_is_taken_over_after_a_while(fakes, context, monkeypatch):
     fill(fakes, 1)
-    archiving.delete(context("delete"), ids("m0"), reason="x")
+    delete(context("delete"), ids("m0"), reason="x")
     fakes.faults.add("dlq.send", KeyboardInterrupt())  # type: ignore[arg-type]
     with pytest.raises(KeyboardInterrupt):
-        archiving.restore(context("restore"), message_id=["m0"])
+        restore(context("restore"), message_id=["m0"])
     fakes.faults.plan.clear()
-    assert archiving.restore(context("restore"), message_id=["m0"]) == ExitCode.INCOMPLETE, "someone may be at it"
+    assert restore(context("restore"), message_id=["m0"]) == ExitCode.INCOMPLETE, "someone may be at it"
     now = time.time
-    monkeypatch.setattr("recovery.operations.archive.time.time", lambda: now() + CLAIM_S + 1)
-    assert archiving.restore(context("restore"), message_id=["m0"]) == ExitCode.OK
+    monkeypatch.setattr("recovery.operations.records.archive.time.time", lambda: now() + CLAIM_S + 1)
+    assert restore(context("restore"), message_id=["m0"]) == ExitCode.OK
     assert len(fakes.dlq.messages) == 1
 
 
 def test_a_restore_that_the_queue_refuses_can_be_tried_again(fakes, context):
     fill(fakes, 1)
-    archiving.delete(context("delete"), ids("m0"), reason="x")
+    delete(context("delete"), ids("m0"), reason="x")
     fakes.faults.add("dlq.send", QueueError("no", code="AccessDenied"))
-    assert archiving.restore(context("restore"), message_id=["m0"]) == ExitCode.INCOMPLETE
+    assert restore(context("restore"), message_id=["m0"]) == ExitCode.INCOMPLETE
     fakes.faults.plan.clear()
-    assert archiving.restore(context("restore"), message_id=["m0"]) == ExitCode.OK
+    assert restore(context("restore"), message_id=["m0"]) == ExitCode.OK
 
 
-@pytest.mark.parametrize("verb", [archiving.delete, archiving.abandon, archiving.restore])
+@pytest.mark.parametrize("verb", [delete, abandon, restore])
 def test_a_verb_that_needs_a_state_bucket_says_so(context, verb):
     asked = {
-        archiving.delete: {"ids": ids("m"), "reason": "x"},
-        archiving.abandon: {"chosen": Filter(match="x"), "reason": "x"},
-        archiving.restore: {"run": "x"},
+        delete: {"ids": ids("m"), "reason": "x"},
+        abandon: {"chosen": Filter(match="x"), "reason": "x"},
+        restore: {"run": "x"},
     }[verb]
     with pytest.raises(ConfigError, match="STATE_BUCKET is missing"):
         verb(context(verb.__name__, state=False), **asked)
@@ -394,10 +403,10 @@ def test_an_export_deletes_nothing_and_an_import_loses_nothing(fakes, context, t
     fakes.dlq.messages["m0"].attributes["raw"] = BINARY
     bodies = {message.body for message in fakes.dlq.messages.values()}
     file = tmp_path / "out.jsonl"
-    assert files.export(context("export"), file, Filter()) == ExitCode.OK
+    assert export(context("export"), file, Filter()) == ExitCode.OK
     assert (len(fakes.dlq.messages), fakes.dlq.hidden) == (3, set())
     fakes.dlq.messages.clear()
-    assert files.import_(context("import"), file, yes=True) == ExitCode.OK
+    assert import_file(context("import"), file, yes=True) == ExitCode.OK
     assert {message.body for message in fakes.dlq.messages.values()} == bodies
     assert BINARY in [message.attributes.get("raw") for message in fakes.dlq.messages.values()]
 
@@ -407,8 +416,8 @@ def test_an_existing_file_is_never_replaced(fakes, context, tmp_path):
     file = tmp_path / "out.jsonl"
     file.write_text("precious")
     for act in (
-        lambda: files.export(context("export"), file, Filter()),
-        lambda: files.purge(context("purge"), file, confirm="dlq"),
+        lambda: export(context("export"), file, Filter()),
+        lambda: purge(context("purge"), file, confirm="dlq"),
     ):
         with pytest.raises(typer.BadParameter, match="there already"):
             act()
@@ -430,26 +439,26 @@ def test_an_existing_file_is_never_replaced(fakes, context, tmp_path):
 def test_a_file_that_is_cut_short_or_altered_is_refused_before_anything_is_sent(fakes, context, tmp_path, spoil):
     fill(fakes, 2)
     file = tmp_path / "out.jsonl"
-    files.export(context("export"), file, Filter())
+    export(context("export"), file, Filter())
     file.write_bytes(b"".join(spoil(file.read_bytes().splitlines(keepends=True))))
     before = len(fakes.dlq.messages)
     with pytest.raises(typer.BadParameter):
-        files.import_(context("import"), file, yes=True)
+        import_file(context("import"), file, yes=True)
     assert len(fakes.dlq.messages) == before
 
 
 def test_a_purge_deletes_just_what_is_in_its_file(fakes, context, capsys, tmp_path, monkeypatch):
     fill(fakes, 12)
-    original = files.write_export
+    original = export_file.write_export
 
     def and_one_more_arrives(*args, **options):
         seal = original(*args, **options)
         fakes.dead_letter("late", "late.txt")
         return seal
 
-    monkeypatch.setattr(files, "write_export", and_one_more_arrives)
+    monkeypatch.setattr(export_file, "write_export", and_one_more_arrives)
     file = tmp_path / "all.jsonl"
-    assert files.purge(context("purge"), file, confirm="dlq") == ExitCode.INCOMPLETE
+    assert purge(context("purge"), file, confirm="dlq") == ExitCode.INCOMPLETE
     figures = said(capsys)
     assert (figures["deleted"], figures["left_in_queue"]) == (12, 1)
     assert list(fakes.dlq.messages) == ["late"]
@@ -461,32 +470,32 @@ def test_a_file_that_cannot_be_is_told_before_the_queue_is_looked_through(fakes,
     fakes.faults.add("dlq.receive", SQS_DOWN)
     for file in (tmp_path, tmp_path / "nowhere" / "x.jsonl"):
         with pytest.raises(typer.BadParameter) as refused:
-            files.purge(context("purge"), file, confirm="dlq")
+            purge(context("purge"), file, confirm="dlq")
         assert refused.value.param_hint == "--backup"
         with pytest.raises(typer.BadParameter):
-            files.export(context("export"), file, Filter())
+            export(context("export"), file, Filter())
 
 
 @pytest.mark.parametrize("confirm", [None, "other", "DLQ"])
 def test_a_purge_needs_the_queues_name(fakes, context, tmp_path, confirm):
     fill(fakes, 2)
     with pytest.raises(typer.BadParameter):
-        files.purge(context("purge"), tmp_path / "all.jsonl", confirm=confirm)
+        purge(context("purge"), tmp_path / "all.jsonl", confirm=confirm)
     assert (len(fakes.dlq.messages), fakes.dlq.hidden, list(tmp_path.iterdir())) == (2, set(), [])
 
 
 def test_a_disk_that_lies_ends_a_purge_before_the_first_delete(fakes, context, tmp_path, monkeypatch):
     fill(fakes, 2)
-    original = files.write_export
+    original = export_file.write_export
 
     def torn(path: Path, *args, **options):
         seal = original(path, *args, **options)
         path.write_bytes(path.read_bytes()[:-10])
         return seal
 
-    monkeypatch.setattr(files, "write_export", torn)
+    monkeypatch.setattr(export_file, "write_export", torn)
     with pytest.raises(typer.BadParameter):
-        files.purge(context("purge"), tmp_path / "all.jsonl", confirm="dlq")
+        purge(context("purge"), tmp_path / "all.jsonl", confirm="dlq")
     assert (len(fakes.dlq.messages), fakes.dlq.hidden) == (2, set())
 
 
@@ -496,10 +505,10 @@ def test_a_disk_that_lies_ends_a_purge_before_the_first_delete(fakes, context, t
 @pytest.mark.parametrize(
     "show",
     [
-        lambda context: listing.stats(context("stats")),
-        lambda context: listing.list_(context("list"), Filter()),
-        lambda context: listing.groups(context("groups"), Filter()),
-        lambda context: inspecting.inspect(context("inspect"), ids("m1")),
+        lambda context: stats(context("stats")),
+        lambda context: list_messages(context("list"), Filter()),
+        lambda context: groups(context("groups"), Filter()),
+        lambda context: inspect(context("inspect"), ids("m1")),
     ],
 )
 def test_showing_messages_consumes_none(fakes, context, show):
@@ -514,14 +523,14 @@ def test_what_was_received_is_given_back_on_an_error_too(fakes, context, fault):
     made = context("list")
     fakes.faults.add(fault, QueueError("no", code="AccessDenied"), after=3 if fault == "dlq.receive" else 0)
     with pytest.raises(QueueError):
-        listing.groups(made, Filter())
+        groups(made, Filter())
     assert (len(fakes.dlq.messages), fakes.dlq.hidden) == (200, set())
 
 
 def test_coverage_is_told_honestly(fakes, context, capsys):
     fill(fakes, 25)
     fakes.dlq.hidden |= {"m0", "m1", "m2"}  # someone else holds them
-    assert listing.list_(context("list"), Filter()) == ExitCode.OK
+    assert list_messages(context("list"), Filter()) == ExitCode.OK
     assert "saw 22 of about 25; the rest is in flight elsewhere" in capsys.readouterr().err
 
 
@@ -530,7 +539,7 @@ def test_a_signal_ends_a_look_and_gives_back(fakes, context):
     made = context("list")
     made.signals._heed(signal.SIGTERM, None)
     with pytest.raises(typer.Exit) as ended:
-        listing.list_(made, Filter())
+        list_messages(made, Filter())
     assert ended.value.exit_code == ExitCode.TERMINATED
     assert not fakes.dlq.hidden
 
@@ -540,7 +549,7 @@ def test_stats_says_what_there_is(fakes, context, capsys):
     fakes.dead_letter("native", "b.txt")
     fakes.s3.records |= {"retry-index/2026-01-01/x": b"{}", "retry-index/parked/y": b"{}", "dead-letters/z": b"{}"}
     fakes.s3.records["s3-index-worker/holders/h-1.json"] = json.dumps({"command": "recover_dlq", "host": "h"}).encode()
-    assert listing.stats(context("stats")) == ExitCode.OK
+    assert stats(context("stats")) == ExitCode.OK
     figures = said(capsys)
     assert figures["by_kind"] == {"RECOVERABLE": 3, "UNKNOWN": 1}
     assert figures["by_error"] == {"OSError": 3, "no record (redrive policy)": 1}
@@ -553,13 +562,13 @@ def test_stats_says_what_there_is(fakes, context, capsys):
         0,
     ]
     assert figures["holders"] == [{"command": "recover_dlq", "host": "h"}]
-    assert listing.stats(context("stats", as_json=False)) == ExitCode.OK
+    assert stats(context("stats", as_json=False)) == ExitCode.OK
 
 
 def test_an_empty_dlq_is_nothing_found(fakes, context):
-    assert listing.list_(context("list"), Filter()) == ExitCode.NOT_FOUND
-    assert listing.groups(context("groups"), Filter()) == ExitCode.NOT_FOUND
-    assert listing.stats(context("stats")) == ExitCode.OK
+    assert list_messages(context("list"), Filter()) == ExitCode.NOT_FOUND
+    assert groups(context("groups"), Filter()) == ExitCode.NOT_FOUND
+    assert stats(context("stats")) == ExitCode.OK
 
 
 @pytest.mark.parametrize("as_json", [True, False])
@@ -569,12 +578,12 @@ def test_hostile_keys_and_bodies_move_no_cursor(fakes, context, capsys, as_json)
         "m1", f"経理/{evil}.txt", failure={"error_type": evil, "message": evil, "stack": evil, "fingerprint": evil}
     )
     fakes.dlq.add("m2", evil, {evil: {"DataType": "String", "StringValue": evil}})
-    listing.stats(context("stats", as_json=as_json))
-    listing.list_(context("list", as_json=as_json), Filter())
-    listing.groups(context("groups", as_json=as_json), Filter())
-    inspecting.inspect(context("inspect", as_json=as_json), ids("m1", "m2"))
-    archiving.delete(context("delete", as_json=as_json), ids("m1"), reason=evil)
-    listing.list_(context("list", as_json=as_json), Filter(), archive=True)
+    stats(context("stats", as_json=as_json))
+    list_messages(context("list", as_json=as_json), Filter())
+    groups(context("groups", as_json=as_json), Filter())
+    inspect(context("inspect", as_json=as_json), ids("m1", "m2"))
+    delete(context("delete", as_json=as_json), ids("m1"), reason=evil)
+    list_messages(context("list", as_json=as_json), Filter(), archive=True)
     heard = capsys.readouterr()
     shown = heard.out + heard.err if not as_json else heard.out
     assert not [c for c in shown if c != "\n" and not c.isprintable() and not (as_json and c == "\u202e")]
@@ -612,7 +621,7 @@ def test_any_verb_and_any_single_failing_call_loses_nothing(
     with pytest.MonkeyPatch.context() as patch:
         made = _context(fakes, patch, verb)
         if verb == "restore":
-            archiving.abandon(made, Filter(), reason="x", everything=True, yes=True)
+            abandon(made, Filter(), reason="x", everything=True, yes=True)
         code = "ServiceUnavailable" if transient else "AccessDenied"
         kind = QueueError if call.startswith(("dlq", "source")) else StoreError
         fakes.faults.add(call, kind("x", code=code), after=after, times=times)
@@ -629,10 +638,11 @@ def _context(fakes, patch, verb):
     patch.setenv("DLQ_URL", "http://sqs/q/dlq")
     patch.setenv("S3_BUCKET", BUCKET)
     from recovery.cli.context import CommandContext
-    from recovery.cli.settings import load_tool
+    from recovery.cli.settings import ToolOptions, load_tool
     from worker.terminal import Signals
 
-    made = CommandContext(load_tool({}), verb, Signals(), as_json=True)
+    settings, aws = load_tool(ToolOptions())
+    made = CommandContext(settings, aws, verb, Signals(), as_json=True)
     made.dlq, made.source, made.objects, made.state = fakes.dlq, lambda: fakes.source, fakes.s3, fakes.state  # type: ignore[assignment,method-assign]
     made.check_dlq()
     return made
@@ -640,12 +650,12 @@ def _context(fakes, patch, verb):
 
 def _act(made, verb, folder):
     if verb == "redrive":
-        sending.redrive_all(made, Filter(), everything=True, yes=True)
+        redrive_all(made, Filter(), everything=True, yes=True)
     elif verb == "canary":
-        sending.redrive_all(made, Filter(), everything=True, canary=3, canary_wait=0, yes=True)
+        redrive_all(made, Filter(), everything=True, canary=3, canary_wait=0, yes=True)
     elif verb == "delete":
-        archiving.abandon(made, Filter(), reason="x", everything=True, yes=True)
+        abandon(made, Filter(), reason="x", everything=True, yes=True)
     elif verb == "restore":
-        archiving.restore(made, run=made.run, yes=True)
+        restore(made, run=made.run.name, yes=True)
     else:
-        files.purge(made, folder / "all.jsonl", confirm="dlq")
+        purge(made, folder / "all.jsonl", confirm="dlq")

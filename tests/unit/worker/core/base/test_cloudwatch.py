@@ -3,21 +3,27 @@
 import dataclasses
 import time
 from collections import Counter
-from types import SimpleNamespace
-from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
-from recovery.cli import listing
-from recovery.cli.recover_dlq import recover
-from recovery.cli.replay_retry_index import replay
-from recovery.operations.recovery_run import Options
+from recovery.cli import recover_dlq, replay_retry_index
+from recovery.operations.clients import DlqClients
+from recovery.operations.dead_letters.facts import Facts
+from recovery.operations.dead_letters.message_types import load_types
+from recovery.operations.dead_letters.scan import Scan
+from recovery.operations.find import Found
+from recovery.operations.recovering.request import RecoverRequest
+from recovery.operations.replay import ReplayRequest
+from recovery.operations.run import Run
+from recovery.operations.stats import stats
 from tests.support.fakes import Fakes
 from worker.core.base import logs
 from worker.core.base.cloudwatch import FIGURES, tell_cloudwatch
-from worker.core.s3.state import RETRY_PREFIX
+from worker.core.indexing.retry_store import RETRY_PREFIX
+from worker.core.sqs.dead_letter import DeadLetter
 from worker.metrics import CLOUDWATCH_SUMS
+from worker.terminal import Signals
 
 NAMESPACE = "Ours"
 
@@ -53,35 +59,40 @@ def fakes(heard):
     return made
 
 
+def recover(settings, clients, **options):
+    request = RecoverRequest(Run.new("recover_dlq", action="recover", by="me@here"), **options)
+    recover_dlq.run(settings, clients, request, Signals(), as_json=True)
+
+
 def test_a_recovery_tells_what_it_archived(fakes, heard):
     fakes.dlq.add("bad", "noise", {})
-    recover(fakes.settings(cloudwatch_namespace=NAMESPACE), fakes.clients, Options(), while_paused=False, as_json=True)
+    recover(fakes.settings(cloudwatch_namespace=NAMESPACE), fakes.clients)
     assert heard.figures == {"Archived": 1}
 
 
 def test_a_replay_tells_what_it_parked(fakes, heard):
     fakes.s3.records[f"{RETRY_PREFIX}2026-01-01/files/x.1.json"] = b"noise"
-    options = {"prefix": RETRY_PREFIX, "limit": None, "dry_run": False}
-    replay(fakes.settings(cloudwatch_namespace=NAMESPACE), fakes.clients, options, as_json=True)
+    told = fakes.settings(cloudwatch_namespace=NAMESPACE)
+    replay_retry_index.run(told, fakes.clients, ReplayRequest(), Signals(), as_json=True)
     assert heard.figures == {"Parked": 1}
 
 
 def test_dry_runs_and_a_namespace_that_is_not_set_tell_nothing(fakes, heard):
     fakes.dlq.add("bad", "noise", {})
     told = fakes.settings(cloudwatch_namespace=NAMESPACE)
-    recover(told, fakes.clients, Options(dry_run=True), while_paused=False, as_json=True)
-    recover(fakes.settings(), fakes.clients, Options(), while_paused=False, as_json=True)
+    recover(told, fakes.clients, dry_run=True)
+    recover(fakes.settings(), fakes.clients)
     assert heard.figures == {}
 
 
-def test_stats_tell_how_old_the_oldest_letter_is_and_when_it_expires():
-    told: dict[str, float] = {}
-    context: Any = SimpleNamespace(retention_s=1000, tell=told.update)
-    listing._tell_cloudwatch(context, time.time() - 400)
+def test_stats_tell_how_old_the_oldest_dead_letter_is_and_when_it_expires(fakes):
+    sent_ms = int((time.time() - 400) * 1000)
+    facts = Facts(DeadLetter("m1", "x", {"SentTimestamp": str(sent_ms)}, {}), "unknown", (), "")
+    scan = Scan({"MessageRetentionPeriod": "1000"})
+    clients = DlqClients(fakes.dlq, fakes.s3, None, load_types())
+    told = stats(clients, Found((facts,), scan), source=None).figures()
     assert (round(told["DlqOldestAge"]), round(told["DlqSoonestExpiry"])) == (400, 600)
-    told.clear()
-    listing._tell_cloudwatch(context, None)
-    assert told == {"DlqOldestAge": 0}
+    assert stats(clients, Found((), scan), source=None).figures() == {"DlqOldestAge": 0}
 
 
 def test_every_figure_has_its_sender():

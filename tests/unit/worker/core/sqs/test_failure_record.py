@@ -1,20 +1,16 @@
-"""What a failed message carries to the DLQ."""
+"""What a failure record says, and that it reads what anyone may have written."""
 
 import json
+from pathlib import Path
+from types import ModuleType
 
+import orjson
 import pytest
 
 from worker.core.base.classify import FailureKind
 from worker.core.base.errors import MalformedEventError
 from worker.core.s3.events import parse
-from worker.core.sqs.failure_record import (
-    dead_letter_entry,
-    failure_record,
-    fingerprint,
-    read_failure,
-    size_bytes,
-    spilled,
-)
+from worker.core.sqs.failure_record import MAX_COUNT, FailureRecord, fingerprint
 
 
 def failed(body="no json"):
@@ -26,47 +22,92 @@ def failed(body="no json"):
 
 
 def record_of(error, attributes=None):
-    return failure_record(
+    return FailureRecord.of_error(
         error, attributes=attributes or {}, receives=2, source_queue="http://q", message_id="m1", worker="w"
     )
 
 
-def entry(body, attributes, *, max_bytes=1_048_576, max_attributes=10):
-    return dead_letter_entry(body, attributes, record_of(failed()), max_bytes=max_bytes, max_attributes=max_attributes)
+def attributes_with(record):
+    return {"failure": {"DataType": "String", "StringValue": record if isinstance(record, str) else json.dumps(record)}}
 
 
-def test_body_and_attributes_stay_untouched_beside_the_failure():
-    attributes = {
-        "trace": {"DataType": "String", "StringValue": "t-1"},
-        "raw": {"DataType": "Binary", "BinaryValue": b"\0\xff"},
-    }
-    sent = entry("本文", attributes)
-    assert sent["MessageBody"] == "本文"
-    assert {k: sent["MessageAttributes"][k] for k in attributes} == attributes
-    failure = json.loads(sent["MessageAttributes"]["failure"]["StringValue"])
-    assert failure["kind"] == "USER_ERROR"
-    assert failure["error_type"] == "MalformedEventError"
+# -- writing -----------------------------------------------------------------------------------------------------
+
+
+def test_a_record_says_what_failed_where_and_how_often():
+    failure = record_of(failed()).as_json()
+    assert (failure["kind"], failure["error_type"]) == ("USER_ERROR", "MalformedEventError")
     assert "not JSON" in failure["message"]
-    assert failure["source_message_id"] == "m1"
+    assert (failure["source_message_id"], failure["attempts"], failure["redrives"]) == ("m1", 2, 0)
 
 
 def test_a_redriven_message_keeps_its_history():
-    first = entry("b", {})["MessageAttributes"]
-    again = record_of(failed(), first)
-    assert again.attempts == 4
-    assert again.first_failed_at == read_failure(first)["first_failed_at"]
+    first = record_of(failed())
+    again = record_of(failed(), attributes_with(first.redriven().as_text()))
+    assert (again.attempts, again.redrives, again.first_failed_at) == (4, 1, first.first_failed_at)
 
 
-def test_at_the_size_limit_the_stack_goes_first_then_most_of_the_text():
-    full = size_bytes("x", entry("x", {})["MessageAttributes"])
-    body = "x" * (2_000)
-    squeezed = entry(body, {}, max_bytes=len(body) + full - 200)
-    assert json.loads(squeezed["MessageAttributes"]["failure"]["StringValue"])["stack"] == ""
+def test_the_correlation_id_is_the_message_s():
+    attributes = {"correlationId": {"DataType": "String", "StringValue": "c-1"}}
+    assert record_of(failed(), attributes).correlation_id == "c-1"
 
 
-def test_where_nothing_fits_there_is_no_entry():
-    assert entry("x" * 1000, {}, max_bytes=1_010) is None
-    assert entry("x", {str(n): {"DataType": "String", "StringValue": "v"} for n in range(10)}) is None
+def test_what_is_written_is_what_is_read():
+    record = record_of(ValueError("bad\x00 \ud800 text \uffff"))
+    assert FailureRecord.parse(record.as_text()) == record
+
+
+def test_long_texts_are_cut_where_they_are_written():
+    record = FailureRecord(message="m" * 5_000, stack="s" * 9_000 + "end")
+    assert (len(record.as_json()["message"]), len(record.as_json()["stack"])) == (500, 2_000)
+    assert record.as_json()["stack"].endswith("end")
+    assert record.as_json(stack_chars=0)["stack"] == ""
+
+
+# -- reading -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", ["", "[]", "{", "{}", "7", "null", None, 5, "[" * 5_000, '{"kind": "\\ud800"}'])
+def test_an_unreadable_record_is_as_none(value):
+    assert FailureRecord.of({"failure": {"StringValue": value}}) is None
+
+
+@pytest.mark.parametrize("count", [-1, "3", None, True, 1.5, [1]])
+def test_what_is_no_count_counts_as_none(count):
+    record = FailureRecord.from_json({"kind": "RECOVERABLE", "redrives": count, "attempts": count, "schema": count})
+    assert record is not None
+    assert (record.redrives, record.attempts, record.schema) == (0, 0, 1)
+
+
+def test_a_count_that_json_cannot_hold_after_one_more_is_clamped():
+    record = FailureRecord.parse('{"redrives": 18446744073709551615}')
+    assert record is not None
+    assert record.redriven().redrives == MAX_COUNT + 1
+    assert FailureRecord.parse(record.redriven().as_text()).redrives == MAX_COUNT
+
+
+def test_what_is_of_a_wrong_type_is_left_out_and_the_rest_is_read():
+    record = FailureRecord.from_json({"kind": "NEW_KIND", "error_type": 7, "message": "m", "stack": ["s"]})
+    assert record == FailureRecord(kind=FailureKind.UNKNOWN, message="m")
+
+
+def test_fields_of_a_newer_writer_survive_a_redrive():
+    newer = {"schema": 2, "kind": "RECOVERABLE", "redrives": 1, "region": "eu", "trace": {"id": [1, None]}}
+    record = FailureRecord.from_json(newer)
+    assert record is not None
+    again = json.loads(record.redriven().as_text())
+    assert again == {**newer, "attempts": 0, "redrives": 2}
+
+
+def test_unknown_fields_that_cannot_be_written_are_dropped():
+    deep = '{"a": ' * 500 + "1" + "}" * 500
+    record = FailureRecord.parse(f'{{"kind": "RECOVERABLE", "deep": {deep}}}')
+    assert record is not None
+    assert (record.kind, record.unknown) == (FailureKind.RECOVERABLE, {})
+    orjson.loads(record.as_text())
+
+
+# -- the fingerprint ---------------------------------------------------------------------------------------------
 
 
 def test_the_fingerprint_is_the_same_for_another_text_and_another_for_another_type():
@@ -74,15 +115,48 @@ def test_the_fingerprint_is_the_same_for_another_text_and_another_for_another_ty
     assert fingerprint(failed()) != fingerprint(ValueError("x"))
 
 
-def test_a_spilled_message_is_lossless():
-    attributes = {"raw": {"DataType": "Binary", "BinaryValue": b"\0\xff"}}
-    record = record_of(ValueError("bad\x00 \ud800 text"))
-    kept = json.loads(spilled("m1", "body", {"SentTimestamp": "5"}, attributes, record.as_json()))
-    assert kept["body"] == "body"
-    assert kept["message_attributes"]["raw"] == {"DataType": "Binary", "BinaryValue": "AP8="}
-    assert kept["failure"]["kind"] == FailureKind.SYSTEM_ERROR
+FAILING = "def fail():\n    raise ValueError('x')\n"
 
 
-@pytest.mark.parametrize("value", ["", "[]", "{", None])
-def test_an_unreadable_failure_record_is_as_none(value):
-    assert read_failure({"failure": {"StringValue": value}}) == {}
+def raised_in(folder: Path, name: str) -> ValueError:
+    """The error of a module of this name, installed in this folder."""
+    module = ModuleType(name)
+    file = folder.joinpath(*name.split(".")).with_suffix(".py")
+    exec(compile(FAILING, str(file), "exec"), module.__dict__)
+    try:
+        module.fail()
+    except ValueError as error:
+        return error
+    raise AssertionError(name)
+
+
+def test_two_installations_in_different_folders_give_one_fingerprint():
+    here = raised_in(Path("/opt/s3-index-worker/lib"), "worker.core.s3.events")
+    there = raised_in(Path("/home/me/worker/src/recovery"), "worker.core.s3.events")
+    assert fingerprint(here) == fingerprint(there)
+    assert fingerprint(here) != fingerprint(raised_in(Path("/opt/s3-index-worker/lib"), "worker.core.s3.state"))
+
+
+def test_a_folder_named_worker_on_a_library_s_path_does_not_count():
+    libraries = [
+        raised_in(Path(folder), name)
+        for folder, name in (("/srv/worker/site-packages", "library.loop"), ("/site-packages", "library.worker.loop"))
+    ]
+    assert {fingerprint(error) for error in libraries} == {fingerprint(ValueError("raised nowhere"))}
+
+
+def test_the_innermost_frame_of_this_program_counts_whatever_library_it_calls():
+    caller = ModuleType("recovery.caller")
+    exec("def call(fail):\n    fail()\n", caller.__dict__)
+
+    def called_by_us(folder, name):
+        with pytest.raises(ValueError, match="x") as raised:
+            caller.call(lambda: raise_again(raised_in(folder, name)))
+        return raised.value
+
+    def raise_again(error):
+        raise error
+
+    one, other = called_by_us(Path("/a"), "library.loop"), called_by_us(Path("/b"), "other.thing")
+    assert fingerprint(one) == fingerprint(other)
+    assert fingerprint(one) != fingerprint(ValueError("raised nowhere"))

@@ -1,0 +1,66 @@
+"""The skeleton of every command that works through many messages or records: progress, run, report, CloudWatch, exit code.
+
+What must hold before a run is checked by its operation.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from recovery.cli.view.progress import ProgressBar
+from recovery.cli.view.report import Wording, report_table
+from recovery.operations.report import Report
+from recovery.operations.run import Progress, Tell
+from worker.core.base.aws import Aws
+from worker.core.base.cloudwatch import tell_cloudwatch
+from worker.core.base.errors import ExitCode
+from worker.core.base.settings import Settings
+from worker.terminal import Signals, print_json, stdout
+
+Operate = Callable[[threading.Event, Tell], Report]
+"""The operation: it is given the event that stops it, and who is told of its progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCommand:
+    """How the runs of one operation are shown."""
+
+    wording: Wording
+    log_progress: Callable[[Progress, float], None]
+    figures: Mapping[str, StrEnum]
+    """What CloudWatch is told: name of the figure, and the result that it counts."""
+
+
+def run_batch(
+    command: BatchCommand,
+    operate: Operate,
+    *,
+    settings: Settings,
+    aws: Aws,
+    signals: Signals,
+    as_json: bool,
+    must_find: bool = False,
+) -> ExitCode:
+    """One run, with its report on stdout; its exit code. `must_find`: it is NOT_FOUND where nothing was handled.
+
+    Raises WorkerError where the run did not begin, or, once its report is printed, where it was broken off.
+    """
+    # made first: a mistyped address must come out before anything is changed
+    cloudwatch = aws.cloudwatch() if settings.cloudwatch_namespace else None
+    with ProgressBar(None, command.log_progress) as bar:
+        report = operate(signals.stop, bar.tell)
+    if as_json:
+        print_json(report.as_json())
+    else:
+        stdout().print(report_table(report, command.wording), soft_wrap=True)
+    if settings.cloudwatch_namespace and cloudwatch is not None and not report.dry_run:
+        figures = {name: report.counts[result] for name, result in command.figures.items()}
+        tell_cloudwatch(cloudwatch, settings.cloudwatch_namespace, figures)
+    if signals.exit_code is not None:
+        return signals.exit_code
+    if report.failure is not None:
+        raise report.failure
+    if must_find and not report.handled:
+        return ExitCode.NOT_FOUND
+    return ExitCode.INCOMPLETE if report.is_unfinished else ExitCode.OK

@@ -1,0 +1,57 @@
+"""`dlq import`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recovery.cli.context import DLQ, CommandContext
+from recovery.cli.options import DryRun, Force, WhilePaused, Yes, verb
+from recovery.cli.view.files import file_errors
+from recovery.cli.view.transfer import exit_code, show_transfer, would_send
+from recovery.operations.import_file import ImportRequest, import_messages, plan_import
+from worker.core.base.errors import ExitCode
+
+
+@verb(
+    name="import",
+    epilog="Examples: dlq import dead-letters.jsonl --dry-run | dlq import dead-letters.jsonl --to source --yes",
+)
+def import_file(
+    context: CommandContext,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="What `dlq export` wrote.", metavar="FILE", exists=True, dir_okay=False, show_default=False
+        ),
+    ],
+    to: Annotated[str, typer.Option(help="dlq, source, or URL or name of a queue.")] = DLQ,
+    dry_run: DryRun = False,
+    force: Force = False,
+    while_paused: WhilePaused = False,
+    yes: Yes = False,
+) -> ExitCode:
+    """Send the messages of a file. It is verified to its end before the first is sent; importing twice sends twice.
+
+    Exit codes: 0, 3 some refused or kept, 64 the file is not whole, 75 paused, 78.
+    """
+    request = ImportRequest(context.run, file)
+    target = context.place(to, force=force, while_paused=while_paused or dry_run)
+    with file_errors("FILE"):
+        plan = plan_import(request, target)
+    context.count("refused", len(plan.report.refused))
+    figures: dict[str, object] = {
+        "run": context.run.name, "dry_run": dry_run, "file": str(file), "to": target.url, "found": plan.seal.messages
+    }  # fmt: skip
+    if dry_run or not plan.prepared:
+        done = f"would be sent to {target.url}; nothing was changed" if dry_run else "sent"
+        show_transfer(context, figures, would_send(plan.report, plan.prepared), done)
+        return exit_code(context, plan.report, ExitCode.OK if plan.seal.messages else ExitCode.NOT_FOUND)
+    if len(plan.prepared) > 1:
+        what = f"send {len(plan.prepared)} messages of {file}, exported from {plan.seal.queue}, to {target.url}"
+        context.confirm(what, yes=yes)
+    result = import_messages(context.clients, request, plan, stop=context.signals.stop)
+    context.count("redrive", len(result.report.sent))
+    recorded = context.tell_recorded(result.recorded)
+    show_transfer(context, figures, result.report, f"sent to {target.url}")
+    return exit_code(context, result.report, recorded)

@@ -1,0 +1,101 @@
+"""`dlq inspect`: one message whole, what S3 and the index hold of it now, and what to do about it."""
+
+from textwrap import indent
+
+import orjson
+from rich.console import Console, Group
+from rich.text import Text
+
+from recovery.cli.context import CommandContext
+from recovery.cli.finding import find_and_tell, found_code
+from recovery.cli.options import verb
+from recovery.cli.view.tables import shown, span, table
+from recovery.operations.dead_letters.facts import Ids
+from recovery.operations.inspect import Inspection
+from recovery.operations.inspect import inspect as inspect_messages
+from worker.core.base.errors import ConfigError, ExitCode
+from worker.core.base.text import printable
+from worker.core.index import Index
+from worker.core.index.open import open_index
+from worker.core.sqs.failure_record import ATTRIBUTE
+from worker.terminal import print_json, stdout
+
+_HISTORY = (
+    "kind", "error_type", "message", "fingerprint", "attempts", "redrives", "first_failed_at", "last_failed_at",
+    "source_queue", "source_message_id", "worker", "correlation_id",
+)  # fmt: skip
+
+
+@verb(epilog="Examples: dlq inspect --message-id 5f0c… | dlq inspect --message-id 5f0c… --json | jq .failure")
+def inspect(context: CommandContext, ids: Ids) -> ExitCode:
+    """Show messages whole: body, attributes, why they failed, what S3 and the index hold now, and what to do.
+
+    Exit codes: 0, 1 not found, 3 some not found.
+    """
+    with context.keep_invisible() as extender:
+        found = find_and_tell(context, extender, ids)
+    index, why_not = _index(context)
+    try:
+        inspected = inspect_messages(context.clients, index, found.facts, why_no_index=why_not)
+    finally:
+        if index is not None:
+            index.close()
+    context.count("inspect", len(inspected))
+    if context.as_json:
+        print_json([one.as_json(retention_s=context.retention_s) for one in inspected])
+    else:
+        for one in inspected:
+            _show(stdout(), one, context.retention_s)
+    return found_code(found)
+
+
+def _index(context: CommandContext) -> tuple[Index | None, str]:
+    """The index, or why it cannot be asked."""
+    try:
+        return open_index(context.worker_settings(), context.aws.credentials), ""
+    except ConfigError as error:
+        return None, f"not asked: {str(error).splitlines()[0]}"
+
+
+def _show(out: Console, inspected: Inspection, retention_s: int) -> None:
+    facts, dead_letter, age_s = inspected.facts, inspected.facts.dead_letter, inspected.facts.age_s()
+    head = [
+        ("type", facts.type),
+        ("about", facts.about),
+        ("sent", f"{span(age_s)} ago; SQS drops it in {span(retention_s - age_s)}"),
+        ("receives", dead_letter.receives),
+    ]
+    failure = {} if dead_letter.failure is None else dead_letter.failure.as_json()
+    history = [(name, failure[name]) for name in _HISTORY if name in failure]
+    now = [(f"s3://{each.ref.bucket}/{each.ref.key}", each.s3, each.index) for each in inspected.present]
+    attributes = [
+        (name, value.get("DataType"), value.get("StringValue", value.get("BinaryValue")))
+        for name, value in dead_letter.attributes.items() if name != ATTRIBUTE
+    ]  # fmt: skip
+    out.print(Text(shown(dead_letter.id), "bold"), soft_wrap=True)
+    out.print(table(("", ""), head))
+    out.print(
+        table(("failure", ""), history or [("no record", "SQS's redrive policy brought it here, and does not say why")])
+    )
+    if facts.failure.stack:
+        out.print(Text(_set_in(facts.failure.stack), "dim"), soft_wrap=True)
+    if attributes:
+        out.print(table(("attribute", "type", "value"), attributes))
+    if now:
+        out.print(table(("object", "in S3 now", "in the index now"), now))
+    out.print(Group(Text("body", "dim"), Text(_set_in(_pretty(dead_letter.body)))), soft_wrap=True)
+    command, why = Text(shown(inspected.advice.command), "bold"), f"\n  because {shown(inspected.advice.why)}\n"
+    out.print(Text.assemble(("→ ", "bold"), command, why), soft_wrap=True)
+
+
+def _pretty(body: str) -> str:
+    """JSON indented, anything else as it is."""
+    try:
+        return orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2).decode()
+    except (ValueError, TypeError):
+        return body
+
+
+def _set_in(text: str) -> str:
+    """A stranger's lines, set in: none can be taken for ours, such as the advice below; nothing in it moves the cursor."""
+    return indent(printable(text).rstrip(), "    ", lambda _: True)

@@ -1,0 +1,62 @@
+"""`dlq purge`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recovery.cli.context import CommandContext
+from recovery.cli.finding import find_and_tell
+from recovery.cli.options import DryRun, verb
+from recovery.cli.view.files import file_errors
+from recovery.cli.view.tables import print_sentence
+from recovery.cli.view.transfer import exit_code
+from recovery.operations.dead_letters.facts import Filter
+from recovery.operations.purge import PurgeRequest, PurgeResult
+from recovery.operations.purge import purge as purge_messages
+from recovery.operations.records.export_file import check_new
+from worker.core.base.errors import ExitCode
+from worker.terminal import err, print_json
+
+
+@verb(epilog="Examples: dlq purge --backup all.jsonl | dlq purge --backup all.jsonl --confirm files-dlq")
+def purge(
+    context: CommandContext,
+    backup: Annotated[Path, typer.Option(help="The new file that keeps everything.")],
+    confirm: Annotated[str | None, typer.Option(help="The DLQ's name, typed out; asked for on a terminal.")] = None,
+    dry_run: DryRun = False,
+) -> ExitCode:
+    """Export everything, verify the file, then delete just what is in it; what arrived meanwhile stays.
+
+    Exit codes: 0, 1 nothing there, 3 something is left, 64.
+    """
+    with file_errors("--backup"):
+        check_new(backup)
+    with context.keep_invisible() as extender, file_errors("--backup"):
+        found = find_and_tell(context, extender, Filter())
+        count = len(found.facts)
+        if not count:
+            return ExitCode.NOT_FOUND
+        if dry_run:
+            print_sentence(f"would export {count} messages to {backup}, and delete them; nothing was changed")
+            return ExitCode.OK
+        context.confirm_name(f"delete {count} messages of {context.dlq.url}, kept in {backup} alone", confirm)
+        request = PurgeRequest(context.run, backup)
+        result = purge_messages(context.clients, extender, request, found, stop=context.signals.stop)
+    return _told(context, backup, result)
+
+
+def _told(context: CommandContext, backup: Path, result: PurgeResult) -> ExitCode:
+    report, sha256, left = result.report, result.seal.sha256, result.left
+    if left is None:
+        err.print("how many are left could not be asked", highlight=False)
+        left = len(report.kept) + len(report.not_deleted)
+    recorded = context.tell_recorded(result.recorded)
+    if context.as_json:
+        figures = {"run": context.run.name, "file": str(backup), "sha256": sha256}
+        print_json({**figures, **result.counts(), "left_in_queue": left})
+    else:
+        print_sentence(f"{len(report.sent)} deleted, kept in {backup} (sha256 {sha256}); about {left} left in the DLQ")
+        for name in report.not_deleted:
+            print_sentence(f"not deleted: {name}")
+    return exit_code(context, report, ExitCode.INCOMPLETE if left else ExitCode.OK, recorded)

@@ -1,0 +1,54 @@
+"""`dlq recover`: what `recover_dlq` does, for some messages."""
+
+from recovery.cli.batch_command import run_batch
+from recovery.cli.context import CommandContext
+from recovery.cli.options import DryRun, WhilePaused, Yes, verb
+from recovery.cli.recover_dlq import MAX_BATCH_SIZE, RECOVER
+from recovery.operations.dead_letters.facts import Ids
+from recovery.operations.records.audit import AuditEvent, record
+from recovery.operations.recover import recover as recover_messages
+from recovery.operations.recovering.request import RecoverRequest
+from worker.core.base.errors import ExitCode, WorkerError
+
+
+@verb(epilog="Examples: dlq recover --message-id 5f0c… --dry-run | dlq recover --message-id 5f0c… 77ab… --yes")
+def recover(
+    context: CommandContext, ids: Ids, dry_run: DryRun = False, while_paused: WhilePaused = False, yes: Yes = False
+) -> ExitCode:
+    """Do for these what recover_dlq does for all: index, skip or archive them, compared with S3 as it is now.
+
+    Exit codes: 0 all handled, 1 not found, 3 some kept, 69 index unavailable, 75 paused, 78.
+    """
+    settings = context.worker_settings()
+    names = sorted(ids.names)
+    if len(names) > 1 and not dry_run:
+        context.confirm(f"recover {len(names)} messages of {context.dlq.url}", yes=yes)
+    clients = context.indexing_clients(settings)
+    batch_size = min(MAX_BATCH_SIZE, max(10, len(names)))
+    request = RecoverRequest(
+        context.run, batch_size=batch_size, dry_run=dry_run, ids=ids.names, while_paused=while_paused
+    )  # fmt: skip
+    context.count("redrive")
+
+    def audit(result: dict[str, object]) -> ExitCode:
+        details = {"dlq": context.dlq.url, "index": settings.opensearch_index}
+        event = AuditEvent(context.run.action, context.run.name, context.run.by, tuple(names), result, details)
+        return context.tell_recorded(record(clients.state, event))
+
+    try:
+        code = run_batch(
+            RECOVER,
+            lambda stop, tell: recover_messages(settings, clients, request, stop=stop, tell=tell),
+            settings=settings,
+            aws=clients.aws,
+            signals=context.signals,
+            as_json=context.as_json,
+            must_find=True,
+        )
+    except WorkerError as error:
+        if not dry_run:
+            audit({"stopped_by": str(error)})
+        raise
+    finally:
+        clients.index.close()
+    return code if dry_run else max(code, audit({"exit_code": code}))

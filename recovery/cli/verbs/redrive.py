@@ -1,0 +1,202 @@
+"""`dlq redrive` and `dlq redrive-all`."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from recovery.cli.context import CommandContext
+from recovery.cli.finding import find_and_tell, found_code
+from recovery.cli.options import All, DryRun, Force, MaxTaken, Rate, To, WhilePaused, Yes, at_most_all, verb
+from recovery.cli.view.transfer import exit_code, show_transfer, would_send
+from recovery.operations.dead_letters.facts import Filter, Ids
+from recovery.operations.find import FindRequest, Found
+from recovery.operations.native_move import MOST_PER_SECOND, MovePlan, MoveRequest, move_everything, plan_move
+from recovery.operations.redrive import Canary, RedriveRequest, plan_redrive
+from recovery.operations.redrive import redrive as redrive_messages
+from recovery.operations.transfer.targets import Target
+from worker.core.base.errors import ExitCode, PausedError
+from worker.core.sqs.visibility import VisibilityExtender
+from worker.terminal import print_json, say, stdout
+
+CANARY_WAIT_S = 60
+"""Time enough for a worker to take a message and to hand it back to the DLQ."""
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """What a verb was told of how to redrive."""
+
+    dry_run: bool
+    yes: bool
+    rate: float | None = None
+    canary: Canary | None = None
+
+
+@verb(
+    epilog="Examples: dlq redrive --message-id 5f0c… --dry-run | dlq redrive --message-id 5f0c… 77ab… --yes | "
+    "dlq redrive --message-id 5f0c… --to files-eu"
+)
+def redrive(
+    context: CommandContext,
+    ids: Ids,
+    to: To = None,
+    dry_run: DryRun = False,
+    force: Force = False,
+    while_paused: WhilePaused = False,
+    yes: Yes = False,
+) -> ExitCode:
+    """Send messages back to their queue, and delete from the DLQ what SQS has confirmed.
+
+    Only valid messages are sent. Exit codes: 0, 1 not found, 3 some refused, 75 paused, 78.
+    """
+    target = _target(context, to, force=force, while_paused=while_paused or dry_run)
+    with context.keep_invisible() as extender:
+        found = find_and_tell(context, extender, ids)
+        return _redrive(context, extender, found, target, FindRequest(ids), _How(dry_run, yes))
+
+
+@verb(
+    epilog="Examples: dlq redrive-all --group 3d2572ea9916 --dry-run | dlq redrive-all --kind RECOVERABLE --rate 50 --yes | "
+    "dlq redrive-all --error TimeoutError --canary 10 --abort-if-refail 20 | dlq redrive-all --native --all"
+)
+def redrive_all(
+    context: CommandContext,
+    chosen: Filter,
+    max_messages: MaxTaken = None,
+    everything: All = False,
+    rate: Rate = None,
+    canary: Annotated[
+        int | None, typer.Option(min=1, help="Send so many first, and see whether they come back.")
+    ] = None,
+    canary_wait: Annotated[int, typer.Option(min=1, help="Seconds the canary has to fail again.")] = CANARY_WAIT_S,
+    abort_if_refail: Annotated[
+        float | None, typer.Option(min=0, max=100, help="Go on while at most so many percent of the canary came back.")
+    ] = None,
+    native: Annotated[bool, typer.Option("--native", help="Let SQS move the whole queue, unchecked.")] = False,
+    to: To = None,
+    dry_run: DryRun = False,
+    force: Force = False,
+    while_paused: WhilePaused = False,
+    yes: Yes = False,
+) -> ExitCode:
+    """Send back what the filters mean. Which messages that is, is settled before the first is sent.
+
+    What fails again meanwhile is not taken again. Exit codes: 0, 1 nothing found, 3 some refused or kept, 75, 78.
+    """
+    if native:
+        _only_everything(chosen, max_messages, canary, rate, everything=everything)
+    at_most_all(chosen, max_messages, everything=everything)
+    if abort_if_refail is not None and canary is None:
+        raise typer.BadParameter("needs --canary", param_hint="--abort-if-refail")
+    target = _target(context, to, force=force, while_paused=while_paused or dry_run)
+    how = _How(dry_run, yes, rate, None if canary is None else Canary(canary, canary_wait, abort_if_refail or 0))
+    if native:
+        return _move_everything(context, target, how)
+    with context.keep_invisible() as extender:
+        found = find_and_tell(context, extender, chosen, at_most=max_messages)
+        return _redrive(context, extender, found, target, FindRequest(chosen, max_messages), how)
+
+
+def _target(context: CommandContext, to: str | None, *, force: bool, while_paused: bool) -> Target:
+    try:
+        return context.redrive_target(to, force=force, while_paused=while_paused)
+    except PausedError:
+        context.count("refused")
+        raise
+
+
+def _redrive(
+    context: CommandContext, extender: VisibilityExtender, found: Found, target: Target, which: FindRequest, how: _How
+) -> ExitCode:
+    plan = plan_redrive(found, target)
+    report = plan.report
+    context.count("refused", len(report.refused))
+    figures: dict[str, object] = {
+        "run": context.run.name, "dry_run": how.dry_run, "from": context.dlq.url, "to": target.url, "found": len(found.facts)
+    }  # fmt: skip
+    if how.dry_run or not plan.prepared:
+        done = f"would be sent to {target.url}; nothing was changed" if how.dry_run else f"sent to {target.url}"
+        show_transfer(context, figures, would_send(report, plan.prepared), done)
+        return exit_code(context, report, found_code(found))
+    if len(plan.prepared) > 1:
+        context.confirm(f"redrive {len(plan.prepared)} messages from {context.dlq.url} to {target.url}", yes=how.yes)
+    request = RedriveRequest(context.run, which, how.rate, how.canary)
+    try:
+        with context.progress(len(plan.prepared)) as bar:
+            result = redrive_messages(
+                context.clients, extender, request, plan, stop=context.signals.stop, tell=bar.tell
+            )  # fmt: skip
+    finally:
+        context.count("redrive", len(report.sent))
+    recorded = context.tell_recorded(result.recorded)
+    if result.canary is not None:
+        figures["canary"] = result.canary.as_json()
+    show_transfer(context, figures, report, f"sent to {target.url}")
+    return exit_code(context, report, found_code(found), recorded)
+
+
+# -- native --------------------------------------------------------------------------------------------------------
+
+
+def _only_everything(
+    chosen: Filter, max_messages: int | None, canary: int | None, rate: float | None, *, everything: bool
+) -> None:
+    """Raises a usage error for what SQS cannot do when it moves a queue by itself."""
+    if not chosen.is_empty or max_messages is not None or canary is not None:
+        raise typer.BadParameter(
+            "moves the whole queue: it takes no filter, no --max-messages and no --canary", param_hint="--native"
+        )
+    if not everything:
+        raise typer.BadParameter("moves the whole queue: say so with --all", param_hint="--native")
+    if rate is not None and not 1 <= rate <= MOST_PER_SECOND:
+        raise typer.BadParameter(
+            f"{rate:g} is not what SQS can do; it must be 1 to {MOST_PER_SECOND}", param_hint="--rate"
+        )  # fmt: skip
+
+
+def _move_everything(context: CommandContext, target: Target, how: _How) -> ExitCode:
+    """Let SQS move everything; refused where a message needs checking."""
+    with context.keep_invisible() as extender:
+        found = find_and_tell(context, extender, Filter())
+    plan = plan_move(context.clients, found, target)
+    if plan.unsafe:
+        _tell_unsafe(context, plan)
+        return ExitCode.INCOMPLETE
+    if not found.facts:
+        return ExitCode.NOT_FOUND
+    what = f"move about {plan.about} messages from {context.dlq.url} to {target.url}, by SQS itself"
+    figures: dict[str, object] = {"run": context.run.name, "dry_run": how.dry_run, "to": target.url}
+    if how.dry_run:
+        _tell(context, {**figures, "about": plan.about}, f"would {what}; nothing was changed")
+        return ExitCode.OK
+    context.confirm(what, yes=how.yes)
+    request = MoveRequest(context.run, None if how.rate is None else int(how.rate))
+    with context.progress(plan.about) as bar:
+        result = move_everything(context.clients, request, plan, stop=context.signals.stop, tell=bar.tell)
+    if result.not_cancelled:
+        say("not cancelled", result.not_cancelled)
+    context.count("redrive", result.moved)
+    recorded = context.tell_recorded(result.recorded)
+    _tell(
+        context,
+        {**figures, **result.as_json()},
+        f"{result.status.lower()}: {result.moved} moved to {target.url}",
+    )
+    if result.reason:
+        say("failed", result.reason)
+    return max(recorded, ExitCode.OK if result.is_complete else ExitCode.INCOMPLETE)
+
+
+def _tell_unsafe(context: CommandContext, plan: MovePlan) -> None:
+    context.count("refused", len(plan.unsafe))
+    for name, why in list(plan.unsafe.items())[:3]:
+        say("refused", f"{name}: {why}")
+    say("refused", f"SQS would move {len(plan.unsafe)} messages that need checking; use redrive-all without --native")
+
+
+def _tell(context: CommandContext, figures: dict[str, object], sentence: str) -> None:
+    if context.as_json:
+        print_json(figures)
+    else:
+        stdout().print(sentence, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,67 @@
+"""`dlq restore`: bring back what is in the archive."""
+
+from typing import Annotated
+
+import typer
+
+from recovery.cli.context import DLQ, CommandContext
+from recovery.cli.options import DryRun, Force, WhilePaused, Yes, verb
+from recovery.cli.view.transfer import exit_code, show_transfer, would_send
+from recovery.operations.restore import RestorePlan, RestoreRequest, plan_restore
+from recovery.operations.restore import restore as restore_messages
+from worker.core.base.errors import ExitCode
+from worker.core.base.text import one_line
+from worker.core.s3.state import ARCHIVE_PREFIX
+from worker.terminal import say
+
+
+@verb(
+    epilog="Examples: dlq restore --run dlq-abandon-20260401T093000Z-5b1f2c | dlq restore --message-id 5f0c… --to source"
+)
+def restore(
+    context: CommandContext,
+    run: Annotated[
+        str | None, typer.Option(help="Everything that this run archived, as `dlq list --archive` shows it.")
+    ] = None,
+    message_id: Annotated[list[str] | None, typer.Option(help="Id of an archived message; may be repeated.")] = None,
+    to: Annotated[str, typer.Option(help="dlq, source, or URL or name of a queue.")] = DLQ,
+    dry_run: DryRun = False,
+    force: Force = False,
+    while_paused: WhilePaused = False,
+    yes: Yes = False,
+) -> ExitCode:
+    """Send archived messages back. The archive keeps them, marked: restoring twice is refused.
+
+    Exit codes: 0, 1 nothing found, 3 some not found, refused or kept, 75 paused, 78.
+    """
+    if (run is None) == (not message_id):
+        raise typer.BadParameter("one of --run and --message-id is needed", param_hint="--run")
+    state = context.need_state("brings back what is in dlq-archive/ there")
+    target = context.place(to, force=force, while_paused=while_paused or dry_run)
+    request = RestoreRequest(context.run, run, tuple(message_id or ()))
+    plan = plan_restore(state, request, target)
+    for name in plan.missing:
+        say("not found", f"{one_line(name)}: not in {ARCHIVE_PREFIX}; see `dlq list --archive`")
+    context.count("refused", len(plan.report.refused))
+    figures: dict[str, object] = {
+        "run": context.run.name, "dry_run": dry_run, "to": target.url, "found": len(plan.entries)
+    }  # fmt: skip
+    if dry_run or not plan.prepared:
+        prepared = [(entry.dead_letter, message) for entry, message in plan.prepared]
+        done = f"would be restored to {target.url}; nothing was changed" if dry_run else "restored"
+        show_transfer(context, figures, would_send(plan.report, prepared), done)
+        return exit_code(context, plan.report, _found_code(plan))
+    if len(plan.prepared) > 1:
+        what = f"restore {len(plan.prepared)} messages from s3://{state.bucket}/{ARCHIVE_PREFIX} to {target.url}"
+        context.confirm(what, yes=yes)
+    result = restore_messages(context.clients, state, request, plan, stop=context.signals.stop)
+    context.count("redrive", len(result.report.sent))
+    recorded = context.tell_recorded(result.recorded)
+    show_transfer(context, figures, result.report, f"restored to {target.url}")
+    return exit_code(context, result.report, _found_code(plan), recorded)
+
+
+def _found_code(plan: RestorePlan) -> ExitCode:
+    if not plan.entries:
+        return ExitCode.NOT_FOUND
+    return ExitCode.INCOMPLETE if plan.missing else ExitCode.OK

@@ -1,0 +1,88 @@
+"""`dlq stats`."""
+
+import time
+
+from recovery.cli.context import CommandContext
+from recovery.cli.finding import find_and_tell
+from recovery.cli.options import MaxSeen, verb
+from recovery.cli.verbs.groups import groups_table
+from recovery.cli.view.tables import span, table
+from recovery.operations.dead_letters.facts import Filter
+from recovery.operations.dead_letters.grouping import By
+from recovery.operations.stats import MOST_COUNTED, Stats, Waiting
+from recovery.operations.stats import stats as stats_of
+from worker.core.base.errors import ExitCode
+from worker.terminal import iso, print_json, stdout
+
+
+@verb(epilog="Examples: dlq stats | dlq stats --json | dlq stats --dlq files-dlq --region eu-central-1")
+def stats(context: CommandContext, max_messages: MaxSeen = 10_000) -> ExitCode:
+    """Tell how deep the DLQ is, why, since when, who holds what, and what else waits in the state bucket."""
+    with context.keep_invisible() as extender:
+        found = find_and_tell(context, extender, Filter(), at_most=max_messages)
+    context.count("list")
+    source = None if context.settings.sqs_queue_url is None else context.source()
+    found_stats = stats_of(context.clients, found, source=source)
+    context.tell_cloudwatch(found_stats.figures())
+    if context.as_json:
+        print_json(_as_json(found_stats))
+    else:
+        _show(found_stats)
+    return ExitCode.OK
+
+
+def _as_json(found: Stats) -> dict[str, object]:
+    expiry_s = found.soonest_expiry_s
+    return {
+        "dlq": found.dlq,
+        "visible": found.visible,
+        "in_flight": found.in_flight,
+        "coverage": {"seen": found.seen, "about": found.about},
+        "oldest_at": None if found.oldest_s is None else iso(found.oldest_s),
+        "soonest_expiry_at": None if expiry_s is None else iso(expiry_s),
+        **{f"by_{by.value}": counts for by, counts in found.by.items()},
+        "groups": [group.as_json() for group in found.groups],
+        "redrive_policy": found.redrive_policy,
+        "holders": None if found.waiting is None or found.waiting.error else found.waiting.holders,
+        "state_bucket": None if found.waiting is None else found.waiting.as_json(),
+    }
+
+
+def _show(found: Stats) -> None:
+    out, now = stdout(), time.time()
+    rows: list[tuple[str, object]] = [
+        ("DLQ", found.dlq),
+        ("depth", f"{found.visible:,} visible, {found.in_flight:,} in flight"),
+    ]
+    if found.oldest_s is not None and found.soonest_expiry_s is not None:
+        rows.append(("oldest", f"{span(now - found.oldest_s)} ago"))
+        rows.append(("soonest expiry", f"in {span(found.soonest_expiry_s - now)}"))
+    rows += [(f"by {by.value}", _said(counts)) for by, counts in found.by.items()]
+    rows.append(("redrive policy", _policy_said(found.redrive_policy)))
+    rows += [("", "no STATE_BUCKET")] if found.waiting is None else _waiting(found.waiting)
+    out.print(table(("", ""), rows))
+    if found.groups:
+        out.print(groups_table(found.groups, By.FINGERPRINT))
+
+
+def _waiting(waiting: Waiting) -> list[tuple[str, object]]:
+    rows: list[tuple[str, object]] = [
+        (name, f"{value:,} or more" if value == MOST_COUNTED else value) for name, value in waiting.as_json().items()
+    ]
+    for one in waiting.holders:
+        since = f"since {one.get('since')}"
+        rows.append(("held by", f"{one.get('command')} on {one.get('host')}, pid {one.get('pid')}, {since}"))
+    return rows
+
+
+def _said(found: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in found.items()) or "none"
+
+
+def _policy_said(policy: dict[str, object] | None) -> str:
+    if policy is None:
+        return "none"
+    if "error" in policy:
+        return str(policy["error"])
+    here = "this DLQ" if policy["leads_here"] else f"ANOTHER queue, {policy.get('deadLetterTargetArn')}"
+    return f"after {policy.get('maxReceiveCount')} receives, to {here}"

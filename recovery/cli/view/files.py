@@ -1,0 +1,18 @@
+"""What goes wrong with a file of dead letters, as a usage error that names the option."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from recovery.operations.records.export_file import ExportFileError
+from worker.core.base.text import one_line
+
+
+@contextmanager
+def file_errors(hint: str) -> Iterator[None]:
+    """An ExportFileError becomes a usage error of the option or argument `hint`."""
+    try:
+        yield
+    except ExportFileError as error:
+        raise typer.BadParameter(one_line(str(error)), param_hint=hint) from None

@@ -1,0 +1,50 @@
+"""How far a long command is: a bar on a terminal, a log line every ten seconds elsewhere."""
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from recovery.operations.run import Progress
+from worker.core.base.text import one_line
+from worker.terminal import err
+
+LINE_EVERY_S = 10.0
+
+
+class ProgressBar:
+    """Shows progress while its `with` lasts. `tell` may be called from any thread, one at a time."""
+
+    def __init__(self, total: int | None, log: Callable[[Progress, float], None]) -> None:
+        """`log` writes a log line: how far it is, and how many are done in a second."""
+        self._log = log
+        self._began = time.monotonic()
+        self._next_line = self._began + LINE_EVERY_S
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Bar(*columns, console=err, transient=True, disable=not err.is_terminal)
+        self._task = self._bar.add_task("", total=total or None)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def tell(self, now: Progress) -> None:
+        """Show how far it is, and say what it notes."""
+        if now.note:
+            err.print(one_line(now.note), markup=False, highlight=False, soft_wrap=True)
+        counts = " ".join(f"{name} {count:,}" for name, count in now.counts.items())
+        if now.total:
+            self._bar.update(self._task, total=now.total)
+        self._bar.update(self._task, completed=now.done, description=counts)
+        at = time.monotonic()
+        if not err.is_terminal and at >= self._next_line:
+            self._next_line = at + LINE_EVERY_S
+            self._log(now, round(now.done / (at - self._began), 1))

@@ -1,0 +1,48 @@
+"""How results look: tables of whole ids, and durations that a person reads. Every cell is made harmless first."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from worker.core.base.text import one_line
+from worker.terminal import stdout
+
+RIGHT = frozenset({"age", "expires in", "receives", "redrives", "messages", "count", "in all"})
+WHOLE = frozenset({"message id", "fingerprint", "age", "expires in", "kind", "run"})
+_SPANS = ((86_400, "d"), (3_600, "h"), (60, "m"))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> Table:
+    """A table; ids and other short things are never broken. Set in by a space: what a stranger wrote begins no line."""
+    made = Table(box=None, pad_edge=True, title=title, title_justify="left", title_style="bold")
+    for name in columns:
+        made.add_column(
+            name, justify="right" if name in RIGHT else "left", no_wrap=name in WHOLE, overflow="fold", header_style="dim"
+        )  # fmt: skip
+    for row in rows:
+        made.add_row(*(cell if isinstance(cell, Text) else Text(shown(cell)) for cell in row))
+    return made
+
+
+def shown(value: object) -> str:
+    """One cell: numbers with separators, text as one harmless line."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return "" if value is None else one_line(str(value))
+
+
+def span(seconds: float) -> str:
+    """A duration in its two largest units: `3d 4h`, `12m 5s`; what is over already is `0s`."""
+    left = max(0, int(seconds))
+    parts: list[str] = []
+    for length, unit in _SPANS:
+        if left >= length or parts:
+            parts.append(f"{left // length}{unit}")
+            left %= length
+    return " ".join([*parts, f"{left}s"][:2])
+
+
+def print_sentence(text: str) -> None:
+    """A result in words, on stdout: one harmless line."""
+    stdout().print(one_line(text), markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,90 @@
+"""`abandon`: move dead letters to `dlq-archive/`, from where `restore` brings them back. Nothing is deleted before that."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+
+from recovery.operations.clients import DlqClients
+from recovery.operations.dead_letters.facts import Facts
+from recovery.operations.find import FindRequest, Found
+from recovery.operations.records.archive import Archive
+from recovery.operations.records.audit import AuditEvent, record
+from recovery.operations.run import Progress, Run, Tell, tell_nobody
+from recovery.operations.transfer.sending import Transferred, TransferReport, delete
+from worker.core.base.classify import is_transient
+from worker.core.base.errors import StoreError
+from worker.core.base.retry import retry_transient
+from worker.core.s3.state import State
+from worker.core.sqs.dead_letter import DeadLetter
+from worker.core.sqs.visibility import VisibilityExtender
+
+THREADS = 8
+
+
+class ArchivedAs(StrEnum):
+    """What an archived message says of why it is in the archive."""
+
+    DELETED = "deleted"
+    """An operator named it."""
+    ABANDONED = "abandoned"
+    """A filter meant it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AbandonRequest:
+    """What to give up, and why."""
+
+    run: Run
+    which: FindRequest
+    reason: str
+    archived_as: ArchivedAs
+
+
+def abandon(
+    clients: DlqClients,
+    state: State,
+    extender: VisibilityExtender,
+    request: AbandonRequest,
+    found: Found,
+    *,
+    stop: threading.Event,
+    tell: Tell = tell_nobody,
+) -> Transferred:
+    """Archive what was found, then delete from the DLQ what is durable in the archive. Once `stop` is set, the rest is kept."""
+    report = TransferReport()
+    archive = Archive(state, clients.dlq.url, request.run.by, request.run.name)
+    archived = _archive(archive, request, found, report, stop)
+    report.not_deleted = delete(clients.dlq, extender, archived)
+    tell(Progress(len(archived), len(found.facts)))
+    details = {"reason": request.reason, "filter": request.which.as_json(), "report": report.as_json()}
+    event = AuditEvent.of(request.run, found.dead_letters, report.counts(), {"dlq": clients.dlq.url, **details})
+    return Transferred(report, record(state, event))
+
+
+def _archive(
+    archive: Archive, request: AbandonRequest, found: Found, report: TransferReport, stop: threading.Event
+) -> list[DeadLetter]:
+    """Those that are durable in the archive now; only these may be deleted."""
+
+    def put(one: Facts) -> DeadLetter | None:
+        if stop.is_set():
+            report.kept[one.dead_letter.id] = "interrupted"
+            return None
+        about = one.refs[0].key if one.refs else None
+        try:
+            retry_transient(
+                lambda: archive.put(
+                    one.dead_letter, about=about, reason=request.reason, error_type=request.archived_as.value
+                ),
+                transient=is_transient, stop=stop,
+            )  # fmt: skip
+        except StoreError as error:
+            report.kept[one.dead_letter.id] = f"the archive did not take it: {error}"
+            return None
+        return one.dead_letter
+
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="archive") as pool:
+        archived = [dead_letter for dead_letter in pool.map(put, found.facts) if dead_letter is not None]
+    report.sent = [dead_letter.id for dead_letter in archived]
+    return archived

@@ -1,0 +1,53 @@
+"""What operations on a dead-letter queue work with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from recovery.operations.dead_letters.message_types import MessageTypes
+from worker.core.base.classify import is_transient
+from worker.core.base.errors import ConfigError, DependencyError, QueueError, StoreError
+from worker.core.s3.objects import ObjectStore
+from worker.core.s3.state import State
+from worker.core.sqs.queue import Queue
+
+RETENTION_S = 345_600
+"""SQS's default, where a queue does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class DlqClients:
+    """The clients of the operations on one dead-letter queue; each may be used from any thread."""
+
+    dlq: Queue
+    objects: ObjectStore
+    state: State | None
+    """The state bucket, where one is set."""
+    types: MessageTypes
+    default_bucket: str | None = None
+    """Of S3 events that name only a key."""
+
+    def need_state(self, command: str, why: str) -> State:
+        """The state bucket. Raises ConfigError that says what `command` needs it for, or what is wrong with it."""
+        if self.state is None:
+            raise ConfigError(f"STATE_BUCKET is missing: `{command}` {why}")
+        try:
+            self.objects.check_bucket(self.state.bucket)
+        except StoreError as error:
+            if error.code in {"NoSuchBucket", "AccessDenied"}:
+                raise ConfigError(f"STATE_BUCKET={self.state.bucket}: {error}") from error
+            raise
+        return self.state
+
+
+def attributes_of(queue: Queue, *, called: str = "") -> dict[str, str]:
+    """A queue's attributes. Raises ConfigError or DependencyError that names the queue, and the setting `called` so."""
+    try:
+        return queue.attributes()
+    except QueueError as error:
+        kind = DependencyError if is_transient(error) else ConfigError
+        raise kind(f"{called + '=' if called else ''}{queue.url}: {error}") from error
+
+
+def retention_of(attributes: Mapping[str, str]) -> int:
+    """How long a queue keeps a message, seconds since it was first sent."""
+    return int(attributes.get("MessageRetentionPeriod", RETENTION_S))

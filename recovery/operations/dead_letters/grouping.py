@@ -1,0 +1,76 @@
+"""Which dead letters failed for one cause, and how many there are of each kind."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from recovery.operations.dead_letters.facts import NO_RECORD, Facts
+
+MAX_SAMPLES = 3
+
+
+class By(StrEnum):
+    """What dead letters are grouped by."""
+
+    FINGERPRINT = "fingerprint"
+    ERROR = "error"
+    TYPE = "type"
+    SOURCE = "source"
+    KIND = "kind"
+
+    def of(self, facts: Facts) -> str:
+        """The group that a dead letter belongs to."""
+        match self:
+            case By.FINGERPRINT:
+                return facts.fingerprint or "-"
+            case By.ERROR:
+                return facts.error
+            case By.TYPE:
+                return facts.type
+            case By.SOURCE:
+                return facts.source or NO_RECORD
+        return facts.dead_letter.kind.value
+
+
+@dataclass(slots=True)
+class Group:
+    """Dead letters of one cause."""
+
+    name: str
+    error: str
+    kind: str
+    count: int = 0
+    first_ms: int = 0
+    last_ms: int = 0
+    """When the oldest and the newest of them were sent."""
+    message: str = ""
+    """The first error message among them."""
+    ids: list[str] = field(default_factory=list)
+    """A few of them."""
+
+    def as_json(self) -> dict[str, object]:
+        """Everything, by name."""
+        return {
+            "group": self.name, "error_type": self.error, "kind": self.kind, "count": self.count, "first_ms": self.first_ms,
+            "last_ms": self.last_ms, "message": self.message, "ids": self.ids,
+        }  # fmt: skip
+
+
+def grouped(facts: Iterable[Facts], by: By) -> list[Group]:
+    """The groups, the largest first."""
+    found: dict[str, Group] = {}
+    for one in facts:
+        dead_letter, name = one.dead_letter, by.of(one)
+        group = found.setdefault(name, Group(name, one.error, dead_letter.kind.value, first_ms=dead_letter.sent_ms))
+        group.count += 1
+        group.first_ms = min(group.first_ms, dead_letter.sent_ms)
+        group.last_ms = max(group.last_ms, dead_letter.sent_ms)
+        group.message = group.message or one.failure.message
+        if len(group.ids) < MAX_SAMPLES:
+            group.ids.append(dead_letter.id)
+    return sorted(found.values(), key=lambda group: -group.count)
+
+
+def counts(facts: Sequence[Facts], by: By) -> dict[str, int]:
+    """How many there are of each, the most frequent first."""
+    return {group.name: group.count for group in grouped(facts, by)}

@@ -1,0 +1,135 @@
+"""The types of message, each a JSON Schema in config/message-types/ (in the wheel: beside this file).
+
+A file NAME.json declares the type NAME. Two keywords of our own: `x-recognized-by` is a schema, and what it matches is of
+this type, valid or not; `x-label-fields` names the fields by which a person knows a message of this type. Where
+`correlation_id` is required, a message without one is never sent on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, best_match
+
+from worker.core.base.errors import ConfigError, MalformedEventError
+from worker.core.base.text import one_line
+from worker.core.s3.events import parse
+
+UNKNOWN = "unknown"
+S3_EVENT = "s3-event"
+NO_CORRELATION_ID = "message missing correlation_id, cannot safely redrive"
+MAX_FAULT_CHARS = 300
+
+_HERE = Path(__file__).parent
+_FOLDERS = (_HERE / "message-types", _HERE.parents[2] / "config" / "message-types")
+
+
+@dataclass(frozen=True, slots=True)
+class MessageType:
+    """One declared type."""
+
+    name: str
+    recognized_by: Draft202012Validator
+    valid: Draft202012Validator
+    label_fields: tuple[str, ...] = ()
+
+    @property
+    def needs_correlation_id(self) -> bool:
+        """Whether a message of this type must be traceable before it may be sent on."""
+        return "correlation_id" in self.valid.schema.get("required", ())
+
+
+class MessageTypes:
+    """Every declared type. May be used from any thread."""
+
+    def __init__(self, types: Sequence[MessageType], *, default_bucket: str | None = None) -> None:
+        """`default_bucket`: of S3 events that name only a key."""
+        self._types = {one.name: one for one in types}
+        self._default_bucket = default_bucket
+
+    @property
+    def names(self) -> list[str]:
+        """The declared types."""
+        return sorted(self._types)
+
+    def of(self, body: str) -> str:
+        """The type that a body is of; UNKNOWN where none recognizes it."""
+        found = self._recognized(_json(body))
+        return found.name if found else UNKNOWN
+
+    def label(self, body: str) -> str:
+        """What a person knows this message by: the label fields of its type."""
+        value = _json(body)
+        found = self._recognized(value)
+        if found is None or not isinstance(value, dict):
+            return ""
+        return " ".join(text for name in found.label_fields if isinstance(text := value.get(name), str))
+
+    def needs_correlation_id(self, name: str) -> bool:
+        """Whether messages of this type must be traceable."""
+        return name in self._types and self._types[name].needs_correlation_id
+
+    def fault(self, body: str) -> str | None:
+        """Why a message must not be sent on; None where it is valid."""
+        value = _json(body)
+        found = self._recognized(value)
+        if found is None:
+            what = "is not JSON" if value is None else "is of no known type"
+            return f"the body {what}; the types are {', '.join(self.names)}"
+        if found.needs_correlation_id and not (isinstance(value, dict) and value.get("correlation_id")):
+            return NO_CORRELATION_ID
+        if found.name == S3_EVENT and (sentence := self._not_an_event(body)):
+            return sentence
+        error = best_match(found.valid.iter_errors(value))
+        if error is None:
+            return None
+        where = error.json_path.removeprefix("$").removeprefix(".")
+        return one_line(f"{found.name}: {where + ': ' if where else ''}{error.message}")[:MAX_FAULT_CHARS]
+
+    def _recognized(self, value: object) -> MessageType | None:
+        return next((one for one in self._types.values() if one.recognized_by.is_valid(value)), None)
+
+    def _not_an_event(self, body: str) -> str | None:
+        """What the worker would say of it."""
+        try:
+            items = parse(body, default_bucket=self._default_bucket)
+        except MalformedEventError as error:
+            return str(error)
+        return next((str(item) for item in items if isinstance(item, MalformedEventError)), None)
+
+
+def load_types(folder: Path | None = None, *, default_bucket: str | None = None) -> MessageTypes:
+    """The types declared in a folder, ours if none is given. Raises ConfigError with the file and what is wrong."""
+    found = folder or next((one for one in _FOLDERS if one.is_dir()), _FOLDERS[0])
+    files = sorted(found.glob("*.json"))
+    if not files:
+        raise ConfigError(f"MESSAGE_TYPES_DIR={found}: holds no NAME.json; it must be a folder of JSON Schemas")
+    return MessageTypes([_declared(file) for file in files], default_bucket=default_bucket)
+
+
+def _declared(file: Path) -> MessageType:
+    try:
+        schema = orjson.loads(file.read_bytes())
+        Draft202012Validator.check_schema(schema)
+        recognized_by = schema["x-recognized-by"]
+        Draft202012Validator.check_schema(recognized_by)
+        labels = schema.get("x-label-fields", [])
+    except SchemaError as error:
+        raise ConfigError(f"{file}: is not a JSON Schema: {error.message}") from None
+    except KeyError:
+        raise ConfigError(f"{file}: x-recognized-by is missing; it must be a schema of what is of this type") from None
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(f"{file}: cannot be read: {error}") from None
+    if not isinstance(labels, list) or not all(isinstance(name, str) for name in labels):
+        raise ConfigError(f"{file}: x-label-fields is {labels!r}; it must be a list of field names")
+    return MessageType(file.stem, Draft202012Validator(recognized_by), Draft202012Validator(schema), tuple(labels))
+
+
+def _json(body: str) -> object:
+    try:
+        found: object = orjson.loads(body)
+    except ValueError:
+        return None
+    return found

@@ -1,0 +1,25 @@
+"""`export`: write dead letters to a new file, with all attributes and a checksum. Nothing is deleted."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from recovery.operations.clients import DlqClients
+from recovery.operations.find import Found
+from recovery.operations.records import export_file
+from recovery.operations.records.export_file import Seal
+from recovery.operations.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """Where to write what was found."""
+
+    run: Run
+    file: Path
+
+
+def export(clients: DlqClients, request: ExportRequest, found: Found) -> Seal:
+    """Write what was found, and read it back. Raises ExportFileError, with no file left where it could not be written."""
+    return export_file.write_verified(
+        request.file, found.dead_letters, queue=clients.dlq.url, by=request.run.by
+    )  # fmt: skip

@@ -1,0 +1,86 @@
+"""`inspect`: a dead letter whole, what S3 and the index hold now of what it refers to, and what to do about it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from recovery.operations.clients import DlqClients
+from recovery.operations.dead_letters.advice import GONE, Advice, Present, advise
+from recovery.operations.dead_letters.facts import Facts
+from worker.core.base.errors import IndexUnavailableError, ObjectGoneError, StoreError
+from worker.core.index import Index, Stored
+from worker.core.s3.events import ObjectRef
+from worker.core.s3.objects import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """One dead letter, and what is there now."""
+
+    facts: Facts
+    present: tuple[Present, ...]
+    advice: Advice
+
+    def as_json(self, *, retention_s: int) -> dict[str, object]:
+        """Everything, by name."""
+        dead_letter = self.facts.dead_letter
+        return {
+            **self.facts.as_json(retention_s=retention_s),
+            **dead_letter.as_json(),
+            "failure": dead_letter.failure.as_json() if dead_letter.failure else None,
+            "now": [one.as_json() for one in self.present],
+            "advice": self.advice.as_json(),
+        }
+
+
+def inspect(
+    clients: DlqClients, index: Index | None, found: Sequence[Facts], *, why_no_index: str = ""
+) -> list[Inspection]:
+    """What is there now of each. Without an index, `why_no_index` says why; what cannot be reached says so."""
+    return [_inspected(clients, index, facts, why_no_index) for facts in found]
+
+
+def _inspected(clients: DlqClients, index: Index | None, facts: Facts, why_no_index: str) -> Inspection:
+    stored, why_not = _stored(index, facts, why_no_index)
+    present = tuple(_present(clients.objects, ref, stored, why_not) for ref in facts.refs)
+    return Inspection(facts, present, advise(facts, present, clients.types, index_is_set=index is not None))
+
+
+def _stored(index: Index | None, facts: Facts, why_not: str) -> tuple[dict[tuple[str, str], Stored | None], str]:
+    """What the index holds of each object; nothing, and why, where it cannot be asked."""
+    names = list({(ref.bucket, ref.key) for ref in facts.refs})
+    if index is None or not names:
+        return {}, why_not
+    try:
+        return dict(zip(names, index.stored(names), strict=True)), ""
+    except IndexUnavailableError as error:
+        return {}, f"cannot be asked: {error}"
+
+
+def _present(
+    objects: ObjectStore, ref: ObjectRef, stored: dict[tuple[str, str], Stored | None], why_not: str
+) -> Present:
+    etag, in_s3 = _in_s3(objects, ref)
+    held = stored.get((ref.bucket, ref.key))
+    return Present(ref, etag, in_s3, held, why_not or _in_index(held))
+
+
+def _in_s3(objects: ObjectStore, ref: ObjectRef) -> tuple[str | None, str]:
+    """The present etag, and a sentence: gone only where a GET answered NoSuchKey."""
+    try:
+        snapshot = objects.read(ref.bucket, ref.key)
+    except ObjectGoneError:
+        return None, GONE
+    except StoreError as error:
+        return None, f"cannot be asked: {error}"
+    snapshot.discard()
+    changed = "" if ref.etag in {None, snapshot.etag} else ", changed since the event"
+    return (
+        snapshot.etag,
+        f"{snapshot.size:,} bytes, etag {snapshot.etag}, last modified {snapshot.last_modified}{changed}",
+    )
+
+
+def _in_index(stored: Stored | None) -> str:
+    if stored is None:
+        return "nothing"
+    return f"a document with etag {stored.etag}, extraction {stored.extraction_status or 'unknown'}"

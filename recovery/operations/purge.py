@@ -1,0 +1,83 @@
+"""`purge`: export everything, verify the file, then delete just what is in it; what arrived meanwhile stays."""
+
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from recovery.operations.clients import DlqClients
+from recovery.operations.export import ExportRequest, export
+from recovery.operations.find import Found
+from recovery.operations.records.audit import AuditEvent, Recorded, record
+from recovery.operations.records.export_file import Seal
+from recovery.operations.run import Progress, Run, Tell, tell_nobody
+from recovery.operations.transfer.sending import TransferReport, delete
+from worker.core.base.errors import QueueError
+from worker.core.sqs.queue import MAX_BATCH
+from worker.core.sqs.visibility import VisibilityExtender
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeRequest:
+    """Where to keep what is deleted."""
+
+    run: Run
+    backup: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeResult:
+    """What was deleted, and what is left."""
+
+    seal: Seal
+    report: TransferReport
+    """What was sent is what was deleted."""
+    left: int | None
+    """About how many messages are in the DLQ now: what arrived meanwhile, and what others hold. None: SQS did not say."""
+    recorded: Recorded
+
+    def counts(self) -> dict[str, int]:
+        """What became of how many messages."""
+        return _counts(self.report)
+
+
+def purge(
+    clients: DlqClients,
+    extender: VisibilityExtender,
+    request: PurgeRequest,
+    found: Found,
+    *,
+    stop: threading.Event,
+    tell: Tell = tell_nobody,
+) -> PurgeResult:
+    """Export what was found, and delete it. Raises ExportFileError before anything is deleted.
+
+    Once `stop` is set, the rest is kept.
+    """
+    seal = export(clients, ExportRequest(request.run, request.backup), found)
+    report, dead_letters = TransferReport(), found.dead_letters
+    for start in range(0, len(dead_letters), MAX_BATCH):
+        part = dead_letters[start : start + MAX_BATCH]
+        if stop.is_set():
+            report.keep(part, "interrupted")
+            continue
+        left = delete(clients.dlq, extender, part)
+        report.not_deleted += left
+        report.sent += [dead_letter.id for dead_letter in part if dead_letter.id not in left]
+        tell(Progress(len(report.sent), len(dead_letters)))
+    left_in_queue = _left(clients)
+    details = {"dlq": clients.dlq.url, "file": str(request.backup), "sha256": seal.sha256}
+    event = AuditEvent.of(request.run, dead_letters, _counts(report), details)
+    return PurgeResult(seal, report, left_in_queue, record(clients.state, event))
+
+
+def _counts(report: TransferReport) -> dict[str, int]:
+    return {"deleted": len(report.sent), "not_deleted": len(report.not_deleted), "kept": len(report.kept)}
+
+
+def _left(clients: DlqClients) -> int | None:
+    with suppress(QueueError):
+        attributes = clients.dlq.attributes()
+        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        return sum(int(attributes.get(name, 0)) for name in names)
+    return None

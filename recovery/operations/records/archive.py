@@ -1,0 +1,213 @@
+"""`dlq-archive/`: dead letters that are not worked on any more, kept for good; and what is read back from it."""
+
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Self
+
+import orjson
+
+from worker.core.base.events import LogEvent
+from worker.core.base.logs import emit
+from worker.core.s3.state import ARCHIVE_PREFIX, State, dated, fitting_key
+from worker.core.sqs.dead_letter import DeadLetter, Refused
+
+READERS = 16
+"""Records read at once."""
+CLAIM_S = 900
+"""A restore that has not finished after so long was cut off; another may take over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """The claim of a restore: who sends an archived dead letter back, and whether it was sent."""
+
+    done: bool
+    at: str
+    by: str
+    run: str
+    to: str
+    """URL of the queue."""
+
+    def as_json(self) -> dict[str, object]:
+        """Every field, by name."""
+        return {"done": self.done, "at": self.at, "by": self.by, "run": self.run, "to": self.to}
+
+    @classmethod
+    def from_json(cls, stored: object) -> Self | None:
+        """None where there is none. Raises TypeError for what is no claim."""
+        if not stored:
+            return None
+        if not isinstance(stored, dict):
+            raise TypeError("what says who restores it is no JSON object")
+        return cls(bool(stored.get("done")), *(str(stored.get(name)) for name in ("at", "by", "run", "to")))
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether its restore may still be at work."""
+        try:
+            began = datetime.fromisoformat(self.at).timestamp()
+        except ValueError:
+            began = 0.0
+        return not self.done and time.time() - began < CLAIM_S
+
+    @property
+    def refusal(self) -> Refused | None:
+        """Why another restore must not begin; None where it may."""
+        if self.done:
+            return Refused(f"it was restored already, by {self.by} at {self.at} to {self.to}")
+        return Refused(f"it is being restored by {self.by} since {self.at}") if self.is_under_way else None
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedDeadLetter:
+    """One archived dead letter as it is stored."""
+
+    key: str
+    dead_letter: DeadLetter
+    reason: str
+    error_type: str
+    archived_at: str
+    by: str
+    run: str
+    queue: str
+    """URL of the DLQ it was taken from."""
+    restored: Restoration | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """The record: the message, and beside it why, when and by whom it was archived."""
+        failure = self.dead_letter.failure
+        record: dict[str, object] = {
+            **self.dead_letter.as_json(),
+            "failure": failure.as_json() if failure else {},
+            "reason": self.reason,
+            "error_type": self.error_type,
+            "archived_at": self.archived_at,
+            "by": self.by,
+            "run": self.run,
+            "queue": self.queue,
+        }
+        return record if self.restored is None else {**record, "restored": self.restored.as_json()}
+
+    @classmethod
+    def from_json(cls, key: str, raw: bytes) -> Self:
+        """Raises ValueError for what is no record of an archived dead letter."""
+        try:
+            stored = orjson.loads(raw)
+            dead_letter = DeadLetter.from_json(stored)
+            texts = {
+                name: _text(stored[name]) for name in ("reason", "error_type", "archived_at", "by", "run", "queue")
+            }
+            return cls(key, dead_letter, **texts, restored=Restoration.from_json(stored.get("restored")))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{key} is no record of {ARCHIVE_PREFIX}: {error!r}") from None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("what says why it was archived is no text")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """The archive in the state bucket, for one run. Every method raises StoreError."""
+
+    state: State
+    queue: str
+    by: str
+    run: str
+
+    def put(self, dead_letter: DeadLetter, *, about: str | None, reason: str, error_type: str) -> str:
+        """Store a dead letter; once this returns it is durable. Its key, the same at each repetition.
+
+        `about` is the key of the object it refers to, if that is known.
+        """
+        key = archive_key(dead_letter, about)
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        archived = ArchivedDeadLetter(key, dead_letter, reason, error_type, now, self.by, self.run, self.queue)
+        self.state.put(key, orjson.dumps(archived.as_json()))
+        return key
+
+
+def archive_key(dead_letter: DeadLetter, about: str | None) -> str:
+    """`dlq-archive/YYYY-MM-DD/<key or message id>-<message id>.json`, dated by when the message was first sent."""
+    return fitting_key(
+        f"{ARCHIVE_PREFIX}{dated(dead_letter.sent_ms)}/", about or dead_letter.id, f"-{dead_letter.id}.json"
+    )
+
+
+def read(state: State, key: str) -> ArchivedDeadLetter | None:
+    """An archived dead letter; None where there is none. Raises StoreError, and ValueError for what is no such record."""
+    raw = state.get(key)
+    return None if raw is None else ArchivedDeadLetter.from_json(key, raw)
+
+
+def read_all(state: State, keys: Iterable[str]) -> Iterator[ArchivedDeadLetter]:
+    """The dead letters under these keys, in order; what is no such record is logged and passed over. Raises StoreError."""
+
+    def read_one(key: str) -> ArchivedDeadLetter | None:
+        try:
+            return read(state, key)
+        except ValueError as error:
+            emit(LogEvent.ARCHIVE_NOT_A_DEAD_LETTER, "warning", name=key, error=str(error))
+            return None
+
+    with ThreadPoolExecutor(READERS, thread_name_prefix="archive") as pool:
+        batch: list[str] = []
+        for key in [*keys, None]:
+            if key is not None:
+                batch.append(key)
+            if batch and (key is None or len(batch) == READERS * 4):
+                yield from (archived for archived in pool.map(read_one, batch) if archived is not None)
+                batch = []
+
+
+# -- the claim of a restore ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to restore one archived dead letter."""
+
+    archived: ArchivedDeadLetter
+    etag: str
+
+
+def claim(state: State, key: str, *, by: str, run: str, to: str) -> Claim | Refused:
+    """Begin to restore a dead letter, or why it must not be. Raises StoreError, ValueError.
+
+    First the claim, then the sending, then `finish`: two restores at once send a dead letter once. One that is cut off
+    in between leaves a claim that another takes over after fifteen minutes; the message may then be sent twice, and is
+    never lost.
+    """
+    found = state.get_with_etag(key)
+    if found is None:
+        return Refused("it is no longer in the archive")
+    raw, etag = found
+    archived = ArchivedDeadLetter.from_json(key, raw)
+    refusal = archived.restored.refusal if archived.restored else None
+    if refusal is not None:
+        return refusal
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    claimed = _mark(state, key, raw, Restoration(False, now, by, run, to), instead_of=etag)
+    return Refused("someone else is restoring it just now") if claimed is None else Claim(archived, claimed)
+
+
+def finish(state: State, claimed: Claim, *, sent: bool) -> None:
+    """End a claim: the message was sent, or it is only in the archive again. Raises StoreError, ValueError."""
+    key = claimed.archived.key
+    found = state.get_with_etag(key)
+    if found is None or found[1] != claimed.etag:
+        return  # another restore has taken over
+    raw, etag = found
+    mark = ArchivedDeadLetter.from_json(key, raw).restored
+    _mark(state, key, raw, replace(mark, done=True) if sent and mark else None, instead_of=etag)
+
+
+def _mark(state: State, key: str, raw: bytes, restored: Restoration | None, *, instead_of: str) -> str | None:
+    """Write who restores it into the record, the rest of it as it was; the new etag, or None where another was first."""
+    record = {**orjson.loads(raw), "restored": restored.as_json() if restored else None}
+    return state.claim(key, orjson.dumps(record), instead_of=instead_of)

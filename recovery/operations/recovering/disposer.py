@@ -1,0 +1,129 @@
+"""What follows from a verdict: archive or audit first, then delete. What is deleted from the DLQ is safe elsewhere."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
+from typing import TypeVar
+
+from recovery.operations.engine import Disposition, Verdict
+from recovery.operations.records import audit
+from recovery.operations.records.archive import Archive
+from recovery.operations.records.audit import AuditEvent
+from worker.core.base.classify import is_transient
+from worker.core.base.errors import QueueError, StoreError
+from worker.core.base.events import LogEvent
+from worker.core.base.logs import emit
+from worker.core.base.retry import retry_transient
+from worker.core.clients import Clients
+from worker.core.sqs.dead_letter import DeadLetter
+from worker.core.sqs.queue import MAX_BATCH
+from worker.core.sqs.visibility import VisibilityExtender
+
+T = TypeVar("T")
+
+EXPIRING_S = 48 * 3600
+"""A dead letter that is kept and has less time left than this is archived: SQS would drop it."""
+EXPIRING = "expiring"
+_AUDITED = frozenset({Disposition.GONE, Disposition.SKIPPED})
+
+
+class Disposer:
+    """Settles verdicts. May run on several threads at once."""
+
+    def __init__(
+        self, clients: Clients, extender: VisibilityExtender, archive: Archive, pool: Executor, *, retention_s: int
+    ) -> None:
+        """`retention_s`: how long the DLQ keeps a message, counted from when it was first sent."""
+        self._clients = clients
+        self._extender = extender
+        self._archive = archive
+        self._pool = pool
+        self._retention_s = retention_s
+        self._never = threading.Event()
+
+    def settle(self, verdicts: Sequence[Verdict]) -> tuple[list[Verdict], int]:
+        """The verdicts as they came out, and how many settled dead letters SQS or S3 did not delete (which does no harm)."""
+        verdicts = self._audited(list(self._pool.map(self._archived, map(self._expiring, verdicts))))
+        settled = [verdict.dead_letter for verdict in verdicts if verdict.disposition is not Disposition.KEPT]
+        return verdicts, self.delete(settled)
+
+    def delete(self, dead_letters: Sequence[DeadLetter]) -> int:
+        """Delete what is safe elsewhere; how many are still there, for a later run to find done already."""
+        received = [dead_letter for dead_letter in dead_letters if dead_letter.receipt]
+        left = 0
+        for start in range(0, len(received), MAX_BATCH):
+            left += self._delete_ten(received[start : start + MAX_BATCH])
+        keys = [dead_letter.stored_key for dead_letter in dead_letters if dead_letter.stored_key]
+        try:
+            self._try(lambda: self._clients.state.delete_all(keys))
+        except StoreError as error:
+            emit(LogEvent.RECOVER_DELETE_FAILED, "warning", count=len(keys), code=error.code, error=str(error))
+            left += len(keys)
+        return left
+
+    def _delete_ten(self, dead_letters: Sequence[DeadLetter]) -> int:
+        try:
+            refused = self._try(lambda: self._clients.dlq.delete([dead_letter.receipt for dead_letter in dead_letters]))
+        except QueueError as error:
+            emit(LogEvent.RECOVER_DELETE_FAILED, "warning", count=len(dead_letters), code=error.code, error=str(error))
+            return len(dead_letters)
+        finally:
+            self._extender.forget(dead_letters)
+        for refusal in refused.values():
+            emit(LogEvent.RECOVER_DELETE_FAILED, "warning", count=1, code=refusal.code, error=refusal.message)
+        return len(refused)
+
+    def _expiring(self, verdict: Verdict) -> Verdict:
+        dead_letter = verdict.dead_letter
+        if verdict.disposition is not Disposition.KEPT or not dead_letter.sent_ms or dead_letter.stored_key:
+            return verdict
+        left_s = dead_letter.sent_ms / 1000 + self._retention_s - time.time()
+        if left_s >= EXPIRING_S:
+            return verdict
+        reason = (
+            f"{EXPIRING}: SQS would drop it in {max(0, left_s) / 3600:.0f} h; kept so far because: {verdict.reason}"
+        )
+        return replace(verdict, disposition=Disposition.ARCHIVED, reason=reason, error_type=EXPIRING)
+
+    def _archived(self, verdict: Verdict) -> Verdict:
+        if verdict.disposition is not Disposition.ARCHIVED:
+            return verdict
+        try:
+            self._try(
+                lambda: self._archive.put(
+                    verdict.dead_letter, about=verdict.about, reason=verdict.reason, error_type=verdict.error_type
+                )
+            )
+        except StoreError as error:
+            return _kept(verdict, error)
+        return verdict
+
+    def _audited(self, verdicts: list[Verdict]) -> list[Verdict]:
+        """The bodies of what is deleted without a trace in the index are kept in the audit."""
+        vanishing = [verdict for verdict in verdicts if verdict.disposition in _AUDITED]
+        if not vanishing:
+            return verdicts
+        dead_letters = tuple(verdict.dead_letter for verdict in vanishing)
+        event = AuditEvent(
+            "recover",
+            self._archive.run,
+            self._archive.by,
+            ids=tuple(dead_letter.id for dead_letter in dead_letters),
+            result={one.dead_letter.id: one.reason or one.disposition.value for one in vanishing},
+            dead_letters=dead_letters,
+        )
+        try:
+            self._try(lambda: audit.write(self._archive.state, event))
+        except StoreError as error:
+            return [_kept(verdict, error) if verdict.disposition in _AUDITED else verdict for verdict in verdicts]
+        return verdicts
+
+    def _try(self, call: Callable[[], T]) -> T:
+        return retry_transient(call, transient=is_transient, stop=self._never)
+
+
+def _kept(verdict: Verdict, error: StoreError) -> Verdict:
+    reason = f"the state bucket did not take it: {error}"
+    return replace(verdict, disposition=Disposition.KEPT, reason=reason, error_type=f"StoreError {error.code}")

@@ -1,0 +1,274 @@
+"""One run over the DLQ: batches are received, examined and settled side by side, until nothing more comes."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+
+from recovery.operations.abort_policy import AbortPolicy
+from recovery.operations.clients import retention_of
+from recovery.operations.dead_letters.scan import receive
+from recovery.operations.engine import RecoveryEngine, Verdict
+from recovery.operations.records.archive import Archive
+from recovery.operations.recovering.disposer import Disposer
+from recovery.operations.recovering.duplicates import DuplicateTracker
+from recovery.operations.recovering.request import (
+    DUPLICATES,
+    IN_FLIGHT_ELSEWHERE,
+    NOT_DELETED,
+    NOT_SELECTED,
+    RECOVERY,
+    RecoverRequest,
+)
+from recovery.operations.report import Report
+from recovery.operations.run import Progress, Tell, tell_nobody
+from worker.core.base.classify import is_transient
+from worker.core.base.errors import QueueError, WorkerError
+from worker.core.base.events import LogEvent
+from worker.core.base.logs import emit
+from worker.core.base.retry import retry_transient
+from worker.core.base.settings import Settings
+from worker.core.clients import Clients, make_extractor
+from worker.core.indexing.pipeline import Pipeline
+from worker.core.indexing.retry_store import RetryStore
+from worker.core.s3.state import DEAD_LETTERS_PREFIX
+from worker.core.sqs import dead_letter_store
+from worker.core.sqs.dead_letter import DeadLetter
+from worker.core.sqs.visibility import VisibilityExtender
+
+MAX_LANES = 16
+"""Batches worked on at once: while one waits for the index, others read."""
+DEAD_LETTERS_IN_FLIGHT = 800
+"""In all lanes together, about: larger batches have fewer lanes."""
+OBSERVERS = 32
+"""Objects observed at once: S3 is far away, and no live message waits."""
+INVISIBLE_S = 120
+"""Visibility timeout of what is in flight (SQS_VISIBILITY_TIMEOUT, if that is less), extended as long as the run lasts; after
+a kill -9 it is back that soon."""
+TURN_S = 0.1
+EMPTY_POLLS = 2
+"""So many polls of one second without a message end a run."""
+
+
+class RecoveryRun:
+    """One run. `go` is called once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clients: Clients,
+        request: RecoverRequest,
+        *,
+        stop: threading.Event,
+        tell: Tell = tell_nobody,
+    ) -> None:
+        """`stop` ends the run between two batches; `tell` hears of every batch."""
+        self._settings = settings
+        self._clients = clients
+        self._request = request
+        self._invisible_s = min(INVISIBLE_S, settings.sqs_visibility_timeout)
+        self._stop = stop
+        self._tell = tell
+        self._total: int | None = None
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._trusted = threading.Event()
+        self._abort_policy = AbortPolicy()
+        self._batches_left = request.max_batches
+        self._empty_polls = 0
+        self._next_at = 0.0
+        self._duplicates = DuplicateTracker()
+        self._copies: list[DeadLetter] = []
+        """Copies of what was received before: settled when that is."""
+        self._report = Report(RECOVERY, dry_run=request.dry_run, about={"run": request.run.name})
+
+    def go(self) -> Report:
+        """Work until nothing more comes; what was done, with the error that broke the run off, if one did.
+
+        However it ends, what is not settled is released at once.
+        """
+        began = time.monotonic()
+        try:
+            with self._components() as (engine, disposer, extender):
+                count = max(1, min(MAX_LANES, DEAD_LETTERS_IN_FLIGHT // self._request.batch_size))
+                with ThreadPoolExecutor(count, thread_name_prefix="lane") as lanes:
+                    for lane in [lanes.submit(self._lane, at, engine, disposer, extender) for at in range(count)]:
+                        lane.result()
+                self._take_in_stored(engine, disposer)
+                self._settle_copies(disposer)
+                self._count_in_flight_elsewhere(extender)
+        except WorkerError as error:
+            self._break_off(error)
+        self._report.seconds = time.monotonic() - began
+        return self._report
+
+    @contextmanager
+    def _components(self) -> Iterator[tuple[RecoveryEngine, Disposer, VisibilityExtender]]:
+        settings, clients, request = self._settings, self._clients, self._request
+        with ExitStack() as stack:
+            attributes = clients.dlq.attributes()
+            self._total = int(attributes.get("ApproximateNumberOfMessages", 0))
+            self._tell(Progress(0, self._total))
+            extender = stack.enter_context(VisibilityExtender(clients.dlq, visibility_s=self._invisible_s).running())
+            extractor = stack.enter_context(closing(make_extractor(settings)))
+            retry = stack.enter_context(closing(RetryStore(clients.state)))
+            pool = stack.enter_context(ThreadPoolExecutor(OBSERVERS, thread_name_prefix="observe"))
+            pipeline = Pipeline(settings, clients.objects, extractor=extractor)
+            engine = RecoveryEngine(
+                settings,
+                clients,
+                pipeline=pipeline,
+                retry=retry,
+                pool=pool,
+                stopping=self._stop,
+                dry_run=request.dry_run,
+            )
+            archive = Archive(clients.state, clients.dlq.url, request.run.by, request.run.name)
+            disposer = Disposer(clients, extender, archive, pool, retention_s=retention_of(attributes))
+            yield engine, disposer, extender
+
+    # -- lanes ---------------------------------------------------------------------------------------------------
+
+    def _lane(self, number: int, engine: RecoveryEngine, disposer: Disposer, extender: VisibilityExtender) -> None:
+        """One batch after another. All lanes but the first wait until enough was handled to trust the run."""
+        while not self._is_over():
+            if number and not self._trusted.wait(TURN_S):
+                continue
+            try:
+                batch = self._take(extender)
+                if batch:
+                    self._work(batch, engine, disposer)
+            except WorkerError as error:
+                self._break_off(error)
+
+    def _is_over(self) -> bool:
+        return self._stop.is_set() or self._over.is_set() or self._empty_polls >= EMPTY_POLLS
+
+    def _break_off(self, error: WorkerError) -> None:
+        """The first error that concerns the run as a whole ends it."""
+        with self._lock:
+            if self._report.failure is None:
+                self._report.failure = error
+        self._over.set()
+
+    def _take(self, extender: VisibilityExtender) -> list[DeadLetter]:
+        """A batch to work on. The rest of what was received stays invisible, so that it is not received again."""
+        if not self._claim_batch():
+            return []
+        self._wait_for_turn()
+        found = retry_transient(
+            lambda: receive(self._clients.dlq, self._request.batch_size, visibility_s=self._invisible_s),
+            transient=is_transient, stop=self._stop,
+        )  # fmt: skip
+        extender.keep(found)
+        with self._lock:
+            self._empty_polls = 0 if found else self._empty_polls + 1
+            if not found and self._batches_left is not None:
+                self._batches_left += 1
+            batch = [dead_letter for dead_letter in found if self._admit(dead_letter)]
+            ids = self._request.ids
+            if ids is not None and self._duplicates.has_all(ids):
+                self._over.set()
+        return batch
+
+    def _claim_batch(self) -> bool:
+        """Take one of the batches that --max-batches allows; False, and the run is over, where none is left."""
+        with self._lock:
+            if self._batches_left == 0:
+                self._over.set()
+                return False
+            if self._batches_left is not None:
+                self._batches_left -= 1
+            return True
+
+    def _wait_for_turn(self) -> None:
+        """Wait as long as --rate says."""
+        if self._request.rate is None:
+            return
+        with self._lock:
+            turn = max(self._next_at, time.monotonic())
+            self._next_at = turn + self._request.batch_size / self._request.rate
+        self._stop.wait(max(0.0, turn - time.monotonic()))
+
+    def _admit(self, dead_letter: DeadLetter) -> bool:
+        """Whether to work on this one; else it is counted, and a copy set aside until its original is settled."""
+        if not self._request.selects(dead_letter):
+            self._report.also[NOT_SELECTED] += 1
+            return False
+        if not self._duplicates.add_if_new(dead_letter):
+            self._report.also[DUPLICATES] += 1
+            self._copies.append(dead_letter)
+            return False
+        return True
+
+    def _work(self, batch: list[DeadLetter], engine: RecoveryEngine, disposer: Disposer) -> None:
+        verdicts, not_deleted = engine.examine(batch), 0
+        with self._lock:
+            self._abort_policy.hear(verdicts)  # before anything is archived or deleted
+            if self._abort_policy.has_heard_enough:
+                self._trusted.set()
+        if not self._request.dry_run:
+            verdicts, not_deleted = disposer.settle(verdicts)
+        with self._lock:
+            self._report.also[NOT_DELETED] += not_deleted
+            for verdict in verdicts:
+                self._duplicates.note(verdict.dead_letter, verdict.disposition)
+                self._add(verdict)
+            counts = {result.value: count for result, count in self._report.counts.items()}
+            self._tell(Progress(self._report.handled, self._total, counts))
+
+    def _add(self, verdict: Verdict) -> None:
+        """Report one verdict, and log it."""
+        result, name = verdict.disposition, verdict.dead_letter.id
+        self._report.add(result, sample=name, reason=verdict.reason, error_type=verdict.error_type)
+        emit(
+            LogEvent.RECOVER_SETTLED, "warning" if result in RECOVERY.explained else "debug", message_id=name,
+            result=result, key=verdict.about, error_type=verdict.error_type, reason=verdict.reason,
+            dry_run=self._request.dry_run,
+        )  # fmt: skip
+
+    # -- after the lanes -----------------------------------------------------------------------------------------
+
+    def _take_in_stored(self, engine: RecoveryEngine, disposer: Disposer) -> None:
+        """Work through `dead-letters/` as well."""
+        try:
+            batch: list[DeadLetter] = []
+            for key in self._clients.state.keys(DEAD_LETTERS_PREFIX):
+                if self._stop.is_set() or self._over.is_set():
+                    return
+                if (dead_letter := _stored(self._clients, key)) is not None and self._admit(dead_letter):
+                    batch.append(dead_letter)
+                if len(batch) == self._request.batch_size:
+                    self._wait_for_turn()
+                    self._work(batch, engine, disposer)
+                    batch = []
+                    if not self._claim_batch():
+                        return
+            if batch:
+                self._work(batch, engine, disposer)
+        except WorkerError as error:
+            self._break_off(error)
+
+    def _settle_copies(self, disposer: Disposer) -> None:
+        """Copies of what was settled are deleted; the others are released."""
+        if self._request.dry_run:
+            return
+        done = [dead_letter for dead_letter in self._copies if self._duplicates.is_settled(dead_letter)]
+        self._report.also[NOT_DELETED] += disposer.delete(done)
+
+    def _count_in_flight_elsewhere(self, extender: VisibilityExtender) -> None:
+        """How many messages others keep invisible just now."""
+        try:
+            in_flight = int(self._clients.dlq.attributes().get("ApproximateNumberOfMessagesNotVisible", 0))
+            self._report.also[IN_FLIGHT_ELSEWHERE] = max(0, in_flight - len(extender))
+        except QueueError as error:
+            emit(LogEvent.HEARTBEAT_FAILED, "warning", count=0, seconds=0, code=error.code, error=str(error))
+
+
+def _stored(clients: Clients, key: str) -> DeadLetter | None:
+    try:
+        return dead_letter_store.read(clients.state, key)
+    except ValueError as error:
+        emit(LogEvent.RECOVER_NOT_A_DEAD_LETTER, "warning", name=key, error=str(error))
+        return None

@@ -1,0 +1,117 @@
+"""`restore`: send archived messages back. The archive keeps them, marked: restoring twice is refused."""
+
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from recovery.operations.clients import DlqClients
+from recovery.operations.records.archive import ArchivedDeadLetter, claim, finish, read_all
+from recovery.operations.records.audit import AuditEvent, record
+from recovery.operations.run import Progress, Run, Tell, tell_nobody
+from recovery.operations.transfer.sending import Transferred, TransferReport
+from recovery.operations.transfer.targets import Target
+from worker.core.base.errors import StoreError
+from worker.core.s3.state import ARCHIVE_PREFIX, State
+from worker.core.sqs.dead_letter import Refused, SendEntry
+from worker.core.sqs.queue import in_batch
+
+THREADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRequest:
+    """Which archived messages to bring back: those of one run, or those that are named."""
+
+    run: Run
+    archived_by: str | None = None
+    """Name of the run that archived them."""
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePlan:
+    """What would be brought back, and what not."""
+
+    target: Target
+    entries: tuple[ArchivedDeadLetter, ...]
+    prepared: tuple[tuple[ArchivedDeadLetter, SendEntry], ...]
+    missing: tuple[str, ...]
+    """What was asked for and is not in the archive."""
+    report: TransferReport
+    """What is refused; the operation adds what became of the others."""
+
+
+def plan_restore(state: State, request: RestoreRequest, target: Target) -> RestorePlan:
+    """Look the messages up in the archive. Raises StoreError. Who else is restoring them now is seen when they are claimed."""
+    entries = tuple(_archived(state, request))
+    report = TransferReport()
+    prepared: list[tuple[ArchivedDeadLetter, SendEntry]] = []
+    for entry in entries:
+        mark = entry.restored
+        refusal = mark.refusal if mark is not None and mark.done else None
+        made = refusal or target.entry_of(entry.dead_letter)
+        if isinstance(made, Refused):
+            report.refused[entry.dead_letter.id] = made.reason
+        else:
+            prepared.append((entry, made))
+    missing = [] if entries or request.archived_by is None else [f"run {request.archived_by}"]
+    missing += sorted(set(request.ids) - {entry.dead_letter.id for entry in entries})
+    return RestorePlan(target, entries, tuple(prepared), tuple(missing), report)
+
+
+def restore(
+    clients: DlqClients,
+    state: State,
+    request: RestoreRequest,
+    plan: RestorePlan,
+    *,
+    stop: threading.Event,
+    tell: Tell = tell_nobody,
+) -> Transferred:
+    """Claim each message, send it, mark it as restored. Once `stop` is set, the rest stays in the archive alone."""
+    report, total = plan.report, len(plan.prepared)
+
+    def one(pair: tuple[ArchivedDeadLetter, SendEntry]) -> None:
+        if stop.is_set():
+            report.kept[pair[0].dead_letter.id] = "interrupted"
+        else:
+            _restore(state, request, plan, *pair)
+
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="restore") as pool:
+        for done, _ in enumerate(pool.map(one, plan.prepared), start=1):
+            tell(Progress(done, total))
+    asked = {"run": request.archived_by, "ids": list(request.ids)}
+    details = {"dlq": clients.dlq.url, "to": plan.target.url, "filter": asked, "report": report.as_json()}
+    dead_letters = (entry.dead_letter for entry, _ in plan.prepared)
+    event = AuditEvent.of(request.run, dead_letters, report.counts(), details)
+    return Transferred(report, record(state, event))
+
+
+def _restore(
+    state: State, request: RestoreRequest, plan: RestorePlan, entry: ArchivedDeadLetter, message: SendEntry
+) -> None:
+    report, name = plan.report, entry.dead_letter.id
+    try:
+        claimed = claim(state, entry.key, by=request.run.by, run=request.run.name, to=plan.target.url)
+        if isinstance(claimed, Refused):
+            report.refused[name] = claimed.reason
+            return
+        refused = in_batch(plan.target.queue.send, [message], stop=threading.Event())
+        if refused:
+            report.kept[name] = f"{refused[0].code}: {refused[0].message}"
+        else:
+            report.sent.append(name)
+        finish(state, claimed, sent=not refused)
+    except (StoreError, ValueError) as error:
+        sent = "sent, but " if name in report.sent else ""
+        report.kept[name] = f"{sent}the archive could not be marked: {error}"
+
+
+def _archived(state: State, request: RestoreRequest) -> Iterable[ArchivedDeadLetter]:
+    keys: Iterable[str] = state.keys(ARCHIVE_PREFIX)
+    run, ids = request.archived_by, request.ids
+    if run is None:
+        endings = tuple(f"-{one}.json" for one in ids)
+        keys = [key for key in keys if key.endswith(endings)]
+    return (entry for entry in read_all(state, keys) if (entry.run == run if run else entry.dead_letter.id in ids))

@@ -1,0 +1,112 @@
+"""`stats`: how deep the DLQ is, why, since when, who holds what, and what else waits in the state bucket."""
+
+import time
+from dataclasses import dataclass
+
+import orjson
+
+from recovery.operations.clients import DlqClients, retention_of
+from recovery.operations.dead_letters.grouping import By, Group, counts, grouped
+from recovery.operations.find import Found
+from recovery.operations.records.holders import holders
+from worker.core.base.errors import QueueError, StoreError
+from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, PARKED_PREFIX, RETRY_PREFIX, State
+from worker.core.sqs.queue import Queue
+
+TOP = 5
+"""Groups that are told."""
+MOST_COUNTED = 10_000
+"""Records of one prefix are counted no further."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits in the state bucket."""
+
+    bucket: str
+    counts: dict[str, int]
+    """By prefix; MOST_COUNTED stands for that many or more."""
+    holders: list[dict[str, object]]
+    """The records of the runs that hold dead letters."""
+    error: str = ""
+    """Why nothing could be counted."""
+
+    def as_json(self) -> dict[str, object]:
+        """The counts, or why there are none."""
+        return {"bucket": self.bucket, **({"error": self.error} if self.error else self.counts)}
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The state of a dead-letter queue."""
+
+    dlq: str
+    visible: int
+    in_flight: int
+    seen: int
+    about: int
+    oldest_s: float | None
+    """When the oldest dead letter was first sent, seconds since the epoch; None where there is none."""
+    retention_s: int
+    by: dict[By, dict[str, int]]
+    groups: list[Group]
+    """The largest groups of one cause."""
+    redrive_policy: dict[str, object] | None
+    """The source queue's, and whether it leads here; None where no source is set, or it has none."""
+    waiting: Waiting | None
+    """None where no state bucket is set."""
+
+    @property
+    def soonest_expiry_s(self) -> float | None:
+        """When SQS drops the first dead letter, seconds since the epoch."""
+        return None if self.oldest_s is None else self.oldest_s + self.retention_s
+
+    def figures(self) -> dict[str, float]:
+        """What alarms are set on. SQS's own age of the oldest message does not count from when it was first sent."""
+        if self.oldest_s is None:
+            return {"DlqOldestAge": 0.0}
+        age_s = time.time() - self.oldest_s
+        return {"DlqOldestAge": age_s, "DlqSoonestExpiry": max(0.0, self.retention_s - age_s)}
+
+
+def stats(clients: DlqClients, found: Found, *, source: Queue | None) -> Stats:
+    """What is known of the DLQ, given what a look through it found; `source` is the queue that dead-letters here."""
+    sent = [one.dead_letter.sent_ms / 1000 for one in found.facts if one.dead_letter.sent_ms]
+    return Stats(
+        dlq=clients.dlq.url,
+        visible=found.scan.visible,
+        in_flight=found.scan.in_flight,
+        seen=found.scan.seen,
+        about=found.scan.about,
+        oldest_s=min(sent, default=None),
+        retention_s=retention_of(found.scan.attributes),
+        by={by: counts(found.facts, by) for by in (By.KIND, By.ERROR, By.SOURCE, By.TYPE)},
+        groups=grouped(found.facts, By.FINGERPRINT)[:TOP],
+        redrive_policy=None if source is None else _policy(source, found.scan.attributes.get("QueueArn")),
+        waiting=None if clients.state is None else _waiting(clients.state),
+    )
+
+
+def _policy(source: Queue, dlq_arn: str | None) -> dict[str, object] | None:
+    try:
+        policy = orjson.loads(source.attributes().get("RedrivePolicy", "null"))
+    except (QueueError, ValueError) as error:
+        return {"error": str(error)}
+    if not isinstance(policy, dict):
+        return None
+    return {**policy, "leads_here": policy.get("deadLetterTargetArn") == dlq_arn}
+
+
+def _waiting(state: State) -> Waiting:
+    try:
+        parked = state.count(PARKED_PREFIX, at_most=MOST_COUNTED)
+        both = state.count(RETRY_PREFIX, at_most=MOST_COUNTED + parked)
+        found = {
+            RETRY_PREFIX: both - parked if both < MOST_COUNTED + parked else MOST_COUNTED,
+            PARKED_PREFIX: parked,
+            ARCHIVE_PREFIX: state.count(ARCHIVE_PREFIX, at_most=MOST_COUNTED),
+            DEAD_LETTERS_PREFIX: state.count(DEAD_LETTERS_PREFIX, at_most=MOST_COUNTED),
+        }
+        return Waiting(state.bucket, found, holders(state))
+    except StoreError as error:
+        return Waiting(state.bucket, {}, [], str(error))

@@ -1,0 +1,170 @@
+"""What is sent to a queue and what is refused, and the order in which nothing is lost: send, have it confirmed, delete."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from recovery.operations.dead_letters.facts import MAX_REDRIVES
+from recovery.operations.dead_letters.message_types import MessageTypes
+from recovery.operations.records.audit import Recorded
+from worker.core.sqs.dead_letter import DeadLetter, Refused, SendEntry, entry_bytes
+from worker.core.sqs.failure_record import FailureRecord
+from worker.core.sqs.queue import MAX_BATCH, MAX_MESSAGE_BYTES, Queue, in_batch
+from worker.core.sqs.visibility import VisibilityExtender
+
+FIFO = ".fifo"
+
+EntryOf = Callable[[DeadLetter], SendEntry | Refused]
+"""How a dead letter is sent to one queue, or why it must not be."""
+Prepared = tuple[DeadLetter, SendEntry]
+
+
+@dataclass(slots=True)
+class TransferReport:
+    """What became of dead letters that were to be sent, archived or deleted, by message id."""
+
+    sent: list[str] = field(default_factory=list)
+    """Where they were to go, and that was confirmed."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Why they must not go there; untouched."""
+    kept: dict[str, str] = field(default_factory=dict)
+    """Why they did not go there, though they may: refused by SQS or S3, or no time was left; untouched."""
+    not_deleted: list[str] = field(default_factory=list)
+    """Where they were to go, and still in the DLQ as well: they are done twice, which does no harm."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything went where it was to go."""
+        return not (self.refused or self.kept or self.not_deleted)
+
+    def as_json(self) -> dict[str, object]:
+        """Everything, by name."""
+        return {"sent": self.sent, "refused": self.refused, "kept": self.kept, "not_deleted": self.not_deleted}
+
+    def counts(self) -> dict[str, int]:
+        """How many there are of each."""
+        return {
+            "sent": len(self.sent), "refused": len(self.refused), "kept": len(self.kept), "not_deleted": len(self.not_deleted)
+        }  # fmt: skip
+
+    def keep(self, dead_letters: Iterable[DeadLetter], why: str) -> None:
+        """These stay where they are."""
+        self.kept |= {dead_letter.id: why for dead_letter in dead_letters}
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """What became of the messages of an operation, and where that is on record."""
+
+    report: TransferReport
+    recorded: Recorded
+
+
+class Rules:
+    """What may be sent to one queue."""
+
+    def __init__(
+        self, queue: Queue, attributes: Mapping[str, str], types: MessageTypes, *, force: bool = False
+    ) -> None:
+        """`attributes` are the queue's. `force` sends what was redriven too often."""
+        self._types = types
+        self._force = force
+        self._fifo = queue.name.endswith(FIFO)
+        self._max_bytes = int(attributes.get("MaximumMessageSize", MAX_MESSAGE_BYTES))
+
+    def redriven(self, dead_letter: DeadLetter) -> SendEntry | Refused:
+        """The entry that sends a dead letter back to be worked on, its redrive counted; or why it must not be sent."""
+        fault = self._types.fault(dead_letter.body)
+        if fault is not None:
+            return Refused(fault)
+        if dead_letter.redrives >= MAX_REDRIVES and not self._force:
+            return Refused(f"it was redriven {dead_letter.redrives} times already; --force sends it all the same")
+        record = (dead_letter.failure or FailureRecord()).redriven()
+        entry = dead_letter.entry(record, max_bytes=self._max_bytes, fifo=self._fifo)
+        if not isinstance(entry, Refused):
+            return entry
+        if self._force:
+            return self.as_it_was(dead_letter)
+        return Refused(f"{entry.reason}; --force sends it without its redrive count")
+
+    def as_it_was(self, dead_letter: DeadLetter) -> SendEntry | Refused:
+        """The entry that puts a dead letter back where it was, or why the queue cannot take it."""
+        return dead_letter.entry(None, max_bytes=self._max_bytes, fifo=self._fifo)
+
+
+def prepare(dead_letters: Iterable[DeadLetter], entry_of: EntryOf, report: TransferReport) -> list[Prepared]:
+    """What may be sent, in order; what may not is in the report."""
+    prepared: list[Prepared] = []
+    for dead_letter in dead_letters:
+        entry = entry_of(dead_letter)
+        if isinstance(entry, Refused):
+            report.refused[dead_letter.id] = entry.reason
+        else:
+            prepared.append((dead_letter, entry))
+    return prepared
+
+
+def post(
+    to: Queue, prepared: Sequence[Prepared], report: TransferReport, *, stop: threading.Event, rate: float | None = None
+) -> Iterator[list[DeadLetter]]:
+    """Send them, at most `rate` a second; after each batch, what SQS has confirmed, for the caller to settle at once.
+
+    Once `stop` is set, the rest is kept. Never raises: what SQS does not take is in the report.
+    """
+    next_at = time.monotonic()
+    for batch in _batches(prepared, 1 if rate is not None and rate < MAX_BATCH else MAX_BATCH):
+        if rate is not None:
+            stop.wait(max(0.0, next_at - time.monotonic()))
+            next_at = max(next_at, time.monotonic()) + len(batch) / rate
+        if stop.is_set():
+            report.keep((dead_letter for dead_letter, _ in batch), "interrupted")
+            continue
+        refused = in_batch(to.send, [entry for _, entry in batch], stop=stop)
+        report.kept |= {batch[at][0].id: f"{one.code}: {one.message}" for at, one in refused.items()}
+        confirmed = [dead_letter for at, (dead_letter, _) in enumerate(batch) if at not in refused]
+        report.sent += [dead_letter.id for dead_letter in confirmed]
+        yield confirmed
+
+
+def move(
+    dlq: Queue,
+    extender: VisibilityExtender,
+    to: Queue,
+    prepared: Sequence[Prepared],
+    report: TransferReport,
+    *,
+    stop: threading.Event,
+    rate: float | None = None,
+    told: Callable[[TransferReport], None] = lambda _: None,
+) -> None:
+    """Send, and delete from the DLQ only what was confirmed. Never raises; `told` hears of every batch."""
+    for confirmed in post(to, prepared, report, stop=stop, rate=rate):
+        report.not_deleted += delete(dlq, extender, confirmed)
+        told(report)
+
+
+def delete(dlq: Queue, extender: VisibilityExtender, dead_letters: Sequence[DeadLetter]) -> list[str]:
+    """Delete what is safe elsewhere; the ids of what SQS did not delete. Never raises."""
+    left: list[str] = []
+    for start in range(0, len(dead_letters), MAX_BATCH):
+        batch = dead_letters[start : start + MAX_BATCH]
+        refused = in_batch(dlq.delete, [dead_letter.receipt for dead_letter in batch], stop=threading.Event())
+        extender.forget(batch)
+        left += [batch[at].id for at in refused]
+    return left
+
+
+def _batches(prepared: Sequence[Prepared], count: int) -> Iterator[list[Prepared]]:
+    """As many as one call takes: ten, and 1 MiB in all."""
+    batch: list[Prepared] = []
+    room = MAX_MESSAGE_BYTES
+    for dead_letter, entry in prepared:
+        size = entry_bytes(entry)
+        if batch and (len(batch) == count or size > room):
+            yield batch
+            batch, room = [], MAX_MESSAGE_BYTES
+        batch.append((dead_letter, entry))
+        room -= size
+    if batch:
+        yield batch

@@ -1,0 +1,76 @@
+"""Where dead letters may be sent, and what must hold before any is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from recovery.operations.clients import DlqClients, attributes_of
+from recovery.operations.transfer.sending import EntryOf, Rules
+from worker.core.base.errors import ConfigError, PausedError
+from worker.core.s3.state import State
+from worker.core.sqs.queue import Queue
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A queue that was checked, and how a dead letter is sent there."""
+
+    queue: Queue
+    attributes: Mapping[str, str]
+    entry_of: EntryOf
+
+    @property
+    def url(self) -> str:
+        """The queue's URL."""
+        return self.queue.url
+
+
+def dlq_target(clients: DlqClients) -> Target:
+    """The DLQ itself: dead letters are put back as they were. Raises ConfigError or DependencyError."""
+    attributes = attributes_of(clients.dlq, called="DLQ_QUEUE_URL")
+    return Target(clients.dlq, attributes, Rules(clients.dlq, attributes, clients.types).as_it_was)
+
+
+def redrive_target(
+    clients: DlqClients, to: Queue, *, is_named: bool, force: bool = False, while_paused: bool = False
+) -> Target:
+    """The queue to redrive to: dead letters are worked on there, each one checked and its redrive counted.
+
+    `is_named`: somebody has chosen this queue. Else it must be the one whose dead letters these are. Raises ConfigError
+    or DependencyError where it cannot be this one, and PausedError while the fleet is paused.
+    """
+    if to.url == clients.dlq.url:
+        raise ConfigError(f"--to {to.url} is the DLQ itself; it must be the queue that the messages came from")
+    attributes = attributes_of(to)
+    if not is_named:
+        _check_leads_here(clients, to, attributes)
+    refuse_while_paused(clients.state, while_paused=while_paused)
+    return Target(to, attributes, Rules(to, attributes, clients.types, force=force).redriven)
+
+
+def refuse_while_paused(state: State | None, *, while_paused: bool) -> None:
+    """Raises PausedError where the fleet is paused; without a state bucket nothing can be paused."""
+    record = None if while_paused or state is None else state.pause_record()
+    if record is not None:
+        by = record.get("by", "?")
+        raise PausedError(f"by {by}: {record['reason']}. After `s3-index-worker resume`, or with --while-paused")
+
+
+def leads_to(attributes: Mapping[str, str]) -> str | None:
+    """ARN of the queue to which a queue with these attributes dead-letters; None where it does not."""
+    try:
+        policy = orjson.loads(attributes.get("RedrivePolicy") or "{}")
+    except ValueError:
+        return None
+    arn = policy.get("deadLetterTargetArn") if isinstance(policy, dict) else None
+    return arn if isinstance(arn, str) else None
+
+
+def _check_leads_here(clients: DlqClients, source: Queue, attributes: Mapping[str, str]) -> None:
+    arn = leads_to(attributes)
+    if arn and arn != attributes_of(clients.dlq, called="DLQ_QUEUE_URL").get("QueueArn"):
+        raise ConfigError(
+            f"SQS_QUEUE_URL={source.url} dead-letters to {arn}, not to DLQ_QUEUE_URL={clients.dlq.url}: "
+            f"say with --to QUEUE where these messages belong"
+        )

@@ -1,0 +1,123 @@
+"""What may be sent on, and what is said of the rest."""
+
+import json
+
+import pytest
+
+from recovery.operations.dead_letters.message_types import NO_CORRELATION_ID, load_types
+from testing.aws import s3_event, s3_record
+from worker.core.base.errors import ConfigError
+
+MAPS = {
+    "type": "maps", "city": "京都", "correlation_id": "c-1", "lat": 35.0, "lng": 135.7, "radius": 500, "category": "food",
+    "enqueued_at": 1_795_000_000,
+}  # fmt: skip
+WEB = {
+    "type": "web", "city": "京都", "correlation_id": "c-1", "source_url": "https://例え.jp/a?b", "source_name": "n",
+    "source_type": "blog", "crawl_depth": 0, "enqueued_at": 1_795_000_000.5,
+}  # fmt: skip
+TYPES = load_types()
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (json.dumps(MAPS), "maps"),
+        (json.dumps(WEB), "web"),
+        (s3_event(s3_record("files", "a b.txt")), "s3-event"),
+        (json.dumps({"bucket": "files", "key": "a.txt"}), "s3-event"),
+        (json.dumps({"Type": "Notification", "Message": s3_event(s3_record("files", "a.txt"))}), "s3-event"),
+        (json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent"}), "s3-event"),
+    ],
+)
+def test_a_valid_message_is_of_its_type_and_has_no_fault(body, name):
+    assert (TYPES.of(body), TYPES.fault(body)) == (name, None)
+
+
+@pytest.mark.parametrize(
+    ("base", "change", "said"),
+    [
+        (MAPS, {"lat": 90.1}, "maps: lat: 90.1 is greater"),
+        (MAPS, {"lat": -90.1}, "maps: lat: -90.1 is less"),
+        (MAPS, {"lng": 181}, "maps: lng: 181 is greater"),
+        (MAPS, {"radius": 0}, "maps: radius: 0 is less"),
+        (MAPS, {"lat": True}, "maps: lat: True is not of type 'number'"),
+        (MAPS, {"city": ""}, "maps: city:"),
+        (MAPS, {"correlation_id": ""}, NO_CORRELATION_ID),
+        (MAPS, {"correlation_id": None}, NO_CORRELATION_ID),
+        (MAPS, {"correlation_id": 7}, "maps: correlation_id: 7 is not of type 'string'"),
+        (WEB, {"source_url": "ftp://a"}, "web: source_url:"),
+        (WEB, {"source_url": "https://a b"}, "web: source_url:"),
+        (WEB, {"crawl_depth": -1}, "web: crawl_depth: -1 is less"),
+        (WEB, {"crawl_depth": 1.5}, "web: crawl_depth: 1.5 is not of type 'integer'"),
+        (WEB, {"enqueued_at": "now"}, "web: enqueued_at: 'now' is not of type 'number'"),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_value(base, change, said):
+    assert (TYPES.fault(json.dumps({**base, **change})) or "").startswith(said)
+
+
+@pytest.mark.parametrize("base", [MAPS, WEB])
+def test_every_field_of_a_frontier_message_is_needed(base):
+    for name in base.keys() - {"type"}:
+        fault = TYPES.fault(json.dumps({key: value for key, value in base.items() if key != name}))
+        assert fault is not None
+        assert name in fault
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("noise", "the body is not JSON"),
+        ("[1]", "the body is of no known type; the types are maps, s3-event, web"),
+        ('{"type": "other"}', "the body is of no known type"),
+        ('{"Records": []}', "Records is an empty list"),
+        ('{"key": "a.txt"}', "S3_BUCKET is not set"),
+        ('{"Records": [{"eventName": "ObjectCreated:Put"}]}', "s3"),
+    ],
+)
+def test_what_is_no_message_of_ours_is_refused_in_a_sentence(body, said):
+    assert said in (TYPES.fault(body) or "")
+
+
+def test_a_key_alone_is_enough_where_a_bucket_is_set():
+    assert load_types(default_bucket="files").fault('{"key": "a.txt"}') is None
+
+
+def test_a_fault_moves_no_cursor():
+    fault = TYPES.fault(json.dumps({**MAPS, "lat": "\x1b[2Jnorth\nof"}))
+    assert fault is not None
+    assert fault.isprintable()
+
+
+def test_a_folder_of_ones_own_replaces_ours(tmp_path):
+    (tmp_path / "order.json").write_text('{"x-recognized-by": {"required": ["order"]}, "required": ["order", "sum"]}')
+    types = load_types(tmp_path)
+    assert types.names == ["order"]
+    assert types.fault('{"order": 1}') == "order: 'sum' is a required property"
+
+
+@pytest.mark.parametrize("text", ['{"type": 7, "x-recognized-by": {}}', "{}", "noise"])
+def test_a_declaration_that_is_wrong_names_its_file(tmp_path, text):
+    (tmp_path / "bad.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"bad\.json"):
+        load_types(tmp_path)
+
+
+def test_a_person_knows_a_message_by_the_label_fields_of_its_type(tmp_path):
+    assert TYPES.label(json.dumps(MAPS)) == "京都"
+    assert TYPES.label(json.dumps({**WEB, "source_name": 5})) == "京都 https://例え.jp/a?b"
+    assert [TYPES.label(body) for body in ("noise", "[]", '{"city": "京都"}')] == ["", "", ""], "of no declared type"
+    (tmp_path / "order.json").write_text('{"x-recognized-by": {"required": ["order"]}, "x-label-fields": ["order"]}')
+    assert load_types(tmp_path).label('{"order": "o-1"}') == "o-1"
+
+
+def test_label_fields_that_are_no_list_of_names_name_their_file(tmp_path):
+    (tmp_path / "bad.json").write_text('{"x-recognized-by": {}, "x-label-fields": "city"}')
+    with pytest.raises(ConfigError, match=r"bad\.json: x-label-fields"):
+        load_types(tmp_path)
+
+
+def test_an_empty_folder_names_the_setting(tmp_path):
+    with pytest.raises(ConfigError, match="MESSAGE_TYPES_DIR"):
+        load_types(tmp_path)

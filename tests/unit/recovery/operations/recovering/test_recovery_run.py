@@ -1,0 +1,423 @@
+"""Every row of the table of recover_dlq, its rules of stopping, and that no single failing call loses a letter."""
+
+import contextlib
+import json
+import threading
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from recovery.operations.engine import Disposition
+from recovery.operations.records.archive import read
+from recovery.operations.recovering.preconditions import check_all
+from recovery.operations.recovering.recovery_run import RecoveryRun
+from recovery.operations.recovering.request import RecoverRequest
+from recovery.operations.run import Run
+from tests.support.fakes import BUCKET, DOWN, INDEX_DOWN, SQS_DOWN, Fakes
+from tests.support.size import sized
+from worker.core.base import retry
+from worker.core.base.errors import (
+    ConfigError,
+    DependencyError,
+    ExitCode,
+    IndexUnavailableError,
+    StoreError,
+    WorkerError,
+)
+from worker.core.s3.state import ARCHIVE_PREFIX, RETRY_PREFIX
+
+DAY_MS = 86_400_000
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.0001)
+    monkeypatch.setattr(retry, "LONGEST_WAIT_S", 0.0001)
+
+
+@pytest.fixture
+def fakes():
+    return Fakes()
+
+
+def recover(fakes, **options):
+    """The report of one run. Raises what broke it off."""
+    request = RecoverRequest(Run.new("recover_dlq", action="recover", by="me@here"), **options)
+    report = RecoveryRun(fakes.settings(), fakes.clients, request, stop=threading.Event()).go()
+    if report.failure is not None:
+        raise report.failure
+    return report
+
+
+def test_what_is_indexed_already_is_deleted(fakes):
+    fakes.s3.holds["a.txt"] = b"text"
+    fakes.indexed("a.txt")
+    fakes.dead_letter("m1", "a.txt")
+    assert recover(fakes).counts == {Disposition.ALREADY_INDEXED: 1}
+    assert not fakes.dlq.messages
+    assert "index.write" not in fakes.faults.calls
+    assert "s3.read" not in fakes.faults.calls
+
+
+@pytest.mark.parametrize("status", ["corrupt", "encrypted", "timeout", "out_of_memory"])
+def test_what_was_indexed_without_its_text_is_read_again(fakes, status):
+    fakes.s3.holds["a.txt"] = b"text"
+    fakes.indexed("a.txt", status=status)
+    fakes.dead_letter("m1", "a.txt")
+    assert recover(fakes).counts == {Disposition.RECOVERED: 1}
+
+
+def test_what_is_missing_is_read_indexed_and_says_where_it_comes_from(fakes):
+    fakes.s3.holds["経理/見積 書.txt"] = "見積".encode()
+    fakes.dead_letter("m1", "経理/見積 書.txt")
+    assert recover(fakes).counts == {Disposition.RECOVERED: 1}
+    _, document = fakes.index.documents[BUCKET, "経理/見積 書.txt"]
+    assert (document["content"], document["recovery_source"]) == ("見積", "dlq")
+    assert not fakes.dlq.messages
+
+
+def test_an_object_that_changed_since_is_indexed_as_it_is_now(fakes):
+    fakes.s3.holds["a.txt"] = b"old"
+    fakes.indexed("a.txt")
+    fakes.s3.holds["a.txt"] = b"new"
+    fakes.dead_letter("m1", "a.txt")
+    assert recover(fakes).counts == {Disposition.RECOVERED: 1}
+    assert fakes.index.documents[BUCKET, "a.txt"][1]["content"] == "new"
+
+
+def test_an_object_that_is_gone_leaves_the_index_and_its_message_the_audit(fakes):
+    fakes.s3.holds["a.txt"] = b"x"
+    fakes.indexed("a.txt")
+    del fakes.s3.holds["a.txt"]
+    fakes.dead_letter("m1", "a.txt")
+    assert recover(fakes).counts == {Disposition.GONE: 1}
+    assert not fakes.index.documents
+    assert not fakes.dlq.messages
+    [record] = fakes.under("s3-index-worker/audit/").values()
+    assert record["ids"] == ["m1"]
+    assert "a.txt" in record["dead_letters"][0]["body"]
+
+
+def test_what_the_index_rejects_is_stored_for_retry(fakes):
+    fakes.s3.holds["a.txt"] = b"x"
+    fakes.index.rejects.add("a.txt")
+    fakes.dead_letter("m1", "a.txt")
+    assert recover(fakes).counts == {Disposition.STORED_FOR_RETRY: 1}
+    [record] = fakes.under(RETRY_PREFIX).values()
+    assert (record["rejected"], record["key"]) == (True, "a.txt")
+    assert not fakes.dlq.messages
+
+
+@pytest.mark.parametrize("body", ["noise", "[]", '{"Records": []}', '{"hello": 1}'])
+def test_what_is_malformed_is_archived_whole(fakes, body):
+    attributes = {"raw": {"DataType": "Binary", "BinaryValue": b"\x00\xff"}}
+    fakes.dlq.add("m1", body, attributes, sent_ms=1_795_000_000_000)
+    assert recover(fakes).counts == {Disposition.ARCHIVED: 1}
+    assert not fakes.dlq.messages
+    entry = read(fakes.state, "dlq-archive/2026-11-18/m1-m1.json")
+    assert entry is not None
+    assert (entry.dead_letter.body, entry.dead_letter.attributes["raw"]["BinaryValue"]) == (body, b"\x00\xff")
+    assert entry.error_type == "MalformedEventError"
+
+
+def test_a_file_that_cannot_be_read_is_archived_and_findable_by_name(fakes, monkeypatch):
+    fakes.s3.holds["契約.pdf"] = b"%PDF-1.4 broken"
+    fakes.dead_letter("m1", "契約.pdf")
+    assert recover(fakes).counts == {Disposition.ARCHIVED: 1}
+    assert fakes.index.documents[BUCKET, "契約.pdf"][1]["extraction"]["status"] == "corrupt"
+    [(key, record)] = fakes.under(ARCHIVE_PREFIX).items()
+    assert key.endswith("/契約.pdf-m1.json")
+    assert record["error_type"] == "UnreadableFileError"
+
+
+def test_a_bucket_that_does_not_exist_is_the_messages_own_fault(fakes):
+    fakes.dead_letter("m1", "a.txt", bucket="nobody")
+    summary = recover(fakes)
+    assert summary.counts == {Disposition.ARCHIVED: 1}
+    assert summary.as_json()["causes"][0]["error_type"] == "StoreError NoSuchBucket"
+
+
+def test_one_key_denied_while_others_can_be_read_is_archived(fakes):
+    fakes.s3.holds |= {"a.txt": b"x", "b.txt": b"y"}
+    fakes.s3.denied.add("a.txt")
+    fakes.dead_letter("m1", "a.txt")
+    assert recover(fakes).counts == {Disposition.ARCHIVED: 1}
+
+
+def test_a_denial_of_everything_is_an_outage_and_keeps_the_message(fakes):
+    fakes.s3.holds["a.txt"] = b"x"
+    fakes.s3.denied.add("a.txt")
+    fakes.dead_letter("m1", "a.txt")
+    assert recover(fakes).counts == {Disposition.KEPT: 1}
+    assert list(fakes.dlq.messages) == ["m1"]
+    assert not fakes.dlq.hidden
+
+
+def test_a_passing_failure_keeps_the_message_and_releases_it_at_the_end(fakes):
+    fakes.dead_letter("m1", "a.txt")
+    fakes.faults.add("s3.read", DOWN)
+    assert recover(fakes).counts == {Disposition.KEPT: 1}
+    assert list(fakes.dlq.messages) == ["m1"]
+    assert not fakes.dlq.hidden
+
+
+def test_what_is_kept_and_about_to_expire_is_archived(fakes):
+    fakes.dead_letter("m1", "a.txt", sent_ms=int(time.time() * 1000) - 13 * DAY_MS)
+    fakes.faults.add("s3.read", DOWN)
+    assert recover(fakes).counts == {Disposition.ARCHIVED: 1}
+    [record] = fakes.under(ARCHIVE_PREFIX).values()
+    assert record["error_type"] == "expiring"
+    assert not fakes.dlq.messages
+
+
+def test_several_records_count_as_the_worst_of_them(fakes):
+    fakes.s3.holds["a.txt"] = b"x"
+    events = [json.loads(body)["Records"][0] for body in _bodies(fakes, "a.txt", "gone.txt")]
+    fakes.dlq.add("m1", json.dumps({"Records": [*events, {"eventName": 7}]}))
+    assert recover(fakes).counts == {Disposition.ARCHIVED: 1}
+    assert (BUCKET, "a.txt") in fakes.index.documents
+
+
+def _bodies(fakes, *keys):
+    for number, key in enumerate(keys):
+        fakes.dead_letter(f"x{number}", key)
+    return [fakes.dlq.messages.pop(f"x{number}").body for number in range(len(keys))]
+
+
+@pytest.mark.parametrize("body", ['{"Event": "s3:TestEvent"}'])
+def test_what_asks_for_nothing_is_deleted_and_kept_in_the_audit(fakes, body):
+    fakes.dlq.add("m1", body)
+    assert recover(fakes).counts == {Disposition.SKIPPED: 1}
+    assert not fakes.dlq.messages
+    assert len(fakes.under("s3-index-worker/audit/")) == 1
+
+
+def test_copies_of_one_message_are_handled_once(fakes):
+    fakes.s3.holds["a.txt"] = b"x"
+    for name in ("m1", "m2", "m3"):
+        fakes.dead_letter(name, "a.txt", failure={"source_message_id": "s1"})
+    summary = recover(fakes)
+    assert summary.counts == {Disposition.RECOVERED: 1}
+    assert summary.also["duplicates"] == 2
+    assert not fakes.dlq.messages
+
+
+def test_spilled_letters_are_taken_in(fakes):
+    fakes.s3.holds["a.txt"] = b"x"
+    fakes.dead_letter("m1", "a.txt")
+    message = fakes.dlq.messages.pop("m1")
+    record = {
+        "schema": 1, "message_id": "m1", "body": message.body, "system_attributes": {}, "message_attributes": {},
+        "failure": {"kind": "UNKNOWN"},
+    }  # fmt: skip
+    fakes.s3.records["dead-letters/2026-11-23/m1.json"] = json.dumps(record).encode()
+    assert recover(fakes).counts == {Disposition.RECOVERED: 1}
+    assert not fakes.under("dead-letters/")
+
+
+def test_a_dry_run_changes_nothing_and_says_what_would_be(fakes):
+    fakes.s3.holds |= {"a.txt": b"x", "b.txt": b"y"}
+    fakes.indexed("b.txt")
+    for name, key in (("m1", "a.txt"), ("m2", "b.txt"), ("m3", "gone.txt")):
+        fakes.dead_letter(name, key)
+    fakes.dlq.add("m4", "noise")
+    before = dict(fakes.index.documents)
+    summary = recover(fakes, dry_run=True)
+    assert summary.counts == {
+        Disposition.RECOVERED: 1, Disposition.ALREADY_INDEXED: 1, Disposition.GONE: 1, Disposition.ARCHIVED: 1
+    }  # fmt: skip
+    assert len(fakes.dlq.messages) == 4
+    assert not fakes.dlq.hidden
+    assert not fakes.s3.records
+    assert fakes.index.documents == before
+
+
+def test_only_what_is_selected_is_touched(fakes):
+    fakes.s3.holds |= {"a.txt": b"x", "b.txt": b"y"}
+    fakes.dead_letter("m1", "a.txt", failure={"kind": "RECOVERABLE"})
+    fakes.dead_letter("m2", "b.txt", failure={"kind": "USER_ERROR"})
+    summary = recover(fakes, kind="RECOVERABLE")
+    assert (summary.counts, summary.also["not_selected"]) == ({Disposition.RECOVERED: 1}, 1)
+    assert list(fakes.dlq.messages) == ["m2"]
+    assert recover(fakes, older_than_s=60).also["not_selected"] == 1
+    assert recover(fakes, ids=frozenset({"m2"})).counts == {Disposition.RECOVERED: 1}
+
+
+def test_max_batches_bounds_a_run(fakes):
+    for number in range(50):
+        fakes.s3.holds[f"{number}.txt"] = b"x"
+        fakes.dead_letter(f"m{number}", f"{number}.txt")
+    assert recover(fakes, batch_size=10, max_batches=2).handled == 20
+    assert len(fakes.dlq.messages) == 30
+
+
+def test_a_rate_is_held_to(fakes):
+    for number in range(20):
+        fakes.s3.holds[f"{number}.txt"] = b"x"
+        fakes.dead_letter(f"m{number}", f"{number}.txt")
+    began = time.monotonic()
+    recover(fakes, batch_size=5, rate=50)
+    assert time.monotonic() - began >= 15 / 50
+
+
+def test_an_index_that_goes_away_stops_the_run_and_archives_nothing(fakes):
+    for number in range(60):
+        fakes.s3.holds[f"{number}.txt"] = b"x"
+        fakes.dead_letter(f"m{number}", f"{number}.txt")
+    fakes.faults.add("index.write", INDEX_DOWN, after=2)
+    with pytest.raises(IndexUnavailableError):
+        recover(fakes)
+    assert not fakes.s3.records
+    assert not fakes.dlq.hidden
+    assert len(fakes.dlq.messages) + len(fakes.index.documents) >= 60
+
+
+def test_a_single_document_that_the_index_does_not_take_now_is_kept(fakes):
+    fakes.s3.holds |= {"a.txt": b"x", "b.txt": b"y"}
+    fakes.index.unavailable.add("a.txt")
+    fakes.dead_letter("m1", "a.txt")
+    fakes.dead_letter("m2", "b.txt")
+    assert recover(fakes).counts == {Disposition.KEPT: 1, Disposition.RECOVERED: 1}
+    assert list(fakes.dlq.messages) == ["m1"]
+
+
+def test_objects_that_are_gone_by_the_hundred_stop_the_run(fakes):
+    for number in range(300):
+        fakes.dead_letter(f"m{number}", f"{number}.txt")
+    with pytest.raises(ConfigError, match="S3_BUCKET"):
+        recover(fakes)
+    assert len(fakes.dlq.messages) == 210, "the batch that tells is not settled either"
+
+
+def test_a_mapping_that_rejects_everything_stops_the_run(fakes):
+    fakes.index.rejects_all = True
+    for number in range(300):
+        fakes.s3.holds[f"{number}.txt"] = b"x"
+        fakes.dead_letter(f"m{number}", f"{number}.txt")
+    with pytest.raises(ConfigError, match="mapper_parsing_exception"):
+        recover(fakes)
+    assert len(fakes.dlq.messages) >= 100
+
+
+def test_what_the_failure_records_name_already_does_not_stop_the_run(fakes):
+    for number in range(150):
+        fakes.dlq.add(
+            f"m{number}", "noise",
+            {"failure": {"StringValue": json.dumps({"error_type": "MalformedEventError", "message": "the body is not JSON"})}},
+        )  # fmt: skip
+    assert recover(fakes).counts == {Disposition.ARCHIVED: 150}
+
+
+def test_everything_kept_one_after_another_stops_the_run(fakes):
+    for number in range(200):
+        fakes.dead_letter(f"m{number}", f"{number}.txt")
+    fakes.faults.add("s3.read", DOWN)
+    with pytest.raises(DependencyError, match="in a row"):
+        recover(fakes)
+    assert len(fakes.dlq.messages) == 200
+    assert not fakes.dlq.hidden
+
+
+def test_a_failed_delete_is_counted_and_harmless(fakes):
+    fakes.s3.holds["a.txt"] = b"x"
+    fakes.dead_letter("m1", "a.txt")
+    fakes.faults.add("dlq.delete", SQS_DOWN)
+    summary = recover(fakes)
+    assert (summary.counts, summary.also["settled_not_deleted"]) == ({Disposition.RECOVERED: 1}, 1)
+
+
+def test_an_archive_that_refuses_keeps_the_message(fakes):
+    fakes.dlq.add("m1", "noise")
+    fakes.faults.add("state.put", StoreError("denied", code="AccessDenied"))
+    assert recover(fakes).counts == {Disposition.KEPT: 1}
+    assert list(fakes.dlq.messages) == ["m1"]
+
+
+def test_what_must_hold_before_a_run_is_named_where_it_does_not(fakes):
+    for name, error, kind in (
+        ("dlq.attributes", SQS_DOWN, DependencyError),
+        ("s3.check_bucket", StoreError("no", code="NoSuchBucket"), ConfigError),
+        ("index.ping", INDEX_DOWN, DependencyError),
+    ):
+        fakes.faults.plan.clear()
+        fakes.faults.add(name, error)
+        with pytest.raises(kind):
+            check_all(fakes.settings(), fakes.clients)
+
+
+# -- nothing lost ------------------------------------------------------------------------------------------------
+
+KINDS = ("ok", "indexed", "gone", "noise", "rejected", "corrupt", "nobucket")
+CALLS = (
+    "dlq.receive", "dlq.delete", "dlq.hide", "dlq.attributes", "s3.read", "s3.head", "index.stored", "index.write",
+    "state.put", "state.delete", "state.list", "state.get",
+)  # fmt: skip
+
+
+@pytest.mark.timeout(sized(900, usual=180))
+@settings(
+    max_examples=sized(500, usual=40), suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+@given(
+    kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=25),
+    call=st.sampled_from(CALLS),
+    after=st.integers(0, 3),
+    times=st.sampled_from([1, 3, 1_000_000]),
+    transient=st.booleans(),
+)
+def test_any_mix_and_any_single_failing_call_loses_nothing(kinds, call, after, times, transient):
+    fakes = Fakes()
+    for number, kind in enumerate(kinds):
+        _put_dead_letter(fakes, number, kind)
+    service = call.partition(".")[0]
+    code = "ServiceUnavailable" if transient else "AccessDenied"
+    error = {"dlq": SQS_DOWN, "index": INDEX_DOWN}.get(service) or StoreError("x", code=code)
+    fakes.faults.add(call, error, after=after, times=times)
+    with contextlib.suppress(WorkerError):  # and nothing else: no call may fail in a way that nobody foresaw
+        recover(fakes, batch_size=5)
+    for number, kind in enumerate(kinds):
+        assert _is_somewhere(fakes, number, kind), (number, kind)
+
+
+def _put_dead_letter(fakes, number, kind):
+    key, name = f"{kind}-{number}.txt", f"m{number}"
+    if kind in {"ok", "indexed", "rejected"}:
+        fakes.s3.holds[key] = b"x"
+    if kind == "indexed":
+        fakes.indexed(key)
+    if kind == "rejected":
+        fakes.index.rejects.add(key)
+    if kind == "corrupt":
+        key = f"{kind}-{number}.pdf"
+        fakes.s3.holds[key] = b"%PDF-1.4 broken"
+    if kind == "noise":
+        fakes.dlq.add(name, f"noise {number}")
+    else:
+        fakes.dead_letter(name, key, bucket="nobody" if kind == "nobucket" else BUCKET)
+
+
+def _is_somewhere(fakes, number, kind):
+    """In at least one of DLQ, index, retry-index/, archive; or, for what is gone, the audit."""
+    name = f"m{number}"
+    archived = (record["message_id"] for record in fakes.under(ARCHIVE_PREFIX).values())
+    if name in fakes.dlq.messages or name in archived:
+        return True
+    if kind in {"noise", "corrupt", "nobucket"}:
+        return False
+    if kind == "gone":
+        return any(name in record["ids"] for record in fakes.under("s3-index-worker/audit/").values())
+    if kind == "rejected":
+        return any(record["key"] == f"{kind}-{number}.txt" for record in fakes.under(RETRY_PREFIX).values())
+    return (BUCKET, f"{kind}-{number}.txt") in fakes.index.documents
+
+
+def test_exit_codes_are_those_of_the_table():
+    assert (ExitCode.INCOMPLETE, ExitCode.USAGE, ExitCode.DEPENDENCY, ExitCode.PAUSED, ExitCode.CONFIG) == (
+        3,
+        64,
+        69,
+        75,
+        78,
+    )

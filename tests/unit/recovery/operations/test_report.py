@@ -1,0 +1,54 @@
+"""What a report counts, and that it stays small."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from recovery.operations.recovering.request import IN_FLIGHT_ELSEWHERE, NOT_SELECTED, RECOVERY
+from recovery.operations.replay import REPLAY
+from recovery.operations.report import MAX_CAUSES, MAX_SAMPLES, Report
+from worker.core.base.errors import DependencyError
+from worker.core.indexing.replay import Result
+
+
+def report(kind=REPLAY):
+    return Report(kind, dry_run=False, about={})
+
+
+def test_reasons_without_number_take_no_memory_without_bound():
+    found = report()
+    for number in range(10 * MAX_CAUSES):
+        found.add(Result.KEPT, sample=f"{number}", reason=f"{number}: no", error_type=f"{number}")
+    causes = found.causes()
+    assert len(causes) == MAX_CAUSES + 1
+    assert (causes[0].reason, causes[0].count, len(causes[0].samples)) == ("other reasons", 9 * MAX_CAUSES, MAX_SAMPLES)
+
+
+def test_only_results_that_need_it_are_explained():
+    found = report()
+    found.add(Result.REPLAYED, sample="a", reason="fine")
+    found.add(Result.PARKED, sample="b", reason="mapper: no", error_type="mapper")
+    figures = found.as_json()
+    assert (figures["handled"], figures["replayed"], figures["parked"]) == (2, 1, 1)
+    assert figures["causes"] == [
+        {"result": "parked", "error_type": "mapper", "count": 1, "reason": "mapper: no", "names": ["b"]}
+    ]
+
+
+def test_what_others_hold_leaves_a_run_unfinished_and_what_was_not_asked_for_does_not():
+    found = report(RECOVERY)
+    found.also[NOT_SELECTED] += 1
+    assert not found.is_unfinished
+    found.also[IN_FLIGHT_ELSEWHERE] += 1
+    assert found.is_unfinished
+
+
+def test_a_run_that_was_broken_off_says_why():
+    found = report()
+    found.failure = DependencyError("gone")
+    assert found.as_json()["stopped_by"] == "gone"
+
+
+def test_no_count_is_lost_between_threads():
+    found = report()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: found.add(Result.KEPT, sample=str(number)), range(4_000)))
+    assert (found.handled, found.causes()[0].count) == (4_000, 4_000)

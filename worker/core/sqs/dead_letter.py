@@ -1,0 +1,219 @@
+"""A dead letter, wherever it is: as it was received, as JSON, and as the entry that sends it on. It reads and writes itself.
+
+One JSON form serves `dead-letters/`, `dlq-archive/` and export files; they differ in what stands beside the message.
+"""
+
+import time
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NotRequired, Self, TypedDict
+
+from worker.core.base.classify import FailureKind
+from worker.core.sqs.failure_record import ATTRIBUTE, MAX_MESSAGE_CHARS, MAX_STACK_CHARS, FailureRecord
+from worker.core.sqs.queue import MAX_ATTRIBUTES, Message
+
+SCHEMA = 1
+NEVER_MS = 253_402_300_800_000
+"""The end of the year 9999: beyond, there are no dates."""
+_CUTS = ((MAX_STACK_CHARS, MAX_MESSAGE_CHARS), (0, MAX_MESSAGE_CHARS), (0, 80))
+"""Characters of stack and message that a failure record keeps: the first pair that fits is taken."""
+
+
+class Attribute(TypedDict, total=False):
+    """A message attribute as SQS has it."""
+
+    DataType: str
+    StringValue: str
+    BinaryValue: bytes
+
+
+class SendEntry(TypedDict):
+    """One message of a batch to send, as SQS takes it."""
+
+    MessageBody: str
+    MessageAttributes: dict[str, Attribute]
+    MessageGroupId: NotRequired[str]
+    MessageDeduplicationId: NotRequired[str]
+    MessageSystemAttributes: NotRequired[dict[str, Attribute]]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Something that is not done, and why, in a sentence."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One dead letter; its failure record is parsed once, when it is made."""
+
+    id: str
+    body: str
+    system: Mapping[str, str]
+    """SentTimestamp, ApproximateReceiveCount and the like, as SQS spells them."""
+    attributes: Mapping[str, Attribute]
+    receipt: str = ""
+    """Receipt handle of a message in a queue, as long as it is in flight."""
+    stored_key: str = ""
+    """Key of a record in `dead-letters/`."""
+    failure: FailureRecord | None = field(init=False)
+    """None where SQS's own redrive policy moved it: nothing says why."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "failure", FailureRecord.of(self.attributes))
+
+    @property
+    def identity(self) -> str:
+        """What two copies of one message share: the id it had in its source queue, if that is known."""
+        return (self.failure.source_message_id if self.failure else "") or self.id
+
+    @property
+    def sent_ms(self) -> int:
+        """When it was first sent, ms since the epoch: its retention counts from here. 0 where SQS does not say."""
+        return int(self.system.get("SentTimestamp", 0))
+
+    @property
+    def receives(self) -> int:
+        """How often it was received since it has been where it is."""
+        return int(self.system.get("ApproximateReceiveCount", 0))
+
+    @property
+    def kind(self) -> FailureKind:
+        """Why it failed; UNKNOWN without a failure record."""
+        return self.failure.kind if self.failure else FailureKind.UNKNOWN
+
+    @property
+    def redrives(self) -> int:
+        """How often it was sent back to its queue, as far as its failure record says."""
+        return self.failure.redrives if self.failure else 0
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def received(cls, message: Message) -> Self:
+        """A message that was received."""
+        return cls(message.id, message.body, message.system, message.attributes, receipt=message.receipt)
+
+    @classmethod
+    def from_json(cls, stored: object, *, stored_key: str = "") -> Self:
+        """What `as_json` wrote, with or without a failure record beside it, which then counts.
+
+        Raises ValueError where it is not made as SQS makes messages: a record or a file may be anyone's.
+        """
+        if not isinstance(stored, dict):
+            raise ValueError("it is no JSON object")  # noqa: TRY004 (what is wrong is the record's value)
+        try:
+            attributes = {name: _from_json(value) for name, value in stored["message_attributes"].items()}
+            beside = FailureRecord.from_json(stored.get("failure"))
+            if beside is not None and beside != FailureRecord.of(attributes):
+                attributes[ATTRIBUTE] = _failure_attribute(beside.as_text())
+            made = cls(stored["message_id"], stored["body"], stored["system_attributes"], attributes, "", stored_key)
+            made._check()
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"it is no dead letter: {error!r}") from None
+        return made
+
+    def _check(self) -> None:
+        """Raises TypeError, AttributeError or ValueError here, rather than in the middle of an operation."""
+        if not all(isinstance(text, str) for text in (self.id, self.body, *self.system.values())):
+            raise TypeError("its id, body or system attributes are no text")
+        if self.receives < 0 or not 0 <= self.sent_ms < NEVER_MS:
+            raise ValueError("its receive count is negative, or it was sent at no time that has a date")
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def as_json(self) -> dict[str, object]:
+        """The message, nothing lost; binary attributes as base64."""
+        return {
+            "schema": SCHEMA,
+            "message_id": self.id,
+            "body": self.body,
+            "system_attributes": dict(self.system),
+            "message_attributes": {name: _as_json(value) for name, value in self.attributes.items()},
+        }
+
+    def entry(self, record: FailureRecord | None, *, max_bytes: int, fifo: bool = False) -> SendEntry | Refused:
+        """The entry to send to a queue that takes `max_bytes`: body and attributes untouched, `record` beside them.
+
+        The record is cut as far as it must be. Without one, the message is sent as it is.
+        """
+        attributes = {name: _resendable(value) for name, value in self.attributes.items()}
+        measure = f"its {_size_bytes(self.body, attributes):,} bytes and {len(attributes)} attributes"
+        limits = f"the queue's limits of {max_bytes:,} and {MAX_ATTRIBUTES}"
+        if record is None:
+            if _fits(self.body, attributes, max_bytes):
+                return self._entry(attributes, fifo=fifo)
+            return Refused(f"{measure} are over {limits}")
+        for stack_chars, message_chars in _CUTS:
+            text = record.as_text(stack_chars=stack_chars, message_chars=message_chars)
+            whole = {**attributes, ATTRIBUTE: _failure_attribute(text)}
+            if _fits(self.body, whole, max_bytes):
+                return self._entry(whole, fifo=fifo)
+        return Refused(f"{measure} leave no room for a failure record within {limits}")
+
+    def _entry(self, attributes: dict[str, Attribute], *, fifo: bool) -> SendEntry:
+        entry = SendEntry(MessageBody=self.body, MessageAttributes=attributes)
+        if fifo:  # SQS drops what comes again under one deduplication id within five minutes, and says nothing
+            entry["MessageGroupId"] = self.system.get("MessageGroupId", self.id)
+            entry["MessageDeduplicationId"] = f"{self.id}-{time.time_ns()}"
+        if "AWSTraceHeader" in self.system:
+            header = Attribute(DataType="String", StringValue=self.system["AWSTraceHeader"])
+            entry["MessageSystemAttributes"] = {"AWSTraceHeader": header}
+        return entry
+
+
+def entry_bytes(entry: SendEntry) -> int:
+    """What SQS counts of an entry, towards the limits of a message and of a batch."""
+    return _size_bytes(entry["MessageBody"], entry["MessageAttributes"])
+
+
+def _size_bytes(body: str, attributes: Mapping[str, Attribute]) -> int:
+    """Body, and each attribute's name, type and value."""
+    total = len(body.encode())
+    for name, value in attributes.items():
+        total += len(name.encode()) + len(value.get("DataType", "").encode())
+        total += len(value.get("StringValue", "").encode()) + len(value.get("BinaryValue", b""))
+    return total
+
+
+def _fits(body: str, attributes: Mapping[str, Attribute], max_bytes: int) -> bool:
+    return len(attributes) <= MAX_ATTRIBUTES and _size_bytes(body, attributes) <= max_bytes
+
+
+def _failure_attribute(text: str) -> Attribute:
+    return Attribute(DataType="String", StringValue=text)
+
+
+def _resendable(value: Attribute) -> Attribute:
+    """A received attribute in the shape that a send takes: without the empty list fields of the answer."""
+    kept = Attribute(DataType=value.get("DataType", "String"))
+    if "StringValue" in value:
+        kept["StringValue"] = value["StringValue"]
+    if "BinaryValue" in value:
+        kept["BinaryValue"] = value["BinaryValue"]
+    return kept
+
+
+def _as_json(value: Attribute) -> dict[str, str]:
+    made = {"DataType": value.get("DataType", "String")}
+    if "StringValue" in value:
+        made["StringValue"] = value["StringValue"]
+    if "BinaryValue" in value:
+        made["BinaryValue"] = b64encode(value["BinaryValue"]).decode("ascii")
+    return made
+
+
+def _from_json(stored: Mapping[str, object]) -> Attribute:
+    """Raises TypeError, AttributeError or ValueError for what is no attribute."""
+    texts = {name: stored[name] for name in ("DataType", "StringValue", "BinaryValue") if name in stored}
+    kind, text, binary = (texts.get(name, "") for name in ("DataType", "StringValue", "BinaryValue"))
+    if not (isinstance(kind, str) and isinstance(text, str) and isinstance(binary, str)) or not kind:
+        raise TypeError("an attribute has no type, or a value that is no text")
+    value = Attribute(DataType=kind)
+    if "StringValue" in texts:
+        value["StringValue"] = text
+    if "BinaryValue" in texts:
+        value["BinaryValue"] = b64decode(binary, validate=True)
+    return value
