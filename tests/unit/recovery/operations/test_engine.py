@@ -9,7 +9,7 @@ import pytest
 
 from recovery.operations import engine as engine_module
 from recovery.operations.abort_policy import AbortPolicy
-from recovery.operations.dead_letters import receive
+from recovery.operations.dead_letters.scan import receive
 from recovery.operations.engine import Disposition, RecoveryEngine, Verdict
 from testing.aws import s3_event, s3_record
 from tests.support.fakes import BUCKET, DOWN, INDEX_DOWN, NOW_MS, Fakes
