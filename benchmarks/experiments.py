@@ -223,7 +223,7 @@ def idle(environment: BenchmarkEnvironment, folder: Path, *, seconds: float) -> 
     finally:
         process.kill()
     environment.drop(site)
-    print(f"  idle: {share:.2%} of a core, {requests:.0f} requests an hour", flush=True)
+    print(f"  idle: {share:.2%} of a core, {requests:.0f} requests per hour", flush=True)
     return {"seconds": round(length), "share_of_a_core": round(share, 5), "requests_per_hour": round(requests)}
 
 

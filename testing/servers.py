@@ -64,7 +64,7 @@ class OpenSearchServer(Server):
         memory = (f"-Xms{heap_mb}m", f"-Xmx{heap_mb}m", f"-XX:+Use{collector}GC")
         self._jvm = (*memory, "-Djava.locale.providers=CLDR,SPI", *jvm_flags(long_lived=long_lived))
         self._release = OPENSEARCH_RELEASES[version]
-        # The runner refuses HTTP ports over 9299 (its maxHttpPort, not an option), and only its exit code tells.
+        # The runner refuses HTTP ports over 9299 (its maxHttpPort, which is not an option); only its exit code shows this.
         self.port = free_ports(1, 7_000, 9_300)[0]
         self._transport_port = free_ports(1)[0]
         # If our port is taken, the runner uses the next one; the name shows whether we reach our own server.
