@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: workload a against floor and baseline; `--full`: everything else too. Results as JSON."""
+"""`python -m benchmarks`: compare workload a with floor and baseline; `--full`: all experiments. Results are JSON."""
 
 import argparse
 import json
@@ -18,11 +18,11 @@ RESULTS = Path(__file__).resolve().parents[1] / "build"
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--full", action="store_true", help="every experiment, not only workload a")
-    parser.add_argument("--runs", type=int, default=5, help="runs of each contender (5)")
-    parser.add_argument("--messages", type=int, help="messages of workload a (4,000; with --full 20,000)")
-    parser.add_argument("--only", nargs="*", help="names of experiments")
-    parser.add_argument("--out", type=Path, help="where the JSON goes (build/bench.json, build/bench-full.json)")
+    parser.add_argument("--full", action="store_true", help="run all experiments, not only workload a")
+    parser.add_argument("--runs", type=int, default=5, help="number of runs of each contender (default: 5)")
+    parser.add_argument("--messages", type=int, help="messages of workload a (default: 4,000; with --full 20,000)")
+    parser.add_argument("--only", nargs="*", help="names of the experiments to run")
+    parser.add_argument("--out", type=Path, help="file for the JSON (default: build/bench.json, build/bench-full.json)")
     asked = parser.parse_args()
     out: Path = asked.out or RESULTS / ("bench-full.json" if asked.full else "bench.json")
     out.parent.mkdir(exist_ok=True)
@@ -38,7 +38,8 @@ def main() -> None:
                 "machine": machine(),
                 "experiments": found,
             }
-            out.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")  # after each: a later one may fail
+            # Write after each experiment, because a later one may fail.
+            out.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     print(f"written to {out}")
 
 

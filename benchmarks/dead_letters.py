@@ -1,4 +1,4 @@
-"""Workload d: a DLQ as the incident left it, brought back by `recover_dlq` and by the loop that most teams would write."""
+"""Workload d: a DLQ as after an incident, recovered by `recover_dlq` and by the loop that most teams would write."""
 
 import json
 import subprocess
@@ -23,7 +23,7 @@ BASELINE = Contender("sequential", ("benchmarks.sequential", "dlq"))
 
 
 def recovery(environment: BenchmarkEnvironment, folder: Path, *, messages: int, runs: int) -> dict[str, Any]:
-    """Messages a second of both, and the command's memory; what the summary says is what the servers hold."""
+    """Messages per second of both, and the command's memory. The command's summary is compared with the servers."""
     keys = environment.fill(loads.texts(messages))
     ours, theirs, ratios, peaks, growths = [], [], [], [], []
     for _ in range(runs):
@@ -67,7 +67,7 @@ def _recover(environment: BenchmarkEnvironment, keys: list[str]) -> tuple[float,
     found = json.loads(out) if out else {}
     wanted = expected(len(keys))
     if process.returncode or any(found.get(name) != count for name, count in wanted.items()):
-        raise WrongResultError(f"exit {process.returncode}, {found}, wanted {wanted}; {errors[-2000:]}")
+        raise WrongResultError(f"exit {process.returncode}, {found}; it should be {wanted}; {errors[-2000:]}")
     print(f"  {environment.verify(site, kept_keys(keys))}; {_archived(site, wanted['archived'])}", flush=True)
     environment.drop(site)
     return len(keys) / seconds, sizes
@@ -77,7 +77,7 @@ def _archived(site: Site, wanted: int) -> str:
     archived = len([key for key in site.state_keys("dlq-archive/") if key.endswith(".json")])
     site.empty_state()
     if archived != wanted:
-        raise WrongResultError(f"dlq-archive/ holds {archived}, not {wanted}")
+        raise WrongResultError(f"dlq-archive/ has {archived} records; it should have {wanted}")
     return f"dlq-archive/ {archived}"
 
 

@@ -1,6 +1,6 @@
-"""Where a benchmark runs: the three real servers, each a process of its own, and before them the wire proxy.
+"""The environment of a benchmark: the three real servers, each a separate process, behind the fault proxy.
 
-Objects are put once and read by every run; each run has queues and an index of its own.
+Objects are uploaded once and read by every run; each run has its own queues and its own index.
 """
 
 import secrets
@@ -21,18 +21,18 @@ from worker.core.index.open import open_index
 
 VISIBILITY_S = 600
 FLUSH_AT = "64mb"
-"""OpenSearch's default is 512 MB: on a machine with one slow disk it then stands still for four seconds."""
+"""OpenSearch's default is 512 MB; with that, it does not answer for four seconds on a machine with one slow disk."""
 HEALED_WITHIN_S = 90
-"""What the index did not take at once (OpenSearch may answer 429) the worker brings in by itself."""
+"""Time for the worker to write documents that the index did not accept at first (OpenSearch may return 429)."""
 HEAP_MB = 2_048
-"""With 512, OpenSearch's memory breaker answers 429 after some 180,000 documents in a row; and with the serial collector
-of the tests a heap of this size stands still for seconds, which the worker takes for an outage."""
+"""With 512, OpenSearch's memory breaker returns 429 after about 180,000 documents in a row. With the serial garbage
+collector of the tests, a heap of this size causes pauses of seconds, which the worker takes for an outage."""
 SENDERS = 8
 
 
 @dataclass(frozen=True)
 class Profile:
-    """How far away the servers are, seconds; without any latency no proxy stands before them."""
+    """The latency of the servers in seconds; without latency, the proxy is not used."""
 
     name: str
     latency_s: Mapping[Service, float] = field(default_factory=dict)
@@ -43,26 +43,26 @@ AWS = Profile("aws", {"sqs": 0.010, "s3": 0.025, "index": 0.030})
 
 
 class WrongResultError(Exception):
-    """Raised when a run did not leave exactly what it should: its figures are worth nothing."""
+    """Raised when a run did not have exactly the expected result, so that its figures are worthless."""
 
 
 class BenchmarkEnvironment:
-    """Servers, proxy and objects of one benchmark."""
+    """The servers, the proxy and the objects of a benchmark."""
 
     def __init__(self, seaweedfs: SeaweedFSServer, elasticmq: ElasticMQServer, opensearch: OpenSearchServer) -> None:
         self.sqs_url = elasticmq.url
-        """Past the proxy."""
+        """The URL that bypasses the proxy."""
         self._base = make_site(seaweedfs, elasticmq, opensearch)
         self._store = S3Store(
             self._base.bucket, endpoint=seaweedfs.url, region=REGION, access_key_id=ADMIN.access_key,
             secret_access_key=ADMIN.secret_key, client_options={"allow_http": True}, virtual_hosted_style_request=False,
         )  # fmt: skip
         self.etags: dict[str, str] = {}
-        """What S3 holds."""
+        """The etags of all objects in S3."""
         self.fault_proxy = FaultProxy({"s3": seaweedfs.url, "sqs": elasticmq.url, "index": opensearch.url}).start()
 
     def fill(self, objects: Iterator[tuple[str, bytes]]) -> list[str]:
-        """Put objects; their keys."""
+        """Upload objects; return their keys."""
 
         def put(one: tuple[str, bytes]) -> tuple[str, str]:
             key, body = one
@@ -74,14 +74,14 @@ class BenchmarkEnvironment:
         return list(added)
 
     def empty(self) -> None:
-        """Remove every object."""
+        """Delete all objects."""
         keys = list(self.etags)
         for start in range(0, len(keys), 1000):
             self._store.delete(keys[start : start + 1000])
         self.etags = {}
 
     def fresh(self, profile: Profile) -> Site:
-        """New queues and a new index, made as the worker makes it."""
+        """Create new queues and a new index, in the same way as the worker."""
         name = f"run-{secrets.token_hex(4)}"
         queues = create_queues(self._base.sqs, name, visibility_s=VISIBILITY_S)
         env = {**self._base.env, "SQS_QUEUE_URL": queues.source, "DLQ_QUEUE_URL": queues.dlq, "OPENSEARCH_INDEX": name}
@@ -105,7 +105,7 @@ class BenchmarkEnvironment:
         return replace(site, env={**env, **wired})
 
     def send(self, site: Site, keys: list[str]) -> None:
-        """One event for each key, past the proxy."""
+        """Send one event for each key, bypassing the proxy."""
         share = -(-len(keys) // SENDERS)
         clients = [sqs_client(self.sqs_url) for _ in range(SENDERS)]
         with ThreadPoolExecutor(SENDERS) as pool:
@@ -115,21 +115,21 @@ class BenchmarkEnvironment:
             client.close()
 
     def verify(self, site: Site, keys: list[str], *, dead: int = 0) -> str:
-        """What holds at the end of a run, in a sentence. Raises WrongResultError where it does not hold."""
+        """Check the result of a run, and describe it in one sentence. Raises WrongResultError if it is wrong."""
         wait_until(lambda: not site.state_keys("retry-index/"), HEALED_WITHIN_S, "an empty retry-index/")
         wanted = {key: self.etags[key] for key in set(keys)}
         found = {key: document["etag"] for key, document in site.documents().items()}
         wrong = [key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)]
         if wrong:
-            raise WrongResultError(f"{len(wrong)} documents are not as S3 has them: {sorted(wrong)[:3]}")
+            raise WrongResultError(f"{len(wrong)} documents differ from the objects in S3: {sorted(wrong)[:3]}")
         if site.depth() != (0, 0, 0):
-            raise WrongResultError(f"the queue holds {site.depth()}")
+            raise WrongResultError(f"the queue has {site.depth()} messages; it should be empty")
         if (dead_letters := len(drain(site.sqs, site.queues.dlq))) != dead:
-            raise WrongResultError(f"the DLQ holds {dead_letters}, not {dead}")
+            raise WrongResultError(f"the DLQ has {dead_letters} messages; it should have {dead}")
         return f"index = S3 ({len(wanted):,} etags), queue empty, DLQ {dead}, retry-index/ empty"
 
     def drop(self, site: Site) -> None:
-        """Remove a run's index and queues."""
+        """Delete the index and the queues of a run."""
         site.ask("DELETE", f"/{site.index}-*")
         for url in (site.queues.source, site.queues.dlq):
             site.sqs.delete_queue(QueueUrl=url)
@@ -141,7 +141,7 @@ class BenchmarkEnvironment:
 
 @contextmanager
 def benchmark_environment(folder: Path) -> Iterator[BenchmarkEnvironment]:
-    """The servers, started and stopped again."""
+    """Start the servers; stop them at the end."""
     with ExitStack() as stack:
         servers = (
             SeaweedFSServer(folder / "seaweedfs"),

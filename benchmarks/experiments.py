@@ -1,4 +1,4 @@
-"""What is measured, one function each; every one gives its figures by name."""
+"""The experiments, one function each; every function returns its figures by name."""
 
 import os
 import time
@@ -30,13 +30,16 @@ INJECTED_MS = 1000 * (AWS.latency_s["sqs"] + AWS.latency_s["s3"] + AWS.latency_s
 
 
 def warm_up(environment: BenchmarkEnvironment, folder: Path) -> None:
-    """A run that counts for nothing: cold Java servers are several times slower."""
+    """A run that is not counted, because Java servers are several times slower at first."""
     say("warm-up", drain(environment, WORKER, AWS, environment.fill(loads.texts(2_000)), folder))
     environment.empty()
 
 
 def throughput(environment: BenchmarkEnvironment, folder: Path, *, messages: int, runs: int) -> Figures:
-    """Workload a: worker against floor without latency, worker against the sequential loop with AWS's; interleaved."""
+    """Workload a: compare the worker with the floor without latency, and with the sequential loop with AWS's latency.
+
+    The runs are interleaved.
+    """
     keys = environment.fill(loads.texts(messages))
     costs: dict[str, list[Cost]] = {}
     for _ in range(runs):
@@ -59,7 +62,7 @@ def throughput(environment: BenchmarkEnvironment, folder: Path, *, messages: int
 
 
 def second_process(environment: BenchmarkEnvironment, folder: Path, *, messages: int, runs: int) -> Figures:
-    """One process and two on one queue, at a concurrency that leaves the machine mostly idle."""
+    """Compare one process and two processes on one queue, with so few handlers that the machine is mostly idle."""
     keys = environment.fill(loads.texts(messages))
     few = Contender("few", WORKER.module, FEW)
     one, two = [], []
@@ -78,7 +81,7 @@ def second_process(environment: BenchmarkEnvironment, folder: Path, *, messages:
 
 
 def latency(environment: BenchmarkEnvironment, folder: Path, *, rate: float, seconds: float, runs: int) -> Figures:
-    """From send to acknowledged by the index, while messages come at an even rate."""
+    """Time from send to acknowledged by the index, with messages arriving at a constant rate."""
     keys = environment.fill(loads.texts(int(rate * seconds)))
     p50s, p99s = [], []
     for _ in range(runs):
@@ -95,7 +98,7 @@ def latency(environment: BenchmarkEnvironment, folder: Path, *, rate: float, sec
 
 
 def mixed(environment: BenchmarkEnvironment, folder: Path, *, messages: int, rate: float, runs: int) -> Figures:
-    """Workload b: what it costs, how much of it the children spend, and whether texts wait behind slow files."""
+    """Workload b: its cost, the share of it that the child processes use, and whether texts wait behind slow files."""
     keys = environment.fill(loads.mix(messages))
     costs: list[Cost] = []
     delays_ms: dict[str, list[float]] = {}
@@ -115,12 +118,12 @@ def mixed(environment: BenchmarkEnvironment, folder: Path, *, messages: int, rat
 
 
 def _speed(key: str) -> str:
-    """Which of the mix's three sorts a file is."""
+    """Which of the three sorts of files in the mix a key belongs to."""
     return "slow" if ".slow." in key else "text" if key.endswith(".txt") else "file"
 
 
 def small_office(*, runs: int, rounds: int = 30) -> Figures:
-    """CPU of reading a small office file: kreuzberg alone in this process, and the worker's way through a child."""
+    """CPU for reading a small office file, with kreuzberg alone in this process and through the worker's child process."""
     files = loads.small_office()
     alone_ms: list[float] = []
     ours_ms: list[float] = []
@@ -141,7 +144,7 @@ def small_office(*, runs: int, rounds: int = 30) -> Figures:
                 before = cpu(os.getpid())
                 for ending, body in files * rounds:
                     read(ending, body)
-                if run:  # the first warms up: libraries, and the child
+                if run:  # the first run only loads libraries and starts the child
                     values.append(1000 * cpu(os.getpid()).since(before).total_s / (rounds * len(files)))
     print(f"  small office file: {alone_ms} alone, {ours_ms} ms through a child", flush=True)
     return {
@@ -153,7 +156,7 @@ def small_office(*, runs: int, rounds: int = 30) -> Figures:
 
 
 def large(environment: BenchmarkEnvironment, folder: Path, *, messages: int, runs: int) -> Figures:
-    """Workload c: memory while texts of 20 MB go through."""
+    """Workload c: memory while texts of 20 MB are processed."""
     keys = environment.fill(loads.large(messages))
     costs = []
     for _ in range(runs):
@@ -163,7 +166,7 @@ def large(environment: BenchmarkEnvironment, folder: Path, *, messages: int, run
 
 
 def endurance(environment: BenchmarkEnvironment, folder: Path, *, messages: int) -> Figures:
-    """One process and very many messages: resident memory over time."""
+    """Resident memory over time, with one process and very many messages."""
     keys = environment.fill(loads.texts(4_000))
     site = environment.fresh(LOCAL)
     process = WORKER.process(site, folder)
@@ -204,7 +207,7 @@ def endurance(environment: BenchmarkEnvironment, folder: Path, *, messages: int)
 
 
 def idle(environment: BenchmarkEnvironment, folder: Path, *, seconds: float) -> Figures:
-    """A quiet queue: CPU and requests."""
+    """CPU and requests with an empty queue."""
     site = environment.fresh(AWS)
     process: WorkerProcess = WORKER.process(site, folder)
     try:
@@ -223,12 +226,12 @@ def idle(environment: BenchmarkEnvironment, folder: Path, *, seconds: float) -> 
     finally:
         process.kill()
     environment.drop(site)
-    print(f"  idle: {share:.2%} of a core, {requests:.0f} requests an hour", flush=True)
+    print(f"  idle: {share:.2%} of a core, {requests:.0f} requests per hour", flush=True)
     return {"seconds": round(length), "share_of_a_core": round(share, 5), "requests_per_hour": round(requests)}
 
 
 def summary(costs: list[Cost]) -> Figures:
-    """Medians and spread of several runs."""
+    """Median, minimum and maximum of several runs."""
     figures = [cost.figures() for cost in costs]
     return {
         "messages": costs[0].messages,
@@ -238,7 +241,7 @@ def summary(costs: list[Cost]) -> Figures:
 
 
 def histogram(values_ms: list[float]) -> Figures:
-    """How many values fall under each of some bounds, and the quantiles."""
+    """The number of values up to each of some bounds, and quantiles."""
     bounds = (10, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 60_000)
     return {
         "messages": len(values_ms),
@@ -252,6 +255,6 @@ def histogram(values_ms: list[float]) -> Figures:
 def say(what: str, cost: Cost) -> None:
     calls = "".join(f", {count:.3f} {name}" for name, count in cost.requests.items())
     print(
-        f"  {what}: {cost.rate:.0f}/s, {cost.cpu_ms:.3f} ms CPU a message, {max(cost.peak_mb):.0f} MB{calls}; {cost.correct}",
+        f"  {what}: {cost.rate:.0f}/s, {cost.cpu_ms:.3f} ms CPU per message, {max(cost.peak_mb):.0f} MB{calls}; {cost.correct}",
         flush=True,
     )

@@ -1,6 +1,6 @@
-"""The floor: a bare loop of threads over the same libraries, with nothing between. It loses whatever goes wrong.
+"""The floor: a bare loop of threads that use the same libraries and do nothing else. Any failure loses messages.
 
-receive 10 → obstore get → bulk of at most 200 → delete 10. What a worker costs above this is what its promises cost.
+receive 10 → obstore get → bulk of at most 200 → delete 10. What a worker costs above this is the price of its promises.
 """
 
 import json
@@ -33,7 +33,7 @@ BULK_WAIT_S = 0.03
 
 
 def main() -> None:
-    """Serve until killed; settings come from the worker's own environment names."""
+    """Process messages until killed; the settings are the same environment variables as the worker's."""
     env = os.environ
     sqs = boto3.client("sqs", region_name=env["AWS_REGION"], config=Config(max_pool_connections=2 * RECEIVERS))
     store = S3Store(

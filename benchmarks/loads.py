@@ -1,4 +1,4 @@
-"""What is put into S3: (a) 4 KB texts, (b) a mix of texts, office files and PDF, (c) texts of 20 MB. Each from a seed."""
+"""The workloads: (a) 4 KB texts, (b) a mix of texts, office files and PDF, (c) texts of 20 MB. Each comes from a seed."""
 
 import random
 from collections.abc import Iterator
@@ -18,19 +18,19 @@ _WORDS = f"{_JAPANESE} {_ENGLISH}".split(" ")
 TEXT_BYTES = 4_096
 LARGE_BYTES = 20_000_000
 SLOW = 200
-"""One file of so many in the mix takes seconds to read."""
+"""In the mix, one file in this many takes seconds to read."""
 SLOW_PAGES = 3_000
 OFFICE = frozenset({"docx", "xlsx", "pptx", "doc", "xls", "ppt", "odt", "ods", "odp", "rtf"})
 
 
 def texts(count: int) -> Iterator[tuple[str, bytes]]:
-    """Workload a: plain texts of 4 KB, Japanese and English."""
+    """Workload a: plain texts of 4 KB in Japanese and English."""
     for number in range(count):
         yield f"texts/{number % 100:02}/報告書 {number:06}.txt", _text(random.Random(number), TEXT_BYTES)
 
 
 def mix(count: int) -> Iterator[tuple[str, bytes]]:
-    """Workload b: 70% texts of 2–50 KB, 20% office files, 10% PDF, a few of them of thousands of pages."""
+    """Workload b: 70% texts of 2–50 KB, 20% office files, 10% PDF, of which a few have thousands of pages."""
     samples = corpus(600, bad=0, seed=4)
     office = [(s.format, s.body) for s in samples if s.format in OFFICE]
     pdfs = [(s.format, s.body) for s in samples if s.format == "pdf"]
@@ -48,7 +48,7 @@ def mix(count: int) -> Iterator[tuple[str, bytes]]:
 
 
 def small_office() -> list[tuple[str, bytes]]:
-    """Word, Excel and PowerPoint files of a few KB, with their endings."""
+    """Word, Excel and PowerPoint files of a few KB, with their extensions."""
     return [(s.format, s.body) for s in corpus(600, bad=0, seed=4) if s.format in {"docx", "xlsx", "pptx"}]
 
 

@@ -1,4 +1,4 @@
-"""What a process costs, from the operating system: CPU and memory of the process and of all its children."""
+"""Measure the CPU and memory of a process and of all its children, as reported by the operating system."""
 
 import os
 import platform
@@ -15,11 +15,11 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True)
 class Cpu:
-    """Seconds of user and system time so far."""
+    """User and system time so far, in seconds."""
 
     own_s: float
     children_s: float
-    """Of its children, living and ended."""
+    """The time of its children, both running and ended."""
 
     @property
     def total_s(self) -> float:
@@ -30,13 +30,13 @@ class Cpu:
 
 
 def cpu(pid: int) -> Cpu:
-    """Of one process and its children."""
+    """The CPU time of one process and its children."""
     own, ended = _times(pid)
     return Cpu(own, ended + sum(sum(_times(child)) for child in descendants(pid)))
 
 
 def descendants(pid: int) -> list[int]:
-    """Children, and theirs."""
+    """All direct and indirect child processes."""
     parents: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -53,7 +53,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def peak_rss_mb(pid: int) -> float:
-    """The most memory it was ever resident with, MB."""
+    """The peak of its resident memory in MB."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024 / 1e6
@@ -61,12 +61,12 @@ def peak_rss_mb(pid: int) -> float:
 
 
 def rss_mb(pid: int) -> float:
-    """Resident memory now, MB."""
+    """Its current resident memory in MB."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / 1e6
 
 
 def _times(pid: int) -> tuple[float, float]:
-    """A process's own time, and that of its ended children, seconds."""
+    """The time of a process itself and of its ended children, in seconds."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -76,7 +76,7 @@ def _times(pid: int) -> tuple[float, float]:
 
 
 def spread(values: list[float]) -> dict[str, float]:
-    """Median, least and most."""
+    """Median, minimum and maximum."""
     return {
         "median": round(median(values), 4),
         "min": round(min(values), 4),
@@ -86,19 +86,19 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 def quantile(values: list[float], share: float) -> float:
-    """The value that `share` of all are at or under."""
+    """The smallest value such that `share` of all values are not greater."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 def commit() -> str:
-    """What was measured: the commit's short name, empty outside a checkout."""
+    """The short name of the measured commit; empty outside a checkout."""
     asked = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
     return asked.stdout.strip()
 
 
 def machine() -> dict[str, Any]:
-    """What it was measured on, and with."""
+    """The machine and the versions of the measurement."""
     info = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(": ")[2] for line in info if line.startswith("model name")), platform.machine())
     memory = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))

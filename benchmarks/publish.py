@@ -1,4 +1,4 @@
-"""`python -m benchmarks.publish RESULT.json…`: what was measured becomes docs/performance.json and its plots."""
+"""`python -m benchmarks.publish RESULT.json…`: write results to docs/performance.json and draw the plots."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ STYLE = CleanStyle(font_family="sans-serif", background="white", plot_background
 
 
 def main() -> None:
-    """Merge result files (a later one's experiments replace an earlier one's) and draw them."""
+    """Merge result files and draw the plots; an experiment in a later file replaces one in an earlier file."""
     merged: dict[str, Any] = {"experiments": {}}
     for name in sys.argv[1:]:
         record = json.loads(Path(name).read_text())
@@ -27,8 +27,8 @@ def main() -> None:
 
 
 def draw_rates(throughput: dict[str, Any], path: Path) -> None:
-    """Messages a second of every contender."""
-    chart = _chart(pygal.HorizontalBar, "4 KB texts, messages a second (median of all runs)", show_legend=False)
+    """Draw the messages per second of every contender."""
+    chart = _chart(pygal.HorizontalBar, "4 KB texts, messages per second (median of all runs)", show_legend=False)
     chart.print_values = True
     chart.value_formatter = "{:.0f}".format
     names = ("sequential aws", "worker aws", "floor local", "worker local")
@@ -38,7 +38,7 @@ def draw_rates(throughput: dict[str, Any], path: Path) -> None:
 
 
 def draw_memory(endurance: dict[str, Any], path: Path) -> None:
-    """Resident memory while very many messages go through one process."""
+    """Draw the resident memory of one process while it processes very many messages."""
     sizes = endurance["rss_mb"]
     chart = _chart(
         pygal.Line,

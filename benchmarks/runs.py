@@ -1,4 +1,4 @@
-"""One run: a queue is filled, a contender empties it, and what it cost is written down, if everything ended right."""
+"""One run: fill a queue, let a contender empty it, and record the cost, provided that the result is correct."""
 
 import time
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ LONGEST_S = 1_800
 
 @dataclass(frozen=True)
 class Contender:
-    """A program that takes messages from a queue to an index."""
+    """A program that processes messages from a queue and writes to an index."""
 
     name: str
     module: tuple[str, ...]
@@ -38,14 +38,14 @@ SEQUENTIAL = Contender("sequential", ("benchmarks.sequential",))
 
 @dataclass(frozen=True)
 class Cost:
-    """What some processes did to empty a queue."""
+    """The cost of emptying a queue with one or more processes."""
 
     messages: int
     seconds: float
     cpus: list[Cpu]
     peak_mb: list[float]
     requests: dict[str, float]
-    """A message, by service; empty without a proxy."""
+    """Requests per message, by service; empty without a proxy."""
     correct: str
     processes: list[WorkerProcess]
 
@@ -55,7 +55,7 @@ class Cost:
 
     @property
     def cpu_ms(self) -> float:
-        """A message, of all processes with their children."""
+        """CPU per message of all processes and their children, in ms."""
         return 1000 * sum(each.total_s for each in self.cpus) / self.messages
 
     def figures(self) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def drain(
     environment: BenchmarkEnvironment, contender: Contender, profile: Profile, keys: list[str], folder: Path, *, processes: int = 1,
     dead: int = 0,
 ) -> Cost:  # fmt: skip
-    """Fill a fresh queue with an event for each key, and have it emptied. Raises WrongResultError."""
+    """Fill a new queue with an event for each key, and let the contender empty it. Raises WrongResultError."""
     site = environment.fresh(profile)
     environment.send(site, keys)
     with ExitStack() as stack:
@@ -98,7 +98,7 @@ def drain(
 
 
 def paced(environment: BenchmarkEnvironment, folder: Path, keys: list[str], rate: float) -> dict[str, float]:
-    """Milliseconds from send to acknowledged by the index, by key, at an even rate with AWS's latency."""
+    """Milliseconds from send to acknowledged by the index, by key, at a constant rate and with AWS's latency."""
     site = environment.fresh(AWS)
     sent_at: dict[str, float] = {}
     process = WORKER.process(site, folder)
@@ -121,5 +121,5 @@ def paced(environment: BenchmarkEnvironment, folder: Path, keys: list[str], rate
 
 
 def requests_per_message(traffic_log: TrafficLog, messages: int) -> dict[str, float]:
-    """Calls to each service so far, over messages."""
+    """The number of calls to each service so far, divided by the number of messages."""
     return {service: traffic_log.requests(service) / messages for service in ("sqs", "s3", "index")}

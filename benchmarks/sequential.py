@@ -1,6 +1,7 @@
-"""The baseline: the loop as most teams write it first. One message after another, and each step waits for the one before.
+"""The baseline: the loop that most teams write first. It processes one message after another, one step at a time.
 
-`dlq`: the same for recovery. For each message of the DLQ: is it indexed, is it there, index it, delete it.
+With the argument `dlq`, it does the same for recovery: for each message in the DLQ, it checks whether the object is
+indexed and whether it exists, indexes it, and deletes the message.
 """
 
 import json
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Serve until killed; settings come from the worker's own environment names."""
+    """Process messages until killed; the settings are the same environment variables as the worker's."""
     env = os.environ
     sqs, s3 = boto3.client("sqs", region_name=env["AWS_REGION"]), boto3.client("s3", region_name=env["AWS_REGION"])
     index = OpenSearch(env["INDEX_URL"])

@@ -1,1 +1,1 @@
-"""What tests and benchmarks share: real servers, the fault proxy, sites to run a worker on."""
+"""Helpers shared by tests and benchmarks: real servers, the fault proxy, and sites on which a worker runs."""

@@ -1,4 +1,4 @@
-"""What tests do with S3 and SQS: clients, queues with a real redrive policy, and the events S3 would send."""
+"""What tests do with S3 and SQS: clients, queues with a real redrive policy, and the events that S3 would send."""
 
 import itertools
 import json
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.literals import QueueAttributeNameType
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-BATCH = 10  # the most that SQS takes or gives in one call
-TIMEOUT_S = 25  # above the longest long poll of 20 s
+BATCH = 10  # the most messages that SQS accepts or returns in one call
+TIMEOUT_S = 25  # longer than the longest poll of 20 s
 
 
 # -- clients -----------------------------------------------------------------------------------------------------
 
 
 def s3_client(endpoint: str, identity: Identity = ADMIN, *, attempts: int = 1) -> "S3Client":
-    """Return a client that tries once, so that a test sees the first answer; the caller closes it."""
+    """Return a client that never retries, so that a test sees the first answer; the caller closes it."""
     return boto3.client("s3", endpoint_url=endpoint, **_client_options(identity, attempts))
 
 
 def sqs_client(endpoint: str, *, attempts: int = 1) -> "SQSClient":
-    """Return a client that tries once, so that a test sees the first answer; the caller closes it."""
+    """Return a client that never retries, so that a test sees the first answer; the caller closes it."""
     return boto3.client("sqs", endpoint_url=endpoint, **_client_options(ADMIN, attempts))
 
 
@@ -57,7 +57,7 @@ def _client_options(identity: Identity, attempts: int) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Queues:
-    """A source queue whose redrive policy leads to its dead-letter queue."""
+    """A source queue and the dead-letter queue in its redrive policy."""
 
     source: str
     dlq: str
@@ -87,7 +87,7 @@ def queue_depth(sqs: "SQSClient", queue_url: str) -> tuple[int, int, int]:
 
 
 def drain(sqs: "SQSClient", queue_url: str) -> "list[MessageTypeDef]":
-    """Take and delete every visible message; return them with all attributes."""
+    """Receive and delete every visible message; return the messages with all attributes."""
     drained: list[MessageTypeDef] = []
     while True:
         answer = sqs.receive_message(
@@ -110,7 +110,7 @@ _sequence = itertools.count(time.time_ns())
 
 
 def next_sequencer() -> str:
-    """Return a sequencer as S3 writes it: hex, greater for each later event of a key."""
+    """Return a sequencer in S3's form: a hex number that is greater for each later event of a key."""
     return f"{next(_sequence):018X}"
 
 
@@ -125,7 +125,7 @@ def s3_record(
     sequencer: str | None = None,
     at: datetime | None = None,
 ) -> dict[str, Any]:
-    """Return one record as S3 sends it; a removal has neither size nor eTag.
+    """Return one record in the form that S3 sends; a removal has neither size nor eTag.
 
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
     """
@@ -158,14 +158,14 @@ def s3_record(
 
 
 def s3_event(*records: dict[str, Any]) -> str:
-    """Return the message body that carries these records."""
+    """Return the message body with these records."""
     return json.dumps({"Records": list(records)})
 
 
 def send_event(
     sqs: "SQSClient", queue_url: str, bucket: str, key: str, event: str = "ObjectCreated:Put", **fields: Any
 ) -> str:
-    """Send what S3 would send for this change; `fields` as in `s3_record`. Return the message id."""
+    """Send the event that S3 would send for this change (`fields` as in `s3_record`); return the message id."""
     body = s3_event(s3_record(bucket, key, event, **fields))
     return sqs.send_message(QueueUrl=queue_url, MessageBody=body)["MessageId"]
 
@@ -173,7 +173,10 @@ def send_event(
 def send_batch(
     sqs: "SQSClient", queue_url: str, bucket: str, keys: Iterable[str], event: str = "ObjectCreated:Put", **fields: Any
 ) -> int:
-    """Send one event a key, ten a call; return how many. A refused one fails the test here, not as a loss later."""
+    """Send one event for each key, ten per call; return their number.
+
+    If SQS refuses one, the test fails here, not later because of a lost message.
+    """
     bodies = [s3_event(s3_record(bucket, key, event, **fields)) for key in keys]
     for start in range(0, len(bodies), BATCH):
         entries = [{"Id": str(n), "MessageBody": body} for n, body in enumerate(bodies[start : start + BATCH])]

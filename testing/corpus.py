@@ -1,14 +1,14 @@
-"""Many distinct objects of many formats, made from a seed: what the acceptance test puts into the bucket.
+"""Generate many different objects of many formats from a seed; the acceptance test puts them into the bucket.
 
-`corpus(500, bad=25)` gives 500 samples, 25 of them unreadable. Every readable sample with text carries a `marker`, a
-word that occurs in no other sample and not in its own key, so a search for it proves that this object's content was
-read. Where an encoding is at stake (CP932, EUC-JP, ISO-2022-JP, RTF escapes, …) the marker is katakana: an ASCII
-marker would be found in mojibake too. Search for such a marker as a phrase, because analyzers cut katakana up.
+`corpus(500, bad=25)` returns 500 samples, 25 of them unreadable. Every readable sample with text contains a `marker`, a
+word that occurs in no other sample and not in its own key; so a search for it proves that the content of this object was
+read. If the format depends on an encoding (CP932, EUC-JP, ISO-2022-JP, RTF escapes, …), the marker consists of katakana,
+because an ASCII marker would be found in mojibake too. Search for such a marker as a phrase, because analyzers split
+katakana.
 
-Text formats are written here. Formats that cannot be written in a few lines take a file of `samples/` as carrier and
-exchange its company name for the marker; in the old binary formats in place, which is why every marker is exactly as
-long as that name. Encrypted files come from `tests/data/`, so their bodies
-repeat, as empty ones do.
+Text formats are written here. Formats that cannot be written in a few lines use a file of `samples/`, in which the
+company's name is replaced by the marker. In the old binary formats it is overwritten in place, which is why every marker
+has the same length as the name. Encrypted files come from `tests/data/`, so their bodies are repeated, as are empty ones.
 """
 
 import random
@@ -49,35 +49,35 @@ _STEMS = (
 
 @dataclass(frozen=True)
 class Sample:
-    """One object to put, and what is to be expected of it."""
+    """One object to upload, and the expected result."""
 
     key: str
     body: bytes
     content_type: str | None
-    """What the uploader declared: right, S3's default, or nothing."""
+    """The type declared by the uploader: the correct one, S3's default, or none."""
     format: str
     marker: str
-    """A word that only this object contains; empty where only name and metadata can be found."""
+    """A word that only this object contains; empty if only its name and metadata can be found."""
     bad: str | None
     """`encrypted` or `corrupt`; None for a good file."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One format: its file ending, its content type, and how a body with a given marker is made."""
+    """One format: its extension, its content type, and a function that creates a body with a given marker."""
 
     format: str
     ext: str
     content_type: str
     build: Build
     alphabet: str
-    """Of its marker: `latin`, `kana`, or `none` for files without text."""
+    """The alphabet of its markers: `latin`, `kana`, or `none` for files without text."""
 
 
 def corpus(n: int, bad: int, seed: int = 0) -> list[Sample]:
-    """`n` distinct objects in all, `bad` of them unreadable; the same arguments give the same objects.
+    """Return `n` different objects, `bad` of them unreadable; the same arguments give the same objects.
 
-    Formats take turns, so that each of them appears once `n - bad` reaches their number.
+    The formats are used in turn, so each appears if `n - bad` is at least their number.
     """
     rng = random.Random(seed)
     markers = _markers(rng)
@@ -100,7 +100,7 @@ def _sample(rng: random.Random, number: int, kind: Kind, marker: str, body: byte
 
 
 def _markers(rng: random.Random) -> dict[str, Iterator[str]]:
-    """Endless words, none twice. Letters alone, since analyzers split at digits."""
+    """Infinite sequences of words without repetition. They contain only letters, because analyzers split at digits."""
 
     def words(syllables: list[str], count: int) -> Iterator[str]:
         seen: set[str] = set()
@@ -177,7 +177,7 @@ def _encrypted(fmt: str, name: str) -> tuple[Kind, str]:
 
 
 def _cut(fmt: str) -> tuple[Kind, str]:
-    """Good until it breaks off, as after an upload of a part."""
+    """A good file that is truncated, as after an incomplete upload."""
     return replace(_BY_FORMAT[fmt], build=bodies.cut(_BY_FORMAT[fmt].build)), "corrupt"
 
 
@@ -188,7 +188,7 @@ def _noisy(fmt: str) -> tuple[Kind, str]:
 BAD_KINDS: tuple[tuple[Kind, str], ...] = (
     _encrypted("pdf", "encrypted.pdf"),
     _cut("docx"),
-    _encrypted("docx", "encrypted.docx"),  # Word's own: an OLE container in spite of the name
+    _encrypted("docx", "encrypted.docx"),  # encrypted by Word: an OLE container in spite of its name
     _cut("xlsx"),
     _encrypted("xlsx", "encrypted.xlsx"),
     _cut("pptx"),

@@ -1,4 +1,4 @@
-"""The bodies of the corpus: one function for each way of making a file with a marker in it."""
+"""The bodies of the corpus: one function for each way of creating a file that contains a marker."""
 
 import base64
 import csv
@@ -14,13 +14,13 @@ from email.header import Header
 from pathlib import Path
 
 Build = Callable[[random.Random, str], bytes]
-"""From a source of chance and a marker to a body."""
+"""Creates a body from a random generator and a marker."""
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 DATA = Path(__file__).parents[1] / "tests/data"
 
 CARRIED = "Miyakodori"
-"""The company's name in the carriers. A marker has as many letters, so that it fits in the same place."""
+"""The company's name in the sample files. A marker has the same number of letters, so that it fits in the same place."""
 _OLE_SECTOR_BYTES = 512
 
 _PROSE = (
@@ -123,12 +123,12 @@ def pdf(rng: random.Random, marker: str) -> bytes:
 
 
 def long_pdf(rng: random.Random, pages: int) -> bytes:
-    """Many pages: slow to read."""
+    """A PDF with many pages, which is slow to read."""
     return _pdf([_lines(rng, "long", _ENGLISH) for _ in range(pages)])
 
 
 def _pdf(pages: list[list[str]]) -> bytes:
-    """With a correct cross-reference table: catalog, page tree, font, then each page and what is on it."""
+    """A PDF with a correct cross-reference table: catalog, page tree, font, then each page and its content."""
     kids = b" ".join(b"%d 0 R" % (4 + 2 * number) for number in range(len(pages)))
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
@@ -163,12 +163,12 @@ def _read(path: Path) -> bytes:
 
 
 def rezipped(name: str) -> Build:
-    """The sample with the marker in place of the company's name, in every XML part that has it."""
+    """The sample with the marker instead of the company's name, in every XML part that contains it."""
 
     def build(rng: random.Random, marker: str) -> bytes:
         out = io.BytesIO()
         with zipfile.ZipFile(io.BytesIO(_read(SAMPLES / name))) as old, zipfile.ZipFile(out, "w") as new:
-            for part in old.infolist():  # in order: OpenDocument and EPUB want `mimetype` first and stored
+            for part in old.infolist():  # in order: in OpenDocument and EPUB, `mimetype` must come first, uncompressed
                 data = old.read(part)
                 if part.filename.endswith(("xml", "html")):
                     data = data.replace(CARRIED.encode(), marker.encode())
@@ -179,7 +179,7 @@ def rezipped(name: str) -> Build:
 
 
 def patched(path: Path) -> Build:
-    """The file with the marker written over the company's name, which old formats keep as UTF-16 or as one byte each."""
+    """The file with the company's name overwritten by the marker. Old formats store it in UTF-16 or one byte per letter."""
 
     def build(rng: random.Random, marker: str) -> bytes:
         body = _read(path).replace(CARRIED.encode("utf-16-le"), marker.encode("utf-16-le"))
@@ -201,7 +201,7 @@ def png(rng: random.Random, marker: str) -> bytes:
 
 
 def jpeg(rng: random.Random, marker: str) -> bytes:
-    return _read(SAMPLES / "photos/🌸 花見 2026.jpg") + rng.randbytes(8)  # what follows the end marker is ignored
+    return _read(SAMPLES / "photos/🌸 花見 2026.jpg") + rng.randbytes(8)  # bytes after the end marker are ignored
 
 
 def archive(rng: random.Random, marker: str) -> bytes:
@@ -212,7 +212,7 @@ def archive(rng: random.Random, marker: str) -> bytes:
 
 
 def binary(rng: random.Random, marker: str) -> bytes:
-    """No format anyone knows, with NUL bytes, so that it cannot be taken for text."""
+    """Data of no known format, with NUL bytes, so that it cannot be mistaken for text."""
     return b"CAL1\0\0\0\x01" + rng.randbytes(rng.randint(500, 3000))
 
 
@@ -220,7 +220,7 @@ def binary(rng: random.Random, marker: str) -> bytes:
 
 
 def stored(path: Path) -> Build:
-    """The file as it is."""
+    """The unchanged file."""
     return lambda _rng, _marker: _read(path)
 
 
@@ -230,5 +230,5 @@ def cut(build: Build) -> Build:
 
 
 def noisy(build: Build) -> Build:
-    """The head of a good file, enough for its kind to be recognised, then noise."""
+    """The beginning of a good file, so that its kind is recognised, followed by random bytes."""
     return lambda rng, marker: build(rng, marker)[:_OLE_SECTOR_BYTES] + rng.randbytes(6000)

@@ -1,8 +1,8 @@
-"""A wire proxy in front of the real servers: passes HTTP on, keeps books, adds latency, and can break the line.
+"""A proxy in front of the real servers: it forwards HTTP, keeps a traffic log, adds latency, and can cause faults.
 
-It knows an SQS action, an S3 method and key, and an OpenSearch bulk; of everything that passes it keeps exact books. A
-latency is waited out on a timer, not on a core. A rule may answer for the server or cut the line, before the server
-acted or after. It runs on one thread of this process, on an event loop of its own.
+It recognises SQS actions, S3 methods and keys, and OpenSearch bulk requests, and records every call exactly. Latency is
+a timer and uses no CPU. A rule may answer instead of the server or cut the connection, before or after the server has
+acted. The proxy runs on one thread of this process, with its own event loop.
 """
 
 import asyncio
@@ -21,17 +21,17 @@ MAX_HEAD_BYTES = 1024 * 1024
 PIECE_BYTES = 256 * 1024
 BETWEEN_PIECES_S = 0.02
 MAX_PIECES = 200
-"""Of an answer that trickles: byte by byte where it is short, four seconds in all where it is long."""
+"""Maximum number of pieces of a trickled answer: a short answer comes byte by byte, a long one takes four seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
     """What a rule does to a call.
 
-    `unreachable`: cut, and no connection to its server is taken any more, for `hang_s`. `refuse`: cut before the server
-    sees it. `lose`: the server acts, its answer is lost. `hang`: no answer for as long as `hang_s`. `answer`: this
-    instead of the server's. `trickle`: the server's answer, bit by bit. `rewrite`: the request that the server gets and
-    the answer that it gives, each changed.
+    `unreachable`: the call is cut, and no connection to its server is accepted for `hang_s`. `refuse`: the call is cut
+    before the server sees it. `lose`: the server acts, but its answer is lost. `hang`: there is no answer for `hang_s`.
+    `answer`: this answer is given instead of the server's. `trickle`: the server's answer comes bit by bit. `rewrite`:
+    the request to the server and its answer are changed.
     """
 
     how: Literal["unreachable", "refuse", "lose", "hang", "answer", "trickle", "rewrite"]
@@ -46,14 +46,14 @@ Rule = Callable[[Call], Broken | None]
 
 
 class FaultProxy:
-    """One loopback port for each server behind it."""
+    """Listens on one loopback port for each server behind it."""
 
     def __init__(self, upstreams: dict[Service, str]) -> None:
         self.traffic_log = TrafficLog()
         self.latency_s: dict[Service, float] = {}
-        """Added before a call goes on, by service. For a bulk and an SQS call; for S3 it delays the first byte."""
+        """The latency by service, which passes before a call is forwarded; for S3, it delays the first byte."""
         self.rules: list[Rule] = []
-        """The first that answers decides."""
+        """The first rule that returns something decides."""
         self.urls: dict[Service, str] = {}
         self._upstreams = upstreams
         self._loop = asyncio.new_event_loop()
@@ -78,19 +78,19 @@ class FaultProxy:
         self._run(self._cut())
 
     def clear(self) -> None:
-        """New books, no rules, and every server in reach."""
+        """Start a new traffic log, remove all rules, and make every server reachable."""
         self.rules, self.traffic_log = [], TrafficLog()
         self.reach()
 
     def reach(self) -> None:
-        """Take connections again to every server that was unreachable."""
+        """Accept connections again to every server that was unreachable."""
         self._run(self._reach(list(self._back)))
 
     def _run(self, work: Awaitable[None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(10)  # type: ignore[arg-type]
 
     async def _listen(self) -> None:
-        # Not the kernel's choice: while a server is unreachable, any outgoing connection may be given its port.
+        # The kernel must not choose the ports: while a server is unreachable, an outgoing connection could get its port.
         for service, port in zip(self._upstreams, free_ports(len(self._upstreams)), strict=True):
             await self._open_port(service, port)
             self.urls[service] = f"http://127.0.0.1:{port}"
@@ -105,7 +105,7 @@ class FaultProxy:
         self._servers[service] = await asyncio.start_server(serve, "127.0.0.1", port, limit=MAX_HEAD_BYTES)
 
     def _vanish(self, service: Service, for_s: float) -> None:
-        """Take no connection to a server, for so long or until `reach`."""
+        """Accept no connection to a server for `for_s`, or until `reach`."""
         if service in self._back:
             return
         self._servers[service].close()
@@ -135,13 +135,13 @@ class FaultProxy:
             writer.transport.abort()
 
     def abort_policy(self, call: Call) -> Broken | None:
-        """What the rules say of a call."""
+        """What the rules say about a call."""
         return next((broken for rule in self.rules if (broken := rule(call)) is not None), None)
 
 
 @dataclass(slots=True)
 class _Message:
-    """A request or an answer: its head as it came, its body as far as it was read."""
+    """A request or an answer: its unchanged head, and the parsed fields."""
 
     head: bytes
     fields: dict[str, str]
@@ -158,7 +158,7 @@ class _Message:
 
 
 class _Line:
-    """One client's connection, and ours to the server."""
+    """The connection of one client, and ours to the server."""
 
     def __init__(
         self, proxy: FaultProxy, service: Service, address: tuple[str, int],
@@ -174,7 +174,7 @@ class _Line:
             while await self._one_call():
                 pass
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            return  # either side hung up, or we stop
+            return  # either side closed the connection, or the proxy stops
         finally:
             self._proxy._open.pop(self._writer, None)
             for writer in filter(None, [self._writer, self._up and self._up[1]]):
@@ -256,7 +256,7 @@ class _Line:
         return True
 
     async def _ask(self, request: _Message, body: bytes) -> tuple[_Message, asyncio.StreamReader]:
-        """The server's answer; its body is still to be read. A connection the server has closed is made anew."""
+        """Return the server's answer, with its body still unread. If the server has closed the connection, open a new one."""
         for attempt in (1, 2):
             if self._up is None:
                 self._up = await asyncio.open_connection(*self._address, limit=MAX_HEAD_BYTES)
@@ -279,7 +279,7 @@ class _Line:
         while length:
             piece = await reader.read(min(length, PIECE_BYTES))
             if not piece:
-                raise OSError("the server hung up")
+                raise OSError("the server closed the connection")
             length -= len(piece)
             self._writer.write(piece)
             await self._writer.drain()
@@ -290,7 +290,7 @@ class _Line:
 
 
 def _resized(request: _Message, body: bytes) -> tuple[_Message, bytes]:
-    """A request with a body that may have changed."""
+    """The request with the correct length for a body that may have been changed."""
     if request.chunked or request.length is None or request.length == len(body):
         return request, body
     lines = [

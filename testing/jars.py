@@ -1,6 +1,6 @@
-"""The jars of OpenSearch and ElasticMQ: fetched from Maven Central once, then taken from a cache.
+"""The jars of OpenSearch and ElasticMQ: downloaded from Maven Central once, then taken from a cache.
 
-Beside them is kept what makes the second start of each quicker: Java's AOT cache of its first (JEP 514), 50–100 MB.
+Java's AOT cache of the first start of each server (JEP 514, 50–100 MB) is kept beside them: it makes later starts faster.
 """
 
 import fcntl
@@ -19,10 +19,10 @@ DEFAULT_CACHE = Path("~/.cache/s3-index-worker/jars")
 
 
 def class_path(coordinates: str) -> str:
-    """Return Java's class path for `group:artifact:version[+group:artifact:version…]`, with all they depend on.
+    """Return Java's class path for `group:artifact:version[+group:artifact:version…]`, including dependencies.
 
-    The first call for these coordinates downloads for 12–40 s; it holds a lock, so a second run waits for the first
-    instead of downloading the same.
+    The first call for these coordinates downloads the jars, which takes 12–40 s. It holds a lock, so that a second run
+    waits for the first instead of downloading the same jars.
     """
     folder = _folder(coordinates)
     with _locked(folder.parent / "lock"):
@@ -65,7 +65,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _download(coordinates: str, folder: Path) -> None:
-    """Download beside `folder` and rename: jgo trusts every file it finds, even half a jar of an interrupted run."""
+    """Download beside `folder`, then rename: jgo trusts every file that it finds, even an incomplete jar."""
     try:
         from jgo.env import EnvironmentBuilder, LinkStrategy
         from jgo.maven import MavenContext

@@ -1,4 +1,4 @@
-"""A real server as a child process: started, watched until healthy, hurt and healed by tests, never left behind."""
+"""A real server as a child process: tests start it, wait until it is healthy, make it fail, and never leave it behind."""
 
 import abc
 import http.client
@@ -17,21 +17,21 @@ LOOPBACK = "127.0.0.1"
 LAUNCHER = Path(__file__).with_name("die_with_parent.py")
 LOG_TAIL_LINES = 60
 
-# The kernel sends the parent-death signal when the *thread* that started the child ends. A test that restarts a server
-# from a helper thread would see it die with that thread, so one thread, which lives as long as pytest, starts them all.
+# The kernel sends the parent-death signal when the *thread* that started the child ends. If a test restarted a server
+# from a helper thread, it would die with that thread. So one thread, which lives as long as pytest, starts all servers.
 _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="server-starter")
 
 
 class UnavailableError(Exception):
-    """Raised when this machine cannot run a server at all: a missing package, another platform, no jars."""
+    """Raised when this machine cannot run a server at all: a package or the jars are missing, or another platform."""
 
 
 class ServerFailedError(Exception):
-    """Raised when a server that should run here ended or did not become healthy; carries the tail of its log."""
+    """Raised when a server ended or did not become healthy; the message contains the end of its log."""
 
 
 def http_get(port: int, path: str, timeout_s: float = 2.0) -> tuple[int, bytes]:
-    """Return status and body, or (0, b"") when nobody answers: health checks ask before the port is open."""
+    """Return status and body, or (0, b"") if there is no answer: health checks start before the port is open."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout_s)
     try:
         connection.request("GET", path)
@@ -44,9 +44,9 @@ def http_get(port: int, path: str, timeout_s: float = 2.0) -> tuple[int, bytes]:
 
 
 class Server(abc.ABC):
-    """The life of one server process; a subclass says what to run and when it is healthy.
+    """The life cycle of one server process; a subclass defines what to run and when it is healthy.
 
-    Ports and data stay the same from start to start, so a killed server comes back as the same server.
+    Ports and data stay the same over restarts, so a killed server starts again as the same server.
     """
 
     name: str
@@ -63,27 +63,27 @@ class Server(abc.ABC):
     @property
     @abc.abstractmethod
     def url(self) -> str:
-        """Where clients reach it, without a trailing slash."""
+        """The URL for clients, without a trailing slash."""
 
     @abc.abstractmethod
     def _command(self) -> list[str]:
-        """What to run, in `folder`."""
+        """The command to run in `folder`."""
 
     @abc.abstractmethod
     def _is_healthy(self) -> bool:
-        """Whether it does its work, not only whether it listens."""
+        """Whether it works, not only whether it listens."""
 
     def _environment(self) -> dict[str, str]:
         return {}
 
     def _litter(self) -> list[Path]:
-        """What a process that has ended leaves outside `folder`, to be removed."""
+        """Files outside `folder` that an ended process leaves behind and that must be removed."""
         return []
 
     # -- start and stop ------------------------------------------------------------------------------------------
 
     def start(self) -> Self:
-        """Start it and return once it is healthy; does nothing when it already runs."""
+        """Start it and return once it is healthy; do nothing if it is already running."""
         if self.is_running:
             return self
         self._process = _starter.submit(self._spawn).result()
@@ -95,7 +95,7 @@ class Server(abc.ABC):
         return self
 
     def stop(self) -> None:
-        """End it politely, or by force after `stop_timeout_s`."""
+        """Send SIGTERM, and SIGKILL after `stop_timeout_s`."""
         if self._process is None:
             return
         self.resume()
@@ -107,7 +107,7 @@ class Server(abc.ABC):
         self._reap()
 
     def kill(self) -> None:
-        """End it as a power cut would: SIGKILL to its whole process group."""
+        """End it as a power failure would: send SIGKILL to its whole process group."""
         if self._process is None:
             return
         self._signal(signal.SIGKILL)
@@ -119,7 +119,7 @@ class Server(abc.ABC):
         return self.start()
 
     def heal(self) -> None:
-        """Undo what a test did to it: resume it if paused, start it if dead. Costs nothing when all is well."""
+        """Undo what a test did to it: resume it if it is paused, start it if it is dead. Otherwise, do nothing."""
         self.resume()
         if not self.is_running:
             self.kill()
@@ -128,29 +128,29 @@ class Server(abc.ABC):
     # -- an outage without a death -------------------------------------------------------------------------------
 
     def pause(self) -> None:
-        """Stop it in its tracks: connections stay open, or open anew, and nobody answers (a hung server)."""
+        """Freeze it: connections stay open, new ones can be opened, but there is no answer (a hung server)."""
         self._signal(signal.SIGSTOP)
         self._paused = True
         wait_until(self._is_frozen, 5, f"{self.name} to be frozen")
 
     def resume(self) -> None:
-        """Let a paused server go on; does nothing otherwise."""
+        """Let a paused server continue; otherwise, do nothing."""
         if self._paused:
             self._signal(signal.SIGCONT)
             self._paused = False
 
-    # -- what can be seen ----------------------------------------------------------------------------------------
+    # -- state ---------------------------------------------------------------------------------------------------
 
     @property
     def pid(self) -> int:
-        """The process id, which is also that of its process group."""
+        """The process id, which is also the id of its process group."""
         if self._process is None:
             raise ServerFailedError(f"{self.name} is not started")
         return self._process.pid
 
     @property
     def is_running(self) -> bool:
-        """Whether its process lives, be it paused."""
+        """Whether its process exists, even if it is paused."""
         return self._process is not None and self._process.poll() is None
 
     def log_tail(self, lines: int = LOG_TAIL_LINES) -> str:
@@ -177,7 +177,7 @@ class Server(abc.ABC):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                process_group=0,  # Ctrl-C reaches pytest alone, which then stops its servers in order
+                process_group=0,  # Ctrl-C reaches only pytest, which then stops its servers in order
             )
 
     def _wait_until_healthy(self) -> None:
@@ -200,7 +200,7 @@ class Server(abc.ABC):
             os.killpg(self._process.pid, number)
 
     def _is_frozen(self) -> bool:
-        # The state is the first field after the command's name, which stands in brackets and may hold spaces.
+        # The state is the first field after the command's name, which is in brackets and may contain spaces.
         return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] in {"T", "t"}
 
     def _reap(self) -> None:

@@ -40,13 +40,13 @@ def jvm_flags(coordinates: str, *, long_lived: bool, record: Path | None) -> lis
 
 @dataclass(frozen=True)
 class OpenSearchRelease:
-    """What one version of OpenSearch is made of."""
+    """The jars and plugins of one version of OpenSearch."""
 
     coordinates: str
     plugins: str = ""
 
 
-# Without icu4j-localespi every index creation fails: "JRE does not have support for Thai".
+# Without icu4j-localespi, no index can be created: "JRE does not have support for Thai".
 LOCALE_DATA = "com.ibm.icu:icu4j-localespi:77.1"
 OPENSEARCH_RELEASES = {
     "3.8": OpenSearchRelease(
@@ -59,7 +59,7 @@ OPENSEARCH_RELEASES = {
 
 
 class OpenSearchServer(Server):
-    """One node of OpenSearch: "3.8" with kuromoji, or "2.19" without it, as many clusters still are."""
+    """One node of OpenSearch: "3.8" with kuromoji, or "2.19" without it, like many existing clusters."""
 
     name = "opensearch"
 
@@ -73,10 +73,10 @@ class OpenSearchServer(Server):
         self._release = OPENSEARCH_RELEASES[version]
         flags = jvm_flags(self._release.coordinates, long_lived=long_lived, record=record)
         self._jvm = (*memory, "-Djava.locale.providers=CLDR,SPI", *flags)
-        # The runner refuses HTTP ports over 9299 (its maxHttpPort, not an option), and only its exit code tells.
+        # The runner refuses HTTP ports over 9299 (its maxHttpPort, which is not an option); only its exit code shows this.
         self.port = free_ports(1, 7_000, 9_300)[0]
         self._transport_port = free_ports(1)[0]
-        # The runner moves on to the next port when somebody took ours: the name tells whether we reach our own.
+        # If our port is taken, the runner uses the next one; the name shows whether we reach our own server.
         self._cluster_name = f"s3iw-{secrets.token_hex(4)}"
 
     @property
@@ -120,8 +120,8 @@ ELASTICMQ = "org.elasticmq:elasticmq-server_2.13:1.7.1"
 class ElasticMQServer(Server):
     """SQS with its strict limits.
 
-    With `durable`, queues and messages (those in flight, too) survive kill and restart as they do in SQS, at 500
-    messages/s instead of 1,300. Without, a restart is an empty SQS.
+    With `durable`, queues and messages (including those in flight) survive a kill and a restart, as in SQS, but the rate
+    is 500 messages/s instead of 1,300. Without it, there are no queues after a restart.
     """
 
     name = "elasticmq"
@@ -149,7 +149,7 @@ class ElasticMQServer(Server):
 
     def _config(self) -> str:
         durable = json.dumps(self._durable)
-        # WRITE_DELAY: by default H2 writes twice a second, and a kill takes back what was acknowledged since.
+        # WRITE_DELAY: by default, H2 writes twice a second, and a kill loses what was acknowledged since the last write.
         messages = f"jdbc:h2:{self.folder / 'messages'};WRITE_DELAY=0"
         return f"""include classpath("application.conf")
 node-address {{ protocol = http, host = "{LOOPBACK}", port = {self.port}, context-path = "" }}
@@ -166,7 +166,10 @@ messages-storage {{ enabled = {durable}, uri = {json.dumps(messages)} }}
 
 
 def all_queues_are_restored(log: str) -> bool:
-    """Tell from ElasticMQ's log, of all its runs: it listens before its queues are back, and shows no other sign."""
+    """Whether ElasticMQ has restored its queues, according to the log of all its runs.
+
+    It listens before it has restored them, and there is no other sign.
+    """
     earlier, _, latest = log.rpartition("Starting ElasticMQ server")
     created = set(re.findall(r"Creating queue CreateQueueData\(([\w-]+)", earlier))
     deleted = set(re.findall(r"Deleting queue ([\w-]+)", earlier))
@@ -190,21 +193,21 @@ ADMIN = Identity("admin-key", "admin-secret", ("Admin", "Read", "Write", "List",
 
 
 class SeaweedFSServer(Server):
-    """S3. Sends no notifications: tests send the event themselves (`aws.send_event`) or use `moto_server`.
+    """S3. It sends no notifications: tests send the event themselves (`aws.send_event`) or use `moto_server`.
 
-    Actions: `Read`, `Write`, `List`, `Tagging`, `Admin`, each for everything (`Read`), one bucket (`Read:bucket`), or
-    one prefix, which must end in a star (`Read:bucket/prefix/*`; without it, only the key `prefix` itself). What is
-    not granted answers 403 AccessDenied, but unlike AWS a missing key answers 404 NoSuchKey without `List`, too.
+    Actions are `Read`, `Write`, `List`, `Tagging`, `Admin`, each for everything (`Read`), one bucket (`Read:bucket`), or
+    one prefix, which must end in a star (`Read:bucket/prefix/*`; without the star, it is only the key `prefix`). Other
+    actions return 403 AccessDenied. Unlike in AWS, a missing key returns 404 NoSuchKey even without `List`.
     """
 
     name = "seaweedfs"
-    stop_timeout_s = 0.5  # it waits up to 15 s for its own gRPC streams; a kill loses nothing, see the smoke tests
+    stop_timeout_s = 0.5  # it waits up to 15 s for its own gRPC streams; a kill loses nothing (see test_servers.py)
 
     def __init__(self, folder: Path, *identities: Identity) -> None:
         super().__init__(folder)
         self.admin = ADMIN
         self._identities = [ADMIN, *identities]
-        # By default gRPC is HTTP + 10000, which would fall into the ephemeral range.
+        # By default, a gRPC port is the HTTP port + 10000, which would be in the range of ephemeral ports.
         names = ("s3", "s3.grpc", "master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc")
         self._ports = dict(zip(names, free_ports(len(names)), strict=True))
 
@@ -213,7 +216,7 @@ class SeaweedFSServer(Server):
         return f"http://{LOOPBACK}:{self._ports['s3']}"
 
     def grant(self, *actions: str) -> Identity:
-        """Return a new key pair that may do these actions, valid on the running server within milliseconds."""
+        """Return a new key pair with these permissions; the running server accepts it within milliseconds."""
         identity = Identity(f"key-{secrets.token_hex(4)}", secrets.token_hex(16), actions)
         self._identities.append(identity)
         self._write_identities()
@@ -229,21 +232,21 @@ class SeaweedFSServer(Server):
             "ip.bind": LOOPBACK,
             "s3": "true",
             "s3.config": "identities.json",
-            "s3.autoCreateBucket": "false",  # S3 answers NoSuchBucket to a PUT; the default would create it
+            "s3.autoCreateBucket": "false",  # return NoSuchBucket for a PUT, as S3 does, instead of creating the bucket
             "s3.port.iceberg": "0",
             "s3.port.lance": "0",
             "s3.localSocket": "s3.sock",
             "filer.localSocket": "filer.sock",
             "master.telemetry": "false",  # on by default: it reports to seaweedfs.com
-            "master.electionTimeout": "200ms",  # else the only master takes 4–20 s to elect itself on a restart
+            "master.electionTimeout": "200ms",  # otherwise, the only master needs 4–20 s to elect itself after a restart
             "master.volumeSizeLimitMB": "64",
-            "volume.max": "2000",  # a bucket takes at least one; out of volumes, a PUT answers InternalError
+            "volume.max": "2000",  # a bucket needs at least one volume; without one, a PUT returns InternalError
             "volume.preStopSeconds": "0",
         }
         for name, port in self._ports.items():
             service, _, protocol = name.partition(".")
             flags[f"{service}.port.{protocol}" if protocol else f"{service}.port"] = str(port)
-        logs = ["-logdir=.", "-alsologtostderr"]  # else it writes to /tmp
+        logs = ["-logdir=.", "-alsologtostderr"]  # otherwise it writes to /tmp
         return [weed(), *logs, "server", *(f"-{name}={value}" for name, value in flags.items())]
 
     def _environment(self) -> dict[str, str]:
@@ -261,7 +264,7 @@ class SeaweedFSServer(Server):
         (self.folder / "identities.json").write_text(json.dumps({"identities": identities}))
 
     def _is_healthy(self) -> bool:
-        # The gateway listens seconds before a volume can be written; the master knows when one can.
+        # The gateway listens seconds before a volume can be written; the master knows when it can.
         if http_get(self._ports["s3"], "/healthz")[0] != 200:
             return False
         status, body = http_get(self._ports["master"], "/dir/assign")

@@ -1,4 +1,4 @@
-"""One deployment on the real servers: buckets, queues, an index of its own, and what a test wants to know of them."""
+"""One deployment on the real servers: buckets, queues and a separate index, with functions to inspect them."""
 
 import json
 import secrets
@@ -39,7 +39,7 @@ class Site:
     env: dict[str, str]
 
     def put(self, key: str, body: bytes | str = b"text", **options: Any) -> str:
-        """Store an object; its etag."""
+        """Store an object; return its etag."""
         raw = body.encode() if isinstance(body, str) else body
         return self.s3.put_object(Bucket=self.bucket, Key=key, Body=raw, **options)["ETag"].strip('"')
 
@@ -77,7 +77,7 @@ class Site:
         return self.sqs.send_message(QueueUrl=self.queues.source, MessageBody=body, **options)["MessageId"]
 
     def documents(self) -> dict[str, dict[str, Any]]:
-        """Every document by key, asked of OpenSearch itself."""
+        """All documents by key, read directly from OpenSearch."""
         self.ask("POST", f"/{self.index}/_refresh")
         found: dict[str, dict[str, Any]] = {}
         query: dict[str, Any] = {"size": PAGE, "sort": ["file_key"], "_source": {"excludes": ["content"]}}
@@ -94,7 +94,7 @@ class Site:
         return int(self.ask("GET", f"/{self.index}/_count").get("count", 0))
 
     def ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        """One request to OpenSearch; an error's body is the answer too."""
+        """Send one request to OpenSearch; the body of an error is returned as the answer too."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(
             self.index_url + quote(path, safe="/?=&_*,"),
@@ -126,7 +126,7 @@ class Site:
             return list(pool.map(lambda key: json.loads(store.get(key).bytes().to_bytes()), self.state_keys(prefix)))
 
     def empty_state(self) -> None:
-        """Remove every record."""
+        """Delete all records."""
         keys = self.state_keys("")
         for start in range(0, len(keys), 1000):
             part = [{"Key": key} for key in keys[start : start + 1000]]
@@ -136,11 +136,11 @@ class Site:
         return queue_depth(self.sqs, self.queues.source)
 
     def wait_empty(self, timeout_s: float = 30) -> None:
-        """Until the source queue holds nothing, visible or in flight."""
+        """Wait until the source queue has no message, visible or in flight."""
         wait_until(lambda: self.depth() == (0, 0, 0), timeout_s, "an empty source queue")
 
     def dead_letters(self) -> list[dict[str, Any]]:
-        """The DLQ's messages, taken out: body and failure record."""
+        """Receive and delete the messages in the DLQ; return body and failure record of each."""
         return [
             {"body": m["Body"], "attributes": m.get("MessageAttributes", {}),
              "failure": json.loads(m["MessageAttributes"]["failure"]["StringValue"])}
@@ -148,7 +148,7 @@ class Site:
         ]  # fmt: skip
 
     def settings(self) -> Settings:
-        """What the worker makes of this site's environment."""
+        """The settings that the worker has with this site's environment."""
         return load(**{name.lower(): value for name, value in self.env.items() if not name.startswith("AWS_")})
 
     def close(self) -> None:
@@ -160,7 +160,7 @@ def make_site(
     seaweedfs: SeaweedFSServer, elasticmq: ElasticMQServer, opensearch: OpenSearchServer, *, versioned: bool = False,
     attempts: int = 1,
 ) -> Site:  # fmt: skip
-    """A fresh site; worker and test sign in as admin. `attempts`: how often the test's own calls are made, at most."""
+    """Create a site, in which worker and test have admin permissions. `attempts`: maximum attempts of the test's own calls."""
     name = f"site-{secrets.token_hex(4)}"
     s3, sqs = s3_client(seaweedfs.url, attempts=attempts), sqs_client(elasticmq.url, attempts=attempts)
     for each in (name, f"{name}-state"):

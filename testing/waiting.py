@@ -1,4 +1,4 @@
-"""Waiting for something to become true, with a name for what did not."""
+"""Wait for a condition; if it does not become true, the error says which."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def wait_until(predicate: Callable[[], T], timeout_s: float, what: str) -> T:
-    """Return the predicate's first true answer; an AssertionError names what never came, and the last answer."""
+    """Return the predicate's first true answer. Raises AssertionError, with `what` and the last answer, at the timeout."""
     deadline = time.monotonic() + timeout_s
     while True:
         answer = predicate()

@@ -1,4 +1,4 @@
-"""The real daemon as a subprocess, its log read line by line."""
+"""The real daemon as a subprocess, whose log is read line by line."""
 
 import json
 import os
@@ -16,7 +16,7 @@ LAUNCHER = Path(__file__).with_name("die_with_parent.py")
 
 
 class WorkerProcess:
-    """`python -m worker run` with the given environment, or another module that says `worker.started` as it does."""
+    """`python -m worker run` with the given environment, or another module that also logs `worker.started`."""
 
     def __init__(
         self, env: Mapping[str, str], folder: Path, *, name: str = "worker", module: Sequence[str] = ("worker", "run")
@@ -27,13 +27,13 @@ class WorkerProcess:
         self.process: subprocess.Popen[bytes] | None = None
 
     def spawn(self) -> None:
-        """Start it, and wait for nothing."""
+        """Start it without waiting."""
         with self._log.open("wb") as log:
             command = [sys.executable, str(LAUNCHER), str(os.getpid()), sys.executable, "-m", *self._module]
             self.process = subprocess.Popen(command, env=self._env, stdout=log, stderr=log)
 
     def start(self) -> "WorkerProcess":
-        """Start it, and wait until it serves."""
+        """Start it and wait until it is ready."""
         self.spawn()
         return self.wait_started()
 
@@ -50,7 +50,7 @@ class WorkerProcess:
         found = []
         for line in self._log.read_text(errors="replace").splitlines():
             try:
-                found.append(json.loads(line[3:] if line.startswith("<") else line))  # a journal priority
+                found.append(json.loads(line[3:] if line.startswith("<") else line))  # without a journal priority
             except ValueError:
                 found.append({"event": "(text)", "text": line})
         return found
@@ -85,7 +85,7 @@ class WorkerProcess:
         return self.process.wait(timeout_s)
 
     def stop(self) -> int:
-        """SIGTERM, and the exit code."""
+        """Send SIGTERM; return the exit code."""
         if self.process is None or self.process.poll() is not None:
             return self.process.returncode if self.process else 0
         self.send(signal.SIGTERM)
@@ -99,7 +99,7 @@ class WorkerProcess:
 
 @contextmanager
 def running(env: Mapping[str, str], folder: Path, *, name: str = "worker") -> Any:
-    """A daemon that serves; killed at the end if the test has not stopped it."""
+    """A running daemon, which is killed at the end if the test has not stopped it."""
     worker = WorkerProcess(env, folder, name=name)
     try:
         yield worker.start()
@@ -108,20 +108,20 @@ def running(env: Mapping[str, str], folder: Path, *, name: str = "worker") -> An
 
 
 def base_env() -> dict[str, str]:
-    """This environment without what could lead a daemon elsewhere."""
+    """The environment of this process, without variables that could direct a daemon to other services."""
     dropped = ("AWS_", "SQS_", "DLQ_", "S3_", "INDEX_", "OPENSEARCH_", "NOTIFY_SOCKET", "WATCHDOG_", "JOURNAL_STREAM")
     return {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
 
 
 def run_cli(env: Mapping[str, str], *args: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
-    """One command of `s3-index-worker`, captured."""
+    """Run a command of `s3-index-worker` and capture its output."""
     return run_module("worker", env, *args, timeout_s=timeout_s)
 
 
 def run_module(
     module: str, env: Mapping[str, str], *args: str, timeout_s: float = 60
 ) -> subprocess.CompletedProcess[str]:
-    """`python -m module`, captured."""
+    """Run `python -m module` and capture its output."""
     return subprocess.run(
         [sys.executable, "-m", module, *args],
         env={**base_env(), "METRICS_PORT": "0", **env},

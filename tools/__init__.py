@@ -1,1 +1,1 @@
-"""What keeps the tree true: docs against code, the lock against pyproject.toml, sizes. Used by the Makefile alone."""
+"""Checks of this repository: docs against the code, the lock against pyproject.toml, sizes. Only the Makefile uses them."""

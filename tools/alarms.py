@@ -1,4 +1,4 @@
-"""The alarms of config/cloudformation.yaml, and the figures that they are on: tables for the pages, facts for the tests."""
+"""The alarms in config/cloudformation.yaml and their metrics: tables for the pages, data for the tests."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,23 +18,23 @@ class Alarm:
     """One alarm of the template."""
 
     name: str
-    """Behind the queue's name and a hyphen; its section of the runbook is called so."""
+    """The name after the queue's name and a hyphen, which is also the heading of its section in the runbook."""
     says: str
     is_own: bool
-    """On figures that we send, and so only where these are switched on."""
+    """Whether it uses metrics that we send, so that it exists only if these are switched on."""
     metrics: tuple[tuple[Any, str], ...]
-    """(namespace, metric) of each figure."""
+    """(namespace, metric) of each metric."""
     properties: dict[str, Any]
 
 
 def template() -> dict[str, Any]:
-    """The template as it is written; `!Sub x` is {"Sub": x}."""
+    """The parsed template, in which `!Sub x` becomes {"Sub": x}."""
     loaded: dict[str, Any] = yaml.load(TEMPLATE.read_text(), Loader=_Loader)  # noqa: S506 (a safe loader with tags)
     return loaded
 
 
 def alarms() -> list[Alarm]:
-    """Every alarm, in the template's order."""
+    """All alarms, in the order of the template."""
     found = []
     for resource in template()["Resources"].values():
         if resource["Type"] == "AWS::CloudWatch::Alarm":
@@ -46,17 +46,17 @@ def alarms() -> list[Alarm]:
 
 
 def alarms_table() -> list[str]:
-    """Every alarm, when it goes off, and on whose figures."""
+    """All alarms, with their conditions and the origin of their metrics."""
     rows = [
         f"| [`{one.name}`](runbook.md#{one.name}) | {one.says} | {'own' if one.is_own else 'SQS'} |" for one in alarms()
     ]
-    return ["| alarm | goes off when | on figures of |", "|---|---|---|", *rows]
+    return ["| alarm | condition | metrics |", "|---|---|---|", *rows]
 
 
 def figures_table() -> list[str]:
-    """Every figure that CloudWatch is sent."""
+    """All metrics that are sent to CloudWatch."""
     rows = [f"| `{name}` | {unit} | {meaning} |" for name, (unit, meaning) in FIGURES.items()]
-    return ["| figure | unit | meaning |", "|---|---|---|", *rows]
+    return ["| metric | unit | meaning |", "|---|---|---|", *rows]
 
 
 def _metrics(properties: dict[str, Any]) -> tuple[tuple[Any, str], ...]:

@@ -1,7 +1,7 @@
-"""Docs that drift fail the build: `python -m tools.docs --write` makes the tables anew, `--check` compares.
+"""Keep the docs consistent with the code: `python -m tools.docs --write` generates the tables, `--check` compares them.
 
-A table stands between `<!-- begin NAME -->` and `<!-- end NAME -->`; what is around it is written by hand. Whatever a
-page mentions (settings, commands, make targets, events, metrics, files, links) has to exist.
+A table is between `<!-- begin NAME -->` and `<!-- end NAME -->`; the text around it is written by hand. Everything that a
+page mentions (settings, commands, make targets, events, metrics, files, links) must exist.
 """
 
 import re
@@ -33,7 +33,7 @@ _BLOCK = re.compile(r"(<!-- begin (?P<name>[\w ]+) -->\n).*?(<!-- end (?P=name) 
 
 
 def main() -> int:
-    """The number of faults, each named on stderr."""
+    """Print each fault on stderr; return their number."""
     if "--write" in sys.argv[1:]:
         for page in pages(ROOT):
             page.write_text(filled(page.read_text()))
@@ -44,17 +44,17 @@ def main() -> int:
 
 
 def pages(root: Path) -> list[Path]:
-    """Every page that is checked."""
+    """All pages that are checked."""
     return [root / "README.md", root / "CHANGELOG.md", *sorted((root / "docs").rglob("*.md"))]
 
 
 def filled(text: str) -> str:
-    """A page with its tables as the code has them now."""
+    """A page with its tables generated from the present code."""
     return _BLOCK.sub(lambda block: f"{block[1]}\n{chr(10).join(TABLES[block['name']]()).strip()}\n\n{block[3]}", text)
 
 
 def check(root: Path) -> list[str]:
-    """What the pages say that is not so, one sentence each."""
+    """The faults of the pages, one sentence each."""
     known = Known.of(root)
     faults = []
     for page in pages(root):
@@ -73,7 +73,7 @@ def _meanings_that_drifted(root: Path) -> list[str]:
 
 
 def _packages_that_drifted(root: Path) -> list[str]:
-    """Every dependency has its reason in the architecture page, and no reason outlives its dependency."""
+    """The architecture page gives a reason for every dependency, and for nothing else."""
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     wanted = {
         re.split(r"[\[<>=~! ;]", one)[0] for one in project["dependencies"] + project["optional-dependencies"]["demo"]
@@ -81,7 +81,8 @@ def _packages_that_drifted(root: Path) -> list[str]:
     table = (root / "docs/architecture.md").read_text().partition("| package | because |")[2].partition("\n\n")[0]
     explained = {name for row in table.splitlines() for name in re.findall(r"`([\w-]+)`", row.partition(" | ")[0])}
     return [f"docs/architecture.md gives no reason for {name}" for name in sorted(wanted - explained)] + [
-        f"docs/architecture.md gives a reason for {name}, which is no dependency" for name in sorted(explained - wanted)
+        f"docs/architecture.md gives a reason for {name}, which is not a dependency"
+        for name in sorted(explained - wanted)
     ]
 
 

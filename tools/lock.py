@@ -1,8 +1,8 @@
-"""The two locks: `python -m tools.lock --write` makes them with uv, `--check` says whether they are still up to date.
+"""The two lock files: `python -m tools.lock --write` generates them with uv, `--check` checks that they are up to date.
 
-requirements.lock is what the worker runs on; requirements-dev.lock adds the demo, tests and checks. Each begins with a
-fingerprint of the dependencies in pyproject.toml it was made from, so a change of these that was not locked is found
-without asking any registry.
+requirements.lock contains the packages of the worker; requirements-dev.lock adds those of the demo, tests and checks.
+Each begins with a fingerprint of the dependencies in pyproject.toml, so that a change of these that is not locked is
+found without querying a registry.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ _ADDRESS = re.compile(r"https?://|--(?:extra-)?index-url|--find-links| @ ")
 
 
 def main() -> int:
-    """Write or check; the number of faults, said on stderr."""
+    """Write or check the locks. Print each fault on stderr; return their number."""
     if "--write" in sys.argv[1:]:
         write(ROOT)
     faults = check(ROOT)
@@ -33,7 +33,7 @@ def main() -> int:
 
 
 def write(root: Path) -> None:
-    """Pin the newest versions that pyproject.toml allows; both locks pin the same ones."""
+    """Pin the newest versions that pyproject.toml allows; both locks pin the same versions."""
     for name, options in ((DEV, ("--all-extras",)), (RUN, ("-c", DEV))):
         command = [sys.executable, "-m", *_COMPILE, *options, "-o", name]
         (root / name).unlink(missing_ok=True)
@@ -43,14 +43,14 @@ def write(root: Path) -> None:
 
 
 def check(root: Path) -> list[str]:
-    """What is wrong with the locks, one sentence each."""
+    """The faults of the locks, one sentence each."""
     faults = []
     for name in (DEV, RUN):
         lines = (root / name).read_text().splitlines()
         if not lines or lines[0] != _first_line(root):
-            faults.append(f"{name} was made from other dependencies than those of pyproject.toml: run make lock")
+            faults.append(f"{name} was made from other dependencies than those in pyproject.toml: run make lock")
         if any(_ADDRESS.search(line) for line in lines):
-            faults.append(f"{name} names an address: it must leave the choice of the registry to whoever installs")
+            faults.append(f"{name} names an address; it must not determine the registry")
     if not _pins(root / RUN) <= _pins(root / DEV):
         faults.append(f"{RUN} pins other versions than {DEV}: run make lock")
     return faults
@@ -63,7 +63,7 @@ def _first_line(root: Path) -> str:
 
 
 def _pins(lock: Path) -> set[str]:
-    """`name==version` of every pin, without its hashes and markers."""
+    """`name==version` of every pin, without hashes and markers."""
     return set(re.findall(r"^[\w.\[\],-]+==[^\s;\\]+", lock.read_text(), re.MULTILINE))
 
 

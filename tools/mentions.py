@@ -1,4 +1,4 @@
-"""What a page mentions, held against what exists: a name in `code`, a command, a make target, a file, a link."""
+"""Compare what a page mentions with what exists: names in `code`, commands, make targets, files, links."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ OTHERS = frozenset(
         "FRONTIER_URL", "RECOVER_DLQ", "RLIMIT_AS", "SYSTEM_ERROR", "USER_ERROR",
     }
 )  # fmt: skip
-"""Names in capitals that are not settings: AWS's, systemd's, other names that `dlq` knows, and the kinds of failure."""
+"""Names in capitals that are not our settings: those of AWS and systemd, other names for `dlq`, and kinds of failures."""
 
 _CODE = re.compile(r"^```[\s\S]*?^```|`[^`\n]+`|^ {4}.*$", re.MULTILINE)
 _CAPITALS = re.compile(r"(?<![\w/])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?!\w)")
@@ -31,7 +31,7 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Everything that a page may mention."""
+    """The names that a page may mention."""
 
     settings: frozenset[str]
     commands: frozenset[str]
@@ -41,7 +41,7 @@ class Known:
 
     @classmethod
     def of(cls, root: Path) -> "Known":
-        """What this tree has."""
+        """The names in this repository."""
         fields = Settings.model_fields.items()
         return cls(
             frozenset(name for field, info in fields for name in reference.environment_names(field, info))
@@ -54,16 +54,16 @@ class Known:
 
 
 def unknown_mentions(text: str, page: Path, root: Path, known: Known) -> Iterator[str]:
-    """One sentence for everything mentioned that does not exist."""
+    """One sentence for each thing that is mentioned but does not exist."""
     code = "\n".join(_CODE.findall(text))
     for pattern, where, existing, sentence in (
-        (_CAPITALS, code, known.settings | OTHERS, "{} is no setting"),
+        (_CAPITALS, code, known.settings | OTHERS, "{} is not a setting"),
         (_TARGET, code, known.targets, "the Makefile has no target {}"),
-        (_METRIC, code, known.metrics, "{} is no metric"),
+        (_METRIC, code, known.metrics, "{} is not a metric"),
     ):
         yield from (sentence.format(name) for name in sorted(set(pattern.findall(where)) - existing))
     yield from (f"{program} has no command {verb}" for program, verb in _verbs_in(code, known))
-    yield from (f"{name} is no log event" for name in _events_in(text, known) if name not in known.events)
+    yield from (f"{name} is not a log event" for name in _events_in(text, known) if name not in known.events)
     for path in sorted(set(_PATH.findall(code))):
         if not (root / path).exists():
             yield f"{path} does not exist"
@@ -74,7 +74,7 @@ def unknown_mentions(text: str, page: Path, root: Path, known: Known) -> Iterato
 
 
 def _verbs_in(code: str, known: Known) -> list[tuple[str, str]]:
-    """(program, verb) of each verb that a program of ours does not have."""
+    """(program, verb) for each verb that one of our programs does not have."""
     programs = {name.partition(" ")[0] for name in known.commands if " " in name}
     found = {(program.replace("python -m worker", "s3-index-worker"), verb) for program, verb in _COMMAND.findall(code)}
     return sorted(
@@ -83,6 +83,6 @@ def _verbs_in(code: str, known: Known) -> list[tuple[str, str]]:
 
 
 def _events_in(text: str, known: Known) -> list[str]:
-    """Dotted names of a family that we have: `worker.gone` is meant as an event, `jq.py` is not."""
+    """Dotted names that begin with a family of events: `worker.gone` is meant as an event, `jq.py` is not."""
     families = {name.partition(".")[0] for name in known.events}
     return [name for name in sorted(set(_DOTTED.findall(text))) if name.partition(".")[0] in families]

@@ -1,4 +1,4 @@
-"""The tables of docs/reference/, made from the code: settings, commands, exit codes, events, metrics."""
+"""Generate the tables of docs/reference/ from the code: settings, commands, exit codes, events, metrics."""
 
 import ast
 import re
@@ -27,9 +27,9 @@ COMMAND_LINES: dict[str, typer.Typer] = {
     "replay_retry_index": replay_retry_index.app,
     "dlq": dlq.app,
 }
-"""Every program that we install, and what it is made from."""
+"""All programs that we install, with their typer apps."""
 _COMPUTED = {
-    "extract_processes": "one a core, at most 8",
+    "extract_processes": "one per core, at most 8",
     "temp_dir": "`$TMPDIR` or `/tmp`",
     "worker_name": "`HOST:PID`",
 }
@@ -40,13 +40,13 @@ _COMPUTED = {
 
 
 def settings_table() -> list[str]:
-    """Name, default, bounds and purpose of every setting, in the sections of the model's source."""
+    """Name, default, bounds and purpose of every setting, by the sections in the model's source."""
     lines: list[str] = []
     section = ""
     for of, name in _fields_by_section():
         if of != section:
             section = of
-            lines += ["", f"## {section}", "", "| setting | default | bounds | what it is for |", "|---|---|---|---|"]
+            lines += ["", f"## {section}", "", "| setting | default | bounds | purpose |", "|---|---|---|---|"]
         field = Settings.model_fields[name]
         names = " or ".join(f"`{one}`" for one in environment_names(name, field))
         lines.append(_row(names, _default(name, field), _bounds(name, field), field.description or ""))
@@ -54,8 +54,8 @@ def settings_table() -> list[str]:
 
 
 def dlq_settings_table() -> list[str]:
-    """Those of `dlq` that the worker does not have, or has under fewer names."""
-    lines = ["| setting | what it is for |", "|---|---|"]
+    """The settings of `dlq` that the worker does not have, or for which it knows fewer names."""
+    lines = ["| setting | purpose |", "|---|---|"]
     also = {names[0]: names for names in ALIASES.values()}
     for name, field in ToolSettings.model_fields.items():
         names = also.get(name.upper(), (name.upper(),))
@@ -65,13 +65,13 @@ def dlq_settings_table() -> list[str]:
 
 
 def environment_names(name: str, field: FieldInfo) -> list[str]:
-    """The environment variables of one setting, the usual one first."""
+    """The environment variables of a setting, the usual one first."""
     alias = field.validation_alias
     return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else [name.upper()]
 
 
 def _fields_by_section() -> Iterator[tuple[str, str]]:
-    """(section, field) in the model's order; a section is a `# -- name ---` line in its source."""
+    """(section, field) in the order of the model; a section begins with a `# -- name ---` line in its source."""
     section = ""
     for line in (ROOT / "worker/core/base/settings.py").read_text().splitlines():
         if heading := re.match(r"    # -- (\w+) -", line):
@@ -106,7 +106,7 @@ def _bounds(name: str, field: FieldInfo) -> str:
 
 
 def _amount(name: str, value: Any) -> str:
-    """A value as it is typed; bytes also in larger units."""
+    """A value as it would be typed; bytes are also shown in larger units."""
     if "_bytes" in name and isinstance(value, int) and value >= 1024:
         for unit, factor in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
             if value % factor == 0:
@@ -118,18 +118,18 @@ def _amount(name: str, value: Any) -> str:
 
 
 def commands_list() -> list[str]:
-    """Every command with its arguments, options and examples."""
+    """All commands with their arguments, options and examples."""
     return [line for name, command in commands().items() for line in (f"## {name}", "", *_help_of(name, command))]
 
 
 def exit_codes_table() -> list[str]:
-    """Every exit code."""
+    """All exit codes."""
     rows = [_row(f"`{code}`", name, meaning) for name, code, meaning in exit_codes()]
     return ["| code | name | meaning |", "|---|---|---|", *rows]
 
 
 def commands() -> dict[str, Any]:
-    """The commands as they are typed (`recover_dlq`, `s3-index-worker run`), as typer hands them to click."""
+    """The commands by what is typed (`recover_dlq`, `s3-index-worker run`), as click objects made by typer."""
     found: dict[str, Any] = {}
     for program, app in COMMAND_LINES.items():
         made: Any = typer.main.get_command(app)
@@ -204,7 +204,7 @@ def events_table() -> list[str]:
 
 
 def metrics_table() -> list[str]:
-    """Every metric of /metrics."""
+    """All metrics of /metrics."""
     rows = [
         _row(f"`{name}`", kind, ", ".join(f"`{one}`" for one in labels), text) for name, kind, labels, text in metrics()
     ]
@@ -212,7 +212,7 @@ def metrics_table() -> list[str]:
 
 
 def metrics() -> list[tuple[str, str, tuple[str, ...], str]]:
-    """Name, type, labels and text of every metric, those that the daemon adds included."""
+    """Name, type, labels and text of every metric, including those that the daemon adds."""
     labels = {name: more for name, _, more in _calls_with_text("worker/metrics.py", {"_counter"})}
     found = []
     for family in Metrics().registry.collect():
@@ -223,7 +223,7 @@ def metrics() -> list[tuple[str, str, tuple[str, ...], str]]:
 
 
 def _calls_with_text(module: str, called: set[str]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """(name, text, further strings) of every call of these methods that begins with two strings."""
+    """(name, text, further strings) of every call of these methods whose first two arguments are strings."""
     for node in ast.walk(ast.parse((ROOT / module).read_text())):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in called:
             given = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]

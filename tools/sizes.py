@@ -1,4 +1,4 @@
-"""The house rule on sizes: no source file over 300 lines, no function over 60. Says what is over, and what is longest."""
+"""Check the rule on sizes: no source file over 300 lines, no function over 60. Names what exceeds it and what is longest."""
 
 import ast
 import sys
@@ -9,24 +9,24 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("worker", "recovery", "tools", "benchmarks")
-"""Tests may be longer: a table of cases is read, not followed."""
+"""Tests may be longer, because a table of cases is read from top to bottom, not followed like logic."""
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 60
 
 
 class Size(NamedTuple):
-    """Lines of a file or a function, and where it is."""
+    """The number of lines of a file or function, and its location."""
 
     lines: int
     where: str
 
 
 def main() -> int:
-    """The number of things over their limit; each is named on stderr."""
+    """Print everything over its limit on stderr; return the number."""
     files, functions = sizes(ROOT)
-    over = [f"{one.where}: {one.lines} lines, {MAX_FILE_LINES} at most" for one in files if one.lines > MAX_FILE_LINES]
+    over = [f"{one.where}: {one.lines} lines; at most {MAX_FILE_LINES}" for one in files if one.lines > MAX_FILE_LINES]
     over += [
-        f"{one.where}: {one.lines} lines, {MAX_FUNCTION_LINES} at most"
+        f"{one.where}: {one.lines} lines; at most {MAX_FUNCTION_LINES}"
         for one in functions
         if one.lines > MAX_FUNCTION_LINES
     ]
@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def sizes(root: Path) -> tuple[list[Size], list[Size]]:
-    """Every file and every function of our source."""
+    """All files and functions of our source."""
     files, functions = [], []
     for path in sorted(path for folder in FOLDERS for path in (root / folder).rglob("*.py")):
         text, where = path.read_text(), path.relative_to(root).as_posix()

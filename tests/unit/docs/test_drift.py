@@ -38,12 +38,12 @@ def test_a_changed_table_is_found(name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("Set `SQS_QUEUE_URI`.", "SQS_QUEUE_URI is no setting"),
+        ("Set `SQS_QUEUE_URI`.", "SQS_QUEUE_URI is not a setting"),
         ("Run `make everything`.", "the Makefile has no target everything"),
         ("Run `s3-index-worker fly`.", "s3-index-worker has no command fly"),
         ("Or so:\n\n    python -m worker fly\n", "s3-index-worker has no command fly"),
-        ("Watch `worker_mood_total`.", "worker_mood_total is no metric"),
-        ("The line `message.lost` says so.", "message.lost is no log event"),
+        ("Watch `worker_mood_total`.", "worker_mood_total is not a metric"),
+        ("The line `message.lost` says so.", "message.lost is not a log event"),
         ("See `worker/core/magic.py`.", "worker/core/magic.py does not exist"),
         ("See [there](docs/nowhere.md#top).", "the link to docs/nowhere.md#top leads nowhere"),
         ("```\nmake everything\n```", "the Makefile has no target everything"),
