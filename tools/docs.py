@@ -46,7 +46,8 @@ def main() -> int:
 
 def pages(root: Path) -> list[Path]:
     """Every page that is checked."""
-    return [root / "README.md", root / "CHANGELOG.md", *sorted((root / "docs").rglob("*.md"))]
+    written = [root / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")]
+    return [*written, *sorted((root / "docs").rglob("*.md"))]
 
 
 def filled(text: str) -> str:
