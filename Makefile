@@ -24,6 +24,13 @@ test-fast: $(READY) ## Run the tests that need no server (under a minute)
 test-all: $(READY) ## Run what `make test` leaves out: real systemd, every documented command, attacks, OpenSearch 2.19
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m extended
 
+coverage: export COVERAGE_FILE = $(CURDIR)/.cache/coverage/data
+coverage: $(READY) ## Run `make test` again and say how much of the code it runs, and which files are under 80%
+	@rm -rf .cache/coverage && mkdir -p .cache/coverage
+	$(BIN)/python -m coverage run -m pytest $(SIDE_BY_SIDE) -m "not extended"
+	@$(BIN)/python -m coverage combine --quiet
+	@$(BIN)/python -m tools.coverage
+
 chaos: $(READY) ## Attack it: every call with every fault, deaths, outages, hostile files, a soak (hours; SOAK=s LANES=n)
 	@$(MAKE) --jobs=2 --keep-going chaos-attacks chaos-soak
 

@@ -5,16 +5,21 @@ work. A session gets whole files, so that what a file's tests share is made once
 """
 
 import contextlib
+import functools
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import botocore.session
 import hypothesis
 import pytest
 import structlog
+from botocore.loaders import create_loader
 from xdist.scheduler import LoadFileScheduling
 
 from testing.aws import Queues, create_queues, s3_client, sqs_client
@@ -53,6 +58,7 @@ EXTENDED = (
 seldom by what a developer does in an afternoon."""
 TOGETHER = ("tests/systemd/", "tests/integration/operations/")
 """Folders whose files share what takes long to make: a booted systemd, a night of operations."""
+MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 * 1024**3
 _started: dict[str, Server] = {}
 
 
@@ -61,10 +67,12 @@ _started: dict[str, Server] = {}
 
 def pytest_configure() -> None:
     """No test depends on how fast this machine is, nor on structlog's default tracebacks, which show every local."""
-    hypothesis.settings.register_profile("unhurried", deadline=None)
+    unhurried = [hypothesis.HealthCheck.too_slow]
+    hypothesis.settings.register_profile("unhurried", deadline=None, suppress_health_check=unhurried)
     hypothesis.settings.load_profile("unhurried")
     renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[structlog.processors.add_log_level, renderer])
+    botocore.session.create_loader = functools.cache(create_loader)  # reads AWS's models once, not for each client
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -149,8 +157,20 @@ def _heal_servers_of(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
-def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("servers")
+def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the servers keep their data: in memory where there is room, as each write is synced to its disk."""
+    if not _has_room(MEMORY):
+        yield tmp_path_factory.mktemp("servers")
+        return
+    for left in MEMORY.glob("s3iw-*-*"):  # by a run that was killed
+        if not Path("/proc", left.name.split("-")[1]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"s3iw-{os.getpid()}-", dir=MEMORY, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _has_room(folder: Path) -> bool:
+    return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free >= ROOM_BYTES
 
 
 @contextlib.contextmanager
@@ -183,8 +203,8 @@ def opensearch_2(server_folder: Path) -> Iterator[OpenSearchServer]:
 
 @pytest.fixture(scope="session")
 def elasticmq(server_folder: Path) -> Iterator[ElasticMQServer]:
-    """SQS that keeps its messages over kill and restart."""
-    with _running("elasticmq", lambda: ElasticMQServer(server_folder / "elasticmq", durable=True)) as server:
+    """SQS; killed, it comes back without its queues."""
+    with _running("elasticmq", lambda: ElasticMQServer(server_folder / "elasticmq")) as server:
         yield server
 
 

@@ -45,7 +45,8 @@ def main() -> int:
 
 def pages(root: Path) -> list[Path]:
     """All pages that are checked."""
-    return [root / "README.md", root / "CHANGELOG.md", *sorted((root / "docs").rglob("*.md"))]
+    written = [root / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")]
+    return [*written, *sorted((root / "docs").rglob("*.md"))]
 
 
 def filled(text: str) -> str:

@@ -1,5 +1,7 @@
 """The two lock files: `python -m tools.lock --write` generates them with uv, `--check` checks that they are up to date.
 
+With `--write --keep`, what is already pinned stays as it is, as far as pyproject.toml allows.
+
 requirements.lock contains the packages of the worker; requirements-dev.lock adds those of the demo, tests and checks.
 Each begins with a fingerprint of the dependencies in pyproject.toml, so that a change of these that is not locked is
 found without querying a registry.
@@ -25,18 +27,22 @@ _ADDRESS = re.compile(r"https?://|--(?:extra-)?index-url|--find-links| @ ")
 def main() -> int:
     """Write or check the locks. Print each fault on stderr; return their number."""
     if "--write" in sys.argv[1:]:
-        write(ROOT)
+        write(ROOT, keep="--keep" in sys.argv[1:])
     faults = check(ROOT)
     for fault in faults:
         print(fault, file=sys.stderr)  # noqa: T201
     return len(faults)
 
 
-def write(root: Path) -> None:
-    """Pin the newest versions that pyproject.toml allows; both locks pin the same versions."""
+def write(root: Path, *, keep: bool = False) -> None:
+    """Pin the newest versions that pyproject.toml allows, or with `keep` only of what is not pinned yet.
+
+    Both locks pin the same versions.
+    """
     for name, options in ((DEV, ("--all-extras",)), (RUN, ("-c", DEV))):
         command = [sys.executable, "-m", *_COMPILE, *options, "-o", name]
-        (root / name).unlink(missing_ok=True)
+        if not keep:
+            (root / name).unlink(missing_ok=True)
         subprocess.run(command, cwd=root, check=True)  # noqa: S603 (a fixed command)
         lock = root / name
         lock.write_text(f"{_first_line(root)}\n{lock.read_text()}")

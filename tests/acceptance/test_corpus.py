@@ -7,7 +7,9 @@ import pytest
 
 from testing.corpus import corpus
 from testing.site import Site, make_site
-from testing.worker import run_cli, running
+from testing.worker import running
+from tests.support.in_process import run_in_process
+from worker.cli import main
 from worker.core.index.open import open_index
 
 OBJECTS = 500
@@ -61,7 +63,7 @@ def test_search_on_the_command_line_shows_a_hit(site, tmp_path):
     with running(site.env, tmp_path):
         site.wait_empty()
     site.documents()  # refreshes
-    answer = run_cli(site.env, "search", "京都")
+    answer = run_in_process(main, site.env, "search", "京都")
     assert answer.returncode == 0, answer.stderr
     assert "経理/見積書.txt" in answer.stdout
-    assert run_cli(site.env, "search", "大阪").returncode == 1
+    assert run_in_process(main, site.env, "search", "大阪").returncode == 1

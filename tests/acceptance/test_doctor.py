@@ -8,6 +8,8 @@ import pytest
 from testing.servers import Identity
 from testing.site import Site, make_site
 from testing.worker import run_cli, running
+from tests.support.in_process import run_in_process
+from worker.cli import main
 
 
 @pytest.fixture
@@ -18,7 +20,7 @@ def site(seaweedfs, elasticmq, opensearch) -> Iterator[Site]:
 
 
 def doctor(env):
-    answer = run_cli(env, "doctor", "--json")
+    answer = run_in_process(main, env, "doctor", "--json")
     return answer.returncode, {check["name"]: check for check in json.loads(answer.stdout) if check["level"] != "ok"}
 
 
@@ -51,7 +53,7 @@ def test_an_index_that_is_down_is_a_warning_and_says_what_happens(site):
 
 
 def test_the_table_is_whole_in_a_pipe(site):
-    answer = run_cli({**site.env, "SQS_QUEUE_URL": site.queues.source + "x"}, "doctor")
+    answer = run_in_process(main, {**site.env, "SQS_QUEUE_URL": site.queues.source + "x"}, "doctor")
     assert f"SQS_QUEUE_URL={site.queues.source}x: no such queue" in answer.stdout
     assert answer.returncode == 1
 

@@ -9,9 +9,11 @@ import pytest
 
 from testing.site import Site, make_site
 from testing.waiting import wait_until
-from testing.worker import WorkerProcess, run_cli, running
+from testing.worker import WorkerProcess, running
 from tests.support.fickle import FickleEndpoint
+from tests.support.in_process import run_in_process
 from tests.support.size import sized
+from worker.cli import main
 
 MESSAGES = sized(5_000, usual=1_500)
 
@@ -127,13 +129,13 @@ def test_a_mistyped_bucket_stops_the_worker_at_the_door(site, tmp_path):
 
 def test_a_fleet_that_is_paused_polls_no_more_until_it_is_resumed(site, tmp_path):
     with running({**site.env, "PAUSE_POLL_S": "1"}, tmp_path) as worker:
-        assert run_cli(site.env, "pause", "--reason", "保守").returncode == 0
+        assert run_in_process(main, site.env, "pause", "--reason", "保守").returncode == 0
         worker.wait_for(lambda: worker.events("gate.shut", name="paused"), timeout_s=15, what="the pause")
         time.sleep(1.5)  # an open poll of one second may still bring a message
         site.put("later.txt")
         site.send("later.txt")
         time.sleep(2)
         assert site.depth()[0] == 1
-        assert run_cli(site.env, "resume").returncode == 0
+        assert run_in_process(main, site.env, "resume").returncode == 0
         site.wait_empty(15)
     assert set(site.documents()) == {"later.txt"}

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from recovery.cli.recover_dlq import main
 from testing.aws import queue_depth, s3_event, s3_record
 from testing.dead_letters import fill_dlq, kept_keys
 from testing.site import Site, make_site
 from testing.waiting import wait_until
-from testing.worker import base_env, run_module
+from testing.worker import base_env
+from tests.support.in_process import run_in_process
 
 DEAD_LETTERS = 1_000
 
@@ -43,7 +45,7 @@ def test_an_index_killed_in_the_middle_archives_nothing_and_loses_nothing(site, 
     opensearch.restart()
     left = sum(queue_depth(site.sqs, site.queues.dlq))
     assert left == DEAD_LETTERS - summary["handled"]
-    done = run_module("recovery.cli.recover_dlq", site.env, "--json", timeout_s=120)
+    done = run_in_process(main, site.env, "--json")
     assert done.returncode == 0, done.stderr
     assert site.documents().keys() == set(kept_keys(keys))
 
@@ -53,7 +55,7 @@ def test_a_mistyped_bucket_stops_the_run_and_the_dlq_keeps_the_rest(site):
     send(site, bodies)
     other = f"{site.bucket}-other"
     site.s3.create_bucket(Bucket=other)
-    done = run_module("recovery.cli.recover_dlq", {**site.env, "S3_BUCKET": other}, timeout_s=120)
+    done = run_in_process(main, {**site.env, "S3_BUCKET": other})
     assert done.returncode == 78, done.stderr
     assert "is S3_BUCKET right" in done.stderr
     visible, hidden, _ = queue_depth(site.sqs, site.queues.dlq)
@@ -69,7 +71,7 @@ def test_a_mapping_that_rejects_everything_stops_the_run_and_the_dlq_keeps_the_r
     for key in keys:
         site.put(key, "no date")
     send(site, [s3_event(s3_record(site.bucket, key)) for key in keys])
-    done = run_module("recovery.cli.recover_dlq", site.env, timeout_s=120)
+    done = run_in_process(main, site.env)
     assert done.returncode == 78, done.stderr
     assert "the index's mapping" in done.stderr
     visible, hidden, _ = queue_depth(site.sqs, site.queues.dlq)

@@ -4,8 +4,10 @@ import json
 
 from testing.aws import create_queues, drain, queue_depth, s3_event, s3_record
 from testing.waiting import wait_until
-from testing.worker import run_cli, running
+from testing.worker import running
 from tests.integration.dlq.verbs import BINARY, MAPS, about, ask, dead_letter, depth, dlq, failure
+from tests.support.in_process import run_in_process
+from worker.cli import main
 
 
 def test_a_redriven_message_is_indexed_by_the_worker_and_keeps_its_history(site, tmp_path):
@@ -118,7 +120,7 @@ def test_recover_takes_these_and_no_others(site):
 
 def test_a_paused_fleet_is_given_no_work(site):
     name = about(site, "a.txt")
-    assert run_cli(site.env, "pause", "--reason", "索引の更新").returncode == 0
+    assert run_in_process(main, site.env, "pause", "--reason", "索引の更新").returncode == 0
     done = dlq(site, "redrive", "--message-id", name)
     assert (done.returncode, "索引の更新" in done.stderr) == (75, True)
     assert dlq(site, "redrive", "--message-id", name, "--dry-run").returncode == 0

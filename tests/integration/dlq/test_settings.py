@@ -68,7 +68,7 @@ def test_what_is_mistyped_or_missing_is_named_in_a_sentence(site, args, env, cod
 @pytest.mark.parametrize(
     ("args", "env"),
     [
-        (["groups", "--by", "type"], {}),
+        (["redrive", "--message-id", "nobody"], {}),
         (["list"], {"DLQ_QUEUE_URL": ""}),
         (["list"], {"AWS_ENDPOINT_URL_SQS": "http://127.0.0.1:9"}),
         (["fly"], {}),

@@ -14,7 +14,9 @@ import pytest
 from testing.ports import free_ports
 from testing.site import Site, make_site
 from testing.waiting import wait_until
-from testing.worker import WorkerProcess, run_cli, running
+from testing.worker import WorkerProcess, running
+from tests.support.in_process import run_in_process
+from worker.cli import main
 
 
 @pytest.fixture
@@ -65,12 +67,22 @@ def test_systemd_hears_ready_status_watchdog_and_stopping_in_this_order(site, sy
         assert heard(sock)[:2] == ["STOPPING=1", "STATUS=stopping: draining"]
 
 
+INSTEAD_OF_ITS_HEARTBEAT = """
+import time
+from worker.supervisor import Supervisor
+start = Supervisor.start
+def otherwise(self, name, loop, *, max_silence_s):
+    if name == "heartbeat":
+        loop, max_silence_s = {loop}, 0.5
+    return start(self, name, loop, max_silence_s=max_silence_s)
+Supervisor.start = otherwise
+"""
+"""A sitecustomize: one thread of the worker does something else than its loop."""
+
+
 def test_a_worker_whose_thread_makes_no_turn_feeds_no_watchdog(site, systemd, tmp_path):
     path, sock = systemd
-    (tmp_path / "sitecustomize.py").write_text(
-        "import time, worker.core.sqs.visibility as h\nh.MAX_SILENCE_S = 0.5\n"
-        "h.Heartbeat.run = lambda self, pulse: time.sleep(600)\n"
-    )
+    (tmp_path / "sitecustomize.py").write_text(INSTEAD_OF_ITS_HEARTBEAT.format(loop="lambda _: time.sleep(600)"))
     env = {**site.env, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "1000000", "PYTHONPATH": f"{tmp_path}:."}
     with running(env, tmp_path):
         time.sleep(1.5)
@@ -80,9 +92,7 @@ def test_a_worker_whose_thread_makes_no_turn_feeds_no_watchdog(site, systemd, tm
 
 
 def test_a_thread_that_dies_ends_the_worker_with_70(site, tmp_path):
-    (tmp_path / "sitecustomize.py").write_text(
-        "import worker.core.sqs.visibility as h\ndef run(self, pulse): raise RuntimeError('boom')\nh.Heartbeat.run = run\n"
-    )
+    (tmp_path / "sitecustomize.py").write_text(INSTEAD_OF_ITS_HEARTBEAT.format(loop="lambda _: 1 / 0"))
     with running({**site.env, "PYTHONPATH": f"{tmp_path}:."}, tmp_path) as worker:
         assert worker.wait(30) == 70
         assert worker.events("thread.died", thread="heartbeat")
@@ -111,7 +121,7 @@ def test_a_pause_is_shown_in_status_and_metrics_and_ends_by_itself(site, systemd
     (path, sock), [port] = systemd, free_ports(1)
     env = {**site.env, "PAUSE_POLL_S": "1", "METRICS_PORT": str(port), "NOTIFY_SOCKET": path}
     with running(env, tmp_path) as worker:
-        assert run_cli(site.env, "pause", "--reason", "索引の更新", "--for", "8s").returncode == 0
+        assert run_in_process(main, site.env, "pause", "--reason", "索引の更新", "--for", "8s").returncode == 0
         worker.wait_for(lambda: worker.events("gate.shut", name="paused"), timeout_s=10, what="the pause")
         assert "worker_paused 1.0" in get(port, "/metrics")[1]
         wait_until(lambda: any("索引の更新" in line for line in heard(sock)), 8, "a status that says why")

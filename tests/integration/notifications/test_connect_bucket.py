@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from testing.aws import s3_client, sqs_client
-from testing.worker import base_env, run_cli
+from testing.worker import base_env
+from tests.support.in_process import run_in_process
 from tests.support.moto_server import moto_endpoint
+from worker.cli import main
 
 REGION = "us-east-1"
 ARN = f"arn:aws:sqs:{REGION}:123456789012:"
@@ -35,7 +37,7 @@ class Place:
         self.s3.put_bucket_notification_configuration(Bucket="files", NotificationConfiguration=configuration)
 
     def connect(self, *args: str, bucket: str = "files"):
-        return run_cli(self.env, "connect-bucket", bucket, *args)
+        return run_in_process(main, self.env, "connect-bucket", bucket, *args)
 
 
 @pytest.fixture(scope="module")
@@ -133,5 +135,5 @@ def test_a_bucket_or_queue_that_is_not_there_is_named(place):
     answer = place.connect("--yes", bucket="nowhere-at-all")
     assert (answer.returncode, "nowhere-at-all: the bucket does not exist" in answer.stderr) == (78, True)
     missing = {**place.env, "SQS_QUEUE_URL": place.env["SQS_QUEUE_URL"] + "x"}
-    answer = run_cli(missing, "connect-bucket", "files", "--yes")
+    answer = run_in_process(main, missing, "connect-bucket", "files", "--yes")
     assert (answer.returncode, "SQS_QUEUE_URL=" in answer.stderr) == (78, True)

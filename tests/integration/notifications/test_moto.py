@@ -6,8 +6,10 @@ import pytest
 
 from testing.aws import s3_client, sqs_client
 from testing.waiting import wait_until
-from testing.worker import run_cli, running
+from testing.worker import running
+from tests.support.in_process import run_in_process
 from tests.support.moto_server import notifying_bucket
+from worker.cli import main
 
 KEYS = ["経理/予算 案+1%.txt", "a+b c.txt", "🌸 花見.txt", "100%/半角ｶﾅ.txt"]
 
@@ -35,7 +37,7 @@ def env(tmp_path):
 
 
 def keys_found(env, query):
-    answer = run_cli(env, "search", query)
+    answer = run_in_process(main, env, "search", query)
     return [line.split("/", 3)[-1] for line in answer.stdout.splitlines() if line.startswith("s3://")]
 
 

@@ -99,11 +99,13 @@ def test_a_message_moves_to_the_dlq_by_the_redrive_policy(sqs: Any, index_name: 
     assert queue_depth(sqs, queues.dlq) == (1, 0, 0)
 
 
-def test_queues_and_messages_survive_a_kill(elasticmq: ElasticMQServer, sqs: Any, queues: Any) -> None:
-    send_batch(sqs, queues.source, "b", [f"k{n}" for n in range(25)])
-    elasticmq.kill()
-    elasticmq.start()
-    assert len(drain(sqs, queues.source)) == 25
+def test_queues_and_messages_survive_a_kill_where_they_are_durable(tmp_path: Path) -> None:
+    with ElasticMQServer(tmp_path, durable=True) as server, closing(sqs_client(server.url)) as sqs:
+        queues = create_queues(sqs, "durable")
+        send_batch(sqs, queues.source, "b", [f"k{n}" for n in range(25)])
+        server.kill()
+        server.start()
+        assert len(drain(sqs, queues.source)) == 25
 
 
 def test_an_event_names_its_key_as_s3_does(sqs: Any, queues: Any) -> None:

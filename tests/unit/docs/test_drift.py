@@ -4,8 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 
-from tools import docs, lock, sizes
+from tools import coverage, docs, lock, sizes
 from tools.events import events
 from tools.mentions import Known, unknown_mentions
 
@@ -76,8 +77,27 @@ def test_an_event_is_read_with_its_levels_and_fields_even_through_a_parameter(tm
     assert found["c.d"].modules == ("worker/some.py",)
 
 
+def test_a_file_that_the_tests_hardly_run_is_named() -> None:
+    files = {
+        name: {"summary": {"percent_covered": value}}
+        for name, value in (("a.py", 91.0), ("b.py", 50.0), ("c.py", 79.9))
+    }
+    lines = coverage.said({"files": files, "totals": {"percent_covered": 85.04}})
+    assert lines[0].endswith("85.0%")
+    assert [line.split()[-1] for line in lines[2:]] == ["b.py", "c.py"]
+
+
 def test_the_locks_are_up_to_date() -> None:
     assert lock.check(ROOT) == []
+
+
+def test_the_hooks_before_a_commit_are_what_make_check_runs() -> None:
+    recipe = (ROOT / "Makefile").read_text().partition("\ncheck:")[2].partition("\n\n")[0]
+    checks = [line.strip().replace("$(BIN)", ".venv/bin") for line in recipe.splitlines()[1:]]
+    [local] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert local["repo"] == "local"
+    assert [hook["entry"] for hook in local["hooks"]] == checks
+    assert {hook["language"] for hook in local["hooks"]} == {"system"}
 
 
 def test_dependencies_changed_and_not_locked_are_found(tmp_path: Path) -> None:
