@@ -575,7 +575,7 @@ def test_the_menu_runs_verbs_and_shows_what_they_are_called(site):
     terminal.wait_for("$ dlq list")
     terminal.wait_for("saw 1 of about 1")
     terminal.type("99")
-    terminal.wait_for("it must be 1 to")
+    terminal.wait_for("it would be 1 to")
     terminal.type("6")
     terminal.wait_for("Message id:")
     terminal.type(name)
