@@ -1,0 +1,149 @@
+"""Two operations at once, on two threads of one process: both complete, and neither touches what is the process's own."""
+
+import json
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from recovery.operations.clients import DlqClients
+from recovery.operations.dead_letters.facts import Filter, Ids
+from recovery.operations.dead_letters.message_types import load_types
+from recovery.operations.export import ExportRequest, export
+from recovery.operations.find import FindRequest, find, keep_invisible
+from recovery.operations.records.export_file import verify
+from recovery.operations.records.holders import holders
+from recovery.operations.recover import recover
+from recovery.operations.recovering.request import RecoverRequest
+from recovery.operations.redrive import RedriveRequest, plan_redrive, redrive
+from recovery.operations.run import Run
+from recovery.operations.transfer.targets import redrive_target
+from tests.support.fakes import BUCKET, Fakes
+from worker.core.base import retry
+
+TIMEOUT_S = 30
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.0001)
+    monkeypatch.setattr(retry, "LONGEST_WAIT_S", 0.0001)
+
+
+@pytest.fixture
+def fakes():
+    made = Fakes()
+    for number in range(5):
+        made.s3.holds[f"{number}.txt"] = b"text"
+        made.dead_letter(f"m{number}", f"{number}.txt", failure={"error_type": "OSError"})
+    return made
+
+
+@pytest.fixture
+def clients(fakes):
+    return DlqClients(fakes.dlq, fakes.s3, fakes.state, load_types(), BUCKET)
+
+
+def run_of(command):
+    return Run.new(command, action=command.rpartition(" ")[2], by="me@here")
+
+
+def held_by(fakes):
+    return sorted(str(one["command"]) for one in holders(fakes.state))
+
+
+class Pause:
+    """Makes one call wait until the test lets it go on."""
+
+    def __init__(self, monkeypatch, owner, name):
+        self.reached, self.go_on = threading.Event(), threading.Event()
+        original = getattr(owner, name)
+
+        def paused(*args):
+            self.reached.set()
+            assert self.go_on.wait(TIMEOUT_S)
+            return original(*args)
+
+        monkeypatch.setattr(owner, name, paused)
+
+
+def redriven(clients, source, *names):
+    """A redrive from its look through the DLQ to its audit."""
+    run, which, stop = run_of("dlq redrive"), FindRequest(Ids(frozenset(names))), threading.Event()
+    target = redrive_target(clients, source, is_named=False)
+    with keep_invisible(clients, run) as extender:
+        plan = plan_redrive(find(clients, extender, which, stop=stop), target)
+        return redrive(clients, extender, RedriveRequest(run, which), plan, stop=stop)
+
+
+def exported(clients, fakes, file):
+    """An export of the rest, and who held dead letters meanwhile."""
+    run, stop = run_of("dlq export"), threading.Event()
+    with keep_invisible(clients, run) as extender:
+        found = find(clients, extender, FindRequest(Filter()), stop=stop)
+        seal = export(clients, ExportRequest(run, file), found)
+        return seal, held_by(fakes)
+
+
+def test_a_redrive_and_an_export_each_hold_their_own(fakes, clients, tmp_path, monkeypatch):
+    sending = Pause(monkeypatch, fakes.source, "send")
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(redriven, clients, fakes.source, "m0", "m1")
+        assert sending.reached.wait(TIMEOUT_S)
+        assert held_by(fakes) == ["dlq redrive"]
+        seal, meanwhile = pool.submit(exported, clients, fakes, tmp_path / "rest.jsonl").result(TIMEOUT_S)
+        assert meanwhile == ["dlq export", "dlq redrive"]
+        assert held_by(fakes) == ["dlq redrive"], "the export removed its own record, and no other"
+        assert fakes.dlq.hidden == {"m0", "m1"}, "the export released what it held, and no more"
+        sending.go_on.set()
+        result = first.result(TIMEOUT_S)
+    assert (sorted(result.report.sent), seal.messages) == (["m0", "m1"], 3)
+    assert verify(tmp_path / "rest.jsonl") == seal
+    assert held_by(fakes) == []
+    assert (sorted(fakes.dlq.messages), fakes.dlq.hidden) == (["m2", "m3", "m4"], set())
+    assert len(fakes.source.messages) == 2
+    [record] = fakes.under("s3-index-worker/audit/").values()
+    assert (record["action"], record["by"]) == ("redrive", "me@here")
+
+
+def test_a_recovery_off_the_main_thread_and_an_export_beside_it(fakes, clients, tmp_path, monkeypatch):
+    writing = Pause(monkeypatch, fakes.index, "write")
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    environment = dict(os.environ)
+    request = RecoverRequest(run_of("dlq recover"), batch_size=2, max_batches=1)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(recover, fakes.settings(), fakes.clients, request, stop=threading.Event())
+        assert writing.reached.wait(TIMEOUT_S)
+        seal, meanwhile = pool.submit(exported, clients, fakes, tmp_path / "rest.jsonl").result(TIMEOUT_S)
+        assert (meanwhile, held_by(fakes)) == (["dlq export", "dlq recover"], ["dlq recover"])
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+        writing.go_on.set()
+        report = first.result(TIMEOUT_S)
+    assert (report.as_json()["recovered"], report.failure, seal.messages) == (2, None, 3)
+    assert (held_by(fakes), fakes.dlq.hidden, len(fakes.dlq.messages)) == ([], set(), 3)
+    assert dict(os.environ) == environment
+
+
+def test_two_runs_of_one_command_hold_two_records(fakes, clients):
+    with keep_invisible(clients, run_of("dlq list")), keep_invisible(clients, run_of("dlq list")):
+        assert held_by(fakes) == ["dlq list", "dlq list"]
+    assert held_by(fakes) == []
+
+
+def test_a_stop_ends_one_operation_and_not_the_other(fakes, clients):
+    stopped, going = threading.Event(), threading.Event()
+    stopped.set()
+    with keep_invisible(clients, run_of("dlq list")) as extender:
+        assert find(clients, extender, FindRequest(Filter()), stop=stopped).facts == ()
+        assert len(find(clients, extender, FindRequest(Filter()), stop=going).facts) == 5
+
+
+def test_no_operation_says_anything_on_its_own(fakes, clients, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("worker.core.base.logs._write", lambda *_, **__: None)
+    redriven(clients, fakes.source, "m0")
+    exported(clients, fakes, tmp_path / "rest.jsonl")
+    recover(fakes.settings(), fakes.clients, RecoverRequest(run_of("recover_dlq")), stop=threading.Event())
+    assert capsys.readouterr() == ("", "")
+    assert json.loads((tmp_path / "rest.jsonl").read_text().splitlines()[-1])["by"] == "me@here"
