@@ -76,10 +76,10 @@ def assemble(
         stuck=stuck,
     )
     settlement = Settlement(
-        clients.source,
-        clients.dlq,
-        clients.state,
-        in_flight,
+        source=clients.source,
+        dlq=clients.dlq,
+        state=clients.state,
+        in_flight=in_flight,
         worker=settings.worker_name,
         dlq_max_bytes=min(dlq_max_bytes, MAX_MESSAGE_BYTES),
     )

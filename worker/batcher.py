@@ -1,4 +1,4 @@
-"""Gathers documents into bulk requests. What the index does not take goes to `retry-index/`, so no message waits for it."""
+"""Collects documents into bulk requests. What the index does not take goes to `retry-index/`, so no message waits for it."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from worker.batches import gather
+from worker.batches import collect_batch
 from worker.core.base.breaker import Breaker
 from worker.core.base.clock import S3Clock
 from worker.core.base.errors import IndexUnavailableError, StoreError
@@ -65,7 +65,7 @@ class Batcher:
         self._size_bytes = size_bytes
         self._wait_s = wait_s
         self._queue: SimpleQueue[_Entry] = SimpleQueue()
-        self._gathering = threading.Lock()
+        self._collecting = threading.Lock()
         self._stopping = threading.Event()
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="bulk-request")
 
@@ -77,8 +77,8 @@ class Batcher:
         """Send bulk requests until stopped and empty; several threads may run this."""
         while True:
             liveness.beat()
-            with self._gathering:  # one at a time, or each would gather half a batch
-                batch = gather(
+            with self._collecting:  # one at a time, or each would collect half a batch
+                batch = collect_batch(
                     self._queue,
                     count=self._documents,
                     size=self._size_bytes,

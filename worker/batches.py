@@ -10,10 +10,12 @@ from worker.supervisor import IDLE_TURN_S
 T = TypeVar("T")
 
 
-def gather(queue: "SimpleQueue[T]", *, count: int, size: int, wait_s: float, size_of: Callable[[T], int]) -> list[T]:
+def collect_batch(
+    queue: "SimpleQueue[T]", *, count: int, size: int, wait_s: float, size_of: Callable[[T], int]
+) -> list[T]:
     """A batch: what comes within `wait_s` of the first item, up to `count` items and (if more than one) `size` bytes.
 
-    Empty when nothing comes for a moment, so that the caller's loop can turn. Only one thread at a time may gather from a
+    Empty when nothing comes for a moment, so that the caller's loop can turn. Only one thread at a time may collect from a
     SimpleQueue: with several, its get(timeout=…) may wait for ever (seen with Python 3.11). An item that would make the batch too
     large goes back to the end of the queue; batches have no order.
     """

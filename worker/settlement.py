@@ -1,7 +1,7 @@
-"""Outcome → hand-off, then delete. Nothing is deleted whose effect is not durable; only what SQS confirmed counts.
+"""Outcome → hand-off, then delete. A message is deleted only once its effect is durable and SQS has confirmed the hand-off.
 
 Done     → delete
-Failed   → DLQ; refused → dead-letters/; refused → left to reappear; handed off → delete
+Failed   → DLQ; if refused → dead-letters/; if refused → left to reappear; once handed off → delete
 Release  → visible again after its delay
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TypeVar
 
-from worker.batches import gather
+from worker.batches import collect_batch
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import StoreError
 from worker.core.base.events import LogEvent
@@ -31,7 +31,7 @@ from worker.core.sqs.queue import MAX_BATCH, MAX_MESSAGE_BYTES, Queue, Refusal, 
 T = TypeVar("T")
 
 BATCH_WAIT_S = 0.1
-"""How long a settlement waits for others to share its call: at 100 messages/s, just long enough for ten."""
+"""How long a settlement waits for others to join its call: at 100 messages/s, just long enough for ten."""
 MAX_SILENCE_S = 180
 """The slowest turn: three attempts of a call, each with its full timeout."""
 
@@ -51,9 +51,16 @@ class Settlement:
     """Settles messages in batches; its loops run on the worker's threads."""
 
     def __init__(
-        self, source: Queue, dlq: Queue, state: State, in_flight: InFlightMessages, *, worker: str, dlq_max_bytes: int
+        self,
+        *,
+        source: Queue,
+        dlq: Queue,
+        state: State,
+        in_flight: InFlightMessages,
+        worker: str,
+        dlq_max_bytes: int,
     ) -> None:
-        """`dlq_max_bytes`: the DLQ's MaximumMessageSize."""
+        """`worker` is named in failure records; `dlq_max_bytes` is the DLQ's MaximumMessageSize."""
         self._source = source
         self._dlq = dlq
         self._state = state
@@ -63,11 +70,11 @@ class Settlement:
         self._deletes: SimpleQueue[InFlightMessage] = SimpleQueue()
         self._hand_offs: SimpleQueue[_HandOff] = SimpleQueue()
         self._releases: SimpleQueue[tuple[InFlightMessage, int]] = SimpleQueue()
-        self._gathering = threading.Lock()
+        self._collecting = threading.Lock()
         self._stopping = threading.Event()
 
     def settle(self, item: InFlightMessage) -> None:
-        """Begin to settle a message whose every share was given back. Never blocks for long."""
+        """Begin to settle a message after its last release. Never blocks for long."""
         outcome, message = item.outcome or Done(), item.message
         emit(
             LogEvent.MESSAGE_SETTLED,
@@ -88,7 +95,7 @@ class Settlement:
                 self._releases.put((item, delay_s))
 
     def loops(self) -> list[tuple[str, Callable[[Liveness], None]]]:
-        """The loops to run, each on a thread: the deletes on two, since every message needs one."""
+        """The loops to run, each on a thread of its own. Deletes have two, since every message needs one."""
         return [
             ("settle-delete-1", self._delete_loop),
             ("settle-delete-2", self._delete_loop),
@@ -103,14 +110,14 @@ class Settlement:
     # -- delete --------------------------------------------------------------------------------------------------
 
     def _delete_loop(self, liveness: Liveness) -> None:
-        self._loop(liveness, self._deletes, self._delete, size_of=lambda _: 0, gathering=self._gathering)
+        self._loop(liveness, self._deletes, self._delete, size_of=lambda _: 0, collecting=self._collecting)
 
     def _delete(self, items: list[InFlightMessage]) -> None:
         try:
             refused = self._try_all(self._source.delete, [item.message.receipt for item in items])
             for position, item in enumerate(items):
                 if position in refused:
-                    # Its effect is durable: it reappears, is done again, and does no harm.
+                    # Its effect is durable: it reappears and is processed again, which is harmless.
                     emit(
                         LogEvent.MESSAGE_DELETE_FAILED, "error", message_id=item.message.id, code=refused[position].code
                     )
@@ -154,7 +161,7 @@ class Settlement:
             self._spill(hand_off, reason)
 
     def _spill(self, hand_off: _HandOff, why: str) -> None:
-        """The DLQ does not take it: store it in `dead-letters/`; if S3 refuses it as well, leave it to reappear."""
+        """Store in `dead-letters/` what the DLQ refused; if S3 refuses it as well, leave it to reappear on the queue."""
         try:
             retry_transient(
                 lambda: dead_letter_store.put(self._state, hand_off.dead_letter, hand_off.record),
@@ -194,12 +201,14 @@ class Settlement:
         act: Callable[[list[T]], None],
         *,
         size_of: Callable[[T], int],
-        gathering: AbstractContextManager[object] = nullcontext(),  # noqa: B008 (it has no state)
+        collecting: AbstractContextManager[object] = nullcontext(),  # noqa: B008 (it has no state)
     ) -> None:
         while True:
             liveness.beat()
-            with gathering:  # two loops on one queue: one at a time, or each would gather half a batch
-                batch = gather(queue, count=MAX_BATCH, size=self._dlq_max_bytes, wait_s=BATCH_WAIT_S, size_of=size_of)
+            with collecting:  # two loops on one queue: one at a time, or each would collect half a batch
+                batch = collect_batch(
+                    queue, count=MAX_BATCH, size=self._dlq_max_bytes, wait_s=BATCH_WAIT_S, size_of=size_of
+                )
             if batch:
                 act(batch)
             elif self._stopping.is_set():

@@ -70,7 +70,9 @@ def settle(outcome, *, source=None, dlq=None, state=None, body="body"):
     in_flight = InFlightMessages(
         VisibilityExtender(source, visibility_s=600), give_up=lambda _: None, stuck=lambda _: None
     )
-    settlement = Settlement(source, dlq, state, in_flight, worker="w", dlq_max_bytes=1_048_576)
+    settlement = Settlement(
+        source=source, dlq=dlq, state=state, in_flight=in_flight, worker="w", dlq_max_bytes=1_048_576
+    )
     item = InFlightMessage(
         Message("m1", "r1", body, {"SentTimestamp": "0"}, {}), deadline_s=60, settle=settlement.settle
     )
