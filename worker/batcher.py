@@ -122,7 +122,7 @@ class Batcher:
             return [WriteResult(WriteStatus.UNAVAILABLE, str(error))] * len(writes)
 
     def _send(self, writes: Sequence[Write]) -> list[WriteResult]:
-        """The index's answer to one request; the breaker is told whether it took all that it could."""
+        """The index's answer to one request; and the breaker counts whether the index accepted what it could."""
         results = self._ask(writes)
         unavailable = next((result for result in results if result.status is WriteStatus.UNAVAILABLE), None)
         if unavailable is None:

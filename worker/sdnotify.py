@@ -1,4 +1,4 @@
-"""What systemd is told: READY, STATUS, WATCHDOG, STOPPING (sd_notify(3)). Nothing happens where it does not listen."""
+"""Notifications to systemd: READY, STATUS, WATCHDOG, STOPPING (sd_notify(3)); none are sent if it does not listen."""
 
 import os
 import socket

@@ -73,7 +73,7 @@ def _show_recovery(out: Console, clients: Clients, samples: Upload | None) -> No
         return
     if samples is not None:
         good = next(file for file in samples.files if file.suffix == ".pdf" and samples.key(file) != dead_letters[0][0])
-        mishaps.mend(clients, dead_letters[0][0], good)
+        mishaps.replace(clients, dead_letters[0][0], good)
         pages.show_mended(out, samples.key(good))
     pages.show_command(out, "recover_dlq", mishaps.recover())
 

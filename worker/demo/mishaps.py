@@ -52,7 +52,7 @@ def outage(clients: Clients, index: Path, follow: Callable[[], None]) -> tuple[i
     return len(LATE), time.monotonic() - back
 
 
-def mend(clients: Clients, bad: str, good: Path) -> None:
+def replace(clients: Clients, bad: str, good: Path) -> None:
     """Replace the file that could not be read by a good one."""
     _put(clients, bad, good.read_bytes())
 

@@ -1,4 +1,4 @@
-"""Knowing when not to try: a circuit breaker that probes by itself, without messages."""
+"""A circuit breaker that probes by itself, without using messages."""
 
 import threading
 from collections.abc import Callable
@@ -15,7 +15,7 @@ class Breaker:
     """
 
     def __init__(self, name: str, *, failures: int, probe: Callable[[], None], interval_s: float) -> None:
-        """`probe` returns when the thing guarded is well, and raises while it is not; called every `interval_s`."""
+        """`probe` returns if the guarded service works and raises otherwise; it is called every `interval_s` seconds."""
         self.name = name
         self._limit = failures
         self._probe = probe
@@ -28,21 +28,21 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether calls are to be spared."""
+        """Whether calls should be skipped."""
         return self._open
 
     def on_change(self, callback: Callable[[bool], None]) -> None:
-        """Have `callback` called with True when it opens and False when it closes."""
+        """Call `callback` with True when the breaker opens and with False when it closes."""
         self._on_change.append(callback)
 
     def succeeded(self) -> None:
-        """A call went well: the count starts anew. An open breaker is closed by its probe alone."""
+        """Note that a call succeeded: the count starts again. Only its probe closes an open breaker."""
         if self._failures:
             with self._lock:
                 self._failures = 0
 
     def failed(self, error: BaseException) -> None:
-        """A call failed in passing."""
+        """Note that a call failed with a transient error."""
         with self._lock:
             self._failures += 1
             if self._open or self._failures < self._limit:
@@ -55,7 +55,7 @@ class Breaker:
         try:
             prober.start()
         except (RuntimeError, MemoryError) as no_thread:
-            self._open = False  # without its probe it would stay open for ever; the next failure tries again
+            self._open = False  # without a probe it would stay open for ever; the next failure tries again
             emit(LogEvent.BREAKER_PROBE_FAILED, "warning", breaker=self.name, error=str(no_thread) or repr(no_thread))
             return
         try:
@@ -64,7 +64,7 @@ class Breaker:
             announced.set()
 
     def open(self, error: BaseException) -> None:
-        """Open at once: the thing guarded is known to be away (at start)."""
+        """Open at once, because the guarded service is known to be unavailable (at start-up)."""
         with self._lock:
             self._failures = max(self._failures, self._limit - 1)
         self.failed(error)
@@ -86,7 +86,7 @@ class Breaker:
         while not self._stop.wait(self._interval_s):
             try:
                 self._probe()
-            except Exception as error:  # noqa: BLE001 (a probe that fails in whatever way has not succeeded)
+            except Exception as error:  # noqa: BLE001 (however a probe fails, it has not succeeded)
                 emit(LogEvent.BREAKER_PROBE_FAILED, "warning", breaker=self.name, error=str(error))
                 continue
             with self._lock:

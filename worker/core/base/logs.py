@@ -1,4 +1,4 @@
-"""One place to say what happened: a log line, and whoever observes (metrics) hears the same.
+"""The one place that reports what happened: as a log line, and to observers (metrics).
 
 JSON lines on stderr, with `<N>` priorities where systemd reads them (sd-daemon(3)), so that `journalctl -p warning`
 and `-o cat | jq` work; colour on a terminal.
@@ -29,11 +29,11 @@ _log: Any = structlog.get_logger()
 
 
 def emit(event: LogEvent, level: Level = "info", /, **fields: object) -> None:
-    """Say that something happened: a dotted event name and its facts. Never bodies, never credentials."""
+    """Report an event and its facts. Never pass bodies or credentials."""
     for observer in _observers:
         try:
             observer(event, fields)
-        except Exception as error:  # noqa: BLE001 (whoever watches must never stop the work that is watched)
+        except Exception as error:  # noqa: BLE001 (an observer must never stop the work that it observes)
             _write(LogEvent.OBSERVER_FAILED, "error", observed=event, error=repr(error))
     _write(event, level, **fields)
 
@@ -42,7 +42,7 @@ def _write(event: LogEvent, level: Level, **fields: object) -> None:
     try:
         getattr(_log, level)(event, **fields)
     except (OSError, ValueError):
-        return  # stderr is full, closed or gone: a line that cannot be written must not hold up the work
+        return  # stderr is full or closed: a line that cannot be written must not delay the work
 
 
 def observe(observer: Observer) -> Callable[[], None]:
@@ -75,12 +75,12 @@ def configure(*, level: str = "info", form: Literal["auto", "json", "console"] =
         logger_factory=factory,
         cache_logger_on_first_use=True,
     )
-    # Libraries' own warnings would break the JSON lines; their errors reach us as exceptions.
+    # Warnings of libraries would break the JSON lines; their errors arrive as exceptions.
     logging.getLogger().addHandler(logging.NullHandler())
 
 
 def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Escape what is not printable: a key with a newline or a terminal escape must not forge a line or move a cursor."""
+    """Escape what is not printable: a key must not forge a line or move a cursor with a newline or a terminal escape."""
     for name, value in event.items():
         if type(value) is str:
             if not value.isprintable():
@@ -100,7 +100,7 @@ def _escaped_within(value: object) -> object:
 
 
 def _set_in(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """On a terminal, a stack trace's lines begin with a bar: an error's text with a newline forges no log line."""
+    """On a terminal, start each line of a stack trace with a bar, so that the text of an error cannot forge a log line."""
     if "exception" in event:
         event["exception"] = "\n".join(f"  | {line}" for line in event["exception"].split("\n"))
     return event

@@ -1,4 +1,4 @@
-"""Trying again, and knowing when not to."""
+"""Retries with jittered waits, and how long to release a message during an outage."""
 
 import random
 import threading
@@ -28,7 +28,7 @@ LONGEST_RELEASE_S = 900
 
 
 def retry_transient(call: Callable[[], T], *, transient: Callable[[BaseException], bool], stop: threading.Event) -> T:
-    """The call's result; where it fails with a transient error, that of another attempt after a jittered wait.
+    """Return the result of `call`; after a transient error, that of another attempt after a jittered wait.
 
     Raises the last error after three attempts, or at once where it is not transient or `stop` is set. The first attempt
     is made without tenacity, which has the others: every message makes several calls, nearly all succeed at once, and its
@@ -51,7 +51,7 @@ def retry_transient(call: Callable[[], T], *, transient: Callable[[BaseException
 
 
 def release_delay_s(receives: int) -> int:
-    """Seconds to hide a message that waits for an outage to end: 60 to 900, longer each time, jittered.
+    """Seconds after which a message that waits for the end of an outage becomes visible again: 60 to 900, growing, jittered.
 
     So an outage of hours does not use up maxReceiveCount, and a fleet does not come back in one wave.
     """

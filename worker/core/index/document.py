@@ -18,9 +18,9 @@ class Write:
     bucket: str
     key: str
     version: int
-    """The time of the look, ms on S3's clock; written as `external_gte` (design, rule 3)."""
+    """The time of the observation, ms on S3's clock; written as `external_gte` (docs/architecture.md, rule 3)."""
     etag: str | None
-    """The etag seen by that look; None for a removal."""
+    """The etag observed then; None for a removal."""
     source: bytes | None
     """The document's fields as UTF-8 JSON; None for a removal."""
 

@@ -40,7 +40,7 @@ class SendEntry(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Something that is not done, and why, in a sentence."""
+    """Why something is not done, in a sentence."""
 
     reason: str
 
@@ -52,14 +52,14 @@ class DeadLetter:
     id: str
     body: str
     system: Mapping[str, str]
-    """SentTimestamp, ApproximateReceiveCount and the like, as SQS spells them."""
+    """SentTimestamp, ApproximateReceiveCount and others, as SQS spells them."""
     attributes: Mapping[str, Attribute]
     receipt: str = ""
     """Receipt handle of a message in a queue, as long as it is in flight."""
     stored_key: str = ""
     """Key of a record in `dead-letters/`."""
     failure: FailureRecord | None = field(init=False)
-    """None where SQS's own redrive policy moved it: nothing says why."""
+    """None if SQS's own redrive policy moved it: then the reason is unknown."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "failure", FailureRecord.of(self.attributes))
@@ -71,12 +71,12 @@ class DeadLetter:
 
     @property
     def sent_ms(self) -> int:
-        """When it was first sent, ms since the epoch: its retention counts from here. 0 where SQS does not say."""
+        """When it was first sent, ms since the epoch: its retention counts from here. 0 if SQS does not say."""
         return int(self.system.get("SentTimestamp", 0))
 
     @property
     def receives(self) -> int:
-        """How often it was received since it has been where it is."""
+        """How often it has been received from the queue in which it is now."""
         return int(self.system.get("ApproximateReceiveCount", 0))
 
     @property
@@ -125,7 +125,7 @@ class DeadLetter:
     # -- writing -------------------------------------------------------------------------------------------------
 
     def as_json(self) -> dict[str, object]:
-        """The message, nothing lost; binary attributes as base64."""
+        """The whole message; binary attributes as base64."""
         return {
             "schema": SCHEMA,
             "message_id": self.id,
@@ -135,7 +135,7 @@ class DeadLetter:
         }
 
     def entry(self, record: FailureRecord | None, *, max_bytes: int, fifo: bool = False) -> SendEntry | Refused:
-        """The entry to send to a queue that takes `max_bytes`: body and attributes untouched, `record` beside them.
+        """The entry to send to a queue that takes `max_bytes`: body and attributes unchanged, with `record` beside them.
 
         The record is cut as far as it must be. Without one, the message is sent as it is.
         """
@@ -187,7 +187,7 @@ def _failure_attribute(text: str) -> Attribute:
 
 
 def _resendable(value: Attribute) -> Attribute:
-    """A received attribute in the shape that a send takes: without the empty list fields of the answer."""
+    """A received attribute in the form that a send takes: without the empty list fields of the answer."""
     kept = Attribute(DataType=value.get("DataType", "String"))
     if "StringValue" in value:
         kept["StringValue"] = value["StringValue"]
@@ -206,7 +206,7 @@ def _as_json(value: Attribute) -> dict[str, str]:
 
 
 def _from_json(stored: Mapping[str, object]) -> Attribute:
-    """Raises TypeError, AttributeError or ValueError for what is no attribute."""
+    """Raises TypeError, AttributeError or ValueError if the value is not an attribute."""
     texts = {name: stored[name] for name in ("DataType", "StringValue", "BinaryValue") if name in stored}
     kind, text, binary = (texts.get(name, "") for name in ("DataType", "StringValue", "BinaryValue"))
     if not (isinstance(kind, str) and isinstance(text, str) and isinstance(binary, str)) or not kind:

@@ -15,7 +15,7 @@ def put(state: State, dead_letter: DeadLetter, failure: FailureRecord) -> str:
 
 
 def read(state: State, key: str) -> DeadLetter | None:
-    """A stored dead letter; None where it is gone by now. Raises StoreError, and ValueError for what is no dead letter."""
+    """A stored dead letter; None if it no longer exists. Raises StoreError, and ValueError if it is not a dead letter."""
     raw = state.get(key)
     if raw is None:
         return None

@@ -30,7 +30,7 @@ _NAMES = frozenset({"schema", "kind", "attempts", "redrives", *_TEXTS})
 
 @dataclass(frozen=True, slots=True)
 class FailureRecord:
-    """Why a message failed, for the operator and for recovery. A text is empty where nothing is known."""
+    """Why a message failed, for the operator and for recovery. A text is empty if nothing is known."""
 
     kind: FailureKind = FailureKind.UNKNOWN
     error_type: str = ""
@@ -39,7 +39,7 @@ class FailureRecord:
     stack: str = ""
     fingerprint: str = ""
     attempts: int = 0
-    """Receives until it failed, those before earlier redrives included."""
+    """Receives until it failed, including those before earlier redrives."""
     redrives: int = 0
     """How often it was sent back to its queue."""
     first_failed_at: str = ""
@@ -52,13 +52,13 @@ class FailureRecord:
     correlation_id: str = ""
     schema: int = SCHEMA
     unknown: Mapping[str, object] = field(default_factory=dict)
-    """Fields that a newer writer added; they are written again as they were read."""
+    """Fields that a newer version added; they are kept unchanged."""
 
     # -- reading -------------------------------------------------------------------------------------------------
 
     @classmethod
     def parse(cls, text: object) -> Self | None:
-        """The record in a JSON text; None where there is none. Never raises: anyone may have written it."""
+        """The record in a JSON text; None if there is none. Never raises: the text may come from anyone."""
         if not isinstance(text, str | bytes):
             return None
         try:
@@ -68,7 +68,7 @@ class FailureRecord:
 
     @classmethod
     def from_json(cls, found: object) -> Self | None:
-        """The record in a JSON value; None where it is no object, or an empty one. What is of a wrong type is left out."""
+        """The record in a JSON value; None if it is not an object, or an empty one. Fields of a wrong type are left out."""
         if not isinstance(found, dict) or not found:
             return None
         texts = {name: value for name in _TEXTS if isinstance(value := found.get(name), str)}
@@ -83,7 +83,7 @@ class FailureRecord:
 
     @classmethod
     def of(cls, attributes: Mapping[str, Mapping[str, object]]) -> Self | None:
-        """The record among a message's attributes; None where there is none that can be read."""
+        """The record among a message's attributes; None if there is none that can be read."""
         return cls.parse(attributes.get(ATTRIBUTE, {}).get("StringValue"))
 
     # -- writing -------------------------------------------------------------------------------------------------
@@ -119,13 +119,13 @@ class FailureRecord:
         )
 
     def redriven(self) -> Self:
-        """The same record, one redrive later."""
+        """The same record after one more redrive."""
         return replace(self, redrives=self.redrives + 1)
 
     def as_json(
         self, *, stack_chars: int = MAX_STACK_CHARS, message_chars: int = MAX_MESSAGE_CHARS
     ) -> dict[str, object]:
-        """Every field that is known, by name, its long texts cut to the given lengths."""
+        """Every known field by name, with long texts cut to the given lengths."""
         texts: dict[str, str] = {name: text for name in _TEXTS if (text := getattr(self, name))}
         if "message" in texts:
             texts["message"] = self.message[:message_chars]
@@ -137,7 +137,7 @@ class FailureRecord:
         }  # fmt: skip
 
     def as_text(self, *, stack_chars: int = MAX_STACK_CHARS, message_chars: int = MAX_MESSAGE_CHARS) -> str:
-        """The same as JSON text that SQS takes."""
+        """The same as JSON text in characters that SQS accepts."""
         return sendable(orjson.dumps(self.as_json(stack_chars=stack_chars, message_chars=message_chars)).decode())
 
 

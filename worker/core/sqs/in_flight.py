@@ -1,7 +1,7 @@
 """Messages in flight: from their receive to their settlement.
 
 A message may have several records, and the effect of each is acknowledged later, on another thread. So a message is
-counted like a shared resource: whoever works on a part of it retains it, releases it in a `finally` with an outcome, and
+counted like a shared resource: the work on each part retains it, releases it in a `finally` with an outcome, and
 the last release settles it.
 """
 
@@ -22,7 +22,7 @@ MAX_SILENCE_S = 120
 
 
 class InFlightMessage:
-    """One message in flight. Whoever received it is the first to hold it."""
+    """One message in flight. Its receiver is the first to hold it."""
 
     __slots__ = ("_holders", "_lock", "_settle", "deadline", "message", "outcome", "record_count", "started", "subject")
 

@@ -15,7 +15,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It failed for its own fault: to the DLQ."""
+    """The message itself is at fault: to the DLQ."""
 
     error: BaseException
 
@@ -27,7 +27,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Nothing was decided: back to the queue, visible again after a delay."""
+    """Nothing was decided: the message becomes visible on the queue again after a delay."""
 
     delay_s: int
     reason: str

@@ -1,4 +1,4 @@
-"""SQS, in batches. A batch call can fail in part: each returns what failed, and only the rest may be acted on."""
+"""SQS, in batches. A batch call can fail in part: each method returns what failed, and only the rest has been done."""
 
 import threading
 import time
@@ -28,14 +28,14 @@ class Message:
     receipt: str
     body: str
     system: Mapping[str, str]
-    """SentTimestamp, ApproximateReceiveCount and the like, as SQS spells them."""
+    """SentTimestamp, ApproximateReceiveCount and others, as SQS spells them."""
     attributes: Mapping[str, Any]
-    """The sender's message attributes, in SQS's own shape."""
+    """The sender's message attributes, in the form in which SQS returns them."""
     received_at: float = field(default_factory=time.monotonic)
 
     @property
     def receives(self) -> int:
-        """How often it has been received, this time included."""
+        """How often it has been received, including this time."""
         return int(self.system.get("ApproximateReceiveCount", "1"))
 
     @property
@@ -47,7 +47,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One entry of a batch that SQS did not take."""
+    """One entry of a batch that SQS did not accept."""
 
     code: str
     message: str
@@ -59,7 +59,7 @@ class Queue(Protocol):
 
     @property
     def url(self) -> str:
-        """The queue's URL, by which SQS knows it."""
+        """The queue's URL."""
 
     @property
     def name(self) -> str:
@@ -81,13 +81,13 @@ class Queue(Protocol):
         """The queue's attributes: depth, redrive policy, limits, its ARN."""
 
     def start_move(self, to_arn: str, *, per_second: int | None) -> str:
-        """Have SQS move everything in this queue to another (StartMessageMoveTask); what to cancel it by."""
+        """Let SQS move everything in this queue to another (StartMessageMoveTask); returns the handle to cancel it by."""
 
     def move(self) -> dict[str, Any]:
-        """How far SQS is with the latest move out of this queue, as it says; empty where there was none."""
+        """The state of the latest move out of this queue, as SQS returns it; empty if there was none."""
 
     def cancel_move(self, handle: str) -> None:
-        """Stop a move; what was moved stays moved."""
+        """Cancel a move; what has been moved stays moved."""
 
 
 class SqsQueue:
@@ -164,7 +164,7 @@ class SqsQueue:
             self._client.cancel_message_move_task(TaskHandle=handle)
 
     def _batch(self, call: Callable[..., Any], entries: Sequence[Mapping[str, Any]]) -> dict[int, Refusal]:
-        """Make one batch call; what is named neither in Successful nor in Failed counts as refused."""
+        """Make one batch call; an entry that is named neither in Successful nor in Failed counts as refused."""
         numbered = [{**entry, "Id": str(position)} for position, entry in enumerate(entries)]
         with aws_errors(QueueError):
             answer = call(QueueUrl=self.url, Entries=numbered)
@@ -182,7 +182,7 @@ class SqsQueue:
 def in_batch(
     call: Callable[[Sequence[Any]], dict[int, Refusal]], entries: Sequence[Any], *, stop: threading.Event
 ) -> dict[int, Refusal]:
-    """Make a batch call, again for what was refused in passing; by position, what remains refused. Never raises."""
+    """Make a batch call, again for what was refused with a transient error; by position, what remains refused. Never raises."""
     left = list(range(len(entries)))
     refused: dict[int, Refusal] = {}
 
