@@ -55,7 +55,7 @@ class Life:
     def store(self, key, *, rejected=False):
         self.fakes.s3.holds[key] = b"text"
         write = Write(BUCKET, key, NOW_MS - 1000, self.fakes.s3.etag(key), orjson.dumps({"content": key}))
-        assert self.retry.put_all([RetryRecord(write, "unavailable", rejected)]) == [None]
+        assert self.retry.put_all([RetryRecord(write, "unavailable", rejected=rejected)]) == [None]
 
     def waiting(self):
         return sorted(record["key"] for record in self.fakes.under("retry-index/").values())

@@ -4,7 +4,7 @@ A record's name holds the time of its observation, so no name is used twice and 
 """
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import UTC, datetime
 from types import UnionType
 from typing import Self
@@ -37,6 +37,7 @@ class RetryRecord:
 
     write: Write
     reason: str
+    _: KW_ONLY
     rejected: bool
     """The index rejected the document itself; otherwise the index was unavailable, or the observation too old."""
     attempts: int = 0
@@ -90,7 +91,10 @@ class RetryRecord:
         source = None if found["removal"] else orjson.dumps(found["document"])
         write = Write(found["bucket"], found["key"], found["observed_at_ms"], found["etag"], source)
         history = tuple(found.get("history") or ())
-        return cls(write, found["reason"], found["rejected"], found["attempts"], history, found["stored_at"])
+        return cls(
+            write, found["reason"], rejected=found["rejected"], attempts=found["attempts"], history=history,
+            stored_at=found["stored_at"],
+        )  # fmt: skip
 
 
 class RetryStore:
