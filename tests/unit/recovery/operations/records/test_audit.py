@@ -1,0 +1,62 @@
+"""Audit records: what is written can be read, and what the state bucket refuses is in the log."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from recovery.operations.records.audit import AuditEvent, record, write
+from recovery.operations.run import Run
+from tests.support.fakes import Fakes
+from worker.core.base.errors import StoreError
+from worker.core.base.logs import observe
+from worker.core.sqs.dead_letter import DeadLetter
+
+AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
+DEAD_LETTER = DeadLetter("m1", "本文", {"SentTimestamp": "5"}, {"raw": {"DataType": "Binary", "BinaryValue": b"\0"}})
+EVENT = AuditEvent("redrive", "run-1", "me@here", ("m1",), {"sent": 1}, {"to": "queue"}, (DEAD_LETTER,), AT)
+
+
+@pytest.fixture
+def fakes():
+    return Fakes()
+
+
+def test_what_is_written_is_what_is_read(fakes):
+    key = write(fakes.state, EVENT)
+    assert key.startswith("s3-index-worker/audit/2026-11-23/120000000000-redrive-")
+    assert AuditEvent.from_json(fakes.state.get(key)) == EVENT
+
+
+def test_a_record_says_who_did_what_in_words_that_a_program_finds(fakes):
+    write(fakes.state, EVENT)
+    [stored] = fakes.under("s3-index-worker/audit/").values()
+    assert stored.pop("dead_letters")[0]["body"] == "本文"
+    assert stored == {
+        "schema": 1, "action": "redrive", "run": "run-1", "by": "me@here", "at": "2026-11-23T12:00:00.000+00:00",
+        "to": "queue", "ids": ["m1"], "result": {"sent": 1},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "raw", [b"noise", b"[]", b"{}", json.dumps({**EVENT.as_json(), "dead_letters": [{}]}).encode()]
+)
+def test_what_is_no_audit_record_is_refused(raw):
+    with pytest.raises(ValueError, match="it is no record of"):
+        AuditEvent.from_json(raw)
+
+
+def test_what_the_state_bucket_refuses_is_in_the_log_and_says_why(fakes):
+    fakes.faults.add("state.put", StoreError("denied", code="AccessDenied"))
+    logged = []
+    end = observe(lambda event, fields: logged.append((event, fields["record"])))
+    recorded = record(fakes.state, EVENT)
+    end()
+    assert (recorded.key, recorded.problem) == ("", "denied")
+    assert logged == [("audit.recorded", "")]
+
+
+def test_runs_have_names_of_their_own():
+    runs = {Run.new("dlq redrive", action="redrive", by="me@here").name for _ in range(100)}
+    assert len(runs) == 100
+    assert all(name.startswith("dlq-redrive-20") for name in runs)
