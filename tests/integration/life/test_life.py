@@ -68,8 +68,8 @@ def test_systemd_hears_ready_status_watchdog_and_stopping_in_this_order(site, sy
 def test_a_worker_whose_thread_makes_no_turn_feeds_no_watchdog(site, systemd, tmp_path):
     path, sock = systemd
     (tmp_path / "sitecustomize.py").write_text(
-        "import time, worker.core.sqs.visibility as h\nh.MAX_SILENCE_S = 0.5\n"
-        "h.Heartbeat.run = lambda self, pulse: time.sleep(600)\n"
+        "import time, worker.core.sqs.in_flight as f\nf.MAX_SILENCE_S = 0.5\n"
+        "f.InFlightMessages.run = lambda self, liveness: time.sleep(600)\n"
     )
     env = {**site.env, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "1000000", "PYTHONPATH": f"{tmp_path}:."}
     with running(env, tmp_path):
@@ -81,7 +81,9 @@ def test_a_worker_whose_thread_makes_no_turn_feeds_no_watchdog(site, systemd, tm
 
 def test_a_thread_that_dies_ends_the_worker_with_70(site, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
-        "import worker.core.sqs.visibility as h\ndef run(self, pulse): raise RuntimeError('boom')\nh.Heartbeat.run = run\n"
+        "import worker.core.sqs.in_flight as f\n"
+        "def run(self, liveness): raise RuntimeError('boom')\n"
+        "f.InFlightMessages.run = run\n"
     )
     with running({**site.env, "PYTHONPATH": f"{tmp_path}:."}, tmp_path) as worker:
         assert worker.wait(30) == 70

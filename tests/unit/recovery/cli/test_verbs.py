@@ -5,6 +5,7 @@ import json
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -37,11 +38,11 @@ def ids(*names: str) -> Ids:
     return Ids(frozenset(names))
 
 
-def said(capsys) -> dict:
+def said(capsys) -> Any:
     return json.loads(capsys.readouterr().out.splitlines()[-1])  # log lines may stand before it
 
 
-def failure_of(message) -> dict:
+def failure_of(message) -> Any:
     return json.loads(message.attributes["failure"]["StringValue"])
 
 
@@ -256,7 +257,7 @@ class Mover:
     """SQS moving messages, as far as we see it."""
 
     def __init__(self, fakes, monkeypatch, *states):
-        self.asked: list = []
+        self.asked: list[Any] = []
         self.states = list(states)
         monkeypatch.setattr(fakes.source, "attributes", lambda: {"QueueArn": "arn:source"})
         for name in ("start_move", "move", "cancel_move"):
@@ -364,7 +365,7 @@ def test_a_whole_run_is_abandoned_and_restored(fakes, context, capsys):
 def test_a_restore_that_was_cut_off_is_taken_over_after_a_while(fakes, context, monkeypatch):
     fill(fakes, 1)
     delete(context("delete"), ids("m0"), reason="x")
-    fakes.faults.add("dlq.send", KeyboardInterrupt())  # type: ignore[arg-type]
+    fakes.faults.add("dlq.send", KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         restore(context("restore"), message_id=["m0"])
     fakes.faults.plan.clear()
@@ -386,7 +387,7 @@ def test_a_restore_that_the_queue_refuses_can_be_tried_again(fakes, context):
 
 @pytest.mark.parametrize("verb", [delete, abandon, restore])
 def test_a_verb_that_needs_a_state_bucket_says_so(context, verb):
-    asked = {
+    asked: Any = {
         delete: {"ids": ids("m"), "reason": "x"},
         abandon: {"chosen": Filter(match="x"), "reason": "x"},
         restore: {"run": "x"},
@@ -643,7 +644,7 @@ def _context(fakes, patch, verb):
 
     settings, aws = load_tool(ToolOptions())
     made = CommandContext(settings, aws, verb, Signals(), as_json=True)
-    made.dlq, made.source, made.objects, made.state = fakes.dlq, lambda: fakes.source, fakes.s3, fakes.state  # type: ignore[assignment,method-assign]
+    made.dlq, made.source, made.objects, made.state = fakes.dlq, lambda: fakes.source, fakes.s3, fakes.state  # type: ignore[method-assign]
     made.check_dlq()
     return made
 
