@@ -19,6 +19,7 @@ from recovery.cli.view.tables import table
 from recovery.operations.engine import Disposition
 from recovery.operations.recovering.request import RECOVERY
 from recovery.operations.report import Report
+from worker.core.base.events import LogEvent
 from worker.core.index import Hit
 from worker.core.sqs.failure_record import FailureRecord
 from worker.metrics import Metrics
@@ -137,7 +138,8 @@ def test_no_name_becomes_a_label_or_a_line_of_the_metrics(evil):
     metrics, calm = Metrics(), Metrics()
     for made, text in ((metrics, evil), (calm, "calm")):
         made.observe(
-            "message.settled", {"outcome": "done", "note": text, "key": text, "duration_ms": 1.0, "message_id": text}
+            LogEvent.MESSAGE_SETTLED,
+            {"outcome": "done", "note": text, "key": text, "duration_ms": 1.0, "message_id": text},
         )
     names = [
         [line.partition(" ")[0] for line in generate_latest(made.registry).decode().split("\n")]

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -9,10 +10,10 @@ from worker.batcher import Batcher
 from worker.core.base.breaker import Breaker
 from worker.core.base.clock import S3Clock
 from worker.core.base.errors import IndexUnavailableError, StoreError
+from worker.core.base.liveness import Liveness
 from worker.core.index import WriteResult, WriteStatus
 from worker.core.index.document import Write
 from worker.core.indexing.fresh_writer import MAX_OBSERVATION_AGE_MS, MAX_WRITE_AGE_MS
-from worker.supervisor import Liveness
 
 WRITTEN = WriteResult(WriteStatus.WRITTEN)
 
@@ -29,7 +30,7 @@ class FakeIndex:
 
 
 class SlowIndex(FakeIndex):
-    """Answers a bulk request only when told, and a ping or not."""
+    """Answers a bulk request only when released by `go_on`, and a ping only if `pings`."""
 
     description = "a slow index"
 
@@ -57,14 +58,19 @@ class FakeRetry:
 
 def run(keys, *, answer=None, index=None, retry_error=None, age_ms=0, breaker=None, rounds=1):
     """Submit these keys and flush; what was acknowledged, stored, and asked of the index."""
-    clock, index, retry = S3Clock(), index or FakeIndex(answer or {}), FakeRetry(retry_error)
+    clock, index = S3Clock(), index or FakeIndex(answer or {})
+    retry: Any = FakeRetry(retry_error)
     breaker = breaker or Breaker("index", failures=2, probe=lambda: None, interval_s=60)
     batcher = Batcher(index, retry, breaker=breaker, clock=clock, documents=200, size_bytes=10_000, wait_s=0.01)
-    acknowledged = {}
+    acknowledged: dict[str, tuple[WriteStatus, StoreError | None]] = {}
+
+    def submit(key: str) -> None:
+        write = Write("b", key, clock.now_ms() - age_ms, "e", b"{}")
+        batcher.submit(write, lambda status, error: acknowledged.update({key: (status, error)}))
+
     for _ in range(rounds):
         for key in keys:
-            write = Write("b", key, clock.now_ms() - age_ms, "e", b"{}")
-            batcher.submit(write, lambda status, error, key=key: acknowledged.__setitem__(key, (status, error)))
+            submit(key)
         batcher.stop()
         batcher.run(Liveness(60))
     breaker.stop()
@@ -129,7 +135,8 @@ def test_a_rejected_document_does_not_open_the_breaker():
 
 
 def test_a_breaker_closes_when_its_probe_succeeds_and_says_so():
-    well, changes = threading.Event(), []
+    well = threading.Event()
+    changes: list[bool] = []
 
     def probe():
         if not well.is_set():

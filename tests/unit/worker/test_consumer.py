@@ -5,25 +5,27 @@ import time
 
 import pytest
 
+from tests.support.fakes import Faults, MemoryQueue
 from worker.consumer import Consumer
 from worker.core.base.errors import QueueError
 from worker.core.base.events import LogEvent
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import observe
-from worker.core.sqs.in_flight import InFlightMessages
+from worker.core.sqs.in_flight import InFlightMessage, InFlightMessages
 from worker.core.sqs.outcome import Done
 from worker.core.sqs.queue import MAX_BATCH, Message
 from worker.core.sqs.visibility import VisibilityExtender
 from worker.pause_gate import PauseGate
 
 
-class FakeQueue:
+class FakeQueue(MemoryQueue):
     """Answers each receive with the next batch: messages, or an error to raise; empty when there is none left."""
 
     def __init__(self, *batches):
-        self.batches, self.receives, self.receivers = list(batches), 0, set()
+        super().__init__(Faults(), "source")
+        self.batches, self.receives, self.receivers = list(batches), 0, set[str]()
 
-    def receive(self, *, wait_s, visibility_s):
+    def receive(self, *, wait_s, visibility_s, count=MAX_BATCH):
         assert (wait_s, visibility_s) == (1, 600)
         self.receives += 1
         self.receivers.add(threading.current_thread().name)
@@ -40,19 +42,22 @@ def messages(count, *, receives=1, sent_ms=None):
     return [Message(f"m{number}", f"r{number}-{id(system)}", "{}", system, {}) for number in range(count)]
 
 
-@pytest.fixture
-def loop(monkeypatch):
-    """Runs a consumer over some batches until `until` holds; `loop.delivered` has what came out."""
-    monkeypatch.setattr("worker.consumer.FIRST_BACKOFF_S", 0.05)
-    monkeypatch.setattr("worker.consumer.IDLE_TURN_S", 0.05)
+class Loop:
+    """Runs a consumer over some batches until `until` holds; `delivered` has what came out."""
 
-    def run(*batches, until, max_in_flight=100, helpers=0):
-        run.queue = FakeQueue(*batches)
-        run.in_flight = InFlightMessages(
-            VisibilityExtender(run.queue, visibility_s=600), give_up=lambda _: None, stuck=lambda _: None
+    def __init__(self):
+        self.gate = PauseGate()
+        self.delivered: list[InFlightMessage] = []
+        self.settled: list[InFlightMessage] = []
+
+    def __call__(self, *batches, until, max_in_flight=100, helpers=0):
+        self.queue = FakeQueue(*batches)
+        self.in_flight = InFlightMessages(
+            VisibilityExtender(self.queue, visibility_s=600), give_up=lambda _: None, stuck=lambda _: None
         )
         consumer = Consumer(
-            queue=run.queue, in_flight=run.in_flight, gate=run.gate, deliver=run.delivered.append, settle=run.settled.append,
+            queue=self.queue, in_flight=self.in_flight, gate=self.gate,
+            deliver=self.delivered.append, settle=self.settled.append,
             visibility_s=600, deadline_s=900, long_poll_s=1, max_in_flight=max_in_flight,
         )  # fmt: skip
         loops = [consumer.run_first, *[consumer.run_helper] * helpers]
@@ -62,14 +67,28 @@ def loop(monkeypatch):
         end = time.monotonic() + 5
         while not until() and time.monotonic() < end:
             time.sleep(0.01)
-        held = until()
+        is_reached = until()
         consumer.stop()
         for thread in threads:
             thread.join(5)
-        assert held
+        assert is_reached
 
-    run.gate, run.delivered, run.settled = PauseGate(), [], []
-    return run
+
+@pytest.fixture
+def loop(monkeypatch):
+    monkeypatch.setattr("worker.consumer.FIRST_BACKOFF_S", 0.05)
+    monkeypatch.setattr("worker.consumer.IDLE_TURN_S", 0.05)
+    return Loop()
+
+
+def collect(event, add):
+    """Call `add` with the fields of each such event; calling the result ends that."""
+
+    def observer(happened, fields):
+        if happened is event:
+            add(fields)
+
+    return observe(observer)
 
 
 def test_what_is_received_is_in_flight_and_delivered_in_order_with_its_deadline(loop):
@@ -103,7 +122,7 @@ def test_nothing_is_received_while_as_many_as_may_be_are_in_flight(loop):
 
 def test_a_refused_receive_is_logged_and_made_again_after_a_growing_wait(loop):
     waits = []
-    stop = observe(lambda event, fields: event is LogEvent.QUEUE_RECEIVE_FAILED and waits.append(fields["retry_s"]))
+    stop = collect(LogEvent.QUEUE_RECEIVE_FAILED, lambda fields: waits.append(fields["retry_s"]))
     refused = QueueError("no", code="ServiceUnavailable")
     try:
         loop(refused, refused, messages(1), refused, until=lambda: len(waits) == 3)
@@ -127,7 +146,7 @@ def test_other_threads_receive_only_while_receives_come_back_full(loop):
 
 def test_the_lag_is_that_of_first_receives_alone(loop):
     lags = []
-    stop = observe(lambda event, fields: event is LogEvent.QUEUE_RECEIVED and lags.extend(fields["lags_s"]))
+    stop = collect(LogEvent.QUEUE_RECEIVED, lambda fields: lags.extend(fields["lags_s"]))
     sent_ms = int(time.time() * 1000) - 30_000
     try:
         loop(

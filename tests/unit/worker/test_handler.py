@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.support.fakes import Faults, MemoryS3
 from worker.byte_budget import ByteBudget
 from worker.core.base.errors import ExtractionStoppedError, StoreError, UnreadableFileError
 from worker.core.base.liveness import Liveness
@@ -64,18 +65,11 @@ class FakeBatcher:
         self.submitted = []
 
 
-class Objects:
-    """Every failure is an outage."""
-
-    def is_object_fault(self, error, bucket, key):
-        return error.code == "NoSuchBucket"
-
-
 @pytest.fixture
 def at():
-    """A handler and what it stands on."""
+    """A handler with its collaborators; as no object can be read, every denial is an outage."""
     made = SimpleNamespace(pipeline=FakePipeline(), batcher=FakeBatcher(), gate=PauseGate(), budget=ByteBudget(10**9))
-    made.s3_health = S3Health(Objects(), made.gate)
+    made.s3_health = S3Health(MemoryS3(Faults()), made.gate)
     made.handler = Handler(
         pipeline=made.pipeline, batcher=made.batcher, s3_health=made.s3_health, gate=made.gate, budget=made.budget,
         default_bucket=None, spool_bytes=10**6, slow_threads=1,

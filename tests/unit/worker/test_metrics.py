@@ -2,6 +2,7 @@
 
 import threading
 
+from worker.core.base.events import LogEvent
 from worker.core.indexing.replay import Result
 from worker.metrics import Metrics, send_to_cloudwatch
 
@@ -18,15 +19,15 @@ class FakeCloudWatch:
 
 def busy():
     metrics = Metrics()
-    metrics.observe("message.settled", {"outcome": "failed", "duration_ms": 5, "note": "USER_ERROR: x"})
-    metrics.observe("message.settled", {"outcome": "done", "duration_ms": 5, "note": "skipped: folder"})
-    metrics.observe("queue.received", {"count": 2, "lags_s": [1.0, 3.0]})
-    metrics.observe("index.stored_for_retry", {"rejected": True})
-    metrics.observe("message.delete_failed", {})
-    metrics.observe("message.settled", {"outcome": "release", "duration_ms": 5, "note": "away"})
-    metrics.observe("dlq.spilled", {"kind": "UNKNOWN"})
-    metrics.observe("replay.record", {"result": Result.PARKED})
-    metrics.observe("an.event.nobody.counts", {})
+    metrics.observe(LogEvent.MESSAGE_SETTLED, {"outcome": "failed", "duration_ms": 5, "note": "USER_ERROR: x"})
+    metrics.observe(LogEvent.MESSAGE_SETTLED, {"outcome": "done", "duration_ms": 5, "note": "skipped: folder"})
+    metrics.observe(LogEvent.QUEUE_RECEIVED, {"count": 2, "lags_s": [1.0, 3.0]})
+    metrics.observe(LogEvent.INDEX_STORED_FOR_RETRY, {"rejected": True})
+    metrics.observe(LogEvent.MESSAGE_DELETE_FAILED, {})
+    metrics.observe(LogEvent.MESSAGE_SETTLED, {"outcome": "release", "duration_ms": 5, "note": "unavailable"})
+    metrics.observe(LogEvent.DLQ_SPILLED, {"kind": "UNKNOWN"})
+    metrics.observe(LogEvent.REPLAY_RECORD, {"result": Result.PARKED})
+    metrics.observe(LogEvent.WORKER_STARTED, {})
     return metrics
 
 
@@ -69,6 +70,6 @@ def test_no_label_holds_a_key_or_an_id():
 def test_replayed_records_are_counted_by_result():
     metrics = Metrics()
     for result in (Result.REPLAYED, Result.REPLAYED, Result.REMOVED):
-        metrics.observe("replay.record", {"result": result})
+        metrics.observe(LogEvent.REPLAY_RECORD, {"result": result})
     assert metrics.registry.get_sample_value("worker_replayed_total", {"result": "replayed"}) == 2
     assert metrics.registry.get_sample_value("worker_replayed_total", {"result": "removed"}) == 1

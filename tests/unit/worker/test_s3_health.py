@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tests.support.fakes import BUCKET, Faults, MemoryS3
 from worker.core.base.errors import OutageError, StoreError
 from worker.core.s3.objects import is_object_fault
 from worker.core.sqs.outcome import Failed
@@ -14,30 +15,22 @@ from worker.s3_health import FAILURES, S3Health
 DENIED = StoreError("x", code="AccessDenied")
 
 
-class FakeObjects:
-    """Whether other keys can be read decides whose fault a denial is."""
+class Reader:
+    """Reads the only object that may be denied, through an S3Health."""
 
-    def __init__(self, *, others):
-        self.others = others
+    def __init__(self):
+        self.objects, self.gate, self.stop = MemoryS3(Faults()), PauseGate(), threading.Event()
+        self.health = S3Health(self.objects, self.gate)
 
-    def answers_for(self, bucket, key):
-        return self.others
-
-    def is_object_fault(self, error, bucket, key):
-        return is_object_fault(error, others_readable=lambda: self.others)
+    def __call__(self, what, *, within_s=5.0):
+        return self.health.read(what, bucket=BUCKET, key="k", until=time.monotonic() + within_s, stop=self.stop)
 
 
 @pytest.fixture
 def read():
-    """Reads one object through an S3Health; `gate` and `health` to look at."""
-
-    def call(what, *, within_s=5.0):
-        return call.health.read(what, bucket="b", key="k", until=time.monotonic() + within_s, stop=call.stop)
-
-    call.objects, call.gate, call.stop = FakeObjects(others=False), PauseGate(), threading.Event()
-    call.health = S3Health(call.objects, call.gate)
-    yield call
-    call.health.close()
+    made = Reader()
+    yield made
+    made.health.close()
 
 
 def refuse(error):
@@ -69,7 +62,7 @@ def test_what_was_read_is_returned(read):
 
 
 def test_an_object_at_fault_fails_alone_and_counts_for_no_outage(read):
-    read.objects.others = True
+    read.objects.holds["another"] = b"readable"
     for _ in range(FAILURES):
         assert read(refuse(DENIED)) == Failed(DENIED)
     assert read.gate.is_open

@@ -12,7 +12,9 @@ from worker import selfheal
 from worker.core.base import retry as retry_module
 from worker.core.base.breaker import Breaker
 from worker.core.base.errors import StoreError
-from worker.core.base.logs import observe
+from worker.core.base.events import LogEvent
+from worker.core.base.liveness import Liveness
+from worker.core.base.logs import Fields, observe
 from worker.core.clients import make_extractor
 from worker.core.index.document import Write
 from worker.core.indexing.pipeline import Pipeline
@@ -21,7 +23,6 @@ from worker.core.s3.lease import LEASE_S
 from worker.core.s3.state import PARKED_PREFIX
 from worker.pause_gate import PauseGate
 from worker.selfheal import LEASE_KEY, SelfHeal
-from worker.supervisor import Liveness
 
 SOON_S = 5
 
@@ -41,7 +42,7 @@ class Life:
             settings, self.fakes.clients, pipeline=pipeline, retry=self.retry, breaker=self.breaker, gate=self.gate
         )
         self._thread = threading.Thread(target=self.heal.run, args=(Liveness(60),))
-        self.events = []
+        self.events: list[tuple[LogEvent, Fields]] = []
         self._end_observing = observe(lambda event, fields: self.events.append((event, fields)))
 
     def _probe(self):
@@ -252,7 +253,12 @@ def test_it_stops_at_once_in_the_middle_of_a_run(life, monkeypatch):
     for number in range(300):
         life.store(f"{number:03}.txt")
     observe = life.fakes.s3.head
-    monkeypatch.setattr(life.fakes.s3, "head", lambda b, key: (time.sleep(0.02), observe(b, key))[1])
+
+    def observe_slowly(bucket, key):
+        time.sleep(0.02)
+        return observe(bucket, key)
+
+    monkeypatch.setattr(life.fakes.s3, "head", observe_slowly)
     life.start()
     wait_until(lambda: "state.claim" in life.fakes.faults.calls, SOON_S, "the lease")
     began = time.monotonic()

@@ -1,11 +1,11 @@
 """The age rule: what is sent, what is trusted, and what an attempt made again does with observations that aged meanwhile."""
 
 import threading
-from types import SimpleNamespace
 
 import pytest
 
 from worker.core.base import retry
+from worker.core.base.clock import S3Clock
 from worker.core.base.errors import IndexUnavailableError
 from worker.core.index import WriteResult, WriteStatus
 from worker.core.index.document import Write
@@ -30,18 +30,27 @@ def _no_waiting(monkeypatch):
     monkeypatch.setattr(retry, "LONGEST_WAIT_S", 0.0001)
 
 
+class Clock(S3Clock):
+    """Stands still unless it is moved on."""
+
+    ms = NOW_MS
+
+    def now_ms(self):
+        return self.ms
+
+
 class SlowIndex:
-    """Answers each request with a status for each key, or an error, after some time on the clock that it shares."""
+    """Answers each request with a status for each key, or an error, after some time on its clock."""
 
     def __init__(self, *answers, took_ms=0, **statuses):
-        self.now_ms, self.took_ms = NOW_MS, took_ms
+        self.clock, self.took_ms = Clock(), took_ms
         self.answers, self.statuses = list(answers), statuses
         self.sent = []
-        self.writer = FreshWriter(SimpleNamespace(now_ms=lambda: self.now_ms), self.send)
+        self.writer = FreshWriter(self.clock, self.send)
 
     def send(self, writes):
         self.sent.append([write.key for write in writes])
-        self.now_ms += self.took_ms
+        self.clock.ms += self.took_ms
         answer = self.answers.pop(0) if self.answers else None
         if isinstance(answer, Exception):
             raise answer
@@ -111,7 +120,7 @@ def test_a_failed_request_is_raised_as_it_is():
 
 
 def test_an_answer_of_another_length_is_not_taken_for_one():
-    writer = FreshWriter(SimpleNamespace(now_ms=lambda: NOW_MS), lambda sent: [WriteResult(WRITTEN)] * (len(sent) - 1))
+    writer = FreshWriter(Clock(), lambda sent: [WriteResult(WRITTEN)] * (len(sent) - 1))
     with pytest.raises(ValueError, match="shorter"):
         writer.write(writes(a=0, b=0))
 

@@ -3,6 +3,7 @@
 import unicodedata
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import Any
 
 import orjson
 import pytest
@@ -57,8 +58,11 @@ class SlowExtractor:
 
 
 def pipeline(bucket, extractor=None, **settings):
-    known = {"state": "state", "include_keys": (), "exclude_keys": (), "worker_name": "w", **settings}
-    return Pipeline(SimpleNamespace(**known), bucket, extractor=extractor or SlowExtractor(bucket))
+    known: Any = SimpleNamespace(
+        **{"state": "state", "include_keys": (), "exclude_keys": (), "worker_name": "w", **settings}
+    )
+    slow: Any = extractor or SlowExtractor(bucket)
+    return Pipeline(known, bucket, extractor=slow)
 
 
 def product(bucket, extractor=None, key="a/b.txt"):

@@ -15,7 +15,7 @@ from worker.core.base.errors import DependencyError, ExtractionStoppedError, Ind
 from worker.core.index.document import Write
 from worker.core.indexing import reindexer as reindexer_module
 from worker.core.indexing.fresh_writer import MAX_OBSERVATION_AGE_MS
-from worker.core.indexing.reindexer import UNDECIDED_IN_A_ROW, Observation, Reindexer, Status, UndecidedLimit
+from worker.core.indexing.reindexer import UNDECIDED_IN_A_ROW, Observation, Reindexed, Reindexer, Status, UndecidedLimit
 
 DENIED = StoreError("denied", code="AccessDenied")
 SOON_S = 5
@@ -296,7 +296,7 @@ def test_a_run_that_is_to_finish_works_on_everything_but_no_longer_waits(fakes, 
 
 def test_an_index_that_becomes_unavailable_ends_the_run_and_what_was_yielded_is_confirmed(fakes, run):
     fakes.faults.add("index.write", INDEX_DOWN, after=2)
-    found = {}
+    found: dict[str, Reindexed[str, None]] = {}
     with pytest.raises(IndexUnavailableError):  # noqa: PT012 (what comes before the error counts)
         for group in run(keys(60), settings={"bulk_documents": 10}):
             found |= {one.item: one for one in group}

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from worker.core.sqs.dead_letter import DeadLetter, Refused, entry_bytes
+from worker.core.sqs.dead_letter import Attribute, DeadLetter, Refused, SendEntry, entry_bytes
 from worker.core.sqs.failure_record import FailureRecord
 from worker.core.sqs.queue import Message
 
-ATTRIBUTES = {
+ATTRIBUTES: dict[str, Attribute] = {
     "trace": {"DataType": "String", "StringValue": "t-1"},
     "raw": {"DataType": "Binary", "BinaryValue": b"\0\xff"},
 }
@@ -21,6 +21,11 @@ def failure_of(entry):
 
 def entry(body, attributes, record=RECORD, *, max_bytes=1_048_576):
     return DeadLetter("m1", body, {}, attributes).entry(record, max_bytes=max_bytes)
+
+
+def taken(entry: SendEntry | Refused) -> SendEntry:
+    assert not isinstance(entry, Refused)
+    return entry
 
 
 # -- sending on --------------------------------------------------------------------------------------------------
@@ -58,7 +63,7 @@ def test_where_nothing_fits_it_is_refused_in_a_sentence():
 
 def test_a_fifo_queue_gets_the_group_and_a_deduplication_id_of_its_own():
     dead_letter = DeadLetter("m1", "x", {"MessageGroupId": "g", "AWSTraceHeader": "Root=1"}, {})
-    first, second = (dead_letter.entry(None, max_bytes=100, fifo=True) for _ in range(2))
+    first, second = (taken(dead_letter.entry(None, max_bytes=100, fifo=True)) for _ in range(2))
     assert first["MessageGroupId"] == "g"
     assert first["MessageDeduplicationId"] != second["MessageDeduplicationId"]
     assert first["MessageSystemAttributes"]["AWSTraceHeader"]["StringValue"] == "Root=1"
@@ -68,11 +73,15 @@ def test_a_fifo_queue_gets_the_group_and_a_deduplication_id_of_its_own():
 
 
 def test_as_json_nothing_is_lost():
-    attributes = {**ATTRIBUTES, "failure": {"DataType": "String", "StringValue": '{ "kind" : "RECOVERABLE" }'}}
+    attributes: dict[str, Attribute] = {
+        **ATTRIBUTES,
+        "failure": {"DataType": "String", "StringValue": '{ "kind" : "RECOVERABLE" }'},
+    }
     dead_letter = DeadLetter("m1", "本文", {"SentTimestamp": "5"}, attributes)
     stored = json.loads(json.dumps(dead_letter.as_json()))
     assert stored["message_attributes"]["raw"] == {"DataType": "Binary", "BinaryValue": "AP8="}
     assert DeadLetter.from_json(stored) == dead_letter
+    assert dead_letter.failure is not None
     beside = {**stored, "failure": dead_letter.failure.as_json()}
     assert DeadLetter.from_json(beside) == dead_letter, "the same record beside it changes nothing"
 

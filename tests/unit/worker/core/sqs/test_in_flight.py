@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tests.support.fakes import Faults, MemoryQueue
 from worker.core.base.liveness import Liveness
 from worker.core.sqs.in_flight import InFlightMessage, InFlightMessages
 from worker.core.sqs.outcome import Done, Failed, Release, worst
@@ -35,7 +36,7 @@ def test_the_worst_outcome_counts(a, b, expected):
 
 
 def test_a_message_is_settled_by_its_last_release_and_not_before():
-    settled = []
+    settled: list[InFlightMessage] = []
     held = item(settled)
     held.retain()
     held.retain()
@@ -53,13 +54,8 @@ def test_a_message_is_claimed_once():
     assert not held.start()
 
 
-class FakeQueue:
-    def __init__(self, refused=None):
-        self.changes, self.refused = [], refused or {}
-
-    def change_visibility(self, entries):
-        self.changes += entries
-        return self.refused
+def a_queue(refuses=None):
+    return MemoryQueue(Faults(), "source", refuses)
 
 
 def in_flight(number, *, deadline_s=60.0):
@@ -82,38 +78,40 @@ def run_for(made, seconds):
 
 
 def test_at_its_deadline_a_waiting_message_is_given_up_and_a_started_one_is_stuck():
-    waiting, working, stuck = in_flight(0, deadline_s=0.1), in_flight(1, deadline_s=0.1), []
+    waiting, working = in_flight(0, deadline_s=0.1), in_flight(1, deadline_s=0.1)
+    stuck: list[InFlightMessage] = []
     assert working.start()
-    made = all_of(FakeQueue(), [waiting, working], give_up=lambda item: item.release(RELEASE), stuck=stuck.append)
+    made = all_of(a_queue(), [waiting, working], give_up=lambda item: item.release(RELEASE), stuck=stuck.append)
     run_for(made, 0.4)
     assert (waiting.outcome, stuck) == (RELEASE, [working])
     assert len(made) == 1, "the stuck one is let go; the other stays until its release"
 
 
 def test_a_message_that_waits_for_its_settlement_is_not_stuck():
-    item, stuck = in_flight(0, deadline_s=0.1), []
+    item = in_flight(0, deadline_s=0.1)
+    stuck: list[InFlightMessage] = []
     assert item.start()
     item.release(Done())
-    run_for(all_of(FakeQueue(), [item], stuck=stuck.append), 0.4)
+    run_for(all_of(a_queue(), [item], stuck=stuck.append), 0.4)
     assert stuck == []
 
 
 def test_a_message_whose_receipt_handle_is_lost_is_no_longer_in_flight():
-    made = all_of(FakeQueue({0: Refusal("ReceiptHandleIsInvalid", "", senders_fault=True)}), [in_flight(0)])
+    made = all_of(a_queue({0: Refusal("ReceiptHandleIsInvalid", "", senders_fault=True)}), [in_flight(0)])
     run_for(made, 0.4)
     assert len(made) == 0
 
 
 def test_a_release_makes_each_visible_after_its_delay_and_counts_it_no_more():
-    queue, items = FakeQueue(), [in_flight(0), in_flight(1)]
+    queue, items = a_queue(), [in_flight(0), in_flight(1)]
     made = all_of(queue, items)
     made.release([(items[0], 0), (items[1], 60)])
-    assert (queue.changes, len(made)) == ([("r0", 0), ("r1", 60)], 0)
+    assert (queue.changed, len(made)) == ([("r0", 0), ("r1", 60)], 0)
 
 
 def test_room_and_emptiness_are_waited_for():
     items = [in_flight(0), in_flight(1)]
-    made = all_of(FakeQueue(), items)
+    made = all_of(a_queue(), items)
     assert not made.wait_for_room(2, 0.01)
     threading.Timer(0.05, made.forget, [items]).start()
     assert made.wait_empty(time.monotonic() + 5)
@@ -123,4 +121,4 @@ def test_room_and_emptiness_are_waited_for():
 def test_what_no_handler_has_begun_is_unstarted():
     items = [in_flight(0), in_flight(1)]
     items[0].start()
-    assert all_of(FakeQueue(), items).unstarted() == [items[1]]
+    assert all_of(a_queue(), items).unstarted() == [items[1]]

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tests.support.fakes import Faults, MemoryQueue
 from worker.core.base.errors import QueueError
 from worker.core.sqs.queue import Message, Refusal
 from worker.core.sqs.visibility import VisibilityExtender
@@ -12,17 +13,20 @@ from worker.core.sqs.visibility import VisibilityExtender
 VISIBILITY_S = 0.3
 
 
-class FakeQueue:
+class FakeQueue(MemoryQueue):
     """Notes each change of visibility as (receipts, seconds)."""
 
     def __init__(self, answer=None):
-        self.changes, self.answer, self.entered, self.gate = [], answer, threading.Event(), None
+        super().__init__(Faults(), "source")
+        self.changes: list[tuple[list[str], int]] = []
+        self.answer, self.entered = answer, threading.Event()
+        self.gate: threading.Event | None = None
 
-    def change_visibility(self, entries):
+    def change_visibility(self, receipts):
         self.entered.set()
         if self.gate is not None:
             self.gate.wait(5)
-        self.changes.append(([receipt for receipt, _ in entries], entries[0][1]))
+        self.changes.append(([receipt for receipt, _ in receipts], receipts[0][1]))
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer or {}
