@@ -17,11 +17,11 @@ def ids(*names: str) -> Ids:
 
 def said(capsys: Any) -> dict[str, Any]:
     """The JSON that a verb printed; log lines may stand before it."""
-    return json.loads(capsys.readouterr().out.splitlines()[-1])
+    return dict(json.loads(capsys.readouterr().out.splitlines()[-1]))
 
 
 def failure_of(message: Message) -> dict[str, Any]:
-    return json.loads(message.attributes["failure"]["StringValue"])
+    return dict(json.loads(message.attributes["failure"]["StringValue"]))
 
 
 def fill(fakes: Fakes, count: int, **failure: Any) -> None:

@@ -1,6 +1,7 @@
 """What `dlq delete` and `dlq abandon` put into the archive, and what `dlq restore` brings back."""
 
 import time
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,7 @@ def test_a_whole_run_is_abandoned_and_restored(fakes, context, capsys):
 def test_a_restore_that_was_cut_off_is_taken_over_after_a_while(fakes, context, monkeypatch):
     fill(fakes, 1)
     delete(context("delete"), ids("m0"), reason="x")
-    fakes.faults.add("dlq.send", KeyboardInterrupt())  # type: ignore[arg-type]
+    fakes.faults.add("dlq.send", KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         restore(context("restore"), message_id=["m0"])
     fakes.faults.plan.clear()
@@ -86,7 +87,7 @@ def test_a_restore_that_the_queue_refuses_can_be_tried_again(fakes, context):
 
 @pytest.mark.parametrize("verb", [delete, abandon, restore])
 def test_a_verb_that_needs_a_state_bucket_says_so(context, verb):
-    asked = {
+    asked: dict[str, Any] = {
         delete: {"ids": ids("m"), "reason": "x"},
         abandon: {"chosen": Filter(match="x"), "reason": "x"},
         restore: {"run": "x"},

@@ -70,7 +70,7 @@ def _context(fakes, patch, verb):
 
     settings, aws = load_tool(ToolOptions())
     made = CommandContext(settings, aws, verb, Signals(), as_json=True)
-    made.dlq, made.source, made.objects, made.state = fakes.dlq, lambda: fakes.source, fakes.s3, fakes.state  # type: ignore[assignment,method-assign]
+    made.dlq, made.source, made.objects, made.state = fakes.dlq, lambda: fakes.source, fakes.s3, fakes.state  # type: ignore[method-assign]
     made.check_dlq()
     return made
 

@@ -1,6 +1,7 @@
 """What `dlq redrive` and `dlq redrive-all` send, what they refuse, and what SQS moves by itself."""
 
 import json
+from typing import Any
 
 import pytest
 import typer
@@ -213,7 +214,7 @@ class Mover:
     """SQS moving messages, as far as we see it."""
 
     def __init__(self, fakes, monkeypatch, *states):
-        self.asked: list = []
+        self.asked: list[Any] = []
         self.states = list(states)
         monkeypatch.setattr(fakes.source, "attributes", lambda: {"QueueArn": "arn:source"})
         for name in ("start_move", "move", "cancel_move"):

@@ -6,9 +6,9 @@ import pytest
 
 from recovery.operations.records.archive import Archive, ArchivedDeadLetter, Claim, claim, finish, read, read_all
 from tests.support.fakes import Fakes
-from worker.core.sqs.dead_letter import DeadLetter, Refused
+from worker.core.sqs.dead_letter import Attribute, DeadLetter, Refused
 
-ATTRIBUTES = {
+ATTRIBUTES: dict[str, Attribute] = {
     "raw": {"DataType": "Binary", "BinaryValue": b"\0\xff"},
     "failure": {"DataType": "String", "StringValue": '{"kind": "USER_ERROR", "redrives": 2}'},
 }
@@ -32,6 +32,7 @@ def claimed_by(fakes, key, name):
 
 def test_what_is_put_there_is_read_whole(fakes, key):
     archived = read(fakes.state, key)
+    assert archived is not None
     assert archived.dead_letter == DEAD_LETTER
     assert (archived.reason, archived.error_type, archived.by, archived.run) == ("r", "deleted", "me@here", "run-1")
     assert key == "dlq-archive/2026-11-18/契約/a b.pdf-m1.json"
