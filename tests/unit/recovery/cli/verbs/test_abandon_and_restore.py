@@ -87,7 +87,7 @@ def test_a_restore_that_the_queue_refuses_can_be_tried_again(fakes, context):
 
 @pytest.mark.parametrize("verb", [delete, abandon, restore])
 def test_a_verb_that_needs_a_state_bucket_says_so(context, verb):
-    asked: dict[str, Any] = {
+    asked: Any = {
         delete: {"ids": ids("m"), "reason": "x"},
         abandon: {"chosen": Filter(match="x"), "reason": "x"},
         restore: {"run": "x"},
