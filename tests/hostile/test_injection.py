@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import generate_latest
 from rich.console import Console
 
-from recovery.cli.recover_dlq import WORDING
+from recovery.cli.recovery_report import WORDING
 from recovery.cli.view.report import report_table
 from recovery.cli.view.tables import table
 from recovery.operations.engine import Disposition

@@ -1,0 +1,37 @@
+"""How a run of `recover` is shown, by `recover_dlq` and by `dlq recover`."""
+
+from recovery.cli.batch_command import BatchCommand
+from recovery.cli.view.report import Wording
+from recovery.operations.engine import Disposition
+from recovery.operations.recovering.request import DUPLICATES, IN_FLIGHT_ELSEWHERE, NOT_DELETED, NOT_SELECTED
+from recovery.operations.run import Progress
+from worker.core.base.events import LogEvent
+from worker.core.base.logs import emit
+
+MAX_BATCH_SIZE = 1_000
+WORDING = Wording(
+    noun="messages",
+    dry_run="nothing was written, deleted or left hidden",
+    results={
+        Disposition.RECOVERED: "read, indexed and confirmed",
+        Disposition.ALREADY_INDEXED: "the index held them already",
+        Disposition.GONE: "the object is no longer there",
+        Disposition.SKIPPED: "asked for nothing",
+        Disposition.STORED_FOR_RETRY: "the index rejects the document: in retry-index/",
+        Disposition.ARCHIVED: "failed through their own fault: in dlq-archive/",
+        Disposition.KEPT: "undecided for a transient reason: still in the DLQ",
+    },
+    also={
+        NOT_DELETED: ("settled_not_deleted", "of these, SQS did not delete: the next run finds them done"),
+        DUPLICATES: ("duplicates", "copies of messages handled in this run"),
+        NOT_SELECTED: ("not selected", "left in the DLQ by the options given"),
+        IN_FLIGHT_ELSEWHERE: ("in flight", "in the DLQ, held by another command"),
+    },
+)
+
+
+def _log(now: Progress, per_second: float) -> None:
+    emit(LogEvent.RECOVER_PROGRESS, done=now.done, per_second=per_second, counts=dict(now.counts))
+
+
+RECOVER = BatchCommand(WORDING, _log, {"Archived": Disposition.ARCHIVED})
