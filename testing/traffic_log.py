@@ -1,4 +1,4 @@
-"""What passes the wire, as books: every call with what it is about, and how often what was received, deleted, written."""
+"""The traffic log: every call that passes the proxy, and how often each message or document was received, deleted, written."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote
 Service = Literal["sqs", "s3", "index"]
 
 REMEMBERED_CALLS = 100_000
-"""The latest calls are kept one by one."""
+"""How many of the latest calls are kept individually."""
 
 
 @dataclass(slots=True)
@@ -23,17 +23,17 @@ class Call:
     action: str
     """`ReceiveMessage`, `GetObject`, `_bulk`, …"""
     number: int
-    """How many of this action there were, this one included: 1 for the first."""
+    """Which call of this action it is: 1 for the first."""
     keys: list[str] = field(default_factory=list)
-    """The object's key; the documents' ids; receipt handles; the source message ids of letters."""
+    """The object's key; the documents' ids; receipt handles; the source message ids of dead letters."""
     status: int = 0
-    """Of the answer; 0 where the line was cut."""
+    """HTTP status of the answer; 0 if the connection was cut."""
     items: list[dict[str, Any]] = field(default_factory=list)
-    """What the answer says of each message or document."""
+    """What the answer says about each message or document."""
     about: str = ""
-    """The queue's name; `bucket/key`, of a listing `bucket/prefix`; the path in the index."""
+    """The queue's name; `bucket/key`, for a listing `bucket/prefix`; the path in the index."""
     broken: str = ""
-    """How a rule broke it; empty where it passed."""
+    """What a rule did to it; empty if it passed."""
     at: float = field(default_factory=time.time)
     """Seconds since the epoch."""
 
@@ -43,7 +43,7 @@ class Call:
 
 
 class TrafficLog:
-    """What passed, counted."""
+    """Counts what has passed the proxy."""
 
     def __init__(self) -> None:
         self.calls: Counter[tuple[str, str]] = Counter()
@@ -54,28 +54,28 @@ class TrafficLog:
         self.deleted: Counter[str] = Counter()
         """Receipt handle → how often its deletion was confirmed."""
         self.sent: list[str] = []
-        """Message ids that sends were answered with."""
+        """Ids of the messages whose sending was confirmed."""
         self.read: Counter[str] = Counter()
         """Key → GETs that succeeded."""
         self.indexed_at: dict[str, float] = {}
         """Document id → when the index first acknowledged it, seconds since the epoch."""
         self.trace: deque[Call] = deque(maxlen=REMEMBERED_CALLS)
-        """The latest calls in the order in which they came."""
+        """The latest calls in order of arrival."""
         self._message_of: dict[str, str] = {}
 
     def requests(self, service: Service) -> int:
-        """How many calls a service got."""
+        """How many calls a service received."""
         return sum(count for (name, _), count in self.calls.items() if name == service)
 
     def begin(self, service: Service, action: str, keys: list[str], about: str) -> Call:
-        """Note a call that has come in."""
+        """Record a call that has arrived."""
         self.calls[service, action] += 1
         call = Call(service, action, self.calls[service, action], keys, about=about)
         self.trace.append(call)
         return call
 
     def end(self, call: Call, status: int, content: bytes) -> None:
-        """Note its answer."""
+        """Record its answer."""
         call.status = status
         self.statuses[call.service, call.action, status] += 1
         if status >= 300:
@@ -87,7 +87,7 @@ class TrafficLog:
             self._note(call, json.loads(content or b"{}"))
 
     def cut(self, call: Call, broken: str, status: int = 0) -> None:
-        """Note that it got no answer, or one that was not the server's."""
+        """Record that it got no answer, or one that was not the server's."""
         call.broken, call.status = broken, status
         self.statuses[call.service, call.action, status] += 1
 
@@ -103,7 +103,7 @@ class TrafficLog:
         return found[::-1]
 
     def _note(self, call: Call, answer: dict[str, Any]) -> None:
-        """What an answer says of each message or document."""
+        """Record what an answer says about each message or document."""
         if call.action == "ReceiveMessage":
             messages = answer.get("Messages") or ()
             self.received.update(message["MessageId"] for message in messages)
@@ -127,7 +127,7 @@ class TrafficLog:
 def describe(
     service: Service, method: str, target: str, fields: Mapping[str, str], body: bytes
 ) -> tuple[str, list[str], str]:
-    """Its action, the keys it concerns, and what it is about."""
+    """Its action, the keys it concerns, and its subject."""
     path, _, query = target.partition("?")
     path = unquote(path)
     if service == "sqs":
@@ -157,7 +157,7 @@ def _queue(body: bytes) -> str:
 
 
 def _entries(action: str, body: bytes) -> list[str]:
-    """Of a batch, in the order of its entries, whose ids we take to be their positions: receipts, or source message ids."""
+    """A batch's receipt handles or source message ids, in order; an entry's id is assumed to be its position."""
     with contextlib.suppress(ValueError, KeyError, TypeError):
         if action in {"DeleteMessageBatch", "ChangeMessageVisibilityBatch"}:
             return [entry["ReceiptHandle"] for entry in json.loads(body)["Entries"]]
