@@ -1,8 +1,8 @@
-"""A proxy in front of the real servers: it forwards HTTP, keeps a traffic log, adds latency, and can cause faults.
+"""A fault proxy in front of the real servers: forwards HTTP, keeps a traffic log, adds latency and injects faults.
 
-It recognises SQS actions, S3 methods and keys, and OpenSearch bulk requests, and records every call exactly. Latency is
-a timer and uses no CPU. A rule may answer instead of the server or cut the connection, before or after the server has
-acted. The proxy runs on one thread of this process, with its own event loop.
+It recognises SQS actions, S3 methods and keys, and OpenSearch bulk requests, and logs every call. Latency is waited out
+on a timer and takes no CPU time. A rule may answer in place of the server or cut the connection, before or after the
+server has acted. The proxy runs on one thread of this process, on an event loop of its own.
 """
 
 import asyncio
@@ -21,17 +21,17 @@ MAX_HEAD_BYTES = 1024 * 1024
 PIECE_BYTES = 256 * 1024
 BETWEEN_PIECES_S = 0.02
 MAX_PIECES = 200
-"""Maximum number of pieces of a trickled answer: a short answer comes byte by byte, a long one takes four seconds."""
+"""The most pieces of a trickled answer: a short one is sent byte by byte, a long one takes four seconds in all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
     """What a rule does to a call.
 
-    `unreachable`: the call is cut, and no connection to its server is accepted for `hang_s`. `refuse`: the call is cut
-    before the server sees it. `lose`: the server acts, but its answer is lost. `hang`: there is no answer for `hang_s`.
-    `answer`: this answer is given instead of the server's. `trickle`: the server's answer comes bit by bit. `rewrite`:
-    the request to the server and its answer are changed.
+    `unreachable`: cut it, and accept no connection to its server for `hang_s`. `refuse`: cut it before the server sees
+    it. `lose`: let the server act, but drop its answer. `hang`: send no answer, and cut it after `hang_s`. `answer`: send
+    this answer in place of the server's. `trickle`: send the server's answer slowly. `rewrite`: change the request on its
+    way to the server and the answer on its way back.
     """
 
     how: Literal["unreachable", "refuse", "lose", "hang", "answer", "trickle", "rewrite"]
@@ -51,13 +51,13 @@ class FaultProxy:
     def __init__(self, upstreams: dict[Service, str]) -> None:
         self.traffic_log = TrafficLog()
         self.latency_s: dict[Service, float] = {}
-        """The latency by service, which passes before a call is forwarded; for S3, it delays the first byte."""
+        """Seconds added before a call is forwarded, by service; for S3, this delays the first byte."""
         self.rules: list[Rule] = []
         """The first rule that returns something decides."""
         self.urls: dict[Service, str] = {}
         self._upstreams = upstreams
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="wire", daemon=True)
+        self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
         self._servers: dict[Service, asyncio.Server] = {}
         self._open: dict[asyncio.StreamWriter, Service] = {}
         self._back: dict[Service, asyncio.TimerHandle] = {}
@@ -78,12 +78,12 @@ class FaultProxy:
         self._run(self._cut())
 
     def clear(self) -> None:
-        """Start a new traffic log, remove all rules, and make every server reachable."""
+        """Start a new traffic log, drop all rules and make every server reachable."""
         self.rules, self.traffic_log = [], TrafficLog()
         self.reach()
 
     def reach(self) -> None:
-        """Accept connections again to every server that was unreachable."""
+        """Accept connections again to every server that was made unreachable."""
         self._run(self._reach(list(self._back)))
 
     def _run(self, work: Awaitable[None]) -> None:
@@ -100,12 +100,12 @@ class FaultProxy:
         address = parts.hostname or "", parts.port or 80
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await _Line(self, service, address, reader, writer).serve()
+            await _Connection(self, service, address, reader, writer).serve()
 
         self._servers[service] = await asyncio.start_server(serve, "127.0.0.1", port, limit=MAX_HEAD_BYTES)
 
     def _vanish(self, service: Service, for_s: float) -> None:
-        """Accept no connection to a server for `for_s`, or until `reach`."""
+        """Accept no connection to a server for this long, or until `reach`."""
         if service in self._back:
             return
         self._servers[service].close()
@@ -134,14 +134,14 @@ class FaultProxy:
         for writer in list(self._open):
             writer.transport.abort()
 
-    def abort_policy(self, call: Call) -> Broken | None:
-        """What the rules say about a call."""
+    def fault_of(self, call: Call) -> Broken | None:
+        """What the rules do to a call; None if it passes."""
         return next((broken for rule in self.rules if (broken := rule(call)) is not None), None)
 
 
 @dataclass(slots=True)
 class _Message:
-    """A request or an answer: its unchanged head, and the parsed fields."""
+    """The head of a request or an answer, as received."""
 
     head: bytes
     fields: dict[str, str]
@@ -157,8 +157,8 @@ class _Message:
         return self.fields.get("transfer-encoding", "").lower() == "chunked"
 
 
-class _Line:
-    """The connection of one client, and ours to the server."""
+class _Connection:
+    """One client's connection, and the proxy's to the server."""
 
     def __init__(
         self, proxy: FaultProxy, service: Service, address: tuple[str, int],
@@ -174,7 +174,7 @@ class _Line:
             while await self._one_call():
                 pass
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            return  # either side closed the connection, or the proxy stops
+            return  # either side hung up, or the proxy stops
         finally:
             self._proxy._open.pop(self._writer, None)
             for writer in filter(None, [self._writer, self._up and self._up[1]]):
@@ -185,8 +185,8 @@ class _Line:
         if "expect" in request.fields:
             self._writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = await _body(self._reader, request)
-        call = self._booked(request, body)
-        broken = self._proxy.abort_policy(call)
+        call = self._logged(request, body)
+        broken = self._proxy.fault_of(call)
         latency_s = self._proxy.latency_s.get(self._service, 0.0)
         if latency_s:
             await asyncio.sleep(latency_s)
@@ -194,7 +194,7 @@ class _Line:
             return await self._pass(call, request, body)
         return await self._break(call, broken, request, body)
 
-    def _booked(self, request: _Message, body: bytes) -> Call:
+    def _logged(self, request: _Message, body: bytes) -> Call:
         action, keys, about = describe(self._service, request.first[0], request.first[1], request.fields, body)
         return self._proxy.traffic_log.begin(self._service, action, keys, about)
 
@@ -256,7 +256,7 @@ class _Line:
         return True
 
     async def _ask(self, request: _Message, body: bytes) -> tuple[_Message, asyncio.StreamReader]:
-        """Return the server's answer, with its body still unread. If the server has closed the connection, open a new one."""
+        """The server's answer, whose body is still to be read. A connection that the server has closed is opened again."""
         for attempt in (1, 2):
             if self._up is None:
                 self._up = await asyncio.open_connection(*self._address, limit=MAX_HEAD_BYTES)
@@ -290,7 +290,7 @@ class _Line:
 
 
 def _resized(request: _Message, body: bytes) -> tuple[_Message, bytes]:
-    """The request with the correct length for a body that may have been changed."""
+    """The request with its length adapted to a changed body."""
     if request.chunked or request.length is None or request.length == len(body):
         return request, body
     lines = [

@@ -1,4 +1,4 @@
-"""A log of all calls that pass the fault proxy, and counts of what was received, deleted, sent, read and indexed."""
+"""The traffic log: every call that passes the proxy, and how often each message or document was received, deleted, written."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote
 Service = Literal["sqs", "s3", "index"]
 
 REMEMBERED_CALLS = 100_000
-"""Number of most recent calls that are kept individually."""
+"""How many of the latest calls are kept individually."""
 
 
 @dataclass(slots=True)
@@ -23,17 +23,17 @@ class Call:
     action: str
     """`ReceiveMessage`, `GetObject`, `_bulk`, …"""
     number: int
-    """The number of this call among those of the same action: 1 for the first."""
+    """Which call of this action it is: 1 for the first."""
     keys: list[str] = field(default_factory=list)
     """The object's key; the documents' ids; receipt handles; the source message ids of dead letters."""
     status: int = 0
-    """The status of the answer; 0 if the connection was cut."""
+    """HTTP status of the answer; 0 if the connection was cut."""
     items: list[dict[str, Any]] = field(default_factory=list)
     """What the answer says about each message or document."""
     about: str = ""
     """The queue's name; `bucket/key`, for a listing `bucket/prefix`; the path in the index."""
     broken: str = ""
-    """What a rule did to it; empty if it was forwarded normally."""
+    """What a rule did to it; empty if it passed."""
     at: float = field(default_factory=time.time)
     """Seconds since the epoch."""
 
@@ -43,7 +43,7 @@ class Call:
 
 
 class TrafficLog:
-    """All calls that passed, with counts."""
+    """Counts what has passed the proxy."""
 
     def __init__(self) -> None:
         self.calls: Counter[tuple[str, str]] = Counter()
@@ -54,17 +54,17 @@ class TrafficLog:
         self.deleted: Counter[str] = Counter()
         """Receipt handle → number of confirmed deletions."""
         self.sent: list[str] = []
-        """The message ids in the answers to sends."""
+        """Ids of the messages whose sending was confirmed."""
         self.read: Counter[str] = Counter()
         """Key → number of successful GETs."""
         self.indexed_at: dict[str, float] = {}
         """Document id → time of the index's first acknowledgement, in seconds since the epoch."""
         self.trace: deque[Call] = deque(maxlen=REMEMBERED_CALLS)
-        """The most recent calls in the order of their arrival."""
+        """The latest calls in order of arrival."""
         self._message_of: dict[str, str] = {}
 
     def requests(self, service: Service) -> int:
-        """The number of calls to a service."""
+        """How many calls a service received."""
         return sum(count for (name, _), count in self.calls.items() if name == service)
 
     def begin(self, service: Service, action: str, keys: list[str], about: str) -> Call:
@@ -87,7 +87,7 @@ class TrafficLog:
             self._note(call, json.loads(content or b"{}"))
 
     def cut(self, call: Call, broken: str, status: int = 0) -> None:
-        """Record that it got no answer, or one that did not come from the server."""
+        """Record that it got no answer, or one that was not the server's."""
         call.broken, call.status = broken, status
         self.statuses[call.service, call.action, status] += 1
 
@@ -127,7 +127,7 @@ class TrafficLog:
 def describe(
     service: Service, method: str, target: str, fields: Mapping[str, str], body: bytes
 ) -> tuple[str, list[str], str]:
-    """The action of a request, the keys that it concerns, and what it is about."""
+    """Its action, the keys it concerns, and its subject."""
     path, _, query = target.partition("?")
     path = unquote(path)
     if service == "sqs":
@@ -157,7 +157,7 @@ def _queue(body: bytes) -> str:
 
 
 def _entries(action: str, body: bytes) -> list[str]:
-    """The receipt handles or source message ids in a batch, in order; the ids of its entries must be their positions."""
+    """A batch's receipt handles or source message ids, in order; an entry's id is assumed to be its position."""
     with contextlib.suppress(ValueError, KeyError, TypeError):
         if action in {"DeleteMessageBatch", "ChangeMessageVisibilityBatch"}:
             return [entry["ReceiptHandle"] for entry in json.loads(body)["Entries"]]

@@ -1,4 +1,4 @@
-"""Attack 1: each outside call of a program × each fault. The calls are those of a clean run, so a new one is found by itself."""
+"""Attack 1: each external call of a program × each fault. The calls are taken from a clean run, so a new one is included."""
 
 import json
 import os
@@ -22,12 +22,12 @@ from tests.support.faults import FAULTS, Strike, applies, name_of
 
 SEED = 20261123
 RESULTS = Path(".cache/chaos")
-MOST_NOT_PLAYED = 10
-"""Errors of the harness itself, before it gives up."""
+MAX_NOT_RUN = 10
+"""How many errors of the harness itself are tolerated before it gives up."""
 
 
 def cases_of(program: str, on: Stage, rng: random.Random) -> list[Case]:
-    """Every call that a clean run makes × every fault that can befall it; how long and when, by the seed.
+    """Every call that a clean run makes × every fault that applies to it; duration and moment are chosen by the seed.
 
     Raises AssertionError where a clean run does not hold.
     """
@@ -51,44 +51,44 @@ def cases_of(program: str, on: Stage, rng: random.Random) -> list[Case]:
 
 
 def run_cases(
-    servers: Any, folder: Path, cases: Sequence[Case], *, lanes: int, told: Callable[[Result], None] = lambda _: None
+    servers: Any, folder: Path, cases: Sequence[Case], *, lanes: int, on_result: Callable[[Result], None] = lambda _: None
 ) -> list[Result]:  # fmt: skip
-    """Play cases, several at once, each lane on a stage of its own; a stage on which one broke is left for a new one.
+    """Run cases, several at once, each lane on its own stage; after a failed case, a lane takes a new stage.
 
-    Raises ExceptionGroup where some could not be played.
+    Raises ExceptionGroup if some could not be run.
     """
     waiting: queue.SimpleQueue[Case] = queue.SimpleQueue()
     for case in sorted(cases, key=lambda case: case.at_start):
         waiting.put(case)
     results: list[Result] = []
-    not_played: list[Exception] = []
+    not_run: list[Exception] = []
     lock = threading.Lock()
 
     def note(result: Result) -> None:
         with lock:
             results.append(result)
-            told(result)
+            on_result(result)
 
     def lane(number: int) -> None:
-        while not waiting.empty() and len(not_played) < MOST_NOT_PLAYED:
+        while not waiting.empty() and len(not_run) < MAX_NOT_RUN:
             try:
                 with stage(servers, folder / f"lane-{number}-{fresh_name()}") as on:
-                    for result in _played(on, waiting):
+                    for result in _run_on(on, waiting):
                         note(result)
-            except Exception as error:  # noqa: BLE001 (told now, not in hours, and raised after all the other cases)
+            except Exception as error:  # noqa: BLE001 (printed now, not hours later, and raised after all other cases)
                 traceback.print_exc()
-                not_played.append(error)
+                not_run.append(error)
 
     with ThreadPoolExecutor(lanes, thread_name_prefix="lane") as pool:
         for done in [pool.submit(lane, number) for number in range(lanes)]:
             done.result()
-    if not_played:
-        raise ExceptionGroup("cases that could not be played", not_played)
+    if not_run:
+        raise ExceptionGroup("cases that could not be run", not_run)
     return results
 
 
-def _played(on: Stage, waiting: "queue.SimpleQueue[Case]") -> Iterator[Result]:
-    """Cases on one stage, until one breaks."""
+def _run_on(on: Stage, waiting: "queue.SimpleQueue[Case]") -> Iterator[Result]:
+    """Run cases on one stage until one fails."""
     warm = False
     while True:
         try:
@@ -108,17 +108,17 @@ def _played(on: Stage, waiting: "queue.SimpleQueue[Case]") -> Iterator[Result]:
         yield result
         if not result.holds:
             return
-        on.recovery_run()
+        on.empty_state()
 
 
 def record(results: Sequence[Result], name: str) -> Path:
-    """Write results down, one JSON object a line."""
+    """Write the results as JSON lines."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.jsonl"
     path.write_text("".join(json.dumps(result.as_json(), ensure_ascii=False) + "\n" for result in results))
     return path
 
 
-def lanes_wished() -> int:
-    """How many stages side by side; most of a case is waiting."""
+def lane_count() -> int:
+    """How many stages run side by side; most of a case is waiting."""
     return int(os.environ.get("CHAOS_LANES", "4"))

@@ -1,4 +1,4 @@
-"""One case of a campaign, a call and what befalls it, and what it came to."""
+"""One case of a campaign: a call and its fault, and the result."""
 
 import signal
 from collections import Counter
@@ -11,7 +11,7 @@ from tests.support.faults import DEATHS, Strike
 from tests.support.oracle import Judgement
 
 EXPECTED_CODES = {0, 3, 69}
-"""After 78 systemd starts a worker no more: right where the settings are wrong, and here they are not."""
+"""Not 78, after which systemd does not restart a worker: that is right only for wrong settings, and here they are right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,13 @@ class Case:
     occurrence: str
     """first, middle or last."""
     first: int
-    """The number of the call that this is."""
+    """The number of the call at which the fault begins."""
     at_start: bool = False
     """The call is made only when the program starts."""
 
     @property
     def is_long(self) -> bool:
-        """Whether it waits for timeouts or starts a program anew: too long for a sample."""
+        """Whether it waits for timeouts or restarts a program, which takes too long for a sample."""
         return self.at_start or self.fault in {"timeout", "unreachable", *DEATHS}
 
     def __str__(self) -> str:
@@ -42,7 +42,7 @@ class Case:
 
 @dataclass
 class Result:
-    """What a case came to."""
+    """The result of a case."""
 
     case: Case
     hits: int
@@ -52,11 +52,11 @@ class Result:
 
     @property
     def crashed(self) -> list[int]:
-        """Exit codes that nobody has promised."""
-        # A command's user reads why; to a worker S3 or SQS themselves must have said that the request is wrong.
-        says_so = {78} if self.case.fault == "400" or self.case.program != "worker" else set()
+        """Exit codes that are not expected."""
+        # A command may exit with 78, since its user reads why; a worker only after S3 or SQS said that the request is wrong.
+        config_error = {78} if self.case.fault == "400" or self.case.program != "worker" else set()
         killed = {-signal.SIGKILL} if self.case.fault in DEATHS else set()
-        return sorted(set(self.codes) - EXPECTED_CODES - says_so - killed)
+        return sorted(set(self.codes) - EXPECTED_CODES - config_error - killed)
 
     @property
     def holds(self) -> bool:

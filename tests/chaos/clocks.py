@@ -1,7 +1,7 @@
-"""Another wall clock for one process: `time.time` and `datetime.now` shifted, the monotonic clock as it is.
+"""A shifted wall clock for one process: `time.time` and `datetime.now` are shifted, the monotonic clock is not.
 
-So it is when a machine's clock is set. By a shim in Python, for libfaketime 0.9.10 either moves the monotonic clock as
-well or makes Python's sleep fail; what Rust tells itself (obstore's signatures) stays at the machine's time.
+This is what happens when a machine's clock is set. It is a shim in Python, because libfaketime 0.9.10 either moves the
+monotonic clock as well or makes Python's sleep fail. Rust code (obstore's signatures) keeps the machine's time.
 """
 
 import datetime as dt
@@ -20,19 +20,19 @@ class Clock:
         self.set(ahead_s)
 
     def set(self, ahead_s: float) -> None:
-        """So many seconds ahead of the machine's clock from now on."""
+        """Run this many seconds ahead of the machine's clock from now on."""
         beside = self._file.with_suffix(".new")
         beside.write_text(str(ahead_s))
         beside.replace(self._file)
 
     @property
     def env(self) -> dict[str, str]:
-        """What the process is to be started with."""
+        """The environment in which to start the process."""
         return {FILE: str(self._file)}
 
 
 def install() -> None:
-    """In the process: go by the clock that its environment names, if it names one; before other modules are imported."""
+    """In the process: use the clock that its environment names, if any. Must be called before other modules are imported."""
     name = os.environ.get(FILE)
     if name is None:
         return

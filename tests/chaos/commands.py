@@ -1,4 +1,4 @@
-"""Plays of what operators run: letters or records are laid out, a command works on them under a fault, then without."""
+"""Scenarios for operators' commands: each works on dead letters or retry records, first with a fault, then without."""
 
 import subprocess
 import sys
@@ -18,21 +18,21 @@ from worker.core.s3.state import ARCHIVE_PREFIX
 
 COMMAND_S = 90.0
 CLAIM_ENDS_S = 3.5
-"""A hurried restore that was cut off may be taken over after so long."""
+"""How long after a shortened restore was interrupted another may take it over."""
 SEEN_AGAIN_WITHIN_S = 8.0
-"""What could not be given back is visible again when its time is over; hurried, that is five seconds."""
+"""A message that could not be released reappears when its visibility timeout ends: five seconds, with waits shortened."""
 TRIES = 6
-"""A command is run so often, at most, until it says that nothing is left."""
+"""How often a command is run, at most, until it reports that nothing is left."""
 DEAD_LETTERS, FEWER_DEAD_LETTERS, RECORDS = 40, 20, 30
 HUNG, CRASHED = -1001, -1002
 """In place of the exit code of a command that did not end, or ended with a stack trace."""
 NUMBER = "{number}"
-"""In a command's words: which run of it this is, for a file that must be a new one each time."""
+"""In a command's arguments: the number of the run, for a file that must be new each time."""
 
 
 def play_recover(on: Stage, strike: Strike | None, case: Case | None) -> Result:
-    """`recover_dlq` on forty letters, two of which spilled. `dlq recover` is the same with ids."""
-    on.recovery_run()
+    """`recover_dlq` on forty dead letters, two of them in `dead-letters/`. `dlq recover` does the same with ids."""
+    on.empty_state()
     name = fresh_name()
     for number in range(DEAD_LETTERS):
         key = f"{name}/文書 {number:02}.txt"
@@ -41,13 +41,13 @@ def play_recover(on: Stage, strike: Strike | None, case: Case | None) -> Result:
             continue
         if number % 10 != 8:  # of the others, the object is gone
             on.site.put(key, f"text of {key}")
-        on.send_dead_letter(s3_event(s3_record(on.site.bucket, key)), key, spilled=number < 2)
+        on.send_dead_letter(s3_event(s3_record(on.site.bucket, key)), key, stored=number < 2)
     return _play(on, strike, case, "recovery.cli.recover_dlq", "--json", "--batch-size", "10")
 
 
 def play_replay(on: Stage, strike: Strike | None, case: Case | None) -> Result:
     """`replay_retry_index` on thirty records, one that is none, and one that the index refuses."""
-    on.recovery_run()
+    on.empty_state()
     name = fresh_name()
     keys = [f"{name}/記録 {number:02}.txt" for number in range(RECORDS)]
     for number, key in enumerate(keys):
@@ -59,7 +59,7 @@ def play_replay(on: Stage, strike: Strike | None, case: Case | None) -> Result:
 
 
 def play_redrive(on: Stage, strike: Strike | None, case: Case | None) -> Result:
-    """`dlq redrive-all`: every letter is in the source queue or the DLQ afterwards."""
+    """`dlq redrive-all`: every dead letter is in the source queue or the DLQ afterwards."""
     _some_dead_letters(on)
     return _play(on, strike, case, "recovery.cli", "redrive-all", "--all", "--yes", "--json", source_too=True)
 
@@ -72,7 +72,7 @@ def play_native(on: Stage, strike: Strike | None, case: Case | None) -> Result:
 
 
 def play_inspect(on: Stage, strike: Strike | None, case: Case | None) -> Result:
-    """`dlq inspect`, which asks S3 and the index too: every letter is in the DLQ afterwards, and visible."""
+    """`dlq inspect`, which asks S3 and the index too: every dead letter is in the DLQ afterwards, and visible."""
     names = _some_dead_letters(on)
     on.rule(*filter(None, [strike]))
     which = [word for name in names for word in ("--message-id", name)]
@@ -84,13 +84,13 @@ def play_inspect(on: Stage, strike: Strike | None, case: Case | None) -> Result:
 
 
 def play_abandon(on: Stage, strike: Strike | None, case: Case | None) -> Result:
-    """`dlq abandon`: every letter is in the archive or the DLQ afterwards."""
+    """`dlq abandon`: every dead letter is in the archive or the DLQ afterwards."""
     _some_dead_letters(on)
     return _play(on, strike, case, "recovery.cli", "abandon", "--all", "--reason", "chaos", "--yes", "--json")
 
 
 def play_restore(on: Stage, strike: Strike | None, case: Case | None) -> Result:
-    """`dlq restore`, cut off and done again once its claims have ended: every letter is in the DLQ afterwards."""
+    """`dlq restore`, interrupted and repeated once its claims have expired: every dead letter is in the DLQ afterwards."""
     _some_dead_letters(on)
     on.rule()
     run_command(on, "recovery.cli", "abandon", "--all", "--reason", "chaos", "--yes")
@@ -108,7 +108,7 @@ def play_restore(on: Stage, strike: Strike | None, case: Case | None) -> Result:
 
 
 def play_purge(on: Stage, strike: Strike | None, case: Case | None) -> Result:
-    """`dlq purge`: every letter is in a whole file or the DLQ afterwards."""
+    """`dlq purge`: every dead letter is in a complete file or the DLQ afterwards."""
     _some_dead_letters(on)
     file = on.folder / f"purge-{fresh_name()}-{NUMBER}.jsonl"
     name = on.site.queues.dlq.rpartition("/")[2]
@@ -117,7 +117,7 @@ def play_purge(on: Stage, strike: Strike | None, case: Case | None) -> Result:
 
 
 def play_import(on: Stage, strike: Strike | None, case: Case | None) -> Result:
-    """`dlq import` of what was exported and is gone; where it says that not all was sent, once more, which sends twice."""
+    """`dlq import` of an export whose originals are gone; if it reports that not all was sent, it is repeated, which duplicates."""
     _some_dead_letters(on)
     file = on.folder / f"export-{fresh_name()}.jsonl"
     on.rule()
@@ -137,17 +137,17 @@ def play_import(on: Stage, strike: Strike | None, case: Case | None) -> Result:
 
 
 def _some_dead_letters(on: Stage) -> list[str]:
-    """Twenty letters, each of which has to be somewhere at the end; their ids."""
-    on.recovery_run()
+    """Send twenty dead letters, each of which must be accounted for at the end; returns their ids."""
+    on.empty_state()
     name = fresh_name()
     bodies = [s3_event(s3_record(on.site.bucket, f"{name}/{number}.txt")) for number in range(FEWER_DEAD_LETTERS)]
     return [on.send_dead_letter(body, is_dead_letter=True) for body in bodies]
 
 
 def _play(
-    on: Stage, strike: Strike | None, case: Case | None, *command: str, **judged: Any
+    on: Stage, strike: Strike | None, case: Case | None, *command: str, **options: Any
 ) -> Result:  # fmt: skip
-    """Run it under the fault, then without, until it says that nothing is left."""
+    """Run the command with the fault, then without it, until it reports that nothing is left."""
     on.rule(*filter(None, [strike]))
     numbers = iter(range(1 + TRIES))
 
@@ -165,7 +165,7 @@ def _play(
         if last in {0, 1} and not any(queue_depth(on.site.sqs, on.site.queues.dlq)):  # 1 of `dlq`: nothing was found
             break
         time.sleep(1)
-    found = _result(on, strike, case, codes, **judged)
+    found = _result(on, strike, case, codes, **options)
     if last not in {0, 1}:
         found.judgement.stuck.append(f"{command[0]} still exits with {last}")
     return found
@@ -177,18 +177,18 @@ def _heal(on: Stage, strike: Strike) -> None:
 
 
 def _result(
-    on: Stage, strike: Strike | None, case: Case | None, codes: Counter[int], *, files: str | None = None, **judged: Any
+    on: Stage, strike: Strike | None, case: Case | None, codes: Counter[int], *, files: str | None = None, **options: Any
 ) -> Result:  # fmt: skip
-    """What the oracle says; `files` are exports that hold letters, by a pattern of their names."""
+    """What the oracle finds; `files` is a pattern for the names of exports that hold dead letters."""
     if strike is not None:
         _heal(on, strike)
     del codes[ExitCode.NOT_FOUND]  # there was nothing left to be found
     exports: list[Path] = sorted(on.folder.glob(files)) if files else []
-    return Result(case or CLEAN, strike.hits if strike else 0, on.judgement(exports=exports, **judged), codes)
+    return Result(case or CLEAN, strike.hits if strike else 0, on.judgement(exports=exports, **options), codes)
 
 
 def run_command(on: Stage, *command: str) -> int:
-    """A command as a process of its own, hurried; its exit code, or one that nobody has promised where it crashed."""
+    """Run a command as a process of its own, with waits shortened; its exit code, or HUNG or CRASHED."""
     path = on.folder / f"command-{fresh_name()}.log"
     with path.open("wb") as log:
         on.command = process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Attacks: the same tests play a sample in `make test-all`, and the whole campaign in `make chaos` (FULL_SIZE)."""
+"""Attacks: the same tests run a sample in `make test-all` and the whole campaign in `make chaos` (FULL_SIZE)."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Several workers on one queue, hurt while they work: a stream of changes, rounds of signals, and the oracle at the end."""
+"""Several workers on one queue, sent signals while they work: a stream of changes, and the oracle at the end."""
 
 import random
 import signal
@@ -19,23 +19,23 @@ from tests.support.oracle import Judgement
 WRITERS = 8
 FROZEN_S = VISIBILITY_S + 2.0
 QUIET_FOR_S = 2.0
-LONGEST_LULL_S = 1.0
-"""Before a signal, from the first change on."""
-MOST_KEYS = 8_000
-"""Beyond, changes are of objects that are there."""
+MAX_SIGNAL_DELAY_S = 1.0
+"""The longest time from the first change to a signal."""
+MAX_KEYS = 8_000
+"""Beyond this number, only existing objects are changed."""
 OFFICE = 0.1
-"""So many of the objects are office files, which a child process reads, whatever their names say."""
+"""The share of objects that are office files, which a child process reads, whatever their names are."""
 DOCUMENTS = tuple(
     (SAMPLES / name).read_bytes()
     for name in ("経理/請求書 No.1042.pdf", "legal/NDA draft (v2+final).docx", "経理/2026年度 予算案.xlsx")
 )
 NOISE_OF = 50
-"""One message in so many is noise."""
+"""One message in this many is noise."""
 
 
 @dataclass
 class Fleet:
-    """Workers that share a queue; one that was hurt is started again."""
+    """Workers on one queue; a worker that exits is restarted."""
 
     on: Stage
     envs: list[Mapping[str, str]]
@@ -45,7 +45,7 @@ class Fleet:
     """Every key that was ever written."""
 
     def start(self) -> None:
-        """Start them all and wait until they serve."""
+        """Start all of them and wait until they serve."""
         self.workers = [self._spawned(number) for number in range(len(self.envs))]
         for worker in self.workers:
             worker.wait_started()
@@ -57,23 +57,23 @@ class Fleet:
         return worker
 
     def keep_alive(self) -> None:
-        """Start again what has ended."""
+        """Restart the workers that have exited."""
         for number, worker in enumerate(self.workers):
             code = worker.process.poll() if worker.process else 0
             if code is not None:
                 self.codes[code] += 1
                 self.workers[number] = self._spawned(number)
 
-    def hurt_while_changing(self, rng: random.Random, number: signal.Signals, count: int) -> None:
+    def signal_while_changing(self, rng: random.Random, number: signal.Signals, count: int) -> None:
         """Send one of them a signal while objects change."""
         with ThreadPoolExecutor(1) as pool:
             changing = pool.submit(self.change, random.Random(rng.random()), count)
-            time.sleep(rng.random() * LONGEST_LULL_S)
-            self.hurt(rng, number)
+            time.sleep(rng.random() * MAX_SIGNAL_DELAY_S)
+            self.send_signal(rng, number)
             changing.result()
 
-    def hurt(self, rng: random.Random, number: signal.Signals) -> None:
-        """Send one of them a signal; one that was frozen goes on after longer than its messages' visibility."""
+    def send_signal(self, rng: random.Random, number: signal.Signals) -> None:
+        """Send one of them a signal; one that is frozen continues after its messages have become visible again."""
         worker = rng.choice(self.workers)
         if number != signal.SIGKILL:  # which may come during a start, too
             worker.wait_started()
@@ -90,7 +90,7 @@ class Fleet:
     def change(self, rng: random.Random, count: int) -> None:
         """New objects, overwrites and removals, each with its event; and some noise."""
         known = len(self.keys)
-        new = count * 3 // 4 if known < MOST_KEYS else 0
+        new = count * 3 // 4 if known < MAX_KEYS else 0
         self.keys += [f"f/{known + at:06}.txt" for at in range(new)]
         chosen = self.keys[known:] + [rng.choice(self.keys) for _ in range(count - new)]
         seeds = [rng.random() for _ in chosen]
@@ -120,7 +120,7 @@ class Fleet:
     # -- the end -------------------------------------------------------------------------------------------------
 
     def wait_quiet(self, timeout_s: float) -> bool:
-        """Until nothing is left to do, and nothing more comes of what was frozen; what ends is started again."""
+        """Wait until nothing is left to do for a while, also by a worker that was frozen; workers that exit are restarted."""
         until = time.monotonic() + timeout_s
         quiet_since: float | None = None
         while time.monotonic() < until:
@@ -135,22 +135,22 @@ class Fleet:
         return False
 
     def judgement(self) -> Judgement:
-        """What the oracle says of every event, and of every key that ever was."""
+        """What the oracle finds about every event, and about every key ever written."""
         return self.on.oracle.judgement(self.on.fault_proxy.traffic_log, also=self.keys)
 
     def kill(self) -> None:
-        """The end of all, at once."""
+        """Kill all of them."""
         for worker in self.workers:
             worker.kill()
 
     def stop(self) -> list[int]:
-        """SIGTERM to all; their exit codes."""
+        """Send SIGTERM to all; their exit codes."""
         return [worker.stop() for worker in self.workers]
 
 
 @contextmanager
 def fleet(on: Stage, *envs: Mapping[str, str]) -> Iterator[Fleet]:
-    """A fleet that serves; killed at the end."""
+    """A running fleet, which is killed at the end."""
     made = Fleet(on, list(envs))
     with ExitStack() as stack:
         stack.callback(made.kill)

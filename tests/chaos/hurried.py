@@ -1,7 +1,7 @@
-"""Runs one of our programs with its waits shortened: `python -m tests.chaos.hurried worker run`.
+"""Runs one of the product's programs with its waits shortened: `python -m tests.chaos.hurried worker run`.
 
-A campaign of a thousand cases cannot wait 60 s for each message that was given back. Only how long is waited is changed,
-here and nowhere else: timeouts of calls, probes, leases, how long a message is hidden. What is done is the product's own.
+A campaign of a thousand cases cannot wait 60 s for each message that was released. Only durations are changed, and only
+here: timeouts of calls, probes, leases, visibility timeouts. The behaviour is the product's own.
 """
 
 import runpy
@@ -42,7 +42,7 @@ def hurry() -> None:
 
 
 def _allow(field: str, least: int) -> None:
-    """Let a setting be shorter than would be wise."""
+    """Allow a setting to be shorter than its usual lower bound."""
     found = settings.Settings.model_fields[field]
     found.metadata = [Ge(least) if isinstance(bound, Ge) else bound for bound in found.metadata]
 

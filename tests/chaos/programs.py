@@ -1,4 +1,4 @@
-"""The programs under attack, each as a play: a load, one fault or none, a heal, and what the oracle says at the end."""
+"""The programs under attack, each as a scenario: a load, one fault or none, its end, and what the oracle finds."""
 
 import time
 from collections import Counter
@@ -9,7 +9,7 @@ from tests.chaos.stage import Stage, fresh_name
 from tests.support.faults import Strike
 
 HELD_S = 4.0
-"""A fault that lasts is healed so long after it struck first."""
+"""How long a lasting fault goes on after it first occurred."""
 STRUCK_WITHIN_S = 12.0
 QUIET_WITHIN_S = 45.0
 
@@ -31,7 +31,7 @@ def play_worker(on: Stage, strike: Strike | None, case: Case | None) -> Result:
     quiet, more = on.wait_quiet(QUIET_WITHIN_S)
     judgement = on.judgement()
     if not quiet and judgement.holds:
-        judgement.stuck.append("it is not quiet")
+        judgement.stuck.append("work is left")
     return Result(case or CLEAN, strike.hits if strike else 0, judgement, codes + more)
 
 

@@ -1,4 +1,4 @@
-"""Where a case is played: a site of its own, the wire before it, a load of sixty messages that makes every call, an oracle."""
+"""Where a case runs: its own site behind a fault proxy, a load of sixty messages that makes every call, and an oracle."""
 
 import itertools
 import json
@@ -22,26 +22,26 @@ from tests.support.faults import Strike, bulk_refusing, name_of
 from tests.support.oracle import Judgement, Oracle
 
 VISIBILITY_S = 6
-OUR_ATTEMPTS = 4
-"""Of the campaign's own calls: for hours on two busy cores, a server now and then answers one of them with 500."""
+OWN_ATTEMPTS = 4
+"""Attempts for the campaign's own calls: on two busy cores, a server occasionally answers one with 500."""
 HURRIED_ENV = {
     "SQS_VISIBILITY_TIMEOUT": str(VISIBILITY_S), "MESSAGE_DEADLINE_S": "40", "LONG_POLL_S": "1", "INDEX_TIMEOUT_S": "2",
     "INDEX_PROBE_S": "0.7", "PAUSE_POLL_S": "2", "SPOOL_BYTES": str(64 * 1024), "EXTRACT_PROCESSES": "1",
     "BULK_DOCUMENTS": "10", "SHUTDOWN_TIMEOUT_S": "12", "WORKER_CONCURRENCY": "8", "LOG_LEVEL": "debug",
 }  # fmt: skip
-"""Small figures, so that sixty messages make many calls of each kind."""
+"""Small values, so that sixty messages make many calls of each kind."""
 ORDINARY, REPEATED, SPOOLED = 38, 3, 100_000
 SLOWLY = 250
-"""Bytes of an object that trickles: they come for four seconds, in which its message's visibility must be renewed."""
+"""Size in bytes of an object that arrives slowly, over four seconds, in which its message's visibility must be extended."""
 NOISE = 3
 REFUSED, BUSY, SLOW = "refused/", "busy/", "slow/"
-"""Keys whose documents the index rejects for good; does not take at first; whose objects come slowly."""
+"""Keys whose documents the index rejects permanently; whose documents it rejects once; whose objects arrive slowly."""
 FULL_OF_ATTRIBUTES = {f"a{n}": {"DataType": "String", "StringValue": "x"} for n in range(10)}
-"""No room is left for a failure record: the message spills."""
+"""No room is left for a failure record, so the message goes to `dead-letters/` instead of the DLQ."""
 
 
-class Weather:
-    """What every case has: the calls that a fair day does not make."""
+class BackgroundFaults:
+    """The rare answers that every case includes, so that the calls they cause are made."""
 
     def __init__(self) -> None:
         self._busy: set[str] = set()
@@ -60,7 +60,7 @@ class Weather:
 
 @dataclass
 class Stage:
-    """One site, its wire, and the worker that stands on it."""
+    """One site, its fault proxy, and the worker that runs on it."""
 
     site: Site
     fault_proxy: FaultProxy
@@ -69,38 +69,38 @@ class Stage:
     folder: Path
     worker: WorkerProcess | None = None
     command: subprocess.Popen[bytes] | None = None
-    """What an operator runs just now."""
+    """The operator's command that is running."""
     earlier: tuple[str, ...] = ()
     """Keys of the latest load, which the next one changes and removes."""
 
     def rule(self, *rules: Rule) -> None:
-        """These rules and the weather, from now on; fresh books."""
+        """Apply these rules and the background faults from now on, with a new traffic log."""
         self.fault_proxy.clear()
-        self.fault_proxy.rules = [*rules, Weather()]
+        self.fault_proxy.rules = [*rules, BackgroundFaults()]
 
     # -- the worker ----------------------------------------------------------------------------------------------
 
     def start(self) -> WorkerProcess:
-        """Start a worker; it may not come up."""
+        """Start a worker; it may fail to start."""
         self.worker = WorkerProcess(self.env, self.folder, module=("tests.chaos.hurried", "worker", "run"))
         self.worker.spawn()
         return self.worker
 
     def keep_alive(self) -> int | None:
-        """Start the worker again where it has ended, as systemd does; the code it ended with."""
+        """Restart the worker if it has exited, as systemd does; its exit code."""
         code = None if self.worker is None or self.worker.process is None else self.worker.process.poll()
         if self.worker is None or code is not None:
             self.start()
         return code
 
     def stop(self) -> None:
-        """SIGTERM; the worker must go within its time."""
+        """Send SIGTERM; the worker must exit within its time limit."""
         if self.worker is not None:
             self.worker.stop()
             self.worker = None
 
     def kill(self) -> None:
-        """SIGKILL to the command that runs, or else to the worker."""
+        """Send SIGKILL to the running command, or else to the worker."""
         running = self.command or (self.worker and self.worker.process)
         if running:
             running.kill()
@@ -108,7 +108,7 @@ class Stage:
     # -- the load ------------------------------------------------------------------------------------------------
 
     def load(self, name: str) -> int:
-        """Change objects and send the events; how many messages."""
+        """Change objects and send the events; the number of messages."""
         rng = random.Random(name)
         keys = [f"{name}/帳票 {number:02}.txt" for number in range(ORDINARY)]
         odd = [
@@ -148,11 +148,11 @@ class Stage:
             self.send(key, "ObjectRemoved:Delete")
 
     def send(self, key: str, event: str = "ObjectCreated:Put", *, is_dead_letter: bool = False) -> str:
-        """One event about an object."""
+        """Send one event about an object."""
         return self.send_body(s3_event(s3_record(self.site.bucket, key, event)), key, is_dead_letter=is_dead_letter)
 
     def send_body(self, body: str, *keys: str, is_dead_letter: bool = False, **options: Any) -> str:
-        """One message as it is."""
+        """Send one message as it is."""
         message_id = self.site.send_body(body, **options)
         self.oracle.expect(message_id, body, *keys, is_dead_letter=is_dead_letter)
         return message_id
@@ -161,14 +161,14 @@ class Stage:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing is left to do but what the index has refused for good."""
+        """Whether nothing is left to do except what the index has rejected permanently."""
         if self.site.depth() != (0, 0, 0):
             return False
         names = [name for name in self.site.state_keys("retry-index/") if REFUSED not in name]
         return not names
 
     def wait_quiet(self, timeout_s: float) -> tuple[bool, Counter[int]]:
-        """Until all is done, a worker that ends being started again; whether that came, and the exit codes on the way."""
+        """Wait until nothing is left to do, restarting a worker that exits; whether that was reached, and the exit codes."""
         codes: Counter[int] = Counter()
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
@@ -180,15 +180,15 @@ class Stage:
             time.sleep(0.2)
         return False, codes
 
-    def send_dead_letter(self, body: str, *keys: str, is_dead_letter: bool = False, spilled: bool = False) -> str:
-        """A dead letter, as a worker hands it over: in the DLQ, or in `dead-letters/`; its id there."""
+    def send_dead_letter(self, body: str, *keys: str, is_dead_letter: bool = False, stored: bool = False) -> str:
+        """Put a dead letter, as a worker would, into the DLQ or (`stored`) into `dead-letters/`; its id there."""
         failure = {
             "schema": 1, "kind": "RECOVERABLE", "error_type": "TimeoutError", "message": "why", "stack": "", "attempts": 1,
             "fingerprint": "0" * 12, "redrives": 0, "source_message_id": secrets.token_hex(8), "source_queue": "source",
         }  # fmt: skip
         name = failure["source_message_id"]
         attribute = {"DataType": "String", "StringValue": json.dumps(failure)}
-        if spilled:
+        if stored:
             record = {"schema": 1, "message_id": name, "body": body, "system_attributes": {}, "message_attributes": {},
                       "failure": failure}  # fmt: skip
             key = f"dead-letters/2026-04-01/{name}.json"
@@ -203,43 +203,43 @@ class Stage:
         return str(name)
 
     def judgement(self, **options: Any) -> Judgement:
-        """What the oracle says; afterwards the state bucket is empty and nothing is expected."""
+        """What the oracle finds; afterwards it expects nothing."""
         found = self.oracle.judgement(self.fault_proxy.traffic_log, **options)
         self.oracle.forget()
         return found
 
     def drop_index(self) -> None:
-        """As if no worker had ever run: no index, no template."""
+        """Delete index and template, as if no worker had ever run."""
         self.site.ask("DELETE", f"/{self.site.index}*")
         self.site.ask("DELETE", f"/_index_template/s3-index-worker-{self.site.index}")
         self.earlier = ()
 
-    def recovery_run(self) -> None:
+    def empty_state(self) -> None:
         """Remove what a case has left in the state bucket."""
         self.site.empty_state()
 
     def calls(self) -> Counter[str]:
-        """What has passed the wire, by name."""
+        """The calls that have passed the proxy, by name."""
         return Counter(map(name_of, list(self.fault_proxy.traffic_log.trace)))
 
 
 @contextmanager
 def stage(servers: Any, folder: Path, **env: str) -> Iterator[Stage]:
-    """A fresh stage on the three servers (S3, SQS, index); whatever runs on it is killed at the end."""
+    """A new stage on the three servers (S3, SQS, index); what runs on it is killed at the end."""
     folder.mkdir(parents=True, exist_ok=True)
     seaweedfs, elasticmq, opensearch = servers
-    base = make_site(seaweedfs, elasticmq, opensearch, attempts=OUR_ATTEMPTS)
+    base = make_site(seaweedfs, elasticmq, opensearch, attempts=OWN_ATTEMPTS)
     queues = create_queues(base.sqs, f"{base.index}-chaos", visibility_s=VISIBILITY_S, max_receive_count=1_000)
     site = replace(base, queues=queues)
     fault_proxy = FaultProxy({"s3": seaweedfs.url, "sqs": elasticmq.url, "index": opensearch.url}).start()
-    wired = {
+    proxied = {
         "AWS_ENDPOINT_URL_S3": fault_proxy.urls["s3"],
         "AWS_ENDPOINT_URL_SQS": fault_proxy.urls["sqs"],
         "INDEX_URL": fault_proxy.urls["index"],
         "SQS_QUEUE_URL": queues.source.replace(elasticmq.url, fault_proxy.urls["sqs"]),
         "DLQ_QUEUE_URL": queues.dlq.replace(elasticmq.url, fault_proxy.urls["sqs"]),
     }
-    made = Stage(site, fault_proxy, Oracle(site), {**base.env, **HURRIED_ENV, **wired, **env}, folder)
+    made = Stage(site, fault_proxy, Oracle(site), {**base.env, **HURRIED_ENV, **proxied, **env}, folder)
     try:
         yield made
     finally:
@@ -254,8 +254,8 @@ _numbers = itertools.count()
 
 
 def fresh_name() -> str:
-    """A name that no load had before."""
+    """A name that no load has had before."""
     return f"c{next(_numbers):05}"
 
 
-__all__ = ["Stage", "Strike", "Weather", "fresh_name", "stage"]
+__all__ = ["BackgroundFaults", "Stage", "Strike", "fresh_name", "stage"]

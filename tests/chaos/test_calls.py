@@ -1,20 +1,20 @@
-"""Attack 1: each outside call of each program × each fault. A line a case; the results also as JSON lines in .cache/chaos/."""
+"""Attack 1: each external call of each program × each fault. Prints a line for each case; writes JSON lines to .cache/chaos/."""
 
 import random
 
 import pytest
 
-from tests.chaos.campaign import SEED, cases_of, lanes_wished, record, run_cases
+from tests.chaos.campaign import SEED, cases_of, lane_count, record, run_cases
 from tests.chaos.programs import PROGRAMS
 from tests.chaos.stage import stage
 from tests.support.size import sized
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-"""asyncio drops, and warns of, a connection that it takes while the wire makes that server unreachable."""
+"""asyncio drops, and warns of, a connection that it accepts while the fault proxy makes that server unreachable."""
 SAMPLE = {"worker": 2, "recover_dlq": 1, "replay_retry_index": 1}
 """Cases in `make test-all`; the verbs of `dlq` have none there."""
 MORE = 20
-"""In `make chaos`, after each call × fault once: so many others of that program, other in length and moment."""
+"""In `make chaos`, how many cases follow for each program, with another duration and moment, after each call × fault once."""
 
 
 @pytest.mark.slow
@@ -33,7 +33,7 @@ def test_no_call_that_fails_loses_anything(servers, tmp_path, program):
         else:
             cases = rng.sample([case for case in cases if not case.is_long], SAMPLE[program])
     print(f"\n{program}: {len({case.call for case in cases})} calls, {len(cases)} cases")
-    results = run_cases(servers, tmp_path, cases, lanes=lanes_wished(), told=print)
+    results = run_cases(servers, tmp_path, cases, lanes=lane_count(), on_result=print)
     found = [result.judgement for result in results]
     print(
         f"{program}: {len(results)} runs, {sum(one.events for one in found)} events, {sum(len(one.lost) for one in found)} lost, "

@@ -1,4 +1,4 @@
-"""Attack 2: workers killed, stopped, frozen, their clock set, at random moments; three of them on one queue."""
+"""Attack 2: three workers on one queue are killed, stopped or frozen, or have their clocks set, at random moments."""
 
 import random
 import signal
@@ -18,14 +18,14 @@ QUIET_WITHIN_S = 120.0
 JUMP_HELD_S = 6.0
 
 
-def assert_all_is_well(of: Fleet) -> None:
+def assert_nothing_is_lost(of: Fleet) -> None:
     assert of.wait_quiet(QUIET_WITHIN_S), (
         f"still waiting: {of.on.site.depth()}, {of.on.site.state_keys('retry-index/')[:3]}"
     )
     found = of.judgement()
-    traffic_log = of.on.fault_proxy.traffic_log.received
+    received = of.on.fault_proxy.traffic_log.received
     print(
-        f"\n{found}; {sum(count > 1 for count in traffic_log.values())} received more than once; exit codes {dict(of.codes)}"
+        f"\n{found}; {sum(count > 1 for count in received.values())} received more than once; exit codes {dict(of.codes)}"
     )
     assert found.holds, found
     assert not found.set_aside
@@ -48,8 +48,8 @@ def test_nothing_is_lost_by_signals_at_random_moments(on, number, rounds, codes)
     rng = random.Random(SEED)
     with fleet(on, *[{}] * WORKERS) as of:
         for _ in range(rounds):
-            of.hurt_while_changing(rng, number, CHANGES)
-        assert_all_is_well(of)
+            of.signal_while_changing(rng, number, CHANGES)
+        assert_nothing_is_lost(of)
         assert set(of.codes) <= codes
         assert of.stop() == [0] * WORKERS
 
@@ -57,7 +57,7 @@ def test_nothing_is_lost_by_signals_at_random_moments(on, number, rounds, codes)
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_clock_that_jumps_an_hour_and_back_loses_nothing(on, tmp_path):
-    """S3 refuses what is signed an hour off: an outage until the clock is right again. Versions are of S3's clock."""
+    """S3 refuses requests signed an hour off, an outage until the clock is right again. Versions come from S3's clock."""
     if not sized(1, usual=0):
         pytest.skip("only in make chaos")
     rng = random.Random(SEED)
@@ -67,5 +67,5 @@ def test_a_clock_that_jumps_an_hour_and_back_loses_nothing(on, tmp_path):
             clock.set(ahead_s)
             of.change(rng, CHANGES)
             time.sleep(JUMP_HELD_S)
-        assert_all_is_well(of)
+        assert_nothing_is_lost(of)
         assert of.stop() == [0, 0]

@@ -1,4 +1,4 @@
-"""The oracle itself: it must find what is lost, stuck or there twice, or the attacks prove nothing."""
+"""Tests of the oracle: if it missed what is lost, stuck or duplicated, the attacks would prove nothing."""
 
 import json
 
@@ -40,8 +40,8 @@ def test_an_older_document_and_one_of_an_object_that_is_gone_are_found(on):
     assert [sentence.split()[0] for sentence in on.oracle.judgement().lost] == ["older.txt", "gone.txt"]
 
 
-def test_what_waits_for_retry_is_not_lost_and_is_stuck_unless_the_index_refuses_it(on):
-    for key, rejected in (("away.txt", False), (f"{REFUSED}refused.txt", True)):
+def test_a_retry_record_is_not_lost_and_is_stuck_unless_the_index_rejected_it(on):
+    for key, rejected in (("unavailable.txt", False), (f"{REFUSED}refused.txt", True)):
         record = RetryRecord(
             Write(on.site.bucket, key, 1_795_000_000_000, on.site.put(key), b"{}"), "why", rejected=rejected
         )
@@ -50,20 +50,20 @@ def test_what_waits_for_retry_is_not_lost_and_is_stuck_unless_the_index_refuses_
     found = on.oracle.judgement()
     assert found.lost == []
     assert len(found.stuck) == 1
-    assert "away.txt" in found.stuck[0]
+    assert "unavailable.txt" in found.stuck[0]
 
 
-def test_letters_are_accounted_for_and_copies_counted(on):
+def test_dead_letters_are_accounted_for_and_copies_counted(on):
     on.send_dead_letter("noise", is_dead_letter=True)
-    on.send_dead_letter("noise", is_dead_letter=True, spilled=True)
+    on.send_dead_letter("noise", is_dead_letter=True, stored=True)
     on.oracle.expect("nowhere", "another noise", is_dead_letter=True)
     found = on.oracle.judgement()
-    assert [sentence.split()[:2] for sentence in found.lost] == [["letter", "nowhere"]]
+    assert [sentence.split()[:3] for sentence in found.lost] == [["dead", "letter", "nowhere"]]
     assert found.duplicates == 2  # one copy too many, of each of the two
     assert found.places["DLQ"] == 2
 
 
-def test_the_last_calls_about_what_is_lost_are_told(on):
+def test_the_last_calls_about_what_is_lost_are_reported(on):
     fault_proxy: FaultProxy = on.fault_proxy
     client = sqs_client(fault_proxy.urls["sqs"])
     queue = on.site.queues.source.replace(on.env["AWS_ENDPOINT_URL_SQS"], fault_proxy.urls["sqs"])

@@ -1,6 +1,6 @@
-"""Attack 5: events twice, late, in any order and stale, of objects that change within a second; two clocks ten minutes apart.
+"""Attack 5: duplicate, late, stale and reordered events of objects that change within a second; clocks ten minutes apart.
 
-That any order converges is shown step by step against a model of S3 (tests/unit/worker/test_convergence.py); here on real servers.
+tests/unit/worker/test_convergence.py shows step by step against a model of S3 that any order converges; this uses real servers.
 """
 
 import random
@@ -24,17 +24,17 @@ QUIET_WITHIN_S = 180.0
 
 
 class Changer:
-    """Changes some keys, each key by one thread, and sends the events badly."""
+    """Changes some keys, each key by one thread, and sends the events out of order, repeatedly or late."""
 
     def __init__(self, on: Stage, seed: int, keys: list[str]) -> None:
         self._on, self._rng, self._keys = on, random.Random(seed), keys
-        self._held_back: list[tuple[str, str]] = []
+        self._unsent: list[tuple[str, str]] = []
         self.sent: list[tuple[str, str]] = []
 
     def run(self, changes: int) -> None:
         for _ in range(changes):
             self._change(self._rng.choice(self._keys))
-            if len(self._held_back) > 8:
+            if len(self._unsent) > 8:
                 self._deliver()
         self._deliver()
 
@@ -51,7 +51,7 @@ class Changer:
             self._restore(key)
 
     def _restore(self, key: str) -> None:
-        """Remove the newest version, or delete marker: the one before is the object again."""
+        """Remove the newest version or delete marker, so that the one before becomes the object."""
         site = self._on.site
         found = site.s3.list_object_versions(Bucket=site.bucket, Prefix=key)
         for newest in [one for one in (*found.get("Versions", []), *found.get("DeleteMarkers", [])) if one["IsLatest"]]:
@@ -59,24 +59,24 @@ class Changer:
             self._note(key, "ObjectRemoved:Delete")
 
     def _note(self, key: str, event: str) -> None:
-        self._held_back.append((key, event_of(self._on, key, event)))
+        self._unsent.append((key, event_of(self._on, key, event)))
 
     def _deliver(self) -> None:
-        """What was held back, in another order, some of it twice, some late."""
+        """Send the events so far in another order, some of them several times, some late."""
         rng = self._rng
-        rng.shuffle(self._held_back)
-        for key, body in self._held_back:
+        rng.shuffle(self._unsent)
+        for key, body in self._unsent:
             for _ in range(rng.choice([1, 1, 1, 2, 3])):
                 self.deliver(key, body, rng.choice([0, 0, 1, LONGEST_DELAY_S]))
-        self.sent += self._held_back
-        self._held_back = []
+        self.sent += self._unsent
+        self._unsent = []
 
     def deliver(self, key: str, body: str, delay_s: int = 0) -> None:
         self._on.oracle.expect(self._on.site.send_body(body, DelaySeconds=delay_s), body, key)
 
 
 def changed(of: Fleet, keys: list[str]) -> int:
-    """Let everything change; how many events were sent."""
+    """Change the objects; the number of events sent."""
     changers = [Changer(of.on, SEED + n, keys[n::CHANGERS]) for n in range(CHANGERS)]
     with ThreadPoolExecutor(CHANGERS) as pool:
         list(pool.map(lambda each: each.run(CHANGES // CHANGERS), changers))

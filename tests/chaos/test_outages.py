@@ -1,4 +1,4 @@
-"""Attacks 3 and 4: the index, S3 and credentials away in every way there is, in the middle of the work; then they come back."""
+"""Attacks 3 and 4: index, S3 and credentials become unavailable in every known way during the work, then recover."""
 
 import json
 import random
@@ -16,7 +16,7 @@ from tests.support.oracle import Judgement
 from tests.support.size import sized
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-"""asyncio drops, and warns of, a connection that it takes while the wire makes that server unreachable."""
+"""asyncio drops, and warns of, a connection that it accepts while the fault proxy makes that server unreachable."""
 UNAVAILABLE_S = sized(600, usual=5)
 """The issue's ten minutes."""
 BROKEN_S = sized(12, usual=4)
@@ -27,7 +27,7 @@ Outage = Callable[[Stage], "Iterator[None]"]
 
 
 def play(on: Stage, outage: Callable[[Stage], Iterator[None]], lasts_s: float) -> Judgement:
-    """One load before, one in the middle, one at the end of an outage; the queue must be empty soon after."""
+    """Send one load before an outage, one during it and one at its end; the queue must be empty soon afterwards."""
     on.rule()
     on.keep_alive()
     on.load(fresh_name())
@@ -44,7 +44,7 @@ def play(on: Stage, outage: Callable[[Stage], Iterator[None]], lasts_s: float) -
     found = on.judgement()
     print(f"\n{found}; exit codes {dict(codes)}")
     if not quiet and found.holds:
-        found.stuck.append("it is not quiet")
+        found.stuck.append("work is left")
     return found
 
 
@@ -57,7 +57,7 @@ def unreachable(on: Stage) -> Iterator[None]:
 
 
 def read_only(on: Stage) -> Iterator[None]:
-    """What a disk over its flood-stage watermark makes."""
+    """The state of an index whose disk is over its flood-stage watermark."""
     _settings(on, {"index.blocks.read_only_allow_delete": True})
     yield
     _settings(on, {"index.blocks.read_only_allow_delete": None})
@@ -70,7 +70,7 @@ def closed(on: Stage) -> Iterator[None]:
 
 
 def deleted(on: Stage) -> Iterator[None]:
-    """What it held is the operator's loss; everything from now on must be in the new one."""
+    """Its documents are lost by the operator's act; everything from now on must be in the new index."""
     on.wait_quiet(QUIET_WITHIN_S)
     on.oracle.forget()
     on.earlier = ()
@@ -79,7 +79,7 @@ def deleted(on: Stage) -> Iterator[None]:
 
 
 def without_its_alias(on: Stage) -> Iterator[None]:
-    """The index stays, and what it holds must be found again under the name."""
+    """The index stays, and its documents must be found under the alias again."""
     on.wait_quiet(QUIET_WITHIN_S)
     remove = {"index": f"{on.site.index}-000001", "alias": on.site.index}
     on.site.ask("POST", "/_aliases", {"actions": [{"remove": remove}]})
@@ -123,8 +123,8 @@ def test_an_index_in_trouble_heals_by_itself(on, outage, lasts_s):
     assert not found.set_aside
 
 
-def test_documents_that_the_mapping_rejects_come_in_once_it_is_mended(on):
-    """Every document is refused for itself: nothing heals that but a mapping, and then one command."""
+def test_documents_that_the_mapping_rejects_are_indexed_once_it_is_corrected(on):
+    """The index rejects every document; only a corrected mapping helps, followed by one command."""
     index = f"{on.site.index}-000001"
     mapping = {
         "mappings": {"properties": {"content": {"type": "date"}}},
@@ -205,7 +205,7 @@ def test_an_outage_of_s3_dead_letters_nothing(on, outage):
 
 
 @pytest.mark.slow
-def test_a_prefix_that_is_denied_goes_to_the_dlq_and_comes_back_with_the_permission(on):
+def test_objects_under_a_denied_prefix_are_dead_lettered_and_recovered_once_permitted(on):
     def denied(call: Call) -> Broken | None:
         mine = call.service == "s3" and any(key.startswith("denied/") for key in call.keys)
         return _if(mine, refusal("s3", 403))
@@ -233,7 +233,7 @@ def test_a_prefix_that_is_denied_goes_to_the_dlq_and_comes_back_with_the_permiss
 
 @contextmanager
 def rules(on: Stage, *more: Rule) -> Iterator[None]:
-    """These rules before the weather's."""
+    """Put these rules before the background faults."""
     before = on.fault_proxy.rules
     on.fault_proxy.rules = [*more, *before]
     yield

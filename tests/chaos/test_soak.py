@@ -1,4 +1,4 @@
-"""Attack 9: an hour of mixed load with random faults. Nothing is lost or stuck in any minute; memory, files, threads flat."""
+"""Attack 9: an hour of mixed load with random faults. Nothing is lost or stuck; memory, open files and threads do not grow."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from tests.support.faults import DEATHS, FAULTS, Strike
 from tests.support.size import sized
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-"""asyncio drops, and warns of, a connection that it takes while the wire makes that server unreachable."""
+"""asyncio drops, and warns of, a connection that it accepts while the fault proxy makes that server unreachable."""
 SOAK_S = float(os.environ.get("CHAOS_SOAK_S", sized(3_600, usual=0)))
 CHANGES = 250
 LONGEST_FAULT_S = 6.0
@@ -30,13 +30,13 @@ CALLS = (
     "s3 GetObject pause", "s3 PutObject replay-lease", "index _bulk", "index GET _settings", "sqs ReceiveMessage source",
     "sqs DeleteMessageBatch source", "sqs ChangeMessageVisibilityBatch source", "sqs SendMessageBatch dlq",
 )  # fmt: skip
-MOST_MORE = {"rss_mb": 40, "fds": 12, "threads": 12, "children": 1}
-"""By so much the last fifth of the samples may exceed the second: caches and pools have filled by then."""
+MAX_GROWTH = {"rss_mb": 40, "fds": 12, "threads": 12, "children": 1}
+"""How much the last fifth of the samples may exceed the second fifth, by when caches and pools have filled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One worker, when it had nothing to do."""
+    """The resources of one idle worker."""
 
     worker: int
     at_s: float
@@ -58,7 +58,7 @@ def sample(of: Fleet, at_s: float) -> Iterator[Sample]:
 
 
 def growth(samples: list[Sample], what: str) -> float:
-    """Median of the last fifth less that of the second."""
+    """The median of the last fifth minus that of the second."""
     values: list[float] = [getattr(one, what) for one in samples]
     fifth = len(values) // 5
     return median(values[-fifth:]) - median(values[fifth : 2 * fifth])
@@ -88,20 +88,20 @@ def test_an_hour_of_faults_loses_nothing_and_nothing_grows(on):
             quiet = of.wait_quiet(QUIET_WITHIN_S)
             found = of.judgement()
             on.oracle.forget()
-            on.recovery_run()
+            on.empty_state()
             lost, stuck = lost + len(found.lost), stuck + len(found.stuck) + (not quiet)
             duplicates, events, faults = duplicates + found.duplicates, events + found.events, faults + len(strikes)
             samples += sample(of, time.monotonic() - began)
             print(
-                f"{time.monotonic() - began:6.0f} s  {' | '.join(map(str, strikes)) or 'fair':100}  {found}  {samples[-1]}"
+                f"{time.monotonic() - began:6.0f} s  {' | '.join(map(str, strikes)) or 'no fault':100}  {found}  {samples[-1]}"
             )
         codes = dict(of.codes)
         ended = of.stop()
-    grown = {what: max(growth([s for s in samples if s.worker == n], what) for n in (0, 1)) for what in MOST_MORE}
+    grown = {what: max(growth([s for s in samples if s.worker == n], what) for n in (0, 1)) for what in MAX_GROWTH}
     RESULTS.mkdir(parents=True, exist_ok=True)
     summary = {"seconds": SOAK_S, "events": events, "faults": faults, "lost": lost, "stuck": stuck, "duplicates": duplicates,
                "codes": codes, "grown": grown, "samples": [asdict(one) for one in samples]}  # fmt: skip
     (RESULTS / "soak.json").write_text(json.dumps(summary))
     print({**summary, "samples": len(samples)})
     assert (lost, stuck, codes, ended) == (0, 0, {}, [0, 0])
-    assert {what: more for what, more in grown.items() if more > MOST_MORE[what]} == {}
+    assert {what: more for what, more in grown.items() if more > MAX_GROWTH[what]} == {}

@@ -1,7 +1,7 @@
-"""The oracle: after a run, is the index what S3 is, and where is every message? It asks the servers, past every proxy.
+"""The oracle: after a run, does the index match S3, and where is every message? It asks the servers directly, not the proxy.
 
-A message is accounted for where its effect is: in the index, `retry-index/`, the source queue, the DLQ, `dead-letters/`,
-`dlq-archive/`, the audit or a whole export. One that is nowhere is lost; letters that are in two places are counted as duplicates.
+A message is accounted for wherever its effect is: in the index, `retry-index/`, the source queue, the DLQ, `dead-letters/`,
+`dlq-archive/`, the audit or a complete export. A message found nowhere is lost; a dead letter found twice is a duplicate.
 """
 
 import json
@@ -31,9 +31,9 @@ class Event:
 
     body: str
     keys: tuple[str, ...]
-    """Objects it speaks of; none of a message that is noise."""
+    """The objects it names; none if the message is noise."""
     is_dead_letter: bool = False
-    """It fails for its own fault: the DLQ (or what stands for it) must hold it, too."""
+    """The message or its object is at fault, so it must also be in the DLQ, `dead-letters/`, the archive or an export."""
 
 
 @dataclass
@@ -42,13 +42,13 @@ class Judgement:
 
     events: int = 0
     lost: list[str] = field(default_factory=list)
-    """Messages that are nowhere, and objects whose state is nowhere."""
+    """Messages that are nowhere, and objects whose present state is neither in the index nor in `retry-index/`."""
     stuck: list[str] = field(default_factory=list)
-    """What still waits though everything is well."""
+    """What still waits although every service works."""
     set_aside: int = 0
-    """Messages not at fault that lie in the DLQ, its spill or its archive all the same, where recovery finds them."""
+    """Messages that are not at fault but are in the DLQ, `dead-letters/` or the archive, where recovery finds them."""
     duplicates: int = 0
-    """Copies of a letter beyond its first."""
+    """Copies of a dead letter beyond the first."""
     places: Counter[str] = field(default_factory=Counter)
     """Place → messages."""
 
@@ -66,10 +66,10 @@ class Judgement:
 
 
 class Oracle:
-    """Knows what was sent, and judges what became of it."""
+    """Knows what was sent, and finds out what became of it."""
 
     def __init__(self, site: Site) -> None:
-        """`site` past the proxy."""
+        """`site` must reach the servers directly, not through the proxy."""
         self._site = site
         self.events: dict[str, Event] = {}
         """Message id → what was sent."""
@@ -79,7 +79,7 @@ class Oracle:
         self.events[message_id] = Event(body, keys, is_dead_letter)
 
     def forget(self) -> None:
-        """What was sent so far is judged and done."""
+        """Forget what was sent so far."""
         self.events.clear()
 
     # -- judging -------------------------------------------------------------------------------------------------
@@ -88,10 +88,10 @@ class Oracle:
         self, traffic_log: TrafficLog | None = None, *, also: Iterable[str] = (), source_too: bool = False,
         exports: Iterable[Path] = (),
     ) -> Judgement:  # fmt: skip
-        """Hold everything sent, and the keys `also`, against what is there now. Takes the DLQ's messages out.
+        """Compare everything sent, and the keys `also`, with what is there now. Empties the DLQ.
 
-        `source_too`: letters may have been sent back to the source queue, which is emptied as well. `exports`: files to
-        which letters may have been put away.
+        `source_too`: dead letters may have been redriven to the source queue, which is emptied as well. `exports`: files
+        to which dead letters may have been exported.
         """
         dead_letters = self._dead_letters(source_too=source_too)
         for body in _exported(exports):
@@ -110,16 +110,16 @@ class Oracle:
             found.set_aside += not event.is_dead_letter and bool(places - Counter({AUDIT: places[AUDIT]}))
             if event.is_dead_letter and not places:
                 found.lost.append(
-                    self._sentence(f"letter {message_id} {event.keys} is nowhere", traffic_log, message_id)
+                    self._sentence(f"dead letter {message_id} {event.keys} is nowhere", traffic_log, message_id)
                 )
             elif missing and not places:
                 key = missing[0]
                 what = f"{key} of message {message_id}: S3 has {s3[key]}, the index {index[key]}"
                 found.lost.append(self._sentence(what, traffic_log, key, message_id))
-        spoken_of = {key for event in self.events.values() for key in event.keys}
+        named = {key for event in self.events.values() for key in event.keys}
         found.lost += [
             self._sentence(f"{key}: S3 has {s3[key]}, the index {index[key]}", traffic_log, key)
-            for key in sorted(set(keys) - spoken_of - right - waiting.keys())
+            for key in sorted(set(keys) - named - right - waiting.keys())
         ]
         self._check_stuck(found, waiting)
         return found
@@ -147,7 +147,7 @@ class Oracle:
     # -- what is there -------------------------------------------------------------------------------------------
 
     def s3_etags(self, keys: list[str]) -> dict[str, str | None]:
-        """What S3 has; None for what is not there."""
+        """The etags in S3; None for an object that does not exist."""
 
         def head(key: str) -> str | None:
             try:
@@ -161,7 +161,7 @@ class Oracle:
             return dict(zip(keys, pool.map(head, keys), strict=True))
 
     def index_etags(self, keys: list[str]) -> dict[str, str | None]:
-        """What the index has; None for what it does not."""
+        """The etags in the index; None where there is no document."""
         found: dict[str, str | None] = {}
         for start in range(0, len(keys), 1_000):
             part = keys[start : start + 1_000]
@@ -172,15 +172,17 @@ class Oracle:
         return found
 
     def _retry_records(self) -> dict[str, list[dict[str, Any]]]:
-        """Key → what waits of it in `retry-index/`, parked or not."""
+        """Key → its records in `retry-index/`, parked or not."""
         found: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for name in self._site.state_keys("retry-index/"):
             record = self._record(name)
-            found[record.get("key", name)].append({"rejected": False, "reason": "not ours", **record, "key": name})
+            found[record.get("key", name)].append(
+                {"rejected": False, "reason": "not a retry record", **record, "key": name}
+            )
         return dict(found)
 
     def _record(self, name: str) -> dict[str, Any]:
-        """A record of the state bucket; empty where it is none that can be read."""
+        """A record in the state bucket; empty if it cannot be read."""
         try:
             found = self._site.state_record(name)
         except ValueError:
@@ -188,7 +190,7 @@ class Oracle:
         return found if isinstance(found, dict) else {}
 
     def _dead_letters(self, *, source_too: bool) -> dict[str, Counter[str]]:
-        """Body → how often it lies where."""
+        """Body → place → how many copies are there."""
         found: dict[str, Counter[str]] = defaultdict(Counter)
         queues = {"DLQ": self._site.queues.dlq} | ({"source": self._site.queues.source} if source_too else {})
         for place, queue in queues.items():
@@ -203,7 +205,7 @@ class Oracle:
 
 
 def _exported(files: Iterable[Path]) -> Iterator[str]:
-    """The bodies of letters in files that are whole: the last line says so."""
+    """The bodies of the dead letters in complete export files; the last line of a file shows that it is complete."""
     for file in files:
         lines = [json.loads(line) for line in file.read_text().splitlines()]
         if lines and "end_of_export" in lines[-1]:

@@ -1,4 +1,4 @@
-"""The wire proxy in front of the real servers: what it passes on unchanged, what it writes down, and how it breaks."""
+"""The fault proxy in front of the real servers: what it forwards unchanged, what it logs, and the faults it injects."""
 
 import json
 import time
@@ -34,7 +34,7 @@ def fault_proxy(
 @pytest.fixture
 def s3(fault_proxy: FaultProxy) -> "Iterator[S3Client]":
     client = s3_client(fault_proxy.urls["s3"])
-    client.create_bucket(Bucket="wired") if "wired" not in _buckets(client) else None
+    client.create_bucket(Bucket="proxied") if "proxied" not in _buckets(client) else None
     yield client
     client.close()
 
@@ -48,7 +48,7 @@ def sqs(fault_proxy: FaultProxy) -> "Iterator[SQSClient]":
 
 @pytest.fixture
 def queue(sqs, fault_proxy: FaultProxy, elasticmq: ElasticMQServer) -> str:
-    name = f"wired-{time.monotonic_ns()}"
+    name = f"proxied-{time.monotonic_ns()}"
     url = create_queues(sqs, name).source.replace(elasticmq.url, fault_proxy.urls["sqs"])
     fault_proxy.clear()
     return url
@@ -67,26 +67,26 @@ def _buckets(client) -> list[str]:
 
 def _bulk(index: OpenSearch, *ids: str) -> dict[str, Any]:
     lines = [line for one in ids for line in ({"index": {"_id": one}}, {"text": one})]
-    found: dict[str, Any] = index.bulk(body=lines, index="wired")
+    found: dict[str, Any] = index.bulk(body=lines, index="proxied")
     return found
 
 
-# -- passing on --------------------------------------------------------------------------------------------------
+# -- forwarding --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", ["plain.txt", "経理/報告書 (最終)+100%.txt", "a//b"])
 @pytest.mark.parametrize("size", [0, 1, 300_000, 9_000_000])
 def test_objects_pass_unchanged(s3, fault_proxy, key, size):
     body = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
-    s3.put_object(Bucket="wired", Key=key, Body=body)
-    assert s3.get_object(Bucket="wired", Key=key)["Body"].read() == body
+    s3.put_object(Bucket="proxied", Key=key, Body=body)
+    assert s3.get_object(Bucket="proxied", Key=key)["Body"].read() == body
     wait_until(lambda: fault_proxy.traffic_log.read[key] == 1, 5, "its entry, which is made once the answer has passed")
     assert fault_proxy.traffic_log.calls["s3", "PutObject"] == 1
 
 
-def test_obstore_passes_too(s3, fault_proxy):
+def test_calls_of_obstore_pass_unchanged(s3, fault_proxy):
     store = S3Store(
-        "wired", endpoint=fault_proxy.urls["s3"], region=REGION, access_key_id=ADMIN.access_key,
+        "proxied", endpoint=fault_proxy.urls["s3"], region=REGION, access_key_id=ADMIN.access_key,
         secret_access_key=ADMIN.secret_key, client_options={"allow_http": True}, virtual_hosted_style_request=False,
     )  # fmt: skip
     store.put("議事録.txt", "会議".encode())
@@ -94,19 +94,19 @@ def test_obstore_passes_too(s3, fault_proxy):
     wait_until(lambda: fault_proxy.traffic_log.read == {"議事録.txt": 1}, 5, "its entry")
 
 
-def test_a_head_and_a_missing_key_pass(s3, fault_proxy):
-    s3.put_object(Bucket="wired", Key="there", Body=b"text")
-    assert s3.head_object(Bucket="wired", Key="there")["ContentLength"] == 4
+def test_a_head_and_the_error_for_a_missing_key_pass(s3, fault_proxy):
+    s3.put_object(Bucket="proxied", Key="there", Body=b"text")
+    assert s3.head_object(Bucket="proxied", Key="there")["ContentLength"] == 4
     with pytest.raises(ClientError, match="NoSuchKey"):
-        s3.get_object(Bucket="wired", Key="not there")
+        s3.get_object(Bucket="proxied", Key="not there")
     assert fault_proxy.traffic_log.statuses["s3", "GetObject", 404] == 1
     assert not fault_proxy.traffic_log.read
 
 
-# -- books -------------------------------------------------------------------------------------------------------
+# -- the traffic log ---------------------------------------------------------------------------------------------
 
 
-def test_every_message_is_in_the_books(sqs, queue, fault_proxy):
+def test_every_message_is_in_the_traffic_log(sqs, queue, fault_proxy):
     sent = [
         {"Id": str(n), "MessageBody": f"message {n}", "MessageAttributes": {}} for n in range(10)
     ]  # fmt: skip
@@ -122,10 +122,10 @@ def test_every_message_is_in_the_books(sqs, queue, fault_proxy):
     assert fault_proxy.traffic_log.requests("sqs") == sum(fault_proxy.traffic_log.calls.values())
 
 
-def test_a_bulk_is_in_the_books_document_by_document(index, fault_proxy):
+def test_a_bulk_is_in_the_traffic_log_document_by_document(index, fault_proxy):
     before = time.time()
-    _bulk(index, "wired/a", "wired/東京")
-    assert fault_proxy.traffic_log.indexed_at.keys() == {"wired/a", "wired/東京"}
+    _bulk(index, "proxied/a", "proxied/東京")
+    assert fault_proxy.traffic_log.indexed_at.keys() == {"proxied/a", "proxied/東京"}
     assert all(before <= at <= time.time() for at in fault_proxy.traffic_log.indexed_at.values())
     assert fault_proxy.traffic_log.calls["index", "_bulk"] == 1
 
@@ -143,44 +143,44 @@ def test_latency_is_added_by_service(s3, sqs, queue, fault_proxy):
     assert time.monotonic() - began < 0.2
 
 
-def test_waiting_costs_no_time_of_others(s3, fault_proxy):
-    s3.put_object(Bucket="wired", Key="k", Body=b"text")
+def test_latency_delays_no_other_call_and_takes_no_cpu_time(s3, fault_proxy):
+    s3.put_object(Bucket="proxied", Key="k", Body=b"text")
     fault_proxy.latency_s = {"s3": 0.3}
     began, spent = time.monotonic(), time.process_time()
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(20) as pool:
-        list(pool.map(lambda _: s3.get_object(Bucket="wired", Key="k")["Body"].read(), range(20)))
+        list(pool.map(lambda _: s3.get_object(Bucket="proxied", Key="k")["Body"].read(), range(20)))
     assert time.monotonic() - began < 1.0
     assert time.process_time() - spent < 0.6
 
 
-# -- breaking ----------------------------------------------------------------------------------------------------
+# -- faults ------------------------------------------------------------------------------------------------------
 
 
 def test_a_refused_call_never_reaches_the_server(s3, fault_proxy):
     fault_proxy.rules.append(lambda call: Broken("refuse") if call.action == "PutObject" else None)
     with pytest.raises((EndpointConnectionError, ConnectionClosedError)):
-        s3.put_object(Bucket="wired", Key="refused", Body=b"text")
+        s3.put_object(Bucket="proxied", Key="refused", Body=b"text")
     fault_proxy.rules.clear()
     with pytest.raises(ClientError, match="NoSuchKey"):
-        s3.get_object(Bucket="wired", Key="refused")
+        s3.get_object(Bucket="proxied", Key="refused")
     assert fault_proxy.traffic_log.statuses["s3", "PutObject", 0] == 1
 
 
 def test_a_lost_answer_leaves_its_effect(s3, fault_proxy):
     fault_proxy.rules.append(lambda call: Broken("lose") if call.action == "PutObject" else None)
     with pytest.raises(BotoCoreError):
-        s3.put_object(Bucket="wired", Key="lost", Body=b"text")
+        s3.put_object(Bucket="proxied", Key="lost", Body=b"text")
     fault_proxy.rules.clear()
-    assert s3.get_object(Bucket="wired", Key="lost")["Body"].read() == b"text"
+    assert s3.get_object(Bucket="proxied", Key="lost")["Body"].read() == b"text"
 
 
 def test_the_proxy_can_answer_for_the_server(s3, fault_proxy):
     slow_down = b"<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
     fault_proxy.rules.append(lambda _: Broken("answer", status=503, body=slow_down))
     with pytest.raises(ClientError, match="SlowDown"):
-        s3.get_object(Bucket="wired", Key="k")
+        s3.get_object(Bucket="proxied", Key="k")
 
 
 def test_a_rule_sees_the_number_of_its_call(sqs, queue, fault_proxy):
@@ -209,10 +209,10 @@ def test_an_answer_can_be_rewritten(index, fault_proxy):
 
 
 def test_an_answer_can_trickle(s3, fault_proxy):
-    s3.put_object(Bucket="wired", Key="slow", Body=b"0123456789")
+    s3.put_object(Bucket="proxied", Key="slow", Body=b"0123456789")
     fault_proxy.rules.append(lambda _: Broken("trickle"))
     began = time.monotonic()
-    assert s3.get_object(Bucket="wired", Key="slow")["Body"].read() == b"0123456789"
+    assert s3.get_object(Bucket="proxied", Key="slow")["Body"].read() == b"0123456789"
     assert time.monotonic() - began > 0.15
 
 
