@@ -17,7 +17,7 @@ MORE = 20
 """In `make chaos`, after each call × fault once: so many others of that program, other in length and moment."""
 
 
-@pytest.mark.slow
+@pytest.mark.slow("each case starts a program and waits until nothing is left to do")
 @pytest.mark.timeout(sized(5_400, usual=180))
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_no_call_that_fails_loses_anything(servers, tmp_path, program):
