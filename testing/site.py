@@ -119,6 +119,10 @@ class Site:
         found: dict[str, Any] = json.loads(self.s3.get_object(Bucket=self.state_bucket, Key=key)["Body"].read())
         return found
 
+    def has_state(self, prefix: str) -> bool:
+        """Whether there is any record under a prefix; far cheaper to ask again and again than all their keys."""
+        return bool(self.s3.list_objects_v2(Bucket=self.state_bucket, Prefix=prefix, MaxKeys=1).get("Contents"))
+
     def state_records(self, prefix: str) -> list[dict[str, Any]]:
         """Every record under a prefix, in the order of their names."""
         store = self._store(self.state_bucket)

@@ -82,6 +82,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         servers = _servers_of(item)
         if servers:
             item.add_marker(pytest.mark.real)
+        for mark in item.iter_markers("slow"):
+            if not mark.args:
+                raise pytest.UsageError(f"{item.nodeid}: pytest.mark.slow needs the reason why it is slow")
         if item.nodeid.startswith(EXTENDED) or "opensearch_2" in servers:
             item.add_marker(pytest.mark.extended)
 

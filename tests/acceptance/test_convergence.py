@@ -13,9 +13,10 @@ import pytest
 
 from testing.site import Site, make_site
 from testing.worker import running
+from tests.support.size import sized
 
 KEYS = 200
-SECONDS = 25
+SECONDS = sized(25, usual=10)
 CHANGERS = 4
 SLOW = """
 import random, time
@@ -61,7 +62,7 @@ def change_for_a_while(site: Site, seed: int, keys: list[str], until: float) -> 
     return changes
 
 
-@pytest.mark.slow
+@pytest.mark.slow("objects change for ten seconds under two workers, one of them slow")
 def test_two_workers_converge_to_what_s3_holds(site, tmp_path):
     keys = [f"k/{number:03}.txt" for number in range(KEYS)]
     slow = tmp_path / "slow"

@@ -23,7 +23,7 @@ def site(seaweedfs, elasticmq, opensearch) -> Iterator[Site]:
     made.close()
 
 
-@pytest.mark.slow
+@pytest.mark.slow("five hundred files of every format are parsed")
 def test_five_hundred_objects_are_findable_and_the_dlq_holds_exactly_the_bad_ones(site, tmp_path):
     samples = {sample.key: sample for sample in corpus(OBJECTS, BAD)}
     for sample in samples.values():

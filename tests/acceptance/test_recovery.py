@@ -14,8 +14,9 @@ from testing.site import Site, make_site
 from testing.waiting import wait_until
 from testing.worker import base_env
 from tests.support.in_process import run_in_process
+from tests.support.size import sized
 
-DEAD_LETTERS = 1_000
+DEAD_LETTERS = sized(1_000, usual=600)
 
 
 @pytest.fixture

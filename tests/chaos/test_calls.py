@@ -17,7 +17,7 @@ MORE = 20
 """In `make chaos`, how many cases follow for each program, with another duration and moment, after each call × fault once."""
 
 
-@pytest.mark.slow
+@pytest.mark.slow("each case starts a program and waits until nothing is left to do")
 @pytest.mark.timeout(sized(5_400, usual=180))
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_no_call_that_fails_loses_anything(servers, tmp_path, program):

@@ -31,7 +31,7 @@ def assert_nothing_is_lost(of: Fleet) -> None:
     assert not found.set_aside
 
 
-@pytest.mark.slow
+@pytest.mark.slow("what a dead worker had in flight comes back when its visibility ends")
 @pytest.mark.timeout(1_800)
 @pytest.mark.parametrize(
     ("number", "rounds", "codes"),
@@ -54,7 +54,7 @@ def test_nothing_is_lost_by_signals_at_random_moments(on, number, rounds, codes)
         assert of.stop() == [0] * WORKERS
 
 
-@pytest.mark.slow
+@pytest.mark.slow("four jumps of the clock, and a visibility after each")
 @pytest.mark.timeout(600)
 def test_a_clock_that_jumps_an_hour_and_back_loses_nothing(on, tmp_path):
     """S3 refuses requests signed an hour off, an outage until the clock is right again. Versions come from S3's clock."""

@@ -86,7 +86,7 @@ def changed(of: Fleet, keys: list[str]) -> int:
     return len(of.on.oracle.events)
 
 
-@pytest.mark.slow
+@pytest.mark.slow("thousands of changes, by two workers")
 @pytest.mark.timeout(900)
 def test_events_in_any_order_converge_with_two_clocks_ten_minutes_apart(on, tmp_path):
     on.site.s3.put_bucket_versioning(Bucket=on.site.bucket, VersioningConfiguration={"Status": "Enabled"})

@@ -105,7 +105,7 @@ def slow(on: Stage) -> Iterator[None]:
     on.fault_proxy.latency_s = {}
 
 
-@pytest.mark.slow
+@pytest.mark.slow("each outage lasts as long as breakers and probes take to see it and its end")
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize(
     ("outage", "lasts_s"),
@@ -191,7 +191,7 @@ def index_and_state_unavailable(on: Stage) -> Iterator[None]:
         yield
 
 
-@pytest.mark.slow
+@pytest.mark.slow("S3 must be away for longer than a message waits")
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "outage", [s3_unreachable, s3_throttled, s3_denies_everything, credentials_expired, index_and_state_unavailable]
@@ -204,7 +204,7 @@ def test_an_outage_of_s3_dead_letters_nothing(on, outage):
     assert not found.set_aside
 
 
-@pytest.mark.slow
+@pytest.mark.slow("a message is released several times before it is dead-lettered")
 def test_objects_under_a_denied_prefix_are_dead_lettered_and_recovered_once_permitted(on):
     def denied(call: Call) -> Broken | None:
         mine = call.service == "s3" and any(key.startswith("denied/") for key in call.keys)

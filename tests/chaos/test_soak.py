@@ -64,7 +64,7 @@ def growth(samples: list[Sample], what: str) -> float:
     return median(values[-fifth:]) - median(values[fifth : 2 * fifth])
 
 
-@pytest.mark.slow
+@pytest.mark.slow("a soak")
 @pytest.mark.timeout(0)
 def test_an_hour_of_faults_loses_nothing_and_nothing_grows(on):
     if not SOAK_S:

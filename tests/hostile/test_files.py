@@ -90,7 +90,7 @@ def test_every_hostile_file_is_answered_in_its_time_and_leaves_nothing(heard, tm
     assert not Path("/tmp/s3iw-hostile").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.slow("thousands of broken files")
 @pytest.mark.timeout(sized(1_800, usual=180))
 def test_no_broken_copy_of_a_good_file_does_harm(tmp_path):
     found: Counter[str] = Counter()

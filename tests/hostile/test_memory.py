@@ -64,7 +64,7 @@ def is_dead(worker: WorkerProcess) -> bool:
     return worker.process is not None and worker.process.poll() is not None
 
 
-@pytest.mark.slow
+@pytest.mark.slow("messages are released for a minute when memory is short")
 @pytest.mark.timeout(360)
 @pytest.mark.parametrize("room_mib", [0, 1, 8, 40] if sized(1, usual=0) else [1])
 def test_memory_used_up_loses_nothing_blames_no_file_and_it_goes_on_when_there_is_some(site, tmp_path, room_mib):

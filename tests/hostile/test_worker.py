@@ -51,7 +51,7 @@ def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-@pytest.mark.slow
+@pytest.mark.slow("hundreds of hostile files, some of which take a parser its whole time")
 @pytest.mark.timeout(sized(900, usual=180))
 def test_a_worker_outlives_every_hostile_file_and_finds_each_by_its_name(site, tmp_path):
     left_out = LONG if sized(0, usual=1) else frozenset()
@@ -132,7 +132,7 @@ def test_a_full_disk_makes_messages_wait_and_says_so_and_they_are_done_when_ther
     assert list(small_disk.iterdir()) == []
 
 
-@pytest.mark.slow
+@pytest.mark.slow("messages wait until there are descriptors again")
 @pytest.mark.skipif(not sized(1, usual=0), reason="only in make chaos")
 def test_descriptors_used_up_lose_nothing_and_it_goes_on_when_there_are_some(site, tmp_path):
     keys = [f"{number}.txt" for number in range(30)]

@@ -155,7 +155,7 @@ def test_a_signal_finishes_what_is_in_hand_and_releases_the_rest(site, number, c
     assert site.documents().keys() == set(kept_keys(keys))
 
 
-@pytest.mark.slow
+@pytest.mark.slow("what a killed run held comes back after 30 s, the shortest visibility that may be set")
 def test_kill_9_again_and_again_loses_nothing_and_archives_nothing_twice(site):
     keys = filled(site, 400)
     env = {**base_env(), **site.env, "SQS_VISIBILITY_TIMEOUT": "30"}

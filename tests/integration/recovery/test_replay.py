@@ -139,11 +139,11 @@ def test_what_is_no_record_is_parked_and_what_it_holds_moves_no_cursor(site):
 
 
 def test_two_at_once_do_no_harm(site):
-    keys = fill_retry(site, 1_000)
+    keys = fill_retry(site, 400)
     runs = [started(site, "--json") for _ in range(2)]
     outcomes = [(run.communicate(timeout=120)[0], run.returncode) for run in runs]
     assert [code for _, code in outcomes] == [0, 0]
-    assert sum(json.loads(out)["handled"] for out, _ in outcomes) >= 1_000
+    assert sum(json.loads(out)["handled"] for out, _ in outcomes) >= 400
     assert site.documents().keys() == kept_keys(keys)
     assert waiting(site) == []
 
@@ -162,9 +162,9 @@ def test_an_index_that_is_away_at_the_start_is_refused_and_nothing_is_touched(si
     assert waiting(site) == before
 
 
-@pytest.mark.slow
+@pytest.mark.slow("enough records that the index dies in the middle; then it starts again")
 def test_an_index_killed_in_the_middle_ends_the_run_and_what_is_not_confirmed_stays(site, opensearch):
-    keys = fill_retry(site, sized(3_000, usual=1_200))
+    keys = fill_retry(site, sized(3_000, usual=900))
     process = started(site, "--json")
     try:
         wait_until(lambda: site.count() > 200, 60, "two hundred documents")
@@ -188,18 +188,19 @@ def test_an_index_killed_in_the_middle_ends_the_run_and_what_is_not_confirmed_st
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_finishes_what_is_in_hand_and_the_next_run_does_the_rest(site, number, code):
-    keys = fill_retry(site, 1_500)
+    keys = fill_retry(site, 1_000)
     process = started(site, "--json")
-    wait_until(lambda: len(waiting(site)) < 1_400, 30, "some work done")
+    wait_until(lambda: site.count() > 50, 30, "some work done")
     process.send_signal(number)
     out, errors = process.communicate(timeout=30)
     assert process.returncode == code, errors
-    assert len(waiting(site)) == 1_500 - json.loads(out)["handled"]
+    assert len(waiting(site)) == 1_000 - json.loads(out)["handled"]
     assert replay(site).returncode == 0
     assert site.documents().keys() == kept_keys(keys)
 
 
-@pytest.mark.slow
+@pytest.mark.extended
+@pytest.mark.slow("two whole runs, one of them with five times the records")
 def test_memory_does_not_grow_with_the_number_of_records(site):
     few, many = 200, sized(4_000, usual=1_000)
     small, large = [(fill_retry(site, count, content="長い本文 " * 1_000), peak_kb(site))[1] for count in (few, many)]
