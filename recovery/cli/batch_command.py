@@ -11,14 +11,14 @@ from enum import StrEnum
 from recovery.cli.view.progress import ProgressBar
 from recovery.cli.view.report import Wording, report_table
 from recovery.operations.report import Report
-from recovery.operations.run import Progress, Tell
+from recovery.operations.run import OnProgress, Progress
 from worker.core.base.aws import Aws
 from worker.core.base.cloudwatch import tell_cloudwatch
 from worker.core.base.errors import ExitCode
 from worker.core.base.settings import Settings
 from worker.terminal import Signals, print_json, stdout
 
-Operate = Callable[[threading.Event, Tell], Report]
+Operate = Callable[[threading.Event, OnProgress], Report]
 """The operation: it is given the event that stops it, and who is told of its progress."""
 
 
@@ -49,7 +49,7 @@ def run_batch(
     # made first: a mistyped address must come out before anything is changed
     cloudwatch = aws.cloudwatch() if settings.cloudwatch_namespace else None
     with ProgressBar(None, command.log_progress) as bar:
-        report = operate(signals.stop, bar.tell)
+        report = operate(signals.stop, bar.show)
     if as_json:
         print_json(report.as_json())
     else:

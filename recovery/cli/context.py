@@ -200,7 +200,7 @@ class CommandContext:
 
     # -- what it says --------------------------------------------------------------------------------------------
 
-    def tell_recorded(self, recorded: Recorded) -> ExitCode:
+    def report_recorded(self, recorded: Recorded) -> ExitCode:
         """Say where the audit of a change is; INCOMPLETE where the state bucket did not take it."""
         if recorded.problem:
             say("audit", f"it is in the log alone, the state bucket did not take it: {recorded.problem}")
@@ -218,7 +218,7 @@ class CommandContext:
         data = [{"MetricName": "Calls", "Dimensions": dimensions, "Value": float(calls), "Unit": "Count"}]
         put(self._cloudwatch, namespace, data)
 
-    def tell_cloudwatch(self, figures: Mapping[str, float]) -> None:
+    def send_metrics(self, figures: Mapping[str, float]) -> None:
         """Tell CloudWatch what was found, where it is switched on."""
         if self._cloudwatch is not None and self.settings.cloudwatch_namespace:
             tell_cloudwatch(self._cloudwatch, self.settings.cloudwatch_namespace, figures)

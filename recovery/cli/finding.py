@@ -11,7 +11,7 @@ from worker.core.sqs.visibility import VisibilityExtender
 from worker.terminal import err, say
 
 
-def find_and_tell(
+def find_and_report(
     context: CommandContext, extender: VisibilityExtender, which: Ids | Filter, *, at_most: int | None = None
 ) -> Found:
     """Read through the DLQ; what is found stays invisible, the rest is released. Ends the command where a signal came."""
@@ -21,7 +21,7 @@ def find_and_tell(
             extender,
             FindRequest(which, at_most),
             stop=context.signals.stop,
-            tell=lambda now: status.update(f"looking … {now.done:,} seen"),
+            on_progress=lambda now: status.update(f"looking … {now.done:,} seen"),
         )
     if context.signals.exit_code is not None:
         raise typer.Exit(context.signals.exit_code)

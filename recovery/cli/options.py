@@ -18,7 +18,7 @@ from worker.terminal import Json, Signals, err, new_app, seconds
 Verb = Callable[..., ExitCode]
 
 
-def _said(reason: str) -> str:
+def _not_blank(reason: str) -> str:
     if not reason.strip():
         raise typer.BadParameter("is empty; it must say why, for whoever finds the message in the archive")
     return reason
@@ -29,7 +29,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 WhilePaused = Annotated[bool, typer.Option("--while-paused", help="Work although the fleet is paused.")]
 Force = Annotated[bool, typer.Option("--force", help="Also what was redriven three times already.")]
 Rate = Annotated[float | None, typer.Option(min=0.1, help="Messages a second at most.")]
-Reason = Annotated[str, typer.Option(help="Why; kept beside the message, and in the audit.", callback=_said)]
+Reason = Annotated[str, typer.Option(help="Why; kept beside the message, and in the audit.", callback=_not_blank)]
 MaxSeen = Annotated[int, typer.Option(min=1, help="Messages looked at, at most.")]
 MaxTaken = Annotated[int | None, typer.Option(min=1, help="Messages taken, at most.")]
 All = Annotated[bool, typer.Option("--all", help="Every message is meant: no filter, no cap.")]
@@ -95,13 +95,13 @@ def verb(*, epilog: str, name: str | None = None) -> Callable[[Verb], Verb]:
 
         @functools.wraps(function)
         def run(**given: Any) -> None:
-            options, as_json = _made(_common, given), _made(_as_json, given)
-            arguments = {one.name: _taken(one, given) for one in own}
+            options, as_json = _build(_common, given), _build(_as_json, given)
+            arguments = {one.name: _argument(one, given) for one in own}
             with Signals().heeded() as signals:
                 code = function(_open(called, options, signals, as_json=as_json), **arguments)
             raise typer.Exit(signals.exit_code or code)
 
-        parameters = [shown for one in own for shown in _shown(one)]
+        parameters = [shown for one in own for shown in _options_of(one)]
         parameters += [*_options(_common).values(), *_options(_as_json).values()]
         parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -112,7 +112,7 @@ def verb(*, epilog: str, name: str | None = None) -> Callable[[Verb], Verb]:
     return register
 
 
-def at_most_all(chosen: Filter, max_messages: int | None, *, everything: bool) -> None:
+def require_filter_or_all(chosen: Filter, max_messages: int | None, *, everything: bool) -> None:
     """Raises a usage error where everything is meant, and nobody has said so."""
     if chosen.is_empty and max_messages is None and not everything:
         raise typer.BadParameter(
@@ -128,19 +128,19 @@ def _open(called: str, options: ToolOptions, signals: Signals, *, as_json: bool)
     return context
 
 
-def _shown(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+def _options_of(parameter: inspect.Parameter) -> list[inspect.Parameter]:
     """The options of a verb's parameter: itself, or those of its group."""
     make = _GROUPS.get(parameter.annotation) if isinstance(parameter.annotation, type) else None
     return [parameter] if make is None else list(_options(make).values())
 
 
-def _taken(parameter: inspect.Parameter, given: dict[str, Any]) -> Any:
+def _argument(parameter: inspect.Parameter, given: dict[str, Any]) -> Any:
     """The value of a verb's parameter, taken out of what the command line gave."""
     make = _GROUPS.get(parameter.annotation) if isinstance(parameter.annotation, type) else None
-    return given.pop(parameter.name) if make is None else _made(make, given)
+    return given.pop(parameter.name) if make is None else _build(make, given)
 
 
-def _made(make: Callable[..., Any], given: dict[str, Any]) -> Any:
+def _build(make: Callable[..., Any], given: dict[str, Any]) -> Any:
     """What a group of options comes to; they are taken out of what the command line gave."""
     return make(**{option: given.pop(option) for option in _options(make)})
 

@@ -105,7 +105,7 @@ def run(settings: Settings, clients: Clients, request: RecoverRequest, signals: 
     """One run, with its report on stdout; its exit code. Raises WorkerError where it did not begin, or was broken off."""
     return run_batch(
         RECOVER,
-        lambda stop, tell: recover(settings, clients, request, stop=stop, tell=tell),
+        lambda stop, on_progress: recover(settings, clients, request, stop=stop, on_progress=on_progress),
         settings=settings,
         aws=clients.aws,
         signals=signals,

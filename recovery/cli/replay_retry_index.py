@@ -72,7 +72,7 @@ def run(settings: Settings, clients: Clients, request: ReplayRequest, signals: S
     """One run, with its report on stdout; its exit code. Raises WorkerError where it did not begin, or was broken off."""
     return run_batch(
         REPLAY,
-        lambda stop, tell: replay(settings, clients, request, stop=stop, tell=tell),
+        lambda stop, on_progress: replay(settings, clients, request, stop=stop, on_progress=on_progress),
         settings=settings,
         aws=clients.aws,
         signals=signals,

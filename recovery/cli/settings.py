@@ -69,7 +69,10 @@ def load_tool(options: ToolOptions) -> tuple[ToolSettings, Aws]:
     aws = Aws(
         region=region, profile=options.profile or None, sqs_endpoint=options.endpoint_url or None, connections=CONNECTIONS
     )  # fmt: skip
-    queues = {"dlq_queue_url": options.dlq or _agreed("dlq"), "sqs_queue_url": options.queue or _agreed("queue")}
+    queues = {
+        "dlq_queue_url": options.dlq or _single_value("dlq"),
+        "sqs_queue_url": options.queue or _single_value("queue"),
+    }
     given = {name: value if "://" in value else queue_url(aws, value) for name, value in queues.items() if value}
     if options.region:
         given["aws_region"] = options.region
@@ -87,10 +90,10 @@ def queue_url(aws: Aws, name: str) -> str:
         raise ConfigError(f"the queue {name}: {error}; it must be the name or URL of a queue of this account") from None
 
 
-def _agreed(option: str) -> str | None:
+def _single_value(option: str) -> str | None:
     """The one value of a setting that has several names. Raises ConfigError where they differ."""
     found = {name: value for name in ALIASES[option] if (value := os.environ.get(name))}
     if len(set(found.values())) > 1:
-        said = " and ".join(f"{name}={value}" for name, value in found.items())
-        raise ConfigError(f"{said} are two names of one setting with two values; unset one of them")
+        shown = " and ".join(f"{name}={value}" for name, value in found.items())
+        raise ConfigError(f"{shown} are two names of one setting with two values; unset one of them")
     return next(iter(found.values()), None)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from recovery.cli.context import CommandContext
-from recovery.cli.finding import find_and_tell
+from recovery.cli.finding import find_and_report
 from recovery.cli.options import verb
 from recovery.cli.view.files import file_errors
 from recovery.cli.view.tables import print_sentence
@@ -31,7 +31,7 @@ def export(
     with file_errors("FILE"):
         check_new(file)
     with context.keep_invisible() as extender, file_errors("FILE"):
-        found = find_and_tell(context, extender, chosen, at_most=max_messages)
+        found = find_and_report(context, extender, chosen, at_most=max_messages)
         if not found.facts:
             return ExitCode.NOT_FOUND
         seal = export_messages(context.clients, ExportRequest(context.run, file), found)

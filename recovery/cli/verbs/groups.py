@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from recovery.cli.context import CommandContext
-from recovery.cli.finding import find_and_tell, found_code
+from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.options import MaxSeen, verb
 from recovery.cli.view.tables import span, table
 from recovery.operations.dead_letters.facts import Filter
@@ -26,7 +26,7 @@ def groups(
 ) -> ExitCode:
     """Show what failed for one cause: error type and innermost frame of ours. Exit codes: 0, 1 where there is none."""
     with context.keep_invisible() as extender:
-        found = find_and_tell(context, extender, chosen, at_most=max_messages)
+        found = find_and_report(context, extender, chosen, at_most=max_messages)
     context.count("list")
     made = grouped(found.facts, by)
     if context.as_json:

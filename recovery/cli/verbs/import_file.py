@@ -52,6 +52,6 @@ def import_file(
         context.confirm(what, yes=yes)
     result = import_messages(context.clients, request, plan, stop=context.signals.stop)
     context.count("redrive", len(result.report.sent))
-    recorded = context.tell_recorded(result.recorded)
+    recorded = context.report_recorded(result.recorded)
     show_transfer(context, figures, result.report, f"sent to {target.url}")
     return exit_code(context, result.report, recorded)

@@ -7,7 +7,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from recovery.cli.context import CommandContext
-from recovery.cli.finding import find_and_tell, found_code
+from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.options import verb
 from recovery.cli.view.tables import shown, span, table
 from recovery.operations.dead_letters.facts import Ids
@@ -33,7 +33,7 @@ def inspect(context: CommandContext, ids: Ids) -> ExitCode:
     Exit codes: 0, 1 not found, 3 some not found.
     """
     with context.keep_invisible() as extender:
-        found = find_and_tell(context, extender, ids)
+        found = find_and_report(context, extender, ids)
     index, why_not = _index(context)
     try:
         inspected = inspect_messages(context.clients, index, found.facts, why_no_index=why_not)
@@ -78,12 +78,12 @@ def _show(out: Console, inspected: Inspection, retention_s: int) -> None:
         table(("failure", ""), history or [("no record", "SQS's redrive policy brought it here, and does not say why")])
     )
     if facts.failure.stack:
-        out.print(Text(_set_in(facts.failure.stack), "dim"), soft_wrap=True)
+        out.print(Text(_indented(facts.failure.stack), "dim"), soft_wrap=True)
     if attributes:
         out.print(table(("attribute", "type", "value"), attributes))
     if now:
         out.print(table(("object", "in S3 now", "in the index now"), now))
-    out.print(Group(Text("body", "dim"), Text(_set_in(_pretty(dead_letter.body)))), soft_wrap=True)
+    out.print(Group(Text("body", "dim"), Text(_indented(_pretty(dead_letter.body)))), soft_wrap=True)
     command, why = Text(shown(inspected.advice.command), "bold"), f"\n  because {shown(inspected.advice.why)}\n"
     out.print(Text.assemble(("→ ", "bold"), command, why), soft_wrap=True)
 
@@ -96,6 +96,6 @@ def _pretty(body: str) -> str:
         return body
 
 
-def _set_in(text: str) -> str:
+def _indented(text: str) -> str:
     """A stranger's lines, set in: none can be taken for ours, such as the advice below; nothing in it moves the cursor."""
     return indent(printable(text).rstrip(), "    ", lambda _: True)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from recovery.cli.context import CommandContext
-from recovery.cli.finding import find_and_tell, found_code
+from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.options import verb
 from recovery.cli.view.tables import span, table
 from recovery.operations.dead_letters.facts import Facts, Filter
@@ -33,7 +33,7 @@ def list_messages(
     if archive:
         return _list_archive(context, chosen, max_messages)
     with context.keep_invisible() as extender:
-        found = find_and_tell(context, extender, chosen, at_most=max_messages)
+        found = find_and_report(context, extender, chosen, at_most=max_messages)
     context.count("list")
     if context.as_json:
         print_json([one.as_json(retention_s=context.retention_s) for one in found.facts])

@@ -33,12 +33,12 @@ def recover(
     def audit(result: dict[str, object]) -> ExitCode:
         details = {"dlq": context.dlq.url, "index": settings.opensearch_index}
         event = AuditEvent(context.run.action, context.run.name, context.run.by, tuple(names), result, details)
-        return context.tell_recorded(record(clients.state, event))
+        return context.report_recorded(record(clients.state, event))
 
     try:
         code = run_batch(
             RECOVER,
-            lambda stop, tell: recover_messages(settings, clients, request, stop=stop, tell=tell),
+            lambda stop, on_progress: recover_messages(settings, clients, request, stop=stop, on_progress=on_progress),
             settings=settings,
             aws=clients.aws,
             signals=context.signals,

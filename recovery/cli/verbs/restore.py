@@ -56,7 +56,7 @@ def restore(
         context.confirm(what, yes=yes)
     result = restore_messages(context.clients, state, request, plan, stop=context.signals.stop)
     context.count("redrive", len(result.report.sent))
-    recorded = context.tell_recorded(result.recorded)
+    recorded = context.report_recorded(result.recorded)
     show_transfer(context, figures, result.report, f"restored to {target.url}")
     return exit_code(context, result.report, _found_code(plan), recorded)
 

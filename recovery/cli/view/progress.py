@@ -16,7 +16,7 @@ LINE_EVERY_S = 10.0
 
 
 class ProgressBar:
-    """Shows progress while its `with` lasts. `tell` may be called from any thread, one at a time."""
+    """Shows progress while its `with` lasts. `show` may be called from any thread, one at a time."""
 
     def __init__(self, total: int | None, log: Callable[[Progress, float], None]) -> None:
         """`log` writes a log line: how far it is, and how many are done in a second."""
@@ -36,7 +36,7 @@ class ProgressBar:
     ) -> None:
         self._bar.stop()
 
-    def tell(self, now: Progress) -> None:
+    def show(self, now: Progress) -> None:
         """Show how far it is, and say what it notes."""
         if now.note:
             err.print(one_line(now.note), markup=False, highlight=False, soft_wrap=True)

@@ -12,10 +12,10 @@ from worker.terminal import print_json, stdout
 def show_transfer(context: CommandContext, figures: Mapping[str, object], report: TransferReport, done: str) -> None:
     """Print what became of the messages; `done` says what was done to those that went."""
     if context.as_json:
-        came_to = report.as_json()
+        result = report.as_json()
         if figures.get("dry_run"):
-            came_to["would_send"] = came_to.pop("sent")
-        print_json({**figures, **came_to})
+            result["would_send"] = result.pop("sent")
+        print_json({**figures, **result})
         return
     out = stdout()
     out.print(f"{len(report.sent):,} {done}", markup=False, highlight=False, soft_wrap=True)

@@ -197,7 +197,7 @@ def test_what_the_index_rejects_and_retry_index_refuses_is_kept(fakes, examine):
     fakes.faults.add("state.put", DOWN)
     verdict = examine()["m0"]
     assert verdict.disposition is KEPT
-    assert "neither the index nor retry-index/ takes it" in verdict.reason
+    assert "neither the index nor retry-index/ accepts it" in verdict.reason
 
 
 def test_an_unreadable_file_is_archived_whether_or_not_the_index_takes_what_is_left_of_it(fakes, examine):
@@ -262,26 +262,26 @@ def verdicts_of(fakes, disposition, count, *, error_type=""):
 
 def test_so_many_kept_in_a_row_end_the_run_also_over_several_batches(fakes):
     policy, kept = AbortPolicy(), verdicts_of(fakes, KEPT, UNDECIDED_IN_A_ROW)
-    policy.hear(kept[:-1])
+    policy.add(kept[:-1])
     with pytest.raises(DependencyError, match="50 messages in a row could not be decided, the last because: 503"):
-        policy.hear(kept[-1:])
+        policy.add(kept[-1:])
 
 
 def test_one_that_is_decided_resets_the_count(fakes):
     policy, kept = AbortPolicy(), verdicts_of(fakes, KEPT, UNDECIDED_IN_A_ROW - 1)
     for _ in range(3):
-        policy.hear(kept)
-        policy.hear(verdicts_of(fakes, RECOVERED, 1))
+        policy.add(kept)
+        policy.add(verdicts_of(fakes, RECOVERED, 1))
 
 
 def test_a_run_in_which_most_objects_are_gone_ends_once_enough_were_handled(fakes):
     policy = AbortPolicy()
-    policy.hear(verdicts_of(fakes, GONE, 99))
+    policy.add(verdicts_of(fakes, GONE, 99))
     with pytest.raises(ConfigError, match="gone"):
-        policy.hear(verdicts_of(fakes, RECOVERED, 1))
+        policy.add(verdicts_of(fakes, RECOVERED, 1))
 
 
 def test_a_failure_that_brought_none_of_them_to_the_dlq_ends_the_run(fakes):
     error = StoreError("x", code="AccessDenied")
     with pytest.raises(ConfigError, match=type(error).__name__):
-        AbortPolicy().hear(verdicts_of(fakes, ARCHIVED, 100, error_type=f"StoreError {error.code}"))
+        AbortPolicy().add(verdicts_of(fakes, ARCHIVED, 100, error_type=f"StoreError {error.code}"))

@@ -45,7 +45,7 @@ def fakes():
 def recover(fakes, **options):
     """The report of one run. Raises what broke it off."""
     request = RecoverRequest(Run.new("recover_dlq", action="recover", by="me@here"), **options)
-    report = RecoveryRun(fakes.settings(), fakes.clients, request, stop=threading.Event()).go()
+    report = RecoveryRun(fakes.settings(), fakes.clients, request, stop=threading.Event()).run()
     if report.failure is not None:
         raise report.failure
     return report
