@@ -1,4 +1,4 @@
-"""`dlq delete` and `dlq abandon`: nothing is deleted that is not archived."""
+"""`dlq delete` and `dlq abandon`: archive messages, then delete them."""
 
 from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
@@ -15,8 +15,8 @@ from worker.core.s3.state import ARCHIVE_PREFIX, State
 
 @verb(epilog="Example: dlq delete --message-id 5f0c… --reason 'test file, ticket 123'")
 def delete(context: CommandContext, ids: Ids, reason: Reason, dry_run: DryRun = False, yes: Yes = False) -> ExitCode:
-    """Archive these in dlq-archive/, then delete them from the DLQ. Exit codes: 0, 1 not found, 3 some kept, 78."""
-    state = context.need_state("archives in dlq-archive/ there what it deletes")
+    """Archive messages in dlq-archive/, then delete them from the DLQ. Exit codes: 0, 1 not found, 3 some kept, 78."""
+    state = context.need_state("archives messages in its dlq-archive/ before it deletes them")
     request = AbandonRequest(context.run, FindRequest(ids), reason, ArchivedAs.DELETED)
     return _archive_and_delete(context, state, request, dry_run=dry_run, yes=yes)
 
@@ -34,9 +34,9 @@ def abandon(
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> ExitCode:
-    """Move what the filters mean to dlq-archive/, from where `dlq restore` brings it back. Exit codes: 0, 1, 3, 78."""
+    """Move the selected messages to dlq-archive/; `dlq restore` sends them again. Exit codes: 0, 1, 3, 78."""
     require_filter_or_all(chosen, max_messages, everything=everything)
-    state = context.need_state("moves messages to dlq-archive/ there")
+    state = context.need_state("moves messages to its dlq-archive/")
     request = AbandonRequest(context.run, FindRequest(chosen, max_messages), reason, ArchivedAs.ABANDONED)
     return _archive_and_delete(context, state, request, dry_run=dry_run, yes=yes)
 

@@ -22,10 +22,10 @@ from worker.terminal import print_json
 def export(
     context: CommandContext,
     file: Annotated[
-        Path, typer.Argument(help="A file of JSON lines, not there yet.", metavar="FILE", show_default=False)
+        Path, typer.Argument(help="The new file (JSON lines); it must not exist.", metavar="FILE", show_default=False)
     ],
     chosen: Filter,
-    max_messages: Annotated[int | None, typer.Option(min=1, help="Messages exported, at most.")] = None,
+    max_messages: Annotated[int | None, typer.Option(min=1, help="Maximum number of messages to export.")] = None,
 ) -> ExitCode:
     """Write messages to a new file, with all attributes and a checksum. Deletes nothing. Exit codes: 0, 1 none found, 64."""
     with file_errors("FILE"):

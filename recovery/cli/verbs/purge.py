@@ -22,13 +22,15 @@ from worker.terminal import err, print_json
 @verb(epilog="Examples: dlq purge --backup all.jsonl | dlq purge --backup all.jsonl --confirm files-dlq")
 def purge(
     context: CommandContext,
-    backup: Annotated[Path, typer.Option(help="The new file that keeps everything.")],
-    confirm: Annotated[str | None, typer.Option(help="The DLQ's name, typed out; asked for on a terminal.")] = None,
+    backup: Annotated[Path, typer.Option(help="The new file to which everything is exported.")],
+    confirm: Annotated[
+        str | None, typer.Option(help="The name of the DLQ; on a terminal, you are asked for it.")
+    ] = None,
     dry_run: DryRun = False,
 ) -> ExitCode:
-    """Export everything, verify the file, then delete just what is in it; what arrived meanwhile stays.
+    """Export everything, verify the file, then delete exactly these messages. Messages that arrive later stay.
 
-    Exit codes: 0, 1 nothing there, 3 something is left, 64.
+    Exit codes: 0, 1 no messages, 3 some messages are left, 64.
     """
     with file_errors("--backup"):
         check_new(backup)
@@ -49,7 +51,7 @@ def purge(
 def _show(context: CommandContext, backup: Path, result: PurgeResult) -> ExitCode:
     report, sha256, left = result.report, result.seal.sha256, result.left
     if left is None:
-        err.print("how many are left could not be asked", highlight=False)
+        err.print("SQS did not answer how many messages are left", highlight=False)
         left = len(report.kept) + len(report.not_deleted)
     recorded = context.report_recorded(result.recorded)
     if context.as_json:

@@ -1,4 +1,4 @@
-"""`dlq recover`: what `recover_dlq` does, for some messages."""
+"""`dlq recover`: does for chosen messages what `recover_dlq` does for all."""
 
 from recovery.cli.batch_command import run_batch
 from recovery.cli.context import CommandContext
@@ -15,7 +15,7 @@ from worker.core.base.errors import ExitCode, WorkerError
 def recover(
     context: CommandContext, ids: Ids, dry_run: DryRun = False, while_paused: WhilePaused = False, yes: Yes = False
 ) -> ExitCode:
-    """Do for these what recover_dlq does for all: index, skip or archive them, compared with S3 as it is now.
+    """Index, skip or archive messages as recover_dlq does, according to the current state of S3.
 
     Exit codes: 0 all handled, 1 not found, 3 some kept, 69 index unavailable, 75 paused, 78.
     """

@@ -20,12 +20,12 @@ from worker.core.sqs.visibility import VisibilityExtender
 from worker.terminal import print_json, say, stdout
 
 CANARY_WAIT_S = 60
-"""Time enough for a worker to take a message and to hand it back to the DLQ."""
+"""Enough time (in seconds) for a worker to receive a message and to send it to the DLQ again."""
 
 
 @dataclass(frozen=True, slots=True)
 class _How:
-    """What a verb was told of how to redrive."""
+    """The options of a redrive."""
 
     dry_run: bool
     yes: bool
@@ -46,7 +46,7 @@ def redrive(
     while_paused: WhilePaused = False,
     yes: Yes = False,
 ) -> ExitCode:
-    """Send messages back to their queue, and delete from the DLQ what SQS has confirmed.
+    """Send messages to their queue again, and delete from the DLQ those that SQS has confirmed.
 
     Only valid messages are sent. Exit codes: 0, 1 not found, 3 some refused, 75 paused, 78.
     """
@@ -67,28 +67,33 @@ def redrive_all(
     everything: All = False,
     rate: Rate = None,
     canary: Annotated[
-        int | None, typer.Option(min=1, help="Send so many first, and see whether they come back.")
+        int | None, typer.Option(min=1, help="Send this many first, and check whether they come back.")
     ] = None,
-    canary_wait: Annotated[int, typer.Option(min=1, help="Seconds the canary has to fail again.")] = CANARY_WAIT_S,
+    canary_wait: Annotated[
+        int, typer.Option(min=1, help="Seconds to wait for the canary to fail again.")
+    ] = CANARY_WAIT_S,
     abort_if_refail: Annotated[
-        float | None, typer.Option(min=0, max=100, help="Go on while at most so many percent of the canary came back.")
+        float | None,
+        typer.Option(min=0, max=100, help="Go on only if at most this percentage of the canary came back."),
     ] = None,
-    native: Annotated[bool, typer.Option("--native", help="Let SQS move the whole queue, unchecked.")] = False,
+    native: Annotated[
+        bool, typer.Option("--native", help="Let SQS itself move the whole queue, without checks.")
+    ] = False,
     to: To = None,
     dry_run: DryRun = False,
     force: Force = False,
     while_paused: WhilePaused = False,
     yes: Yes = False,
 ) -> ExitCode:
-    """Send back what the filters mean. Which messages that is, is settled before the first is sent.
+    """Send the selected messages to their queue again. They are selected before the first is sent.
 
-    What fails again meanwhile is not taken again. Exit codes: 0, 1 nothing found, 3 some refused or kept, 75, 78.
+    Messages that fail again meanwhile are not sent again. Exit codes: 0, 1 nothing found, 3 some refused or kept, 75, 78.
     """
     if native:
         _only_everything(chosen, max_messages, canary, rate, everything=everything)
     require_filter_or_all(chosen, max_messages, everything=everything)
     if abort_if_refail is not None and canary is None:
-        raise typer.BadParameter("needs --canary", param_hint="--abort-if-refail")
+        raise typer.BadParameter("requires --canary", param_hint="--abort-if-refail")
     target = _target(context, to, force=force, while_paused=while_paused or dry_run)
     how = _How(dry_run, yes, rate, None if canary is None else Canary(canary, canary_wait, abort_if_refail or 0))
     if native:
@@ -142,21 +147,22 @@ def _redrive(
 def _only_everything(
     chosen: Filter, max_messages: int | None, canary: int | None, rate: float | None, *, everything: bool
 ) -> None:
-    """Raises a usage error for what SQS cannot do when it moves a queue by itself."""
+    """Raises a usage error for options that a move by SQS itself does not support."""
     if not chosen.is_empty or max_messages is not None or canary is not None:
         raise typer.BadParameter(
-            "moves the whole queue: it takes no filter, no --max-messages and no --canary", param_hint="--native"
+            "moves the whole queue: it cannot be combined with a filter, --max-messages or --canary",
+            param_hint="--native",
         )
     if not everything:
-        raise typer.BadParameter("moves the whole queue: say so with --all", param_hint="--native")
+        raise typer.BadParameter("moves the whole queue, and therefore requires --all", param_hint="--native")
     if rate is not None and not 1 <= rate <= MAX_PER_SECOND:
         raise typer.BadParameter(
-            f"{rate:g} is not what SQS can do; it must be 1 to {MAX_PER_SECOND}", param_hint="--rate"
+            f"{rate:g} is not supported with --native; it must be 1 to {MAX_PER_SECOND}", param_hint="--rate"
         )  # fmt: skip
 
 
 def _move_everything(context: CommandContext, target: Target, how: _How) -> ExitCode:
-    """Let SQS move everything; refused where a message needs checking."""
+    """Let SQS itself move everything; refused if a message must be checked."""
     with context.keep_invisible() as extender:
         found = find_and_report(context, extender, Filter())
     plan = plan_move(context.clients, found, target)
@@ -192,7 +198,7 @@ def _show_unsafe(context: CommandContext, plan: MovePlan) -> None:
     context.count("refused", len(plan.unsafe))
     for name, why in list(plan.unsafe.items())[:3]:
         say("refused", f"{name}: {why}")
-    say("refused", f"SQS would move {len(plan.unsafe)} messages that need checking; use redrive-all without --native")
+    say("refused", f"SQS would move {len(plan.unsafe)} messages that must be checked; use redrive-all without --native")
 
 
 def _show_result(context: CommandContext, figures: dict[str, object], sentence: str) -> None:

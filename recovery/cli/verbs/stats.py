@@ -17,7 +17,7 @@ from worker.terminal import iso, print_json, stdout
 
 @verb(epilog="Examples: dlq stats | dlq stats --json | dlq stats --dlq files-dlq --region eu-central-1")
 def stats(context: CommandContext, max_messages: MaxSeen = 10_000) -> ExitCode:
-    """Tell how deep the DLQ is, why, since when, who holds what, and what else waits in the state bucket."""
+    """Show the depth, causes and age of the DLQ, who holds messages, and what waits in the state bucket."""
     with context.keep_invisible() as extender:
         found = find_and_report(context, extender, Filter(), at_most=max_messages)
     context.count("list")

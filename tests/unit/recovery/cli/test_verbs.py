@@ -1,4 +1,4 @@
-"""What each verb does to queues, archive and files, on a world in memory; and what it refuses."""
+"""The effect of each verb on queues, archive and files, with in-memory fakes; and what it refuses."""
 
 import contextlib
 import json
@@ -37,8 +37,8 @@ def ids(*names: str) -> Ids:
     return Ids(frozenset(names))
 
 
-def said(capsys) -> dict:
-    return json.loads(capsys.readouterr().out.splitlines()[-1])  # log lines may stand before it
+def printed(capsys) -> dict:
+    return json.loads(capsys.readouterr().out.splitlines()[-1])  # log lines may precede it
 
 
 def failure_of(message) -> dict:
@@ -53,12 +53,12 @@ def fill(fakes, count, **failure):
 # -- redrive -----------------------------------------------------------------------------------------------------
 
 
-def test_a_message_goes_back_with_its_attributes_and_its_redrive_counted(fakes, context, capsys):
+def test_a_redriven_message_keeps_its_attributes_and_counts_the_redrive(fakes, context, capsys):
     fakes.dead_letter("m1", "経理/見積 書.txt", failure={"kind": "RECOVERABLE", "first_failed_at": "then"})
     fakes.dlq.messages["m1"].attributes["raw"] = BINARY
     body = fakes.dlq.messages["m1"].body
     assert redrive(context(), ids("m1")) == ExitCode.OK
-    assert said(capsys)["sent"] == ["m1"]
+    assert printed(capsys)["sent"] == ["m1"]
     [sent] = fakes.source.messages.values()
     assert (sent.body, sent.attributes["raw"]) == (body, BINARY)
     assert failure_of(sent) == {
@@ -75,10 +75,10 @@ def test_a_message_without_a_record_gets_one_that_counts_its_redrives(fakes, con
     assert failure_of(next(iter(fakes.source.messages.values())))["redrives"] == 1
 
 
-def test_a_dry_run_sends_nothing_and_gives_everything_back(fakes, context, capsys):
+def test_a_dry_redrive_sends_nothing_and_releases_everything(fakes, context, capsys):
     fill(fakes, 3)
     assert redrive(context(), ids("m0", "m1"), dry_run=True) == ExitCode.OK
-    assert sorted(said(capsys)["would_send"]) == ["m0", "m1"]
+    assert sorted(printed(capsys)["would_send"]) == ["m0", "m1"]
     assert (len(fakes.dlq.messages), fakes.dlq.hidden, fakes.source.messages) == (3, set(), {})
     assert not fakes.under(AUDIT)
 
@@ -91,26 +91,26 @@ def test_a_dry_run_sends_nothing_and_gives_everything_back(fakes, context, capsy
         ('{"hello": 1}', "no known type"),
     ],
 )
-def test_what_is_not_valid_is_refused_and_stays(fakes, context, capsys, body, why):
+def test_an_invalid_message_is_refused_and_stays_in_the_dlq(fakes, context, capsys, body, why):
     fakes.dlq.add("m1", body)
     assert redrive(context(), ids("m1")) == ExitCode.INCOMPLETE
-    assert why in said(capsys)["refused"]["m1"]
+    assert why in printed(capsys)["refused"]["m1"]
     assert (list(fakes.dlq.messages), fakes.dlq.hidden, fakes.source.messages) == (["m1"], set(), {})
 
 
 def test_the_fourth_redrive_needs_force(fakes, context, capsys):
     fakes.dead_letter("m1", "a.txt", failure={"redrives": 3})
     assert redrive(context(), ids("m1")) == ExitCode.INCOMPLETE
-    assert "redriven 3 times" in said(capsys)["refused"]["m1"]
+    assert "redriven 3 times" in printed(capsys)["refused"]["m1"]
     assert redrive(context(), ids("m1"), force=True) == ExitCode.OK
     assert failure_of(next(iter(fakes.source.messages.values())))["redrives"] == 4
 
 
-def test_attributes_that_leave_no_room_are_told_before_anything_is_sent(fakes, context, capsys):
+def test_a_message_without_room_for_the_failure_record_is_refused_before_it_is_sent(fakes, context, capsys):
     fakes.dead_letter("m1", "a.txt")
     fakes.dlq.messages["m1"].attributes.update({f"a{n}": {"DataType": "String", "StringValue": "x"} for n in range(10)})
     assert redrive(context(), ids("m1")) == ExitCode.INCOMPLETE
-    assert "10 attributes" in said(capsys)["refused"]["m1"]
+    assert "10 attributes" in printed(capsys)["refused"]["m1"]
     assert redrive(context(), ids("m1"), force=True) == ExitCode.OK
     assert "failure" not in next(iter(fakes.source.messages.values())).attributes
 
@@ -123,30 +123,30 @@ def test_a_long_stack_is_dropped_where_the_queue_takes_no_more(fakes, context, m
     assert failure_of(next(iter(fakes.source.messages.values())))["stack"] == ""
 
 
-def test_nothing_is_deleted_that_was_not_confirmed(fakes, context, capsys):
+def test_a_message_whose_send_was_not_confirmed_is_not_deleted(fakes, context, capsys):
     fill(fakes, 2)
     fakes.faults.add("source.send", SQS_DOWN)
     assert redrive(context(), ids("m0"), yes=True) == ExitCode.INCOMPLETE
-    assert "ServiceUnavailable" in said(capsys)["kept"]["m0"]
+    assert "ServiceUnavailable" in printed(capsys)["kept"]["m0"]
     assert (len(fakes.dlq.messages), fakes.dlq.hidden) == (2, set())
 
 
-def test_a_failed_delete_is_told_and_the_message_is_in_both_places(fakes, context, capsys):
+def test_a_failed_delete_is_reported_and_leaves_the_message_in_both_queues(fakes, context, capsys):
     fill(fakes, 1)
     fakes.faults.add("dlq.delete", SQS_DOWN)
     assert redrive(context(), ids("m0")) == ExitCode.INCOMPLETE
-    assert said(capsys)["not_deleted"] == ["m0"]
+    assert printed(capsys)["not_deleted"] == ["m0"]
     assert len(fakes.source.messages) == len(fakes.dlq.messages) == 1
 
 
-def test_what_is_not_there_is_said_by_the_exit_code(fakes, context):
+def test_ids_that_are_not_found_change_the_exit_code(fakes, context):
     fill(fakes, 1)
     assert redrive(context(), ids("m9")) == ExitCode.NOT_FOUND
     assert redrive(context(), ids("m0", "m9")) == ExitCode.INCOMPLETE
     assert not fakes.dlq.messages
 
 
-def test_a_paused_fleet_is_not_given_work(fakes, context):
+def test_a_redrive_is_refused_while_the_fleet_is_paused(fakes, context):
     fill(fakes, 1)
     fakes.s3.records[PAUSE_KEY] = json.dumps({"reason": "索引の更新", "by": "me"}).encode()
     with pytest.raises(PausedError, match="索引の更新"):
@@ -155,7 +155,7 @@ def test_a_paused_fleet_is_not_given_work(fakes, context):
     assert redrive(context(), ids("m0"), while_paused=True) == ExitCode.OK
 
 
-def test_a_source_that_dead_letters_elsewhere_needs_to(fakes, context, monkeypatch):
+def test_a_source_whose_redrive_policy_leads_elsewhere_requires_to(fakes, context, monkeypatch):
     fill(fakes, 1)
     policy = {"RedrivePolicy": json.dumps({"deadLetterTargetArn": "arn:other"})}
     monkeypatch.setattr(fakes.source, "attributes", lambda: policy)
@@ -166,13 +166,13 @@ def test_a_source_that_dead_letters_elsewhere_needs_to(fakes, context, monkeypat
     assert redrive(made, ids("m0"), to="source") == ExitCode.OK
 
 
-def test_it_works_without_a_state_bucket_and_audits_to_the_log(fakes, context, capsys):
+def test_without_a_state_bucket_the_audit_goes_to_the_log(fakes, context, capsys):
     fill(fakes, 1)
     assert redrive(context(state=False), ids("m0")) == ExitCode.OK
     assert "recorded in the log alone" in capsys.readouterr().err
 
 
-def test_an_audit_that_the_bucket_refuses_makes_the_result_incomplete(fakes, context):
+def test_an_audit_that_cannot_be_stored_makes_the_result_incomplete(fakes, context):
     fill(fakes, 1)
     fakes.faults.add("state.put", StoreError("denied", code="AccessDenied"))
     assert redrive(context(), ids("m0")) == ExitCode.INCOMPLETE
@@ -182,8 +182,8 @@ def test_an_audit_that_the_bucket_refuses_makes_the_result_incomplete(fakes, con
 # -- redrive-all -------------------------------------------------------------------------------------------------
 
 
-def test_what_fails_again_is_not_taken_again(fakes, context, monkeypatch):
-    """A worker that hands everything back at once: each message is sent once."""
+def test_messages_that_fail_again_are_not_sent_twice(fakes, context, monkeypatch):
+    """A worker sends everything to the DLQ again at once; each message is redriven only once."""
     fill(fakes, 25)
     sends = []
 
@@ -200,19 +200,19 @@ def test_what_fails_again_is_not_taken_again(fakes, context, monkeypatch):
     assert len(sends) == 25
 
 
-def test_everything_must_be_said(fakes, context):
+def test_redriving_every_message_requires_all(fakes, context):
     with pytest.raises(typer.BadParameter, match="every message"):
         redrive_all(context(), Filter(), yes=True)
 
 
-def test_more_than_one_message_needs_yes_where_there_is_no_terminal(fakes, context):
+def test_without_a_terminal_several_messages_require_yes(fakes, context):
     fill(fakes, 2)
     with pytest.raises(typer.BadParameter, match="no terminal"):
         redrive_all(context(), Filter(error="OSError"))
     assert (len(fakes.dlq.messages), fakes.dlq.hidden) == (2, set())
 
 
-def test_filters_and_the_cap_choose(fakes, context):
+def test_filters_and_max_messages_select_messages(fakes, context):
     fill(fakes, 30)
     fakes.dead_letter("other", "帳票.txt", failure={"error_type": "ValueError", "fingerprint": "abc123"})
     assert redrive_all(context(), Filter(match="帳票"), yes=True) == ExitCode.OK
@@ -221,7 +221,7 @@ def test_filters_and_the_cap_choose(fakes, context):
     assert (len(fakes.source.messages), len(fakes.dlq.messages), fakes.dlq.hidden) == (8, 23, set())
 
 
-def test_a_canary_that_comes_back_keeps_the_rest(fakes, context, capsys, monkeypatch):
+def test_a_canary_that_comes_back_stops_the_redrive(fakes, context, capsys, monkeypatch):
     fill(fakes, 12)
 
     def bounce(entries):
@@ -231,29 +231,29 @@ def test_a_canary_that_comes_back_keeps_the_rest(fakes, context, capsys, monkeyp
 
     monkeypatch.setattr(fakes.source, "send", bounce)
     code = redrive_all(context(), Filter(), everything=True, canary=4, canary_wait=1, yes=True)
-    figures = said(capsys)
+    figures = printed(capsys)
     assert code == ExitCode.INCOMPLETE
     assert (figures["canary"], len(figures["sent"]), len(figures["kept"])) == ({"sent": 4, "came_back": 4}, 4, 8)
     assert (len(fakes.dlq.messages), fakes.dlq.hidden) == (12, set())
 
 
-def test_a_canary_that_lives_lets_the_rest_go(fakes, context, capsys):
+def test_a_canary_that_does_not_come_back_is_followed_by_the_rest(fakes, context, capsys):
     fill(fakes, 12)
     code = redrive_all(context(), Filter(), everything=True, canary=4, canary_wait=1, abort_if_refail=20, yes=True)
-    assert (code, said(capsys)["canary"], len(fakes.source.messages)) == (0, {"sent": 4, "came_back": 0}, 12)
+    assert (code, printed(capsys)["canary"], len(fakes.source.messages)) == (0, {"sent": 4, "came_back": 0}, 12)
 
 
 @pytest.mark.parametrize(
     "options", [{"max_messages": 3}, {"canary": 1}, {"chosen": Filter(match="x")}, {"everything": False}]
 )
-def test_a_native_move_refuses_what_sqs_cannot_do(context, options):
+def test_a_native_move_refuses_options_that_sqs_does_not_support(context, options):
     asked = {"chosen": Filter(), "everything": True, **options}
     with pytest.raises(typer.BadParameter):
         redrive_all(context(), asked.pop("chosen"), native=True, yes=True, **asked)
 
 
 class Mover:
-    """SQS moving messages, as far as we see it."""
+    """A move task of SQS, as its API shows it."""
 
     def __init__(self, fakes, monkeypatch, *states):
         self.asked: list = []
@@ -281,14 +281,14 @@ def _quick(monkeypatch):
 
 
 @pytest.mark.usefixtures("_quick")
-def test_a_native_move_names_its_destination_and_is_watched_to_its_end(fakes, context, capsys, monkeypatch):
+def test_a_native_move_has_an_explicit_destination_and_is_watched_until_it_ends(fakes, context, capsys, monkeypatch):
     fill(fakes, 3)
     done = {"Status": "COMPLETED", "ApproximateNumberOfMessagesMoved": 3}
     mover = Mover(fakes, monkeypatch, {}, {"Status": "RUNNING", "ApproximateNumberOfMessagesMoved": 1}, done)
     assert redrive_all(context(), Filter(), native=True, everything=True, rate=50, yes=True) == ExitCode.OK
     assert mover.asked == [("arn:source", 50)]
-    assert said(capsys)["moved"] == 3
-    assert not fakes.dlq.hidden, "nothing is held while SQS moves it"
+    assert printed(capsys)["moved"] == 3
+    assert not fakes.dlq.hidden, "nothing is kept invisible while SQS moves it"
 
 
 @pytest.mark.usefixtures("_quick")
@@ -303,7 +303,7 @@ def test_a_signal_cancels_a_native_move(fakes, context, monkeypatch):
 
 
 @pytest.mark.parametrize("body", ["noise", '{"type": "maps", "correlation_id": "c", "city": "x"}'])
-def test_a_native_move_is_refused_where_a_message_needs_checking(fakes, context, monkeypatch, body):
+def test_a_native_move_is_refused_if_a_message_must_be_checked(fakes, context, monkeypatch, body):
     mover = Mover(fakes, monkeypatch, {})
     fakes.dlq.add("m1", body)
     assert redrive_all(context(), Filter(), native=True, everything=True, yes=True) == ExitCode.INCOMPLETE
@@ -313,7 +313,7 @@ def test_a_native_move_is_refused_where_a_message_needs_checking(fakes, context,
 # -- archive -----------------------------------------------------------------------------------------------------
 
 
-def test_delete_archives_first_and_restore_brings_it_back_once(fakes, context, capsys):
+def test_a_deleted_message_is_archived_and_can_be_restored_once(fakes, context, capsys):
     fakes.dead_letter("m1", "契約.pdf", failure={"kind": "USER_ERROR"})
     fakes.dlq.messages["m1"].attributes["raw"] = BINARY
     body = fakes.dlq.messages["m1"].body
@@ -330,11 +330,11 @@ def test_delete_archives_first_and_restore_brings_it_back_once(fakes, context, c
     assert (back.body, back.attributes["raw"], failure_of(back)) == (body, BINARY, {"kind": "USER_ERROR"})
     capsys.readouterr()
     assert restore(context("restore"), message_id=["m1"]) == ExitCode.INCOMPLETE
-    assert "already restored" in said(capsys)["refused"]["m1"]
+    assert "already restored" in printed(capsys)["refused"]["m1"]
     assert len(fakes.dlq.messages) == 1
 
 
-def test_what_is_not_in_the_archive_is_named_and_the_rest_restored(fakes, context, capsys):
+def test_ids_that_are_not_in_the_archive_are_named_and_the_others_restored(fakes, context, capsys):
     fakes.dead_letter("m1", "a.txt", failure={"kind": "USER_ERROR"})
     delete(context("delete"), ids("m1"), reason="x")
     assert restore(context("restore"), message_id=["m1", "nobody"]) == ExitCode.INCOMPLETE
@@ -344,38 +344,38 @@ def test_what_is_not_in_the_archive_is_named_and_the_rest_restored(fakes, contex
     assert "run nobody: not in dlq-archive/" in capsys.readouterr().err
 
 
-def test_an_archive_that_refuses_deletes_nothing(fakes, context):
+def test_nothing_is_deleted_if_archiving_fails(fakes, context):
     fill(fakes, 2)
     fakes.faults.add("state.put", StoreError("denied", code="AccessDenied"))
     assert delete(context("delete"), ids("m0"), reason="x") == ExitCode.INCOMPLETE
     assert (len(fakes.dlq.messages), fakes.dlq.hidden) == (2, set())
 
 
-def test_a_whole_run_is_abandoned_and_restored(fakes, context, capsys):
+def test_everything_that_a_run_archived_can_be_restored(fakes, context, capsys):
     fill(fakes, 15)
     assert abandon(context("abandon"), Filter(error="OSError"), reason="x", yes=True) == ExitCode.OK
-    run = said(capsys)["run"]
+    run = printed(capsys)["run"]
     assert (len(fakes.dlq.messages), len(fakes.under(ARCHIVE_PREFIX))) == (0, 15)
     assert restore(context("restore"), run=run, to="source", yes=True) == ExitCode.OK
     assert len(fakes.source.messages) == 15
     assert all(failure_of(one)["redrives"] == 1 for one in fakes.source.messages.values())
 
 
-def test_a_restore_that_was_cut_off_is_taken_over_after_a_while(fakes, context, monkeypatch):
+def test_an_interrupted_restore_can_be_taken_over_after_the_claim_expires(fakes, context, monkeypatch):
     fill(fakes, 1)
     delete(context("delete"), ids("m0"), reason="x")
     fakes.faults.add("dlq.send", KeyboardInterrupt())  # type: ignore[arg-type]
     with pytest.raises(KeyboardInterrupt):
         restore(context("restore"), message_id=["m0"])
     fakes.faults.plan.clear()
-    assert restore(context("restore"), message_id=["m0"]) == ExitCode.INCOMPLETE, "someone may be at it"
+    assert restore(context("restore"), message_id=["m0"]) == ExitCode.INCOMPLETE, "another restore may be running"
     now = time.time
     monkeypatch.setattr("recovery.operations.records.archive.time.time", lambda: now() + CLAIM_S + 1)
     assert restore(context("restore"), message_id=["m0"]) == ExitCode.OK
     assert len(fakes.dlq.messages) == 1
 
 
-def test_a_restore_that_the_queue_refuses_can_be_tried_again(fakes, context):
+def test_a_restore_whose_send_failed_can_be_repeated(fakes, context):
     fill(fakes, 1)
     delete(context("delete"), ids("m0"), reason="x")
     fakes.faults.add("dlq.send", QueueError("no", code="AccessDenied"))
@@ -385,7 +385,7 @@ def test_a_restore_that_the_queue_refuses_can_be_tried_again(fakes, context):
 
 
 @pytest.mark.parametrize("verb", [delete, abandon, restore])
-def test_a_verb_that_needs_a_state_bucket_says_so(context, verb):
+def test_verbs_that_need_a_state_bucket_name_the_missing_setting(context, verb):
     asked = {
         delete: {"ids": ids("m"), "reason": "x"},
         abandon: {"chosen": Filter(match="x"), "reason": "x"},
@@ -447,7 +447,7 @@ def test_a_file_that_is_cut_short_or_altered_is_refused_before_anything_is_sent(
     assert len(fakes.dlq.messages) == before
 
 
-def test_a_purge_deletes_just_what_is_in_its_file(fakes, context, capsys, tmp_path, monkeypatch):
+def test_a_purge_deletes_only_the_messages_in_its_file(fakes, context, capsys, tmp_path, monkeypatch):
     fill(fakes, 12)
     original = export_file.write_export
 
@@ -459,13 +459,13 @@ def test_a_purge_deletes_just_what_is_in_its_file(fakes, context, capsys, tmp_pa
     monkeypatch.setattr(export_file, "write_export", and_one_more_arrives)
     file = tmp_path / "all.jsonl"
     assert purge(context("purge"), file, confirm="dlq") == ExitCode.INCOMPLETE
-    figures = said(capsys)
+    figures = printed(capsys)
     assert (figures["deleted"], figures["left_in_queue"]) == (12, 1)
     assert list(fakes.dlq.messages) == ["late"]
     assert len(file.read_text().splitlines()) == 13
 
 
-def test_a_file_that_cannot_be_is_told_before_the_queue_is_looked_through(fakes, context, tmp_path):
+def test_a_file_that_cannot_be_created_is_reported_before_the_queue_is_read(fakes, context, tmp_path):
     fill(fakes, 1)
     fakes.faults.add("dlq.receive", SQS_DOWN)
     for file in (tmp_path, tmp_path / "nowhere" / "x.jsonl"):
@@ -477,14 +477,14 @@ def test_a_file_that_cannot_be_is_told_before_the_queue_is_looked_through(fakes,
 
 
 @pytest.mark.parametrize("confirm", [None, "other", "DLQ"])
-def test_a_purge_needs_the_queues_name(fakes, context, tmp_path, confirm):
+def test_a_purge_requires_the_name_of_the_queue(fakes, context, tmp_path, confirm):
     fill(fakes, 2)
     with pytest.raises(typer.BadParameter):
         purge(context("purge"), tmp_path / "all.jsonl", confirm=confirm)
     assert (len(fakes.dlq.messages), fakes.dlq.hidden, list(tmp_path.iterdir())) == (2, set(), [])
 
 
-def test_a_disk_that_lies_ends_a_purge_before_the_first_delete(fakes, context, tmp_path, monkeypatch):
+def test_a_backup_that_fails_verification_ends_a_purge_before_the_first_delete(fakes, context, tmp_path, monkeypatch):
     fill(fakes, 2)
     original = export_file.write_export
 
@@ -518,7 +518,7 @@ def test_showing_messages_consumes_none(fakes, context, show):
 
 
 @pytest.mark.parametrize("fault", ["dlq.receive", "dlq.attributes"])
-def test_what_was_received_is_given_back_on_an_error_too(fakes, context, fault):
+def test_received_messages_are_released_after_an_error(fakes, context, fault):
     fill(fakes, 200)
     made = context("list")
     fakes.faults.add(fault, QueueError("no", code="AccessDenied"), after=3 if fault == "dlq.receive" else 0)
@@ -527,14 +527,14 @@ def test_what_was_received_is_given_back_on_an_error_too(fakes, context, fault):
     assert (len(fakes.dlq.messages), fakes.dlq.hidden) == (200, set())
 
 
-def test_coverage_is_told_honestly(fakes, context, capsys):
+def test_coverage_counts_messages_in_flight_elsewhere(fakes, context, capsys):
     fill(fakes, 25)
     fakes.dlq.hidden |= {"m0", "m1", "m2"}  # someone else holds them
     assert list_messages(context("list"), Filter()) == ExitCode.OK
     assert "saw 22 of about 25; the rest is in flight elsewhere" in capsys.readouterr().err
 
 
-def test_a_signal_ends_a_look_and_gives_back(fakes, context):
+def test_a_signal_ends_a_list_and_releases_its_messages(fakes, context):
     fill(fakes, 25)
     made = context("list")
     made.signals._heed(signal.SIGTERM, None)
@@ -544,13 +544,13 @@ def test_a_signal_ends_a_look_and_gives_back(fakes, context):
     assert not fakes.dlq.hidden
 
 
-def test_stats_says_what_there_is(fakes, context, capsys):
+def test_stats_shows_counts_groups_holders_and_the_state_bucket(fakes, context, capsys):
     fill(fakes, 3, kind="RECOVERABLE", fingerprint="abc", source_queue="http://sqs/q/source")
     fakes.dead_letter("native", "b.txt")
     fakes.s3.records |= {"retry-index/2026-01-01/x": b"{}", "retry-index/parked/y": b"{}", "dead-letters/z": b"{}"}
     fakes.s3.records["s3-index-worker/holders/h-1.json"] = json.dumps({"command": "recover_dlq", "host": "h"}).encode()
     assert stats(context("stats")) == ExitCode.OK
-    figures = said(capsys)
+    figures = printed(capsys)
     assert figures["by_kind"] == {"RECOVERABLE": 3, "UNKNOWN": 1}
     assert figures["by_error"] == {"OSError": 3, "no record (redrive policy)": 1}
     assert figures["groups"][0]["group"] == "abc"
@@ -565,14 +565,14 @@ def test_stats_says_what_there_is(fakes, context, capsys):
     assert stats(context("stats", as_json=False)) == ExitCode.OK
 
 
-def test_an_empty_dlq_is_nothing_found(fakes, context):
+def test_an_empty_dlq_exits_with_not_found(fakes, context):
     assert list_messages(context("list"), Filter()) == ExitCode.NOT_FOUND
     assert groups(context("groups"), Filter()) == ExitCode.NOT_FOUND
     assert stats(context("stats")) == ExitCode.OK
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-def test_hostile_keys_and_bodies_move_no_cursor(fakes, context, capsys, as_json):
+def test_control_characters_in_keys_and_bodies_are_escaped(fakes, context, capsys, as_json):
     evil = "\x1b[2J\x1b]0;owned\x07\r\n[red]x[/red]\u202e"
     fakes.dead_letter(
         "m1", f"経理/{evil}.txt", failure={"error_type": evil, "message": evil, "stack": evil, "fingerprint": evil}
@@ -611,9 +611,7 @@ VERBS = ("redrive", "delete", "restore", "purge", "canary")
     times=st.sampled_from([1, 3, 1_000_000]),
     transient=st.booleans(),
 )
-def test_any_verb_and_any_single_failing_call_loses_nothing(
-    tmp_path_factory, verb, count, call, after, times, transient
-):
+def test_no_verb_loses_a_message_whichever_call_fails(tmp_path_factory, verb, count, call, after, times, transient):
     folder = tmp_path_factory.mktemp("files")
     fakes = Fakes()
     fill(fakes, count)
@@ -627,11 +625,11 @@ def test_any_verb_and_any_single_failing_call_loses_nothing(
         fakes.faults.add(call, kind("x", code=code), after=after, times=times)
         with contextlib.suppress(WorkerError, typer.BadParameter):
             _act(made, verb, folder)
-    held = {message.body for queue in (fakes.dlq, fakes.source) for message in queue.messages.values()}
-    held |= {record["body"] for record in fakes.under(ARCHIVE_PREFIX).values()}
-    held |= {json.loads(line).get("body") for file in folder.iterdir() for line in file.read_text().splitlines()}
-    assert bodies <= held
-    assert fakes.s3.holds == {}, "objects are none of its business"
+    stored = {message.body for queue in (fakes.dlq, fakes.source) for message in queue.messages.values()}
+    stored |= {record["body"] for record in fakes.under(ARCHIVE_PREFIX).values()}
+    stored |= {json.loads(line).get("body") for file in folder.iterdir() for line in file.read_text().splitlines()}
+    assert bodies <= stored
+    assert fakes.s3.holds == {}, "verbs never change objects"
 
 
 def _context(fakes, patch, verb):
