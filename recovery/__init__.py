@@ -1,1 +1,1 @@
-"""What operators run to bring back what failed; built on `worker.core` alone."""
+"""What operators run to recover failed messages and documents. Imports `worker.core`, and nothing else of the worker."""

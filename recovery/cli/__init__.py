@@ -1,4 +1,4 @@
-"""`dlq`, the operator's hand tool: looks at the dead-letter queue, and moves what is in it."""
+"""The commands `dlq`, `recover_dlq` and `replay_retry_index`: options, prompts, tables, signals and exit codes."""
 
 from recovery.cli.main import app
 

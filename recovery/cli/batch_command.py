@@ -1,6 +1,6 @@
-"""The skeleton of every command that works through many messages or records: progress, run, report, CloudWatch, exit code.
+"""What all commands that process many messages or records share: progress, run, report, CloudWatch metrics, exit code.
 
-What must hold before a run is checked by its operation.
+The operation itself checks its preconditions.
 """
 
 import threading
@@ -11,25 +11,25 @@ from enum import StrEnum
 from recovery.cli.view.progress import ProgressBar
 from recovery.cli.view.report import Wording, report_table
 from recovery.operations.report import Report
-from recovery.operations.run import Progress, Tell
+from recovery.operations.run import OnProgress, Progress
 from worker.core.base.aws import Aws
 from worker.core.base.cloudwatch import tell_cloudwatch
 from worker.core.base.errors import ExitCode
 from worker.core.base.settings import Settings
 from worker.terminal import Signals, print_json, stdout
 
-Operate = Callable[[threading.Event, Tell], Report]
-"""The operation: it is given the event that stops it, and who is told of its progress."""
+Operate = Callable[[threading.Event, OnProgress], Report]
+"""Runs the operation, given its stop event and its progress callback."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchCommand:
-    """How the runs of one operation are shown."""
+    """How the runs of one operation are displayed, logged and measured."""
 
     wording: Wording
     log_progress: Callable[[Progress, float], None]
     figures: Mapping[str, StrEnum]
-    """What CloudWatch is told: name of the figure, and the result that it counts."""
+    """The CloudWatch metrics: the name of each, and the result that it counts."""
 
 
 def run_batch(
@@ -42,14 +42,14 @@ def run_batch(
     as_json: bool,
     must_find: bool = False,
 ) -> ExitCode:
-    """One run, with its report on stdout; its exit code. `must_find`: it is NOT_FOUND where nothing was handled.
+    """Run an operation, print its report to stdout, and return the exit code; with `must_find`, NOT_FOUND if nothing was handled.
 
-    Raises WorkerError where the run did not begin, or, once its report is printed, where it was broken off.
+    Raises WorkerError if the run could not start, or, after printing the report, if it was aborted by an error.
     """
-    # made first: a mistyped address must come out before anything is changed
+    # created first, so that a mistyped address is reported before anything is changed
     cloudwatch = aws.cloudwatch() if settings.cloudwatch_namespace else None
     with ProgressBar(None, command.log_progress) as bar:
-        report = operate(signals.stop, bar.tell)
+        report = operate(signals.stop, bar.show)
     if as_json:
         print_json(report.as_json())
     else:

@@ -1,4 +1,4 @@
-"""What every verb of `dlq` works with: its clients, what it asks, and what it says of a result."""
+"""The context of a `dlq` verb: its clients, its prompts, and how it reports the audit and metrics."""
 
 import signal
 import sys
@@ -37,7 +37,7 @@ from worker.core.sqs.visibility import VisibilityExtender
 from worker.terminal import Signals, err, say
 
 DLQ, SOURCE = "dlq", "source"
-"""What --to may say instead of a queue's name."""
+"""Values of --to besides the URL or name of a queue."""
 
 
 class CommandContext:
@@ -61,17 +61,17 @@ class CommandContext:
         self.options = options or ToolOptions()
         self.run = Run.new(f"dlq {verb}", action=verb, by=operator())
         self._sqs = aws.sqs()
-        # made first: what is wrong with it must not come out between a change and its audit
+        # created first, so that a configuration error cannot occur between a change and its audit
         self._cloudwatch = aws.cloudwatch() if settings.cloudwatch_namespace else None
         self.dlq: Queue = SqsQueue(self._sqs, settings.dlq_queue_url)
         self.attributes: Mapping[str, str] = {}
-        """The DLQ's, once it was checked."""
+        """The attributes of the DLQ, after `check_dlq`."""
 
-    # -- what it works with --------------------------------------------------------------------------------------
+    # -- clients --------------------------------------------------------------------------------------
 
     @cached_property
     def clients(self) -> DlqClients:
-        """The clients of every operation but `recover`. Raises ConfigError where the message types cannot be read."""
+        """The clients of every operation except `recover`. Raises ConfigError if the message types cannot be read."""
         return DlqClients(self.dlq, self.objects, self.state, self.types, self.settings.s3_bucket)
 
     @cached_property
@@ -81,27 +81,27 @@ class CommandContext:
 
     @cached_property
     def objects(self) -> S3ObjectStore:
-        """S3; of objects, no byte is read."""
+        """The object store. It reads no content of objects."""
         return self._object_store(spool_bytes=64 * KIB, max_object_bytes=0, temp_dir=Path(tempfile.gettempdir()))
 
     @cached_property
     def state(self) -> State | None:
-        """The state bucket, where one is set."""
+        """The state bucket; None if none is set."""
         bucket = self.settings.state_bucket or self.settings.s3_bucket
         return S3State(self.objects, bucket) if bucket else None
 
     def need_state(self, why: str) -> State:
-        """The state bucket. Raises ConfigError that says what it is needed for, or what is wrong with it."""
+        """Return the state bucket. Raises ConfigError if it is not set (`why` states what it is needed for) or unusable."""
         return self.clients.need_state(self.run.command, why)
 
     def worker_settings(self) -> Settings:
-        """The worker's settings, with this command's options over them. Raises ConfigError."""
+        """Load the worker's settings; this command's options take precedence. Raises ConfigError."""
         own = self.settings
         given = {"dlq_queue_url": own.dlq_queue_url, "sqs_queue_url": own.sqs_queue_url, "aws_region": own.aws_region}
         return load(**{name: value for name, value in given.items() if value is not None})
 
     def indexing_clients(self, settings: Settings) -> Clients:
-        """This command's clients, and the index; objects are read whole, within the worker's limits. Raises ConfigError."""
+        """Create the clients of `recover`, which read complete objects within the worker's limits. Raises ConfigError."""
         self.objects = self._object_store(
             spool_bytes=settings.spool_bytes, max_object_bytes=settings.max_object_bytes, temp_dir=settings.temp_dir
         )
@@ -111,20 +111,20 @@ class CommandContext:
         return Clients(self.aws, source, self.dlq, self.objects, self.state, index)
 
     def check_dlq(self) -> None:
-        """Ask the DLQ for its attributes. Raises ConfigError or DependencyError that names the setting."""
+        """Read the attributes of the DLQ. Raises ConfigError or DependencyError that names the setting."""
         self.attributes = attributes_of(self.dlq, called="DLQ_QUEUE_URL")
 
     @property
     def retention_s(self) -> int:
-        """How long the DLQ keeps a message, seconds since it was first sent."""
+        """Retention period of the DLQ in seconds, counted from when a message was first sent."""
         return retention_of(self.attributes)
 
     def queue(self, named: str) -> Queue:
-        """A queue by its URL or name. Raises ConfigError."""
+        """Return a queue by its URL or name. Raises ConfigError."""
         return SqsQueue(self._sqs, named if "://" in named else queue_url(self.aws, named))
 
     def source(self) -> Queue:
-        """The queue that messages came from. Raises ConfigError where none is set, or it is the DLQ itself."""
+        """Return the source queue. Raises ConfigError if none is set, or if it is the DLQ itself."""
         url = self.settings.sqs_queue_url
         if url is None:
             raise ConfigError("SQS_QUEUE_URL (or --queue, or FRONTIER_URL) is missing: the queue to send to")
@@ -133,24 +133,24 @@ class CommandContext:
         return SqsQueue(self._sqs, url)
 
     def redrive_target(self, to: str | None, *, force: bool, while_paused: bool) -> Target:
-        """The queue that --to names, or the source. Raises ConfigError, DependencyError or PausedError."""
+        """Return the queue given by --to, or else the source queue. Raises ConfigError, DependencyError or PausedError."""
         queue = self.source() if to is None else self.queue(to)
         return redrive_target(self.clients, queue, is_named=to is not None, force=force, while_paused=while_paused)
 
     def place(self, to: str, *, force: bool, while_paused: bool) -> Target:
-        """`dlq`, `source`, or a queue by URL or name. Raises ConfigError, DependencyError or PausedError."""
+        """Return the target for `dlq`, `source`, or a URL or name. Raises ConfigError, DependencyError or PausedError."""
         if to == DLQ:
             return dlq_target(self.clients)
         return self.redrive_target(None if to == SOURCE else to, force=force, while_paused=while_paused)
 
     @contextmanager
     def keep_invisible(self) -> Iterator[VisibilityExtender]:
-        """Keep dead letters invisible while this lasts; they are released at its end, however it comes."""
+        """Within this context, dead letters can be kept invisible; on exit, also after an error, all of them are released."""
         with keep_invisible(self.clients, self.run) as extender:
             yield extender
 
     def progress(self, total: int | None) -> ProgressBar:
-        """How far the sending is."""
+        """Show the progress of sending."""
         return ProgressBar(
             total,
             lambda now, per_second: emit(LogEvent.REDRIVE_PROGRESS, done=now.done, total=now.total, per_second=per_second),
@@ -159,31 +159,31 @@ class CommandContext:
     def _object_store(self, *, spool_bytes: int, max_object_bytes: int, temp_dir: Path) -> S3ObjectStore:
         return S3ObjectStore(self.aws, spool_bytes=spool_bytes, max_object_bytes=max_object_bytes, temp_dir=temp_dir)
 
-    # -- what it asks --------------------------------------------------------------------------------------------
+    # -- prompts --------------------------------------------------------------------------------------------
 
     def confirm(self, what: str, *, yes: bool) -> None:
-        """Ask before a change to more than one message; elsewhere than on a terminal, --yes must say it."""
+        """Ask for confirmation of a change to more than one message. Without a terminal, requires --yes."""
         err.print(one_line(what), markup=False, highlight=False, soft_wrap=True)
         if yes:
             return
         if not sys.stdin.isatty():
-            raise typer.BadParameter("is needed where there is no terminal to ask on", param_hint="--yes")
+            raise typer.BadParameter("is required, because there is no terminal to ask on", param_hint="--yes")
         if self.ask("Go on? [y/N]").strip().lower() not in {"y", "yes"}:
             err.print("nothing was done")
             raise typer.Exit(ExitCode.INCOMPLETE)
 
     def confirm_name(self, what: str, given: str | None) -> None:
-        """Ask for the DLQ's name before everything in it goes; elsewhere than on a terminal, --confirm must say it."""
+        """Ask for the name of the DLQ before everything in it is deleted. Without a terminal, requires --confirm."""
         err.print(one_line(what), markup=False, highlight=False, soft_wrap=True)
         if given is None and not sys.stdin.isatty():
-            raise typer.BadParameter(f"is needed: --confirm {self.dlq.name}", param_hint="--confirm")
+            raise typer.BadParameter(f"is required: --confirm {self.dlq.name}", param_hint="--confirm")
         typed = self.ask(f"Type the queue's name ({one_line(self.dlq.name)}) to go on:") if given is None else given
         if typed.strip() != self.dlq.name:
             raise typer.BadParameter(f"{one_line(typed)!r} is not {self.dlq.name}", param_hint="--confirm")
 
     @staticmethod
     def ask(question: str) -> str:
-        """A line from the terminal; a signal ends the command at once, what is in flight is released."""
+        """Read a line from the terminal. A signal ends the command at once; its messages are released."""
         before = {
             signal.SIGINT: signal.signal(signal.SIGINT, _end_now),
             signal.SIGTERM: signal.signal(signal.SIGTERM, _end_now),
@@ -198,19 +198,19 @@ class CommandContext:
             raise typer.Exit(ExitCode.INTERRUPTED)
         return line
 
-    # -- what it says --------------------------------------------------------------------------------------------
+    # -- reporting --------------------------------------------------------------------------------------------
 
-    def tell_recorded(self, recorded: Recorded) -> ExitCode:
-        """Say where the audit of a change is; INCOMPLETE where the state bucket did not take it."""
+    def report_recorded(self, recorded: Recorded) -> ExitCode:
+        """Show where a change is recorded. Returns INCOMPLETE if it could not be written to the state bucket."""
         if recorded.problem:
-            say("audit", f"it is in the log alone, the state bucket did not take it: {recorded.problem}")
+            say("audit", f"recorded only in the log, because writing to the state bucket failed: {recorded.problem}")
             return ExitCode.INCOMPLETE
         where = f"recorded in {recorded.key}" if recorded.key else "recorded in the log alone: no STATE_BUCKET"
         err.print(where, soft_wrap=True)
         return ExitCode.OK
 
     def count(self, state: str, calls: int = 1) -> None:
-        """Tell CloudWatch of calls, where it is switched on."""
+        """Count calls in CloudWatch, if this is switched on."""
         namespace = self.settings.cloudwatch_namespace
         if self._cloudwatch is None or not namespace or not calls:
             return
@@ -218,8 +218,8 @@ class CommandContext:
         data = [{"MetricName": "Calls", "Dimensions": dimensions, "Value": float(calls), "Unit": "Count"}]
         put(self._cloudwatch, namespace, data)
 
-    def tell_cloudwatch(self, figures: Mapping[str, float]) -> None:
-        """Tell CloudWatch what was found, where it is switched on."""
+    def send_metrics(self, figures: Mapping[str, float]) -> None:
+        """Send metrics to CloudWatch, if this is switched on."""
         if self._cloudwatch is not None and self.settings.cloudwatch_namespace:
             tell_cloudwatch(self._cloudwatch, self.settings.cloudwatch_namespace, figures)
 

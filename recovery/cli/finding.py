@@ -1,4 +1,4 @@
-"""The first half of every verb: which messages are meant, how much of the queue was seen, and what was not found."""
+"""The first half of most verbs: selects messages, and shows how much of the queue was seen and what was not found."""
 
 import typer
 
@@ -11,17 +11,17 @@ from worker.core.sqs.visibility import VisibilityExtender
 from worker.terminal import err, say
 
 
-def find_and_tell(
+def find_and_report(
     context: CommandContext, extender: VisibilityExtender, which: Ids | Filter, *, at_most: int | None = None
 ) -> Found:
-    """Read through the DLQ; what is found stays invisible, the rest is released. Ends the command where a signal came."""
+    """Read the DLQ. Selected messages are kept invisible, the others are released. Ends the command after a signal."""
     with err.status("looking …") as status:
         found = find(
             context.clients,
             extender,
             FindRequest(which, at_most),
             stop=context.signals.stop,
-            tell=lambda now: status.update(f"looking … {now.done:,} seen"),
+            on_progress=lambda now: status.update(f"looking … {now.done:,} seen"),
         )
     if context.signals.exit_code is not None:
         raise typer.Exit(context.signals.exit_code)
@@ -32,7 +32,7 @@ def find_and_tell(
 
 
 def found_code(found: Found) -> ExitCode:
-    """NOT_FOUND where nothing was found, INCOMPLETE where some of what was named was not."""
+    """NOT_FOUND if nothing was found, INCOMPLETE if some of the given ids were not found."""
     if not found.facts:
         return ExitCode.NOT_FOUND
     return ExitCode.INCOMPLETE if found.missing else ExitCode.OK

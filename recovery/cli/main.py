@@ -1,4 +1,4 @@
-"""The command line of `dlq`: its verbs are registered by being imported."""
+"""The command line of `dlq`. Importing the modules of the verbs registers them."""
 
 from recovery.cli.options import app
 from recovery.cli.verbs import (
@@ -29,7 +29,7 @@ app.registered_commands.sort(key=lambda command: _order.index(command.callback._
 
 
 def main() -> None:
-    """Run a verb; an error is one sentence on stderr and its exit code."""
+    """Run a verb. An error is shown as one sentence on stderr, with its exit code."""
     run_app(app)
 
 

@@ -1,13 +1,13 @@
-"""Who runs this command."""
+"""Identifies the operator."""
 
 import getpass
 import os
 
 
 def operator() -> str:
-    """user@host."""
+    """Return the operator as `user@host`."""
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
+    except (KeyError, OSError):  # in a container, the user may have no name
         user = str(os.getuid())
     return f"{user}@{os.uname().nodename}"

@@ -1,4 +1,4 @@
-"""Options that several verbs share, each group of them one parameter of a verb; and what makes a function a verb."""
+"""Options that several verbs share, some of them grouped into one parameter; and the decorator that registers a verb."""
 
 import functools
 import inspect
@@ -18,32 +18,34 @@ from worker.terminal import Json, Signals, err, new_app, seconds
 Verb = Callable[..., ExitCode]
 
 
-def _said(reason: str) -> str:
+def _not_blank(reason: str) -> str:
     if not reason.strip():
-        raise typer.BadParameter("is empty; it must say why, for whoever finds the message in the archive")
+        raise typer.BadParameter(
+            "is empty; it must state the reason, for those who find the message in the archive later"
+        )
     return reason
 
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-WhilePaused = Annotated[bool, typer.Option("--while-paused", help="Work although the fleet is paused.")]
-Force = Annotated[bool, typer.Option("--force", help="Also what was redriven three times already.")]
-Rate = Annotated[float | None, typer.Option(min=0.1, help="Messages a second at most.")]
-Reason = Annotated[str, typer.Option(help="Why; kept beside the message, and in the audit.", callback=_said)]
-MaxSeen = Annotated[int, typer.Option(min=1, help="Messages looked at, at most.")]
-MaxTaken = Annotated[int | None, typer.Option(min=1, help="Messages taken, at most.")]
-All = Annotated[bool, typer.Option("--all", help="Every message is meant: no filter, no cap.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what the command would do, and change nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+WhilePaused = Annotated[bool, typer.Option("--while-paused", help="Run even if the fleet is paused.")]
+Force = Annotated[bool, typer.Option("--force", help="Include messages that were already redriven three times.")]
+Rate = Annotated[float | None, typer.Option(min=0.1, help="Maximum number of messages per second.")]
+Reason = Annotated[str, typer.Option(help="The reason; stored with the message and in the audit.", callback=_not_blank)]
+MaxSeen = Annotated[int, typer.Option(min=1, help="Maximum number of messages to read.")]
+MaxTaken = Annotated[int | None, typer.Option(min=1, help="Maximum number of messages to process.")]
+All = Annotated[bool, typer.Option("--all", help="Select every message, without a filter or a limit.")]
 To = Annotated[str | None, typer.Option(help="URL or name of the queue to send to, instead of SQS_QUEUE_URL.")]
 
 app = new_app(
-    "Look at the dead-letter queue, and move what is in it. Looking changes nothing; what changes something asks first. "
+    "Inspect the dead-letter queue, and move its messages. Inspecting changes nothing; changes are confirmed first. "
     "(`dlq-redrive` is the deprecated name of this program.)",
     no_args_is_help=True,
 )
 
 
 def _ids(
-    message_id: Annotated[list[str], typer.Option(help="Id of a message in the DLQ; several may follow.")],
+    message_id: Annotated[list[str], typer.Option(help="Id of a message in the DLQ; more ids can follow.")],
     others: Annotated[list[str] | None, typer.Argument(help="More ids.", show_default=False)] = None,
 ) -> Ids:
     return Ids(frozenset(message_id) | frozenset(others or ()))
@@ -55,9 +57,13 @@ def _filter(
     message_type: Annotated[
         str | None, typer.Option("--type", help="Only messages of this type: s3-event, maps, web.")
     ] = None,
-    older_than: Annotated[str | None, typer.Option(help="Only first sent so long ago: 90s, 30m, 2h, 1d.")] = None,
-    match: Annotated[str | None, typer.Option(help="Only with this text in the body or a key.")] = None,
-    group: Annotated[str | None, typer.Option(help="Only of this fingerprint, as `dlq groups` shows it.")] = None,
+    older_than: Annotated[
+        str | None, typer.Option(help="Only messages first sent at least this long ago: 90s, 30m, 2h, 1d.")
+    ] = None,
+    match: Annotated[str | None, typer.Option(help="Only messages with this text in the body or in a key.")] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Only messages with this fingerprint, as shown by `dlq groups`.")
+    ] = None,
 ) -> Filter:
     return Filter(kind, error, message_type, seconds(older_than, "--older-than"), match or None, group or None)
 
@@ -72,10 +78,10 @@ def _common(
         typer.Option(help="URL or name of the source queue, instead of SQS_QUEUE_URL (FRONTIER_URL: deprecated)."),
     ] = None,
     region: Annotated[str | None, typer.Option(help="AWS region.")] = None,
-    endpoint_url: Annotated[str | None, typer.Option(help="Address of SQS, where it is not AWS's own.")] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="Address of SQS, if it is not the one of AWS.")] = None,
     profile: Annotated[str | None, typer.Option(help="Profile of the AWS configuration.")] = None,
 ) -> ToolOptions:
-    """What every verb takes."""
+    """The options of every verb."""
     return ToolOptions(dlq, queue, region, endpoint_url, profile)
 
 
@@ -87,7 +93,7 @@ _GROUPS: dict[type, Callable[..., Any]] = {Ids: _ids, Filter: _filter}
 
 
 def verb(*, epilog: str, name: str | None = None) -> Callable[[Verb], Verb]:
-    """Make a function a verb of `dlq`: its context is made for it, and parameters that are groups become their options."""
+    """Register a function as a verb of `dlq`. Its context is created for it; a grouped parameter becomes several options."""
 
     def register(function: Verb) -> Verb:
         called = name or function.__name__.replace("_", "-")
@@ -95,13 +101,13 @@ def verb(*, epilog: str, name: str | None = None) -> Callable[[Verb], Verb]:
 
         @functools.wraps(function)
         def run(**given: Any) -> None:
-            options, as_json = _made(_common, given), _made(_as_json, given)
-            arguments = {one.name: _taken(one, given) for one in own}
+            options, as_json = _build(_common, given), _build(_as_json, given)
+            arguments = {one.name: _argument(one, given) for one in own}
             with Signals().heeded() as signals:
                 code = function(_open(called, options, signals, as_json=as_json), **arguments)
             raise typer.Exit(signals.exit_code or code)
 
-        parameters = [shown for one in own for shown in _shown(one)]
+        parameters = [shown for one in own for shown in _options_of(one)]
         parameters += [*_options(_common).values(), *_options(_as_json).values()]
         parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -112,11 +118,11 @@ def verb(*, epilog: str, name: str | None = None) -> Callable[[Verb], Verb]:
     return register
 
 
-def at_most_all(chosen: Filter, max_messages: int | None, *, everything: bool) -> None:
-    """Raises a usage error where everything is meant, and nobody has said so."""
+def require_filter_or_all(chosen: Filter, max_messages: int | None, *, everything: bool) -> None:
+    """Raises a usage error if every message is selected without --all."""
     if chosen.is_empty and max_messages is None and not everything:
         raise typer.BadParameter(
-            "is needed to mean every message; else give a filter or --max-messages", param_hint="--all"
+            "is required to select every message; otherwise, give a filter or --max-messages", param_hint="--all"
         )
 
 
@@ -128,20 +134,20 @@ def _open(called: str, options: ToolOptions, signals: Signals, *, as_json: bool)
     return context
 
 
-def _shown(parameter: inspect.Parameter) -> list[inspect.Parameter]:
-    """The options of a verb's parameter: itself, or those of its group."""
+def _options_of(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+    """Return the options of a verb's parameter: the parameter itself, or the options of its group."""
     make = _GROUPS.get(parameter.annotation) if isinstance(parameter.annotation, type) else None
     return [parameter] if make is None else list(_options(make).values())
 
 
-def _taken(parameter: inspect.Parameter, given: dict[str, Any]) -> Any:
-    """The value of a verb's parameter, taken out of what the command line gave."""
+def _argument(parameter: inspect.Parameter, given: dict[str, Any]) -> Any:
+    """Return the value of a verb's parameter, and remove its options from `given`."""
     make = _GROUPS.get(parameter.annotation) if isinstance(parameter.annotation, type) else None
-    return given.pop(parameter.name) if make is None else _made(make, given)
+    return given.pop(parameter.name) if make is None else _build(make, given)
 
 
-def _made(make: Callable[..., Any], given: dict[str, Any]) -> Any:
-    """What a group of options comes to; they are taken out of what the command line gave."""
+def _build(make: Callable[..., Any], given: dict[str, Any]) -> Any:
+    """Build the value of a group of options, and remove them from `given`."""
     return make(**{option: given.pop(option) for option in _options(make)})
 
 

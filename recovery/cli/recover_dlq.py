@@ -1,4 +1,4 @@
-"""`recover_dlq`: bring back what is in the dead-letter queue, in batches. It never asks: timers and runbooks call it."""
+"""`recover_dlq`: recover the messages of the dead-letter queue, in batches. It never asks, because timers run it."""
 
 from typing import Annotated
 
@@ -18,8 +18,8 @@ from worker.core.clients import Clients, connect
 from worker.terminal import Json, Signals, err, new_app, run_app, seconds
 
 app = new_app(
-    "Bring back what is in the dead-letter queue: reindex it, skip what is indexed already, archive the rest. Everything "
-    "is compared with S3 as it is now.",
+    "Recover the messages of the dead-letter queue: index their objects, skip what is already indexed, archive the rest. "
+    "Everything is compared with the current state of S3.",
 )
 
 
@@ -32,21 +32,24 @@ def main() -> None:
     epilog="Examples: recover_dlq --dry-run | recover_dlq --batch-size 50 | recover_dlq --kind RECOVERABLE --max-batches 5"
 )
 def recover_dlq(
-    batch_size: Annotated[int, typer.Option(min=1, max=MAX_BATCH_SIZE, help="Messages worked on at a time.")] = 10,
-    max_batches: Annotated[int | None, typer.Option(min=1, help="Stop after so many batches.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
-    rate: Annotated[float | None, typer.Option(min=0.1, help="Messages a second at most.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, max=MAX_BATCH_SIZE, help="Number of messages in a batch.")] = 10,
+    max_batches: Annotated[int | None, typer.Option(min=1, help="Stop after this many batches.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what the command would do, and change nothing.")
+    ] = False,
+    rate: Annotated[float | None, typer.Option(min=0.1, help="Maximum number of messages per second.")] = None,
     kind: Annotated[FailureKind | None, typer.Option(help="Only failures of this kind.", case_sensitive=False)] = None,
     older_than: Annotated[
-        str | None, typer.Option(help="Only messages first sent so long ago: 90s, 30m, 2h, 1d.")
+        str | None, typer.Option(help="Only messages first sent at least this long ago: 90s, 30m, 2h, 1d.")
     ] = None,
-    while_paused: Annotated[bool, typer.Option("--while-paused", help="Work although the fleet is paused.")] = False,
+    while_paused: Annotated[bool, typer.Option("--while-paused", help="Run even if the fleet is paused.")] = False,
     as_json: Json = False,
     _yes: Annotated[
-        bool, typer.Option("--yes", help="Deprecated: it never asks. Accepted for the sake of old runbooks.")
+        bool,
+        typer.Option("--yes", help="Deprecated, has no effect: the command never asks. Accepted for old runbooks."),
     ] = False,
 ) -> None:
-    """Work through the DLQ and `dead-letters/`. Exit codes: 0 all handled, 3 some kept or in flight elsewhere, 64, 69, 75, 78."""
+    """Process the DLQ and `dead-letters/`. Exit codes: 0 all handled, 3 some kept or in flight elsewhere, 64, 69, 75, 78."""
     request = RecoverRequest(
         Run.new("recover_dlq", action="recover", by=operator()),
         batch_size=batch_size,
@@ -65,10 +68,10 @@ def recover_dlq(
 
 
 def run(settings: Settings, clients: Clients, request: RecoverRequest, signals: Signals, *, as_json: bool) -> ExitCode:
-    """One run, with its report on stdout; its exit code. Raises WorkerError where it did not begin, or was broken off."""
+    """Run once, print the report, and return the exit code. Raises WorkerError if it could not start or was aborted."""
     return run_batch(
         RECOVER,
-        lambda stop, tell: recover(settings, clients, request, stop=stop, tell=tell),
+        lambda stop, on_progress: recover(settings, clients, request, stop=stop, on_progress=on_progress),
         settings=settings,
         aws=clients.aws,
         signals=signals,

@@ -14,17 +14,17 @@ WORDING = Wording(
     dry_run="nothing was written, deleted or left hidden",
     results={
         Disposition.RECOVERED: "read, indexed and confirmed",
-        Disposition.ALREADY_INDEXED: "the index held them already",
-        Disposition.GONE: "the object is no longer there",
-        Disposition.SKIPPED: "asked for nothing",
+        Disposition.ALREADY_INDEXED: "were already in the index",
+        Disposition.GONE: "the object no longer exists",
+        Disposition.SKIPPED: "nothing to index",
         Disposition.STORED_FOR_RETRY: "the index rejects the document: in retry-index/",
-        Disposition.ARCHIVED: "failed through their own fault: in dlq-archive/",
+        Disposition.ARCHIVED: "message or file at fault: in dlq-archive/",
         Disposition.KEPT: "undecided for a transient reason: still in the DLQ",
     },
     also={
-        NOT_DELETED: ("settled_not_deleted", "of these, SQS did not delete: the next run finds them done"),
+        NOT_DELETED: ("settled_not_deleted", "of these, could not be deleted: the next run finds them done"),
         DUPLICATES: ("duplicates", "copies of messages handled in this run"),
-        NOT_SELECTED: ("not selected", "left in the DLQ by the options given"),
+        NOT_SELECTED: ("not selected", "left in the DLQ, because of the options"),
         IN_FLIGHT_ELSEWHERE: ("in flight", "in the DLQ, held by another command"),
     },
 )

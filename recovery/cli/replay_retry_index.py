@@ -1,4 +1,4 @@
-"""`replay_retry_index`: bring in what waits in `retry-index/`, for what the worker has not brought in itself."""
+"""`replay_retry_index`: replay the records of `retry-index/` that the worker has not replayed by itself."""
 
 from typing import Annotated
 
@@ -22,11 +22,11 @@ WORDING = Wording(
     noun="records",
     dry_run="nothing was written or deleted",
     results={
-        Result.REPLAYED: "the object is as it was: its stored document is in the index",
-        Result.REBUILT: "the object had changed: read anew, and in the index",
+        Result.REPLAYED: "the object is unchanged: its stored document is in the index",
+        Result.REBUILT: "the object had changed: it was read again and indexed",
         Result.REMOVED: "the object is gone, and so is its document",
-        Result.REJECTED: "refused through its own fault; it stays, one attempt older",
-        Result.PARKED: "refused too often, or unreadable: in retry-index/parked/",
+        Result.REJECTED: "the index rejects the document; it stays, with one more attempt",
+        Result.PARKED: "rejected too often, or unreadable: in retry-index/parked/",
         Result.KEPT: "undecided for a transient reason; it stays",
     },
 )
@@ -38,7 +38,7 @@ def _log(now: Progress, per_second: float) -> None:
 
 REPLAY = BatchCommand(WORDING, _log, {"Parked": Result.PARKED})
 
-app = new_app("Bring what waits in retry-index/ into the index, each record compared with S3 as it is now.")
+app = new_app("Write the records of retry-index/ to the index. Each is compared with the current state of S3.")
 
 
 def main() -> None:
@@ -50,13 +50,15 @@ def main() -> None:
     epilog="Examples: replay_retry_index --dry-run | replay_retry_index --limit 1000 | replay_retry_index --parked"
 )
 def replay_retry_index(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Records at most.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what the command would do, and change nothing.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of records.")] = None,
     prefix: Annotated[str, typer.Option(help="Only records under this prefix.")] = RETRY_PREFIX,
-    parked: Annotated[bool, typer.Option("--parked", help="Those that were parked, instead.")] = False,
+    parked: Annotated[bool, typer.Option("--parked", help="Replay the parked records instead.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Replay, oldest day first. Exit codes: 0 all handled, 3 some refused or kept, 64, 69, 78, 130, 143."""
+    """Replay, oldest day first. Exit codes: 0 all handled, 3 some rejected or kept, 64, 69, 78, 130, 143."""
     if not prefix.startswith(RETRY_PREFIX):
         raise typer.BadParameter(f"{prefix!r}: it must begin with {RETRY_PREFIX}", param_hint="--prefix")
     if parked:
@@ -69,10 +71,10 @@ def replay_retry_index(
 
 
 def run(settings: Settings, clients: Clients, request: ReplayRequest, signals: Signals, *, as_json: bool) -> ExitCode:
-    """One run, with its report on stdout; its exit code. Raises WorkerError where it did not begin, or was broken off."""
+    """Run once, print the report, and return the exit code. Raises WorkerError if it could not start or was aborted."""
     return run_batch(
         REPLAY,
-        lambda stop, tell: replay(settings, clients, request, stop=stop, tell=tell),
+        lambda stop, on_progress: replay(settings, clients, request, stop=stop, on_progress=on_progress),
         settings=settings,
         aws=clients.aws,
         signals=signals,

@@ -1,4 +1,4 @@
-"""The few settings of `dlq`, under every name that an operator may already have; none of them is the index's."""
+"""The settings of `dlq`, with deprecated names for some of them. None of them concerns the index."""
 
 import os
 from dataclasses import asdict, dataclass
@@ -14,18 +14,18 @@ from worker.core.base.errors import ConfigError, DependencyError, QueueError
 from worker.core.base.settings import BucketName, QueueUrl, Settings, load_as
 
 CONNECTIONS = 48
-"""Requests to one service at once, at most."""
+"""Maximum number of concurrent requests to one service."""
 ALIASES = {
     "dlq": ("DLQ_QUEUE_URL", "DLQ_URL"),
     "queue": ("SQS_QUEUE_URL", "FRONTIER_URL"),
 }
-"""Option → the names of its setting; the worker knows the first, the others are deprecated."""
+"""For each option, the names of its setting. The first is also the worker's; the others are deprecated."""
 
 _worker: dict[str, Any] = dict(Settings.model_fields)
 
 
 class ToolSettings(BaseSettings):
-    """What `dlq` needs to know. Fields that the worker has too are as there."""
+    """The settings of `dlq`. Those that the worker has, too, are defined there."""
 
     model_config = Settings.model_config
 
@@ -42,34 +42,37 @@ class ToolSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = _worker["log_level"]
     log_format: Literal["auto", "json", "console"] = _worker["log_format"]
     message_types_dir: Path | None = Field(
-        None, description="Folder of message types (NAME.json, a JSON Schema each), instead of ours."
+        None, description="Folder of message types (NAME.json, a JSON Schema each), instead of the included one."
     )
 
 
 @dataclass(frozen=True, slots=True)
 class ToolOptions:
-    """What every verb may be told on the command line; it wins over the settings."""
+    """The options of every verb that take precedence over its settings."""
 
     dlq: str | None = None
     queue: str | None = None
     region: str | None = None
     endpoint_url: str | None = None
-    """Of SQS."""
+    """Address of SQS."""
     profile: str | None = None
 
     def as_arguments(self) -> list[str]:
-        """The same for the command line of another verb."""
+        """Return the options as arguments for another verb."""
         given = ((f"--{name.replace('_', '-')}", value) for name, value in asdict(self).items() if value)
         return [text for pair in given for text in pair]
 
 
 def load_tool(options: ToolOptions) -> tuple[ToolSettings, Aws]:
-    """The settings, and what makes clients for AWS, both with the options over them. Raises ConfigError, DependencyError."""
+    """Load the settings and the AWS configuration; the options take precedence. Raises ConfigError, DependencyError."""
     region = options.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
     aws = Aws(
         region=region, profile=options.profile or None, sqs_endpoint=options.endpoint_url or None, connections=CONNECTIONS
     )  # fmt: skip
-    queues = {"dlq_queue_url": options.dlq or _agreed("dlq"), "sqs_queue_url": options.queue or _agreed("queue")}
+    queues = {
+        "dlq_queue_url": options.dlq or _single_value("dlq"),
+        "sqs_queue_url": options.queue or _single_value("queue"),
+    }
     given = {name: value if "://" in value else queue_url(aws, value) for name, value in queues.items() if value}
     if options.region:
         given["aws_region"] = options.region
@@ -77,7 +80,7 @@ def load_tool(options: ToolOptions) -> tuple[ToolSettings, Aws]:
 
 
 def queue_url(aws: Aws, name: str) -> str:
-    """The URL of a queue of this account. Raises ConfigError where there is none of this name, DependencyError."""
+    """Return the URL of a queue of this account. Raises ConfigError if there is no such queue, and DependencyError."""
     try:
         with aws_errors(QueueError):
             return aws.sqs().get_queue_url(QueueName=name)["QueueUrl"]
@@ -87,10 +90,10 @@ def queue_url(aws: Aws, name: str) -> str:
         raise ConfigError(f"the queue {name}: {error}; it must be the name or URL of a queue of this account") from None
 
 
-def _agreed(option: str) -> str | None:
-    """The one value of a setting that has several names. Raises ConfigError where they differ."""
+def _single_value(option: str) -> str | None:
+    """Return the value of a setting with several names. Raises ConfigError if they have different values."""
     found = {name: value for name in ALIASES[option] if (value := os.environ.get(name))}
     if len(set(found.values())) > 1:
-        said = " and ".join(f"{name}={value}" for name, value in found.items())
-        raise ConfigError(f"{said} are two names of one setting with two values; unset one of them")
+        shown = " and ".join(f"{name}={value}" for name, value in found.items())
+        raise ConfigError(f"{shown} are two names of one setting with two values; unset one of them")
     return next(iter(found.values()), None)

@@ -1,16 +1,23 @@
-"""What can be done about dead letters, as a library; commands, and later a manager, call the same operations.
+"""The library of operations on dead letters and retry records. The commands call it, and later a manager will, too.
 
-Each operation is a function of its clients, a typed request, a progress callback and a stop event, and returns a typed
-result. None prints, prompts, reads the environment, exits or touches signals, and several may run in one process. Where a
-person is to be asked before a change, it comes in two steps: `find` or `plan_…` say what would be done, and the operation
-does it while the dead letters that were found stay invisible.
+Each operation is a function that takes its clients, a typed request, a progress callback and a stop event, and returns a
+typed result. No operation prints, prompts, reads the environment, exits or touches signals, and several can run in one
+process. Where a person has to confirm a change, there are two steps: `find` or `plan_…` returns what the operation is
+going to do, and the operation then does it. In between, the dead letters that were found are kept invisible.
 
-find · stats · inspect      what there is, why, and what to do about it
-redrive · native_move       send back to a queue, each one checked, or all of them by SQS itself
-recover · replay            do the work now, and confirm it
-abandon · restore           give up to `dlq-archive/`, and bring back from there
-export · import_file · purge  into a file, and from a file
+stats        how many dead letters there are, why they failed, and when the first of them expires
+find         which dead letters match a filter or a list of ids, in the DLQ or in the archive
+inspect      a complete dead letter, the current state of its objects, and the recommended command
+redrive      send dead letters to their queue again, after checking each of them
+native_move  let SQS itself move all dead letters, without checks
+recover      index the objects of dead letters now, or archive the dead letters, and confirm the result
+replay       write the retry records of `retry-index/` to the index
+abandon      move dead letters to `dlq-archive/`
+restore      send archived dead letters to a queue again
+export       write dead letters to a file
+import_file  send the dead letters of a file to a queue
+purge        write all dead letters to a file, then delete them
 
-dead_letters/  what is known of a dead letter    transfer/    what is sent, and in which order nothing is lost
-records/       archive, audit, holders, files    recovering/  one run over the whole dead-letter queue
+dead_letters/  reading, describing and selecting dead letters   transfer/    sending dead letters and deleting them safely
+records/       archive, audit, holders, export files            recovering/  the parts of `recover`
 """

@@ -1,4 +1,4 @@
-"""`abandon`: move dead letters to `dlq-archive/`, from where `restore` brings them back. Nothing is deleted before that."""
+"""`abandon`: move dead letters to `dlq-archive/`. They are deleted only once they are archived; `restore` undoes it."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +10,7 @@ from recovery.operations.dead_letters.facts import Facts
 from recovery.operations.find import FindRequest, Found
 from recovery.operations.records.archive import Archive
 from recovery.operations.records.audit import AuditEvent, record
-from recovery.operations.run import Progress, Run, Tell, tell_nobody
+from recovery.operations.run import OnProgress, Progress, Run, ignore_progress
 from recovery.operations.transfer.sending import Transferred, TransferReport, delete
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import StoreError
@@ -23,17 +23,17 @@ THREADS = 8
 
 
 class ArchivedAs(StrEnum):
-    """What an archived message says of why it is in the archive."""
+    """How a message came to be archived, as stored in its archive record."""
 
     DELETED = "deleted"
-    """An operator named it."""
+    """An operator gave its id."""
     ABANDONED = "abandoned"
-    """A filter meant it."""
+    """A filter matched it."""
 
 
 @dataclass(frozen=True, slots=True)
 class AbandonRequest:
-    """What to give up, and why."""
+    """Which dead letters to archive, and why."""
 
     run: Run
     which: FindRequest
@@ -49,14 +49,14 @@ def abandon(
     found: Found,
     *,
     stop: threading.Event,
-    tell: Tell = tell_nobody,
+    on_progress: OnProgress = ignore_progress,
 ) -> Transferred:
-    """Archive what was found, then delete from the DLQ what is durable in the archive. Once `stop` is set, the rest is kept."""
+    """Archive the dead letters, then delete from the DLQ those that were archived. Once `stop` is set, the rest is kept."""
     report = TransferReport()
     archive = Archive(state, clients.dlq.url, request.run.by, request.run.name)
     archived = _archive(archive, request, found, report, stop)
     report.not_deleted = delete(clients.dlq, extender, archived)
-    tell(Progress(len(archived), len(found.facts)))
+    on_progress(Progress(len(archived), len(found.facts)))
     details = {"reason": request.reason, "filter": request.which.as_json(), "report": report.as_json()}
     event = AuditEvent.of(request.run, found.dead_letters, report.counts(), {"dlq": clients.dlq.url, **details})
     return Transferred(report, record(state, event))
@@ -65,7 +65,7 @@ def abandon(
 def _archive(
     archive: Archive, request: AbandonRequest, found: Found, report: TransferReport, stop: threading.Event
 ) -> list[DeadLetter]:
-    """Those that are durable in the archive now; only these may be deleted."""
+    """Archive the dead letters; returns those that are archived durably. Only these may be deleted."""
 
     def put(one: Facts) -> DeadLetter | None:
         if stop.is_set():
@@ -80,7 +80,7 @@ def _archive(
                 transient=is_transient, stop=stop,
             )  # fmt: skip
         except StoreError as error:
-            report.kept[one.dead_letter.id] = f"the archive did not take it: {error}"
+            report.kept[one.dead_letter.id] = f"it could not be archived: {error}"
             return None
         return one.dead_letter
 

@@ -1,4 +1,4 @@
-"""What operations on a dead-letter queue work with."""
+"""The clients of the operations on a dead-letter queue."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,23 +11,23 @@ from worker.core.s3.state import State
 from worker.core.sqs.queue import Queue
 
 RETENTION_S = 345_600
-"""SQS's default, where a queue does not say."""
+"""Default retention period of SQS in seconds, for a queue without this attribute."""
 
 
 @dataclass(frozen=True, slots=True)
 class DlqClients:
-    """The clients of the operations on one dead-letter queue; each may be used from any thread."""
+    """The clients of the operations on one dead-letter queue; each can be used from any thread."""
 
     dlq: Queue
     objects: ObjectStore
     state: State | None
-    """The state bucket, where one is set."""
+    """The state bucket; None if none is set."""
     types: MessageTypes
     default_bucket: str | None = None
-    """Of S3 events that name only a key."""
+    """Bucket for S3 events that contain only a key."""
 
     def need_state(self, command: str, why: str) -> State:
-        """The state bucket. Raises ConfigError that says what `command` needs it for, or what is wrong with it."""
+        """Return the state bucket. Raises ConfigError if it is not set (`why` states what `command` needs it for) or unusable."""
         if self.state is None:
             raise ConfigError(f"STATE_BUCKET is missing: `{command}` {why}")
         try:
@@ -40,7 +40,7 @@ class DlqClients:
 
 
 def attributes_of(queue: Queue, *, called: str = "") -> dict[str, str]:
-    """A queue's attributes. Raises ConfigError or DependencyError that names the queue, and the setting `called` so."""
+    """Return a queue's attributes. Raises ConfigError or DependencyError with the queue and, if given, its setting `called`."""
     try:
         return queue.attributes()
     except QueueError as error:
@@ -49,5 +49,5 @@ def attributes_of(queue: Queue, *, called: str = "") -> dict[str, str]:
 
 
 def retention_of(attributes: Mapping[str, str]) -> int:
-    """How long a queue keeps a message, seconds since it was first sent."""
+    """Retention period of a queue in seconds, counted from when a message was first sent."""
     return int(attributes.get("MessageRetentionPeriod", RETENTION_S))

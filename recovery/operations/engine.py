@@ -1,6 +1,7 @@
-"""The engine of every recovery: a batch of dead letters is compared with S3 and the index as they are now.
+"""The engine of every recovery: compares a batch of dead letters with the current state of S3 and the index.
 
-What still needs doing is done, and confirmed; what became of each dead letter is its verdict. Settling is the Disposer's.
+It writes to the index what is missing there, confirms it, and returns a verdict for each dead letter. The Disposer then
+settles the dead letters.
 """
 
 import threading
@@ -26,50 +27,50 @@ from worker.core.s3.events import Item, ObjectRef, parse
 from worker.core.sqs.dead_letter import DeadLetter
 
 WINDOW = 32
-"""Objects of one batch in flight at once; this bounds the memory."""
+"""Number of objects of one batch that are in flight at once; this limits the memory."""
 
 
 class Disposition(StrEnum):
-    """What became of a dead letter; of several records, the last in this list counts."""
+    """The result for a dead letter. If it has several records, the result that is last in this list counts."""
 
     SKIPPED = "skipped"
-    """It asks for nothing: a test event, a folder, an excluded key."""
+    """There is nothing to index: a test event, a folder, an excluded key."""
     ALREADY_INDEXED = "already_indexed"
-    """The index holds the object with S3's present etag."""
+    """The index contains the object with its current etag."""
     GONE = "gone"
-    """The object is no longer there, nor its document."""
+    """The object no longer exists, and its document was removed."""
     RECOVERED = "recovered"
     """Read, indexed and confirmed."""
     STORED_FOR_RETRY = "stored_for_retry"
-    """The index rejects the document itself: it is in `retry-index/`."""
+    """The index rejected the document, which is now in `retry-index/`."""
     ARCHIVED = "archived"
-    """It fails through its own fault: it is in `dlq-archive/`."""
+    """The message or its file is at fault; the message goes to `dlq-archive/`."""
     KEPT = "kept"
-    """Nothing was decided, for a transient reason."""
+    """Undecided because of a transient error."""
 
 
-_BADNESS = {disposition: place for place, disposition in enumerate(Disposition)}
+_SEVERITY = {disposition: place for place, disposition in enumerate(Disposition)}
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one dead letter, and why where that is not obvious."""
+    """The result for one dead letter, with the reason if it is not obvious."""
 
     dead_letter: DeadLetter
     disposition: Disposition
     about: str | None = None
-    """Key of the (first) object that it names."""
+    """Key of the first object that it refers to."""
     reason: str = ""
     error_type: str = ""
-    """What failed, as a name to group by: an exception's with S3's code, or the index's own."""
+    """Name of the error, for grouping: an exception's name with S3's code, or the error type of the index."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One object that a dead letter names."""
+    """One object that a dead letter refers to."""
 
     dead_letter: int
-    """The dead letter's place in its batch."""
+    """Position of the dead letter in its batch."""
     ref: ObjectRef
 
     @property
@@ -79,7 +80,7 @@ class _Task:
 
 @dataclass(frozen=True, slots=True)
 class _Effect:
-    """What became of one record of a dead letter, and why."""
+    """The result for one record of a dead letter, and the reason."""
 
     disposition: Disposition
     reason: str = ""
@@ -90,13 +91,13 @@ _Known = Mapping[ObjectName, Stored | None]
 
 
 class RecoveryEngine:
-    """Works on batches. `examine` may run on several threads at once."""
+    """Examines batches of dead letters. `examine` can run on several threads at once."""
 
     def __init__(
         self, settings: Settings, clients: Clients, *, pipeline: Pipeline, retry: RetryStore, pool: Executor,
         stopping: threading.Event, dry_run: bool,
     ) -> None:  # fmt: skip
-        """`pool` observes; `stopping` ends waits between attempts, and batches are still finished; a dry run writes nothing."""
+        """`pool` runs the observations; `stopping` ends waits between attempts, not batches; a dry run writes nothing."""
         self._default_bucket = settings.s3_bucket
         self._clients = clients
         self._pipeline = pipeline
@@ -106,9 +107,9 @@ class RecoveryEngine:
         self._dry_run = dry_run
 
     def examine(self, dead_letters: Sequence[DeadLetter]) -> list[Verdict]:
-        """A verdict for each dead letter, in order; whatever it needed of the index is written and confirmed.
+        """Return a verdict for each dead letter, in order, once everything it requires is written to the index and confirmed.
 
-        Raises IndexUnavailableError; then every dead letter must stay where it is.
+        Raises IndexUnavailableError; every dead letter must then stay where it is.
         """
         effects: list[list[_Effect]] = [[] for _ in dead_letters]
         tasks: list[_Task] = []
@@ -132,7 +133,7 @@ class RecoveryEngine:
             return [error]
 
     def _carry_out(self, tasks: list[_Task]) -> Iterator[tuple[_Task, _Effect]]:
-        """Observe every object, and write what is to be written."""
+        """Observe every object, and write what has to be written."""
         known = self._known({task.object_name for task in tasks})
         groups = self._reindexer.run(
             tasks, lambda task: self._observe(task.ref, known[task.object_name]),
@@ -143,7 +144,7 @@ class RecoveryEngine:
                 yield from self._effects(group)
 
     def _known(self, objects: set[ObjectName]) -> _Known:
-        """What the index holds of these objects. Raises IndexUnavailableError."""
+        """Return the documents of these objects in the index. Raises IndexUnavailableError."""
         wanted = sorted(objects)
         if not wanted:
             return {}
@@ -163,7 +164,7 @@ class RecoveryEngine:
         return etag == stored.etag
 
     def _effects(self, group: list[Reindexed[_Task, _Effect]]) -> list[tuple[_Task, _Effect]]:
-        """What became of each of a group; what the index rejects is stored for retry."""
+        """Return the result of each task of a group. Documents that the index rejects are stored for retry."""
         effects = [_effect_of(one) for one in group]
         rejected = [
             (place, RetryRecord(one.write, one.reason, rejected=True))
@@ -177,7 +178,7 @@ class RecoveryEngine:
 
 
 def _without_object(item: Item, pipeline: Pipeline) -> _Effect:
-    """What becomes of a record that names no object to be indexed."""
+    """The result for a record without an object to index."""
     match item:
         case MalformedEventError() as error:
             return _Effect(Disposition.ARCHIVED, str(error), type(error).__name__)
@@ -188,16 +189,16 @@ def _without_object(item: Item, pipeline: Pipeline) -> _Effect:
 
 
 def _planned(product: Product) -> _Effect:
-    """What becomes of an object that was read, once its write is confirmed."""
+    """The result for an object that was read, once its write is confirmed."""
     if product.write.is_removal:
         return _Effect(Disposition.GONE)
-    if product.fault is not None:  # its document, without text, can be found by name all the same
+    if product.fault is not None:  # its document without text can still be found by name
         return _Effect(Disposition.ARCHIVED, str(product.fault), type(product.fault).__name__)
     return _Effect(Disposition.RECOVERED)
 
 
 def _effect_of(one: Reindexed[_Task, _Effect]) -> _Effect:
-    """What became of a task; that the index rejected its document is not considered yet."""
+    """The result of a task, not yet considering that the index may have rejected its document."""
     if one.is_bug:
         ref, error = one.item.ref, one.error
         emit(LogEvent.RECOVER_BUG, "error", bucket=ref.bucket, key=ref.key, error=repr(error), exc_info=error)
@@ -216,15 +217,15 @@ def _error_type(error: Exception | None) -> str:
 
 
 def _rejected(effect: _Effect, reason: str, error: StoreError | None) -> _Effect:
-    """What becomes of an effect whose document the index rejects; `error` is why it could not be stored for retry."""
+    """The result if the index rejected the document; `error` is why it could not be stored for retry, None if it was."""
     error_type = reason.partition(":")[0]
     if error is not None:
-        return _Effect(Disposition.KEPT, f"neither the index nor retry-index/ takes it: {error}", error_type)
+        return _Effect(Disposition.KEPT, f"neither the index nor retry-index/ accepts it: {error}", error_type)
     if effect.disposition is Disposition.ARCHIVED:
-        return effect  # its file is at fault, whatever the index says of what could be read of it
+        return effect  # the file is at fault, even if the index also rejects its document
     return _Effect(Disposition.STORED_FOR_RETRY, reason, error_type)
 
 
 def _verdict(dead_letter: DeadLetter, effects: list[_Effect], about: str | None) -> Verdict:
-    worst = max(effects, key=lambda effect: _BADNESS[effect.disposition])
+    worst = max(effects, key=lambda effect: _SEVERITY[effect.disposition])
     return Verdict(dead_letter, worst.disposition, about, worst.reason, worst.error_type)

@@ -12,14 +12,14 @@ from recovery.operations.run import Run
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """Where to write what was found."""
+    """Where to write the dead letters."""
 
     run: Run
     file: Path
 
 
 def export(clients: DlqClients, request: ExportRequest, found: Found) -> Seal:
-    """Write what was found, and read it back. Raises ExportFileError, with no file left where it could not be written."""
+    """Write the dead letters to a new file and verify it. Raises ExportFileError; a file that cannot be written is removed."""
     return export_file.write_verified(
         request.file, found.dead_letters, queue=clients.dlq.url, by=request.run.by
     )  # fmt: skip

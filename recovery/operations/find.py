@@ -1,4 +1,4 @@
-"""`find`: the first half of every operation, which dead letters are meant, and how much of the queue was seen."""
+"""`find`: the first half of every operation. Selects dead letters, and reports how much of the queue was seen."""
 
 import threading
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.facts import Facts, Filter, Ids, facts_of
 from recovery.operations.dead_letters.scan import INVISIBLE_S, MAX_SEEN, Scan, scan
 from recovery.operations.records.archive import ArchivedDeadLetter, read_all
-from recovery.operations.records.holders import holding
-from recovery.operations.run import Progress, Run, Tell, tell_nobody
+from recovery.operations.records.holders import register_holder
+from recovery.operations.run import OnProgress, Progress, Run, ignore_progress
 from worker.core.s3.state import ARCHIVE_PREFIX, State
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.visibility import VisibilityExtender
@@ -18,46 +18,51 @@ from worker.core.sqs.visibility import VisibilityExtender
 
 @dataclass(frozen=True, slots=True)
 class FindRequest:
-    """Which dead letters are meant, and how many at most."""
+    """Which dead letters to select, and how many at most."""
 
     which: Ids | Filter
     at_most: int | None = None
 
     def as_json(self) -> dict[str, object]:
-        """What was asked for, as the audit keeps it."""
+        """The request as stored in the audit."""
         asked = self.which.as_json()
         return asked if isinstance(self.which, Ids) else {**asked, "max_messages": self.at_most}
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The dead letters that are meant, and what was seen of the queue."""
+    """The selected dead letters, and how much of the queue was seen."""
 
     facts: tuple[Facts, ...]
     scan: Scan
     missing: tuple[str, ...] = ()
-    """Ids asked for and not seen."""
+    """Requested ids that were not seen."""
 
     @property
     def dead_letters(self) -> list[DeadLetter]:
-        """The messages alone."""
+        """The selected dead letters without their facts."""
         return [one.dead_letter for one in self.facts]
 
 
 @contextmanager
 def keep_invisible(clients: DlqClients, run: Run) -> Iterator[VisibilityExtender]:
-    """Keep dead letters invisible while this lasts; they are released at its end, however it comes."""
+    """Within this context, dead letters can be kept invisible; on exit, also after an error, all of them are released."""
     extender = VisibilityExtender(clients.dlq, visibility_s=INVISIBLE_S)
-    with holding(clients.state, run), extender.running():
+    with register_holder(clients.state, run), extender.running():
         yield extender
 
 
 def find(
-    clients: DlqClients, extender: VisibilityExtender, request: FindRequest, *, stop: threading.Event, tell: Tell = tell_nobody
-) -> Found:  # fmt: skip
-    """Read through the DLQ; what is meant stays invisible, the rest is released. `tell` hears how many were seen.
+    clients: DlqClients,
+    extender: VisibilityExtender,
+    request: FindRequest,
+    *,
+    stop: threading.Event,
+    on_progress: OnProgress = ignore_progress,
+) -> Found:
+    """Read the DLQ. Selected dead letters are kept invisible, the others are released.
 
-    Once `stop` is set, it ends with what it has. Raises QueueError.
+    `on_progress` reports the number of messages seen. Once `stop` is set, returns what was found so far. Raises QueueError.
     """
     which = request.which
     found: dict[str, Facts] = {}
@@ -71,7 +76,7 @@ def find(
 
     at_most = len(which.names) if isinstance(which, Ids) else request.at_most or MAX_SEEN
     seen = scan(
-        clients.dlq, extender, stop=stop, wanted=wanted, at_most=at_most, told=lambda count: tell(Progress(count))
+        clients.dlq, extender, stop=stop, wanted=wanted, at_most=at_most, on_seen=lambda count: on_progress(Progress(count))
     )  # fmt: skip
     extender.release_all_but(seen.dead_letters)
     facts = tuple(found[dead_letter.id].of(dead_letter) for dead_letter in seen.dead_letters)
@@ -81,17 +86,17 @@ def find(
 
 @dataclass(frozen=True, slots=True)
 class FoundArchived:
-    """Archived dead letters that are meant."""
+    """The selected archived dead letters."""
 
     entries: tuple[tuple[ArchivedDeadLetter, Facts], ...]
     is_all: bool
-    """Whether the archive was read to its end."""
+    """Whether the whole archive was read."""
 
 
 def find_archived(
     clients: DlqClients, state: State, which: Filter, *, at_most: int, stop: threading.Event
 ) -> FoundArchived:
-    """Read through `dlq-archive/`. Raises StoreError."""
+    """Select dead letters in `dlq-archive/`. Raises StoreError."""
     found: list[tuple[ArchivedDeadLetter, Facts]] = []
     for entry in read_all(state, state.keys(ARCHIVE_PREFIX)):
         if stop.is_set() or len(found) == at_most:

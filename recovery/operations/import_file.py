@@ -1,4 +1,4 @@
-"""`import`: send the messages of an export. The file is verified to its end first; importing twice sends twice."""
+"""`import`: send the messages of an export file, after verifying the whole file. Importing a file twice sends them twice."""
 
 import threading
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from recovery.operations.clients import DlqClients
 from recovery.operations.records import export_file
 from recovery.operations.records.audit import AuditEvent, record
 from recovery.operations.records.export_file import Seal
-from recovery.operations.run import Progress, Run, Tell, tell_nobody
+from recovery.operations.run import OnProgress, Progress, Run, ignore_progress
 from recovery.operations.transfer.sending import Prepared, Transferred, TransferReport, post, prepare
 from recovery.operations.transfer.targets import Target
 
@@ -23,17 +23,17 @@ class ImportRequest:
 
 @dataclass(frozen=True, slots=True)
 class ImportPlan:
-    """What would be sent, and what not."""
+    """What the operation is going to send, and what it refuses."""
 
     target: Target
     seal: Seal
     prepared: tuple[Prepared, ...]
     report: TransferReport
-    """What is refused; the operation adds what became of the others."""
+    """Contains the refused messages; the operation adds the result of the others."""
 
 
 def plan_import(request: ImportRequest, target: Target) -> ImportPlan:
-    """Verify the file, and tell what of it may be sent. Raises ExportFileError."""
+    """Verify the file, and decide which of its messages can be sent. Raises ExportFileError."""
     seal = export_file.verify(request.file)
     report = TransferReport()
     prepared = prepare(export_file.read_dead_letters(request.file), target.entry_of, report)
@@ -41,12 +41,17 @@ def plan_import(request: ImportRequest, target: Target) -> ImportPlan:
 
 
 def import_messages(
-    clients: DlqClients, request: ImportRequest, plan: ImportPlan, *, stop: threading.Event, tell: Tell = tell_nobody
+    clients: DlqClients,
+    request: ImportRequest,
+    plan: ImportPlan,
+    *,
+    stop: threading.Event,
+    on_progress: OnProgress = ignore_progress,
 ) -> Transferred:
-    """Send what is planned. Once `stop` is set, the rest is kept."""
+    """Send the planned messages. Once `stop` is set, the rest is not sent, and reported as kept."""
     report = plan.report
     for _ in post(plan.target.queue, plan.prepared, report, stop=stop):
-        tell(Progress(len(report.sent), len(plan.prepared)))
+        on_progress(Progress(len(report.sent), len(plan.prepared)))
     details = {"dlq": clients.dlq.url, "to": plan.target.url, "file": str(request.file), "sha256": plan.seal.sha256}
     dead_letters = (dead_letter for dead_letter, _ in plan.prepared)
     event = AuditEvent.of(request.run, dead_letters, report.counts(), {**details, "report": report.as_json()})

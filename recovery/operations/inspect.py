@@ -1,4 +1,4 @@
-"""`inspect`: a dead letter whole, what S3 and the index hold now of what it refers to, and what to do about it."""
+"""`inspect`: a complete dead letter, the current state of its objects in S3 and in the index, and a recommended command."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from worker.core.s3.objects import ObjectStore
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """One dead letter, and what is there now."""
+    """One dead letter, the current state of its objects, and the recommended command."""
 
     facts: Facts
     present: tuple[Present, ...]
@@ -35,7 +35,10 @@ class Inspection:
 def inspect(
     clients: DlqClients, index: Index | None, found: Sequence[Facts], *, why_no_index: str = ""
 ) -> list[Inspection]:
-    """What is there now of each. Without an index, `why_no_index` says why; what cannot be reached says so."""
+    """Inspect dead letters. If S3 or the index cannot be reached, the result contains the error.
+
+    `why_no_index` is the text to use if `index` is None.
+    """
     return [_inspected(clients, index, facts, why_no_index) for facts in found]
 
 
@@ -46,7 +49,7 @@ def _inspected(clients: DlqClients, index: Index | None, facts: Facts, why_no_in
 
 
 def _stored(index: Index | None, facts: Facts, why_not: str) -> tuple[dict[tuple[str, str], Stored | None], str]:
-    """What the index holds of each object; nothing, and why, where it cannot be asked."""
+    """Return the document of each object; or an empty dict, and why the index could not be queried."""
     names = list({(ref.bucket, ref.key) for ref in facts.refs})
     if index is None or not names:
         return {}, why_not
@@ -60,12 +63,12 @@ def _present(
     objects: ObjectStore, ref: ObjectRef, stored: dict[tuple[str, str], Stored | None], why_not: str
 ) -> Present:
     etag, in_s3 = _in_s3(objects, ref)
-    held = stored.get((ref.bucket, ref.key))
-    return Present(ref, etag, in_s3, held, why_not or _in_index(held))
+    document = stored.get((ref.bucket, ref.key))
+    return Present(ref, etag, in_s3, document, why_not or _in_index(document))
 
 
 def _in_s3(objects: ObjectStore, ref: ObjectRef) -> tuple[str | None, str]:
-    """The present etag, and a sentence: gone only where a GET answered NoSuchKey."""
+    """Return the current etag and a description. An object counts as gone only if a GET returned NoSuchKey."""
     try:
         snapshot = objects.read(ref.bucket, ref.key)
     except ObjectGoneError:

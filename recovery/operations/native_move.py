@@ -1,4 +1,4 @@
-"""`native move`: SQS moves the whole queue by itself; we ask for it, watch it, and can stop it."""
+"""`native move`: start a task of SQS that moves the whole queue, watch it, and cancel it on request."""
 
 import threading
 from collections.abc import Mapping
@@ -7,63 +7,66 @@ from dataclasses import dataclass
 from recovery.operations.clients import DlqClients
 from recovery.operations.find import Found
 from recovery.operations.records.audit import AuditEvent, Recorded, record
-from recovery.operations.run import Progress, Run, Tell, tell_nobody
+from recovery.operations.run import OnProgress, Progress, Run, ignore_progress
 from recovery.operations.transfer.targets import Target
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import QueueError
 from worker.core.base.retry import retry_transient
 
 POLL_INTERVAL_S = 1.0
-MOST_PER_SECOND = 500
-"""What SQS moves at most (StartMessageMoveTask)."""
+MAX_PER_SECOND = 500
+"""Maximum rate that SQS accepts (StartMessageMoveTask), messages per second."""
 COMPLETED = "COMPLETED"
 _UNDER_WAY = frozenset({"", "RUNNING", "CANCELLING"})
 
 
 @dataclass(frozen=True, slots=True)
 class MoveRequest:
-    """How to move everything."""
+    """How fast to move everything."""
 
     run: Run
     rate: int | None = None
-    """Messages a second at most, 1 to 500."""
+    """Maximum number of messages per second, 1 to 500."""
 
 
 @dataclass(frozen=True, slots=True)
 class MovePlan:
-    """What would be moved."""
+    """What SQS is going to move."""
 
     target: Target
     about: int
-    """Messages in the DLQ, those in flight elsewhere included."""
+    """Approximate number of messages in the DLQ, including those in flight elsewhere."""
     unsafe: Mapping[str, str]
-    """By id, why a message must be checked before it is sent: SQS checks nothing and counts no redrive."""
+    """Messages that must be checked before they are sent, by id, with the reason: SQS checks nothing and counts no redrives."""
 
 
 @dataclass(frozen=True, slots=True)
 class MoveResult:
-    """How a move ended, as SQS said last."""
+    """How a move ended, according to the last status from SQS."""
 
     status: str
     moved: int
     reason: str | None
-    """Why SQS failed to move everything."""
+    """Why SQS did not move everything."""
     not_cancelled: str
-    """Why SQS did not stop when it was asked to; empty where it did, or was not asked."""
+    """Why the move could not be cancelled; empty if it was cancelled, or was not to be."""
     recorded: Recorded
 
     @property
     def is_complete(self) -> bool:
-        """Whether SQS says that it has moved everything."""
+        """Whether SQS reports that it has moved everything."""
         return self.status == COMPLETED
 
     def as_json(self) -> dict[str, object]:
-        """What SQS said, by name."""
+        """The last status from SQS, as JSON."""
         return {"status": self.status, "moved": self.moved, "reason": self.reason}
 
 
 def plan_move(clients: DlqClients, found: Found, target: Target) -> MovePlan:
-    """What SQS would move, and which messages must not go unchecked. What was found has to be released before the move."""
+    """Return what SQS is going to move, and which messages must not be moved unchecked.
+
+    The dead letters that were found must be released before the move.
+    """
     unsafe: dict[str, str] = {}
     for one in found.facts:
         why = clients.types.fault(one.dead_letter.body)
@@ -75,14 +78,20 @@ def plan_move(clients: DlqClients, found: Found, target: Target) -> MovePlan:
 
 
 def move_everything(
-    clients: DlqClients, request: MoveRequest, plan: MovePlan, *, stop: threading.Event, tell: Tell = tell_nobody
+    clients: DlqClients,
+    request: MoveRequest,
+    plan: MovePlan,
+    *,
+    stop: threading.Event,
+    on_progress: OnProgress = ignore_progress,
 ) -> MoveResult:
-    """Have SQS move everything, and watch it until it has ended; once `stop` is set, SQS is told to stop.
+    """Let SQS move everything, and wait until it has ended. Once `stop` is set, the move is cancelled.
 
-    The destination is named in the request: what a worker sent to the DLQ has no source that AWS can find. Raises QueueError.
+    The destination is given explicitly, because SQS cannot know the source of messages that a worker sent to the DLQ.
+    Raises QueueError.
     """
     handle = clients.dlq.start_move(plan.target.attributes["QueueArn"], per_second=request.rate)
-    task, not_cancelled = _watch(clients, handle, plan.about, stop, tell)
+    task, not_cancelled = _watch(clients, handle, plan.about, stop, on_progress)
     status, reason = str(task.get("Status") or "unknown"), task.get("FailureReason")
     moved = _moved(task)
     result = {"status": status, "moved": moved, "reason": reason}
@@ -94,9 +103,9 @@ def move_everything(
 
 
 def _watch(
-    clients: DlqClients, handle: str, total: int, stop: threading.Event, tell: Tell
+    clients: DlqClients, handle: str, total: int, stop: threading.Event, on_progress: OnProgress
 ) -> tuple[dict[str, object], str]:
-    """What SQS said last, and why it did not stop when asked."""
+    """Return the last status from SQS, and why the move could not be cancelled."""
     task: dict[str, object] = {}
     while str(task.get("Status") or "") in _UNDER_WAY:
         if stop.wait(POLL_INTERVAL_S):
@@ -104,10 +113,10 @@ def _watch(
             try:
                 clients.dlq.cancel_move(handle)
             except QueueError as error:
-                problem = f"it may have ended just now: {error}"
+                problem = f"the move may have ended at this moment: {error}"
             return clients.dlq.move(), problem
         task = retry_transient(clients.dlq.move, transient=is_transient, stop=stop)
-        tell(Progress(_moved(task), total))
+        on_progress(Progress(_moved(task), total))
     return task, ""
 
 

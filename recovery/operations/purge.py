@@ -1,4 +1,4 @@
-"""`purge`: export everything, verify the file, then delete just what is in it; what arrived meanwhile stays."""
+"""`purge`: export everything, verify the file, then delete exactly the exported messages. Messages that arrive later stay."""
 
 import threading
 from contextlib import suppress
@@ -10,7 +10,7 @@ from recovery.operations.export import ExportRequest, export
 from recovery.operations.find import Found
 from recovery.operations.records.audit import AuditEvent, Recorded, record
 from recovery.operations.records.export_file import Seal
-from recovery.operations.run import Progress, Run, Tell, tell_nobody
+from recovery.operations.run import OnProgress, Progress, Run, ignore_progress
 from recovery.operations.transfer.sending import TransferReport, delete
 from worker.core.base.errors import QueueError
 from worker.core.sqs.queue import MAX_BATCH
@@ -19,7 +19,7 @@ from worker.core.sqs.visibility import VisibilityExtender
 
 @dataclass(frozen=True, slots=True)
 class PurgeRequest:
-    """Where to keep what is deleted."""
+    """Where to export the messages before they are deleted."""
 
     run: Run
     backup: Path
@@ -27,17 +27,17 @@ class PurgeRequest:
 
 @dataclass(frozen=True, slots=True)
 class PurgeResult:
-    """What was deleted, and what is left."""
+    """What was deleted, and how many messages are left."""
 
     seal: Seal
     report: TransferReport
-    """What was sent is what was deleted."""
+    """Its `sent` lists the deleted messages."""
     left: int | None
-    """About how many messages are in the DLQ now: what arrived meanwhile, and what others hold. None: SQS did not say."""
+    """Approximate number of messages in the DLQ afterwards: new ones, and those in flight elsewhere. None if SQS did not answer."""
     recorded: Recorded
 
     def counts(self) -> dict[str, int]:
-        """What became of how many messages."""
+        """The number of messages for each result."""
         return _counts(self.report)
 
 
@@ -48,9 +48,9 @@ def purge(
     found: Found,
     *,
     stop: threading.Event,
-    tell: Tell = tell_nobody,
+    on_progress: OnProgress = ignore_progress,
 ) -> PurgeResult:
-    """Export what was found, and delete it. Raises ExportFileError before anything is deleted.
+    """Export the dead letters, then delete them. Raises ExportFileError before anything is deleted.
 
     Once `stop` is set, the rest is kept.
     """
@@ -64,7 +64,7 @@ def purge(
         left = delete(clients.dlq, extender, part)
         report.not_deleted += left
         report.sent += [dead_letter.id for dead_letter in part if dead_letter.id not in left]
-        tell(Progress(len(report.sent), len(dead_letters)))
+        on_progress(Progress(len(report.sent), len(dead_letters)))
     left_in_queue = _left(clients)
     details = {"dlq": clients.dlq.url, "file": str(request.backup), "sha256": seal.sha256}
     event = AuditEvent.of(request.run, dead_letters, _counts(report), details)

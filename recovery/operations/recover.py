@@ -1,28 +1,33 @@
-"""`recover`: work through the DLQ and `dead-letters/` now: index, skip or archive each message, compared with S3 as it is."""
+"""`recover`: process the DLQ and `dead-letters/` now: index, skip or archive each message, according to S3's current state."""
 
 import threading
 
-from recovery.operations.records.holders import holding
+from recovery.operations.records.holders import register_holder
 from recovery.operations.recovering.preconditions import check_all, make_ready
 from recovery.operations.recovering.recovery_run import RecoveryRun
 from recovery.operations.recovering.request import RecoverRequest
 from recovery.operations.report import Report
-from recovery.operations.run import Tell, tell_nobody
+from recovery.operations.run import OnProgress, ignore_progress
 from recovery.operations.transfer.targets import refuse_while_paused
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
 
 
 def recover(
-    settings: Settings, clients: Clients, request: RecoverRequest, *, stop: threading.Event, tell: Tell = tell_nobody
+    settings: Settings,
+    clients: Clients,
+    request: RecoverRequest,
+    *,
+    stop: threading.Event,
+    on_progress: OnProgress = ignore_progress,
 ) -> Report:
-    """One run; what was done, with the error that broke it off, if one did. Once `stop` is set, it ends between two batches.
+    """Recover dead letters. The report contains the error that ended the run early, if any; `stop` ends it between two batches.
 
-    Raises ConfigError, DependencyError, IndexUnavailableError, StoreError or PausedError where it must not begin; nothing
-    was touched then.
+    Raises ConfigError, DependencyError, IndexUnavailableError, StoreError or PausedError if the run must not start; nothing
+    was changed then.
     """
     check_all(settings, clients)
     refuse_while_paused(clients.state, while_paused=request.while_paused)
     make_ready(clients, dry_run=request.dry_run)
-    with holding(None if request.dry_run else clients.state, request.run):
-        return RecoveryRun(settings, clients, request, stop=stop, tell=tell).go()
+    with register_holder(None if request.dry_run else clients.state, request.run):
+        return RecoveryRun(settings, clients, request, stop=stop, on_progress=on_progress).run()

@@ -1,4 +1,4 @@
-"""`redrive`: send dead letters back to their queue, each one checked; a canary first, where that is asked for."""
+"""`redrive`: send dead letters to their queue again, after checking each of them; optionally a few first, as a canary."""
 
 import threading
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.scan import scan
 from recovery.operations.find import FindRequest, Found
 from recovery.operations.records.audit import AuditEvent, Recorded, record
-from recovery.operations.run import Progress, Run, Tell, tell_nobody
+from recovery.operations.run import OnProgress, Progress, Run, ignore_progress
 from recovery.operations.transfer.sending import Prepared, TransferReport, move, prepare
 from recovery.operations.transfer.targets import Target
 from worker.core.sqs.visibility import VisibilityExtender
@@ -16,39 +16,39 @@ from worker.core.sqs.visibility import VisibilityExtender
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """A few messages that are sent first, to see whether they come back."""
+    """A few messages that are sent first, to see whether they return to the DLQ."""
 
     count: int
     wait_s: float
-    """How long they have to fail again."""
+    """How long to wait for them to fail again, in seconds."""
     abort_pct: float = 0
-    """The rest is sent while at most so many percent of them came back."""
+    """The rest is sent only if at most this percentage of them came back."""
 
 
 @dataclass(frozen=True, slots=True)
 class RedriveRequest:
-    """What to send back, and how."""
+    """What to send, and how."""
 
     run: Run
     which: FindRequest
     rate: float | None = None
-    """Messages a second at most."""
+    """Maximum number of messages per second."""
     canary: Canary | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RedrivePlan:
-    """What would be sent, and what not."""
+    """What the operation is going to send, and what it refuses."""
 
     target: Target
     prepared: tuple[Prepared, ...]
     report: TransferReport
-    """What is refused; the operation adds what became of the others."""
+    """Contains the refused messages; the operation adds the result of the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class CanaryResult:
-    """What became of a canary."""
+    """How many messages of the canary were sent, and how many came back."""
 
     sent: int
     came_back: int
@@ -60,7 +60,7 @@ class CanaryResult:
 
 @dataclass(frozen=True, slots=True)
 class RedriveResult:
-    """What was sent."""
+    """The result of a redrive."""
 
     report: TransferReport
     canary: CanaryResult | None
@@ -68,7 +68,7 @@ class RedriveResult:
 
 
 def plan_redrive(found: Found, target: Target) -> RedrivePlan:
-    """Which of the dead letters that were found may be sent."""
+    """Decide which of the dead letters can be sent."""
     report = TransferReport()
     return RedrivePlan(target, tuple(prepare(found.dead_letters, target.entry_of, report)), report)
 
@@ -80,16 +80,16 @@ def redrive(
     plan: RedrivePlan,
     *,
     stop: threading.Event,
-    tell: Tell = tell_nobody,
+    on_progress: OnProgress = ignore_progress,
 ) -> RedriveResult:
-    """Send what is planned, and delete from the DLQ what SQS has confirmed; all of it goes into the audit.
+    """Send the planned messages, delete from the DLQ those that SQS has confirmed, and record everything in the audit.
 
-    Once `stop` is set, the rest is kept. Raises QueueError where the DLQ cannot be read for the canary; what was sent is
-    on record then too.
+    Once `stop` is set, the rest is kept. Raises QueueError if the DLQ cannot be read for the canary; what was sent is
+    recorded then, too.
     """
     report = plan.report
     try:
-        canary = _send(clients, extender, request, plan, stop, tell)
+        canary = _send(clients, extender, request, plan, stop, on_progress)
     finally:
         details = {"to": plan.target.url, "filter": request.which.as_json(), "report": report.as_json()}
         dead_letters = (dead_letter for dead_letter, _ in plan.prepared)
@@ -100,36 +100,36 @@ def redrive(
 
 def _send(
     clients: DlqClients, extender: VisibilityExtender, request: RedriveRequest, plan: RedrivePlan, stop: threading.Event,
-    tell: Tell,
+    on_progress: OnProgress,
 ) -> CanaryResult | None:  # fmt: skip
     total = len(plan.prepared)
 
-    def told(report: TransferReport) -> None:
-        tell(Progress(len(report.sent), total, {"sent": len(report.sent), "kept": len(report.kept)}))
+    def report_batch(report: TransferReport) -> None:
+        on_progress(Progress(len(report.sent), total, {"sent": len(report.sent), "kept": len(report.kept)}))
 
-    def go(part: Sequence[Prepared]) -> None:
+    def send_part(part: Sequence[Prepared]) -> None:
         move(
-            clients.dlq, extender, plan.target.queue, part, plan.report, stop=stop, rate=request.rate, told=told
+            clients.dlq, extender, plan.target.queue, part, plan.report, stop=stop, rate=request.rate, on_batch=report_batch
         )  # fmt: skip
 
     canary = request.canary
     if canary is None:
-        go(plan.prepared)
+        send_part(plan.prepared)
         return None
     first, rest = plan.prepared[: canary.count], plan.prepared[canary.count :]
-    go(first)
-    tell(Progress(len(plan.report.sent), total, note=f"the canary has {canary.wait_s:g} s to come back …"))
+    send_part(first)
+    on_progress(Progress(len(plan.report.sent), total, note=f"the canary has {canary.wait_s:g} s to come back …"))
     stop.wait(canary.wait_s)
     back = 0 if stop.is_set() else _came_back(clients, extender, first, rest, stop)
     if not stop.is_set():
         waiting = plan.target.queue.attributes().get("ApproximateNumberOfMessages", "?")
         note = f"{back} of {len(first)} came back; {waiting} wait in {plan.target.url}"
-        tell(Progress(len(plan.report.sent), total, note=note))
+        on_progress(Progress(len(plan.report.sent), total, note=note))
     if 100 * back > canary.abort_pct * len(first):
         why = f"{back} of {len(first)} of the canary came back within {canary.wait_s:g} s"
         plan.report.keep((dead_letter for dead_letter, _ in rest), why)
     else:
-        go(rest)
+        send_part(rest)
     return CanaryResult(len(first), back)
 
 
@@ -137,7 +137,7 @@ def _came_back(
     clients: DlqClients, extender: VisibilityExtender, first: Sequence[Prepared], rest: Sequence[Prepared],
     stop: threading.Event,
 ) -> int:  # fmt: skip
-    """How many of the canary are in the DLQ again: the same body, its redrive counted."""
+    """Count the messages of the canary that are in the DLQ again: with the same body and a higher redrive count."""
     sent = {dead_letter.body: dead_letter.redrives + 1 for dead_letter, _ in first}
     again = scan(
         clients.dlq, extender, stop=stop,

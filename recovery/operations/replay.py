@@ -1,4 +1,4 @@
-"""`replay`: bring what waits in `retry-index/` into the index, each record compared with S3 as it is now."""
+"""`replay`: write the retry records of `retry-index/` to the index, according to the current state of their objects in S3."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from recovery.operations.recovering.preconditions import check_state_and_index, make_ready
 from recovery.operations.report import Report, ReportKind
-from recovery.operations.run import Progress, Tell, tell_nobody
+from recovery.operations.run import OnProgress, Progress, ignore_progress
 from worker.core.base.errors import WorkerError
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients, make_extractor
@@ -31,16 +31,21 @@ class ReplayRequest:
 
     prefix: str = RETRY_PREFIX
     limit: int | None = None
-    """Records at most."""
+    """Maximum number of records."""
     dry_run: bool = False
 
 
 def replay(
-    settings: Settings, clients: Clients, request: ReplayRequest, *, stop: threading.Event, tell: Tell = tell_nobody
+    settings: Settings,
+    clients: Clients,
+    request: ReplayRequest,
+    *,
+    stop: threading.Event,
+    on_progress: OnProgress = ignore_progress,
 ) -> Report:
-    """One run; what was done, with the error that broke it off, if one did. Once `stop` is set, it ends between two batches.
+    """Replay records. The report contains the error that ended the run early, if any; `stop` ends it between two batches.
 
-    Raises ConfigError, DependencyError or IndexUnavailableError where it must not begin; nothing was touched then.
+    Raises ConfigError, DependencyError or IndexUnavailableError if the run must not start; nothing was changed then.
     """
     check_state_and_index(settings, clients)
     make_ready(clients, dry_run=request.dry_run)
@@ -54,7 +59,7 @@ def replay(
 
         def tick() -> None:
             counts = {result.value: count for result, count in run.counts.items()}
-            tell(Progress(run.counts.total(), request.limit, counts))
+            on_progress(Progress(run.counts.total(), request.limit, counts))
 
         def add(one: RecordResult) -> None:
             report.add(one.result, sample=one.name, reason=one.reason, error_type=one.reason.partition(":")[0])

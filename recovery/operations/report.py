@@ -1,4 +1,4 @@
-"""What a run over many messages or records came to: counts by result, causes with samples, and why it ended."""
+"""The report of a run over many messages or records: counts by result, causes with samples, and why the run ended."""
 
 import threading
 from collections import Counter
@@ -9,44 +9,44 @@ from enum import StrEnum
 from worker.core.base.errors import WorkerError
 
 MAX_CAUSES = 50
-"""Causes told apart; reasons that quote what is in a document could be as many as the documents."""
+"""Maximum number of causes: reasons that quote a document could be as many as there are documents."""
 MAX_SAMPLES = 3
 _OTHERS = "other reasons"
 
 
 @dataclass(frozen=True, slots=True)
 class ReportKind:
-    """What one kind of run reports."""
+    """What one kind of run counts and explains."""
 
     results: tuple[StrEnum, ...]
-    """What a message or record can come to."""
+    """All possible results of a message or record."""
     explained: frozenset[StrEnum]
-    """Results of which the causes are told."""
+    """Results whose causes are reported."""
     unfinished: frozenset[str]
-    """Results, or other counts, that leave something to do."""
+    """Names of results or other counts that mean that work is left."""
     also: tuple[str, ...] = ()
-    """Other counts than results."""
+    """Counts that are not results."""
     samples: str = "ids"
-    """What samples are called in JSON."""
+    """The JSON key of the samples."""
 
 
 @dataclass(slots=True)
 class Cause:
-    """Why some came to a result."""
+    """One reason for a result, with the number of messages or records."""
 
     result: StrEnum
     error_type: str
     count: int = 0
     reason: str = ""
-    """The first of them."""
+    """The first reason that was given."""
     samples: list[str] = field(default_factory=list)
 
 
 class Report:
-    """The counts of one run. `add` may be called from any thread."""
+    """The counts of one run. `add` can be called from any thread."""
 
     def __init__(self, kind: ReportKind, *, dry_run: bool, about: Mapping[str, str]) -> None:
-        """`about` says which run it is."""
+        """`about` identifies the run in the JSON."""
         self.kind = kind
         self.dry_run = dry_run
         self.about = about
@@ -54,41 +54,41 @@ class Report:
         self.also: Counter[str] = Counter()
         self.seconds = 0.0
         self.failure: WorkerError | None = None
-        """Why the run ended before it had seen everything."""
+        """The error that ended the run early."""
         self._causes: dict[tuple[StrEnum, str], Cause] = {}
         self._lock = threading.Lock()
 
     @property
     def handled(self) -> int:
-        """How many came to a result."""
+        """Number of messages or records that have a result."""
         return self.counts.total()
 
     @property
     def stopped_by(self) -> str:
-        """Why the run ended before it had seen everything; empty where it did not."""
+        """The error that ended the run early; empty if there was none."""
         return "" if self.failure is None else str(self.failure)
 
     @property
     def per_second(self) -> float:
-        """How many came to a result in a second."""
+        """Number handled per second."""
         return self.handled / max(self.seconds, 0.1)
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether something is left to do."""
+        """Whether work is left."""
         return any(self.counts[result] for result in self.kind.results if result in self.kind.unfinished) or any(
             self.also[name] for name in self.kind.unfinished
         )
 
     def add(self, result: StrEnum, *, sample: str, reason: str = "", error_type: str = "") -> None:
-        """Count one; `sample` names it."""
+        """Count a result; `sample` is the name of the message or record."""
         with self._lock:
             self.counts[result] += 1
             if result in self.kind.explained:
                 self._add_cause(result, sample, reason, error_type)
 
     def causes(self) -> list[Cause]:
-        """The most frequent first."""
+        """Return the causes, the most frequent first."""
         return sorted(self._causes.values(), key=lambda cause: -cause.count)
 
     def as_json(self) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""`restore`: send archived messages back. The archive keeps them, marked: restoring twice is refused."""
+"""`restore`: send archived messages to a queue again. They stay in the archive, marked as restored, and are not sent twice."""
 
 import threading
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from recovery.operations.clients import DlqClients
 from recovery.operations.records.archive import ArchivedDeadLetter, claim, finish, read_all
 from recovery.operations.records.audit import AuditEvent, record
-from recovery.operations.run import Progress, Run, Tell, tell_nobody
+from recovery.operations.run import OnProgress, Progress, Run, ignore_progress
 from recovery.operations.transfer.sending import Transferred, TransferReport
 from recovery.operations.transfer.targets import Target
 from worker.core.base.errors import StoreError
@@ -21,7 +21,7 @@ THREADS = 8
 
 @dataclass(frozen=True, slots=True)
 class RestoreRequest:
-    """Which archived messages to bring back: those of one run, or those that are named."""
+    """Which archived messages to restore: those that one run archived, or those with these ids."""
 
     run: Run
     archived_by: str | None = None
@@ -31,19 +31,19 @@ class RestoreRequest:
 
 @dataclass(frozen=True, slots=True)
 class RestorePlan:
-    """What would be brought back, and what not."""
+    """What the operation is going to send, and what it refuses."""
 
     target: Target
     entries: tuple[ArchivedDeadLetter, ...]
     prepared: tuple[tuple[ArchivedDeadLetter, SendEntry], ...]
     missing: tuple[str, ...]
-    """What was asked for and is not in the archive."""
+    """Requested runs or ids that are not in the archive."""
     report: TransferReport
-    """What is refused; the operation adds what became of the others."""
+    """Contains the refused messages; the operation adds the result of the others."""
 
 
 def plan_restore(state: State, request: RestoreRequest, target: Target) -> RestorePlan:
-    """Look the messages up in the archive. Raises StoreError. Who else is restoring them now is seen when they are claimed."""
+    """Find the messages in the archive. A concurrent restore is noticed only when they are claimed. Raises StoreError."""
     entries = tuple(_archived(state, request))
     report = TransferReport()
     prepared: list[tuple[ArchivedDeadLetter, SendEntry]] = []
@@ -67,9 +67,9 @@ def restore(
     plan: RestorePlan,
     *,
     stop: threading.Event,
-    tell: Tell = tell_nobody,
+    on_progress: OnProgress = ignore_progress,
 ) -> Transferred:
-    """Claim each message, send it, mark it as restored. Once `stop` is set, the rest stays in the archive alone."""
+    """Claim each message, send it, and mark it as restored. Once `stop` is set, the rest is not sent, and reported as kept."""
     report, total = plan.report, len(plan.prepared)
 
     def one(pair: tuple[ArchivedDeadLetter, SendEntry]) -> None:
@@ -80,7 +80,7 @@ def restore(
 
     with ThreadPoolExecutor(THREADS, thread_name_prefix="restore") as pool:
         for done, _ in enumerate(pool.map(one, plan.prepared), start=1):
-            tell(Progress(done, total))
+            on_progress(Progress(done, total))
     asked = {"run": request.archived_by, "ids": list(request.ids)}
     details = {"dlq": clients.dlq.url, "to": plan.target.url, "filter": asked, "report": report.as_json()}
     dead_letters = (entry.dead_letter for entry, _ in plan.prepared)
@@ -105,7 +105,7 @@ def _restore(
         finish(state, claimed, sent=not refused)
     except (StoreError, ValueError) as error:
         sent = "sent, but " if name in report.sent else ""
-        report.kept[name] = f"{sent}the archive could not be marked: {error}"
+        report.kept[name] = f"{sent}its archive record could not be updated: {error}"
 
 
 def _archived(state: State, request: RestoreRequest) -> Iterable[ArchivedDeadLetter]:

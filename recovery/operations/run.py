@@ -1,4 +1,4 @@
-"""What every operation is told besides its request: which run it is, where it reports its progress, when it must stop."""
+"""What all operations share: the identity of a run, and how an operation reports its progress."""
 
 import secrets
 from collections.abc import Callable, Mapping
@@ -9,40 +9,40 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of one operation, and who asked for it."""
+    """One run of one operation, and who started it."""
 
     name: str
     """Unique, and sortable by time within one command: `dlq-redrive-20260401T093000Z-5b1f2c`."""
     command: str
-    """As a person knows it: `dlq redrive`."""
+    """The command that the operator entered: `dlq redrive`."""
     action: str
-    """As the audit calls it: `redrive`."""
+    """The name of the action in the audit: `redrive`."""
     by: str
     """The operator: user@host."""
 
     @classmethod
     def new(cls, command: str, *, action: str, by: str) -> Self:
-        """A run that begins now."""
+        """Create a run that begins now."""
         began = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         return cls(f"{command.replace(' ', '-')}-{began}-{secrets.token_hex(3)}", command, action, by)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an operation is."""
+    """The progress of an operation."""
 
     done: int
     total: int | None = None
-    """A guess, as SQS's counts are; None where nothing is known."""
+    """Approximate, as the counts of SQS are; None if unknown."""
     counts: Mapping[str, int] = field(default_factory=dict)
-    """What those that are done came to."""
+    """The number of messages or records for each result."""
     note: str = ""
-    """A sentence, where something else begins or ends than the next message."""
+    """A sentence for the operator about a phase that begins or ends; usually empty."""
 
 
-Tell = Callable[[Progress], None]
-"""Is told of progress, on any thread, by one at a time."""
+OnProgress = Callable[[Progress], None]
+"""Receives the progress. It is called on any thread, but never by two at once."""
 
 
-def tell_nobody(_: Progress) -> None:
-    """For whoever does not want to know."""
+def ignore_progress(_: Progress) -> None:
+    """The progress callback that does nothing."""

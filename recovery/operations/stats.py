@@ -1,4 +1,4 @@
-"""`stats`: how deep the DLQ is, why, since when, who holds what, and what else waits in the state bucket."""
+"""`stats`: the depth, causes and age of the DLQ, the runs that hold dead letters, and what waits in the state bucket."""
 
 import time
 from dataclasses import dataclass
@@ -13,26 +13,26 @@ from worker.core.base.errors import QueueError, StoreError
 from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, PARKED_PREFIX, RETRY_PREFIX, State
 from worker.core.sqs.queue import Queue
 
-TOP = 5
-"""Groups that are told."""
-MOST_COUNTED = 10_000
-"""Records of one prefix are counted no further."""
+MAX_GROUPS = 5
+"""Number of groups in the result."""
+MAX_COUNTED = 10_000
+"""Limit up to which the records of one prefix are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What waits in the state bucket."""
+    """The number of records in the state bucket."""
 
     bucket: str
     counts: dict[str, int]
-    """By prefix; MOST_COUNTED stands for that many or more."""
+    """By prefix; MAX_COUNTED means that many or more."""
     holders: list[dict[str, object]]
     """The records of the runs that hold dead letters."""
     error: str = ""
-    """Why nothing could be counted."""
+    """Why they could not be counted; empty if they were."""
 
     def as_json(self) -> dict[str, object]:
-        """The counts, or why there are none."""
+        """The counts, or the error."""
         return {"bucket": self.bucket, **({"error": self.error} if self.error else self.counts)}
 
 
@@ -46,23 +46,23 @@ class Stats:
     seen: int
     about: int
     oldest_s: float | None
-    """When the oldest dead letter was first sent, seconds since the epoch; None where there is none."""
+    """When the oldest dead letter was first sent, seconds since the epoch; None if there is none."""
     retention_s: int
     by: dict[By, dict[str, int]]
     groups: list[Group]
-    """The largest groups of one cause."""
+    """The largest groups of dead letters with the same cause."""
     redrive_policy: dict[str, object] | None
-    """The source queue's, and whether it leads here; None where no source is set, or it has none."""
+    """The policy of the source queue, and whether it leads to this DLQ; None without a source queue or a policy."""
     waiting: Waiting | None
-    """None where no state bucket is set."""
+    """None if no state bucket is set."""
 
     @property
     def soonest_expiry_s(self) -> float | None:
-        """When SQS drops the first dead letter, seconds since the epoch."""
+        """When SQS drops the first dead letter, seconds since the epoch; None if there is none."""
         return None if self.oldest_s is None else self.oldest_s + self.retention_s
 
     def figures(self) -> dict[str, float]:
-        """What alarms are set on. SQS's own age of the oldest message does not count from when it was first sent."""
+        """Metrics for alarms, in seconds. SQS's own metric does not count the age from when a message was first sent."""
         if self.oldest_s is None:
             return {"DlqOldestAge": 0.0}
         age_s = time.time() - self.oldest_s
@@ -70,7 +70,7 @@ class Stats:
 
 
 def stats(clients: DlqClients, found: Found, *, source: Queue | None) -> Stats:
-    """What is known of the DLQ, given what a look through it found; `source` is the queue that dead-letters here."""
+    """Return the state of the DLQ, given what `find` found; `source` is the queue whose dead letters go there."""
     sent = [one.dead_letter.sent_ms / 1000 for one in found.facts if one.dead_letter.sent_ms]
     return Stats(
         dlq=clients.dlq.url,
@@ -81,7 +81,7 @@ def stats(clients: DlqClients, found: Found, *, source: Queue | None) -> Stats:
         oldest_s=min(sent, default=None),
         retention_s=retention_of(found.scan.attributes),
         by={by: counts(found.facts, by) for by in (By.KIND, By.ERROR, By.SOURCE, By.TYPE)},
-        groups=grouped(found.facts, By.FINGERPRINT)[:TOP],
+        groups=grouped(found.facts, By.FINGERPRINT)[:MAX_GROUPS],
         redrive_policy=None if source is None else _policy(source, found.scan.attributes.get("QueueArn")),
         waiting=None if clients.state is None else _waiting(clients.state),
     )
@@ -99,13 +99,13 @@ def _policy(source: Queue, dlq_arn: str | None) -> dict[str, object] | None:
 
 def _waiting(state: State) -> Waiting:
     try:
-        parked = state.count(PARKED_PREFIX, at_most=MOST_COUNTED)
-        both = state.count(RETRY_PREFIX, at_most=MOST_COUNTED + parked)
+        parked = state.count(PARKED_PREFIX, at_most=MAX_COUNTED)
+        both = state.count(RETRY_PREFIX, at_most=MAX_COUNTED + parked)
         found = {
-            RETRY_PREFIX: both - parked if both < MOST_COUNTED + parked else MOST_COUNTED,
+            RETRY_PREFIX: both - parked if both < MAX_COUNTED + parked else MAX_COUNTED,
             PARKED_PREFIX: parked,
-            ARCHIVE_PREFIX: state.count(ARCHIVE_PREFIX, at_most=MOST_COUNTED),
-            DEAD_LETTERS_PREFIX: state.count(DEAD_LETTERS_PREFIX, at_most=MOST_COUNTED),
+            ARCHIVE_PREFIX: state.count(ARCHIVE_PREFIX, at_most=MAX_COUNTED),
+            DEAD_LETTERS_PREFIX: state.count(DEAD_LETTERS_PREFIX, at_most=MAX_COUNTED),
         }
         return Waiting(state.bucket, found, holders(state))
     except StoreError as error:

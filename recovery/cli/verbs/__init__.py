@@ -1,1 +1,1 @@
-"""The verbs of `dlq`, a module each: what they ask, which operation they call, and what they show of its result."""
+"""The verbs of `dlq`, one module each. A verb asks for confirmation, calls an operation, and shows its result."""

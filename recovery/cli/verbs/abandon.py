@@ -1,8 +1,8 @@
-"""`dlq delete` and `dlq abandon`: nothing is deleted that is not archived."""
+"""`dlq delete` and `dlq abandon`: archive messages, then delete them."""
 
 from recovery.cli.context import CommandContext
-from recovery.cli.finding import find_and_tell, found_code
-from recovery.cli.options import All, DryRun, MaxTaken, Reason, Yes, at_most_all, verb
+from recovery.cli.finding import find_and_report, found_code
+from recovery.cli.options import All, DryRun, MaxTaken, Reason, Yes, require_filter_or_all, verb
 from recovery.cli.view.transfer import exit_code, show_transfer
 from recovery.operations.abandon import AbandonRequest, ArchivedAs
 from recovery.operations.abandon import abandon as abandon_messages
@@ -15,10 +15,10 @@ from worker.core.s3.state import ARCHIVE_PREFIX, State
 
 @verb(epilog="Example: dlq delete --message-id 5f0c… --reason 'test file, ticket 123'")
 def delete(context: CommandContext, ids: Ids, reason: Reason, dry_run: DryRun = False, yes: Yes = False) -> ExitCode:
-    """Archive these in dlq-archive/, then delete them from the DLQ. Exit codes: 0, 1 not found, 3 some kept, 78."""
-    state = context.need_state("archives in dlq-archive/ there what it deletes")
+    """Archive messages in dlq-archive/, then delete them from the DLQ. Exit codes: 0, 1 not found, 3 some kept, 78."""
+    state = context.need_state("archives messages in its dlq-archive/ before it deletes them")
     request = AbandonRequest(context.run, FindRequest(ids), reason, ArchivedAs.DELETED)
-    return _put_away(context, state, request, dry_run=dry_run, yes=yes)
+    return _archive_and_delete(context, state, request, dry_run=dry_run, yes=yes)
 
 
 @verb(
@@ -34,16 +34,18 @@ def abandon(
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> ExitCode:
-    """Move what the filters mean to dlq-archive/, from where `dlq restore` brings it back. Exit codes: 0, 1, 3, 78."""
-    at_most_all(chosen, max_messages, everything=everything)
-    state = context.need_state("moves messages to dlq-archive/ there")
+    """Move the selected messages to dlq-archive/; `dlq restore` sends them again. Exit codes: 0, 1, 3, 78."""
+    require_filter_or_all(chosen, max_messages, everything=everything)
+    state = context.need_state("moves messages to its dlq-archive/")
     request = AbandonRequest(context.run, FindRequest(chosen, max_messages), reason, ArchivedAs.ABANDONED)
-    return _put_away(context, state, request, dry_run=dry_run, yes=yes)
+    return _archive_and_delete(context, state, request, dry_run=dry_run, yes=yes)
 
 
-def _put_away(context: CommandContext, state: State, request: AbandonRequest, *, dry_run: bool, yes: bool) -> ExitCode:
+def _archive_and_delete(
+    context: CommandContext, state: State, request: AbandonRequest, *, dry_run: bool, yes: bool
+) -> ExitCode:
     with context.keep_invisible() as extender:
-        found = find_and_tell(context, extender, request.which.which, at_most=request.which.at_most)
+        found = find_and_report(context, extender, request.which.which, at_most=request.which.at_most)
         done, where = request.archived_as.value, f"s3://{state.bucket}/{ARCHIVE_PREFIX}"
         figures: dict[str, object] = {
             "run": context.run.name, "dry_run": dry_run, "from": context.dlq.url, "found": len(found.facts)
@@ -55,6 +57,6 @@ def _put_away(context: CommandContext, state: State, request: AbandonRequest, *,
         if len(found.facts) > 1:
             context.confirm(f"move {len(found.facts)} messages from {context.dlq.url} to {where}", yes=yes)
         result = abandon_messages(context.clients, state, extender, request, found, stop=context.signals.stop)
-        recorded = context.tell_recorded(result.recorded)
+        recorded = context.report_recorded(result.recorded)
         show_transfer(context, figures, result.report, f"{done}; they are in {where}, run {context.run.name}")
         return exit_code(context, result.report, found_code(found), recorded)

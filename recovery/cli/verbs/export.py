@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from recovery.cli.context import CommandContext
-from recovery.cli.finding import find_and_tell
+from recovery.cli.finding import find_and_report
 from recovery.cli.options import verb
 from recovery.cli.view.files import file_errors
 from recovery.cli.view.tables import print_sentence
@@ -22,16 +22,16 @@ from worker.terminal import print_json
 def export(
     context: CommandContext,
     file: Annotated[
-        Path, typer.Argument(help="A file of JSON lines, not there yet.", metavar="FILE", show_default=False)
+        Path, typer.Argument(help="The new file (JSON lines); it must not exist.", metavar="FILE", show_default=False)
     ],
     chosen: Filter,
-    max_messages: Annotated[int | None, typer.Option(min=1, help="Messages exported, at most.")] = None,
+    max_messages: Annotated[int | None, typer.Option(min=1, help="Maximum number of messages to export.")] = None,
 ) -> ExitCode:
     """Write messages to a new file, with all attributes and a checksum. Deletes nothing. Exit codes: 0, 1 none found, 64."""
     with file_errors("FILE"):
         check_new(file)
     with context.keep_invisible() as extender, file_errors("FILE"):
-        found = find_and_tell(context, extender, chosen, at_most=max_messages)
+        found = find_and_report(context, extender, chosen, at_most=max_messages)
         if not found.facts:
             return ExitCode.NOT_FOUND
         seal = export_messages(context.clients, ExportRequest(context.run, file), found)

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from recovery.cli.context import CommandContext
-from recovery.cli.finding import find_and_tell, found_code
+from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.options import MaxSeen, verb
 from recovery.cli.view.tables import span, table
 from recovery.operations.dead_letters.facts import Filter
@@ -21,12 +21,14 @@ from worker.terminal import print_json, stdout
 def groups(
     context: CommandContext,
     chosen: Filter,
-    by: Annotated[By, typer.Option(help="What is counted as one.", case_sensitive=False)] = By.FINGERPRINT,
+    by: Annotated[
+        By, typer.Option(help="The property by which messages are grouped.", case_sensitive=False)
+    ] = By.FINGERPRINT,
     max_messages: MaxSeen = 10_000,
 ) -> ExitCode:
-    """Show what failed for one cause: error type and innermost frame of ours. Exit codes: 0, 1 where there is none."""
+    """Group messages by cause (error type and innermost stack frame in our code). Exit codes: 0, 1 no messages."""
     with context.keep_invisible() as extender:
-        found = find_and_tell(context, extender, chosen, at_most=max_messages)
+        found = find_and_report(context, extender, chosen, at_most=max_messages)
     context.count("list")
     made = grouped(found.facts, by)
     if context.as_json:
@@ -37,7 +39,7 @@ def groups(
 
 
 def groups_table(made: Sequence[Group], by: By) -> Table:
-    """One line for each group."""
+    """A table with one line for each group."""
     now = time.time()
     rows = [
         (group.name, group.count, group.kind, group.error, span(now - group.first_ms / 1000),

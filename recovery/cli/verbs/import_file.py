@@ -22,18 +22,18 @@ def import_file(
     file: Annotated[
         Path,
         typer.Argument(
-            help="What `dlq export` wrote.", metavar="FILE", exists=True, dir_okay=False, show_default=False
+            help="A file written by `dlq export`.", metavar="FILE", exists=True, dir_okay=False, show_default=False
         ),
     ],
-    to: Annotated[str, typer.Option(help="dlq, source, or URL or name of a queue.")] = DLQ,
+    to: Annotated[str, typer.Option(help="dlq, source, or the URL or name of a queue.")] = DLQ,
     dry_run: DryRun = False,
     force: Force = False,
     while_paused: WhilePaused = False,
     yes: Yes = False,
 ) -> ExitCode:
-    """Send the messages of a file. It is verified to its end before the first is sent; importing twice sends twice.
+    """Send the messages of a file, after verifying the whole file. Importing it twice sends them twice.
 
-    Exit codes: 0, 3 some refused or kept, 64 the file is not whole, 75 paused, 78.
+    Exit codes: 0, 3 some refused or kept, 64 the file is not complete, 75 paused, 78.
     """
     request = ImportRequest(context.run, file)
     target = context.place(to, force=force, while_paused=while_paused or dry_run)
@@ -52,6 +52,6 @@ def import_file(
         context.confirm(what, yes=yes)
     result = import_messages(context.clients, request, plan, stop=context.signals.stop)
     context.count("redrive", len(result.report.sent))
-    recorded = context.tell_recorded(result.recorded)
+    recorded = context.report_recorded(result.recorded)
     show_transfer(context, figures, result.report, f"sent to {target.url}")
     return exit_code(context, result.report, recorded)

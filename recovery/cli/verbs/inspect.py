@@ -1,4 +1,4 @@
-"""`dlq inspect`: one message whole, what S3 and the index hold of it now, and what to do about it."""
+"""`dlq inspect`: shows a complete message, the current state of its objects, and a recommended command."""
 
 from textwrap import indent
 
@@ -7,7 +7,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from recovery.cli.context import CommandContext
-from recovery.cli.finding import find_and_tell, found_code
+from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.options import verb
 from recovery.cli.view.tables import shown, span, table
 from recovery.operations.dead_letters.facts import Ids
@@ -28,12 +28,12 @@ _HISTORY = (
 
 @verb(epilog="Examples: dlq inspect --message-id 5f0c… | dlq inspect --message-id 5f0c… --json | jq .failure")
 def inspect(context: CommandContext, ids: Ids) -> ExitCode:
-    """Show messages whole: body, attributes, why they failed, what S3 and the index hold now, and what to do.
+    """Show complete messages: body, attributes, failure, current state in S3 and in the index, and what to do.
 
     Exit codes: 0, 1 not found, 3 some not found.
     """
     with context.keep_invisible() as extender:
-        found = find_and_tell(context, extender, ids)
+        found = find_and_report(context, extender, ids)
     index, why_not = _index(context)
     try:
         inspected = inspect_messages(context.clients, index, found.facts, why_no_index=why_not)
@@ -50,7 +50,7 @@ def inspect(context: CommandContext, ids: Ids) -> ExitCode:
 
 
 def _index(context: CommandContext) -> tuple[Index | None, str]:
-    """The index, or why it cannot be asked."""
+    """Return the index, or why it cannot be queried."""
     try:
         return open_index(context.worker_settings(), context.aws.credentials), ""
     except ConfigError as error:
@@ -75,27 +75,27 @@ def _show(out: Console, inspected: Inspection, retention_s: int) -> None:
     out.print(Text(shown(dead_letter.id), "bold"), soft_wrap=True)
     out.print(table(("", ""), head))
     out.print(
-        table(("failure", ""), history or [("no record", "SQS's redrive policy brought it here, and does not say why")])
+        table(("failure", ""), history or [("no record", "SQS's redrive policy moved it here, and records no reason")])
     )
     if facts.failure.stack:
-        out.print(Text(_set_in(facts.failure.stack), "dim"), soft_wrap=True)
+        out.print(Text(_indented(facts.failure.stack), "dim"), soft_wrap=True)
     if attributes:
         out.print(table(("attribute", "type", "value"), attributes))
     if now:
         out.print(table(("object", "in S3 now", "in the index now"), now))
-    out.print(Group(Text("body", "dim"), Text(_set_in(_pretty(dead_letter.body)))), soft_wrap=True)
+    out.print(Group(Text("body", "dim"), Text(_indented(_pretty(dead_letter.body)))), soft_wrap=True)
     command, why = Text(shown(inspected.advice.command), "bold"), f"\n  because {shown(inspected.advice.why)}\n"
     out.print(Text.assemble(("→ ", "bold"), command, why), soft_wrap=True)
 
 
 def _pretty(body: str) -> str:
-    """JSON indented, anything else as it is."""
+    """Indent JSON, and leave anything else unchanged."""
     try:
         return orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2).decode()
     except (ValueError, TypeError):
         return body
 
 
-def _set_in(text: str) -> str:
-    """A stranger's lines, set in: none can be taken for ours, such as the advice below; nothing in it moves the cursor."""
+def _indented(text: str) -> str:
+    """Escape and indent untrusted text, so that none of its lines can be mistaken for our own output, such as the advice."""
     return indent(printable(text).rstrip(), "    ", lambda _: True)

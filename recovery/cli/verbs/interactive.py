@@ -1,4 +1,4 @@
-"""`interactive`: a menu over the verbs, for who does not know them; it shows each command that it runs."""
+"""`dlq interactive`: a menu of the verbs for those who do not know them. It shows each command that it runs."""
 
 import contextlib
 import shlex
@@ -15,41 +15,43 @@ from worker.terminal import err, say
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One line of the menu."""
+    """One entry of the menu."""
 
     what: str
     command: tuple[str, ...]
     asks: tuple[tuple[str, str], ...] = ()
-    """(option, question) of what is asked first; an answer left empty leaves the option out."""
+    """Pairs (option, question) to ask first. If the answer is empty, the option is left out."""
 
 
 _ID = ("--message-id", "Message id:")
 _REASON = ("--reason", "Why:")
 MENU = (
-    Choice("How deep is the DLQ, and why?", ("stats",)),
-    Choice("What failed for one cause?", ("groups",)),
-    Choice("Which messages are there?", ("list",), (("--match", "With this text in a key or body (empty: all):"),)),
-    Choice("Show one message, and what to do about it", ("inspect",), (_ID,)),
-    Choice("Recover one: index it, or skip or archive it", ("recover",), (_ID,)),
-    Choice("Send one back to its queue", ("redrive",), (_ID,)),
+    Choice("How many messages are in the DLQ, and why?", ("stats",)),
+    Choice("Which failures have the same cause?", ("groups",)),
+    Choice("List the messages", ("list",), (("--match", "With this text in a key or body (empty: all):"),)),
+    Choice("Show one message, and what to do", ("inspect",), (_ID,)),
+    Choice("Recover one message: index, skip or archive it", ("recover",), (_ID,)),
+    Choice("Send one message to its queue again", ("redrive",), (_ID,)),
     Choice(
-        "Send back all of one cause: first show which", ("redrive-all", "--dry-run"), (("--group", "Fingerprint:"),)
+        "Send all messages with one cause to their queue again (dry run)",
+        ("redrive-all", "--dry-run"),
+        (("--group", "Fingerprint:"),),
     ),
-    Choice("Send back all of one cause", ("redrive-all",), (("--group", "Fingerprint:"),)),
-    Choice("Delete one, archived first", ("delete",), (_ID, _REASON)),
-    Choice("Abandon all of one cause to the archive", ("abandon",), (("--group", "Fingerprint:"), _REASON)),
-    Choice("What is in the archive?", ("list", "--archive")),
-    Choice("Bring back one from the archive", ("restore",), (_ID,)),
-    Choice("Write everything to a file", ("export",), (("", "Name of the new file:"),)),
-    Choice("Empty the DLQ into a file", ("purge",), (("--backup", "Name of the new file:"),)),
+    Choice("Send all messages with one cause to their queue again", ("redrive-all",), (("--group", "Fingerprint:"),)),
+    Choice("Archive and delete one message", ("delete",), (_ID, _REASON)),
+    Choice("Archive and delete all messages with one cause", ("abandon",), (("--group", "Fingerprint:"), _REASON)),
+    Choice("List the archive", ("list", "--archive")),
+    Choice("Restore one message from the archive", ("restore",), (_ID,)),
+    Choice("Export all messages to a file", ("export",), (("", "Name of the new file:"),)),
+    Choice("Export all messages to a file, then delete them", ("purge",), (("--backup", "Name of the new file:"),)),
 )
 
 
 @verb(epilog="Example: dlq interactive")
 def interactive(context: CommandContext) -> ExitCode:
-    """Choose from a menu; every change asks first, as its verb does. Needs a terminal."""
+    """Choose verbs from a menu; changes are confirmed as usual. Requires a terminal."""
     if not sys.stdin.isatty():
-        raise typer.BadParameter("needs a terminal; in scripts use the verbs themselves", param_hint="interactive")
+        raise typer.BadParameter("requires a terminal; in scripts, use the other verbs", param_hint="interactive")
     while True:
         err.print(f"\n{context.dlq.url}", markup=False, highlight=False, soft_wrap=True)
         for number, choice in enumerate(MENU, start=1):
@@ -64,7 +66,7 @@ def interactive(context: CommandContext) -> ExitCode:
 
 
 def _run(context: CommandContext, choice: Choice) -> None:
-    """Run one verb, told the same options as this one; what goes wrong with it does not end the menu."""
+    """Run one verb with the options of this one. Its errors do not end the menu."""
     command = list(choice.command)
     for option, question in choice.asks:
         given = context.ask(question).strip()

@@ -1,11 +1,11 @@
-"""`dlq list`, of the DLQ or of the archive."""
+"""`dlq list`: lists the DLQ or the archive."""
 
 from typing import Annotated
 
 import typer
 
 from recovery.cli.context import CommandContext
-from recovery.cli.finding import find_and_tell, found_code
+from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.options import verb
 from recovery.cli.view.tables import span, table
 from recovery.operations.dead_letters.facts import Facts, Filter
@@ -26,14 +26,14 @@ _ARCHIVE_COLUMNS = ("message id", "archived", "run", "bucket/key", "error", "rea
 def list_messages(
     context: CommandContext,
     chosen: Filter,
-    max_messages: Annotated[int, typer.Option(min=1, help="Messages shown, at most.")] = 100,
-    archive: Annotated[bool, typer.Option("--archive", help="What is in dlq-archive/, instead.")] = False,
+    max_messages: Annotated[int, typer.Option(min=1, help="Maximum number of messages to show.")] = 100,
+    archive: Annotated[bool, typer.Option("--archive", help="List dlq-archive/ instead.")] = False,
 ) -> ExitCode:
-    """Show messages, one a line. Exit codes: 0, 1 where there is none."""
+    """List messages, one per line. Exit codes: 0, 1 no messages."""
     if archive:
         return _list_archive(context, chosen, max_messages)
     with context.keep_invisible() as extender:
-        found = find_and_tell(context, extender, chosen, at_most=max_messages)
+        found = find_and_report(context, extender, chosen, at_most=max_messages)
     context.count("list")
     if context.as_json:
         print_json([one.as_json(retention_s=context.retention_s) for one in found.facts])
@@ -52,10 +52,10 @@ def _row(facts: Facts, retention_s: int) -> tuple[object, ...]:
 
 
 def _list_archive(context: CommandContext, chosen: Filter, max_messages: int) -> ExitCode:
-    state = context.need_state("--archive lists what is in dlq-archive/ there")
+    state = context.need_state("--archive lists its dlq-archive/")
     found = find_archived(context.clients, state, chosen, at_most=max_messages, stop=context.signals.stop)
     if not found.is_all:
-        err.print("there is more: see --max-messages", highlight=False)
+        err.print("there are more; increase --max-messages", highlight=False)
     context.count("list")
     if context.as_json:
         print_json([_archived_json(entry, facts, context.retention_s) for entry, facts in found.entries])

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from recovery.cli.context import CommandContext
-from recovery.cli.finding import find_and_tell
+from recovery.cli.finding import find_and_report
 from recovery.cli.options import DryRun, verb
 from recovery.cli.view.files import file_errors
 from recovery.cli.view.tables import print_sentence
@@ -22,18 +22,20 @@ from worker.terminal import err, print_json
 @verb(epilog="Examples: dlq purge --backup all.jsonl | dlq purge --backup all.jsonl --confirm files-dlq")
 def purge(
     context: CommandContext,
-    backup: Annotated[Path, typer.Option(help="The new file that keeps everything.")],
-    confirm: Annotated[str | None, typer.Option(help="The DLQ's name, typed out; asked for on a terminal.")] = None,
+    backup: Annotated[Path, typer.Option(help="The new file to which everything is exported.")],
+    confirm: Annotated[
+        str | None, typer.Option(help="The name of the DLQ; on a terminal, you are asked for it.")
+    ] = None,
     dry_run: DryRun = False,
 ) -> ExitCode:
-    """Export everything, verify the file, then delete just what is in it; what arrived meanwhile stays.
+    """Export everything, verify the file, then delete exactly these messages. Messages that arrive later stay.
 
-    Exit codes: 0, 1 nothing there, 3 something is left, 64.
+    Exit codes: 0, 1 no messages, 3 some messages are left, 64.
     """
     with file_errors("--backup"):
         check_new(backup)
     with context.keep_invisible() as extender, file_errors("--backup"):
-        found = find_and_tell(context, extender, Filter())
+        found = find_and_report(context, extender, Filter())
         count = len(found.facts)
         if not count:
             return ExitCode.NOT_FOUND
@@ -43,15 +45,15 @@ def purge(
         context.confirm_name(f"delete {count} messages of {context.dlq.url}, kept in {backup} alone", confirm)
         request = PurgeRequest(context.run, backup)
         result = purge_messages(context.clients, extender, request, found, stop=context.signals.stop)
-    return _told(context, backup, result)
+    return _show(context, backup, result)
 
 
-def _told(context: CommandContext, backup: Path, result: PurgeResult) -> ExitCode:
+def _show(context: CommandContext, backup: Path, result: PurgeResult) -> ExitCode:
     report, sha256, left = result.report, result.seal.sha256, result.left
     if left is None:
-        err.print("how many are left could not be asked", highlight=False)
+        err.print("SQS did not answer how many messages are left", highlight=False)
         left = len(report.kept) + len(report.not_deleted)
-    recorded = context.tell_recorded(result.recorded)
+    recorded = context.report_recorded(result.recorded)
     if context.as_json:
         figures = {"run": context.run.name, "file": str(backup), "sha256": sha256}
         print_json({**figures, **result.counts(), "left_in_queue": left})

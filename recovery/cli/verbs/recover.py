@@ -1,4 +1,4 @@
-"""`dlq recover`: what `recover_dlq` does, for some messages."""
+"""`dlq recover`: does for chosen messages what `recover_dlq` does for all."""
 
 from recovery.cli.batch_command import run_batch
 from recovery.cli.context import CommandContext
@@ -15,7 +15,7 @@ from worker.core.base.errors import ExitCode, WorkerError
 def recover(
     context: CommandContext, ids: Ids, dry_run: DryRun = False, while_paused: WhilePaused = False, yes: Yes = False
 ) -> ExitCode:
-    """Do for these what recover_dlq does for all: index, skip or archive them, compared with S3 as it is now.
+    """Index, skip or archive messages as recover_dlq does, according to the current state of S3.
 
     Exit codes: 0 all handled, 1 not found, 3 some kept, 69 index unavailable, 75 paused, 78.
     """
@@ -33,12 +33,12 @@ def recover(
     def audit(result: dict[str, object]) -> ExitCode:
         details = {"dlq": context.dlq.url, "index": settings.opensearch_index}
         event = AuditEvent(context.run.action, context.run.name, context.run.by, tuple(names), result, details)
-        return context.tell_recorded(record(clients.state, event))
+        return context.report_recorded(record(clients.state, event))
 
     try:
         code = run_batch(
             RECOVER,
-            lambda stop, tell: recover_messages(settings, clients, request, stop=stop, tell=tell),
+            lambda stop, on_progress: recover_messages(settings, clients, request, stop=stop, on_progress=on_progress),
             settings=settings,
             aws=clients.aws,
             signals=context.signals,

@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from recovery.cli.context import CommandContext
-from recovery.cli.finding import find_and_tell, found_code
-from recovery.cli.options import All, DryRun, Force, MaxTaken, Rate, To, WhilePaused, Yes, at_most_all, verb
+from recovery.cli.finding import find_and_report, found_code
+from recovery.cli.options import All, DryRun, Force, MaxTaken, Rate, To, WhilePaused, Yes, require_filter_or_all, verb
 from recovery.cli.view.transfer import exit_code, show_transfer, would_send
 from recovery.operations.dead_letters.facts import Filter, Ids
 from recovery.operations.find import FindRequest, Found
-from recovery.operations.native_move import MOST_PER_SECOND, MovePlan, MoveRequest, move_everything, plan_move
+from recovery.operations.native_move import MAX_PER_SECOND, MovePlan, MoveRequest, move_everything, plan_move
 from recovery.operations.redrive import Canary, RedriveRequest, plan_redrive
 from recovery.operations.redrive import redrive as redrive_messages
 from recovery.operations.transfer.targets import Target
@@ -20,12 +20,12 @@ from worker.core.sqs.visibility import VisibilityExtender
 from worker.terminal import print_json, say, stdout
 
 CANARY_WAIT_S = 60
-"""Time enough for a worker to take a message and to hand it back to the DLQ."""
+"""Enough time (in seconds) for a worker to receive a message and to send it to the DLQ again."""
 
 
 @dataclass(frozen=True, slots=True)
 class _How:
-    """What a verb was told of how to redrive."""
+    """The options of a redrive."""
 
     dry_run: bool
     yes: bool
@@ -46,13 +46,13 @@ def redrive(
     while_paused: WhilePaused = False,
     yes: Yes = False,
 ) -> ExitCode:
-    """Send messages back to their queue, and delete from the DLQ what SQS has confirmed.
+    """Send messages to their queue again, and delete from the DLQ those that SQS has confirmed.
 
     Only valid messages are sent. Exit codes: 0, 1 not found, 3 some refused, 75 paused, 78.
     """
     target = _target(context, to, force=force, while_paused=while_paused or dry_run)
     with context.keep_invisible() as extender:
-        found = find_and_tell(context, extender, ids)
+        found = find_and_report(context, extender, ids)
         return _redrive(context, extender, found, target, FindRequest(ids), _How(dry_run, yes))
 
 
@@ -67,34 +67,39 @@ def redrive_all(
     everything: All = False,
     rate: Rate = None,
     canary: Annotated[
-        int | None, typer.Option(min=1, help="Send so many first, and see whether they come back.")
+        int | None, typer.Option(min=1, help="Send this many first, and check whether they come back.")
     ] = None,
-    canary_wait: Annotated[int, typer.Option(min=1, help="Seconds the canary has to fail again.")] = CANARY_WAIT_S,
+    canary_wait: Annotated[
+        int, typer.Option(min=1, help="Seconds to wait for the canary to fail again.")
+    ] = CANARY_WAIT_S,
     abort_if_refail: Annotated[
-        float | None, typer.Option(min=0, max=100, help="Go on while at most so many percent of the canary came back.")
+        float | None,
+        typer.Option(min=0, max=100, help="Go on only if at most this percentage of the canary came back."),
     ] = None,
-    native: Annotated[bool, typer.Option("--native", help="Let SQS move the whole queue, unchecked.")] = False,
+    native: Annotated[
+        bool, typer.Option("--native", help="Let SQS itself move the whole queue, without checks.")
+    ] = False,
     to: To = None,
     dry_run: DryRun = False,
     force: Force = False,
     while_paused: WhilePaused = False,
     yes: Yes = False,
 ) -> ExitCode:
-    """Send back what the filters mean. Which messages that is, is settled before the first is sent.
+    """Send the selected messages to their queue again. They are selected before the first is sent.
 
-    What fails again meanwhile is not taken again. Exit codes: 0, 1 nothing found, 3 some refused or kept, 75, 78.
+    Messages that fail again meanwhile are not sent again. Exit codes: 0, 1 nothing found, 3 some refused or kept, 75, 78.
     """
     if native:
         _only_everything(chosen, max_messages, canary, rate, everything=everything)
-    at_most_all(chosen, max_messages, everything=everything)
+    require_filter_or_all(chosen, max_messages, everything=everything)
     if abort_if_refail is not None and canary is None:
-        raise typer.BadParameter("needs --canary", param_hint="--abort-if-refail")
+        raise typer.BadParameter("requires --canary", param_hint="--abort-if-refail")
     target = _target(context, to, force=force, while_paused=while_paused or dry_run)
     how = _How(dry_run, yes, rate, None if canary is None else Canary(canary, canary_wait, abort_if_refail or 0))
     if native:
         return _move_everything(context, target, how)
     with context.keep_invisible() as extender:
-        found = find_and_tell(context, extender, chosen, at_most=max_messages)
+        found = find_and_report(context, extender, chosen, at_most=max_messages)
         return _redrive(context, extender, found, target, FindRequest(chosen, max_messages), how)
 
 
@@ -125,11 +130,11 @@ def _redrive(
     try:
         with context.progress(len(plan.prepared)) as bar:
             result = redrive_messages(
-                context.clients, extender, request, plan, stop=context.signals.stop, tell=bar.tell
+                context.clients, extender, request, plan, stop=context.signals.stop, on_progress=bar.show
             )  # fmt: skip
     finally:
         context.count("redrive", len(report.sent))
-    recorded = context.tell_recorded(result.recorded)
+    recorded = context.report_recorded(result.recorded)
     if result.canary is not None:
         figures["canary"] = result.canary.as_json()
     show_transfer(context, figures, report, f"sent to {target.url}")
@@ -142,43 +147,44 @@ def _redrive(
 def _only_everything(
     chosen: Filter, max_messages: int | None, canary: int | None, rate: float | None, *, everything: bool
 ) -> None:
-    """Raises a usage error for what SQS cannot do when it moves a queue by itself."""
+    """Raises a usage error for options that a move by SQS itself does not support."""
     if not chosen.is_empty or max_messages is not None or canary is not None:
         raise typer.BadParameter(
-            "moves the whole queue: it takes no filter, no --max-messages and no --canary", param_hint="--native"
+            "moves the whole queue: it cannot be combined with a filter, --max-messages or --canary",
+            param_hint="--native",
         )
     if not everything:
-        raise typer.BadParameter("moves the whole queue: say so with --all", param_hint="--native")
-    if rate is not None and not 1 <= rate <= MOST_PER_SECOND:
+        raise typer.BadParameter("moves the whole queue, and therefore requires --all", param_hint="--native")
+    if rate is not None and not 1 <= rate <= MAX_PER_SECOND:
         raise typer.BadParameter(
-            f"{rate:g} is not what SQS can do; it must be 1 to {MOST_PER_SECOND}", param_hint="--rate"
+            f"{rate:g} is not supported with --native; it must be 1 to {MAX_PER_SECOND}", param_hint="--rate"
         )  # fmt: skip
 
 
 def _move_everything(context: CommandContext, target: Target, how: _How) -> ExitCode:
-    """Let SQS move everything; refused where a message needs checking."""
+    """Let SQS itself move everything; refused if a message must be checked."""
     with context.keep_invisible() as extender:
-        found = find_and_tell(context, extender, Filter())
+        found = find_and_report(context, extender, Filter())
     plan = plan_move(context.clients, found, target)
     if plan.unsafe:
-        _tell_unsafe(context, plan)
+        _show_unsafe(context, plan)
         return ExitCode.INCOMPLETE
     if not found.facts:
         return ExitCode.NOT_FOUND
     what = f"move about {plan.about} messages from {context.dlq.url} to {target.url}, by SQS itself"
     figures: dict[str, object] = {"run": context.run.name, "dry_run": how.dry_run, "to": target.url}
     if how.dry_run:
-        _tell(context, {**figures, "about": plan.about}, f"would {what}; nothing was changed")
+        _show_result(context, {**figures, "about": plan.about}, f"would {what}; nothing was changed")
         return ExitCode.OK
     context.confirm(what, yes=how.yes)
     request = MoveRequest(context.run, None if how.rate is None else int(how.rate))
     with context.progress(plan.about) as bar:
-        result = move_everything(context.clients, request, plan, stop=context.signals.stop, tell=bar.tell)
+        result = move_everything(context.clients, request, plan, stop=context.signals.stop, on_progress=bar.show)
     if result.not_cancelled:
         say("not cancelled", result.not_cancelled)
     context.count("redrive", result.moved)
-    recorded = context.tell_recorded(result.recorded)
-    _tell(
+    recorded = context.report_recorded(result.recorded)
+    _show_result(
         context,
         {**figures, **result.as_json()},
         f"{result.status.lower()}: {result.moved} moved to {target.url}",
@@ -188,14 +194,14 @@ def _move_everything(context: CommandContext, target: Target, how: _How) -> Exit
     return max(recorded, ExitCode.OK if result.is_complete else ExitCode.INCOMPLETE)
 
 
-def _tell_unsafe(context: CommandContext, plan: MovePlan) -> None:
+def _show_unsafe(context: CommandContext, plan: MovePlan) -> None:
     context.count("refused", len(plan.unsafe))
     for name, why in list(plan.unsafe.items())[:3]:
         say("refused", f"{name}: {why}")
-    say("refused", f"SQS would move {len(plan.unsafe)} messages that need checking; use redrive-all without --native")
+    say("refused", f"SQS would move {len(plan.unsafe)} messages that must be checked; use redrive-all without --native")
 
 
-def _tell(context: CommandContext, figures: dict[str, object], sentence: str) -> None:
+def _show_result(context: CommandContext, figures: dict[str, object], sentence: str) -> None:
     if context.as_json:
         print_json(figures)
     else:

@@ -1,4 +1,4 @@
-"""`dlq restore`: bring back what is in the archive."""
+"""`dlq restore`: sends archived messages to a queue again."""
 
 from typing import Annotated
 
@@ -21,22 +21,22 @@ from worker.terminal import say
 def restore(
     context: CommandContext,
     run: Annotated[
-        str | None, typer.Option(help="Everything that this run archived, as `dlq list --archive` shows it.")
+        str | None, typer.Option(help="Restore everything that this run archived, as shown by `dlq list --archive`.")
     ] = None,
-    message_id: Annotated[list[str] | None, typer.Option(help="Id of an archived message; may be repeated.")] = None,
-    to: Annotated[str, typer.Option(help="dlq, source, or URL or name of a queue.")] = DLQ,
+    message_id: Annotated[list[str] | None, typer.Option(help="Id of an archived message; can be repeated.")] = None,
+    to: Annotated[str, typer.Option(help="dlq, source, or the URL or name of a queue.")] = DLQ,
     dry_run: DryRun = False,
     force: Force = False,
     while_paused: WhilePaused = False,
     yes: Yes = False,
 ) -> ExitCode:
-    """Send archived messages back. The archive keeps them, marked: restoring twice is refused.
+    """Send archived messages to a queue again. They stay in the archive, and are not restored twice.
 
     Exit codes: 0, 1 nothing found, 3 some not found, refused or kept, 75 paused, 78.
     """
     if (run is None) == (not message_id):
-        raise typer.BadParameter("one of --run and --message-id is needed", param_hint="--run")
-    state = context.need_state("brings back what is in dlq-archive/ there")
+        raise typer.BadParameter("either --run or --message-id is required", param_hint="--run")
+    state = context.need_state("restores messages from its dlq-archive/")
     target = context.place(to, force=force, while_paused=while_paused or dry_run)
     request = RestoreRequest(context.run, run, tuple(message_id or ()))
     plan = plan_restore(state, request, target)
@@ -56,7 +56,7 @@ def restore(
         context.confirm(what, yes=yes)
     result = restore_messages(context.clients, state, request, plan, stop=context.signals.stop)
     context.count("redrive", len(result.report.sent))
-    recorded = context.tell_recorded(result.recorded)
+    recorded = context.report_recorded(result.recorded)
     show_transfer(context, figures, result.report, f"restored to {target.url}")
     return exit_code(context, result.report, _found_code(plan), recorded)
 

@@ -3,13 +3,13 @@
 import time
 
 from recovery.cli.context import CommandContext
-from recovery.cli.finding import find_and_tell
+from recovery.cli.finding import find_and_report
 from recovery.cli.options import MaxSeen, verb
 from recovery.cli.verbs.groups import groups_table
 from recovery.cli.view.tables import span, table
 from recovery.operations.dead_letters.facts import Filter
 from recovery.operations.dead_letters.grouping import By
-from recovery.operations.stats import MOST_COUNTED, Stats, Waiting
+from recovery.operations.stats import MAX_COUNTED, Stats, Waiting
 from recovery.operations.stats import stats as stats_of
 from worker.core.base.errors import ExitCode
 from worker.terminal import iso, print_json, stdout
@@ -17,13 +17,13 @@ from worker.terminal import iso, print_json, stdout
 
 @verb(epilog="Examples: dlq stats | dlq stats --json | dlq stats --dlq files-dlq --region eu-central-1")
 def stats(context: CommandContext, max_messages: MaxSeen = 10_000) -> ExitCode:
-    """Tell how deep the DLQ is, why, since when, who holds what, and what else waits in the state bucket."""
+    """Show the depth, causes and age of the DLQ, who holds messages, and what waits in the state bucket."""
     with context.keep_invisible() as extender:
-        found = find_and_tell(context, extender, Filter(), at_most=max_messages)
+        found = find_and_report(context, extender, Filter(), at_most=max_messages)
     context.count("list")
     source = None if context.settings.sqs_queue_url is None else context.source()
     found_stats = stats_of(context.clients, found, source=source)
-    context.tell_cloudwatch(found_stats.figures())
+    context.send_metrics(found_stats.figures())
     if context.as_json:
         print_json(_as_json(found_stats))
     else:
@@ -57,8 +57,8 @@ def _show(found: Stats) -> None:
     if found.oldest_s is not None and found.soonest_expiry_s is not None:
         rows.append(("oldest", f"{span(now - found.oldest_s)} ago"))
         rows.append(("soonest expiry", f"in {span(found.soonest_expiry_s - now)}"))
-    rows += [(f"by {by.value}", _said(counts)) for by, counts in found.by.items()]
-    rows.append(("redrive policy", _policy_said(found.redrive_policy)))
+    rows += [(f"by {by.value}", _counts_text(counts)) for by, counts in found.by.items()]
+    rows.append(("redrive policy", _policy_text(found.redrive_policy)))
     rows += [("", "no STATE_BUCKET")] if found.waiting is None else _waiting(found.waiting)
     out.print(table(("", ""), rows))
     if found.groups:
@@ -67,7 +67,7 @@ def _show(found: Stats) -> None:
 
 def _waiting(waiting: Waiting) -> list[tuple[str, object]]:
     rows: list[tuple[str, object]] = [
-        (name, f"{value:,} or more" if value == MOST_COUNTED else value) for name, value in waiting.as_json().items()
+        (name, f"{value:,} or more" if value == MAX_COUNTED else value) for name, value in waiting.as_json().items()
     ]
     for one in waiting.holders:
         since = f"since {one.get('since')}"
@@ -75,11 +75,11 @@ def _waiting(waiting: Waiting) -> list[tuple[str, object]]:
     return rows
 
 
-def _said(found: dict[str, int]) -> str:
+def _counts_text(found: dict[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in found.items()) or "none"
 
 
-def _policy_said(policy: dict[str, object] | None) -> str:
+def _policy_text(policy: dict[str, object] | None) -> str:
     if policy is None:
         return "none"
     if "error" in policy:

@@ -1,1 +1,1 @@
-"""How results look on a terminal: tables, progress, reports. Every text of a stranger is made harmless first."""
+"""How results are displayed: tables, progress, reports. All untrusted text is escaped."""

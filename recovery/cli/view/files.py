@@ -1,4 +1,4 @@
-"""What goes wrong with a file of dead letters, as a usage error that names the option."""
+"""Turns errors of export files into usage errors that name the option."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from worker.core.base.text import one_line
 
 @contextmanager
 def file_errors(hint: str) -> Iterator[None]:
-    """An ExportFileError becomes a usage error of the option or argument `hint`."""
+    """Within this context, an ExportFileError becomes a usage error of the option or argument `hint`."""
     try:
         yield
     except ExportFileError as error:

@@ -1,4 +1,4 @@
-"""How far a long command is: a bar on a terminal, a log line every ten seconds elsewhere."""
+"""Progress of a long command: a bar on a terminal, otherwise a log line every ten seconds."""
 
 import time
 from collections.abc import Callable
@@ -16,10 +16,10 @@ LINE_EVERY_S = 10.0
 
 
 class ProgressBar:
-    """Shows progress while its `with` lasts. `tell` may be called from any thread, one at a time."""
+    """Shows progress within its context. `show` can be called from any thread, but not by two at once."""
 
     def __init__(self, total: int | None, log: Callable[[Progress, float], None]) -> None:
-        """`log` writes a log line: how far it is, and how many are done in a second."""
+        """`log` writes a log line, given the progress and the number done per second."""
         self._log = log
         self._began = time.monotonic()
         self._next_line = self._began + LINE_EVERY_S
@@ -36,8 +36,8 @@ class ProgressBar:
     ) -> None:
         self._bar.stop()
 
-    def tell(self, now: Progress) -> None:
-        """Show how far it is, and say what it notes."""
+    def show(self, now: Progress) -> None:
+        """Show the progress, and its note if it has one."""
         if now.note:
             err.print(one_line(now.note), markup=False, highlight=False, soft_wrap=True)
         counts = " ".join(f"{name} {count:,}" for name, count in now.counts.items())

@@ -1,4 +1,4 @@
-"""What a run came to, as a table: a line for each result, and one for each cause."""
+"""Shows the report of a run as a table: a line for each result, and one for each cause."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,25 +12,25 @@ from recovery.operations.report import Report
 from worker.core.base.text import one_line
 
 RATED = 10
-"""So many are handled before a rate says something."""
+"""Minimum number handled before a rate is shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """What is said of one kind of run."""
+    """The texts for one kind of run."""
 
     noun: str
-    """What is counted."""
+    """Noun for what is counted."""
     dry_run: str
-    """What a dry run left undone."""
+    """What a dry run did not do."""
     results: Mapping[StrEnum, str]
-    """What each result means."""
+    """The meaning of each result."""
     also: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """Other counts: what each is called, and what it means."""
+    """The other counts: label and meaning of each."""
 
 
 def report_table(report: Report, wording: Wording) -> RenderableType:
-    """For a terminal or a log."""
+    """Make the table and the lines of a report."""
     title = f"dry run: {wording.dry_run}" if report.dry_run else None
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column(wording.noun, justify="right")

@@ -1,4 +1,4 @@
-"""How results look: tables of whole ids, and durations that a person reads. Every cell is made harmless first."""
+"""Tables with complete ids, and readable durations. All untrusted text is escaped."""
 
 from collections.abc import Iterable, Sequence
 
@@ -14,7 +14,7 @@ _SPANS = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> Table:
-    """A table; ids and other short things are never broken. Set in by a space: what a stranger wrote begins no line."""
+    """Make a table. Ids and other short cells are never wrapped. It is indented, so that no line begins with untrusted text."""
     made = Table(box=None, pad_edge=True, title=title, title_justify="left", title_style="bold")
     for name in columns:
         made.add_column(
@@ -26,14 +26,14 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
 
 
 def shown(value: object) -> str:
-    """One cell: numbers with separators, text as one harmless line."""
+    """Format one cell: numbers with separators, text as one escaped line."""
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return "" if value is None else one_line(str(value))
 
 
 def span(seconds: float) -> str:
-    """A duration in its two largest units: `3d 4h`, `12m 5s`; what is over already is `0s`."""
+    """Format a duration in its two largest units: `3d 4h`, `12m 5s`; a negative one is `0s`."""
     left = max(0, int(seconds))
     parts: list[str] = []
     for length, unit in _SPANS:
@@ -44,5 +44,5 @@ def span(seconds: float) -> str:
 
 
 def print_sentence(text: str) -> None:
-    """A result in words, on stdout: one harmless line."""
+    """Print a sentence to stdout, escaped, on one line."""
     stdout().print(one_line(text), markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What became of messages that were to be sent, archived or deleted: as text, as JSON, as an exit code."""
+"""Shows the result for messages that were to be sent, archived or deleted: as text, JSON and exit code."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,31 +10,31 @@ from worker.terminal import print_json, stdout
 
 
 def show_transfer(context: CommandContext, figures: Mapping[str, object], report: TransferReport, done: str) -> None:
-    """Print what became of the messages; `done` says what was done to those that went."""
+    """Print the result; `done` is the text for the messages that were sent (or archived)."""
     if context.as_json:
-        came_to = report.as_json()
+        result = report.as_json()
         if figures.get("dry_run"):
-            came_to["would_send"] = came_to.pop("sent")
-        print_json({**figures, **came_to})
+            result["would_send"] = result.pop("sent")
+        print_json({**figures, **result})
         return
     out = stdout()
     out.print(f"{len(report.sent):,} {done}", markup=False, highlight=False, soft_wrap=True)
     rows = [
         *((name, "refused", why) for name, why in report.refused.items()),
         *((name, "kept", why) for name, why in report.kept.items()),
-        *((name, "not deleted", "it is in both places now, which does no harm") for name in report.not_deleted),
+        *((name, "not deleted", "it is now in both places, which does no harm") for name in report.not_deleted),
     ]
     if rows:
         out.print(table(("message id", "result", "why"), rows))
 
 
 def would_send(report: TransferReport, prepared: Sequence[Prepared]) -> TransferReport:
-    """The report of a dry run: what would be sent, beside what is refused."""
+    """The report of a dry run: what the operation would send, and what it refuses."""
     return TransferReport(sent=[dead_letter.id for dead_letter, _ in prepared], refused=report.refused)
 
 
 def exit_code(context: CommandContext, report: TransferReport, *codes: ExitCode) -> ExitCode:
-    """INTERRUPTED or TERMINATED, else the worst of what was found."""
+    """INTERRUPTED or TERMINATED after a signal, otherwise the highest of the given codes and that of the report."""
     if context.signals.exit_code is not None:
         return context.signals.exit_code
     return max(ExitCode.OK if report.is_complete else ExitCode.INCOMPLETE, *codes)

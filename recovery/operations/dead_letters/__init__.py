@@ -1,1 +1,1 @@
-"""What is known of a dead letter: its type, its cause, its group, and what to do about it."""
+"""Reading dead letters from the queue, describing them (type, cause, group, advice), and selecting them."""

@@ -1,4 +1,4 @@
-"""What to do about one dead letter: the command to type, and why, given what S3 and the index hold now."""
+"""Recommends a command for a dead letter, based on the current state of its objects in S3 and in the index."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ GONE = "not there"
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """One object that a dead letter refers to, as it is now."""
+    """The current state of one object that a dead letter refers to."""
 
     ref: ObjectRef
     etag: str | None
-    """S3's; None where nothing was found, or S3 could not be asked."""
+    """Its etag in S3; None if it does not exist or S3 did not answer."""
     s3: str
-    """For a person."""
+    """Its state in S3, as text for the operator."""
     stored: Stored | None
-    """What the index holds; None where it holds nothing, or could not be asked."""
+    """Its document in the index; None if there is none or the index did not answer."""
     index: str
-    """For a person."""
+    """Its state in the index, as text for the operator."""
 
     @property
     def is_indexed(self) -> bool:
-        """Whether the index holds the object as it is now, with its text."""
+        """Whether the index contains the current version of the object, with its text."""
         stored = self.stored
         return (
             stored is not None and stored.etag is not None and stored.etag == self.etag
@@ -38,7 +38,7 @@ class Present:
 
     @property
     def is_unchanged(self) -> bool:
-        """Whether S3 still holds what the event referred to, as far as the event says."""
+        """Whether the object in S3 is the version that the event referred to; False if the event has no etag."""
         return self.etag is not None and self.ref.etag is not None and self.etag == self.ref.etag
 
     def as_json(self) -> dict[str, object]:
@@ -51,7 +51,7 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """One command, and why this one."""
+    """A recommended command, and the reason."""
 
     command: str
     why: str
@@ -62,44 +62,55 @@ class Advice:
 
 
 def advise(facts: Facts, present: Sequence[Present], types: MessageTypes, *, index_is_set: bool) -> Advice:
-    """What an operator should do next."""
+    """Return the command that an operator should run next."""
     fault = types.fault(facts.dead_letter.body)
     if fault is not None:
-        return _command("delete", facts, f"it can never be handled: {fault}", reason="malformed")
+        return _command("delete", facts, f"it can never be processed: {fault}", reason="malformed")
     if facts.type != S3_EVENT:
-        return _redrive(facts, "it is valid, and only its own consumer can handle it")
+        return _redrive(facts, "it is valid, and only its own consumer can process it")
     if not index_is_set:
-        return _redrive(facts, "it is valid; without INDEX_URL nothing more can be told, nor recovered, from here")
+        return _redrive(facts, "it is valid; without INDEX_URL, its document cannot be checked or recovered")
     if present and all(one.is_indexed for one in present):
-        return _command("recover", facts, "the index holds the object as it is now: it is only taken off the DLQ")
+        return _command(
+            "recover", facts, "the index holds the object as it is now: this only deletes the message from the DLQ"
+        )
     if present and all(one.s3 == GONE for one in present):
         return _command(
-            "recover", facts, "the object is gone: its document is removed, if there is one, and the body audited"
+            "recover",
+            facts,
+            "the object is gone: this removes its document, if there is one, and keeps the message in the audit",
         )
     return _by_kind(facts, present)
 
 
 def _by_kind(facts: Facts, present: Sequence[Present]) -> Advice:
-    """For an object that is there, and not in the index as it is."""
+    """The advice for an object that exists but whose current version is not in the index."""
     kind = facts.dead_letter.kind
     if kind is FailureKind.USER_ERROR and all(one.is_unchanged for one in present):
-        why = "the file is at fault, and has not changed since; it can be found by its name all the same"
+        why = "the file cannot be read, and has not changed since; it can still be found by its name"
         return _command("delete", facts, why, reason="unreadable file")
     if kind is FailureKind.USER_ERROR:
-        return _command("recover", facts, "the file was at fault, and may have been replaced since")
+        return _command("recover", facts, "the file could not be read, and may have been replaced since")
     if kind is FailureKind.SYSTEM_ERROR:
         return _command(
-            "recover", facts, "set-up or code was at fault: once that is corrected, this indexes it at once"
+            "recover",
+            facts,
+            "the configuration or the code was wrong: once this is corrected, the command indexes the object at once",
         )
     return _command(
-        "recover", facts, "what failed may work again: this indexes the object as it is now, and says what happened"
+        "recover", facts, "the cause may be gone: this indexes the object as it is now, and reports the result"
     )
 
 
 def _redrive(facts: Facts, why: str) -> Advice:
     redrives = facts.dead_letter.redrives
     if redrives >= MAX_REDRIVES:
-        return _command("delete", facts, f"it came back {redrives} times; {why}", reason="comes back each time")
+        return _command(
+            "delete",
+            facts,
+            f"it has been redriven {redrives} times and failed again; {why}",
+            reason="fails again each time",
+        )
     return _command("redrive", facts, why)
 
 

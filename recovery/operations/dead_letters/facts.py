@@ -1,4 +1,4 @@
-"""What is known of each dead letter, and which of them are meant."""
+"""What is known about a dead letter, and the criteria by which an operator selects dead letters."""
 
 import time
 from dataclasses import asdict, dataclass, replace
@@ -11,44 +11,44 @@ from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.failure_record import FailureRecord
 
 MAX_REDRIVES = 3
-"""A message that came back so often needs an operator who says --force."""
+"""A message that was redriven this often is only redriven again with --force."""
 NO_RECORD = "no record (redrive policy)"
-"""Where SQS's own redrive policy dead-lettered a message, nothing says why."""
+"""Shown as error for messages that SQS's redrive policy moved to the DLQ: they have no failure record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One dead letter, as far as it can be told apart from others."""
+    """A dead letter, with its type and its objects."""
 
     dead_letter: DeadLetter
     type: str
     refs: tuple[ObjectRef, ...]
-    """The objects that it refers to."""
+    """The objects that its body refers to."""
     about: str
-    """Bucket and key of the first of them; of other messages, the label fields of their type."""
+    """Bucket and key of the first object; for messages without objects, the label fields of their type."""
 
     @property
     def failure(self) -> FailureRecord:
-        """Its failure record; an empty one where it has none."""
+        """Its failure record; an empty one if it has none."""
         return self.dead_letter.failure or FailureRecord()
 
     @property
     def error(self) -> str:
-        """The exception's name."""
+        """The name of the exception."""
         return self.failure.error_type or NO_RECORD
 
     @property
     def fingerprint(self) -> str:
-        """What failures of one cause share; empty where nothing says why."""
+        """Identifies the cause: failures with the same cause have the same fingerprint. Empty without a failure record."""
         return self.failure.fingerprint
 
     @property
     def source(self) -> str:
-        """URL of the queue that it failed in; empty where nothing says so."""
+        """URL of the queue in which it failed; empty without a failure record."""
         return self.failure.source_queue
 
     def of(self, dead_letter: DeadLetter) -> "Facts":
-        """The same facts of a newer receipt of the same message."""
+        """The same facts with a newer receipt of the same message."""
         return replace(self, dead_letter=dead_letter)
 
     def age_s(self) -> int:
@@ -78,7 +78,7 @@ class Facts:
 
 
 def facts_of(dead_letter: DeadLetter, types: MessageTypes, *, default_bucket: str | None = None) -> Facts:
-    """What is known of a dead letter. Never raises: a body may be anything."""
+    """Return what is known about a dead letter. Never raises, whatever the body contains."""
     try:
         items = parse(dead_letter.body, default_bucket=default_bucket)
         refs = tuple(item for item in items if isinstance(item, ObjectRef))
@@ -90,7 +90,7 @@ def facts_of(dead_letter: DeadLetter, types: MessageTypes, *, default_bucket: st
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """The dead letters that are meant, named one by one."""
+    """Selects dead letters by their ids."""
 
     names: frozenset[str]
 
@@ -105,7 +105,7 @@ class Ids:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """The dead letters that are meant, by what they are like; what is None does not matter."""
+    """Selects dead letters by their properties; a property that is None is not compared."""
 
     kind: FailureKind | None = None
     error: str | None = None
@@ -116,7 +116,7 @@ class Filter:
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything is meant."""
+        """Whether it selects every dead letter."""
         return self == Filter()
 
     def as_json(self) -> dict[str, object]:
@@ -136,7 +136,7 @@ class Filter:
         )
 
     def _matches(self, facts: Facts) -> bool:
-        """In the body as it is, or in a key as S3 has it: events hold keys url-encoded."""
+        """Search the raw body and the decoded keys, because events contain keys URL-encoded."""
         text = (self.match or "").casefold()
         return text in facts.dead_letter.body.casefold() or any(
             text in f"{ref.bucket}/{ref.key}".casefold() for ref in facts.refs

@@ -1,4 +1,4 @@
-"""Which dead letters failed for one cause, and how many there are of each kind."""
+"""Groups dead letters by cause, error, type, source or kind, and counts them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ MAX_SAMPLES = 3
 
 
 class By(StrEnum):
-    """What dead letters are grouped by."""
+    """The property by which dead letters are grouped."""
 
     FINGERPRINT = "fingerprint"
     ERROR = "error"
@@ -19,7 +19,7 @@ class By(StrEnum):
     KIND = "kind"
 
     def of(self, facts: Facts) -> str:
-        """The group that a dead letter belongs to."""
+        """Return the name of the group that a dead letter belongs to."""
         match self:
             case By.FINGERPRINT:
                 return facts.fingerprint or "-"
@@ -34,7 +34,7 @@ class By(StrEnum):
 
 @dataclass(slots=True)
 class Group:
-    """Dead letters of one cause."""
+    """Dead letters that have the grouping property in common."""
 
     name: str
     error: str
@@ -42,11 +42,11 @@ class Group:
     count: int = 0
     first_ms: int = 0
     last_ms: int = 0
-    """When the oldest and the newest of them were sent."""
+    """When the oldest and the newest of them were sent (ms since the epoch)."""
     message: str = ""
-    """The first error message among them."""
+    """The first error message that was found."""
     ids: list[str] = field(default_factory=list)
-    """A few of them."""
+    """Up to MAX_SAMPLES of their ids."""
 
     def as_json(self) -> dict[str, object]:
         """Everything, by name."""
@@ -57,7 +57,7 @@ class Group:
 
 
 def grouped(facts: Iterable[Facts], by: By) -> list[Group]:
-    """The groups, the largest first."""
+    """Return the groups, the largest first."""
     found: dict[str, Group] = {}
     for one in facts:
         dead_letter, name = one.dead_letter, by.of(one)
@@ -72,5 +72,5 @@ def grouped(facts: Iterable[Facts], by: By) -> list[Group]:
 
 
 def counts(facts: Sequence[Facts], by: By) -> dict[str, int]:
-    """How many there are of each, the most frequent first."""
+    """Return the size of each group, the largest first."""
     return {group.name: group.count for group in grouped(facts, by)}

@@ -1,8 +1,8 @@
-"""The types of message, each a JSON Schema in config/message-types/ (in the wheel: beside this file).
+"""The message types, each a JSON Schema in config/message-types/ (in the wheel: next to this file).
 
-A file NAME.json declares the type NAME. Two keywords of our own: `x-recognized-by` is a schema, and what it matches is of
-this type, valid or not; `x-label-fields` names the fields by which a person knows a message of this type. Where
-`correlation_id` is required, a message without one is never sent on.
+A file NAME.json declares the type NAME. There are two additional keywords: `x-recognized-by` is a schema that
+matches every message of this type, valid or not; `x-label-fields` lists the fields that identify a message to a person.
+If `correlation_id` is required, a message without one is never sent to a queue again.
 """
 
 from collections.abc import Sequence
@@ -37,30 +37,30 @@ class MessageType:
 
     @property
     def needs_correlation_id(self) -> bool:
-        """Whether a message of this type must be traceable before it may be sent on."""
+        """Whether a message of this type needs a correlation id to be sent to a queue again."""
         return "correlation_id" in self.valid.schema.get("required", ())
 
 
 class MessageTypes:
-    """Every declared type. May be used from any thread."""
+    """All declared types. Can be used from any thread."""
 
     def __init__(self, types: Sequence[MessageType], *, default_bucket: str | None = None) -> None:
-        """`default_bucket`: of S3 events that name only a key."""
+        """`default_bucket` is the bucket for S3 events that contain only a key."""
         self._types = {one.name: one for one in types}
         self._default_bucket = default_bucket
 
     @property
     def names(self) -> list[str]:
-        """The declared types."""
+        """The names of the declared types."""
         return sorted(self._types)
 
     def of(self, body: str) -> str:
-        """The type that a body is of; UNKNOWN where none recognizes it."""
+        """Return the type of a body; UNKNOWN if no type recognizes it."""
         found = self._recognized(_json(body))
         return found.name if found else UNKNOWN
 
     def label(self, body: str) -> str:
-        """What a person knows this message by: the label fields of its type."""
+        """Return the label fields of a message, which identify it to a person."""
         value = _json(body)
         found = self._recognized(value)
         if found is None or not isinstance(value, dict):
@@ -68,11 +68,11 @@ class MessageTypes:
         return " ".join(text for name in found.label_fields if isinstance(text := value.get(name), str))
 
     def needs_correlation_id(self, name: str) -> bool:
-        """Whether messages of this type must be traceable."""
+        """Whether messages of this type need a correlation id."""
         return name in self._types and self._types[name].needs_correlation_id
 
     def fault(self, body: str) -> str | None:
-        """Why a message must not be sent on; None where it is valid."""
+        """Return why a message must not be sent to a queue again; None if it is valid."""
         value = _json(body)
         found = self._recognized(value)
         if found is None:
@@ -92,7 +92,7 @@ class MessageTypes:
         return next((one for one in self._types.values() if one.recognized_by.is_valid(value)), None)
 
     def _not_an_event(self, body: str) -> str | None:
-        """What the worker would say of it."""
+        """Return the error with which the worker rejects this body as an S3 event; None if it accepts it."""
         try:
             items = parse(body, default_bucket=self._default_bucket)
         except MalformedEventError as error:
@@ -101,11 +101,11 @@ class MessageTypes:
 
 
 def load_types(folder: Path | None = None, *, default_bucket: str | None = None) -> MessageTypes:
-    """The types declared in a folder, ours if none is given. Raises ConfigError with the file and what is wrong."""
+    """Load the types from a folder, by default the included one. Raises ConfigError with the file and what is wrong."""
     found = folder or next((one for one in _FOLDERS if one.is_dir()), _FOLDERS[0])
     files = sorted(found.glob("*.json"))
     if not files:
-        raise ConfigError(f"MESSAGE_TYPES_DIR={found}: holds no NAME.json; it must be a folder of JSON Schemas")
+        raise ConfigError(f"MESSAGE_TYPES_DIR={found}: contains no NAME.json; it must be a folder of JSON Schemas")
     return MessageTypes([_declared(file) for file in files], default_bucket=default_bucket)
 
 
@@ -119,7 +119,9 @@ def _declared(file: Path) -> MessageType:
     except SchemaError as error:
         raise ConfigError(f"{file}: is not a JSON Schema: {error.message}") from None
     except KeyError:
-        raise ConfigError(f"{file}: x-recognized-by is missing; it must be a schema of what is of this type") from None
+        raise ConfigError(
+            f"{file}: x-recognized-by is missing; it must be a schema that matches the messages of this type"
+        ) from None
     except (OSError, ValueError, TypeError) as error:
         raise ConfigError(f"{file}: cannot be read: {error}") from None
     if not isinstance(labels, list) or not all(isinstance(name, str) for name in labels):

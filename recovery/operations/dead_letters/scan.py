@@ -1,4 +1,4 @@
-"""Reading a DLQ without using it up: everything that can be received, each message once, kept invisible, then released."""
+"""Reads a DLQ without consuming it: receives every available message once, keeps it invisible, and releases it later."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -12,56 +12,56 @@ from worker.core.sqs.queue import MAX_BATCH, Queue
 from worker.core.sqs.visibility import VisibilityExtender
 
 EMPTY_POLL_S = 1
-"""An empty poll of so many seconds counts as one that found nothing."""
+"""Wait time of one receive in seconds."""
 INVISIBLE_S = 60
-"""Visibility timeout of what a scan receives, extended while an operation lasts; after a kill -9 it is back that soon."""
+"""Visibility timeout of received messages in seconds. It is extended while the operation runs, and expires after a kill -9."""
 LANES = 8
-"""Receives at once: SQS is far away."""
+"""Number of concurrent receives, because each takes a network round trip."""
 MAX_SEEN = 100_000
-"""SQS lets about 120,000 messages be in flight."""
+"""Maximum number of messages of one scan. SQS allows about 120,000 messages in flight."""
 EMPTY_ROUNDS = 2
-"""So many rounds of receives without a message end a scan; one is enough where as much was seen as SQS says is there."""
+"""Number of rounds without a message after which a scan ends. One is enough if as many messages were seen as SQS reports."""
 
 
 @dataclass(slots=True)
 class Scan:
-    """What was found, and how much of the queue that is."""
+    """The result of a scan, and how much of the queue it covered."""
 
     attributes: Mapping[str, str]
-    """The queue's, before the first receive."""
+    """The queue's attributes before the first receive."""
     dead_letters: list[DeadLetter] = field(default_factory=list)
     seen: int = 0
     ended_early: bool = False
-    """It found as many as were wanted, or was interrupted."""
+    """Whether it stopped because enough dead letters were found, or because it was interrupted."""
 
     @property
     def visible(self) -> int:
-        """Messages that could be received when the scan began; SQS knows it approximately."""
+        """Approximate number of messages that could be received when the scan began."""
         return int(self.attributes.get("ApproximateNumberOfMessages", 0))
 
     @property
     def in_flight(self) -> int:
-        """Messages that others kept invisible when the scan began; SQS knows it approximately."""
+        """Approximate number of messages that other consumers kept invisible when the scan began."""
         return int(self.attributes.get("ApproximateNumberOfMessagesNotVisible", 0))
 
     @property
     def about(self) -> int:
-        """Messages in the queue when the scan began, those in flight elsewhere included."""
+        """Approximate number of messages in the queue when the scan began, including those in flight elsewhere."""
         return self.visible + self.in_flight
 
     @property
     def coverage(self) -> str:
-        """For a person: how much of the queue was seen."""
-        said = f"saw {self.seen:,} of about {max(self.about, self.seen):,}"
+        """How much of the queue was seen, as text for the operator."""
+        text = f"saw {self.seen:,} of about {max(self.about, self.seen):,}"
         if self.ended_early or self.seen >= self.about:
-            return said
-        return f"{said}; the rest is in flight elsewhere, or came later"
+            return text
+        return f"{text}; the rest is in flight elsewhere, or arrived later"
 
 
 def receive(queue: Queue, count: int, *, visibility_s: int) -> list[DeadLetter]:
-    """Up to `count` dead letters, by as many receives of ten as it takes; fewer once one of them finds nothing.
+    """Receive up to `count` dead letters, ten at a time; stop when a receive returns nothing.
 
-    Raises QueueError only where nothing was received: what is in flight must not be forgotten.
+    Raises QueueError only if nothing was received, so that messages already received are not lost track of.
     """
     dead_letters: list[DeadLetter] = []
     while len(dead_letters) < count:
@@ -85,12 +85,12 @@ def scan(
     stop: threading.Event,
     wanted: Callable[[DeadLetter], bool] = lambda _: True,
     at_most: int = MAX_SEEN,
-    told: Callable[[int], None] = lambda _: None,
+    on_seen: Callable[[int], None] = lambda _: None,
 ) -> Scan:
-    """Receive until nothing more comes, or `at_most` wanted dead letters were found. `told` hears how many were seen.
+    """Receive until the queue returns nothing more, or until `at_most` wanted dead letters were found.
 
-    The extender keeps everything that was received invisible, so that nothing is received twice, until it is told to
-    release it. Raises QueueError.
+    The extender keeps all received messages invisible until the caller releases them, so that none is received twice.
+    `on_seen` is called with the number of messages seen so far. Raises QueueError.
     """
     result = Scan(queue.attributes())
     seen: dict[str, bool] = {}
@@ -117,9 +117,9 @@ def scan(
                 if dead_letter.id not in seen:
                     seen[dead_letter.id] = wanted(dead_letter)
                 if seen[dead_letter.id]:
-                    found[dead_letter.id] = dead_letter  # of a copy, the newer receipt
+                    found[dead_letter.id] = dead_letter  # if it was received twice, the newer receipt
             empty_rounds = 0 if any(rounds) else empty_rounds + 1
-            told(len(seen))
+            on_seen(len(seen))
     result.dead_letters = list(found.values())[:at_most]
     result.seen = len(seen)
     return result

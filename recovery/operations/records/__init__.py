@@ -1,1 +1,1 @@
-"""What operations leave behind: the archive, the audit, who holds dead letters just now, export files."""
+"""The records that operations write and read: archive, audit, holders of dead letters, export files."""

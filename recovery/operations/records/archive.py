@@ -1,4 +1,4 @@
-"""`dlq-archive/`: dead letters that are not worked on any more, kept for good; and what is read back from it."""
+"""`dlq-archive/`: stores dead letters that are no longer to be processed, reads them, and controls their restoration."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -15,14 +15,14 @@ from worker.core.s3.state import ARCHIVE_PREFIX, State, dated, fitting_key
 from worker.core.sqs.dead_letter import DeadLetter, Refused
 
 READERS = 16
-"""Records read at once."""
+"""Number of records that are read at once."""
 CLAIM_S = 900
-"""A restore that has not finished after so long was cut off; another may take over."""
+"""A restore that has not finished after this many seconds counts as interrupted; another may take over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restoration:
-    """The claim of a restore: who sends an archived dead letter back, and whether it was sent."""
+    """The claim of a restore on an archived dead letter: who sends it to which queue, and whether it was sent."""
 
     done: bool
     at: str
@@ -37,16 +37,16 @@ class Restoration:
 
     @classmethod
     def from_json(cls, stored: object) -> Self | None:
-        """None where there is none. Raises TypeError for what is no claim."""
+        """Read a claim; None if there is none. Raises TypeError if it is invalid."""
         if not stored:
             return None
         if not isinstance(stored, dict):
-            raise TypeError("what says who restores it is no JSON object")
+            raise TypeError("`restored` is not a JSON object")
         return cls(bool(stored.get("done")), *(str(stored.get(name)) for name in ("at", "by", "run", "to")))
 
     @property
     def is_under_way(self) -> bool:
-        """Whether its restore may still be at work."""
+        """Whether the restore may still be running."""
         try:
             began = datetime.fromisoformat(self.at).timestamp()
         except ValueError:
@@ -55,15 +55,15 @@ class Restoration:
 
     @property
     def refusal(self) -> Refused | None:
-        """Why another restore must not begin; None where it may."""
+        """Why another restore must not begin; None if it may."""
         if self.done:
-            return Refused(f"it was restored already, by {self.by} at {self.at} to {self.to}")
-        return Refused(f"it is being restored by {self.by} since {self.at}") if self.is_under_way else None
+            return Refused(f"it was already restored by {self.by} at {self.at} to {self.to}")
+        return Refused(f"{self.by} has been restoring it since {self.at}") if self.is_under_way else None
 
 
 @dataclass(frozen=True, slots=True)
 class ArchivedDeadLetter:
-    """One archived dead letter as it is stored."""
+    """An archived dead letter, as it is stored."""
 
     key: str
     dead_letter: DeadLetter
@@ -73,11 +73,11 @@ class ArchivedDeadLetter:
     by: str
     run: str
     queue: str
-    """URL of the DLQ it was taken from."""
+    """URL of the DLQ in which it was."""
     restored: Restoration | None = None
 
     def as_json(self) -> dict[str, object]:
-        """The record: the message, and beside it why, when and by whom it was archived."""
+        """The record: the message, and why, when and by whom it was archived."""
         failure = self.dead_letter.failure
         record: dict[str, object] = {
             **self.dead_letter.as_json(),
@@ -93,7 +93,7 @@ class ArchivedDeadLetter:
 
     @classmethod
     def from_json(cls, key: str, raw: bytes) -> Self:
-        """Raises ValueError for what is no record of an archived dead letter."""
+        """Read a record. Raises ValueError if it is not the record of an archived dead letter."""
         try:
             stored = orjson.loads(raw)
             dead_letter = DeadLetter.from_json(stored)
@@ -107,7 +107,7 @@ class ArchivedDeadLetter:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError("what says why it was archived is no text")
+        raise TypeError("a field that describes the archiving is not a string")
     return value
 
 
@@ -121,9 +121,9 @@ class Archive:
     run: str
 
     def put(self, dead_letter: DeadLetter, *, about: str | None, reason: str, error_type: str) -> str:
-        """Store a dead letter; once this returns it is durable. Its key, the same at each repetition.
+        """Store a dead letter durably, and return its key, which is the same each time.
 
-        `about` is the key of the object it refers to, if that is known.
+        `about` is the key of the object to which it refers, if that is known.
         """
         key = archive_key(dead_letter, about)
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -140,13 +140,13 @@ def archive_key(dead_letter: DeadLetter, about: str | None) -> str:
 
 
 def read(state: State, key: str) -> ArchivedDeadLetter | None:
-    """An archived dead letter; None where there is none. Raises StoreError, and ValueError for what is no such record."""
+    """Read an archived dead letter; None if there is none. Raises StoreError, and ValueError if the record is invalid."""
     raw = state.get(key)
     return None if raw is None else ArchivedDeadLetter.from_json(key, raw)
 
 
 def read_all(state: State, keys: Iterable[str]) -> Iterator[ArchivedDeadLetter]:
-    """The dead letters under these keys, in order; what is no such record is logged and passed over. Raises StoreError."""
+    """Read the dead letters under these keys, in order. Invalid records are logged and skipped. Raises StoreError."""
 
     def read_one(key: str) -> ArchivedDeadLetter | None:
         try:
@@ -177,11 +177,11 @@ class Claim:
 
 
 def claim(state: State, key: str, *, by: str, run: str, to: str) -> Claim | Refused:
-    """Begin to restore a dead letter, or why it must not be. Raises StoreError, ValueError.
+    """Claim a dead letter in order to restore it; or return why it must not be restored. Raises StoreError, ValueError.
 
-    First the claim, then the sending, then `finish`: two restores at once send a dead letter once. One that is cut off
-    in between leaves a claim that another takes over after fifteen minutes; the message may then be sent twice, and is
-    never lost.
+    A restore claims the dead letter, sends it, and calls `finish`, so that of two restores at once only one sends it. An
+    interrupted restore leaves a claim that another can take over after 15 minutes; the message may then be sent twice,
+    but is never lost.
     """
     found = state.get_with_etag(key)
     if found is None:
@@ -193,11 +193,11 @@ def claim(state: State, key: str, *, by: str, run: str, to: str) -> Claim | Refu
         return refusal
     now = datetime.now(UTC).isoformat(timespec="seconds")
     claimed = _mark(state, key, raw, Restoration(False, now, by, run, to), instead_of=etag)
-    return Refused("someone else is restoring it just now") if claimed is None else Claim(archived, claimed)
+    return Refused("another command is restoring it at this moment") if claimed is None else Claim(archived, claimed)
 
 
 def finish(state: State, claimed: Claim, *, sent: bool) -> None:
-    """End a claim: the message was sent, or it is only in the archive again. Raises StoreError, ValueError."""
+    """End a claim. If the message was not sent, it can be restored again. Raises StoreError, ValueError."""
     key = claimed.archived.key
     found = state.get_with_etag(key)
     if found is None or found[1] != claimed.etag:
@@ -208,6 +208,6 @@ def finish(state: State, claimed: Claim, *, sent: bool) -> None:
 
 
 def _mark(state: State, key: str, raw: bytes, restored: Restoration | None, *, instead_of: str) -> str | None:
-    """Write who restores it into the record, the rest of it as it was; the new etag, or None where another was first."""
+    """Write the claim into the record, and leave the rest unchanged. Returns the new etag; None if the record has changed."""
     record = {**orjson.loads(raw), "restored": restored.as_json() if restored else None}
     return state.claim(key, orjson.dumps(record), instead_of=instead_of)

@@ -1,4 +1,4 @@
-"""Who did what to which messages: a log line, and a record under `s3-index-worker/audit/` in the state bucket."""
+"""Records who did what to which messages: as a log line, and under `s3-index-worker/audit/` in the state bucket."""
 
 import secrets
 from collections.abc import Iterable, Mapping
@@ -29,13 +29,13 @@ class AuditEvent:
     by: str
     """The operator: user@host."""
     ids: tuple[str, ...]
-    """The messages that were meant."""
+    """The messages to which the operation applied."""
     result: Mapping[str, object]
-    """How many messages, or which, came to what."""
+    """The number of messages for each result, or the result of each message."""
     details: Mapping[str, object] = field(default_factory=dict)
-    """What was asked for: queues, filter, reason, file; different for each action."""
+    """The request: queues, filter, reason, file; different for each action."""
     dead_letters: tuple[DeadLetter, ...] = ()
-    """Messages of which nothing else is left; they are kept whole."""
+    """Complete messages, if they were deleted and exist nowhere else."""
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @classmethod
@@ -46,7 +46,7 @@ class AuditEvent:
         result: Mapping[str, object],
         details: Mapping[str, object],
     ) -> Self:
-        """What a run did to these dead letters, which are named and not kept."""
+        """Create the event for what a run did to these dead letters. It contains their ids, not the messages."""
         ids = tuple(dead_letter.id for dead_letter in dead_letters)
         return cls(run.action, run.name, run.by, ids, result, details)
 
@@ -66,7 +66,7 @@ class AuditEvent:
 
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
-        """A record that was read. Raises ValueError for what is none."""
+        """Read a record. Raises ValueError if it is invalid."""
         try:
             stored = orjson.loads(raw)
             own = {name: stored.pop(name) for name in ("action", "run", "by", "ids", "result")}
@@ -83,15 +83,15 @@ class Recorded:
     """Where an audit event was written."""
 
     key: str = ""
-    """In the state bucket; empty where it is in the log alone."""
+    """Key in the state bucket; empty if it is only in the log."""
     problem: str = ""
-    """Why the state bucket did not take it; empty where it did, or where there is none."""
+    """Why it could not be written to the state bucket; empty if it was, or if there is no state bucket."""
 
 
 def write(state: State | None, event: AuditEvent) -> str:
-    """Record a change in the state bucket and in the log; its key. Raises StoreError.
+    """Record a change in the state bucket and in the log, and return the key of the record. Raises StoreError.
 
-    Without a state bucket there is the log line alone, and the key is empty.
+    Without a state bucket, only the log line is written, and the key is empty.
     """
     key = ""
     if state is not None:
@@ -111,7 +111,7 @@ def write(state: State | None, event: AuditEvent) -> str:
 
 
 def record(state: State | None, event: AuditEvent) -> Recorded:
-    """Record what was changed; in the log alone where the state bucket refuses, for the change cannot be taken back."""
+    """Record a change; only in the log if the state bucket fails, because the change itself cannot be undone."""
     try:
         return Recorded(write(state, event))
     except StoreError as error:

@@ -1,4 +1,4 @@
-"""Dead letters in a file: JSON lines that lose nothing, and a last line whose checksum shows that nothing was altered."""
+"""Export files: one JSON line for each dead letter, without loss, and a last line with a checksum of the rest."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ _END = "end_of_export"
 
 
 class ExportFileError(WorkerError):
-    """Raised when a file cannot be written or read, exists already, or is not a whole export."""
+    """Raised when a file cannot be written or read, already exists, or is not a complete export."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +27,20 @@ class Seal:
 
     messages: int
     sha256: str
-    """Of every byte before this line."""
+    """Checksum of all bytes before this line."""
     queue: str
-    """URL of the DLQ that they were read from."""
+    """URL of the DLQ from which they were read."""
     exported_at: str
     by: str
 
 
 def write_export(path: Path, dead_letters: Sequence[DeadLetter], *, queue: str, by: str) -> Seal:
-    """Write dead letters to a new file; once this returns, it is durable. An existing file is never replaced.
+    """Write dead letters durably to a new file. An existing file is never replaced.
 
-    Raises OSError; then there is no file.
+    Raises OSError; no new file is left behind then.
     """
     digest = hashlib.sha256()
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)  # bodies are nobody else's business
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)  # only the owner may read the bodies
     try:
         with os.fdopen(handle, "wb") as file:
             for dead_letter in dead_letters:
@@ -61,7 +61,7 @@ def write_export(path: Path, dead_letters: Sequence[DeadLetter], *, queue: str, 
 
 
 def write_verified(path: Path, dead_letters: Sequence[DeadLetter], *, queue: str, by: str) -> Seal:
-    """Write a new file, read it back, and compare it with what was to be in it. Raises ExportFileError."""
+    """Write a new file, read it again, and compare the two. Raises ExportFileError."""
     try:
         seal = write_export(path, dead_letters, queue=queue, by=by)
     except FileExistsError:
@@ -70,20 +70,20 @@ def write_verified(path: Path, dead_letters: Sequence[DeadLetter], *, queue: str
         raise ExportFileError(f"{path} cannot be written: {error.strerror}") from None
     ids = [dead_letter.id for dead_letter in dead_letters]
     if verify(path) != seal or [dead_letter.id for dead_letter in read_dead_letters(path)] != ids:
-        raise ExportFileError(f"{path} is not what was written to it; the disk is at fault")
+        raise ExportFileError(f"{path} does not contain what was written to it; the disk may be defective")
     return seal
 
 
 def check_new(path: Path) -> None:
-    """Raises ExportFileError where a file cannot be new, before a queue is read in vain; writing it checks again."""
+    """Check in advance, before the queue is read, that a new file can be written. Raises ExportFileError if not."""
     if path.exists():
         raise ExportFileError(f"{path} is there already; it must be a new file")
     if not path.parent.is_dir():
-        raise ExportFileError(f"{path} cannot be written: {path.parent} is no folder")
+        raise ExportFileError(f"{path} cannot be written: {path.parent} is not a folder")
 
 
 def verify(path: Path) -> Seal:
-    """Read a file to its end, every record of it; its seal. Raises ExportFileError with what is wrong with it."""
+    """Read and check a complete file, and return its seal. Raises ExportFileError with what is wrong."""
     try:
         return _verified(path)
     except ValueError as error:
@@ -93,7 +93,7 @@ def verify(path: Path) -> Seal:
 
 
 def read_dead_letters(path: Path) -> Iterator[DeadLetter]:
-    """The dead letters of a file that was verified."""
+    """Read the dead letters of a verified file."""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             record = _loads(line, number)
@@ -102,7 +102,7 @@ def read_dead_letters(path: Path) -> Iterator[DeadLetter]:
 
 
 def _verified(path: Path) -> Seal:
-    """Raises OSError, and ValueError with a sentence."""
+    """Verify a file. Raises OSError, and ValueError with an explanation."""
     digest = hashlib.sha256()
     seal: dict[str, object] | None = None
     count = 0
@@ -128,9 +128,9 @@ def _loads(line: bytes, number: int) -> dict[str, object]:
     try:
         record = orjson.loads(line)
     except ValueError:
-        raise ValueError(f"line {number} is not JSON; the file was cut short, or is no export of `dlq`") from None
+        raise ValueError(f"line {number} is not JSON; the file was cut short, or is not an export of `dlq`") from None
     if not isinstance(record, dict):
-        raise ValueError(f"line {number} is no message; the file is no export of `dlq`")  # noqa: TRY004 (a value)
+        raise ValueError(f"line {number} is not a message; the file is not an export of `dlq`")  # noqa: TRY004 (a value)
     return record
 
 
@@ -138,11 +138,13 @@ def _dead_letter(record: dict[str, object], number: int) -> DeadLetter:
     try:
         return DeadLetter.from_json(record)
     except ValueError:
-        raise ValueError(f"line {number} is no message; the file was altered, or is no export of `dlq`") from None
+        raise ValueError(
+            f"line {number} is not a message; the file was altered, or is not an export of `dlq`"
+        ) from None
 
 
 def _make_durable(folder: Path) -> None:
-    """A file is found after a power cut only once its folder is on disk too."""
+    """Flush the folder to disk as well: otherwise the file may be missing after a power failure."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

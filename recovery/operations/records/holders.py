@@ -1,4 +1,4 @@
-"""Who keeps dead letters invisible just now: a small record in the state bucket for each run, for `dlq stats`."""
+"""Records in the state bucket of the runs that keep dead letters invisible at present, for `dlq stats`."""
 
 import contextlib
 import os
@@ -16,10 +16,10 @@ HOLDERS_PREFIX = CONTROL_PREFIX + "holders/"
 
 
 @contextmanager
-def holding(state: State | None, run: Run) -> Iterator[None]:
-    """Say that this run holds dead letters, while this lasts. Nothing is said where there is no state bucket, or it refuses.
+def register_holder(state: State | None, run: Run) -> Iterator[None]:
+    """Within this context, a record says that this run holds dead letters. There is none if the state bucket is missing or fails.
 
-    The record has the run's name, so that of two runs in one process the first to end removes its own.
+    The record is named after the run, so that each of several runs in one process removes only its own.
     """
     if state is None:
         yield
@@ -42,7 +42,7 @@ def holding(state: State | None, run: Run) -> Iterator[None]:
 
 
 def holders(state: State) -> list[dict[str, object]]:
-    """The records of those who hold dead letters now, and of those who were killed while they did. Raises StoreError."""
+    """Return the records of all runs that hold dead letters, and of those that were killed meanwhile. Raises StoreError."""
     found: list[dict[str, object]] = []
     for key in state.keys(HOLDERS_PREFIX):
         with contextlib.suppress(ValueError):

@@ -1,1 +1,1 @@
-"""One run over the dead-letter queue: what must hold before it, its batches, and what follows from each verdict."""
+"""The parts of `recover`: its request, its preconditions, its batches, and the settlement of each verdict."""

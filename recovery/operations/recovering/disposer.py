@@ -1,4 +1,4 @@
-"""What follows from a verdict: archive or audit first, then delete. What is deleted from the DLQ is safe elsewhere."""
+"""Settles dead letters according to their verdicts: archives or audits them first, and then deletes them from the DLQ."""
 
 import threading
 import time
@@ -24,18 +24,18 @@ from worker.core.sqs.visibility import VisibilityExtender
 T = TypeVar("T")
 
 EXPIRING_S = 48 * 3600
-"""A dead letter that is kept and has less time left than this is archived: SQS would drop it."""
+"""An undecided dead letter that SQS is going to drop within this time (in seconds) is archived."""
 EXPIRING = "expiring"
 _AUDITED = frozenset({Disposition.GONE, Disposition.SKIPPED})
 
 
 class Disposer:
-    """Settles verdicts. May run on several threads at once."""
+    """Settles dead letters. `settle` can run on several threads at once."""
 
     def __init__(
         self, clients: Clients, extender: VisibilityExtender, archive: Archive, pool: Executor, *, retention_s: int
     ) -> None:
-        """`retention_s`: how long the DLQ keeps a message, counted from when it was first sent."""
+        """`retention_s` is the retention period of the DLQ in seconds, counted from when a message was first sent."""
         self._clients = clients
         self._extender = extender
         self._archive = archive
@@ -44,13 +44,13 @@ class Disposer:
         self._never = threading.Event()
 
     def settle(self, verdicts: Sequence[Verdict]) -> tuple[list[Verdict], int]:
-        """The verdicts as they came out, and how many settled dead letters SQS or S3 did not delete (which does no harm)."""
+        """Settle dead letters. Returns the final verdicts, and how many settled dead letters could not be deleted (harmless)."""
         verdicts = self._audited(list(self._pool.map(self._archived, map(self._expiring, verdicts))))
         settled = [verdict.dead_letter for verdict in verdicts if verdict.disposition is not Disposition.KEPT]
         return verdicts, self.delete(settled)
 
     def delete(self, dead_letters: Sequence[DeadLetter]) -> int:
-        """Delete what is safe elsewhere; how many are still there, for a later run to find done already."""
+        """Delete dead letters that are settled. Returns how many could not be deleted; a later run finds them already done."""
         received = [dead_letter for dead_letter in dead_letters if dead_letter.receipt]
         left = 0
         for start in range(0, len(received), MAX_BATCH):
@@ -82,9 +82,7 @@ class Disposer:
         left_s = dead_letter.sent_ms / 1000 + self._retention_s - time.time()
         if left_s >= EXPIRING_S:
             return verdict
-        reason = (
-            f"{EXPIRING}: SQS would drop it in {max(0, left_s) / 3600:.0f} h; kept so far because: {verdict.reason}"
-        )
+        reason = f"{EXPIRING}: SQS drops it in {max(0, left_s) / 3600:.0f} h; undecided because: {verdict.reason}"
         return replace(verdict, disposition=Disposition.ARCHIVED, reason=reason, error_type=EXPIRING)
 
     def _archived(self, verdict: Verdict) -> Verdict:
@@ -101,7 +99,7 @@ class Disposer:
         return verdict
 
     def _audited(self, verdicts: list[Verdict]) -> list[Verdict]:
-        """The bodies of what is deleted without a trace in the index are kept in the audit."""
+        """Write to the audit, with their bodies, the dead letters that leave no trace in the index; keep them if this fails."""
         vanishing = [verdict for verdict in verdicts if verdict.disposition in _AUDITED]
         if not vanishing:
             return verdicts
@@ -125,5 +123,5 @@ class Disposer:
 
 
 def _kept(verdict: Verdict, error: StoreError) -> Verdict:
-    reason = f"the state bucket did not take it: {error}"
+    reason = f"it could not be written to the state bucket: {error}"
     return replace(verdict, disposition=Disposition.KEPT, reason=reason, error_type=f"StoreError {error.code}")

@@ -1,35 +1,35 @@
-"""What became of the dead letters of one run, for the copies of them that come later."""
+"""Remembers the dead letters of one run and their dispositions, in order to recognize copies of them."""
 
 from recovery.operations.engine import Disposition
 from worker.core.sqs.dead_letter import DeadLetter
 
 MAX_NAMES = 200_000
-"""Beyond, the oldest are forgotten: memory stays bounded, and a copy that comes so late does no harm."""
+"""Maximum number of ids. The oldest are forgotten, which limits the memory; a copy that is not recognized does no harm."""
 
 
 class DuplicateTracker:
-    """Dead letters by their id in the DLQ and by the one they had in their source queue. Not thread-safe."""
+    """Knows dead letters by their id in the DLQ and by their id in the source queue. Not thread-safe."""
 
     def __init__(self) -> None:
         self._names: dict[str, Disposition | None] = {}
 
     def add_if_new(self, dead_letter: DeadLetter) -> bool:
-        """Remember it; False where it, or another copy of it, was remembered before."""
+        """Remember a dead letter. Returns False if it, or a copy of it, is already known."""
         if dead_letter.id in self._names or dead_letter.identity in self._names:
             return False
         self.note(dead_letter, None)
         return True
 
     def note(self, dead_letter: DeadLetter, disposition: Disposition | None) -> None:
-        """Remember what it came to."""
+        """Remember the disposition of a dead letter."""
         self._names[dead_letter.id] = self._names[dead_letter.identity] = disposition
         while len(self._names) > MAX_NAMES:
             del self._names[next(iter(self._names))]
 
     def is_settled(self, dead_letter: DeadLetter) -> bool:
-        """Whether it, or the dead letter it is a copy of, is safe elsewhere."""
+        """Whether this dead letter, or the one of which it is a copy, is settled."""
         return self._names.get(dead_letter.identity) not in {None, Disposition.KEPT}
 
     def has_all(self, ids: frozenset[str]) -> bool:
-        """Whether all of these are remembered."""
+        """Whether all of these ids are known."""
         return ids <= self._names.keys()

@@ -1,4 +1,4 @@
-"""What must hold before a recovery touches anything: a DLQ, a state bucket and an index that can be used."""
+"""Checks before a recovery or a replay changes anything: DLQ, state bucket and index must be usable."""
 
 from recovery.operations.clients import attributes_of
 from worker.core.base.classify import is_transient
@@ -8,13 +8,13 @@ from worker.core.clients import Clients, ensure_index
 
 
 def check_all(settings: Settings, clients: Clients) -> None:
-    """Raises ConfigError or DependencyError with what is wrong, before anything is touched."""
+    """Check DLQ, state bucket and index. Raises ConfigError or DependencyError with what is wrong."""
     attributes_of(clients.dlq, called="DLQ_QUEUE_URL")
     check_state_and_index(settings, clients)
 
 
 def check_state_and_index(settings: Settings, clients: Clients) -> None:
-    """Raises ConfigError or DependencyError where the state bucket or the index cannot be used."""
+    """Check state bucket and index. Raises ConfigError or DependencyError with what is wrong."""
     try:
         clients.objects.check_bucket(settings.state)
         clients.index.ping()
@@ -26,7 +26,10 @@ def check_state_and_index(settings: Settings, clients: Clients) -> None:
 
 
 def make_ready(clients: Clients, *, dry_run: bool) -> None:
-    """Create what the index lacks, unless it is a dry run, and learn S3's time. Raises IndexUnavailableError."""
+    """Create the index and its template if they are missing (not in a dry run), and adopt S3's clock.
+
+    Raises IndexUnavailableError.
+    """
     if not dry_run:
         ensure_index(clients.index)
     clients.state.calibrate_clock()

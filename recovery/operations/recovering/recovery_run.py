@@ -1,4 +1,4 @@
-"""One run over the DLQ: batches are received, examined and settled side by side, until nothing more comes."""
+"""One run of `recover`: receives, examines and settles batches in parallel until the DLQ returns nothing more."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ from recovery.operations.recovering.request import (
     RecoverRequest,
 )
 from recovery.operations.report import Report
-from recovery.operations.run import Progress, Tell, tell_nobody
+from recovery.operations.run import OnProgress, Progress, ignore_progress
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import QueueError, WorkerError
 from worker.core.base.events import LogEvent
@@ -38,21 +38,21 @@ from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.visibility import VisibilityExtender
 
 MAX_LANES = 16
-"""Batches worked on at once: while one waits for the index, others read."""
+"""Maximum number of batches processed at once: while one waits for the index, others read."""
 DEAD_LETTERS_IN_FLIGHT = 800
-"""In all lanes together, about: larger batches have fewer lanes."""
+"""Approximate maximum for all lanes together; with larger batches, there are fewer lanes."""
 OBSERVERS = 32
-"""Objects observed at once: S3 is far away, and no live message waits."""
+"""Number of objects observed at once, because each takes network round trips."""
 INVISIBLE_S = 120
-"""Visibility timeout of what is in flight (SQS_VISIBILITY_TIMEOUT, if that is less), extended as long as the run lasts; after
-a kill -9 it is back that soon."""
+"""Visibility timeout of received messages in seconds (SQS_VISIBILITY_TIMEOUT, if that is less). It is extended while the run
+lasts, and expires after a kill -9."""
 TURN_S = 0.1
 EMPTY_POLLS = 2
-"""So many polls of one second without a message end a run."""
+"""Number of one-second polls without a message after which a run ends."""
 
 
 class RecoveryRun:
-    """One run. `go` is called once."""
+    """One run. `run` must be called only once."""
 
     def __init__(
         self,
@@ -61,15 +61,15 @@ class RecoveryRun:
         request: RecoverRequest,
         *,
         stop: threading.Event,
-        tell: Tell = tell_nobody,
+        on_progress: OnProgress = ignore_progress,
     ) -> None:
-        """`stop` ends the run between two batches; `tell` hears of every batch."""
+        """`stop` ends the run between two batches; `on_progress` is called after every batch."""
         self._settings = settings
         self._clients = clients
         self._request = request
         self._invisible_s = min(INVISIBLE_S, settings.sqs_visibility_timeout)
         self._stop = stop
-        self._tell = tell
+        self._on_progress = on_progress
         self._total: int | None = None
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -80,13 +80,13 @@ class RecoveryRun:
         self._next_at = 0.0
         self._duplicates = DuplicateTracker()
         self._copies: list[DeadLetter] = []
-        """Copies of what was received before: settled when that is."""
+        """Copies of dead letters that were received before; they are settled once their originals are."""
         self._report = Report(RECOVERY, dry_run=request.dry_run, about={"run": request.run.name})
 
-    def go(self) -> Report:
-        """Work until nothing more comes; what was done, with the error that broke the run off, if one did.
+    def run(self) -> Report:
+        """Process batches until the DLQ returns nothing more. The report contains the error that ended the run early, if any.
 
-        However it ends, what is not settled is released at once.
+        At the end, also after an error, all messages that were not settled are released.
         """
         began = time.monotonic()
         try:
@@ -95,7 +95,7 @@ class RecoveryRun:
                 with ThreadPoolExecutor(count, thread_name_prefix="lane") as lanes:
                     for lane in [lanes.submit(self._lane, at, engine, disposer, extender) for at in range(count)]:
                         lane.result()
-                self._take_in_stored(engine, disposer)
+                self._process_stored(engine, disposer)
                 self._settle_copies(disposer)
                 self._count_in_flight_elsewhere(extender)
         except WorkerError as error:
@@ -109,7 +109,7 @@ class RecoveryRun:
         with ExitStack() as stack:
             attributes = clients.dlq.attributes()
             self._total = int(attributes.get("ApproximateNumberOfMessages", 0))
-            self._tell(Progress(0, self._total))
+            self._on_progress(Progress(0, self._total))
             extender = stack.enter_context(VisibilityExtender(clients.dlq, visibility_s=self._invisible_s).running())
             extractor = stack.enter_context(closing(make_extractor(settings)))
             retry = stack.enter_context(closing(RetryStore(clients.state)))
@@ -131,14 +131,14 @@ class RecoveryRun:
     # -- lanes ---------------------------------------------------------------------------------------------------
 
     def _lane(self, number: int, engine: RecoveryEngine, disposer: Disposer, extender: VisibilityExtender) -> None:
-        """One batch after another. All lanes but the first wait until enough was handled to trust the run."""
+        """Process one batch after another. The other lanes start only once the first has handled enough to trust the run."""
         while not self._is_over():
             if number and not self._trusted.wait(TURN_S):
                 continue
             try:
-                batch = self._take(extender)
+                batch = self._receive_batch(extender)
                 if batch:
-                    self._work(batch, engine, disposer)
+                    self._process(batch, engine, disposer)
             except WorkerError as error:
                 self._break_off(error)
 
@@ -146,14 +146,14 @@ class RecoveryRun:
         return self._stop.is_set() or self._over.is_set() or self._empty_polls >= EMPTY_POLLS
 
     def _break_off(self, error: WorkerError) -> None:
-        """The first error that concerns the run as a whole ends it."""
+        """End the run. The first error is reported."""
         with self._lock:
             if self._report.failure is None:
                 self._report.failure = error
         self._over.set()
 
-    def _take(self, extender: VisibilityExtender) -> list[DeadLetter]:
-        """A batch to work on. The rest of what was received stays invisible, so that it is not received again."""
+    def _receive_batch(self, extender: VisibilityExtender) -> list[DeadLetter]:
+        """Receive a batch to process. The other received messages stay invisible, so that they are not received again."""
         if not self._claim_batch():
             return []
         self._wait_for_turn()
@@ -173,7 +173,7 @@ class RecoveryRun:
         return batch
 
     def _claim_batch(self) -> bool:
-        """Take one of the batches that --max-batches allows; False, and the run is over, where none is left."""
+        """Use up one of the batches that --max-batches allows. If none is left, ends the run and returns False."""
         with self._lock:
             if self._batches_left == 0:
                 self._over.set()
@@ -183,7 +183,7 @@ class RecoveryRun:
             return True
 
     def _wait_for_turn(self) -> None:
-        """Wait as long as --rate says."""
+        """Wait as long as --rate requires."""
         if self._request.rate is None:
             return
         with self._lock:
@@ -192,7 +192,7 @@ class RecoveryRun:
         self._stop.wait(max(0.0, turn - time.monotonic()))
 
     def _admit(self, dead_letter: DeadLetter) -> bool:
-        """Whether to work on this one; else it is counted, and a copy set aside until its original is settled."""
+        """Decide whether to process a dead letter. Otherwise, counts it, and sets a copy aside until its original is settled."""
         if not self._request.selects(dead_letter):
             self._report.also[NOT_SELECTED] += 1
             return False
@@ -202,11 +202,11 @@ class RecoveryRun:
             return False
         return True
 
-    def _work(self, batch: list[DeadLetter], engine: RecoveryEngine, disposer: Disposer) -> None:
+    def _process(self, batch: list[DeadLetter], engine: RecoveryEngine, disposer: Disposer) -> None:
         verdicts, not_deleted = engine.examine(batch), 0
         with self._lock:
-            self._abort_policy.hear(verdicts)  # before anything is archived or deleted
-            if self._abort_policy.has_heard_enough:
+            self._abort_policy.add(verdicts)  # before anything is archived or deleted
+            if self._abort_policy.has_handled_enough:
                 self._trusted.set()
         if not self._request.dry_run:
             verdicts, not_deleted = disposer.settle(verdicts)
@@ -216,10 +216,10 @@ class RecoveryRun:
                 self._duplicates.note(verdict.dead_letter, verdict.disposition)
                 self._add(verdict)
             counts = {result.value: count for result, count in self._report.counts.items()}
-            self._tell(Progress(self._report.handled, self._total, counts))
+            self._on_progress(Progress(self._report.handled, self._total, counts))
 
     def _add(self, verdict: Verdict) -> None:
-        """Report one verdict, and log it."""
+        """Add a verdict to the report, and log it."""
         result, name = verdict.disposition, verdict.dead_letter.id
         self._report.add(result, sample=name, reason=verdict.reason, error_type=verdict.error_type)
         emit(
@@ -230,8 +230,8 @@ class RecoveryRun:
 
     # -- after the lanes -----------------------------------------------------------------------------------------
 
-    def _take_in_stored(self, engine: RecoveryEngine, disposer: Disposer) -> None:
-        """Work through `dead-letters/` as well."""
+    def _process_stored(self, engine: RecoveryEngine, disposer: Disposer) -> None:
+        """Process `dead-letters/` as well."""
         try:
             batch: list[DeadLetter] = []
             for key in self._clients.state.keys(DEAD_LETTERS_PREFIX):
@@ -241,24 +241,24 @@ class RecoveryRun:
                     batch.append(dead_letter)
                 if len(batch) == self._request.batch_size:
                     self._wait_for_turn()
-                    self._work(batch, engine, disposer)
+                    self._process(batch, engine, disposer)
                     batch = []
                     if not self._claim_batch():
                         return
             if batch:
-                self._work(batch, engine, disposer)
+                self._process(batch, engine, disposer)
         except WorkerError as error:
             self._break_off(error)
 
     def _settle_copies(self, disposer: Disposer) -> None:
-        """Copies of what was settled are deleted; the others are released."""
+        """Delete copies of settled dead letters; the others are released at the end."""
         if self._request.dry_run:
             return
         done = [dead_letter for dead_letter in self._copies if self._duplicates.is_settled(dead_letter)]
         self._report.also[NOT_DELETED] += disposer.delete(done)
 
     def _count_in_flight_elsewhere(self, extender: VisibilityExtender) -> None:
-        """How many messages others keep invisible just now."""
+        """Count the messages that other commands or workers keep invisible at present."""
         try:
             in_flight = int(self._clients.dlq.attributes().get("ApproximateNumberOfMessagesNotVisible", 0))
             self._report.also[IN_FLIGHT_ELSEWHERE] = max(0, in_flight - len(extender))

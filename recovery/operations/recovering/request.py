@@ -1,4 +1,4 @@
-"""What a run over the DLQ is asked to do, and what it reports."""
+"""The request of `recover`, and what its report counts."""
 
 import time
 from dataclasses import dataclass
@@ -22,22 +22,22 @@ RECOVERY = ReportKind(
 
 @dataclass(frozen=True, slots=True)
 class RecoverRequest:
-    """What an operator may choose."""
+    """What to recover, and how."""
 
     run: Run
     batch_size: int = 10
     max_batches: int | None = None
     dry_run: bool = False
     rate: float | None = None
-    """Messages a second at most."""
+    """Maximum number of messages per second."""
     kind: FailureKind | None = None
     older_than_s: int | None = None
     ids: frozenset[str] | None = None
-    """Only these messages, by the id that they have in the DLQ."""
+    """Process only these messages, given by their id in the DLQ."""
     while_paused: bool = False
 
     def selects(self, dead_letter: DeadLetter) -> bool:
-        """Whether this one is meant."""
+        """Whether this dead letter is to be processed."""
         if self.ids is not None and dead_letter.id not in self.ids:
             return False
         if self.kind is not None and dead_letter.kind != self.kind:

@@ -1,1 +1,1 @@
-"""Sending dead letters on: which queue may get them, what is sent, and in which order nothing is lost."""
+"""Sending dead letters to a queue: which queue is allowed, what is sent, and an order in which nothing is lost."""

@@ -1,4 +1,4 @@
-"""What is sent to a queue and what is refused, and the order in which nothing is lost: send, have it confirmed, delete."""
+"""Decides what can be sent to a queue, sends it, and deletes it from the DLQ only after SQS has confirmed the send."""
 
 import threading
 import time
@@ -16,26 +16,26 @@ from worker.core.sqs.visibility import VisibilityExtender
 FIFO = ".fifo"
 
 EntryOf = Callable[[DeadLetter], SendEntry | Refused]
-"""How a dead letter is sent to one queue, or why it must not be."""
+"""Makes the entry that sends a dead letter to a queue, or returns why it must not be sent."""
 Prepared = tuple[DeadLetter, SendEntry]
 
 
 @dataclass(slots=True)
 class TransferReport:
-    """What became of dead letters that were to be sent, archived or deleted, by message id."""
+    """The result for dead letters that were to be sent, archived or deleted, by message id."""
 
     sent: list[str] = field(default_factory=list)
-    """Where they were to go, and that was confirmed."""
+    """Sent (or archived, or deleted), and confirmed."""
     refused: dict[str, str] = field(default_factory=dict)
-    """Why they must not go there; untouched."""
+    """Not allowed to be sent, with the reason; unchanged."""
     kept: dict[str, str] = field(default_factory=dict)
-    """Why they did not go there, though they may: refused by SQS or S3, or no time was left; untouched."""
+    """Not sent, with the reason: an error from SQS or S3, or an interruption; unchanged."""
     not_deleted: list[str] = field(default_factory=list)
-    """Where they were to go, and still in the DLQ as well: they are done twice, which does no harm."""
+    """Sent, but still in the DLQ as well. They are going to be processed twice, which does no harm."""
 
     @property
     def is_complete(self) -> bool:
-        """Whether everything went where it was to go."""
+        """Whether everything was sent, and deleted from the DLQ."""
         return not (self.refused or self.kept or self.not_deleted)
 
     def as_json(self) -> dict[str, object]:
@@ -43,58 +43,58 @@ class TransferReport:
         return {"sent": self.sent, "refused": self.refused, "kept": self.kept, "not_deleted": self.not_deleted}
 
     def counts(self) -> dict[str, int]:
-        """How many there are of each."""
+        """The number of messages for each result."""
         return {
             "sent": len(self.sent), "refused": len(self.refused), "kept": len(self.kept), "not_deleted": len(self.not_deleted)
         }  # fmt: skip
 
     def keep(self, dead_letters: Iterable[DeadLetter], why: str) -> None:
-        """These stay where they are."""
+        """Report that these dead letters stay where they are, and why."""
         self.kept |= {dead_letter.id: why for dead_letter in dead_letters}
 
 
 @dataclass(frozen=True, slots=True)
 class Transferred:
-    """What became of the messages of an operation, and where that is on record."""
+    """The result of an operation, and where it is recorded."""
 
     report: TransferReport
     recorded: Recorded
 
 
 class Rules:
-    """What may be sent to one queue."""
+    """Decides what can be sent to one queue."""
 
     def __init__(
         self, queue: Queue, attributes: Mapping[str, str], types: MessageTypes, *, force: bool = False
     ) -> None:
-        """`attributes` are the queue's. `force` sends what was redriven too often."""
+        """`attributes` are those of the queue. `force` allows messages that were redriven too often."""
         self._types = types
         self._force = force
         self._fifo = queue.name.endswith(FIFO)
         self._max_bytes = int(attributes.get("MaximumMessageSize", MAX_MESSAGE_BYTES))
 
     def redriven(self, dead_letter: DeadLetter) -> SendEntry | Refused:
-        """The entry that sends a dead letter back to be worked on, its redrive counted; or why it must not be sent."""
+        """Make the entry that sends a dead letter to be processed, with its redrive counted; or return why it must not be sent."""
         fault = self._types.fault(dead_letter.body)
         if fault is not None:
             return Refused(fault)
         if dead_letter.redrives >= MAX_REDRIVES and not self._force:
-            return Refused(f"it was redriven {dead_letter.redrives} times already; --force sends it all the same")
+            return Refused(f"it was already redriven {dead_letter.redrives} times; --force sends it nevertheless")
         record = (dead_letter.failure or FailureRecord()).redriven()
         entry = dead_letter.entry(record, max_bytes=self._max_bytes, fifo=self._fifo)
         if not isinstance(entry, Refused):
             return entry
         if self._force:
-            return self.as_it_was(dead_letter)
+            return self.unchanged(dead_letter)
         return Refused(f"{entry.reason}; --force sends it without its redrive count")
 
-    def as_it_was(self, dead_letter: DeadLetter) -> SendEntry | Refused:
-        """The entry that puts a dead letter back where it was, or why the queue cannot take it."""
+    def unchanged(self, dead_letter: DeadLetter) -> SendEntry | Refused:
+        """Make the entry that sends a dead letter without any change, or return why the queue cannot accept it."""
         return dead_letter.entry(None, max_bytes=self._max_bytes, fifo=self._fifo)
 
 
 def prepare(dead_letters: Iterable[DeadLetter], entry_of: EntryOf, report: TransferReport) -> list[Prepared]:
-    """What may be sent, in order; what may not is in the report."""
+    """Make the entries of the dead letters that can be sent, in order. The others are added to the report as refused."""
     prepared: list[Prepared] = []
     for dead_letter in dead_letters:
         entry = entry_of(dead_letter)
@@ -108,9 +108,9 @@ def prepare(dead_letters: Iterable[DeadLetter], entry_of: EntryOf, report: Trans
 def post(
     to: Queue, prepared: Sequence[Prepared], report: TransferReport, *, stop: threading.Event, rate: float | None = None
 ) -> Iterator[list[DeadLetter]]:
-    """Send them, at most `rate` a second; after each batch, what SQS has confirmed, for the caller to settle at once.
+    """Send messages, at most `rate` per second. Yields after each batch what SQS has confirmed, to be settled at once.
 
-    Once `stop` is set, the rest is kept. Never raises: what SQS does not take is in the report.
+    Once `stop` is set, the rest is kept. Never raises: what SQS does not accept is added to the report.
     """
     next_at = time.monotonic()
     for batch in _batches(prepared, 1 if rate is not None and rate < MAX_BATCH else MAX_BATCH):
@@ -136,16 +136,16 @@ def move(
     *,
     stop: threading.Event,
     rate: float | None = None,
-    told: Callable[[TransferReport], None] = lambda _: None,
+    on_batch: Callable[[TransferReport], None] = lambda _: None,
 ) -> None:
-    """Send, and delete from the DLQ only what was confirmed. Never raises; `told` hears of every batch."""
+    """Send, and delete from the DLQ only what was confirmed. Never raises. `on_batch` is called after every batch."""
     for confirmed in post(to, prepared, report, stop=stop, rate=rate):
         report.not_deleted += delete(dlq, extender, confirmed)
-        told(report)
+        on_batch(report)
 
 
 def delete(dlq: Queue, extender: VisibilityExtender, dead_letters: Sequence[DeadLetter]) -> list[str]:
-    """Delete what is safe elsewhere; the ids of what SQS did not delete. Never raises."""
+    """Delete dead letters that are safe elsewhere. Returns the ids of those that SQS did not delete. Never raises."""
     left: list[str] = []
     for start in range(0, len(dead_letters), MAX_BATCH):
         batch = dead_letters[start : start + MAX_BATCH]
@@ -156,7 +156,7 @@ def delete(dlq: Queue, extender: VisibilityExtender, dead_letters: Sequence[Dead
 
 
 def _batches(prepared: Sequence[Prepared], count: int) -> Iterator[list[Prepared]]:
-    """As many as one call takes: ten, and 1 MiB in all."""
+    """Split into batches for one call each: at most `count` messages, and 1 MiB in total."""
     batch: list[Prepared] = []
     room = MAX_MESSAGE_BYTES
     for dead_letter, entry in prepared:

@@ -1,4 +1,4 @@
-"""Where dead letters may be sent, and what must hold before any is."""
+"""The queues to which dead letters can be sent, and the checks before anything is sent."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from worker.core.sqs.queue import Queue
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A queue that was checked, and how a dead letter is sent there."""
+    """A checked queue, and how to send dead letters to it."""
 
     queue: Queue
     attributes: Mapping[str, str]
@@ -27,18 +27,18 @@ class Target:
 
 
 def dlq_target(clients: DlqClients) -> Target:
-    """The DLQ itself: dead letters are put back as they were. Raises ConfigError or DependencyError."""
+    """The DLQ itself, to which dead letters are sent unchanged. Raises ConfigError or DependencyError."""
     attributes = attributes_of(clients.dlq, called="DLQ_QUEUE_URL")
-    return Target(clients.dlq, attributes, Rules(clients.dlq, attributes, clients.types).as_it_was)
+    return Target(clients.dlq, attributes, Rules(clients.dlq, attributes, clients.types).unchanged)
 
 
 def redrive_target(
     clients: DlqClients, to: Queue, *, is_named: bool, force: bool = False, while_paused: bool = False
 ) -> Target:
-    """The queue to redrive to: dead letters are worked on there, each one checked and its redrive counted.
+    """The queue to which dead letters are redriven: each of them is checked, and its redrive counted.
 
-    `is_named`: somebody has chosen this queue. Else it must be the one whose dead letters these are. Raises ConfigError
-    or DependencyError where it cannot be this one, and PausedError while the fleet is paused.
+    Unless the operator has named the queue (`is_named`), its redrive policy, if it has one, must lead to this DLQ. Raises
+    ConfigError or DependencyError if it cannot be used, and PausedError while the fleet is paused.
     """
     if to.url == clients.dlq.url:
         raise ConfigError(f"--to {to.url} is the DLQ itself; it must be the queue that the messages came from")
@@ -50,15 +50,15 @@ def redrive_target(
 
 
 def refuse_while_paused(state: State | None, *, while_paused: bool) -> None:
-    """Raises PausedError where the fleet is paused; without a state bucket nothing can be paused."""
+    """Raises PausedError if the fleet is paused. Without a state bucket, it cannot be paused."""
     record = None if while_paused or state is None else state.pause_record()
     if record is not None:
         by = record.get("by", "?")
-        raise PausedError(f"by {by}: {record['reason']}. After `s3-index-worker resume`, or with --while-paused")
+        raise PausedError(f"by {by}: {record['reason']}. Run `s3-index-worker resume` first, or use --while-paused")
 
 
 def leads_to(attributes: Mapping[str, str]) -> str | None:
-    """ARN of the queue to which a queue with these attributes dead-letters; None where it does not."""
+    """Return the ARN of the DLQ in a queue's redrive policy; None if it has no policy."""
     try:
         policy = orjson.loads(attributes.get("RedrivePolicy") or "{}")
     except ValueError:
@@ -72,5 +72,5 @@ def _check_leads_here(clients: DlqClients, source: Queue, attributes: Mapping[st
     if arn and arn != attributes_of(clients.dlq, called="DLQ_QUEUE_URL").get("QueueArn"):
         raise ConfigError(
             f"SQS_QUEUE_URL={source.url} dead-letters to {arn}, not to DLQ_QUEUE_URL={clients.dlq.url}: "
-            f"say with --to QUEUE where these messages belong"
+            f"name the queue of these messages with --to QUEUE"
         )

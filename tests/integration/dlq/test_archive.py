@@ -1,4 +1,4 @@
-"""Verbs of `dlq` that take messages out of the queue and bring them back: delete, abandon, restore, export, purge, import."""
+"""The `dlq` verbs that remove messages from the queue and restore them: delete, abandon, restore, export, purge, import."""
 
 import json
 
@@ -6,13 +6,13 @@ from testing.aws import drain, s3_event, s3_record
 from tests.integration.dlq.verbs import BINARY, ask, dead_letter, depth, dlq, failure
 
 
-def test_what_is_deleted_or_abandoned_can_be_restored_once(site):
+def test_deleted_and_abandoned_messages_can_be_restored_once(site):
     bodies = {}
     for n in range(6):
         body = s3_event(s3_record(site.bucket, f"契約/{n}.pdf"))
         bodies[dead_letter(site, body, {**failure("UnreadableFileError"), **BINARY})] = body
     name = next(iter(bodies))
-    assert dlq(site, "delete", "--message-id", name).returncode == 64, "a reason is needed"
+    assert dlq(site, "delete", "--message-id", name).returncode == 64, "a reason is required"
     assert ask(site, "delete", "--message-id", name, "--reason", "重複")["sent"] == [name]
     run = ask(site, "abandon", "--error", "UnreadableFileError", "--reason", "3月の故障", "--yes")["run"]
     assert (depth(site), len(site.state_keys("dlq-archive/"))) == ((0, 0), 6)
@@ -41,7 +41,7 @@ def test_export_purge_and_import_lose_nothing(site, tmp_path):
         dead_letter(site, bodies[-1], {**failure(), **BINARY})
     some, everything = tmp_path / "some.jsonl", tmp_path / "all.jsonl"
     assert ask(site, "export", str(some), "--max-messages", "5")["messages"] == 5
-    assert dlq(site, "export", str(some)).returncode == 64, "it is there already"
+    assert dlq(site, "export", str(some)).returncode == 64, "the file already exists"
     assert dlq(site, "export", str(tmp_path / "no" / "x.jsonl")).returncode == 64
     assert (depth(site), some.stat().st_mode & 0o777) == ((23, 0), 0o600)
     assert dlq(site, "purge", "--backup", str(everything)).returncode == 64

@@ -1,4 +1,4 @@
-"""Verbs of `dlq` that send back or recover: redrive, redrive-all, recover."""
+"""The `dlq` verbs that send or recover messages: redrive, redrive-all, recover."""
 
 import json
 
@@ -28,7 +28,7 @@ def test_a_redriven_message_is_indexed_by_the_worker_and_keeps_its_history(site,
     )
 
 
-def test_attributes_go_along_and_the_redrive_is_counted(site):
+def test_attributes_are_sent_unchanged_and_the_redrive_is_counted(site):
     body = s3_event(s3_record(site.bucket, "a.txt"))
     name = dead_letter(site, body, {**failure(redrives=2), **BINARY})
     assert dlq(site, "redrive", "--message-id", name).returncode == 0
@@ -58,10 +58,10 @@ def test_only_valid_messages_are_redriven(site):
     assert depth(site) == (2, 0)
 
 
-def test_redrive_all_takes_what_the_filters_mean(site):
+def test_redrive_all_sends_the_messages_that_the_filters_select(site):
     for n in range(25):
         about(site, f"{n}.txt", error_type="TimeoutError" if n < 20 else "KeyError")
-    assert dlq(site, "redrive-all", "--yes").returncode == 64, "everything must be said"
+    assert dlq(site, "redrive-all", "--yes").returncode == 64, "--all is required"
     assert dlq(site, "redrive-all", "--error", "KeyError").returncode == 64, "there is no terminal to ask on"
     assert len(ask(site, "redrive-all", "--all", "--dry-run")["would_send"]) == 25
     assert depth(site) == (25, 0)
@@ -73,8 +73,8 @@ def test_redrive_all_takes_what_the_filters_mean(site):
     assert dlq(site, "redrive-all", "--all", "--yes").returncode == 1
 
 
-def test_a_canary_that_fails_again_stops_the_rest(site, tmp_path):
-    """A worker to which every one of these messages is malformed hands them straight back."""
+def test_a_canary_that_a_worker_dead_letters_again_stops_the_redrive(site, tmp_path):
+    """To this worker, all of these messages are malformed, so that it sends them to the DLQ again at once."""
     (tmp_path / "types").mkdir()
     (tmp_path / "types" / "any.json").write_text('{"x-recognized-by": {}}')
     for n in range(12):
@@ -88,7 +88,7 @@ def test_a_canary_that_fails_again_stops_the_rest(site, tmp_path):
     assert depth(site) == (12, 0)
 
 
-def test_sqs_itself_moves_everything_where_nothing_needs_checking(site):
+def test_sqs_moves_everything_if_no_message_must_be_checked(site):
     for n in range(20):
         about(site, f"{n}.txt")
     assert dlq(site, "redrive-all", "--native", "--yes").returncode == 64
@@ -127,7 +127,7 @@ def test_a_paused_fleet_is_given_no_work(site):
     assert dlq(site, "redrive", "--message-id", name, "--while-paused").returncode == 0
 
 
-def test_a_source_that_dead_letters_elsewhere_needs_to(site):
+def test_a_source_whose_redrive_policy_leads_elsewhere_requires_to(site):
     other = create_queues(site.sqs, f"{site.bucket}-other")
     name = about(site, "a.txt")
     done = dlq(site, "redrive", "--message-id", name, SQS_QUEUE_URL=other.source)

@@ -1,4 +1,4 @@
-"""Where `dlq` finds queues, buckets and index; what is mistyped or missing; what CloudWatch is told."""
+"""How `dlq` finds queues, buckets and index; errors for mistyped or missing settings; CloudWatch metrics."""
 
 import http.server
 import threading
@@ -9,7 +9,7 @@ import pytest
 from tests.integration.dlq.verbs import about, ask, depth, dlq, dlq_process
 
 
-def test_the_names_that_an_operator_already_has_work(site):
+def test_deprecated_names_and_options_select_queues(site):
     name = about(site, "a.txt")
     queues: Any = {"SQS_QUEUE_URL": "", "DLQ_QUEUE_URL": ""}
     other: Any = {**queues, "DLQ_URL": site.queues.dlq, "FRONTIER_URL": site.queues.source}
@@ -23,7 +23,7 @@ def test_the_names_that_an_operator_already_has_work(site):
     assert site.depth()[0] == 1
 
 
-def test_two_names_with_two_values_are_both_shown(site):
+def test_the_error_for_conflicting_names_shows_both(site):
     done = dlq(site, "list", DLQ_URL="http://sqs/q/other")
     assert done.returncode == 78
     assert f"DLQ_QUEUE_URL={site.queues.dlq}" in done.stderr
@@ -33,7 +33,7 @@ def test_two_names_with_two_values_are_both_shown(site):
 
 
 @pytest.mark.parametrize(
-    ("args", "env", "code", "said"),
+    ("args", "env", "code", "message"),
     [
         (["list"], {"DLQ_QUEUE_URL": ""}, 78, "DLQ_QUEUE_URL is missing"),
         (["list"], {"DLQ_QUEUE_URL": "files-dlq-nobody"}, 78, "nobody"),
@@ -57,12 +57,12 @@ def test_two_names_with_two_values_are_both_shown(site):
         (["fly"], {}, 64, "fly"),
     ],
 )  # fmt: skip
-def test_what_is_mistyped_or_missing_is_named_in_a_sentence(site, args, env, code, said):
+def test_a_mistyped_or_missing_setting_is_named_in_the_error(site, args, env, code, message):
     if "MESSAGE_TYPES_DIR" in env:
         about(site, "a.txt")
     done = dlq(site, *args, **env)
     assert done.returncode == code, done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -74,15 +74,15 @@ def test_what_is_mistyped_or_missing_is_named_in_a_sentence(site, args, env, cod
         (["fly"], {}),
     ],
 )
-def test_a_process_of_its_own_says_the_same(site, args, env):
-    """What lets the other tests do without one."""
+def test_a_separate_process_behaves_as_a_call_in_this_process(site, args, env):
+    """This allows the other tests to call `dlq` in their own process."""
     about(site, "a.txt")
     here, there = dlq(site, *args, **env), dlq_process(site, *args, **env)
     assert (here.returncode, here.stdout) == (there.returncode, there.stdout)
     assert here.stderr.count("\n") == there.stderr.count("\n")
 
 
-def test_neither_index_nor_state_bucket_is_needed_where_a_verb_can_do_without(site, tmp_path):
+def test_most_verbs_work_without_index_and_state_bucket(site, tmp_path):
     without = {"INDEX_URL": "", "STATE_BUCKET": "", "S3_BUCKET": ""}
     name = about(site, "a.txt")
     for args in (
@@ -97,7 +97,7 @@ def test_neither_index_nor_state_bucket_is_needed_where_a_verb_can_do_without(si
     assert (done.returncode, "no STATE_BUCKET" in done.stderr) == (0, True)
 
 
-def test_calls_are_counted_in_cloudwatch_where_that_is_switched_on(site):
+def test_calls_are_counted_in_cloudwatch_if_this_is_switched_on(site):
     heard: list[bytes] = []
 
     class CloudWatch(http.server.BaseHTTPRequestHandler):
@@ -123,9 +123,9 @@ def test_calls_are_counted_in_cloudwatch_where_that_is_switched_on(site):
         assert text in heard[0]
 
 
-def test_a_mistyped_address_of_cloudwatch_is_told_before_anything_is_sent(site):
+def test_a_mistyped_cloudwatch_address_is_reported_before_anything_is_sent(site):
     name = about(site, "a.txt")
     mistyped = {"AWS_ENDPOINT_URL_CLOUDWATCH": "nonsense", "CLOUDWATCH_NAMESPACE": "Ours"}
     done = dlq(site, "redrive", "--message-id", name, **mistyped)
     assert (done.returncode, "AWS_ENDPOINT_URL_CLOUDWATCH" in done.stderr) == (78, True)
-    assert (depth(site), site.depth()[0]) == ((1, 0), 0), "what was sent would be on no record"
+    assert (depth(site), site.depth()[0]) == ((1, 0), 0), "otherwise, what was sent would not be recorded"

@@ -1,4 +1,4 @@
-"""`dlq` on a terminal, and what a signal ends: processes of their own, as an operator types them."""
+"""`dlq` on a terminal, and its reaction to signals, in separate processes."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from tests.integration.dlq.verbs import MODULE, about, ask, depth
 
 
 class Terminal:
-    """A verb on a terminal: what it shows, and what is typed."""
+    """A verb on a terminal: reads its output and types input."""
 
     def __init__(self, site: Site, *args: str) -> None:
         self.master, slave = pty.openpty()
@@ -57,7 +57,7 @@ class Terminal:
         return code
 
 
-def test_a_terminal_is_asked_and_both_queues_are_shown(site):
+def test_the_prompt_shows_both_queues_and_waits_for_an_answer(site):
     for n in range(3):
         about(site, f"{n}.txt")
     terminal = Terminal(site, "redrive-all", "--all")
@@ -76,7 +76,7 @@ def test_a_terminal_is_asked_and_both_queues_are_shown(site):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_at_the_question_gives_everything_back(site, number, code):
+def test_a_signal_at_the_prompt_releases_all_messages(site, number, code):
     for n in range(3):
         about(site, f"{n}.txt")
     terminal = Terminal(site, "redrive-all", "--all")
@@ -86,7 +86,7 @@ def test_a_signal_at_the_question_gives_everything_back(site, number, code):
     assert depth(site) == (3, 0)
 
 
-def test_a_purge_asks_for_the_queues_name(site, tmp_path):
+def test_a_purge_asks_for_the_name_of_the_queue(site, tmp_path):
     for n in range(3):
         about(site, f"{n}.txt")
     name = site.queues.dlq.rsplit("/", 1)[-1]
@@ -102,7 +102,7 @@ def test_a_purge_asks_for_the_queues_name(site, tmp_path):
     assert depth(site) == (0, 0)
 
 
-def test_the_menu_runs_verbs_and_shows_what_they_are_called(site):
+def test_the_menu_runs_verbs_and_shows_their_commands(site):
     name = about(site, "a.txt")
     terminal = Terminal(site, "interactive")
     terminal.wait_for("Which?")
@@ -112,7 +112,7 @@ def test_the_menu_runs_verbs_and_shows_what_they_are_called(site):
     terminal.wait_for("$ dlq list")
     terminal.wait_for("saw 1 of about 1")
     terminal.type("99")
-    terminal.wait_for("it would be 1 to")
+    terminal.wait_for("it must be 1 to")
     terminal.type("6")
     terminal.wait_for("Message id:")
     terminal.type(name)
@@ -124,7 +124,7 @@ def test_the_menu_runs_verbs_and_shows_what_they_are_called(site):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_finishes_what_is_in_hand_and_releases_the_rest(site, number, code):
+def test_a_signal_lets_a_redrive_finish_its_batch_and_keeps_the_rest(site, number, code):
     for n in range(60):
         about(site, f"{n}.txt")
     command = [sys.executable, "-m", MODULE, "redrive-all", "--all", "--yes", "--rate", "5", "--json"]
@@ -143,14 +143,14 @@ def test_a_signal_finishes_what_is_in_hand_and_releases_the_rest(site, number, c
     assert len(site.state_keys("s3-index-worker/audit/")) == 1
 
 
-def test_a_signal_during_a_look_gives_everything_back(site, tmp_path: Path):
+def test_a_signal_during_a_list_releases_all_messages(site, tmp_path: Path):
     for start in range(0, 300, 10):
         entries: Any = [{"Id": str(n), "MessageBody": f"noise {start + n}"} for n in range(10)]
         site.sqs.send_message_batch(QueueUrl=site.queues.dlq, Entries=entries)
     process = subprocess.Popen(
         [sys.executable, "-m", MODULE, "list"], env={**base_env(), **site.env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )  # fmt: skip
-    wait_until(lambda: depth(site)[1] > 0, 30, "something held")
+    wait_until(lambda: depth(site)[1] > 0, 30, "messages in flight")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode in {130, 0}, err

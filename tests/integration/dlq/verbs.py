@@ -1,4 +1,4 @@
-"""`dlq` as an operator types it, and a DLQ as a worker leaves it."""
+"""Helpers that run `dlq` as an operator does, and fill a DLQ as a worker does."""
 
 import json
 import subprocess
@@ -19,12 +19,12 @@ BINARY = {"raw": {"DataType": "Binary", "BinaryValue": b"\x00\xff\x01"}}
 
 
 def dlq(site: Site, *args: str, **env: str) -> "subprocess.CompletedProcess[str]":
-    """What one verb says; in this process, whose imports are done."""
+    """Run one verb in this process, which saves the time for imports."""
     return _without_stack(run_in_process(main, {**site.env, **env}, *args))
 
 
 def dlq_process(site: Site, *args: str, **env: str) -> "subprocess.CompletedProcess[str]":
-    """The same in a process of its own, which takes a second more."""
+    """Run one verb in a separate process, which takes a second longer."""
     return _without_stack(run_module(MODULE, {**site.env, **env}, *args, timeout_s=90))
 
 
@@ -34,14 +34,14 @@ def _without_stack(done: "subprocess.CompletedProcess[str]") -> "subprocess.Comp
 
 
 def ask(site: Site, *args: str, code: int = 0, **env: str) -> Any:
-    """The JSON that a verb prints."""
+    """Run a verb, check its exit code, and return the JSON that it prints."""
     done = dlq(site, *args, "--json", **env)
     assert done.returncode == code, done.stderr
     return json.loads(done.stdout)
 
 
 def depth(site: Site) -> tuple[int, int]:
-    """How many messages of the DLQ are visible, and how many are hidden."""
+    """The number of visible messages in the DLQ, and of those in flight."""
     return queue_depth(site.sqs, site.queues.dlq)[:2]
 
 
@@ -54,7 +54,7 @@ def failure(error_type: str = "TimeoutError", **more: Any) -> dict[str, Any]:
 
 
 def dead_letter(site: Site, body: str, attributes: Any = None) -> str:
-    """A message in the DLQ, as a worker hands it over."""
+    """Send a message to the DLQ as a worker does, and return its id."""
     sent = site.sqs.send_message(QueueUrl=site.queues.dlq, MessageBody=body, MessageAttributes=attributes or {})
     return sent["MessageId"]
 
@@ -64,7 +64,7 @@ def about(site: Site, key: str, **more: Any) -> str:
 
 
 def dead_lettered_by_sqs(site: Site, body: str) -> str:
-    """A message that the redrive policy has moved: no failure record, and the id that it had in its queue."""
+    """Let the redrive policy move a message, which has no failure record and keeps its id."""
     name = site.send_body(body)
     for _ in range(30):
         site.sqs.receive_message(QueueUrl=site.queues.source, VisibilityTimeout=0)

@@ -1,4 +1,4 @@
-"""`recover_dlq` as an operator runs it, against the real servers: its table, its exit codes."""
+"""`recover_dlq` as an operator runs it, on the real servers: its results and exit codes."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def dlq_depth(site: Site) -> tuple[int, int, int]:
     return queue_depth(site.sqs, site.queues.dlq)
 
 
-def test_an_incident_is_worked_off_and_the_summary_is_what_the_servers_hold(site):
+def test_a_recovery_empties_the_dlq_and_its_summary_matches_the_servers(site):
     keys = filled(site, 400)
     done = recover(site, "--batch-size", "50", "--json")
     assert done.returncode == 0, done.stderr
@@ -57,7 +57,7 @@ def test_an_incident_is_worked_off_and_the_summary_is_what_the_servers_hold(site
     assert site.state_keys("retry-index/") == []
 
 
-def test_a_dry_run_leaves_everything_as_it_was_and_visible(site):
+def test_a_dry_recovery_leaves_everything_unchanged_and_visible(site):
     filled(site, 60)
     before = site.documents()
     done = recover(site, "--dry-run")
@@ -69,7 +69,7 @@ def test_a_dry_run_leaves_everything_as_it_was_and_visible(site):
     assert {name: summary[name] for name in expected(60)} == expected(60)
 
 
-def test_two_runs_at_once_do_no_harm(site):
+def test_two_recoveries_at_once_do_no_harm(site):
     keys = filled(site, 400)
     command = [sys.executable, "-m", MODULE, "--batch-size", "20", "--json"]
     runs = [
@@ -84,7 +84,7 @@ def test_two_runs_at_once_do_no_harm(site):
     assert dlq_depth(site) == (0, 0, 0)
 
 
-def test_an_index_that_is_away_at_the_start_is_refused_and_nothing_is_touched(site, opensearch):
+def test_a_recovery_changes_nothing_if_the_index_is_unavailable_at_the_start(site, opensearch):
     filled(site, 20)
     opensearch.pause()
     try:
@@ -97,7 +97,7 @@ def test_an_index_that_is_away_at_the_start_is_refused_and_nothing_is_touched(si
     assert dlq_depth(site) == (20, 0, 0)
 
 
-def test_a_paused_fleet_is_left_alone(site):
+def test_recovery_is_refused_while_the_fleet_is_paused(site):
     filled(site, 20)
     assert run_in_process(worker, site.env, "pause", "--reason", "索引の更新").returncode == 0
     done = recover(site)
@@ -108,7 +108,7 @@ def test_a_paused_fleet_is_left_alone(site):
 
 
 @pytest.mark.parametrize(
-    ("options", "env", "code", "said"),
+    ("options", "env", "code", "message"),
     [
         (["--batch-size", "0"], {}, 64, "--batch-size"),
         (["--batch-size", "1001"], {}, 64, "--batch-size"),
@@ -119,24 +119,24 @@ def test_a_paused_fleet_is_left_alone(site):
         ([], {"STATE_BUCKET": "no-such-bucket-here"}, 78, "no-such-bucket-here"),
     ],
 )
-def test_what_is_mistyped_is_named_without_a_stack_trace(site, options, env, code, said):
+def test_mistyped_options_of_recover_dlq_are_named_without_a_stack_trace(site, options, env, code, message):
     done = recover(site, *options, **env)
     assert done.returncode == code, done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_messages_in_flight_elsewhere_are_told(site):
+def test_messages_in_flight_elsewhere_are_reported(site):
     filled(site, 20)
-    held = site.sqs.receive_message(QueueUrl=site.queues.dlq, MaxNumberOfMessages=10)["Messages"]
+    in_flight = site.sqs.receive_message(QueueUrl=site.queues.dlq, MaxNumberOfMessages=10)["Messages"]
     done = recover(site)
     assert done.returncode == 3, done.stderr
     assert "held by another command" in done.stdout
-    assert dlq_depth(site) == (0, len(held), 0)
+    assert dlq_depth(site) == (0, len(in_flight), 0)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_finishes_what_is_in_hand_and_releases_the_rest(site, number, code):
+def test_a_signal_lets_a_recovery_finish_its_batches_and_releases_the_rest(site, number, code):
     keys = filled(site, 400)
     process = subprocess.Popen(
         [sys.executable, "-m", MODULE, "--batch-size", "5", "--rate", "100", "--json"],
@@ -156,7 +156,7 @@ def test_a_signal_finishes_what_is_in_hand_and_releases_the_rest(site, number, c
 
 
 @pytest.mark.slow("what a killed run held comes back after 30 s, the shortest visibility that may be set")
-def test_kill_9_again_and_again_loses_nothing_and_archives_nothing_twice(site):
+def test_repeated_kill_9_loses_nothing_and_archives_nothing_twice(site):
     keys = filled(site, 400)
     env = {**base_env(), **site.env, "SQS_VISIBILITY_TIMEOUT": "30"}
     for _ in range(sized(10, usual=3)):
@@ -171,7 +171,7 @@ def test_kill_9_again_and_again_loses_nothing_and_archives_nothing_twice(site):
         time.sleep(0.2)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    wait_until(lambda: dlq_depth(site)[1] == 0, 60, "what the killed runs held to come back")
+    wait_until(lambda: dlq_depth(site)[1] == 0, 60, "messages of the killed runs to become visible")
     assert recover(site).returncode == 0
     assert site.documents().keys() == set(kept_keys(keys))
     assert len(site.state_keys("dlq-archive/")) == expected(400)["archived"]

@@ -1,4 +1,4 @@
-"""`replay_retry_index` as an operator runs it, against the real servers: its table, its exit codes."""
+"""`replay_retry_index` as an operator runs it, on the real servers: its results and exit codes."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from worker.core.s3.state import PARKED_PREFIX, RETRY_PREFIX
 
 MODULE = "recovery.cli.replay_retry_index"
 HOSTILE = ["a\x1b[31m赤\n改行.txt", "100%+ &.txt", "~ 経理/..a/é.txt"]
-"""Those that SeaweedFS takes; the others are in the unit tests."""
+"""Hostile keys that SeaweedFS accepts; the others are in the unit tests."""
 FLAT_KB = 60_000
 
 
@@ -47,7 +47,7 @@ def waiting(site: Site) -> list[str]:
     return site.state_keys(RETRY_PREFIX)
 
 
-def test_an_outage_is_worked_off_and_the_summary_is_what_the_servers_hold(site):
+def test_a_replay_empties_retry_index_and_its_summary_matches_the_servers(site):
     keys = fill_retry(site, 300)
     done = replay(site, "--json")
     assert done.returncode == 0, done.stderr
@@ -61,7 +61,7 @@ def test_an_outage_is_worked_off_and_the_summary_is_what_the_servers_hold(site):
     assert (again.returncode, "0 handled" in again.stdout) == (0, True)
 
 
-def test_what_changed_during_the_outage_is_as_s3_has_it_now(site):
+def test_objects_that_changed_during_an_outage_are_indexed_in_their_current_state(site):
     old = {key: site.put(key, "old") for key in ("same.txt", "overwritten.txt", "removed.txt")}
     for key, etag in old.items():
         put_record(site, record_of(site, key, etag))
@@ -73,7 +73,7 @@ def test_what_changed_during_the_outage_is_as_s3_has_it_now(site):
     }  # fmt: skip
 
 
-def test_hostile_keys_and_bare_documents_of_the_earlier_system_are_taken(site):
+def test_hostile_keys_and_bare_documents_of_the_earlier_system_are_replayed(site):
     site.put("経理/旧 a.txt", "text of now")
     site.s3.put_object(
         Bucket=site.state_bucket, Key=f"{RETRY_PREFIX}2025-12-31/経理/旧 a.txt.json", Body=b'{"content": ""}'
@@ -89,7 +89,7 @@ def test_hostile_keys_and_bare_documents_of_the_earlier_system_are_taken(site):
     assert waiting(site) == []
 
 
-def test_a_dry_run_leaves_everything_as_it_was(site):
+def test_a_dry_replay_leaves_everything_unchanged(site):
     fill_retry(site, 40)
     before = waiting(site)
     done = replay(site, "--dry-run")
@@ -99,7 +99,7 @@ def test_a_dry_run_leaves_everything_as_it_was(site):
     assert (waiting(site), site.documents()) == (before, {})
 
 
-def test_a_document_that_is_refused_is_parked_after_five_attempts_and_comes_back_once_the_mapping_is_mended(site):
+def test_a_rejected_document_is_parked_after_five_attempts_and_replayed_once_the_mapping_is_corrected(site):
     refuse_everything(site)
     put_record(site, record_of(site, "経理/a.txt", site.put("経理/a.txt")))
     for attempt in range(1, 6):
@@ -126,7 +126,7 @@ def refuse_everything(site: Site) -> None:
     })  # fmt: skip
 
 
-def test_what_is_no_record_is_parked_and_what_it_holds_moves_no_cursor(site):
+def test_an_invalid_record_is_parked_and_its_control_characters_are_escaped(site):
     raw = json.dumps({"schema": 1, "bucket": "b", "key": "壊れた", "observed_at_ms": "\x1b]0;title\x07"}).encode()
     site.s3.put_object(Bucket=site.state_bucket, Key=f"{RETRY_PREFIX}2026-01-01/壊れた.json", Body=raw)
     done = replay(site)
@@ -138,7 +138,7 @@ def test_what_is_no_record_is_parked_and_what_it_holds_moves_no_cursor(site):
     assert kept == raw
 
 
-def test_two_at_once_do_no_harm(site):
+def test_two_replays_at_once_do_no_harm(site):
     keys = fill_retry(site, 400)
     runs = [started(site, "--json") for _ in range(2)]
     outcomes = [(run.communicate(timeout=120)[0], run.returncode) for run in runs]
@@ -148,7 +148,7 @@ def test_two_at_once_do_no_harm(site):
     assert waiting(site) == []
 
 
-def test_an_index_that_is_away_at_the_start_is_refused_and_nothing_is_touched(site, opensearch):
+def test_a_replay_changes_nothing_if_the_index_is_unavailable_at_the_start(site, opensearch):
     fill_retry(site, 20)
     before = waiting(site)
     opensearch.pause()
@@ -163,7 +163,7 @@ def test_an_index_that_is_away_at_the_start_is_refused_and_nothing_is_touched(si
 
 
 @pytest.mark.slow("enough records that the index dies in the middle; then it starts again")
-def test_an_index_killed_in_the_middle_ends_the_run_and_what_is_not_confirmed_stays(site, opensearch):
+def test_a_killed_index_ends_the_replay_and_unconfirmed_records_stay(site, opensearch):
     keys = fill_retry(site, sized(3_000, usual=900))
     process = started(site, "--json")
     try:
@@ -187,7 +187,7 @@ def test_an_index_killed_in_the_middle_ends_the_run_and_what_is_not_confirmed_st
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_finishes_what_is_in_hand_and_the_next_run_does_the_rest(site, number, code):
+def test_a_signal_lets_the_replay_finish_its_batch_and_the_next_run_continues(site, number, code):
     keys = fill_retry(site, 1_000)
     process = started(site, "--json")
     wait_until(lambda: site.count() > 50, 30, "some work done")
@@ -210,7 +210,7 @@ def test_memory_does_not_grow_with_the_number_of_records(site):
 
 
 def peak_kb(site: Site) -> int:
-    """The most memory that one run takes."""
+    """The peak memory of one run in kB."""
     process = started(site)
     out, errors = process.stdout, process.stderr
     assert out is not None
@@ -224,7 +224,7 @@ def peak_kb(site: Site) -> int:
 
 
 @pytest.mark.parametrize(
-    ("options", "env", "code", "said"),
+    ("options", "env", "code", "message"),
     [
         (["--limit", "0"], {}, 64, "--limit"),
         (["--limit", "many"], {}, 64, "--limit"),
@@ -234,14 +234,14 @@ def peak_kb(site: Site) -> int:
         ([], {"STATE_BUCKET": "no-such-bucket-here"}, 78, "no-such-bucket-here"),
     ],
 )
-def test_what_is_mistyped_is_named_without_a_stack_trace(site, options, env, code, said):
+def test_mistyped_options_of_replay_retry_index_are_named_without_a_stack_trace(site, options, env, code, message):
     done = replay(site, *options, **env)
     assert done.returncode == code, done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_limit_and_prefix_choose(site):
+def test_limit_and_prefix_select_records(site):
     fill_retry(site, 30)
     assert "4 handled" in replay(site, "--limit", "4").stdout
     day = waiting(site)[-1].split("/")[1]

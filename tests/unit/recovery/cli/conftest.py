@@ -1,4 +1,4 @@
-"""Contexts on fakes: verbs as functions, without a command line and without a network."""
+"""Contexts with fakes: the tests call verbs as functions, without a command line or network."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +32,7 @@ def fakes() -> Fakes:
 
 @pytest.fixture
 def context(fakes, monkeypatch) -> Callable[..., CommandContext]:
-    """Makes the context of one verb; `state=False` is one without a state bucket."""
+    """Create the context of one verb; with `state=False`, it has no state bucket."""
 
     def made(verb: str = "redrive", *, state: bool = True, as_json: bool = True) -> CommandContext:
         for name, value in (("DLQ_URL", "http://sqs/q/dlq"), ("FRONTIER_URL", "http://sqs/q/source")):

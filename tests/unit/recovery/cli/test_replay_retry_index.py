@@ -1,4 +1,4 @@
-"""What `replay_retry_index` prints and exits with, whatever its records come to."""
+"""The output and exit codes of `replay_retry_index` for all results."""
 
 import json
 import re
@@ -30,7 +30,7 @@ def fakes():
 
 def waits(fakes, key):
     fakes.s3.holds[key] = b"text"
-    record = RetryRecord(Write(BUCKET, key, NOW_MS, fakes.s3.etag(key), b"{}"), "away", rejected=False)
+    record = RetryRecord(Write(BUCKET, key, NOW_MS, fakes.s3.etag(key), b"{}"), "unavailable", rejected=False)
     fakes.s3.records[record.name] = record.as_json()
 
 
@@ -38,7 +38,7 @@ def run(fakes, *, as_json=True, **options):
     return run_command(fakes.settings(), fakes.clients, ReplayRequest(**options), Signals(), as_json=as_json)
 
 
-def test_all_handled_is_0_and_the_table_says_so(fakes, capsys):
+def test_a_replay_that_handles_every_record_exits_with_0(fakes, capsys):
     for number in range(12):
         waits(fakes, f"{number}.txt")
     assert run(fakes, as_json=False) is ExitCode.OK
@@ -47,7 +47,7 @@ def test_all_handled_is_0_and_the_table_says_so(fakes, capsys):
     assert re.search(r"^ *12 +replayed ", out, re.MULTILINE)
 
 
-def test_what_is_refused_is_3_and_its_reason_is_told_once_with_names(fakes, capsys):
+def test_rejected_records_exit_with_3_and_share_one_reason_with_sample_names(fakes, capsys):
     for number in range(5):
         waits(fakes, f"赤\x1b[31m{number}.txt")
         fakes.index.rejects.add(f"赤\x1b[31m{number}.txt")
@@ -64,14 +64,14 @@ def test_what_is_refused_is_3_and_its_reason_is_told_once_with_names(fakes, caps
     assert "\x1b" not in out
 
 
-def test_a_dry_run_says_that_it_was_one(fakes, capsys):
+def test_the_report_of_a_dry_replay_is_marked_as_such(fakes, capsys):
     waits(fakes, "a.txt")
     assert run(fakes, as_json=False, dry_run=True) is ExitCode.OK
     assert "dry run: nothing was written or deleted" in capsys.readouterr().out
     assert not fakes.index.documents
 
 
-def test_an_index_that_is_away_at_the_door_is_refused(fakes):
+def test_a_replay_does_not_start_while_the_index_is_unavailable(fakes):
     waits(fakes, "a.txt")
     fakes.faults.add("index.ping", INDEX_DOWN)
     with pytest.raises(DependencyError, match="Nothing was touched"):
@@ -79,7 +79,7 @@ def test_an_index_that_is_away_at_the_door_is_refused(fakes):
     assert "state.get" not in fakes.faults.calls
 
 
-def test_an_index_that_goes_away_in_the_middle_ends_the_run_after_its_summary(fakes, capsys):
+def test_an_index_that_becomes_unavailable_ends_the_replay_after_its_summary(fakes, capsys):
     waits(fakes, "a.txt")
     fakes.faults.add("index.write", INDEX_DOWN)
     with pytest.raises(IndexUnavailableError):

@@ -1,4 +1,4 @@
-"""What becomes of dead letters in one batch: their verdicts, in order, and what was done for them."""
+"""The verdicts for a batch of dead letters, in order, and their effects."""
 
 import itertools
 import json
@@ -38,7 +38,7 @@ def fakes():
 
 @pytest.fixture
 def examine(fakes):
-    """Examine every dead letter of the DLQ as one batch: id → verdict, in the order of the batch."""
+    """Examine every dead letter of the DLQ as one batch; returns verdicts by id, in the order of the batch."""
     pool, store = ThreadPoolExecutor(4), RetryStore(fakes.state)
     extractors = []
 
@@ -86,12 +86,12 @@ def test_every_dead_letter_gets_its_verdict_in_the_order_of_the_batch(fakes, exa
     assert len(fakes.index.documents) == 58
 
 
-def test_an_empty_batch_asks_nobody(fakes, examine):
+def test_an_empty_batch_causes_no_calls(fakes, examine):
     assert examine() == {}
     assert not {"index.stored", "index.write", "s3.head", "s3.read"} & set(fakes.faults.calls)
 
 
-def test_what_names_no_object_needs_neither_s3_nor_the_index(fakes, examine):
+def test_a_message_without_an_object_needs_neither_s3_nor_the_index(fakes, examine):
     fakes.dlq.add("m1", "noise")
     fakes.dead_letter("m2", "folder/")
     fakes.dead_letter("m3", "a.tmp")
@@ -102,7 +102,7 @@ def test_what_names_no_object_needs_neither_s3_nor_the_index(fakes, examine):
     assert not {"index.stored", "index.write", "s3.head", "s3.read"} & set(fakes.faults.calls)
 
 
-def test_of_several_records_the_worst_counts_and_the_others_take_effect(fakes, examine):
+def test_the_worst_of_several_records_counts_and_the_others_take_effect(fakes, examine):
     fakes.s3.holds |= {"a.txt": b"a", "b.txt": b"b"}
     fakes.index.rejects.add("b.txt")
     fakes.dlq.add("m1", s3_event(*(s3_record(BUCKET, key) for key in ("a.txt", "b.txt", "gone.txt"))))
@@ -111,7 +111,7 @@ def test_of_several_records_the_worst_counts_and_the_others_take_effect(fakes, e
     assert set(fakes.index.documents) == {(BUCKET, "a.txt")}
 
 
-def test_a_dry_run_says_what_would_be_done_and_writes_nothing(fakes, examine):
+def test_a_dry_examination_returns_verdicts_and_writes_nothing(fakes, examine):
     holds(fakes, "new.txt", "gone.txt", "indexed.txt")
     fakes.indexed("indexed.txt")
     del fakes.s3.holds["gone.txt"]
@@ -121,10 +121,10 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(fakes, examine):
     assert not {"index.write", "state.put"} & set(fakes.faults.calls)
 
 
-# -- what fails --------------------------------------------------------------------------------------------------
+# -- failures --------------------------------------------------------------------------------------------------
 
 
-def test_one_object_that_fails_harms_no_other(fakes, examine, monkeypatch):
+def test_a_failing_object_does_not_affect_the_others(fakes, examine, monkeypatch):
     holds(fakes, *(f"{number}.txt" for number in range(20)))
     read = fakes.s3.read
     errors = {"3.txt": DOWN, "5.txt": ZeroDivisionError("a bug"), "9.txt": OSError(28, "No space left on device")}
@@ -144,7 +144,7 @@ def test_one_object_that_fails_harms_no_other(fakes, examine, monkeypatch):
     assert sum(verdict.disposition is RECOVERED for verdict in verdicts.values()) == 17
 
 
-def test_a_denial_is_the_dead_letters_own_fault_only_where_other_objects_can_be_read(fakes, examine):
+def test_a_denied_object_is_at_fault_only_if_others_can_be_read(fakes, examine):
     holds(fakes, "a.txt")
     fakes.s3.denied.add("a.txt")
     assert examine()["m0"].disposition is KEPT
@@ -162,7 +162,7 @@ def test_an_index_that_is_unavailable_ends_the_batch_without_verdicts(fakes, exa
             examine()
 
 
-def test_a_few_documents_that_the_index_does_not_take_now_are_kept_and_many_are_an_outage(fakes, examine):
+def test_a_few_documents_refused_transiently_are_kept_but_many_count_as_an_outage(fakes, examine):
     holds(fakes, *(f"{number}.txt" for number in range(UNAVAILABLE_TOGETHER)))
     fakes.index.unavailable |= set(fakes.s3.holds) - {"0.txt"}
     verdicts = examine()
@@ -174,7 +174,7 @@ def test_a_few_documents_that_the_index_does_not_take_now_are_kept_and_many_are_
         examine()
 
 
-def test_an_observation_that_became_too_old_is_kept_for_the_next_run(fakes, examine, monkeypatch):
+def test_a_dead_letter_whose_observation_became_too_old_is_kept(fakes, examine, monkeypatch):
     holds(fakes, "old.txt", "new.txt")
     read, later_ms = fakes.s3.read, NOW_MS + MAX_OBSERVATION_AGE_MS + 1
 
@@ -184,23 +184,23 @@ def test_an_observation_that_became_too_old_is_kept_for_the_next_run(fakes, exam
 
     monkeypatch.setattr(fakes.s3, "read", slow)
     etags = itertools.count()
-    monkeypatch.setattr(fakes.s3, "etag", lambda key: str(next(etags)))  # it changes all the time
+    monkeypatch.setattr(fakes.s3, "etag", lambda key: str(next(etags)))  # it changes at every read
     verdicts = examine()
     assert {verdict.disposition for verdict in verdicts.values()} == {KEPT}
     assert {verdict.error_type for verdict in verdicts.values()} == {"StaleObservation"}
     assert not fakes.index.documents
 
 
-def test_what_the_index_rejects_and_retry_index_refuses_is_kept(fakes, examine):
+def test_a_rejected_document_that_cannot_be_stored_for_retry_is_kept(fakes, examine):
     holds(fakes, "a.txt")
     fakes.index.rejects.add("a.txt")
     fakes.faults.add("state.put", DOWN)
     verdict = examine()["m0"]
     assert verdict.disposition is KEPT
-    assert "neither the index nor retry-index/ takes it" in verdict.reason
+    assert "neither the index nor retry-index/ accepts it" in verdict.reason
 
 
-def test_an_unreadable_file_is_archived_whether_or_not_the_index_takes_what_is_left_of_it(fakes, examine):
+def test_an_unreadable_file_is_archived_even_if_the_index_rejects_its_document(fakes, examine):
     holds(fakes, "a.pdf")
     fakes.s3.holds["a.pdf"] = b"%PDF-1.4 broken"
     assert examine()["m0"].disposition is ARCHIVED
@@ -213,10 +213,10 @@ def test_an_unreadable_file_is_archived_whether_or_not_the_index_takes_what_is_l
     assert examine()["m0"].disposition is KEPT
 
 
-# -- bounds and ends ---------------------------------------------------------------------------------------------
+# -- limits and stops ---------------------------------------------------------------------------------------------
 
 
-def test_a_batch_begun_before_a_stop_is_finished_without_waiting_between_attempts(fakes, examine, monkeypatch):
+def test_a_batch_begun_before_a_stop_is_completed_without_waits_between_attempts(fakes, examine, monkeypatch):
     monkeypatch.setattr(retry, "FIRST_WAIT_S", 60)
     monkeypatch.setattr(retry, "LONGEST_WAIT_S", 60)
     monkeypatch.setattr(engine_module, "WINDOW", 2)
@@ -248,7 +248,7 @@ def test_batches_are_examined_on_several_threads_at_once(fakes):
     extractor.close()
 
 
-# -- when a run must not go on -----------------------------------------------------------------------------------
+# -- abort policy -----------------------------------------------------------------------------------
 
 
 def verdicts_of(fakes, disposition, count, *, error_type=""):
@@ -260,28 +260,28 @@ def verdicts_of(fakes, disposition, count, *, error_type=""):
     return [Verdict(dead_letter, disposition, reason="503", error_type=error_type) for dead_letter in found]
 
 
-def test_so_many_kept_in_a_row_end_the_run_also_over_several_batches(fakes):
+def test_undecided_messages_in_a_row_are_counted_across_batches(fakes):
     policy, kept = AbortPolicy(), verdicts_of(fakes, KEPT, UNDECIDED_IN_A_ROW)
-    policy.hear(kept[:-1])
+    policy.add(kept[:-1])
     with pytest.raises(DependencyError, match="50 messages in a row could not be decided, the last because: 503"):
-        policy.hear(kept[-1:])
+        policy.add(kept[-1:])
 
 
-def test_one_that_is_decided_resets_the_count(fakes):
+def test_a_decided_message_resets_the_count_of_undecided_ones(fakes):
     policy, kept = AbortPolicy(), verdicts_of(fakes, KEPT, UNDECIDED_IN_A_ROW - 1)
     for _ in range(3):
-        policy.hear(kept)
-        policy.hear(verdicts_of(fakes, RECOVERED, 1))
+        policy.add(kept)
+        policy.add(verdicts_of(fakes, RECOVERED, 1))
 
 
-def test_a_run_in_which_most_objects_are_gone_ends_once_enough_were_handled(fakes):
+def test_a_run_in_which_most_objects_are_gone_is_aborted_after_a_hundred(fakes):
     policy = AbortPolicy()
-    policy.hear(verdicts_of(fakes, GONE, 99))
+    policy.add(verdicts_of(fakes, GONE, 99))
     with pytest.raises(ConfigError, match="gone"):
-        policy.hear(verdicts_of(fakes, RECOVERED, 1))
+        policy.add(verdicts_of(fakes, RECOVERED, 1))
 
 
-def test_a_failure_that_brought_none_of_them_to_the_dlq_ends_the_run(fakes):
+def test_a_frequent_error_that_is_in_no_failure_record_ends_the_run(fakes):
     error = StoreError("x", code="AccessDenied")
     with pytest.raises(ConfigError, match=type(error).__name__):
-        AbortPolicy().hear(verdicts_of(fakes, ARCHIVED, 100, error_type=f"StoreError {error.code}"))
+        AbortPolicy().add(verdicts_of(fakes, ARCHIVED, 100, error_type=f"StoreError {error.code}"))

@@ -1,4 +1,4 @@
-"""What a report counts, and that it stays small."""
+"""What a report counts, and that its size is limited."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,7 +13,7 @@ def report(kind=REPLAY):
     return Report(kind, dry_run=False, about={})
 
 
-def test_reasons_without_number_take_no_memory_without_bound():
+def test_the_number_of_reasons_is_limited():
     found = report()
     for number in range(10 * MAX_CAUSES):
         found.add(Result.KEPT, sample=f"{number}", reason=f"{number}: no", error_type=f"{number}")
@@ -22,7 +22,7 @@ def test_reasons_without_number_take_no_memory_without_bound():
     assert (causes[0].reason, causes[0].count, len(causes[0].samples)) == ("other reasons", 9 * MAX_CAUSES, MAX_SAMPLES)
 
 
-def test_only_results_that_need_it_are_explained():
+def test_only_results_that_require_an_explanation_have_causes():
     found = report()
     found.add(Result.REPLAYED, sample="a", reason="fine")
     found.add(Result.PARKED, sample="b", reason="mapper: no", error_type="mapper")
@@ -33,7 +33,7 @@ def test_only_results_that_need_it_are_explained():
     ]
 
 
-def test_what_others_hold_leaves_a_run_unfinished_and_what_was_not_asked_for_does_not():
+def test_messages_in_flight_elsewhere_leave_a_run_unfinished_but_unselected_ones_do_not():
     found = report(RECOVERY)
     found.also[NOT_SELECTED] += 1
     assert not found.is_unfinished
@@ -41,7 +41,7 @@ def test_what_others_hold_leaves_a_run_unfinished_and_what_was_not_asked_for_doe
     assert found.is_unfinished
 
 
-def test_a_run_that_was_broken_off_says_why():
+def test_the_report_of_an_aborted_run_contains_the_error():
     found = report()
     found.failure = DependencyError("gone")
     assert found.as_json()["stopped_by"] == "gone"

@@ -1,4 +1,4 @@
-"""Two operations at once, on two threads of one process: both complete, and neither touches what is the process's own."""
+"""Two operations at once, on two threads of one process: both complete, and neither changes process-wide state."""
 
 import json
 import os
@@ -50,12 +50,12 @@ def run_of(command):
     return Run.new(command, action=command.rpartition(" ")[2], by="me@here")
 
 
-def held_by(fakes):
+def current_holders(fakes):
     return sorted(str(one["command"]) for one in holders(fakes.state))
 
 
 class Pause:
-    """Makes one call wait until the test lets it go on."""
+    """Makes a call wait until the test allows it to continue."""
 
     def __init__(self, monkeypatch, owner, name):
         self.reached, self.go_on = threading.Event(), threading.Event()
@@ -70,7 +70,7 @@ class Pause:
 
 
 def redriven(clients, source, *names):
-    """A redrive from its look through the DLQ to its audit."""
+    """A complete redrive: find, plan, send, audit."""
     run, which, stop = run_of("dlq redrive"), FindRequest(Ids(frozenset(names))), threading.Event()
     target = redrive_target(clients, source, is_named=False)
     with keep_invisible(clients, run) as extender:
@@ -79,36 +79,36 @@ def redriven(clients, source, *names):
 
 
 def exported(clients, fakes, file):
-    """An export of the rest, and who held dead letters meanwhile."""
+    """Export the rest; returns the seal, and which commands held dead letters meanwhile."""
     run, stop = run_of("dlq export"), threading.Event()
     with keep_invisible(clients, run) as extender:
         found = find(clients, extender, FindRequest(Filter()), stop=stop)
         seal = export(clients, ExportRequest(run, file), found)
-        return seal, held_by(fakes)
+        return seal, current_holders(fakes)
 
 
-def test_a_redrive_and_an_export_each_hold_their_own(fakes, clients, tmp_path, monkeypatch):
+def test_a_concurrent_redrive_and_export_release_only_their_own_messages(fakes, clients, tmp_path, monkeypatch):
     sending = Pause(monkeypatch, fakes.source, "send")
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(redriven, clients, fakes.source, "m0", "m1")
         assert sending.reached.wait(TIMEOUT_S)
-        assert held_by(fakes) == ["dlq redrive"]
+        assert current_holders(fakes) == ["dlq redrive"]
         seal, meanwhile = pool.submit(exported, clients, fakes, tmp_path / "rest.jsonl").result(TIMEOUT_S)
         assert meanwhile == ["dlq export", "dlq redrive"]
-        assert held_by(fakes) == ["dlq redrive"], "the export removed its own record, and no other"
-        assert fakes.dlq.hidden == {"m0", "m1"}, "the export released what it held, and no more"
+        assert current_holders(fakes) == ["dlq redrive"], "the export removed its own record, and no other"
+        assert fakes.dlq.hidden == {"m0", "m1"}, "the export released its own messages, and no others"
         sending.go_on.set()
         result = first.result(TIMEOUT_S)
     assert (sorted(result.report.sent), seal.messages) == (["m0", "m1"], 3)
     assert verify(tmp_path / "rest.jsonl") == seal
-    assert held_by(fakes) == []
+    assert current_holders(fakes) == []
     assert (sorted(fakes.dlq.messages), fakes.dlq.hidden) == (["m2", "m3", "m4"], set())
     assert len(fakes.source.messages) == 2
     [record] = fakes.under("s3-index-worker/audit/").values()
     assert (record["action"], record["by"]) == ("redrive", "me@here")
 
 
-def test_a_recovery_off_the_main_thread_and_an_export_beside_it(fakes, clients, tmp_path, monkeypatch):
+def test_a_recovery_off_the_main_thread_runs_concurrently_with_an_export(fakes, clients, tmp_path, monkeypatch):
     writing = Pause(monkeypatch, fakes.index, "write")
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     environment = dict(os.environ)
@@ -117,19 +117,19 @@ def test_a_recovery_off_the_main_thread_and_an_export_beside_it(fakes, clients, 
         first = pool.submit(recover, fakes.settings(), fakes.clients, request, stop=threading.Event())
         assert writing.reached.wait(TIMEOUT_S)
         seal, meanwhile = pool.submit(exported, clients, fakes, tmp_path / "rest.jsonl").result(TIMEOUT_S)
-        assert (meanwhile, held_by(fakes)) == (["dlq export", "dlq recover"], ["dlq recover"])
+        assert (meanwhile, current_holders(fakes)) == (["dlq export", "dlq recover"], ["dlq recover"])
         assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
         writing.go_on.set()
         report = first.result(TIMEOUT_S)
     assert (report.as_json()["recovered"], report.failure, seal.messages) == (2, None, 3)
-    assert (held_by(fakes), fakes.dlq.hidden, len(fakes.dlq.messages)) == ([], set(), 3)
+    assert (current_holders(fakes), fakes.dlq.hidden, len(fakes.dlq.messages)) == ([], set(), 3)
     assert dict(os.environ) == environment
 
 
-def test_two_runs_of_one_command_hold_two_records(fakes, clients):
+def test_two_runs_of_one_command_have_separate_holder_records(fakes, clients):
     with keep_invisible(clients, run_of("dlq list")), keep_invisible(clients, run_of("dlq list")):
-        assert held_by(fakes) == ["dlq list", "dlq list"]
-    assert held_by(fakes) == []
+        assert current_holders(fakes) == ["dlq list", "dlq list"]
+    assert current_holders(fakes) == []
 
 
 def test_a_stop_ends_one_operation_and_not_the_other(fakes, clients):
@@ -140,7 +140,7 @@ def test_a_stop_ends_one_operation_and_not_the_other(fakes, clients):
         assert len(find(clients, extender, FindRequest(Filter()), stop=going).facts) == 5
 
 
-def test_no_operation_says_anything_on_its_own(fakes, clients, tmp_path, capsys, monkeypatch):
+def test_operations_print_nothing(fakes, clients, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("worker.core.base.logs._write", lambda *_, **__: None)
     redriven(clients, fakes.source, "m0")
     exported(clients, fakes, tmp_path / "rest.jsonl")

@@ -1,4 +1,4 @@
-"""What may be sent on, and what is said of the rest."""
+"""Which messages can be sent to a queue again, and why others are refused."""
 
 import json
 
@@ -35,7 +35,7 @@ def test_a_valid_message_is_of_its_type_and_has_no_fault(body, name):
 
 
 @pytest.mark.parametrize(
-    ("base", "change", "said"),
+    ("base", "change", "message"),
     [
         (MAPS, {"lat": 90.1}, "maps: lat: 90.1 is greater"),
         (MAPS, {"lat": -90.1}, "maps: lat: -90.1 is less"),
@@ -53,12 +53,12 @@ def test_a_valid_message_is_of_its_type_and_has_no_fault(body, name):
         (WEB, {"enqueued_at": "now"}, "web: enqueued_at: 'now' is not of type 'number'"),
     ],
 )
-def test_a_wrong_field_is_named_with_its_value(base, change, said):
-    assert (TYPES.fault(json.dumps({**base, **change})) or "").startswith(said)
+def test_a_wrong_field_is_named_with_its_value(base, change, message):
+    assert (TYPES.fault(json.dumps({**base, **change})) or "").startswith(message)
 
 
 @pytest.mark.parametrize("base", [MAPS, WEB])
-def test_every_field_of_a_frontier_message_is_needed(base):
+def test_every_field_of_a_frontier_message_is_required(base):
     for name in base.keys() - {"type"}:
         fault = TYPES.fault(json.dumps({key: value for key, value in base.items() if key != name}))
         assert fault is not None
@@ -66,7 +66,7 @@ def test_every_field_of_a_frontier_message_is_needed(base):
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ("noise", "the body is not JSON"),
         ("[1]", "the body is of no known type; the types are maps, s3-event, web"),
@@ -76,21 +76,21 @@ def test_every_field_of_a_frontier_message_is_needed(base):
         ('{"Records": [{"eventName": "ObjectCreated:Put"}]}', "s3"),
     ],
 )
-def test_what_is_no_message_of_ours_is_refused_in_a_sentence(body, said):
-    assert said in (TYPES.fault(body) or "")
+def test_a_body_of_no_declared_type_is_refused_with_a_reason(body, message):
+    assert message in (TYPES.fault(body) or "")
 
 
-def test_a_key_alone_is_enough_where_a_bucket_is_set():
+def test_an_event_with_only_a_key_is_valid_if_a_default_bucket_is_set():
     assert load_types(default_bucket="files").fault('{"key": "a.txt"}') is None
 
 
-def test_a_fault_moves_no_cursor():
+def test_control_characters_in_a_fault_are_escaped():
     fault = TYPES.fault(json.dumps({**MAPS, "lat": "\x1b[2Jnorth\nof"}))
     assert fault is not None
     assert fault.isprintable()
 
 
-def test_a_folder_of_ones_own_replaces_ours(tmp_path):
+def test_a_custom_folder_replaces_the_included_types(tmp_path):
     (tmp_path / "order.json").write_text('{"x-recognized-by": {"required": ["order"]}, "required": ["order", "sum"]}')
     types = load_types(tmp_path)
     assert types.names == ["order"]
@@ -98,13 +98,13 @@ def test_a_folder_of_ones_own_replaces_ours(tmp_path):
 
 
 @pytest.mark.parametrize("text", ['{"type": 7, "x-recognized-by": {}}', "{}", "noise"])
-def test_a_declaration_that_is_wrong_names_its_file(tmp_path, text):
+def test_the_error_for_an_invalid_declaration_names_its_file(tmp_path, text):
     (tmp_path / "bad.json").write_text(text)
     with pytest.raises(ConfigError, match=r"bad\.json"):
         load_types(tmp_path)
 
 
-def test_a_person_knows_a_message_by_the_label_fields_of_its_type(tmp_path):
+def test_the_label_of_a_message_consists_of_the_label_fields_of_its_type(tmp_path):
     assert TYPES.label(json.dumps(MAPS)) == "京都"
     assert TYPES.label(json.dumps({**WEB, "source_name": 5})) == "京都 https://例え.jp/a?b"
     assert [TYPES.label(body) for body in ("noise", "[]", '{"city": "京都"}')] == ["", "", ""], "of no declared type"
@@ -112,12 +112,12 @@ def test_a_person_knows_a_message_by_the_label_fields_of_its_type(tmp_path):
     assert load_types(tmp_path).label('{"order": "o-1"}') == "o-1"
 
 
-def test_label_fields_that_are_no_list_of_names_name_their_file(tmp_path):
+def test_the_error_for_invalid_label_fields_names_the_file(tmp_path):
     (tmp_path / "bad.json").write_text('{"x-recognized-by": {}, "x-label-fields": "city"}')
     with pytest.raises(ConfigError, match=r"bad\.json: x-label-fields"):
         load_types(tmp_path)
 
 
-def test_an_empty_folder_names_the_setting(tmp_path):
+def test_the_error_for_an_empty_folder_names_the_setting(tmp_path):
     with pytest.raises(ConfigError, match="MESSAGE_TYPES_DIR"):
         load_types(tmp_path)

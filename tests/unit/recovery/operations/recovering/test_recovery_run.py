@@ -1,4 +1,4 @@
-"""Every row of the table of recover_dlq, its rules of stopping, and that no single failing call loses a letter."""
+"""Every row of the table of `recover_dlq`, its abort rules, and that no message is lost if a call fails."""
 
 import contextlib
 import json
@@ -43,15 +43,15 @@ def fakes():
 
 
 def recover(fakes, **options):
-    """The report of one run. Raises what broke it off."""
+    """Run a recovery and return its report. Raises the error that aborted it."""
     request = RecoverRequest(Run.new("recover_dlq", action="recover", by="me@here"), **options)
-    report = RecoveryRun(fakes.settings(), fakes.clients, request, stop=threading.Event()).go()
+    report = RecoveryRun(fakes.settings(), fakes.clients, request, stop=threading.Event()).run()
     if report.failure is not None:
         raise report.failure
     return report
 
 
-def test_what_is_indexed_already_is_deleted(fakes):
+def test_a_dead_letter_whose_object_is_already_indexed_is_deleted(fakes):
     fakes.s3.holds["a.txt"] = b"text"
     fakes.indexed("a.txt")
     fakes.dead_letter("m1", "a.txt")
@@ -62,14 +62,14 @@ def test_what_is_indexed_already_is_deleted(fakes):
 
 
 @pytest.mark.parametrize("status", ["corrupt", "encrypted", "timeout", "out_of_memory"])
-def test_what_was_indexed_without_its_text_is_read_again(fakes, status):
+def test_an_object_that_was_indexed_without_its_text_is_read_again(fakes, status):
     fakes.s3.holds["a.txt"] = b"text"
     fakes.indexed("a.txt", status=status)
     fakes.dead_letter("m1", "a.txt")
     assert recover(fakes).counts == {Disposition.RECOVERED: 1}
 
 
-def test_what_is_missing_is_read_indexed_and_says_where_it_comes_from(fakes):
+def test_a_missing_object_is_indexed_with_dlq_as_its_recovery_source(fakes):
     fakes.s3.holds["経理/見積 書.txt"] = "見積".encode()
     fakes.dead_letter("m1", "経理/見積 書.txt")
     assert recover(fakes).counts == {Disposition.RECOVERED: 1}
@@ -78,7 +78,7 @@ def test_what_is_missing_is_read_indexed_and_says_where_it_comes_from(fakes):
     assert not fakes.dlq.messages
 
 
-def test_an_object_that_changed_since_is_indexed_as_it_is_now(fakes):
+def test_an_object_that_has_changed_is_indexed_in_its_current_state(fakes):
     fakes.s3.holds["a.txt"] = b"old"
     fakes.indexed("a.txt")
     fakes.s3.holds["a.txt"] = b"new"
@@ -87,7 +87,7 @@ def test_an_object_that_changed_since_is_indexed_as_it_is_now(fakes):
     assert fakes.index.documents[BUCKET, "a.txt"][1]["content"] == "new"
 
 
-def test_an_object_that_is_gone_leaves_the_index_and_its_message_the_audit(fakes):
+def test_an_object_that_is_gone_is_removed_from_the_index_and_its_message_audited(fakes):
     fakes.s3.holds["a.txt"] = b"x"
     fakes.indexed("a.txt")
     del fakes.s3.holds["a.txt"]
@@ -100,7 +100,7 @@ def test_an_object_that_is_gone_leaves_the_index_and_its_message_the_audit(fakes
     assert "a.txt" in record["dead_letters"][0]["body"]
 
 
-def test_what_the_index_rejects_is_stored_for_retry(fakes):
+def test_a_document_that_the_index_rejects_is_stored_for_retry(fakes):
     fakes.s3.holds["a.txt"] = b"x"
     fakes.index.rejects.add("a.txt")
     fakes.dead_letter("m1", "a.txt")
@@ -111,7 +111,7 @@ def test_what_the_index_rejects_is_stored_for_retry(fakes):
 
 
 @pytest.mark.parametrize("body", ["noise", "[]", '{"Records": []}', '{"hello": 1}'])
-def test_what_is_malformed_is_archived_whole(fakes, body):
+def test_a_malformed_message_is_archived_completely(fakes, body):
     attributes = {"raw": {"DataType": "Binary", "BinaryValue": b"\x00\xff"}}
     fakes.dlq.add("m1", body, attributes, sent_ms=1_795_000_000_000)
     assert recover(fakes).counts == {Disposition.ARCHIVED: 1}
@@ -132,7 +132,7 @@ def test_a_file_that_cannot_be_read_is_archived_and_findable_by_name(fakes, monk
     assert record["error_type"] == "UnreadableFileError"
 
 
-def test_a_bucket_that_does_not_exist_is_the_messages_own_fault(fakes):
+def test_a_message_with_a_bucket_that_does_not_exist_is_archived(fakes):
     fakes.dead_letter("m1", "a.txt", bucket="nobody")
     summary = recover(fakes)
     assert summary.counts == {Disposition.ARCHIVED: 1}
@@ -146,7 +146,7 @@ def test_one_key_denied_while_others_can_be_read_is_archived(fakes):
     assert recover(fakes).counts == {Disposition.ARCHIVED: 1}
 
 
-def test_a_denial_of_everything_is_an_outage_and_keeps_the_message(fakes):
+def test_the_message_is_kept_if_access_to_all_objects_is_denied(fakes):
     fakes.s3.holds["a.txt"] = b"x"
     fakes.s3.denied.add("a.txt")
     fakes.dead_letter("m1", "a.txt")
@@ -155,7 +155,7 @@ def test_a_denial_of_everything_is_an_outage_and_keeps_the_message(fakes):
     assert not fakes.dlq.hidden
 
 
-def test_a_passing_failure_keeps_the_message_and_releases_it_at_the_end(fakes):
+def test_a_transient_failure_keeps_the_message_and_releases_it_at_the_end(fakes):
     fakes.dead_letter("m1", "a.txt")
     fakes.faults.add("s3.read", DOWN)
     assert recover(fakes).counts == {Disposition.KEPT: 1}
@@ -163,7 +163,7 @@ def test_a_passing_failure_keeps_the_message_and_releases_it_at_the_end(fakes):
     assert not fakes.dlq.hidden
 
 
-def test_what_is_kept_and_about_to_expire_is_archived(fakes):
+def test_an_undecided_message_that_is_about_to_expire_is_archived(fakes):
     fakes.dead_letter("m1", "a.txt", sent_ms=int(time.time() * 1000) - 13 * DAY_MS)
     fakes.faults.add("s3.read", DOWN)
     assert recover(fakes).counts == {Disposition.ARCHIVED: 1}
@@ -187,7 +187,7 @@ def _bodies(fakes, *keys):
 
 
 @pytest.mark.parametrize("body", ['{"Event": "s3:TestEvent"}'])
-def test_what_asks_for_nothing_is_deleted_and_kept_in_the_audit(fakes, body):
+def test_a_message_without_anything_to_index_is_deleted_and_audited(fakes, body):
     fakes.dlq.add("m1", body)
     assert recover(fakes).counts == {Disposition.SKIPPED: 1}
     assert not fakes.dlq.messages
@@ -204,7 +204,7 @@ def test_copies_of_one_message_are_handled_once(fakes):
     assert not fakes.dlq.messages
 
 
-def test_spilled_letters_are_taken_in(fakes):
+def test_dead_letters_in_the_state_bucket_are_processed(fakes):
     fakes.s3.holds["a.txt"] = b"x"
     fakes.dead_letter("m1", "a.txt")
     message = fakes.dlq.messages.pop("m1")
@@ -217,7 +217,7 @@ def test_spilled_letters_are_taken_in(fakes):
     assert not fakes.under("dead-letters/")
 
 
-def test_a_dry_run_changes_nothing_and_says_what_would_be(fakes):
+def test_a_dry_recovery_changes_nothing_and_reports_the_results(fakes):
     fakes.s3.holds |= {"a.txt": b"x", "b.txt": b"y"}
     fakes.indexed("b.txt")
     for name, key in (("m1", "a.txt"), ("m2", "b.txt"), ("m3", "gone.txt")):
@@ -234,7 +234,7 @@ def test_a_dry_run_changes_nothing_and_says_what_would_be(fakes):
     assert fakes.index.documents == before
 
 
-def test_only_what_is_selected_is_touched(fakes):
+def test_only_selected_messages_are_processed(fakes):
     fakes.s3.holds |= {"a.txt": b"x", "b.txt": b"y"}
     fakes.dead_letter("m1", "a.txt", failure={"kind": "RECOVERABLE"})
     fakes.dead_letter("m2", "b.txt", failure={"kind": "USER_ERROR"})
@@ -253,7 +253,7 @@ def test_max_batches_bounds_a_run(fakes):
     assert len(fakes.dlq.messages) == 30
 
 
-def test_a_rate_is_held_to(fakes):
+def test_the_rate_limit_is_respected(fakes):
     for number in range(20):
         fakes.s3.holds[f"{number}.txt"] = b"x"
         fakes.dead_letter(f"m{number}", f"{number}.txt")
@@ -262,7 +262,7 @@ def test_a_rate_is_held_to(fakes):
     assert time.monotonic() - began >= 15 / 50
 
 
-def test_an_index_that_goes_away_stops_the_run_and_archives_nothing(fakes):
+def test_an_index_that_becomes_unavailable_stops_the_run_and_archives_nothing(fakes):
     for number in range(60):
         fakes.s3.holds[f"{number}.txt"] = b"x"
         fakes.dead_letter(f"m{number}", f"{number}.txt")
@@ -274,7 +274,7 @@ def test_an_index_that_goes_away_stops_the_run_and_archives_nothing(fakes):
     assert len(fakes.dlq.messages) + len(fakes.index.documents) >= 60
 
 
-def test_a_single_document_that_the_index_does_not_take_now_is_kept(fakes):
+def test_a_single_document_refused_transiently_is_kept(fakes):
     fakes.s3.holds |= {"a.txt": b"x", "b.txt": b"y"}
     fakes.index.unavailable.add("a.txt")
     fakes.dead_letter("m1", "a.txt")
@@ -283,7 +283,7 @@ def test_a_single_document_that_the_index_does_not_take_now_is_kept(fakes):
     assert list(fakes.dlq.messages) == ["m1"]
 
 
-def test_objects_that_are_gone_by_the_hundred_stop_the_run(fakes):
+def test_a_run_stops_if_most_of_a_hundred_objects_are_gone(fakes):
     for number in range(300):
         fakes.dead_letter(f"m{number}", f"{number}.txt")
     with pytest.raises(ConfigError, match="S3_BUCKET"):
@@ -301,7 +301,7 @@ def test_a_mapping_that_rejects_everything_stops_the_run(fakes):
     assert len(fakes.dlq.messages) >= 100
 
 
-def test_what_the_failure_records_name_already_does_not_stop_the_run(fakes):
+def test_errors_that_the_failure_records_already_name_do_not_stop_the_run(fakes):
     for number in range(150):
         fakes.dlq.add(
             f"m{number}", "noise",
@@ -310,7 +310,7 @@ def test_what_the_failure_records_name_already_does_not_stop_the_run(fakes):
     assert recover(fakes).counts == {Disposition.ARCHIVED: 150}
 
 
-def test_everything_kept_one_after_another_stops_the_run(fakes):
+def test_too_many_undecided_messages_in_a_row_stop_the_run(fakes):
     for number in range(200):
         fakes.dead_letter(f"m{number}", f"{number}.txt")
     fakes.faults.add("s3.read", DOWN)
@@ -320,7 +320,7 @@ def test_everything_kept_one_after_another_stops_the_run(fakes):
     assert not fakes.dlq.hidden
 
 
-def test_a_failed_delete_is_counted_and_harmless(fakes):
+def test_a_failed_delete_is_counted_and_does_no_harm(fakes):
     fakes.s3.holds["a.txt"] = b"x"
     fakes.dead_letter("m1", "a.txt")
     fakes.faults.add("dlq.delete", SQS_DOWN)
@@ -328,14 +328,14 @@ def test_a_failed_delete_is_counted_and_harmless(fakes):
     assert (summary.counts, summary.also["settled_not_deleted"]) == ({Disposition.RECOVERED: 1}, 1)
 
 
-def test_an_archive_that_refuses_keeps_the_message(fakes):
+def test_a_message_is_kept_if_archiving_fails(fakes):
     fakes.dlq.add("m1", "noise")
     fakes.faults.add("state.put", StoreError("denied", code="AccessDenied"))
     assert recover(fakes).counts == {Disposition.KEPT: 1}
     assert list(fakes.dlq.messages) == ["m1"]
 
 
-def test_what_must_hold_before_a_run_is_named_where_it_does_not(fakes):
+def test_an_unusable_queue_bucket_or_index_is_reported_before_the_run(fakes):
     for name, error, kind in (
         ("dlq.attributes", SQS_DOWN, DependencyError),
         ("s3.check_bucket", StoreError("no", code="NoSuchBucket"), ConfigError),
@@ -367,7 +367,7 @@ CALLS = (
     times=st.sampled_from([1, 3, 1_000_000]),
     transient=st.booleans(),
 )
-def test_any_mix_and_any_single_failing_call_loses_nothing(kinds, call, after, times, transient):
+def test_recovery_loses_no_message_whichever_call_fails(kinds, call, after, times, transient):
     fakes = Fakes()
     for number, kind in enumerate(kinds):
         _put_dead_letter(fakes, number, kind)
@@ -375,7 +375,7 @@ def test_any_mix_and_any_single_failing_call_loses_nothing(kinds, call, after, t
     code = "ServiceUnavailable" if transient else "AccessDenied"
     error = {"dlq": SQS_DOWN, "index": INDEX_DOWN}.get(service) or StoreError("x", code=code)
     fakes.faults.add(call, error, after=after, times=times)
-    with contextlib.suppress(WorkerError):  # and nothing else: no call may fail in a way that nobody foresaw
+    with contextlib.suppress(WorkerError):  # and nothing else: every failure must be one that the code expects
         recover(fakes, batch_size=5)
     for number, kind in enumerate(kinds):
         assert _is_somewhere(fakes, number, kind), (number, kind)
@@ -399,7 +399,7 @@ def _put_dead_letter(fakes, number, kind):
 
 
 def _is_somewhere(fakes, number, kind):
-    """In at least one of DLQ, index, retry-index/, archive; or, for what is gone, the audit."""
+    """Whether it is in the DLQ, the index, retry-index/ or the archive; or, if its object is gone, in the audit."""
     name = f"m{number}"
     archived = (record["message_id"] for record in fakes.under(ARCHIVE_PREFIX).values())
     if name in fakes.dlq.messages or name in archived:
@@ -413,7 +413,7 @@ def _is_somewhere(fakes, number, kind):
     return (BUCKET, f"{kind}-{number}.txt") in fakes.index.documents
 
 
-def test_exit_codes_are_those_of_the_table():
+def test_exit_codes_are_as_documented():
     assert (ExitCode.INCOMPLETE, ExitCode.USAGE, ExitCode.DEPENDENCY, ExitCode.PAUSED, ExitCode.CONFIG) == (
         3,
         64,

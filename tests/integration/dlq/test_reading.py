@@ -1,4 +1,4 @@
-"""Verbs of `dlq` that look: what they print, and that everything is given back."""
+"""The `dlq` verbs that only read: what they print, and that they release all messages."""
 
 import json
 
@@ -16,7 +16,7 @@ from tests.integration.dlq.verbs import (
 )
 
 
-def test_looking_tells_everything_and_gives_everything_back(site):
+def test_reading_verbs_show_every_message_and_release_all_of_them(site):
     native = dead_lettered_by_sqs(site, s3_event(s3_record(site.bucket, "帳票/一.txt")))
     timeouts = [about(site, f"帳票/{n}.txt") for n in range(12)]
     bad = dead_letter(site, "noise", failure("MalformedEventError", kind="USER_ERROR"))
@@ -47,11 +47,11 @@ def test_looking_tells_everything_and_gives_everything_back(site):
     assert (groups[0]["group"], groups[0]["count"], len(groups[0]["ids"])) == ("fp-TimeoutError", 12, 3)
     assert {row["group"]: row["count"] for row in ask(site, "groups", "--by", "type")}["s3-event"] == 13
     assert dlq(site, "stats").returncode == dlq(site, "groups").returncode == 0
-    assert depth(site) == (15, 0), "looking never eats"
+    assert depth(site) == (15, 0), "reading consumes nothing"
     assert site.state_keys("s3-index-worker/holders/") == []
 
 
-def test_inspect_shows_what_is_there_now_and_what_to_type(site):
+def test_inspect_shows_the_current_state_and_a_command(site):
     key = "契約/a b.txt"
     site.put(key, "本文")
     name = about(site, key)
@@ -68,12 +68,12 @@ def test_inspect_shows_what_is_there_now_and_what_to_type(site):
 
     again, gone = about(site, key), about(site, "gone.txt")
     bad, maps = dead_letter(site, "noise"), dead_letter(site, json.dumps(MAPS))
-    told = {one["message_id"]: one for one in ask(site, "inspect", "--message-id", again, gone, bad, maps)}
-    assert told[again]["now"][0]["indexed"] is True
-    assert "holds the object as it is now" in told[again]["advice"]["why"]
-    assert told[gone]["now"][0]["s3"] == "not there"
-    assert told[bad]["advice"]["command"].startswith(f"dlq delete --message-id {bad} --reason")
-    assert told[maps]["advice"]["command"] == f"dlq redrive --message-id {maps}"
+    by_id = {one["message_id"]: one for one in ask(site, "inspect", "--message-id", again, gone, bad, maps)}
+    assert by_id[again]["now"][0]["indexed"] is True
+    assert "holds the object as it is now" in by_id[again]["advice"]["why"]
+    assert by_id[gone]["now"][0]["s3"] == "not there"
+    assert by_id[bad]["advice"]["command"].startswith(f"dlq delete --message-id {bad} --reason")
+    assert by_id[maps]["advice"]["command"] == f"dlq redrive --message-id {maps}"
     without = {one["message_id"]: one for one in ask(site, "inspect", "--message-id", again, INDEX_URL="")}
     assert "not asked: INDEX_URL is missing" in without[again]["now"][0]["index"]
     unavailable = ask(site, "inspect", "--message-id", again, INDEX_URL="http://127.0.0.1:9")[0]
@@ -83,7 +83,7 @@ def test_inspect_shows_what_is_there_now_and_what_to_type(site):
     assert depth(site) == (4, 0)
 
 
-def test_hostile_keys_and_texts_move_no_cursor(site):
+def test_control_characters_never_reach_the_terminal(site):
     key = "\x1b[2J\x1b]0;owned\x07\r\n[red]x[/red]\u202e.txt"
     name = about(site, key, message="line\ntwo [bold]", stack="[red]\n  \u202eframe")
     for args in (
@@ -99,7 +99,7 @@ def test_hostile_keys_and_texts_move_no_cursor(site):
     assert "[red]x[/red]" in dlq(site, "list").stdout
 
 
-def test_what_others_hold_is_told(site):
+def test_coverage_mentions_messages_that_another_consumer_holds(site):
     for n in range(12):
         about(site, f"{n}.txt")
     site.sqs.receive_message(QueueUrl=site.queues.dlq, MaxNumberOfMessages=5)
