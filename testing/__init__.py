@@ -1,1 +1,1 @@
-"""What tests and benchmarks share: real servers, the fault proxy, sites to run a worker on."""
+"""What tests and benchmarks have in common: real servers, the fault proxy, sites to run a worker on."""

@@ -1,4 +1,4 @@
-"""Where the programs behind the servers are, or why they are not."""
+"""Where the servers' programs are, or why they are missing."""
 
 import os
 import shutil
@@ -43,7 +43,7 @@ SHELL_TOOLS = ("jq", "curl")
 
 
 def shell_tools() -> None:
-    """See that what our pages type is there; fetched in CI. Raises UnavailableError."""
+    """Check that the programs which the docs use are installed; in CI, they are fetched. Raises UnavailableError."""
     missing = [name for name in SHELL_TOOLS if shutil.which(name) is None]
     if missing and is_ci() and shutil.which("apt-get"):
         for arguments in (("update",), ("install", "-y", "--no-install-recommends", *missing)):
@@ -61,5 +61,5 @@ def do_without(what: str, reason: UnavailableError) -> NoReturn:
 
 
 def is_ci() -> bool:
-    """Whether everything must be there."""
+    """Whether this is CI, where nothing may be missing."""
     return os.environ.get("CI", "").lower() in {"1", "true"}

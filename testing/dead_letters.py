@@ -1,4 +1,4 @@
-"""A DLQ as an incident leaves it: most of it can be recovered, some is done already, some is gone, some is bad."""
+"""A DLQ as an incident leaves it: most messages can be recovered, some are done already, some objects are gone, some bad."""
 
 import json
 from collections import Counter
@@ -12,12 +12,12 @@ from worker.core.index.document import Write
 from worker.core.index.open import open_index
 
 OF_TWENTY = ("recovered",) * 16 + ("already_indexed",) * 2 + ("gone", "archived")
-"""What is to become of the letters: 80%, 10%, 5% and 5%."""
+"""What a recovery is expected to find: 80%, 10%, 5% and 5%."""
 SENDERS = 8
 
 
 def expected(count: int) -> Counter[str]:
-    """What a recovery of so many letters has to find."""
+    """What a recovery of `count` dead letters must find."""
     return Counter(finding_of(number) for number in range(count))
 
 
@@ -26,12 +26,12 @@ def finding_of(number: int) -> str:
 
 
 def kept_keys(keys: list[str]) -> list[str]:
-    """Of a key for each letter, those whose objects are to be in the index at the end."""
+    """Of one key per dead letter, those whose objects must be in the index at the end."""
     return [key for number, key in enumerate(keys) if finding_of(number) in {"recovered", "already_indexed"}]
 
 
 def fill_dlq(site: Site, keys: list[str], etags: dict[str, str], *, endpoint: str) -> None:
-    """A letter for each key, in the DLQ; what is indexed already, in the index. A third has no failure record."""
+    """Put a dead letter for each key into the DLQ, and what is indexed already into the index. A third has no failure record."""
     _index(site, [key for number, key in enumerate(keys) if finding_of(number) == "already_indexed"], etags)
     dead_letters = [_dead_letter(site, number, key) for number, key in enumerate(keys)]
     parts = [dead_letters[start::SENDERS] for start in range(SENDERS)]
@@ -66,7 +66,7 @@ def _send(endpoint: str, queue: str, dead_letters: list[dict[str, Any]]) -> None
 
 
 def _index(site: Site, keys: list[str], etags: dict[str, str]) -> None:
-    """Documents as an earlier worker left them: the etag is S3's, the version long ago."""
+    """Write documents as an earlier worker left them: the etag is S3's, the version is old."""
     with closing(open_index(site.settings())) as index:
         index.ensure()
         for start in range(0, len(keys), 500):

@@ -17,7 +17,7 @@ def main(parent_pid: int, command: list[str]) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
-    if os.getppid() != parent_pid:  # it died before the request: nobody would ever be told
+    if os.getppid() != parent_pid:  # it died before the request, so no signal would ever come
         sys.exit(1)
     os.execvp(command[0], command)
 

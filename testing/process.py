@@ -1,4 +1,4 @@
-"""A real server as a child process: started, watched until healthy, hurt and healed by tests, never left behind."""
+"""A real server as a child process: started, awaited until healthy, killed or paused and healed by tests, never left behind."""
 
 import abc
 import http.client
@@ -200,7 +200,7 @@ class Server(abc.ABC):
             os.killpg(self._process.pid, number)
 
     def _is_frozen(self) -> bool:
-        # The state is the first field after the command's name, which stands in brackets and may hold spaces.
+        # The state is the first field after the command's name, which is in brackets and may contain spaces.
         return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] in {"T", "t"}
 
     def _reap(self) -> None:

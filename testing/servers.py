@@ -73,10 +73,10 @@ class OpenSearchServer(Server):
         self._release = OPENSEARCH_RELEASES[version]
         flags = jvm_flags(self._release.coordinates, long_lived=long_lived, record=record)
         self._jvm = (*memory, "-Djava.locale.providers=CLDR,SPI", *flags)
-        # The runner refuses HTTP ports over 9299 (its maxHttpPort, not an option), and only its exit code tells.
+        # The runner refuses HTTP ports over 9299 (its maxHttpPort, not an option), and only its exit code shows it.
         self.port = free_ports(1, 7_000, 9_300)[0]
         self._transport_port = free_ports(1)[0]
-        # The runner moves on to the next port when somebody took ours: the name tells whether we reach our own.
+        # The runner moves on to the next port when this one is taken: the name shows whether the answer is from this server.
         self._cluster_name = f"s3iw-{secrets.token_hex(4)}"
 
     @property
@@ -166,7 +166,7 @@ messages-storage {{ enabled = {durable}, uri = {json.dumps(messages)} }}
 
 
 def all_queues_are_restored(log: str) -> bool:
-    """Tell from ElasticMQ's log, of all its runs: it listens before its queues are back, and shows no other sign."""
+    """Decide by ElasticMQ's log of all its runs: it listens before its queues are restored, and gives no other sign."""
     earlier, _, latest = log.rpartition("Starting ElasticMQ server")
     created = set(re.findall(r"Creating queue CreateQueueData\(([\w-]+)", earlier))
     deleted = set(re.findall(r"Deleting queue ([\w-]+)", earlier))

@@ -1,4 +1,4 @@
-"""One deployment on the real servers: buckets, queues, an index of its own, and what a test wants to know of them."""
+"""One deployment on the real servers: buckets, queues, an index of its own, and what a test reads from them."""
 
 import json
 import secrets
@@ -136,7 +136,7 @@ class Site:
         return queue_depth(self.sqs, self.queues.source)
 
     def wait_empty(self, timeout_s: float = 30) -> None:
-        """Until the source queue holds nothing, visible or in flight."""
+        """Wait until the source queue is empty, of visible messages and those in flight."""
         wait_until(lambda: self.depth() == (0, 0, 0), timeout_s, "an empty source queue")
 
     def dead_letters(self) -> list[dict[str, Any]]:
@@ -148,7 +148,7 @@ class Site:
         ]  # fmt: skip
 
     def settings(self) -> Settings:
-        """What the worker makes of this site's environment."""
+        """The settings that the worker reads from this site's environment."""
         return load(**{name.lower(): value for name, value in self.env.items() if not name.startswith("AWS_")})
 
     def close(self) -> None:
@@ -160,7 +160,7 @@ def make_site(
     seaweedfs: SeaweedFSServer, elasticmq: ElasticMQServer, opensearch: OpenSearchServer, *, versioned: bool = False,
     attempts: int = 1,
 ) -> Site:  # fmt: skip
-    """A fresh site; worker and test sign in as admin. `attempts`: how often the test's own calls are made, at most."""
+    """A new site; worker and test have admin rights. `attempts`: the most attempts of each of the test's own calls."""
     name = f"site-{secrets.token_hex(4)}"
     s3, sqs = s3_client(seaweedfs.url, attempts=attempts), sqs_client(elasticmq.url, attempts=attempts)
     for each in (name, f"{name}-state"):
