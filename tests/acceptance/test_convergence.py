@@ -1,4 +1,4 @@
-"""Two workers on one queue, one of them slow between look and write, while objects change under them.
+"""Two workers on one queue, one of them slow between observation and write, while objects change.
 
 Whatever order the events come in, in the end the index holds what S3 holds, etag by etag.
 """
@@ -75,8 +75,8 @@ def test_two_workers_converge_to_what_s3_holds(site, tmp_path):
         running({**site.env, "PYTHONPATH": f"{slow}:."}, tmp_path, name="slow") as slowed,
         ThreadPoolExecutor(CHANGERS) as pool,
     ):
-        shares = [pool.submit(change_for_a_while, site, n, keys[n::CHANGERS], until) for n in range(CHANGERS)]
-        changes = sum(share.result() for share in shares)
+        parts = [pool.submit(change_for_a_while, site, n, keys[n::CHANGERS], until) for n in range(CHANGERS)]
+        changes = sum(part.result() for part in parts)
         site.wait_empty(60)
         assert slowed.events("message.settled")
     s3_holds: dict[str, str] = {}

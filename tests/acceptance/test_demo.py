@@ -1,4 +1,4 @@
-"""`s3-index-worker demo`: what a newcomer sees first, whole, in a process of its own."""
+"""`s3-index-worker demo`: what a newcomer sees first, complete, in a process of its own."""
 
 import os
 import re
@@ -25,7 +25,7 @@ HOSTILE = {
     "INDEX_URL": "http://127.0.0.1:9",
     "MAX_OBJECT_BYTES": "not a number",
 }
-"""What a user's shell may hold, none of which the demo is to heed."""
+"""Variables that a user's shell may have set and the demo must ignore."""
 
 
 def demo(folder: Path, *args: str, **env: str) -> subprocess.Popen[str]:

@@ -1,4 +1,4 @@
-"""`doctor` with three things wrong: three different hints, each exact."""
+"""`doctor` with three different faults: each has its own exact hint."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""An outage of the index heals by itself: nobody does anything but bring the index back."""
+"""The worker catches up by itself after an outage of the index: nobody does more than restore the index."""
 
 import time
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def site(seaweedfs, elasticmq, opensearch) -> Iterator[Site]:
 
 
 def fill(site: Site) -> dict[str, str]:
-    """So many small objects, and their events; etags by key."""
+    """Put `count` small objects and send their events; etags by key."""
     keys = [f"docs/{number:05}.txt" for number in range(MESSAGES)]
     etags = site.put_all({key: f"text of {key}" for key in keys})
     site.send_all(keys)
@@ -42,7 +42,7 @@ def test_an_outage_of_the_index_heals_by_itself_within_a_minute(site, opensearch
             site.wait_empty(120)
             waited = [record["key"] for record in site.state_records(RETRY_PREFIX)[: 2 * CHANGED]]
             overwritten, removed = waited[:CHANGED], waited[CHANGED:]
-            for key in overwritten:  # S3's events of these are lost on purpose: what heals asks S3 itself
+            for key in overwritten:  # S3's events of these are lost on purpose: a replay observes S3 itself
                 etags[key] = site.put(key, f"another text of {key}, written during the outage")
             for key in removed:
                 site.s3.delete_object(Bucket=site.bucket, Key=key)
@@ -60,11 +60,11 @@ def test_an_outage_of_the_index_heals_by_itself_within_a_minute(site, opensearch
         assert sum(line["counts"].get("rebuilt", 0) for line in finished) >= CHANGED
         assert sum(line["counts"].get("removed", 0) for line in finished) >= CHANGED
         assert site.dead_letters() == []
-        wait_until(lambda: not site.has_state(f"{CONTROL_PREFIX}replay-lease"), 10, "the lease given back")
+        wait_until(lambda: not site.has_state(f"{CONTROL_PREFIX}replay-lease"), 10, "the released lease")
         assert worker.stop() == 0
 
 
-def test_what_waits_when_a_worker_starts_is_brought_in_and_two_workers_take_turns(site, opensearch, tmp_path):
+def test_what_waits_when_a_worker_starts_is_indexed_and_two_workers_take_turns(site, opensearch, tmp_path):
     keys = [f"late/{number:03}.txt" for number in range(100)]
     site.put_all(dict.fromkeys(keys, "text"))
     opensearch.pause()

@@ -1,4 +1,4 @@
-"""Things that go away in the middle of the work: the index, S3, the worker itself."""
+"""What becomes unavailable during the work: the index, S3, the worker itself."""
 
 import signal
 import time
@@ -26,7 +26,7 @@ def site(seaweedfs, elasticmq, opensearch) -> Iterator[Site]:
 
 
 def fill(site: Site, count: int = MESSAGES) -> list[str]:
-    """So many small objects, and their events."""
+    """Put `count` small objects and send their events."""
     keys = [f"docs/{number:05}.txt" for number in range(count)]
     site.put_all({key: f"text of {key}" for key in keys})
     site.send_all(keys)
@@ -47,7 +47,7 @@ def count_between(moments: list[float], begin: float, end: float) -> int:
 
 @pytest.mark.slow("the index is away for as long as a thousand messages take without it, and then starts again")
 @pytest.mark.parametrize("how", ["kill", "pause"])
-def test_an_index_that_goes_away_holds_nothing_up_and_loses_nothing(site, opensearch, tmp_path, how):
+def test_an_index_that_becomes_unavailable_delays_nothing_and_loses_nothing(site, opensearch, tmp_path, how):
     keys = fill(site)
     with running(site.env, tmp_path) as worker:
         wait_until(lambda: site.count() >= MESSAGES // 5, 60, "the first documents")
@@ -119,7 +119,7 @@ def test_an_endpoint_that_answers_404_to_everything_removes_nothing(site, tmp_pa
         endpoint.close()
 
 
-def test_a_mistyped_bucket_stops_the_worker_at_the_door(site, tmp_path):
+def test_a_mistyped_bucket_stops_the_worker_at_start_up(site, tmp_path):
     site.put("a.txt")
     site.send("a.txt")
     worker = WorkerProcess({**site.env, "S3_BUCKET": "no-such-bucket-here"}, tmp_path)

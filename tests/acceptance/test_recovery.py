@@ -1,4 +1,4 @@
-"""Recoveries that go wrong on the way: the index killed, a bucket mistyped, a mapping that takes nothing."""
+"""Recoveries that fail midway: the index is killed, a bucket mistyped, a mapping rejects everything."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What attacks on a machine's own means share."""
+"""What the attacks on a machine's resources have in common."""
 
 import subprocess
 from collections.abc import Iterator

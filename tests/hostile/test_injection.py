@@ -1,4 +1,4 @@
-"""Attack 8: names and texts of strangers in logs, tables, JSON and metrics. None forges a line, moves a cursor, is markup."""
+"""Attack 8: untrusted names and texts in logs, tables, JSON and metrics. None forges a line, moves a cursor or acts as markup."""
 
 import io
 import json
@@ -42,7 +42,7 @@ EVIL = {
     "braces": "{} {0} {event} %s %(event)s",
     "priority": "a\n<2>critical: forged",
 }  # fmt: skip
-STRANGERS = pytest.mark.parametrize("evil", EVIL.values(), ids=EVIL.keys())
+HOSTILE_TEXTS = pytest.mark.parametrize("evil", EVIL.values(), ids=EVIL.keys())
 LOG = """
 import sys
 sys.path[:] = {path!r}
@@ -58,7 +58,7 @@ except ValueError as error:
 
 
 def active(text: str) -> list[str]:
-    """The characters of an output that do more than be seen; those of rich's own colours are not among them."""
+    """The control characters of an output, apart from those of rich's own colours."""
     return sorted({c for c in text if not c.isprintable() and c not in "\n\u3000"})
 
 
@@ -89,7 +89,7 @@ def test_no_text_forges_a_line_of_the_log_on_a_terminal():
     assert all(line.startswith("  | ") for line in lines[2:])
 
 
-@STRANGERS
+@HOSTILE_TEXTS
 def test_a_table_s_cell_is_one_harmless_line(evil):
     shown = printed(table(("message id", "bucket/key"), [("id", evil)]))
     assert active(shown) == []
@@ -97,14 +97,14 @@ def test_a_table_s_cell_is_one_harmless_line(evil):
     assert evil.partition("\n")[0][:1] in shown
 
 
-@STRANGERS
+@HOSTILE_TEXTS
 def test_a_hit_is_shown_without_effect(evil):
     shown = printed(hit_text(Hit("bucket", evil, 1.0, {"mime_type": evil, "last_modified": evil}, [evil])))
     assert active(shown) == []
     assert shown.count("\n") == 3
 
 
-@STRANGERS
+@HOSTILE_TEXTS
 def test_the_report_of_a_recovery_shows_a_reason_as_one_harmless_line(evil):
     plain, report = (Report(RECOVERY, dry_run=False, about={}) for _ in range(2))
     for made, text in ((plain, "x"), (report, evil)):
@@ -114,7 +114,7 @@ def test_the_report_of_a_recovery_shows_a_reason_as_one_harmless_line(evil):
     assert shown.count("\n") == printed(report_table(plain, WORDING)).count("\n")
 
 
-@STRANGERS
+@HOSTILE_TEXTS
 def test_json_for_programs_says_the_same_and_moves_no_cursor(evil):
     out = io.StringIO()
     with redirect_stdout(out):
@@ -124,7 +124,7 @@ def test_json_for_programs_says_the_same_and_moves_no_cursor(evil):
     assert out.getvalue().count("\n") == 1
 
 
-@STRANGERS
+@HOSTILE_TEXTS
 def test_a_failure_record_of_any_error_is_json_that_sqs_takes(evil):
     record = FailureRecord.of_error(
         ValueError(evil), attributes={}, receives=1, source_queue="q", message_id="m", worker="w"
@@ -133,7 +133,7 @@ def test_a_failure_record_of_any_error_is_json_that_sqs_takes(evil):
     assert not any(ord(c) < 32 for c in record)
 
 
-@STRANGERS
+@HOSTILE_TEXTS
 def test_no_name_becomes_a_label_or_a_line_of_the_metrics(evil):
     metrics, calm = Metrics(), Metrics()
     for made, text in ((metrics, evil), (calm, "calm")):

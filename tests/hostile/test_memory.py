@@ -1,6 +1,6 @@
 """Attack 6: a worker whose own memory is used up. No file is blamed for it, nothing is lost, and it goes on afterwards.
 
-A limit on the address space stands for it, set while the worker runs: then allocations fail, in Python as MemoryError, in
+It is simulated by a limit on the address space, set while the worker runs: then allocations fail, in Python as MemoryError, in
 Rust as the end of the process; and no thread can be started.
 """
 

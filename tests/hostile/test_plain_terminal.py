@@ -1,4 +1,4 @@
-"""Attack 8 on a terminal of 80 columns without colours: nothing that a command writes is stripped before it is judged.
+"""Attack 8 on a terminal of 80 columns without colours: nothing that a command writes is stripped before it is checked.
 
 So a bare carriage return shows, and a cell that is folded. Records and files are another's: names, texts and types.
 """
@@ -44,7 +44,7 @@ UNSOUND_RECORDS = pytest.mark.parametrize("wrong", UNSOUND.values(), ids=UNSOUND
 
 @pytest.fixture(scope="module")
 def site(seaweedfs, elasticmq, opensearch) -> Iterator[Site]:
-    """A DLQ, an archive and a retry-index/ full of strangers' texts; no worker has to run for that."""
+    """A DLQ, an archive and a retry-index/ full of untrusted texts; no worker has to run for that."""
     with closing(make_site(seaweedfs, elasticmq, opensearch)) as made:
         for number, evil in enumerate([*EVIL.values(), f"a\n{ADVICE}\n  because forged", FIRST]):
             key = f"鍵/{evil}.txt"
@@ -72,7 +72,7 @@ def archive(site: Site, number: int, name: str, **fields: Any) -> None:
 
 
 def typed(site: Site, line: tuple[str, ...], *, code: int = 0) -> str:
-    """What an 80-column terminal without colours got, every character of it judged."""
+    """What an 80-column terminal without colours got, every character of it checked."""
     module, *args = line
     env = {**base_env(), **site.env, "METRICS_PORT": "0", "TERM": "dumb", "NO_COLOR": "1"}
     ended, shown = terminal.typed(module, env, *args, columns=80)
@@ -84,7 +84,7 @@ def typed(site: Site, line: tuple[str, ...], *, code: int = 0) -> str:
 
 
 @pytest.mark.timeout(300)
-def test_a_plain_terminal_gets_no_stranger_s_character_or_line(site, tmp_path):
+def test_a_plain_terminal_gets_no_control_character_or_forged_line(site, tmp_path):
     file, bad = (str(tmp_path / f"{name}\x1b[2J\x9b\n{ADVICE}.jsonl") for name in ("all", "bad"))
     with open(bad, "w") as broken:  # noqa: PTH123 (a name that is a text)
         broken.write("no export\n")
@@ -118,7 +118,7 @@ def as_json(shown: str) -> "list[dict[str, str]]":
 
 
 @UNSOUND_RECORDS
-def test_a_record_that_is_no_letter_is_refused_where_it_is_read(wrong):
+def test_a_record_that_is_no_dead_letter_is_refused_where_it_is_read(wrong):
     raw = json.dumps({**DEAD_LETTER, **dict.fromkeys(ARCHIVED, "x"), **wrong}).encode()
     state = SimpleNamespace(get=lambda _: raw)
     for observe in (read, dead_letter_store.read):

@@ -61,7 +61,7 @@ def test_a_full_disk_under_the_index_makes_documents_wait_and_they_come_in_when_
         fill(small_disk / "filler")
         site.send_all(KEYS)
         check_that_all_wait(site, worker)
-        assert all("disk is full" in site.state_record(name)["reason"] or "away" in site.state_record(name)["reason"]
+        assert all("disk is full" in site.state_record(name)["reason"] or "unavailable" in site.state_record(name)["reason"]
                    for name in site.state_keys("retry-index/"))  # fmt: skip
         wait_until(lambda: worker.events("breaker.probe_failed"), 40, "a probe that sees the full disk")
         assert worker.events("breaker.closed") == []

@@ -1,6 +1,6 @@
-"""Attack 8, end to end: strangers' keys, texts, titles, bodies, failure records and reasons, and every command that shows them.
+"""Attack 8, end to end: untrusted keys, texts, titles, bodies, failure records and reasons, and all commands that show them.
 
-On a real terminal, and as JSON in a pipe. Nothing moves a cursor, no line passes for one of ours.
+On a real terminal, and as JSON in a pipe. Nothing moves a cursor, no line can be taken for the program's own.
 """
 
 import json
@@ -25,17 +25,17 @@ from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START
 
 ALL = {**EVIL, "advice": "a\n→ dlq purge --backup x\n  because forged", "SGR": "a\x1b[7;5;35mforged\x1b[9A"}
 FORGED = re.compile(r"^(forged|<2>|→ dlq purge|\{\"event\")", re.MULTILINE)
-"""A line that begins so is a stranger's."""
+"""A line that begins like this is forged."""
 OURS = re.compile(r"\x1b\[(?:(?:[0-46]|3[0-9]|9[0-7])(?:;[0-9]+)*m|\?25[lh]|1A|2K)|\r")
-"""What rich writes: colours without blinking, and the line of progress drawn anew. No stranger here writes just that."""
+"""What rich writes: colours without blinking, and the redrawn progress line. No untrusted text here consists of just that."""
 COLUMNS = 4_000
-"""So wide that nothing is folded: what begins a line was made to begin it."""
+"""So wide that nothing is folded: whatever begins a line was written as its beginning."""
 WORD = "百鬼夜行"
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A site full of strangers' texts."""
+    """A site full of untrusted texts."""
 
     site: Site
     ids: list[str]
@@ -81,7 +81,7 @@ def for_sqs(text: str) -> str:
 
 
 def dead_letter(site: Site, evil: str) -> str:
-    """A dead letter of another program's making: every field of its failure record is what a stranger wrote."""
+    """A dead letter made by another program: every field of its failure record is untrusted."""
     names = (
         "kind", "error_type", "message", "stack", "fingerprint", "first_failed_at", "last_failed_at", "source_queue",
         "source_message_id", "worker", "correlation_id",
@@ -98,8 +98,8 @@ def dead_letter(site: Site, evil: str) -> str:
     return sent["MessageId"]
 
 
-def looking(scene: Scene) -> list[tuple[str, ...]]:
-    """Every command that shows something of a stranger's and changes nothing."""
+def read_only(scene: Scene) -> list[tuple[str, ...]]:
+    """Every command that shows untrusted text and changes nothing."""
     every = [word for name in scene.ids for word in ("--message-id", name)]
     return [
         ("worker", "search", WORD), ("worker", "search", "forged"), ("recovery.cli", "stats"),
@@ -111,7 +111,7 @@ def looking(scene: Scene) -> list[tuple[str, ...]]:
 
 
 def changing(scene: Scene) -> list[tuple[str, ...]]:
-    """What moves strangers' messages, and tells of it."""
+    """Every command that moves untrusted messages and reports it."""
     some = [word for name in scene.ids[-3:] for word in ("--message-id", name)]
     return [
         ("recovery.cli", "abandon", "--reason", ALL["CSI"], "--yes", "--match", "noise"),
@@ -120,7 +120,7 @@ def changing(scene: Scene) -> list[tuple[str, ...]]:
     ]  # fmt: skip
 
 
-def test_a_worker_s_log_and_metrics_hold_no_stranger_s_line(scene):
+def test_a_worker_s_log_and_metrics_contain_no_forged_line(scene):
     assert [line for line in scene.lines if line["event"] == "(text)"] == []
     assert {line["message_id"] for line in scene.lines if line["event"] == "message.settled"} >= {
         line["message_id"] for line in scene.lines if "message_id" in line
@@ -134,7 +134,7 @@ def test_a_worker_s_log_and_metrics_hold_no_stranger_s_line(scene):
 
 @pytest.mark.timeout(300)
 def test_json_in_a_pipe_is_one_value_a_line_with_nothing_active_in_it(scene):
-    for module, *args in looking(scene):
+    for module, *args in read_only(scene):
         done = run_module(module, scene.site.env, *args, "--json")
         assert_harmless(done.stderr, done.returncode, args)
         assert set(active(done.stdout)) <= {HIGHLIGHT_START, HIGHLIGHT_END}, args
@@ -142,10 +142,10 @@ def test_json_in_a_pipe_is_one_value_a_line_with_nothing_active_in_it(scene):
 
 
 @pytest.mark.timeout(300)
-def test_no_command_moves_a_terminal_s_cursor_or_prints_a_stranger_s_line(scene):
+def test_no_command_moves_a_terminal_s_cursor_or_prints_a_forged_line(scene):
     env = {**base_env(), **scene.site.env, "METRICS_PORT": "0"}
     shown_whole = [
-        command for command in looking(scene) if sized(1, usual=0) or command[1] in {"search", "groups", "inspect"}
+        command for command in read_only(scene) if sized(1, usual=0) or command[1] in {"search", "groups", "inspect"}
     ]
     for module, *args in [*shown_whole, *changing(scene)]:
         code, shown = terminal.typed(module, env, *args, columns=COLUMNS)

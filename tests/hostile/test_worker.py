@@ -155,7 +155,7 @@ def test_descriptors_used_up_lose_nothing_and_it_goes_on_when_there_are_some(sit
 
 
 def _waiting(site: Site) -> set[str]:
-    """Keys whose documents stand in retry-index/."""
+    """Keys whose documents are in retry-index/."""
     return {site.state_record(key)["key"] for key in site.state_keys("retry-index/")}
 
 

@@ -1,4 +1,4 @@
-"""Which calls our programs make of AWS, written down as they make them, and whether a policy of config/iam allows them."""
+"""Records the calls that the programs make to AWS, and checks whether a policy of config/iam allows them."""
 
 import json
 import os
@@ -48,7 +48,7 @@ class Call:
 
 
 class Recorder:
-    """Writes down every call of the processes that run with its environment."""
+    """Records every call of the processes that run with its environment."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()

@@ -1,6 +1,6 @@
-"""`aws` as far as our pages use it: what is typed is held against botocore's models, and done where a test has the service.
+"""`aws` as far as the docs use it: arguments are checked against botocore's models, and run where a test has the service.
 
-AWS's own command line is no package of ours. A call that would leave this machine is checked, and not made.
+AWS's own command line is not a dependency. A call that would leave this machine is checked, and not made.
 """
 
 import json
@@ -19,7 +19,7 @@ REGION = "eu-central-1"
 
 
 def main(argv: list[str]) -> int:
-    """Do what `aws ARGV` would; its output on stdout."""
+    """Run `aws ARGV`, with its output on stdout; the exit code."""
     service, operation, *rest = argv
     client = boto3.client(SERVICES.get(service, service), region_name=REGION)  # type: ignore[call-overload]
     if operation == "wait":

@@ -1,6 +1,6 @@
-"""The ways in which a call to S3, SQS or the index can fail, each as that server would say it; and a rule that makes it so.
+"""The ways in which a call to S3, SQS or the index can fail, each in that server's wording; and a rule that injects them.
 
-A call is told from others by what it is for: `s3 PutObject retry-index`, `sqs DeleteMessageBatch source`, `index _bulk`.
+Calls are named by their purpose: `s3 PutObject retry-index`, `sqs DeleteMessageBatch source`, `index _bulk`.
 """
 
 import json
@@ -13,7 +13,7 @@ from testing.fault_proxy import Broken, Call
 
 GARBAGE = b"\x00\x01 this is <neither> {what was asked for \xff"
 HANG_S = 8.0
-"""Longer than any timeout of hurried programs."""
+"""Longer than any timeout of programs with shortened waits."""
 UNREACHABLE_S = 1.5
 STATUSES = (400, 403, 404, 429, 500, 503)
 
@@ -32,7 +32,7 @@ _INDEX_KINDS = {
 
 
 def name_of(call: Call) -> str:
-    """What a call is and what it is for, the same in every run."""
+    """A call's name and purpose, the same in every run."""
     if call.service == "sqs":
         return f"sqs {call.action} {'dlq' if call.about.endswith('-dlq') else 'source'}"
     if call.service == "index":
@@ -48,7 +48,7 @@ def name_of(call: Call) -> str:
 
 
 def refusal(service: str, status: int) -> Broken:
-    """An error as this service words it. S3's 404 has no code, as from a proxy that lost its way: NoSuchKey would be a fact."""
+    """An error as this service words it. S3's 404 has no code, as from a confused proxy: NoSuchKey would state a fact."""
     if service == "s3":
         code = _S3_CODES.get(status)
         body = f"<Error><Code>{code}</Code><Message>by the test</Message></Error>" if code else ""
@@ -68,7 +68,7 @@ def s3_error(code: str, status: int) -> Broken:
 
 
 def _partial(call: Call) -> Broken | None:
-    """Every other entry, or the only one, is not taken: the server never sees it, and the answer says so."""
+    """Every other entry, or the only one, is refused: the server never sees it, and the answer reports it."""
     if call.service == "sqs" and call.action.endswith("Batch"):
         return _batch_refusing(call, {at for at in range(len(call.keys)) if at % 2 or len(call.keys) == 1})
     if call.action == "_bulk":
@@ -101,7 +101,7 @@ def _batch_refusing(call: Call, refused: set[int]) -> Broken:
 def bulk_refusing(
     call: Call, chosen: Callable[[int, str], bool], *, status: int = 429, kind: str = "rejected_execution_exception"
 ) -> Broken | None:  # fmt: skip
-    """The index does not take some documents of a bulk, by place and id; None where none is chosen."""
+    """The index refuses the chosen documents of a bulk, by position and id; None if none is chosen."""
     refused = {at for at, name in enumerate(call.keys) if chosen(at, name)}
     item = {"index": {"status": status, "error": {"type": kind, "reason": "by the test"}}}
     if not refused:
@@ -129,7 +129,7 @@ def _actions(body: bytes) -> Iterator[bytes]:
 
 
 def _with_delete_error(body: bytes) -> bytes:
-    """S3 would say which it did not delete. The request is signed and passes whole, so this one lies for one key."""
+    """Add an error for one key to the answer. The signed request must pass unchanged, so the error is untrue."""
     if b"<DeleteResult" not in body:
         return body
     error = b"<Error><Key>(by the test)</Key><Code>InternalError</Code><Message>by the test</Message></Error>"
@@ -139,7 +139,7 @@ def _with_delete_error(body: bytes) -> bytes:
 
 
 def _fewer(call: Call) -> Broken | None:
-    """The answer speaks of half of what was asked, or brings half of what was received."""
+    """The answer mentions half of what was asked, or contains half of what was received."""
     if call.service == "sqs" and (call.action.endswith("Batch") or call.action == "ReceiveMessage"):
         name = "Messages" if call.action == "ReceiveMessage" else "Successful"
         return Broken("rewrite", rewrite=lambda body: _halved(body, name))
@@ -184,13 +184,13 @@ FAULTS: dict[str, Callable[[Call], Broken | None]] = {
     "death before": lambda _: Broken("refuse"),
     "death after": lambda _: Broken("lose"),
 }
-"""Name → what it does to a call; None where it does not apply to it."""
+"""Name → what it does to a call; None if it does not apply to that call."""
 DEATHS = frozenset({"death before", "death after"})
-"""The program is killed at the call, before the server has acted or after: a strike sees to that."""
+"""The program is killed at the call, before or after the server has acted; a Strike does that."""
 
 
 def applies(fault: str, call: Call) -> bool:
-    """Whether a fault can befall such a call."""
+    """Whether a fault applies to such a call."""
     return FAULTS[fault](call) is not None
 
 
@@ -199,14 +199,14 @@ def applies(fault: str, call: Call) -> bool:
 
 @dataclass
 class Strike:
-    """Breaks one kind of call: from its `first` on, once or until it is healed."""
+    """Breaks one kind of call from number `first` on, once or until it is healed."""
 
     name: str
     fault: str
     first: int = 1
     for_ever: bool = False
     kill: Callable[[], None] = lambda: None
-    """Sends the program that calls a SIGKILL."""
+    """Sends SIGKILL to the calling program."""
     seen: int = 0
     hits: int = 0
     _healed: threading.Event = field(default_factory=threading.Event)
@@ -223,7 +223,7 @@ class Strike:
         return FAULTS[self.fault](call)
 
     def heal(self) -> None:
-        """Break nothing any more."""
+        """Stop breaking calls."""
         self._healed.set()
 
     def __str__(self) -> str:

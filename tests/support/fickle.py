@@ -1,4 +1,4 @@
-"""An S3 endpoint that passes everything through until it is told to answer 404 to everything, without a body.
+"""An S3 endpoint that passes everything through until a test makes it answer 404 to everything, without a body.
 
 Such an endpoint is a mistyped one, or a proxy that lost its way: no server of the tests can be put in that state.
 """

@@ -51,7 +51,7 @@ def _shuffled(rng: random.Random, body: bytes) -> bytes:
 
 
 def _numbers(rng: random.Random, body: bytes) -> bytes:
-    """Extreme numbers where sizes and offsets may stand."""
+    """Extreme numbers where sizes and offsets may be."""
     out = bytearray(body)
     for _ in range(8 if len(out) > 8 else 0):
         struct.pack_into("<I", out, rng.randrange(len(out) - 4), rng.choice((0, 0x7FFFFFFF, 0xFFFFFFFF, 0x10000)))

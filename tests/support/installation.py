@@ -15,7 +15,7 @@ from tests.support.wheels import locked_wheels, our_wheel
 UNIT = "s3-index-worker.service"
 UNITS = (UNIT, "s3-index-worker@*.service", "recover-dlq.*", "replay-retry-index.*", "dlq-stats.*")
 EARLIER = "phased-worker.service"
-"""The unit of the worker that ours takes over from."""
+"""The unit of the earlier worker, which this one replaces."""
 WORKER_ENV = "/etc/s3-index-worker/worker.env"
 CREDENTIAL = "/etc/credstore/index_password"
 PREFIX = "/opt/s3-index-worker"
@@ -66,12 +66,12 @@ class Installation:
     # -- set up --------------------------------------------------------------------------------------------------
 
     def configure(self, env: Mapping[str, str], **settings: Any) -> None:
-        """Write worker.env: `env`, and further settings in small letters."""
+        """Write worker.env: `env`, and further settings in lower case."""
         values = {**env, **{name.upper(): str(value) for name, value in settings.items()}}
         self.machine.write(WORKER_ENV, "".join(f"{name}={value}\n" for name, value in values.items()), 0o640)
 
     def drop_in(self, unit: str, text: str) -> None:
-        """What `systemctl edit` would write; `reset` takes it away."""
+        """Write what `systemctl edit` would; `reset` removes it."""
         self.machine.write(f"/etc/systemd/system/{unit}.d/test.conf", text)
         self.machine.run("systemctl", "daemon-reload")
 

@@ -1,4 +1,4 @@
-"""What a page tells its reader to type: its indented lines, by section."""
+"""What a page asks its reader to type: its indented lines, by section."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ class Typed:
 
 
 def typed(name: str) -> list[Typed]:
-    """Every line to be typed of docs/NAME, in order."""
+    """Every line of docs/NAME that is to be typed, in order."""
     found: list[Typed] = []
     section = ""
     for line in (DOCS / name).read_text().splitlines():

@@ -1,4 +1,4 @@
-"""`retry-index/` as an outage of the index leaves it: most objects are as they were, some changed, some are gone."""
+"""`retry-index/` as an outage of the index leaves it: most objects are unchanged, some have changed, some are gone."""
 
 import json
 
@@ -7,7 +7,7 @@ from worker.core.index.document import Write
 from worker.core.indexing.retry_store import RetryRecord
 
 OF_TEN = ("replayed",) * 7 + ("rebuilt", "removed", "rebuilt")
-"""What is to become of the records."""
+"""What replaying the records is expected to find."""
 DAY_MS = 86_400_000
 OUTAGE_MS = 1_795_000_000_000
 
@@ -17,12 +17,12 @@ def result_of(number: int) -> str:
 
 
 def kept_keys(keys: list[str]) -> set[str]:
-    """Of a key for each record, those whose objects are to be in the index at the end."""
+    """Of one key per record, those whose objects must be in the index at the end."""
     return {key for number, key in enumerate(keys) if result_of(number) != "removed"}
 
 
 def fill_retry(site: Site, count: int, *, content: str = "") -> list[str]:
-    """So many records, over three days, and their objects as they are now; the keys."""
+    """Store `count` records dated over three days, and their objects as they are now; returns the keys."""
     keys = [f"帳票/{number:05}.txt" for number in range(count)]
     there = [key for number, key in enumerate(keys) if result_of(number) != "removed"]
     etags = site.put_all({key: f"text of {key}" for key in there})
@@ -36,10 +36,10 @@ def put_record(site: Site, record: RetryRecord) -> None:
 
 
 def record_of(site: Site, key: str, etag: str, *, content: str = "", at_ms: int = OUTAGE_MS) -> RetryRecord:
-    """The document of an object, stored because the index was away."""
+    """The document of an object, stored because the index was unavailable."""
     fields = {"bucket": site.bucket, "file_key": key, "etag": etag, "content": content or f"text of {key}"}
     write = Write(site.bucket, key, at_ms, etag, json.dumps(fields).encode())
-    return RetryRecord(write, "the index is away", rejected=False)
+    return RetryRecord(write, "the index is unavailable", rejected=False)
 
 
 def _record(site: Site, number: int, key: str, etag: str, content: str) -> RetryRecord:

@@ -1,4 +1,4 @@
-"""What an installation is made from: our wheel, and those that the lock names, fetched once and then kept."""
+"""What an installation is made from: the project's wheel, and those that the lock names, fetched once and then cached."""
 
 import fcntl
 import hashlib
@@ -45,7 +45,7 @@ def _locked_tools() -> str:
 
 
 def _download(wanted: str, folder: Path, python_version: str) -> None:
-    """Beside `folder`, then renamed: half of a download must not pass for the whole."""
+    """Beside `folder`, then renamed: an incomplete download must not be taken for a complete one."""
     staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=folder.parent))
     try:
         (staging / "wanted.txt").write_text(wanted)

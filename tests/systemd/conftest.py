@@ -23,7 +23,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def machine(tmp_path_factory: pytest.TempPathFactory, packages: Path) -> Iterator[Machine]:
-    """A booted container: /etc and /var are empty, the network is ours, and so is this checkout, to be read."""
+    """A booted container: /etc and /var are empty, it uses this machine's network, and this checkout read-only."""
     container = Machine(tmp_path_factory.mktemp("machine"), {ROOT: SOURCE, packages: PACKAGES})
     try:
         container.start()

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timeout(600)  # the first test has the installation in 
 
 
 class Night:
-    """A worker under systemd that has seen the index go and come back, a pause, bad files and its own death."""
+    """A worker under systemd that has been through an outage of the index, a pause, bad files and a kill."""
 
     def __init__(self, installation: Installation, site: Site) -> None:
         self.installation = installation
@@ -36,7 +36,7 @@ class Night:
         self.site = site
 
     def type(self, line: str) -> tuple[int, str]:
-        """One line in a shell on the machine: its exit code, and what it said."""
+        """Run one line in a shell on the machine: its exit code and output."""
         text = line.replace("MESSAGE-ID", self.settled("a.txt")["message_id"]).replace('"KEY"', '"a.txt"')
         done = self.machine.run("bash", "-o", "pipefail", "-c", text, check=False, timeout_s=90)
         return done.returncode, done.stdout + done.stderr
@@ -135,7 +135,7 @@ FOUND = {
     ":16]": "done",
     "python3 -c": "message.settled",
 }
-"""What is in a line → what its answer must hold."""
+"""Part of a line → what its answer must contain."""
 
 
 @pytest.mark.parametrize("line", LOGS, ids=lambda line: line.line[-60:])
@@ -167,9 +167,9 @@ def test_priorities_are_the_levels_and_are_no_part_of_the_line(night: Night):
 
 AT_SYSTEMD = [one for one in RUNBOOK if one.program in {"systemctl", "journalctl"}]
 CHANGING = ("systemctl start", "systemctl stop", "systemctl enable", "systemctl disable")
-"""Typed each time; the others leave things as they are, or as they were, and are typed once."""
+"""Lines that are typed each time; the others change nothing lasting and are typed once."""
 ALSO = {"journalctl -k": {1}}
-"""Exit codes other than 0: the kernel of this machine has said nothing."""
+"""Exit codes other than 0: the kernel of this machine has logged nothing."""
 
 
 def test_what_the_runbook_types_at_systemd_works(night: Night):
@@ -191,13 +191,13 @@ def test_what_the_runbook_types_at_systemd_works(night: Night):
     assert night.machine.show(EARLIER, "UnitFileState") == "enabled"
 
 
-def test_the_timer_that_the_set_up_enables_has_the_figures_of_the_queue_told(night: Night):
+def test_the_timer_that_the_set_up_enables_logs_the_figures_of_the_queue(night: Night):
     [enable] = [one.line for one in typed("setup.md") if one.program == "systemctl"]
     assert night.type(enable)[0] == 0
     assert night.machine.show("dlq-stats.timer", "ActiveState") == "active"
     night.machine.run("systemctl", "start", "dlq-stats.service")
-    told = night.machine.journal("-u", "dlq-stats", "-o", "cat")
-    assert '"soonest_expiry_at"' in told
+    logged = night.machine.journal("-u", "dlq-stats", "-o", "cat")
+    assert '"soonest_expiry_at"' in logged
 
 
 def test_what_else_the_runbook_types_is_typed_elsewhere():

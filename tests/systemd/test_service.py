@@ -22,7 +22,7 @@ VISIBILITY_S = 30
 
 
 def put_all(site: Site, count: int, folder: str = "docs") -> set[str]:
-    """So many small objects and their events; the keys."""
+    """Put `count` small objects and send their events; returns the keys."""
     keys = {f"{folder}/{number:03}.txt" for number in range(count)}
     for key in keys:
         site.put(key, f"text of {key}")
@@ -46,7 +46,7 @@ def test_it_is_ready_only_after_its_checks_and_serves_real_messages(installed: I
     site.wait_empty()
     assert site.documents().keys() == keys | {"word.docx"}
     assert site.documents()["word.docx"]["extraction"]["status"] == "ok"
-    installed.wait_status(r"^serving \| in hand 0 \| done 21, failed 0")
+    installed.wait_status(r"^serving \| in flight 0 \| done 21, failed 0")
     shown = installed.machine.run("systemctl", "status", UNIT).stdout
     assert 'Status: "serving | in flight 0 | done 21' in shown
     run = installed.machine.show(UNIT, "InvocationID")
@@ -58,7 +58,9 @@ def test_it_is_ready_only_after_its_checks_and_serves_real_messages(installed: I
     assert checks[-1] < ready[0]
 
 
-def test_it_is_not_ready_while_the_queue_is_away_and_systemd_tries_again(installed: Installation, site: Site) -> None:
+def test_it_is_not_ready_while_the_queue_is_unavailable_and_systemd_tries_again(
+    installed: Installation, site: Site
+) -> None:
     installed.configure(site.env, aws_endpoint_url_sqs="http://127.0.0.1:9")
     installed.drop_in(UNIT, FAST)
     installed.machine.run("systemctl", "start", "--no-block", UNIT)
@@ -91,7 +93,7 @@ def test_a_drain_longer_than_the_units_limit_is_given_its_time(installed: Instal
 
 
 def test_neither_a_hang_nor_a_kill_loses_a_message(installed: Installation, site: Site, opensearch) -> None:
-    """Two processes of one host at once: the first is frozen, the second killed, both with messages in hand."""
+    """Two processes of one host at once: the first is frozen, the second killed, both with messages in flight."""
     one, two = "s3-index-worker@1.service", "s3-index-worker@2.service"
     installed.configure(site.env, sqs_visibility_timeout=VISIBILITY_S, max_in_flight=20)
     installed.drop_in(one, f"{FAST}WatchdogSec=2\n")
@@ -100,7 +102,7 @@ def test_neither_a_hang_nor_a_kill_loses_a_message(installed: Installation, site
         installed.start(unit)
         port = int(site.env["METRICS_PORT"]) + number
         assert f"127.0.0.1:{port} " in listening(installed, installed.main_pid(unit))
-    opensearch.pause()  # so that what they have received stays in hand
+    opensearch.pause()  # so that what they have received stays in flight
     keys = put_all(site, 80)
     wait_until(lambda: site.depth()[1] >= 40, 20, "messages in both hands")
     installed.machine.run("systemctl", "kill", "--kill-who=main", "-s", "STOP", one)

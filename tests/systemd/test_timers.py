@@ -24,7 +24,7 @@ def fire(installed: Installation, name: str) -> None:
     wait_until(lambda: installed.machine.show(f"{name}.service", "ActiveState") == "inactive", 10, "its end")
 
 
-def test_its_timer_has_recover_dlq_bring_letters_back_and_one_that_stays_is_no_failure(
+def test_the_timer_runs_recover_dlq_and_a_dead_letter_that_stays_is_no_failure(
     installed: Installation, site: Site
 ) -> None:
     installed.configure(site.env)
@@ -38,7 +38,7 @@ def test_its_timer_has_recover_dlq_bring_letters_back_and_one_that_stays_is_no_f
     assert installed.machine.show("recover-dlq.service", "Result") == "success"
 
 
-def test_its_timer_has_replay_retry_index_bring_in_what_waits(installed: Installation, site: Site) -> None:
+def test_the_timer_runs_replay_retry_index_which_indexes_what_waits(installed: Installation, site: Site) -> None:
     installed.configure(site.env)
     put_record(site, record_of(site, "waits.txt", site.put("waits.txt")))
     fire(installed, "replay-retry-index")

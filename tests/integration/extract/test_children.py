@@ -74,7 +74,7 @@ def test_a_hanging_file_times_out_and_the_next_is_read(make: Make, misbehaving: 
     assert order(extractor, "").status == "ok"
 
 
-def test_who_hangs_delays_nobody_in_another_child(make: Make, misbehaving: None) -> None:
+def test_a_hanging_child_delays_no_other_child(make: Make, misbehaving: None) -> None:
     extractor = make(processes=2, timeout_s=1.5)
     order(extractor, "")
     with ThreadPoolExecutor(1) as pool:

@@ -16,7 +16,7 @@ WRITTEN, SUPERSEDED, REJECTED = WriteStatus.WRITTEN, WriteStatus.SUPERSEDED, Wri
 # -- versions ----------------------------------------------------------------------------------------------------
 
 
-def test_of_two_looks_the_later_wins_in_whatever_order_they_come(index, documents):
+def test_of_two_observations_the_later_wins_in_either_order(index, documents):
     later, earlier = (
         documents.make("a", "new", version=2_000, etag="2"),
         documents.make("a", "old", version=1_000, etag="1"),
@@ -26,12 +26,12 @@ def test_of_two_looks_the_later_wins_in_whatever_order_they_come(index, document
     assert index.stored([("b", "a")]) == [Stored("2", 2_000, "ok")]
 
 
-def test_the_same_look_may_be_written_twice(index, documents):
+def test_the_same_observation_may_be_written_twice(index, documents):
     write = documents.make("a", version=1_000)
     assert [index.write([write])[0].status for _ in range(2)] == [WRITTEN, WRITTEN]
 
 
-def test_a_removal_wins_over_an_older_look_that_comes_after_it(index, documents):
+def test_a_removal_wins_over_an_older_observation_that_is_written_after_it(index, documents):
     removal, older = documents.make("a", version=2_000, removal=True), documents.make("a", version=1_999)
     documents.put("a", version=1_000)
     assert index.write([removal])[0].status is WRITTEN
@@ -39,13 +39,13 @@ def test_a_removal_wins_over_an_older_look_that_comes_after_it(index, documents)
     assert index.stored([("b", "a")]) == [None]
 
 
-def test_a_removal_of_what_is_not_there_is_remembered_too(index, documents):
+def test_a_removal_of_a_missing_document_is_remembered_too(index, documents):
     assert index.write([documents.make("a", version=2_000, removal=True)])[0].status is WRITTEN
     assert index.write([documents.make("a", version=1_999)])[0].status is SUPERSEDED
     assert index.write([documents.make("a", version=2_001)])[0].status is WRITTEN
 
 
-def test_a_removal_that_looked_earlier_removes_nothing(index, documents):
+def test_a_removal_with_an_earlier_observation_removes_nothing(index, documents):
     documents.put("a", version=2_000)
     assert index.write([documents.make("a", version=1_000, removal=True)])[0].status is SUPERSEDED
     assert index.stored([("b", "a")])[0] is not None
@@ -92,7 +92,7 @@ def test_metadata_of_any_shape_is_taken(index, documents):
 
 
 @pytest.mark.parametrize("key", ["k" * 1_024, "漢" * 341, "a//b/../c", "tab\tnew\nline", "🌸", '"quoted\\"'])
-def test_keys_of_every_kind_are_held_as_they_are(index, documents, key):
+def test_keys_of_every_kind_are_stored_unchanged(index, documents, key):
     assert documents.put(key, etag="x").status is WRITTEN
     assert index.stored([("b", key), ("b", key + "x")]) == [Stored("x", documents.version, "ok"), None]
     assert documents.keys("") == [key]
@@ -111,7 +111,7 @@ def test_a_text_at_the_limit_is_taken_found_and_marked(index, documents):
     assert index.search("吾輩").hits[0].highlights
 
 
-def test_more_than_one_request_holds_is_written_all_the_same(index, documents):
+def test_more_documents_than_fit_in_one_request_are_all_written(index, documents):
     writes = [documents.make(f"{number}.txt", f"{number} " * 400_000) for number in range(8)]
     assert {result.status for result in index.write(writes)} == {WRITTEN}
     index.refresh()

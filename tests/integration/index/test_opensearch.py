@@ -49,7 +49,7 @@ def test_the_first_write_makes_the_index_too(documents):
     assert documents.keys("東京") == ["a.txt"]
 
 
-def test_a_full_disk_s_block_is_away_and_the_ping_says_so(index, documents, index_name, ask):
+def test_an_index_blocked_by_a_full_disk_is_unavailable_and_the_ping_says_so(index, documents, index_name, ask):
     index.ensure()
     ask("PUT", f"/{index_name}/_settings", {"index.blocks.read_only_allow_delete": True})
     assert documents.put("a").status is UNAVAILABLE
@@ -60,7 +60,7 @@ def test_a_full_disk_s_block_is_away_and_the_ping_says_so(index, documents, inde
     assert documents.put("a").status is WRITTEN
 
 
-def test_a_closed_index_is_away(index, documents, index_name, ask):
+def test_a_closed_index_is_unavailable(index, documents, index_name, ask):
     index.ensure()
     ask("POST", f"/{index_name}-000001/_close")
     assert documents.put("a").status is UNAVAILABLE
@@ -68,7 +68,7 @@ def test_a_closed_index_is_away(index, documents, index_name, ask):
         index.ping()
 
 
-def test_an_alias_without_a_write_index_is_away_and_named(index, documents, index_name, ask):
+def test_an_alias_without_a_write_index_is_unavailable_and_named(index, documents, index_name, ask):
     index.ensure()
     ask("PUT", f"/{index_name}-000002")
     add = [{"add": {"index": f"{index_name}-00000{n}", "alias": index_name, "is_write_index": False}} for n in (1, 2)]
@@ -77,7 +77,7 @@ def test_an_alias_without_a_write_index_is_away_and_named(index, documents, inde
     assert any("has no write index" in finding.what for finding in index.inspect().findings)
 
 
-def test_an_alias_taken_away_is_put_back_and_what_it_led_to_is_found_again(index, documents, index_name, ask):
+def test_a_removed_alias_is_restored_and_its_documents_are_found_again(index, documents, index_name, ask):
     index.ensure()
     documents.put("before.txt", "東京")
     ask("POST", "/_aliases", {"actions": [{"remove": {"index": f"{index_name}-000001", "alias": index_name}}]})
@@ -86,9 +86,7 @@ def test_an_alias_taken_away_is_put_back_and_what_it_led_to_is_found_again(index
     assert sorted(documents.keys("東京")) == ["after.txt", "before.txt"]
 
 
-def test_a_removal_puts_an_alias_that_was_taken_away_back_and_makes_no_index_of_its_name(
-    index, documents, index_name, ask
-):
+def test_a_removal_restores_a_removed_alias_and_makes_no_index_of_its_name(index, documents, index_name, ask):
     index.ensure()
     documents.put("before.txt", "東京")
     ask("POST", "/_aliases", {"actions": [{"remove": {"index": f"{index_name}-000001", "alias": index_name}}]})
@@ -97,7 +95,7 @@ def test_a_removal_puts_an_alias_that_was_taken_away_back_and_makes_no_index_of_
     assert list(documents.keys("東京")) == ["before.txt"]
 
 
-def test_an_index_deleted_under_us_comes_back_with_our_mapping(index, documents, index_name, ask):
+def test_an_index_deleted_during_the_run_is_made_again_with_its_mapping(index, documents, index_name, ask):
     index.ensure()
     ask("DELETE", f"/{index_name}-000001")
     documents.put("経理/a.txt", "東京都", removal=True)
@@ -146,14 +144,14 @@ def test_two_workers_may_make_the_index_at_once(opensearch, index_name):
     assert len(made) == 1
 
 
-def test_no_server_is_away_with_its_address(index_name):
+def test_a_missing_server_is_unavailable_and_its_address_named(index_name):
     with closing(opened("http://127.0.0.1:9", index_name)) as index:
         for call in (index.ping, index.ensure, lambda: index.search("x"), lambda: index.stored([("b", "k")])):
             with pytest.raises(IndexUnavailableError, match=r"127\.0\.0\.1:9"):
                 call()
 
 
-def test_a_stopped_server_is_away_after_the_timeout(opensearch, index_name):
+def test_a_stopped_server_is_unavailable_after_the_timeout(opensearch, index_name):
     with closing(opened(opensearch.url, index_name, index_timeout_s=1)) as index:
         opensearch.pause()
         try:

@@ -126,7 +126,7 @@ def test_what_asks_for_nothing_is_skipped_with_its_reason(site, worker, body, re
 
 
 @pytest.mark.parametrize("prefix", ["retry-index/", "dlq-archive/", "dead-letters/", "s3-index-worker/"])
-def test_our_own_prefixes_are_skipped_in_the_state_bucket_alone(site, worker, prefix):
+def test_the_systems_own_prefixes_are_skipped_in_the_state_bucket_only(site, worker, prefix):
     key = f"{prefix}x.json"
     assert settled(worker, site.send(key, bucket=site.state_bucket))["note"] == "skipped: own prefix"
     site.put(key, "{}")
@@ -188,7 +188,7 @@ def test_anything_else_goes_to_the_dlq_with_a_sentence(site, worker, body, sente
     assert found["body"] == body
 
 
-def test_a_mebibyte_of_noise_is_spilled_since_no_record_fits_beside_it(site, worker):
+def test_a_mebibyte_of_noise_is_spilled_because_no_failure_record_fits(site, worker):
     message_id = site.send_body("x" * 1_048_576)
     assert settled(worker, message_id)["outcome"] == "failed"
     [key] = wait_until(lambda: site.state_keys("dead-letters/"), 10, "a spilled message")
@@ -222,7 +222,7 @@ def test_keys_that_obstore_would_change_are_indexed_as_they_are(site, worker, ke
     assert indexed(site, key)
 
 
-def test_access_denied_for_one_key_alone_is_its_own_fault(seaweedfs, elasticmq, opensearch, tmp_path):
+def test_access_denied_for_one_key_only_is_an_object_fault(seaweedfs, elasticmq, opensearch, tmp_path):
     """The other keys of the bucket can be read: so it is not an outage, and the message goes to the DLQ."""
     site = make_site(seaweedfs, elasticmq, opensearch)
     reach = [f"{action}:{site.bucket}/open/*" for action in ("Read", "Write")]

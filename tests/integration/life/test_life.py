@@ -80,7 +80,7 @@ Supervisor.start = otherwise
 """A sitecustomize: one thread of the worker does something else than its loop."""
 
 
-def test_a_worker_whose_thread_makes_no_turn_feeds_no_watchdog(site, systemd, tmp_path):
+def test_a_worker_with_a_stuck_thread_feeds_no_watchdog(site, systemd, tmp_path):
     path, sock = systemd
     (tmp_path / "sitecustomize.py").write_text(INSTEAD_OF_ITS_HEARTBEAT.format(loop="lambda _: time.sleep(600)"))
     env = {**site.env, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "1000000", "PYTHONPATH": f"{tmp_path}:."}
@@ -149,7 +149,7 @@ def test_either_signal_drains_and_exits_0(site, tmp_path, number):
         assert worker.events("worker.stopped", left=0)
 
 
-def test_a_queue_that_is_away_is_a_dependency_and_exits_69(site, tmp_path):
+def test_an_unavailable_queue_is_a_dependency_and_exits_69(site, tmp_path):
     worker = WorkerProcess({**site.env, "AWS_ENDPOINT_URL_SQS": "http://127.0.0.1:9"}, tmp_path)
     with pytest.raises(AssertionError, match="no answer"):
         worker.start()

@@ -65,7 +65,7 @@ def queue(name, *events, prefix="", suffix="", **more):
     return {"QueueArn": ARN + name, "Events": list(events), **filtered, **more}
 
 
-def test_a_bucket_that_notifies_nobody_notifies_the_queue(place):
+def test_a_bucket_without_notifications_notifies_the_queue(place):
     answer = place.connect("--yes")
     assert answer.returncode == 0, answer.stderr
     [entry] = place.notifies()["QueueConfigurations"]
@@ -94,7 +94,7 @@ def test_what_others_have_set_up_stays_as_it_was(place):
     assert after["QueueConfigurations"][2]["Filter"]["Key"]["FilterRules"] == [{"Name": "prefix", "Value": "legal/"}]
 
 
-def test_a_notification_that_stands_in_the_way_is_named_and_nothing_is_changed(place):
+def test_a_conflicting_notification_is_named_and_nothing_is_changed(place):
     place.has(QueueConfigurations=[queue("theirs", "s3:ObjectCreated:Put", Id="scans")])
     before = place.notifies()
     answer = place.connect("--yes")

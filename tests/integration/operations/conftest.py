@@ -28,7 +28,7 @@ from worker.core.sqs.dead_letter import DeadLetter
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 BODY = "BODYMARK7f3a"
-"""In every body and every file."""
+"""A marker in every body and every file."""
 PASSWORD = "PASSWORDMARK91c2"
 NOISE = "2026-01-01/x.1.json"
 GROUP, UNREADABLE = "3d2572ea9916", "契約書 (秘).pdf"
@@ -36,7 +36,7 @@ ELSEWHERE = ("systemctl", "make")
 """Typed on a machine with systemd: tests/systemd."""
 
 
-LOOKING = (
+READ_ONLY = (
     "s3-index-worker doctor",
     "dlq stats",
     "dlq groups",
@@ -50,7 +50,7 @@ LOOKING = (
 
 @dataclass
 class Answer:
-    """What one typed line came to."""
+    """The result of one typed line."""
 
     line: Typed
     code: int
@@ -60,7 +60,7 @@ class Answer:
 
 @dataclass
 class Night:
-    """The deployment, and what was said and called."""
+    """The deployment, its output and its calls."""
 
     site: Site
     recorder: Recorder
@@ -91,7 +91,7 @@ class Night:
         return {**self.env, **self.recorder.env(role)}
 
     def dlq(self, *args: str, role: str = "operator") -> Any:
-        """What `dlq … --json` says."""
+        """The answer of `dlq … --json`."""
         done = run_module("recovery.cli", self.as_role(role), *args, "--json")
         return json.loads(done.stdout or "null")
 
@@ -103,12 +103,12 @@ class Night:
         return sum(queue_depth(self.site.sqs, self.site.queues.dlq))
 
     def empty(self) -> None:
-        """The DLQ and `dead-letters/` as before the bad hours."""
+        """Empty the DLQ and `dead-letters/`."""
         drain(self.site.sqs, self.site.queues.dlq)
         for key in self.site.state_keys("dead-letters/"):
             self.site.s3.delete_object(Bucket=self.site.state_bucket, Key=key)
 
-    # -- letters and records as an incident leaves them ----------------------------------------------------------
+    # -- dead letters and records as an incident leaves them -----------------------------------------------------
 
     def dead_letter(self, key: str = "a.txt", *, kind: str = "RECOVERABLE", body: str = "", **more: Any) -> None:
         """A dead letter, of one group, as a worker would have handed it off."""
@@ -132,7 +132,7 @@ class Night:
         )
 
     def spill(self) -> None:
-        """A message that the DLQ did not take."""
+        """A message that the DLQ refused."""
         dead_letter = DeadLetter("m1", s3_event(s3_record(self.site.bucket, "a.txt")), {}, {})
         record = json.dumps(dead_letter.as_json()).encode()
         self.site.s3.put_object(Bucket=self.site.state_bucket, Key="dead-letters/2026-01-01/m1.json", Body=record)
@@ -152,7 +152,7 @@ class Night:
 
 @pytest.fixture(scope="package")
 def night(seaweedfs, elasticmq, opensearch, tmp_path_factory) -> Iterator[Night]:
-    """The night so far: the worker has seen everything go right and wrong, and serves."""
+    """The night up to here: the worker has seen every success and failure, and is serving."""
     folder = tmp_path_factory.mktemp("night")
     site = make_site(seaweedfs, elasticmq, opensearch)
     keys = seaweedfs.grant("Admin", "Read", "Write", "List", "Tagging")
@@ -164,7 +164,7 @@ def night(seaweedfs, elasticmq, opensearch, tmp_path_factory) -> Iterator[Night]
     }  # fmt: skip
     recorder = Recorder(folder / "calls")
     run = {**env, **recorder.env("worker")}
-    unavailable = WorkerProcess({**run, "INDEX_URL": "http://127.0.0.1:9"}, folder, name="away")
+    unavailable = WorkerProcess({**run, "INDEX_URL": "http://127.0.0.1:9"}, folder, name="unavailable")
     worker = WorkerProcess(run, folder)
     made = Night(site, recorder, folder, env, port, [PASSWORD, keys.secret_key], worker)
     try:
@@ -181,7 +181,7 @@ def night(seaweedfs, elasticmq, opensearch, tmp_path_factory) -> Iterator[Night]
 
 
 def _bad_hours(night: Night, unavailable: WorkerProcess) -> None:
-    """The index is away; messages are broken in every way that may quote them."""
+    """The index is unavailable; messages fail in every way that may quote them."""
     site = night.site
     site.put("a.txt", f"text {BODY}")
     site.put("契約書.txt", f"契約書 {BODY}")
@@ -189,7 +189,9 @@ def _bad_hours(night: Night, unavailable: WorkerProcess) -> None:
     unavailable.start()
     site.send_all(["a.txt", "契約書.txt"])
     fields = {f"f{n}": {"DataType": "String", "StringValue": BODY} for n in range(10)}
-    site.send_body(f"noise {BODY}", MessageAttributes=fields)  # no room for a failure record: it spills
+    site.send_body(
+        f"noise {BODY}", MessageAttributes=fields
+    )  # no room for a failure record, so it goes to dead-letters/
     for body in (
         f'{{"broken": "{BODY}', f'"{BODY}"', json.dumps({"note": BODY}), json.dumps({"Records": [BODY]}),
         json.dumps({"Records": [{"eventName": {"x": BODY}}]}), json.dumps({"Type": "Notification", "Message": BODY}),
@@ -200,7 +202,7 @@ def _bad_hours(night: Night, unavailable: WorkerProcess) -> None:
 
 
 def _good_hours(night: Night, worker: WorkerProcess) -> None:
-    """The index is back; files are broken, objects go."""
+    """The index is available again; files are broken, objects are removed."""
     site = night.site
     site.put(UNREADABLE, (DATA / "encrypted.pdf").read_bytes())
     site.put("broken.docx", f"PK\x03\x04{BODY}" * 20)
@@ -227,14 +229,14 @@ def runbook(night: Night) -> Night:
         if line.program in ELSEWHERE or line.line.startswith("journalctl -k"):
             continue
         _stage(night, line)
-        if not line.line.startswith(LOOKING) or all(one.line.line != line.line for one in night.answers):
-            night.answers.append(_type(night, bin_folder, line))  # what only looks is typed once
+        if not line.line.startswith(READ_ONLY) or all(one.line.line != line.line for one in night.answers):
+            night.answers.append(_type(night, bin_folder, line))  # a read-only command is typed once
         _see(night, line)
     return night
 
 
 def _programs(night: Night) -> Path:
-    """A folder for PATH: ours as they are installed, `aws` as our stand-in, `journalctl` as the worker's log."""
+    """A folder for PATH: the project's commands as installed, `aws` by its substitute, `journalctl` as the worker's log."""
     folder = night.folder / "bin"
     folder.mkdir()
     log = night.folder / "journal"
@@ -285,7 +287,7 @@ def _type(night: Night, bin_folder: Path, line: Typed) -> Answer:
 
 
 def _words(night: Night, line: Typed) -> dict[str, str]:
-    """What the words in capitals stand for just now."""
+    """The present values of the words in capitals."""
     words = {"GROUP": GROUP, "KEY": UNREADABLE if line.section == "Poison file" else "a.txt"}
     if line.program == "journalctl":
         words["MESSAGE-ID"] = night.worker.events("message.settled")[0]["message_id"]
@@ -321,6 +323,6 @@ def _stage(night: Night, line: Typed) -> None:
 
 
 def _see(night: Night, line: Typed) -> None:
-    """What the tests want to know right after a line."""
+    """What the tests check right after a line."""
     paused = bool(night.site.state_keys("s3-index-worker/pause.json"))
     night.after[f"{line.section}: {line.line}"] = {"depth": night.depth(), "paused": paused}

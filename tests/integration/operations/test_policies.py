@@ -1,4 +1,4 @@
-"""config/iam against the calls that the programs really made in this night: each allowed, and none granted in vain."""
+"""config/iam against the calls that the programs really made in this night: each is allowed, and no permission is unused."""
 
 from collections.abc import Iterator
 
@@ -36,7 +36,7 @@ def _needed(calls: set[Call]) -> Iterator[tuple[str, str]]:
 
 
 def _operate(night: Night) -> None:
-    """What the runbook has not typed."""
+    """Run the commands that the runbook does not contain."""
     dlq, queue = (url.rsplit("/", 1)[-1] for url in (night.site.queues.dlq, night.site.queues.source))
     night.dead_letters()
     night.dlq("redrive", "--message-id", night.latest, "--to", queue, "--dlq", dlq)
@@ -52,7 +52,7 @@ def _observe(night: Night) -> None:
     night.dead_letters()
     dlq = night.site.queues.dlq.rsplit("/", 1)[-1]
     for verb in (("list", "--dlq", dlq), ("stats",), ("inspect", "--message-id", night.latest), ("list", "--archive"),
-                 ("export", str(night.folder / "looked.jsonl"))):  # fmt: skip
+                 ("export", str(night.folder / "read-only.jsonl"))):  # fmt: skip
         night.dlq(*verb, role="reader")
 
 
@@ -63,7 +63,7 @@ def _pause(night: Night) -> None:
 
 @pytest.mark.parametrize("role", ["worker", "operator", "reader", "pause"])
 def test_everything_a_role_calls_is_allowed(called, role):
-    also = ("pause",) if role == "operator" else ()  # in an emergency the operator is who pauses
+    also = ("pause",) if role == "operator" else ()  # in an emergency, the operator pauses the fleet
     beyond = {
         one
         for one in called[role]

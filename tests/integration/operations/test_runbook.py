@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(600)  # the first test has the whole night in i
 
 @pytest.fixture(scope="module")
 def saw(runbook: Night):
-    """What was to be seen after the first line of a section that begins so."""
+    """What was observed after the first line of a section that begins with `start`."""
 
     def find(section: str, start: str):
         keys = [key for key in runbook.after if key.startswith(f"{section}: {start}")]
@@ -61,7 +61,7 @@ def test_every_query_of_the_log_finds_something(runbook):
 
 
 NOT_THAT_NIGHT = r"delete_failed|message\.stuck|SlowDown|\"release\"|gate\.shut|breaker\.closed|note == \"removed\""
-"""What did not happen to this worker: S3 and SQS were well. tests/systemd has these."""
+"""Queries for what did not happen to this worker, as S3 and SQS worked. tests/systemd covers them."""
 
 
 # -- sections ----------------------------------------------------------------------------------------------------------
@@ -72,11 +72,11 @@ def test_dlq_depth_ends_with_an_empty_queue(saw):
     assert saw("dlq-depth", "recover_dlq --batch-size")["depth"] == 0
 
 
-def test_archived_letters_come_back(saw):
+def test_archived_dead_letters_are_restored(saw):
     assert saw("spilled", "s3-index-worker doctor")["depth"] == saw("archived", "dlq list --archive")["depth"] + 1
 
 
-def test_the_poison_file_is_put_away(runbook, saw):
+def test_the_poison_file_is_archived(runbook, saw):
     assert saw("Poison file", "dlq abandon")["depth"] == saw("Poison file", "dlq groups")["depth"] - 1
     *_, last = [one for one in runbook.answers if one.line.line == "dlq list --error UnreadableFileError"]
     assert last.code == 1

@@ -33,7 +33,7 @@ pytestmark = [
 
 @dataclass
 class Account:
-    """An account at moto, and what is typed there."""
+    """An account at moto, in which the page's lines are typed."""
 
     endpoint: str
 
@@ -70,7 +70,7 @@ def lines(*sections: str) -> list[Typed]:
 
 
 def queue_facts(account: Account):
-    """What counts of both queues."""
+    """The attributes of both queues that matter."""
     with account.client("sqs") as sqs:
         found = [
             sqs.get_queue_attributes(QueueUrl=account.url(name), AttributeNames=["All"])["Attributes"]
@@ -137,8 +137,8 @@ def test_the_plain_commands_make_the_same(by_hand):
     with by_hand.client("iam") as iam:
         assert iam.list_role_policies(RoleName="s3-index-worker")["PolicyNames"] == ["worker", "operator"]
     with by_hand.client("sqs") as sqs:
-        told = sqs.get_queue_attributes(QueueUrl=by_hand.url("files"), AttributeNames=["Policy"])["Attributes"]
-    [statement] = json.loads(told["Policy"])["Statement"]
+        attributes = sqs.get_queue_attributes(QueueUrl=by_hand.url("files"), AttributeNames=["Policy"])["Attributes"]
+    [statement] = json.loads(attributes["Policy"])["Statement"]
     assert statement["Condition"]["ArnEquals"] == {"aws:SourceArn": "arn:aws:s3:::our-files"}
 
 

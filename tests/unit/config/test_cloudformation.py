@@ -50,7 +50,7 @@ def test_what_waits_in_the_state_bucket_never_expires():
     assert {rule["Prefix"] for rule in rules} == {"dlq-archive/", "s3-index-worker/audit/"}
 
 
-def test_nothing_that_holds_messages_or_records_goes_with_the_stack():
+def test_deleting_the_stack_keeps_all_messages_and_records():
     for name in ("Queue", "DeadLetterQueue", "StateBucket"):
         assert RESOURCES[name]["DeletionPolicy"] == RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
 
@@ -70,7 +70,7 @@ def test_every_alarm_has_its_section_in_the_runbook():
         assert one.properties["AlarmDescription"].endswith(f" docs/runbook.md#{name}")
 
 
-def test_alarms_on_our_figures_are_made_only_where_these_are_sent():
+def test_alarms_on_the_workers_figures_are_made_only_where_these_are_sent():
     for one in ALARMS.values():
         namespaces = {namespace for namespace, _ in one.metrics}
         assert namespaces == ({"CloudWatchNamespace"} if one.is_own else {SQS_NAMESPACE}), one.name
@@ -106,7 +106,7 @@ def test_an_alarm_goes_off_when_its_page_says(name, sign, threshold, seconds, mi
     assert one.properties["TreatMissingData"] == missing
 
 
-def test_depth_is_visible_and_held_letters_and_a_poll_is_answered_with_or_without_messages():
+def test_depth_counts_visible_and_invisible_dead_letters_and_a_poll_may_be_empty():
     assert expression("dlq-depth") == (
         "visible + held", {"visible": "ApproximateNumberOfMessagesVisible", "held": "ApproximateNumberOfMessagesNotVisible"}
     )  # fmt: skip

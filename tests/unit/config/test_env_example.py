@@ -1,4 +1,4 @@
-"""config/worker.env.example is held against the settings, and can be used as it is."""
+"""config/worker.env.example is compared with the settings, and can be used as it is."""
 
 import re
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_every_line_is_a_comment_or_a_setting_as_systemd_reads_it():
     assert others == []
 
 
-def test_every_name_is_a_setting_and_stands_there_once():
+def test_every_name_is_a_setting_and_occurs_once():
     assert set(SET) | set(SHOWN) <= set(NAMES)
     assert not set(SET) & set(SHOWN)
 

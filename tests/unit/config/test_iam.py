@@ -1,4 +1,4 @@
-"""The policies of config/iam hold just what the code calls. tests/integration/iam shows the same call by call."""
+"""The policies of config/iam allow exactly what the code calls. tests/integration/iam shows the same call by call."""
 
 import ast
 import json
@@ -99,7 +99,7 @@ def _calls(path: Path) -> Iterator[str]:
 
 
 def _is_our_own(node: ast.Attribute) -> bool:
-    """`self.x` is a method of ours, whatever it is called."""
+    """`self.x` is a method of this project's class, not of a client."""
     return getattr(node.value, "id", "") == "self"
 
 

@@ -1,4 +1,4 @@
-"""Docs, lock and sizes are held against the code: what drifts is found."""
+"""Docs, lock and sizes are compared with the code, and any drift is found."""
 
 import shutil
 from pathlib import Path

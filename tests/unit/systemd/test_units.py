@@ -1,4 +1,4 @@
-"""The unit files: sums, sandbox, and that every line of them is explained. How they behave: tests/systemd/."""
+"""The unit files: their time limits, their sandbox, and that every line is explained. tests/systemd/ tests their behaviour."""
 
 import os
 import re
@@ -38,7 +38,7 @@ def directives(name: str) -> dict[str, list[str]]:
 
 
 def sandbox(name: str) -> list[str]:
-    """What follows the paragraph of the unit's life: who it runs as, its limits and its sandbox."""
+    """The directives after those for start and stop: its user, its limits and its sandbox."""
     text = (SYSTEMD / name).read_text()
     return text[text.index("User=") :].partition("\n[Install]")[0].split()
 

@@ -111,7 +111,7 @@ def test_each_item_of_a_request_has_its_own_fate():
     }  # fmt: skip
 
 
-def test_what_retry_index_refuses_too_is_told():
+def test_what_retry_index_refuses_too_is_acknowledged_with_its_error():
     error = StoreError("down", code="SlowDown")
     acknowledged, _, _, _ = run(["a"], answer=IndexUnavailableError("x"), retry_error=error)
     assert acknowledged == {"a": (WriteStatus.UNAVAILABLE, error)}
@@ -134,7 +134,7 @@ def test_a_rejected_document_does_not_open_the_breaker():
     assert not run(["a"], answer=rejected, rounds=4)[3].is_open
 
 
-def test_a_breaker_closes_when_its_probe_succeeds_and_says_so():
+def test_a_breaker_closes_when_its_probe_succeeds_and_reports_it():
     well = threading.Event()
     changes: list[bool] = []
 
@@ -184,7 +184,7 @@ def test_a_silent_index_is_given_up_long_before_its_timeout(monkeypatch):
 
 
 def test_what_was_written_after_the_process_was_suspended_is_stored_to_be_observed_again(monkeypatch):
-    """Suspended for longer than the index remembers a removal, it may have brought back the document of an object that is gone."""
+    """The suspension outlasted the index's memory of removals: the write may have restored a document whose object is gone."""
     index, now_ms = FakeIndex({}), S3Clock.now_ms
     written = index.write
 

@@ -1,4 +1,4 @@
-"""Memory is bounded: whoever wants more waits."""
+"""Memory is bounded: a reservation beyond the budget waits."""
 
 import threading
 import time

@@ -26,7 +26,7 @@ KEYS = st.sampled_from(["a.txt", "経理/b.txt", "c"])
 
 
 class ModelOfS3:
-    """Keys and their etags, read after write, on a clock that each step moves on."""
+    """Keys and their etags, consistent after each write, with a clock that each step moves on."""
 
     def __init__(self):
         self.clock, self.holds = Clock(), {}

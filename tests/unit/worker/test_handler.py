@@ -24,7 +24,7 @@ SIZE = 1_000
 
 
 class FakePipeline:
-    """Makes a document of every object; `faults` says otherwise by key: an exception to raise, or the file's fault."""
+    """Makes a document of every object; `faults` holds, by key, an exception to raise or the file's fault."""
 
     def __init__(self):
         self.faults, self.slow, self.gone, self.skipped = {}, set(), set(), set()
@@ -167,7 +167,7 @@ def test_a_bug_fails_the_message_and_keeps_its_error(at):
     assert item.outcome.kind == "SYSTEM_ERROR"
 
 
-def test_a_slow_file_is_left_to_a_thread_for_such(at):
+def test_a_slow_file_is_left_to_the_thread_for_slow_files(at):
     at.pipeline.slow.add("a.pdf")
     item = handled(at, "a.pdf")
     assert at.batcher.submitted == []

@@ -1,4 +1,4 @@
-"""No memory, and no room for a thread, are the machine's fault: no message pays for it, and nothing is left half done."""
+"""Lack of memory or threads is the machine's fault: no message is dead-lettered for it, and nothing is left half done."""
 
 import threading
 from types import SimpleNamespace
@@ -22,7 +22,7 @@ NO_THREAD = RuntimeError("can't start new thread")
 
 
 def outcome_of(error: BaseException) -> Any:
-    """What a message comes to over whose object `error` is raised."""
+    """The outcome of a message while whose object is handled `error` is raised."""
 
     def read(*_: Any, **__: Any) -> Any:
         raise error
@@ -90,7 +90,7 @@ def test_a_full_pool_starts_no_thread_later_on(monkeypatch):
         pool.shutdown()
 
 
-def test_a_pool_that_cannot_be_full_says_so_and_leaves_nobody_waiting(monkeypatch):
+def test_a_pool_that_cannot_be_filled_reports_it_and_leaves_no_thread_waiting(monkeypatch):
     start = threading.Thread.start
     started: list[threading.Thread] = []
 

@@ -48,7 +48,7 @@ def test_cloudwatch_is_sent_all_sums_in_one_call():
     }  # fmt: skip
 
 
-def test_zeros_are_sent_so_that_calm_is_not_silence():
+def test_zeros_are_sent_so_that_an_idle_worker_differs_from_a_dead_one():
     client = FakeCloudWatch()
     send_once(Metrics(), client)
     [call] = client.sent

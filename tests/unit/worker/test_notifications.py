@@ -1,4 +1,4 @@
-"""Ours merged into what a bucket notifies already."""
+"""Merging the worker's notification into a bucket's existing configuration."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def test_topics_functions_eventbridge_and_other_queues_are_kept():
     assert to_be == present
 
 
-def test_what_is_there_already_is_no_difference_in_whatever_spelling():
+def test_what_is_configured_already_is_no_difference_in_any_spelling():
     there = {"QueueConfigurations": [entry(OURS, *reversed(EVENTS), prefix="legal/", Id="x")]}
     to_be = merged(there, OURS, KeyFilter("legal/"))
     assert difference(there, to_be) == ""
@@ -102,7 +102,7 @@ class _FakeS3:
 
 
 def fake_s3(*args: Any, **options: Any) -> Any:
-    """A client of S3 as far as `read` and `write` call it."""
+    """An S3 client with the calls that `read` and `write` make."""
     return _FakeS3(*args, **options)
 
 

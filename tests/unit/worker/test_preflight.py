@@ -1,4 +1,4 @@
-"""What keeps a worker from starting, and whether systemd is to try again."""
+"""What keeps a worker from starting, and whether systemd should try again."""
 
 import pytest
 
@@ -21,8 +21,8 @@ TRANSIENT = ["SlowDown", "ExpiredToken", "AccessDenied", "403", "404", "429", "R
     ],
     ids=["bucket", "state"],
 )
-def test_only_what_no_restart_can_mend_keeps_a_worker_down(call, check, code, fatal):
-    """A permission just given takes seconds to be known everywhere, and after 78 nobody would try again."""
+def test_only_what_no_restart_can_correct_keeps_a_worker_down(call, check, code, fatal):
+    """A permission just given takes seconds to be known everywhere, and after exit code 78 systemd would not try again."""
     fakes = Fakes()
     fakes.faults.add(call, StoreError("by the test", code=code))
     [found] = _timed("bucket", lambda: check(fakes))

@@ -1,4 +1,4 @@
-"""What came from outside reaches a terminal as one harmless line."""
+"""Untrusted text reaches a terminal as one harmless line."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def test_a_text_moves_no_cursor_and_starts_no_line(raw: str, shown: str) -> None
     ("count", "said"),
     [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (5 * 1024**4, "5.0 TiB"), (2**60, "1048576.0 TiB")],
 )
-def test_bytes_are_said_as_people_say_them(count: int, said: str) -> None:
+def test_sizes_are_shown_in_readable_units(count: int, said: str) -> None:
     assert size(count) == said
 
 

@@ -1,4 +1,4 @@
-"""An outage of S3 against the fault of one object."""
+"""Telling an outage of S3 from the fault of one object."""
 
 import threading
 import time
@@ -53,7 +53,7 @@ def refuse(error):
         ("SomethingNew", True, True),
     ],
 )
-def test_a_denial_is_the_objects_own_only_where_others_can_be_read(code, others, own):
+def test_a_denied_object_is_at_fault_only_where_others_can_be_read(code, others, own):
     assert is_object_fault(StoreError("x", code=code), others_readable=lambda: others) is own
 
 

@@ -137,8 +137,8 @@ def test_a_single_document_stored_while_the_breaker_stays_closed_is_replayed_soo
     assert life.waiting() == []
 
 
-def test_what_s3_stored_without_saying_so_is_replayed_soon(life, monkeypatch):
-    """The answer to a PUT was lost: its message goes back to the queue, and the record must not lie about."""
+def test_a_record_whose_put_was_not_answered_is_replayed_soon(life, monkeypatch):
+    """The answer to a PUT was lost: its message is released, and the record must not be left in `retry-index/`."""
     life.start()
     time.sleep(0.1)
     put = life.fakes.state.put
@@ -155,12 +155,12 @@ def test_what_s3_stored_without_saying_so_is_replayed_soon(life, monkeypatch):
     life.wait_healed()
 
 
-def test_what_a_worker_that_is_gone_has_stored_is_replayed_without_any_occasion(life, monkeypatch):
+def test_what_a_dead_worker_has_stored_is_replayed_without_a_trigger(life, monkeypatch):
     monkeypatch.setattr(selfheal, "ANYHOW_S", 0.1)
     life.start()
     time.sleep(0.1)
     life.store("a.txt")
-    life.heal._last_stored = life.retry.last_stored  # it was another process that stored it
+    life.heal._last_stored = life.retry.last_stored  # as if another process had stored it
     life.wait_healed()
     assert life.waiting() == []
 
@@ -173,7 +173,7 @@ def test_what_the_index_refused_is_left_to_an_operator(life):
     assert life.waiting() == ["refused.txt"]
 
 
-def test_parked_records_alone_are_no_occasion(life):
+def test_parked_records_alone_trigger_no_replay(life):
     life.fakes.s3.records[PARKED_PREFIX + "2026-01-01/files/a.txt.json"] = b"{}"
     life.start()
     wait_until(lambda: "state.list" in life.fakes.faults.calls, SOON_S, "a listing")

@@ -1,4 +1,4 @@
-"""Answers of success that are none: some proxy's page instead of SQS's or S3's. They pass, like answers that do not come."""
+"""Success answers that are not from SQS or S3, such as a proxy's page: transient, like missing answers."""
 
 import http.server
 import threading
@@ -104,8 +104,8 @@ def test_a_record_without_an_etag_is_no_record(impostor, objects, page):
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])
-def test_a_head_that_is_refused_says_nothing_and_a_get_must_tell(impostor, objects, status):
-    """An expired token is a 400, a clock that is off a 403, and a HEAD's refusal has no code that would tell."""
+def test_a_refused_head_says_nothing_and_only_a_get_can_tell_why(impostor, objects, status):
+    """An expired token is a 400, a wrong clock a 403, and a refused HEAD has no error code to distinguish them."""
     impostor.head_status = status
     etag, observed_at_ms = objects.head("bucket", "key")
     assert etag is None

@@ -9,7 +9,7 @@ ROUND_TRIP_S = 0.004
 
 
 def answers(clock, *, offset_s, moments):
-    """What an S3 whose clock is `offset_s` ahead of ours would answer at these monotonic moments."""
+    """What an S3 whose clock is `offset_s` ahead of this machine's would answer at these monotonic moments."""
     base = time.time() - time.monotonic()
     for at in moments:
         true = at + base + offset_s

@@ -1,4 +1,4 @@
-"""What CloudWatch is told by worker and commands: every figure is sent by somebody, and none stops the work."""
+"""What worker and commands send to CloudWatch: every figure has its sender, and no failure to send stops the work."""
 
 import dataclasses
 import time
@@ -25,13 +25,13 @@ from worker.core.sqs.dead_letter import DeadLetter
 from worker.metrics import CLOUDWATCH_SUMS
 from worker.terminal import Signals
 
-NAMESPACE = "Ours"
+NAMESPACE = "S3IndexWorker"
 SLACK_S = 60
 """A busy machine may take a while between the message's age being set and being read."""
 
 
-class Heard:
-    """CloudWatch, and the `Aws` that leads to it."""
+class FakeCloudWatch:
+    """CloudWatch, and the `Aws` that makes its client."""
 
     def __init__(self):
         self.figures: Counter[str] = Counter()
@@ -50,14 +50,14 @@ def _quiet(monkeypatch):
 
 
 @pytest.fixture
-def heard():
-    return Heard()
+def cloudwatch():
+    return FakeCloudWatch()
 
 
 @pytest.fixture
-def fakes(heard):
+def fakes(cloudwatch):
     made = Fakes()
-    made.clients = dataclasses.replace(made.clients, aws=heard)
+    made.clients = dataclasses.replace(made.clients, aws=cloudwatch)
     return made
 
 
@@ -66,28 +66,28 @@ def recover(settings, clients, **options):
     recover_dlq.run(settings, clients, request, Signals(), as_json=True)
 
 
-def test_a_recovery_tells_what_it_archived(fakes, heard):
+def test_a_recovery_reports_what_it_archived(fakes, cloudwatch):
     fakes.dlq.add("bad", "noise", {})
     recover(fakes.settings(cloudwatch_namespace=NAMESPACE), fakes.clients)
-    assert heard.figures == {"Archived": 1}
+    assert cloudwatch.figures == {"Archived": 1}
 
 
-def test_a_replay_tells_what_it_parked(fakes, heard):
+def test_a_replay_reports_what_it_parked(fakes, cloudwatch):
     fakes.s3.records[f"{RETRY_PREFIX}2026-01-01/files/x.1.json"] = b"noise"
-    told = fakes.settings(cloudwatch_namespace=NAMESPACE)
-    replay_retry_index.run(told, fakes.clients, ReplayRequest(), Signals(), as_json=True)
-    assert heard.figures == {"Parked": 1}
+    settings = fakes.settings(cloudwatch_namespace=NAMESPACE)
+    replay_retry_index.run(settings, fakes.clients, ReplayRequest(), Signals(), as_json=True)
+    assert cloudwatch.figures == {"Parked": 1}
 
 
-def test_dry_runs_and_a_namespace_that_is_not_set_tell_nothing(fakes, heard):
+def test_dry_runs_and_runs_without_a_namespace_report_nothing(fakes, cloudwatch):
     fakes.dlq.add("bad", "noise", {})
-    told = fakes.settings(cloudwatch_namespace=NAMESPACE)
-    recover(told, fakes.clients, dry_run=True)
+    settings = fakes.settings(cloudwatch_namespace=NAMESPACE)
+    recover(settings, fakes.clients, dry_run=True)
     recover(fakes.settings(), fakes.clients)
-    assert heard.figures == {}
+    assert cloudwatch.figures == {}
 
 
-def test_stats_tell_how_old_the_oldest_dead_letter_is_and_when_it_expires(fakes):
+def test_stats_report_how_old_the_oldest_dead_letter_is_and_when_one_expires(fakes):
     sent_ms = int((time.time() - 400) * 1000)
     facts = Facts(DeadLetter("m1", "x", {"SentTimestamp": str(sent_ms)}, {}), "unknown", (), "")
     scan = Scan({"MessageRetentionPeriod": "1000"})

@@ -8,7 +8,7 @@ from worker.core.base.breaker import Breaker
 from worker.core.base.errors import StoreError
 from worker.core.base.retry import ATTEMPTS, LONGEST_RELEASE_S, SHORTEST_RELEASE_S, release_delay_s, retry_transient
 
-UNAVAILABLE = StoreError("away", code="SlowDown")
+UNAVAILABLE = StoreError("unavailable", code="SlowDown")
 
 
 def failing(times):
@@ -28,19 +28,19 @@ def quick(monkeypatch):
     monkeypatch.setattr("worker.core.base.retry.FIRST_WAIT_S", 0.001)
 
 
-def test_a_passing_failure_is_tried_again():
+def test_a_transient_failure_is_tried_again():
     assert retry_transient(failing(ATTEMPTS - 1)[0], transient=lambda _: True, stop=threading.Event()) == ATTEMPTS
 
 
 def test_after_three_attempts_the_last_error_is_raised():
     call, calls = failing(99)
-    with pytest.raises(StoreError, match="away"):
+    with pytest.raises(StoreError, match="unavailable"):
         retry_transient(call, transient=lambda _: True, stop=threading.Event())
     assert len(calls) == ATTEMPTS
 
 
 @pytest.mark.parametrize(("transient", "stopped"), [(False, False), (True, True)])
-def test_what_does_not_pass_is_raised_at_once_and_so_is_all_at_shutdown(transient, stopped):
+def test_what_is_not_transient_is_raised_at_once_and_so_is_everything_at_shutdown(transient, stopped):
     stop, (call, calls) = threading.Event(), failing(99)
     if stopped:
         stop.set()

@@ -38,7 +38,7 @@ OLE = bytes.fromhex("d0cf11e0a1b11ae1") + b"\0" * 500
         (b"name\tamount\n", "export.xls", None, "text/plain", "text"),
     ],
 )
-def test_a_kind_is_told_by_content_before_name_before_declared_type(
+def test_a_kind_is_recognised_by_content_before_name_before_declared_type(
     head: bytes, key: str, content_type: str | None, mime_type: str, route: str
 ) -> None:
     kind = kind_of(head, key, content_type)

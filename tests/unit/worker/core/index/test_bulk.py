@@ -80,7 +80,7 @@ def test_a_413_splits_the_request_until_it_fits_and_rejects_what_never_does():
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_one_document_throttled_is_away_and_its_neighbour_written(status):
+def test_one_throttled_document_is_unavailable_and_its_neighbour_written(status):
     busy = {"status": status, "error": {"type": "es_rejected_execution_exception", "reason": "full"}}
     with answering(lambda _: (200, items(OK, busy))) as (index, _):
         first, second = index.write(writes(2))

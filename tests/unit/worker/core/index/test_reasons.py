@@ -14,7 +14,7 @@ def reason(kind, text, *causes):
     return sentence
 
 
-def test_a_fields_value_is_left_out_and_the_kind_of_the_innermost_cause_is_told():
+def test_a_fields_value_is_left_out_and_the_kind_of_the_innermost_cause_is_given():
     said = reason(
         "mapper_parsing_exception",
         f"failed to parse field [content] of type [date] in document with id 'x'. Preview of field's value: '{MARK}'",
@@ -38,5 +38,5 @@ def test_the_beginning_of_a_term_that_is_too_long_is_left_out():
     assert MARK not in said
 
 
-def test_what_is_not_about_a_document_is_told_whole():
+def test_what_is_not_about_a_document_is_given_in_full():
     assert reason("index_closed_exception", "closed") == "index_closed_exception: closed"

@@ -64,7 +64,7 @@ def test_a_file_deleted_under_us_is_made_anew(path):
     index.close()
 
 
-def test_a_full_disk_is_away_and_writes_nothing(path):
+def test_an_index_on_a_full_disk_is_unavailable_and_writes_nothing(path):
     index = SqliteIndex(path, timeout_s=1)
     index.ensure()
     with index._writing() as db:
@@ -76,7 +76,7 @@ def test_a_full_disk_is_away_and_writes_nothing(path):
     index.close()
 
 
-def test_a_file_that_is_no_index_is_away_with_its_path(path):
+def test_a_file_that_is_no_index_is_unavailable_and_its_path_named(path):
     path.write_text("not a database, by no means" * 100)
     index = SqliteIndex(path, timeout_s=1)
     with pytest.raises(IndexUnavailableError, match=str(path)):
@@ -91,7 +91,7 @@ def test_a_file_of_a_newer_version_is_left_alone(path):
         SqliteIndex(path, timeout_s=1).ensure()
 
 
-def test_a_writer_that_holds_the_file_makes_it_away_not_stuck(path):
+def test_an_index_locked_by_another_writer_is_unavailable_not_stuck(path):
     index = SqliteIndex(path, timeout_s=0.2)
     index.ensure()
     with sqlite3.connect(path, isolation_level=None) as db:

@@ -1,4 +1,4 @@
-"""The age rule: what is sent, what is trusted, and what an attempt made again does with observations that aged meanwhile."""
+"""The age rule: what is sent, what is trusted, and how a repeated attempt treats observations that have aged meanwhile."""
 
 import threading
 
@@ -109,7 +109,7 @@ def test_a_process_frozen_between_observation_and_answer_distrusts_only_what_bec
 
 
 def test_only_what_was_written_can_be_too_late_to_be_trusted():
-    """A later observation that the index holds is success whenever it is told; what was not taken was not written."""
+    """A later observation in the index is a success however late the answer; what was not taken was not written."""
     index = SlowIndex(took_ms=MAX_WRITE_AGE_MS + 1, a=SUPERSEDED, b=REJECTED, c=UNAVAILABLE)
     assert index.write(a=0, b=0, c=0) == [SUPERSEDED, REJECTED, UNAVAILABLE]
 
@@ -119,7 +119,7 @@ def test_a_failed_request_is_raised_as_it_is():
         SlowIndex(DOWN).write(a=0)
 
 
-def test_an_answer_of_another_length_is_not_taken_for_one():
+def test_an_answer_of_another_length_is_an_error():
     writer = FreshWriter(Clock(), lambda sent: [WriteResult(WRITTEN)] * (len(sent) - 1))
     with pytest.raises(ValueError, match="shorter"):
         writer.write(writes(a=0, b=0))
@@ -162,7 +162,7 @@ def test_an_index_that_takes_none_of_many_is_unavailable_and_asked_three_times()
     assert len(index.sent) == 3
 
 
-def test_a_few_that_are_not_taken_may_have_a_fault_of_their_own():
+def test_a_few_that_are_not_taken_do_not_make_the_index_unavailable():
     few = {f"k{number}": 0 for number in range(UNAVAILABLE_TOGETHER - 1)}
     assert set(SlowIndex(UNAVAILABLE).write_or_fail(**few)) == {UNAVAILABLE}
 

@@ -135,7 +135,7 @@ def test_an_item_that_fails_for_a_moment_is_observed_again(fakes, run):
     assert all_of(run(["a"], observe))["a"].status is Status.WRITTEN
 
 
-def test_a_denial_is_the_objects_own_fault_only_where_others_can_be_read(fakes, run):
+def test_a_denial_is_an_object_fault_only_where_others_can_be_read(fakes, run):
     def observe(key):
         raise DENIED
 
@@ -207,7 +207,7 @@ def test_an_observation_waits_no_longer_than_its_time_for_others(fakes, run, mon
     assert max(sizes) < 15
 
 
-def test_a_slow_file_holds_up_neither_the_quick_ones_nor_the_tick(fakes, run, monkeypatch):
+def test_a_slow_file_delays_neither_the_quick_ones_nor_the_tick(fakes, run, monkeypatch):
     monkeypatch.setattr(concurrency, "TICK_S", 0.02)
     go_on, ticks = threading.Event(), itertools.count()
 
@@ -327,7 +327,7 @@ def test_a_run_left_early_leaves_nothing_under_way(fakes, run):
     assert len(observed) == count < 100
 
 
-def test_runs_on_several_threads_share_nothing_but_the_rate(fakes):
+def test_runs_on_several_threads_have_only_the_rate_in_common(fakes):
     pool = ThreadPoolExecutor(4)
     shared = Reindexer(fakes.settings(bulk_documents=3), fakes.clients, pool=pool, window=4, rate=100)
     founds = {}
@@ -351,7 +351,7 @@ def test_runs_on_several_threads_share_nothing_but_the_rate(fakes):
 # -- too many undecided ------------------------------------------------------------------------------------------
 
 
-def test_so_many_undecided_in_a_row_end_a_run_and_the_last_reason_is_told():
+def test_so_many_undecided_in_a_row_end_a_run_and_the_last_reason_is_given():
     limit = UndecidedLimit("records")
     limit.count(["SlowDown"] * (UNDECIDED_IN_A_ROW - 1))
     with pytest.raises(DependencyError, match="50 records in a row could not be decided, the last because: 503"):

@@ -180,7 +180,7 @@ def test_an_s3_that_fails_for_a_moment_keeps_the_record_and_counts_no_attempt(fa
     assert name not in fakes.s3.records
 
 
-def test_a_denial_is_the_objects_own_fault_only_where_others_can_be_read(fakes):
+def test_a_denial_is_an_object_fault_only_where_others_can_be_read(fakes):
     name = waits(fakes, "a.txt", etag="an older one")
     fakes.s3.denied.add("a.txt")
     assert replayed(fakes) == {Result.KEPT: 1}
@@ -231,7 +231,7 @@ def answers(fakes, monkeypatch, *statuses):
     monkeypatch.setattr(fakes.index, "write", lambda writes: found[: len(writes)])
 
 
-def test_a_document_that_the_index_does_not_take_now_stays_and_holds_no_other_up(fakes, monkeypatch):
+def test_a_document_that_the_index_does_not_take_now_stays_and_delays_no_other(fakes, monkeypatch):
     names = {waits(fakes, f"{number}.txt") for number in range(3)}
     answers(fakes, monkeypatch, WriteStatus.WRITTEN, WriteStatus.UNAVAILABLE, WriteStatus.SUPERSEDED)
     assert replayed(fakes) == {Result.REPLAYED: 2, Result.KEPT: 1}

@@ -1,4 +1,4 @@
-"""Every form that S3's events come in, and everything else."""
+"""Every form of S3's events, and bodies that are none."""
 
 import json
 from urllib.parse import quote_plus
@@ -122,11 +122,11 @@ def test_folder_keys_are_skipped():
 @pytest.mark.parametrize(
     "event", ["ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated", "LifecycleExpiration:Delete"]
 )
-def test_removals_are_looks(event):
+def test_removals_are_observed(event):
     assert only(notification(record(event=event))).kind is EventKind.REMOVED
 
 
-def test_a_completed_restore_is_a_look():
+def test_a_completed_restore_is_observed():
     assert only(notification(record(event="ObjectRestore:Completed"))).kind is EventKind.RESTORED
 
 
@@ -134,7 +134,7 @@ def test_the_prefix_of_an_event_name_is_tolerated():
     assert only(notification(record(event="s3:ObjectCreated:Put"))).kind is EventKind.CREATED
 
 
-def test_a_size_that_is_not_told_is_not_zero():
+def test_a_missing_size_is_not_zero():
     bare = record()
     del bare["s3"]["object"]["size"]
     assert only(notification(bare)).size is None

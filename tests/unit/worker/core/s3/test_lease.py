@@ -1,4 +1,4 @@
-"""One holder at a time: who gets a lease, who keeps it, and what is left of it."""
+"""One holder at a time: who gets a lease, who keeps it, and how it ends."""
 
 import orjson
 import pytest

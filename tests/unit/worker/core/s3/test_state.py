@@ -1,4 +1,4 @@
-"""What the state bucket is asked, where S3's own limits show."""
+"""The state bucket's requests at S3's limits."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -47,7 +47,7 @@ def test_nothing_to_delete_asks_nothing():
     assert (s3.batches, s3.singly) == ([], [])
 
 
-def test_a_record_that_could_not_be_deleted_is_told():
+def test_a_record_that_could_not_be_deleted_is_reported():
     with pytest.raises(StoreError, match="b: no"):
         state(FakeS3(refused={"b"})).delete_all(["a", "b"])
 

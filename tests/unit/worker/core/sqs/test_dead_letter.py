@@ -1,4 +1,4 @@
-"""A dead letter as received, as JSON, and as the entry that sends it on: nothing lost, and nobody's record trusted."""
+"""A dead letter as received, as JSON, and as the entry that sends it on: nothing is lost, and no record is trusted blindly."""
 
 import json
 
@@ -72,7 +72,7 @@ def test_a_fifo_queue_gets_the_group_and_a_deduplication_id_of_its_own():
 # -- as JSON -----------------------------------------------------------------------------------------------------
 
 
-def test_as_json_nothing_is_lost():
+def test_a_dead_letter_survives_its_json_form_unchanged():
     attributes: dict[str, Attribute] = {
         **ATTRIBUTES,
         "failure": {"DataType": "String", "StringValue": '{ "kind" : "RECOVERABLE" }'},

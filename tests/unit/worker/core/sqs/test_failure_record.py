@@ -1,4 +1,4 @@
-"""What a failure record says, and that it reads what anyone may have written."""
+"""What a failure record says, and that any stored record, however damaged, can be read."""
 
 import json
 from pathlib import Path
@@ -69,12 +69,12 @@ def test_long_texts_are_cut_where_they_are_written():
 
 
 @pytest.mark.parametrize("value", ["", "[]", "{", "{}", "7", "null", None, 5, "[" * 5_000, '{"kind": "\\ud800"}'])
-def test_an_unreadable_record_is_as_none(value):
+def test_an_unreadable_record_counts_as_none(value):
     assert FailureRecord.of({"failure": {"StringValue": value}}) is None
 
 
 @pytest.mark.parametrize("count", [-1, "3", None, True, 1.5, [1]])
-def test_what_is_no_count_counts_as_none(count):
+def test_an_invalid_count_counts_as_zero(count):
     record = FailureRecord.from_json({"kind": "RECOVERABLE", "redrives": count, "attempts": count, "schema": count})
     assert record is not None
     assert (record.redrives, record.attempts, record.schema) == (0, 0, 1)

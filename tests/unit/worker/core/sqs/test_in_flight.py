@@ -37,21 +37,21 @@ def test_the_worst_outcome_counts(a, b, expected):
 
 def test_a_message_is_settled_by_its_last_release_and_not_before():
     settled: list[InFlightMessage] = []
-    held = item(settled)
-    held.retain()
-    held.retain()
-    held.release(Done())
-    held.release(Done("indexed"))
+    message = item(settled)
+    message.retain()
+    message.retain()
+    message.release(Done())
+    message.release(Done("indexed"))
     assert settled == []
-    held.release(FAILED)
-    assert settled == [held]
-    assert held.outcome == FAILED
+    message.release(FAILED)
+    assert settled == [message]
+    assert message.outcome == FAILED
 
 
 def test_a_message_is_claimed_once():
-    held = item([])
-    assert held.start()
-    assert not held.start()
+    message = item([])
+    assert message.start()
+    assert not message.start()
 
 
 def a_queue(refuses=None):
