@@ -14,7 +14,7 @@ from recovery.operations.records.holders import holders
 from recovery.operations.recover import recover
 from recovery.operations.recovering.request import RecoverRequest
 from recovery.operations.redrive import RedriveRequest, plan_redrive, redrive
-from recovery.operations.run import Run, Tell
+from recovery.operations.run import Run, OnProgress
 from recovery.operations.transfer.targets import redrive_target
 from testing.aws import create_queues, queue_depth, s3_event, s3_record
 from testing.site import Site, make_site
@@ -49,31 +49,31 @@ class Together:
     def __init__(self, clients: Clients) -> None:
         self.held: list[str] = []
         self._clients = clients
-        self._barrier = threading.Barrier(2, self._look, timeout=TIMEOUT_S)
+        self._barrier = threading.Barrier(2, self._observe, timeout=TIMEOUT_S)
 
-    def once(self) -> Tell:
+    def once(self) -> OnProgress:
         """A progress callback that waits for the other operation, the first time."""
         first = threading.Event()
 
-        def tell(_: object) -> None:
+        def on_progress(_: object) -> None:
             if not first.is_set():
                 first.set()
                 self._barrier.wait()
 
-        return tell
+        return on_progress
 
-    def _look(self) -> None:
+    def _observe(self) -> None:
         self.held = sorted(str(one["command"]) for one in holders(self._clients.state))
 
 
-def redriven(clients: Clients, tell: Tell) -> list[str]:
+def redriven(clients: Clients, on_progress: OnProgress) -> list[str]:
     run, stop = Run.new("dlq redrive-all", action="redrive-all", by="me@here"), threading.Event()
     own = DlqClients(clients.dlq, clients.objects, clients.state, load_types())
     target = redrive_target(own, clients.source, is_named=False)
     which = FindRequest(Filter())
     with keep_invisible(own, run) as extender:
         plan = plan_redrive(find(own, extender, which, stop=stop), target)
-        return redrive(own, extender, RedriveRequest(run, which), plan, stop=stop, tell=tell).report.sent
+        return redrive(own, extender, RedriveRequest(run, which), plan, stop=stop, on_progress=on_progress).report.sent
 
 
 def test_a_recovery_and_a_redrive_run_in_one_process(site):
@@ -85,7 +85,7 @@ def test_a_recovery_and_a_redrive_run_in_one_process(site):
     together = Together(ours)
     request = RecoverRequest(Run.new("recover_dlq", action="recover", by="me@here"))
     with ThreadPoolExecutor(2) as pool:
-        recovery = pool.submit(recover, settings, ours, request, stop=threading.Event(), tell=together.once())
+        recovery = pool.submit(recover, settings, ours, request, stop=threading.Event(), on_progress=together.once())
         sending = pool.submit(redriven, others, together.once())
         report, sent = recovery.result(TIMEOUT_S), sending.result(TIMEOUT_S)
     assert together.held == ["dlq redrive-all", "recover_dlq"]
