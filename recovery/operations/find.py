@@ -69,10 +69,10 @@ def find(
 
     def wanted(dead_letter: DeadLetter) -> bool:
         facts = facts_of(dead_letter, clients.types, default_bucket=clients.default_bucket)
-        meant = which.wants(facts)
-        if meant:
+        is_wanted = which.wants(facts)
+        if is_wanted:
             found[dead_letter.id] = facts
-        return meant
+        return is_wanted
 
     at_most = len(which.names) if isinstance(which, Ids) else request.at_most or MAX_SEEN
     seen = scan(

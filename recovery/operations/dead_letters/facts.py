@@ -99,7 +99,7 @@ class Ids:
         return {"ids": sorted(self.names)}
 
     def wants(self, facts: Facts) -> bool:
-        """Whether this one is meant."""
+        """Whether it selects this dead letter."""
         return facts.dead_letter.id in self.names
 
 
@@ -124,7 +124,7 @@ class Filter:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     def wants(self, facts: Facts) -> bool:
-        """Whether this one is meant."""
+        """Whether it selects this dead letter."""
         dead_letter = facts.dead_letter
         return (
             (self.kind is None or dead_letter.kind == self.kind)

@@ -127,7 +127,7 @@ def test_a_paused_fleet_is_given_no_work(site):
     assert dlq(site, "redrive", "--message-id", name, "--while-paused").returncode == 0
 
 
-def test_a_source_whose_redrive_policy_leads_elsewhere_requires_to(site):
+def test_a_redrive_from_a_source_that_dead_letters_elsewhere_requires_to(site):
     other = create_queues(site.sqs, f"{site.bucket}-other")
     name = about(site, "a.txt")
     done = dlq(site, "redrive", "--message-id", name, SQS_QUEUE_URL=other.source)
