@@ -24,6 +24,7 @@ from recovery.operations.recovering.request import (
 from recovery.operations.report import Report
 from recovery.operations.run import OnProgress, Progress, ignore_progress
 from worker.core.base.classify import is_transient
+from worker.core.base.concurrency import Pace
 from worker.core.base.errors import QueueError, WorkerError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
@@ -77,7 +78,7 @@ class RecoveryRun:
         self._abort_policy = AbortPolicy()
         self._batches_left = request.max_batches
         self._empty_polls = 0
-        self._next_at = 0.0
+        self._pace = Pace(request.rate)
         self._duplicates = DuplicateTracker()
         self._copies: list[DeadLetter] = []
         """Copies of dead letters that were received before; they are settled once their originals are."""
@@ -156,7 +157,7 @@ class RecoveryRun:
         """Receive a batch to process. The other received messages stay invisible, so that they are not received again."""
         if not self._claim_batch():
             return []
-        self._wait_for_turn()
+        self._pace.wait(self._stop, count=self._request.batch_size)
         found = retry_transient(
             lambda: receive(self._clients.dlq, self._request.batch_size, visibility_s=self._invisible_s),
             transient=is_transient, stop=self._stop,
@@ -181,15 +182,6 @@ class RecoveryRun:
             if self._batches_left is not None:
                 self._batches_left -= 1
             return True
-
-    def _wait_for_turn(self) -> None:
-        """Wait as long as --rate requires."""
-        if self._request.rate is None:
-            return
-        with self._lock:
-            turn = max(self._next_at, time.monotonic())
-            self._next_at = turn + self._request.batch_size / self._request.rate
-        self._stop.wait(max(0.0, turn - time.monotonic()))
 
     def _admit(self, dead_letter: DeadLetter) -> bool:
         """Decide whether to process a dead letter. Otherwise, counts it, and sets a copy aside until its original is settled."""
@@ -240,7 +232,7 @@ class RecoveryRun:
                 if (dead_letter := _stored(self._clients, key)) is not None and self._admit(dead_letter):
                     batch.append(dead_letter)
                 if len(batch) == self._request.batch_size:
-                    self._wait_for_turn()
+                    self._pace.wait(self._stop, count=self._request.batch_size)
                     self._process(batch, engine, disposer)
                     batch = []
                     if not self._claim_batch():

@@ -1,13 +1,13 @@
 """Decides what can be sent to a queue, sends it, and deletes it from the DLQ only after SQS has confirmed the send."""
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recovery.operations.dead_letters.facts import MAX_REDRIVES
 from recovery.operations.dead_letters.message_types import MessageTypes
 from recovery.operations.records.audit import Recorded
+from worker.core.base.concurrency import Pace
 from worker.core.sqs.dead_letter import DeadLetter, Refused, SendEntry, entry_bytes
 from worker.core.sqs.failure_record import FailureRecord
 from worker.core.sqs.queue import MAX_BATCH, MAX_MESSAGE_BYTES, Queue, in_batch
@@ -112,11 +112,9 @@ def post(
 
     Once `stop` is set, the rest is kept. Never raises: what SQS does not accept is added to the report.
     """
-    next_at = time.monotonic()
+    pace = Pace(rate)
     for batch in _batches(prepared, 1 if rate is not None and rate < MAX_BATCH else MAX_BATCH):
-        if rate is not None:
-            stop.wait(max(0.0, next_at - time.monotonic()))
-            next_at = max(next_at, time.monotonic()) + len(batch) / rate
+        pace.wait(stop, count=len(batch))
         if stop.is_set():
             report.keep((dead_letter for dead_letter, _ in batch), "interrupted")
             continue

@@ -14,7 +14,7 @@ from recovery.operations.records.holders import holders
 from recovery.operations.recover import recover
 from recovery.operations.recovering.request import RecoverRequest
 from recovery.operations.redrive import RedriveRequest, plan_redrive, redrive
-from recovery.operations.run import Run, OnProgress
+from recovery.operations.run import OnProgress, Run
 from recovery.operations.transfer.targets import redrive_target
 from testing.aws import create_queues, queue_depth, s3_event, s3_record
 from testing.site import Site, make_site

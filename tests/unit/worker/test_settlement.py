@@ -25,11 +25,6 @@ def events():
     end()
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch):
-    monkeypatch.setattr("worker.core.base.retry.FIRST_WAIT_S", 0.001)
-
-
 def settle(outcome, fakes=None, *, body="body"):
     """Settle one message through the real loops; the fakes, and how many messages are in flight afterwards."""
     fakes = fakes or Fakes()

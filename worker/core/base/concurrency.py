@@ -42,16 +42,16 @@ def as_done(
 
 
 class Pace:
-    """Lets a bounded number of things through in a second; for any number of threads."""
+    """Keeps any number of threads together to a number of items per second."""
 
     def __init__(self, per_second: float | None) -> None:
-        """None is no bound."""
+        """`per_second`: None for no limit."""
         self._interval_s = 0.0 if per_second is None else 1 / per_second
         self._next_at = 0.0
         self._lock = threading.Lock()
 
     def wait(self, stop: threading.Event, *, count: int = 1) -> None:
-        """Wait until the next `count` things may begin, or until `stop` is set."""
+        """Wait until the next `count` items may begin, or until `stop` is set."""
         if not self._interval_s:
             return
         with self._lock:

@@ -7,8 +7,7 @@ import pytest
 
 from recovery.cli.context import CommandContext
 from recovery.cli.settings import ToolOptions, load_tool
-from tests.support.fakes import BUCKET, STATE, Fakes
-from worker.core.base import retry
+from tests.support.fakes import BUCKET, STATE
 from worker.terminal import Signals
 
 NAMES = ("DLQ_URL", "DLQ_QUEUE_URL", "SQS_QUEUE_URL", "FRONTIER_URL", "STATE_BUCKET", "S3_BUCKET", "INDEX_URL")
@@ -21,13 +20,6 @@ def _environment(monkeypatch):
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
-    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.0001)
-    monkeypatch.setattr(retry, "LONGEST_WAIT_S", 0.0001)
-
-
-@pytest.fixture
-def fakes() -> Fakes:
-    return Fakes()
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 
 from recovery.cli.replay_retry_index import run as run_command
 from recovery.operations.replay import ReplayRequest
-from tests.support.fakes import BUCKET, INDEX_DOWN, NOW_MS, Fakes
-from worker.core.base import logs, retry
+from tests.support.fakes import BUCKET, INDEX_DOWN, NOW_MS
+from worker.core.base import logs
 from worker.core.base.errors import DependencyError, ExitCode, IndexUnavailableError
 from worker.core.index.document import Write
 from worker.core.indexing.retry_store import RetryRecord
@@ -19,13 +19,6 @@ from worker.terminal import Signals
 @pytest.fixture(autouse=True)
 def _quick_and_quiet(monkeypatch):
     monkeypatch.setattr(logs, "_log", Mock())
-    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.0001)
-    monkeypatch.setattr(retry, "LONGEST_WAIT_S", 0.0001)
-
-
-@pytest.fixture
-def fakes():
-    return Fakes()
 
 
 def waits(fakes, key):

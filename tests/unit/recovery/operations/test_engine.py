@@ -12,7 +12,7 @@ from recovery.operations.abort_policy import AbortPolicy
 from recovery.operations.dead_letters.scan import receive
 from recovery.operations.engine import Disposition, RecoveryEngine, Verdict
 from testing.aws import s3_event, s3_record
-from tests.support.fakes import BUCKET, DOWN, INDEX_DOWN, NOW_MS, Fakes
+from tests.support.fakes import BUCKET, DOWN, INDEX_DOWN, NOW_MS
 from worker.core.base import retry
 from worker.core.base.errors import ConfigError, DependencyError, IndexUnavailableError, StoreError
 from worker.core.clients import make_extractor
@@ -23,17 +23,6 @@ from worker.core.indexing.retry_store import RetryStore
 from worker.core.s3.state import RETRY_PREFIX
 
 SKIPPED, INDEXED, GONE, RECOVERED, STORED, ARCHIVED, KEPT = Disposition
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.0001)
-    monkeypatch.setattr(retry, "LONGEST_WAIT_S", 0.0001)
-
-
-@pytest.fixture
-def fakes():
-    return Fakes()
 
 
 @pytest.fixture

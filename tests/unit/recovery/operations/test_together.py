@@ -21,15 +21,8 @@ from recovery.operations.redrive import RedriveRequest, plan_redrive, redrive
 from recovery.operations.run import Run
 from recovery.operations.transfer.targets import redrive_target
 from tests.support.fakes import BUCKET, Fakes
-from worker.core.base import retry
 
 TIMEOUT_S = 30
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.0001)
-    monkeypatch.setattr(retry, "LONGEST_WAIT_S", 0.0001)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import json
 import pytest
 
 from recovery.operations.records.archive import Archive, ArchivedDeadLetter, Claim, claim, finish, read, read_all
-from tests.support.fakes import Fakes
 from worker.core.sqs.dead_letter import Attribute, DeadLetter, Refused
 
 ATTRIBUTES: dict[str, Attribute] = {
@@ -13,11 +12,6 @@ ATTRIBUTES: dict[str, Attribute] = {
     "failure": {"DataType": "String", "StringValue": '{"kind": "USER_ERROR", "redrives": 2}'},
 }
 DEAD_LETTER = DeadLetter("m1", "本文", {"SentTimestamp": "1795000000000"}, ATTRIBUTES)
-
-
-@pytest.fixture
-def fakes():
-    return Fakes()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import pytest
 
 from recovery.operations.records.audit import AuditEvent, record, write
 from recovery.operations.run import Run
-from tests.support.fakes import Fakes
 from worker.core.base.errors import StoreError
 from worker.core.base.logs import observe
 from worker.core.sqs.dead_letter import DeadLetter
@@ -15,11 +14,6 @@ from worker.core.sqs.dead_letter import DeadLetter
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DEAD_LETTER = DeadLetter("m1", "本文", {"SentTimestamp": "5"}, {"raw": {"DataType": "Binary", "BinaryValue": b"\0"}})
 EVENT = AuditEvent("redrive", "run-1", "me@here", ("m1",), {"sent": 1}, {"to": "queue"}, (DEAD_LETTER,), AT)
-
-
-@pytest.fixture
-def fakes():
-    return Fakes()
 
 
 def test_what_is_written_is_what_is_read(fakes):

@@ -17,7 +17,6 @@ from recovery.operations.recovering.request import RecoverRequest
 from recovery.operations.run import Run
 from tests.support.fakes import BUCKET, DOWN, INDEX_DOWN, SQS_DOWN, Fakes
 from tests.support.size import sized
-from worker.core.base import retry
 from worker.core.base.errors import (
     ConfigError,
     DependencyError,
@@ -29,17 +28,6 @@ from worker.core.base.errors import (
 from worker.core.s3.state import ARCHIVE_PREFIX, RETRY_PREFIX
 
 DAY_MS = 86_400_000
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.0001)
-    monkeypatch.setattr(retry, "LONGEST_WAIT_S", 0.0001)
-
-
-@pytest.fixture
-def fakes():
-    return Fakes()
 
 
 def recover(fakes, **options):

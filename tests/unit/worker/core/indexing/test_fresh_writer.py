@@ -4,7 +4,6 @@ import threading
 
 import pytest
 
-from worker.core.base import retry
 from worker.core.base.clock import S3Clock
 from worker.core.base.errors import IndexUnavailableError
 from worker.core.index import WriteResult, WriteStatus
@@ -22,12 +21,6 @@ WRITTEN, SUPERSEDED, REJECTED, UNAVAILABLE, STALE = (
     WriteStatus.WRITTEN, WriteStatus.SUPERSEDED, WriteStatus.REJECTED, WriteStatus.UNAVAILABLE, WriteStatus.STALE,
 )  # fmt: skip
 DOWN = IndexUnavailableError("down")
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.0001)
-    monkeypatch.setattr(retry, "LONGEST_WAIT_S", 0.0001)
 
 
 class Clock(S3Clock):

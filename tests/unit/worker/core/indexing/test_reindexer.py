@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from testing.waiting import wait_until
-from tests.support.fakes import BUCKET, DOWN, INDEX_DOWN, NOW_MS, Fakes
+from tests.support.fakes import BUCKET, DOWN, INDEX_DOWN, NOW_MS
 from worker.core.base import concurrency, retry
 from worker.core.base.errors import DependencyError, ExtractionStoppedError, IndexUnavailableError, StoreError
 from worker.core.index.document import Write
@@ -19,17 +19,6 @@ from worker.core.indexing.reindexer import UNDECIDED_IN_A_ROW, Observation, Rein
 
 DENIED = StoreError("denied", code="AccessDenied")
 SOON_S = 5
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.0001)
-    monkeypatch.setattr(retry, "LONGEST_WAIT_S", 0.0001)
-
-
-@pytest.fixture
-def fakes():
-    return Fakes()
 
 
 @pytest.fixture

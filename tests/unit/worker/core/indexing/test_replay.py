@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from tests.support.fakes import BUCKET, DOWN, INDEX_DOWN, NOW_MS, Fakes
 from tests.support.size import sized
-from worker.core.base import retry
 from worker.core.base.errors import DependencyError, IndexUnavailableError, StoreError, WorkerError
 from worker.core.clients import make_extractor
 from worker.core.extract.extractor import Extractor
@@ -26,17 +25,6 @@ from worker.core.s3.state import PARKED_PREFIX, RETRY_PREFIX
 
 STORED_MS = NOW_MS - 86_400_000
 DENIED = StoreError("denied", code="AccessDenied")
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.0001)
-    monkeypatch.setattr(retry, "LONGEST_WAIT_S", 0.0001)
-
-
-@pytest.fixture
-def fakes():
-    return Fakes()
 
 
 def waits(fakes, key, *, etag=None, removal=False, rejected=False, at_ms=STORED_MS):

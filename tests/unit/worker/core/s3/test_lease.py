@@ -3,16 +3,11 @@
 import orjson
 import pytest
 
-from tests.support.fakes import DOWN, NOW_MS, Fakes
+from tests.support.fakes import DOWN, NOW_MS
 from worker.core.base.errors import StoreError
 from worker.core.s3.lease import LEASE_S, Lease
 
 KEY = "s3-index-worker/some-lease.json"
-
-
-@pytest.fixture
-def fakes():
-    return Fakes()
 
 
 def lease(fakes, holder="here:1"):
