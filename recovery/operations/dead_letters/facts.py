@@ -95,7 +95,7 @@ class Ids:
     names: frozenset[str]
 
     def as_json(self) -> dict[str, object]:
-        """What was asked for."""
+        """Return the criteria, for the audit."""
         return {"ids": sorted(self.names)}
 
     def wants(self, facts: Facts) -> bool:
@@ -120,7 +120,7 @@ class Filter:
         return self == Filter()
 
     def as_json(self) -> dict[str, object]:
-        """What was asked for."""
+        """Return the criteria, for the audit."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     def wants(self, facts: Facts) -> bool:
