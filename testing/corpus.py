@@ -100,7 +100,7 @@ def _sample(rng: random.Random, number: int, kind: Kind, marker: str, body: byte
 
 
 def _markers(rng: random.Random) -> dict[str, Iterator[str]]:
-    """Endless words, none twice. Letters alone, since analyzers split at digits."""
+    """An endless series of distinct words, of letters only, since analyzers split at digits."""
 
     def words(syllables: list[str], count: int) -> Iterator[str]:
         seen: set[str] = set()

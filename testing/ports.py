@@ -3,7 +3,7 @@
 import random
 import socket
 
-# Below Linux's ephemeral range (32768–60999). A port that the kernel hands out may, while our server is down for a
+# Below Linux's ephemeral range (32768–60999). A port that the kernel hands out may, while the server is down for a
 # restart, be taken by any outgoing connection; a client that keeps trying a dead ephemeral port on loopback can even
 # connect to itself.
 LOWEST = 20_000
@@ -13,7 +13,7 @@ _handed_out: set[int] = set()
 
 
 def free_ports(count: int, lowest: int = LOWEST, highest: int = HIGHEST) -> list[int]:
-    """Return ports that nobody listens on; chosen at random, so that two runs at the same time rarely meet."""
+    """Return ports on which nothing listens; chosen at random, so that two runs at the same time rarely meet."""
     candidates = [port for port in range(lowest, highest) if port not in _handed_out]
     random.shuffle(candidates)
     found: list[int] = []

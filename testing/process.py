@@ -31,7 +31,7 @@ class ServerFailedError(Exception):
 
 
 def http_get(port: int, path: str, timeout_s: float = 2.0) -> tuple[int, bytes]:
-    """Return status and body, or (0, b"") when nobody answers: health checks ask before the port is open."""
+    """Return status and body, or (0, b"") when no answer comes: health checks ask before the port is open."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout_s)
     try:
         connection.request("GET", path)
@@ -128,7 +128,7 @@ class Server(abc.ABC):
     # -- an outage without a death -------------------------------------------------------------------------------
 
     def pause(self) -> None:
-        """Stop it in its tracks: connections stay open, or open anew, and nobody answers (a hung server)."""
+        """Freeze it: connections stay open or can be opened, but get no answer, as from a hung server."""
         self._signal(signal.SIGSTOP)
         self._paused = True
         wait_until(self._is_frozen, 5, f"{self.name} to be frozen")

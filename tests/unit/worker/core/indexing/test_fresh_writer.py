@@ -31,7 +31,7 @@ def _no_waiting(monkeypatch):
 
 
 class Clock(S3Clock):
-    """Stands still unless it is moved on."""
+    """Shows the same time until a test changes it."""
 
     ms = NOW_MS
 
