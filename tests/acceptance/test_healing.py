@@ -1,4 +1,4 @@
-"""The worker catches up by itself after an outage of the index: nobody does more than restore the index."""
+"""The worker catches up by itself after an outage of the index: it is enough to restore the index."""
 
 import time
 from collections.abc import Iterator

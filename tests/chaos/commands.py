@@ -203,5 +203,5 @@ def run_command(on: Stage, *command: str) -> int:
             return HUNG
         finally:
             on.command = None
-    # Python's own exit code for it is 1, as ours is where nothing was found.
+    # Python's exit code for a crash is 1, which the commands use when nothing was found.
     return CRASHED if b"\nTraceback" in b"\n" + path.read_bytes() else code

@@ -31,7 +31,7 @@ GROWTH_BYTES = 64 * 1024**2
 
 @pytest.fixture(scope="module")
 def heard() -> Iterator[tuple[str, list[str]]]:
-    """A listener that nobody is to call, and what it was asked."""
+    """A listener that must not be called, and the requests it received."""
     asked: list[str] = []
 
     class Listener(http.server.BaseHTTPRequestHandler):

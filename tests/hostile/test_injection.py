@@ -155,20 +155,23 @@ def test_an_error_that_ends_a_command_moves_no_cursor_on_a_terminal(tmp_path: Pa
         "from worker.terminal import new_app, run_app\nfrom worker.core.base.errors import ConfigError\n"
         f"app = new_app('x')\n@app.command()\ndef go() -> None:\n    raise ConfigError({text!r})\nrun_app(app)\n"
     )
-    ours, theirs = pty.openpty()
+    controller, terminal = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=theirs, stderr=theirs, env={**os.environ, "NO_COLOR": "1", "TERM": "xterm"}
+        [sys.executable, "-c", code],
+        stdout=terminal,
+        stderr=terminal,
+        env={**os.environ, "NO_COLOR": "1", "TERM": "xterm"},
     ) as process:
-        os.close(theirs)
+        os.close(terminal)
         shown = b""
         while True:
             try:
-                part = os.read(ours, 65536)
+                part = os.read(controller, 65536)
             except OSError:
                 break
             shown += part
         assert process.wait(30) == 78
-    os.close(ours)
+    os.close(controller)
     said = shown.decode().replace("\r\n", "\n").replace("\x1b[1m", "").replace("\x1b[0m", "")
     assert active(said) == []
     assert all(line.startswith("configuration: ") or not line for line in said.split("\n"))

@@ -94,7 +94,7 @@ def test_memory_used_up_loses_nothing_blames_no_file_and_it_goes_on_when_there_i
 
 @pytest.mark.parametrize("most_mib", [150, 300, 700] if sized(1, usual=0) else [300])
 def test_too_little_memory_to_start_ends_with_one_clear_line(site, tmp_path, most_mib):
-    """With 100 MiB Python itself cannot load our code, and says what it likes."""
+    """With 100 MiB, Python cannot load the program, and the message is its own."""
     worker = WorkerProcess(site.env, tmp_path)
     try:
         worker.spawn()

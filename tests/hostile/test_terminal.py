@@ -26,7 +26,7 @@ from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START
 ALL = {**EVIL, "advice": "a\n→ dlq purge --backup x\n  because forged", "SGR": "a\x1b[7;5;35mforged\x1b[9A"}
 FORGED = re.compile(r"^(forged|<2>|→ dlq purge|\{\"event\")", re.MULTILINE)
 """A line that begins like this is forged."""
-OURS = re.compile(r"\x1b\[(?:(?:[0-46]|3[0-9]|9[0-7])(?:;[0-9]+)*m|\?25[lh]|1A|2K)|\r")
+RICH_CODES = re.compile(r"\x1b\[(?:(?:[0-46]|3[0-9]|9[0-7])(?:;[0-9]+)*m|\?25[lh]|1A|2K)|\r")
 """What rich writes: colours without blinking, and the redrawn progress line. No untrusted text here consists of just that."""
 COLUMNS = 4_000
 """So wide that nothing is folded: whatever begins a line was written as its beginning."""
@@ -149,7 +149,7 @@ def test_no_command_moves_a_terminal_s_cursor_or_prints_a_forged_line(scene):
     ]
     for module, *args in [*shown_whole, *changing(scene)]:
         code, shown = terminal.typed(module, env, *args, columns=COLUMNS)
-        assert_harmless(OURS.sub("", shown), code, args)
+        assert_harmless(RICH_CODES.sub("", shown), code, args)
     archived = [scene.site.state_record(key) for key in scene.site.state_keys("dlq-archive/")]
     assert {record["reason"] for record in archived} >= {ALL["CSI"], ALL["advice"]}, "kept as it was typed"
 

@@ -1,4 +1,7 @@
-"""Everything outside, in memory and without delay: for tests of what the code does when any one call fails."""
+"""Queues, S3, state bucket and index in memory, without delay: for tests of what happens when any one call fails.
+
+That they implement the protocols is checked by mypy, as Fakes makes a Clients of them.
+"""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +30,7 @@ T = TypeVar("T")
 
 
 class Faults:
-    """Makes calls fail: `after` calls of one name go well, then `times` of them fail."""
+    """Makes calls fail: `after` calls of one name succeed, then `times` of them fail."""
 
     def __init__(self) -> None:
         self.plan: dict[str, tuple[int, int, BaseException]] = {}
@@ -117,7 +120,7 @@ class MemoryQueue:
 
 
 class FixedClock(S3Clock):
-    """S3's clock, standing still."""
+    """S3's clock, which always shows NOW_MS."""
 
     @property
     def uncertainty_s(self) -> float:
@@ -128,7 +131,7 @@ class FixedClock(S3Clock):
 
 
 class MemoryS3:
-    """One bucket of objects, `holds`, and one of our records, which MemoryState reads and writes."""
+    """A bucket of objects (`holds`), and the records of the state bucket, which MemoryState reads and writes."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
@@ -166,7 +169,7 @@ class MemoryS3:
 
 
 class MemoryState:
-    """Our records, kept in a MemoryS3."""
+    """The system's records, kept in a MemoryS3."""
 
     def __init__(self, s3: MemoryS3, faults: Faults, bucket: str = STATE) -> None:
         self._s3 = s3
@@ -223,7 +226,7 @@ def _etag(record: bytes) -> str:
 
 
 class MemoryIndex:
-    """External versions, and documents that it will never take."""
+    """An index with external versions, which can reject documents."""
 
     description = "an index in memory"
 
@@ -234,7 +237,7 @@ class MemoryIndex:
         self.rejects: set[str] = set()
         self.rejects_all = False
         self.unavailable: set[str] = set()
-        """Keys whose documents it does not take now, each time anew."""
+        """Keys whose documents it always answers as unavailable."""
 
     def ping(self) -> None:
         self._faults.call("index.ping")
@@ -275,7 +278,7 @@ class MemoryIndex:
         return SearchResult(0, [])
 
     def refresh(self) -> None:
-        """What is written can be found."""
+        """Nothing to do: what is written can be found at once."""
 
     def close(self) -> None:
         """Nothing is open."""

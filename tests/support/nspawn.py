@@ -142,7 +142,7 @@ class Machine:
         ]
 
     def _find_init(self) -> int:
-        """The process that is number 1 in a process namespace of its own, below ours."""
+        """The process that is number 1 in a process namespace of its own, below this one."""
         assert self._process is not None
         if self._process.poll() is not None:
             raise UnavailableError(f"systemd-nspawn ended with {self._process.returncode}: {self._log_tail()}")

@@ -13,14 +13,14 @@ def typed(
     module: str, env: Mapping[str, str], *args: str, folder: Path | None = None, columns: int = 150
 ) -> tuple[int, str]:  # fmt: skip
     """Its exit code and what the terminal got, of stdout and stderr alike; `env` is its whole environment."""
-    ours, theirs = pty.openpty()
+    controller, terminal = pty.openpty()
     whole = {"TERM": "xterm-256color", **env, "COLUMNS": str(columns)}
     command = [sys.executable, "-m", module, *args]
-    with subprocess.Popen(command, env=whole, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs) as process:
-        os.close(theirs)
+    with subprocess.Popen(command, env=whole, cwd=folder, stdin=terminal, stdout=terminal, stderr=terminal) as process:
+        os.close(terminal)
         said = b""
         with suppress(OSError):  # the other end has closed: it is over
-            while part := os.read(ours, 65_536):
+            while part := os.read(controller, 65_536):
                 said += part
-    os.close(ours)
+    os.close(controller)
     return process.returncode, said.decode().replace("\r\n", "\n")

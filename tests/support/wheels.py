@@ -18,7 +18,7 @@ DEFAULT_CACHE = Path("~/.cache/s3-index-worker/wheels")
 
 
 def locked_wheels(python_version: str) -> Path:
-    """The folder with every wheel of the lock, and those that build ours, for a Python such as "3.11".
+    """The folder with every wheel of the lock, and those that build the project's, for a Python such as "3.11".
 
     The first time this takes 15 s.
     """
@@ -34,7 +34,7 @@ def locked_wheels(python_version: str) -> Path:
 
 
 def build_tools() -> list[str]:
-    """What `systemd/install` builds our wheel with."""
+    """What `systemd/install` builds the project's wheel with."""
     named = re.search(r"^BUILD_TOOLS='(.*)'", INSTALL.read_text(), re.MULTILINE)
     return named[1].split() if named else []
 

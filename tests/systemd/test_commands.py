@@ -24,7 +24,7 @@ esac
 
 @pytest.fixture
 def probe(installed: Installation) -> Installation:
-    """A command beside ours that shows how it is run."""
+    """A command beside the project's own that shows how it is run."""
     installed.machine.write(f"{PREFIX}/current/bin/probe", PROBE, 0o755)
     installed.machine.run("ln", "-sfn", f"{PREFIX}/current/systemd/run-as-unit", "/usr/local/bin/probe")
     return installed

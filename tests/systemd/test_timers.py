@@ -29,7 +29,7 @@ def test_the_timer_runs_recover_dlq_and_a_dead_letter_that_stays_is_no_failure(
 ) -> None:
     installed.configure(site.env)
     site.put("late.txt", "came late")
-    site.sqs.send_message(QueueUrl=site.queues.dlq, MessageBody="held by somebody else")
+    site.sqs.send_message(QueueUrl=site.queues.dlq, MessageBody="received by another program")
     site.sqs.receive_message(QueueUrl=site.queues.dlq, VisibilityTimeout=300)
     site.sqs.send_message(QueueUrl=site.queues.dlq, MessageBody=s3_event(s3_record(site.bucket, "late.txt")))
     fire(installed, "recover-dlq")

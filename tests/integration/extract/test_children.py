@@ -1,4 +1,4 @@
-"""Children that hang, crash, devour memory or are killed harm nobody but the file they had."""
+"""Children that hang, crash, exhaust memory or are killed affect only the file they had."""
 
 import contextlib
 import io

@@ -167,12 +167,12 @@ def test_a_metrics_port_in_use_stops_nothing(site, tmp_path):
 
 
 def test_leftovers_of_a_killed_worker_are_removed_at_start_and_others_are_not(site, tmp_path):
-    ours, others = tmp_path / "s3iw-999999-abc", tmp_path / f"s3iw-{os.getpid()}-abc"
-    for each in (ours, others):
+    left_by_a_dead_worker, of_another_process = tmp_path / "s3iw-999999-abc", tmp_path / f"s3iw-{os.getpid()}-abc"
+    for each in (left_by_a_dead_worker, of_another_process):
         each.write_bytes(b"x")
     with running(site.env, tmp_path) as worker:
-        assert not ours.exists()
-        assert others.exists()
+        assert not left_by_a_dead_worker.exists()
+        assert of_another_process.exists()
         assert worker.stop() == 0
 
 

@@ -1,4 +1,4 @@
-"""`s3-index-worker connect-bucket` against moto's S3: ours is added, everybody else's stays."""
+"""`s3-index-worker connect-bucket` against moto's S3: the worker's notification is added, all others stay."""
 
 import os
 import pty
@@ -116,16 +116,16 @@ def test_a_dry_run_shows_the_difference_and_changes_nothing_and_without_a_termin
 
 @pytest.mark.parametrize(("answered", "code", "count"), [("y", 0, 1), ("n", 3, 0)])
 def test_on_a_terminal_it_asks(place, answered, code, count):
-    ours, theirs = pty.openpty()
+    controller, terminal = pty.openpty()
     try:
-        os.write(ours, f"{answered}\n".encode())
+        os.write(controller, f"{answered}\n".encode())
         done = subprocess.run(
-            [sys.executable, "-m", "worker", "connect-bucket", "files"], env={**base_env(), **place.env}, stdin=theirs,
+            [sys.executable, "-m", "worker", "connect-bucket", "files"], env={**base_env(), **place.env}, stdin=terminal,
             capture_output=True, text=True, timeout=30, check=False,
         )  # fmt: skip
     finally:
-        os.close(ours)
-        os.close(theirs)
+        os.close(controller)
+        os.close(terminal)
     assert done.returncode == code, done.stderr
     assert "Change the notifications of files?" in done.stderr
     assert len(place.notifies().get("QueueConfigurations", [])) == count

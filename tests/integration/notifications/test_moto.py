@@ -18,7 +18,7 @@ KEYS = ["経理/予算 案+1%.txt", "a+b c.txt", "🌸 花見.txt", "100%/半角
 def env(tmp_path):
     with notifying_bucket() as made:
         with closing(s3_client(made.endpoint)) as s3:
-            s3.create_bucket(Bucket="state-of-ours")
+            s3.create_bucket(Bucket="worker-state")
         with closing(sqs_client(made.endpoint)) as sqs:
             dlq = sqs.create_queue(QueueName="failed")["QueueUrl"]
         yield {
@@ -30,7 +30,7 @@ def env(tmp_path):
             "SQS_QUEUE_URL": made.queue_url,
             "DLQ_QUEUE_URL": dlq,
             "S3_BUCKET": made.bucket,
-            "STATE_BUCKET": "state-of-ours",
+            "STATE_BUCKET": "worker-state",
             "INDEX_URL": f"sqlite:///{tmp_path}/index.db",
             "LOG_FORMAT": "json",
         }

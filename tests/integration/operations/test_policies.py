@@ -10,7 +10,7 @@ from tests.support.awscalls import Call, allowed, is_like, listed, statements
 from tests.unit.config.test_iam import ACTIONS
 
 RARE = {"sqs:CancelMessageMoveTask"}
-"""Called when somebody presses Ctrl-C while SQS moves a queue."""
+"""Called when an operator presses Ctrl-C while SQS moves a queue."""
 
 pytestmark = pytest.mark.timeout(600)  # the first test has the whole night in its set-up
 

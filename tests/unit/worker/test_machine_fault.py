@@ -28,10 +28,10 @@ def outcome_of(error: BaseException) -> Any:
         raise error
 
     pipeline: Any = SimpleNamespace(skip_reason=lambda _: None, read=read)
-    nobody: Any = SimpleNamespace()
+    unused: Any = SimpleNamespace()
     gate = PauseGate()
     made = Handler(
-        pipeline=pipeline, batcher=nobody, s3_health=S3Health(nobody, gate), gate=gate, budget=ByteBudget(1),
+        pipeline=pipeline, batcher=unused, s3_health=S3Health(unused, gate), gate=gate, budget=ByteBudget(1),
         default_bucket=None, spool_bytes=1, slow_threads=1,
     )  # fmt: skip
     made.stop()  # no waits between the attempts

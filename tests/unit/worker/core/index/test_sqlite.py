@@ -1,4 +1,4 @@
-"""SQLite's own: other processes, a file that goes, is full or is not ours."""
+"""What concerns SQLite alone: other processes, and a file that is removed, on a full disk, or not an index."""
 
 import os
 import sqlite3

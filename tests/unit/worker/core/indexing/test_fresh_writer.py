@@ -24,7 +24,7 @@ DOWN = IndexUnavailableError("down")
 
 
 class Clock(S3Clock):
-    """Stands still unless it is moved on."""
+    """Shows the same time until a test changes it."""
 
     ms = NOW_MS
 
