@@ -32,7 +32,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._messages = self._counter("worker_messages", "Messages settled.", "outcome")
-        self._skipped = self._counter("worker_skipped", "Messages that asked for nothing.", "reason")
+        self._skipped = self._counter("worker_skipped", "Messages that required no action.", "reason")
         self._processing = self._histogram("worker_processing_seconds", "From receive to settlement.", SECONDS_BUCKETS)
         self._lag = self._histogram("worker_lag_seconds", "From send to first receive.", LAG_BUCKETS)
         self._retry = self._counter("worker_stored_for_retry", "Documents stored in retry-index/.", "rejected")

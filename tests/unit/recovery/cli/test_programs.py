@@ -27,4 +27,4 @@ def test_deprecated_names_say_so():
     listed = help_of("recovery.cli", "list")
     assert "DLQ_URL: deprecated" in listed
     assert "FRONTIER_URL: deprecated" in listed
-    assert "Deprecated: it never asks" in help_of("recovery.cli.recover_dlq")
+    assert "Deprecated, has no effect" in help_of("recovery.cli.recover_dlq")

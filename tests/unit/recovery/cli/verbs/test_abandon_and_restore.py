@@ -31,7 +31,7 @@ def test_delete_archives_first_and_restore_brings_it_back_once(fakes, context, c
     assert (back.body, back.attributes["raw"], failure_of(back)) == (body, BINARY, {"kind": "USER_ERROR"})
     capsys.readouterr()
     assert restore(context("restore"), message_id=["m1"]) == ExitCode.INCOMPLETE
-    assert "restored already" in said(capsys)["refused"]["m1"]
+    assert "already restored" in said(capsys)["refused"]["m1"]
     assert len(fakes.dlq.messages) == 1
 
 

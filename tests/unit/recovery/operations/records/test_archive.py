@@ -36,12 +36,12 @@ def test_only_one_restore_of_two_gets_the_claim(fakes, key):
     first, second = claimed_by(fakes, key, "a"), claimed_by(fakes, key, "b")
     assert isinstance(first, Claim)
     assert isinstance(second, Refused)
-    assert "being restored by a" in second.reason
+    assert "a has been restoring it since" in second.reason
 
 
 def test_once_sent_it_is_never_restored_again(fakes, key):
     finish(fakes.state, claimed_by(fakes, key, "a"), sent=True)
-    assert "restored already, by a at" in claimed_by(fakes, key, "b").reason
+    assert "already restored by a at" in claimed_by(fakes, key, "b").reason
 
 
 def test_what_was_not_sent_may_be_restored_at_once(fakes, key):
