@@ -68,13 +68,13 @@ def test_two_workers_converge_to_what_s3_holds(site, tmp_path):
     slow = tmp_path / "slow"
     slow.mkdir()
     (slow / "sitecustomize.py").write_text(SLOW)
-    until = time.monotonic() + SECONDS
     # Each key is changed by one thread, as S3 orders the changes of a key; events are delivered in any order.
     with (
         running(site.env, tmp_path, name="fast"),
         running({**site.env, "PYTHONPATH": f"{slow}:."}, tmp_path, name="slow") as slowed,
         ThreadPoolExecutor(CHANGERS) as pool,
     ):
+        until = time.monotonic() + SECONDS  # from here: starting two workers takes a while
         parts = [pool.submit(change_for_a_while, site, n, keys[n::CHANGERS], until) for n in range(CHANGERS)]
         changes = sum(part.result() for part in parts)
         site.wait_empty(60)
