@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from recovery.operations.dead_letters.facts import Ids
-from tests.support.fakes import Fakes
+from testing.fakes import Fakes
 from worker.core.sqs.queue import Message
 
 AUDIT = "s3-index-worker/audit/"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.fakes import Fakes
+from testing.fakes import Fakes
 from worker.core.base import retry
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.fakes import Fakes
+from testing.fakes import Fakes
 from worker.core.base.errors import StoreError
 from worker.preflight import _bucket, _state_round, _timed
 

@@ -6,8 +6,8 @@ import time
 import orjson
 import pytest
 
+from testing.fakes import BUCKET, DOWN, INDEX_DOWN, NOW_MS, Fakes
 from testing.waiting import wait_until
-from tests.support.fakes import BUCKET, DOWN, INDEX_DOWN, NOW_MS, Fakes
 from worker import selfheal
 from worker.core.base import retry as retry_module
 from worker.core.base.breaker import Breaker

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.support.fakes import Fakes
+from testing.fakes import Fakes
 from worker.core.base.errors import QueueError, StoreError
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import observe

@@ -8,7 +8,7 @@ import pytest
 
 from recovery.cli.replay_retry_index import run as run_command
 from recovery.operations.replay import ReplayRequest
-from tests.support.fakes import BUCKET, INDEX_DOWN, NOW_MS
+from testing.fakes import BUCKET, INDEX_DOWN, NOW_MS
 from worker.core.base import logs
 from worker.core.base.errors import DependencyError, ExitCode, IndexUnavailableError
 from worker.core.index.document import Write

@@ -12,7 +12,7 @@ from recovery.operations.abort_policy import AbortPolicy
 from recovery.operations.dead_letters.scan import receive
 from recovery.operations.engine import Disposition, RecoveryEngine, Verdict
 from testing.aws import s3_event, s3_record
-from tests.support.fakes import BUCKET, DOWN, INDEX_DOWN, NOW_MS
+from testing.fakes import BUCKET, DOWN, INDEX_DOWN, NOW_MS
 from worker.core.base import retry
 from worker.core.base.errors import ConfigError, DependencyError, IndexUnavailableError, StoreError
 from worker.core.clients import make_extractor

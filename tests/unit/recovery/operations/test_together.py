@@ -20,7 +20,7 @@ from recovery.operations.recovering.request import RecoverRequest
 from recovery.operations.redrive import RedriveRequest, plan_redrive, redrive
 from recovery.operations.run import Run
 from recovery.operations.transfer.targets import redrive_target
-from tests.support.fakes import BUCKET, Fakes
+from testing.fakes import BUCKET, Fakes
 
 TIMEOUT_S = 30
 

@@ -17,7 +17,7 @@ from recovery.operations.recovering.request import RecoverRequest
 from recovery.operations.replay import ReplayRequest
 from recovery.operations.run import Run
 from recovery.operations.stats import stats
-from tests.support.fakes import Fakes
+from testing.fakes import Fakes
 from worker.core.base import logs
 from worker.core.base.cloudwatch import FIGURES, tell_cloudwatch
 from worker.core.s3.state import RETRY_PREFIX

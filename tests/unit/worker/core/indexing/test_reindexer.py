@@ -8,8 +8,8 @@ from contextlib import closing
 
 import pytest
 
+from testing.fakes import BUCKET, DOWN, INDEX_DOWN, NOW_MS
 from testing.waiting import wait_until
-from tests.support.fakes import BUCKET, DOWN, INDEX_DOWN, NOW_MS
 from worker.core.base import concurrency, retry
 from worker.core.base.errors import DependencyError, ExtractionStoppedError, IndexUnavailableError, StoreError
 from worker.core.index.document import Write

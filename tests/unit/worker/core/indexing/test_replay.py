@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.fakes import BUCKET, DOWN, INDEX_DOWN, NOW_MS, Fakes
+from testing.fakes import BUCKET, DOWN, INDEX_DOWN, NOW_MS, Fakes
 from tests.support.size import sized
 from worker.core.base.errors import DependencyError, IndexUnavailableError, StoreError, WorkerError
 from worker.core.clients import make_extractor

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from tests.support.fakes import DOWN, NOW_MS
+from testing.fakes import DOWN, NOW_MS
 from worker.core.base.errors import StoreError
 from worker.core.s3.lease import LEASE_S, Lease
 
