@@ -2,6 +2,9 @@
 
 A table is between `<!-- begin NAME -->` and `<!-- end NAME -->`; the text around it is written by hand. Everything that a
 page mentions (settings, commands, make targets, events, metrics, files, links) must exist.
+
+cogapp does this too, but runs code that stands in the page: each marker would hold an import and a call, where here it is
+a name, and `_BLOCK` and `filled` are all that it would replace.
 """
 
 import re

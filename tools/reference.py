@@ -12,7 +12,7 @@ from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from recovery import cli as dlq
+from recovery.cli import main as dlq
 from recovery.cli import recover_dlq, replay_retry_index
 from recovery.cli.settings import ALIASES, ToolSettings
 from tools.events import events, meanings

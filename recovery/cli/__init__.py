@@ -1,5 +1,1 @@
 """The commands `dlq`, `recover_dlq` and `replay_retry_index`: options, prompts, tables, signals and exit codes."""
-
-from recovery.cli.main import app
-
-__all__ = ["app"]
