@@ -32,7 +32,7 @@ def retry_transient(call: Callable[[], T], *, transient: Callable[[BaseException
 
     Raises the last error after three attempts, or at once where it is not transient or `stop` is set. The first attempt
     is made without tenacity, which has the others: every message makes several calls, nearly all succeed at once, and its
-    bookkeeping would take 25 µs of each instead of 0.2 (M).
+    bookkeeping would take 15 µs of each instead of 0.2 (measured).
     """
     try:
         return call()
