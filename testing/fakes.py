@@ -131,17 +131,17 @@ class FixedClock(S3Clock):
 
 
 class MemoryS3:
-    """A bucket of objects (`holds`), and the records of the state bucket, which MemoryState reads and writes."""
+    """A bucket of objects (`bodies`, by key), and the records of the state bucket, which MemoryState reads and writes."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
         self.clock = FixedClock()
-        self.holds: dict[str, bytes] = {}
+        self.bodies: dict[str, bytes] = {}
         self.records: dict[str, bytes] = {}
         self.denied: set[str] = set()
 
     def etag(self, key: str) -> str:
-        return f"etag-{hash(self.holds[key])}"
+        return f"etag-{hash(self.bodies[key])}"
 
     def read(self, bucket: str, key: str, *, admit: Callable[[int], None] = lambda _: None) -> Snapshot:
         self._faults.call("s3.read")
@@ -149,20 +149,20 @@ class MemoryS3:
             raise StoreError("no such bucket", code="NoSuchBucket")
         if key in self.denied:
             raise StoreError("denied", code="AccessDenied")
-        if key not in self.holds:
+        if key not in self.bodies:
             raise ObjectGoneError(key)
-        body = self.holds[key]
+        body = self.bodies[key]
         return Snapshot(bucket, key, NOW_MS, len(body), self.etag(key), NOON, None, "text/plain", {}, body)
 
     def head(self, bucket: str, key: str) -> tuple[str | None, int]:
         self._faults.call("s3.head")
-        return (self.etag(key) if key in self.holds else None), NOW_MS
+        return (self.etag(key) if key in self.bodies else None), NOW_MS
 
     def is_object_fault(self, error: StoreError, bucket: str, key: str) -> bool:
-        return is_object_fault(error, others_readable=lambda: bool(self.holds.keys() - self.denied - {key}))
+        return is_object_fault(error, others_readable=lambda: bool(self.bodies.keys() - self.denied - {key}))
 
     def answers_for(self, bucket: str, key: str) -> bool:
-        return bucket == BUCKET and bool(self.holds.keys() - self.denied)
+        return bucket == BUCKET and bool(self.bodies.keys() - self.denied)
 
     def check_bucket(self, bucket: str) -> None:
         self._faults.call("s3.check_bucket")

@@ -29,12 +29,12 @@ class ModelOfS3:
     """Keys and their etags, consistent after each write, with a clock that each step moves on."""
 
     def __init__(self):
-        self.clock, self.holds = Clock(), {}
+        self.clock, self.bodies = Clock(), {}
 
     def read(self, bucket, key, *, admit=lambda _: None):
-        if key not in self.holds:
+        if key not in self.bodies:
             raise ObjectGoneError(key)
-        etag = self.holds[key]
+        etag = self.bodies[key]
         return Snapshot(bucket, key, self.clock.now_ms(), 4, etag, NOON, None, None, {}, b"text")
 
 

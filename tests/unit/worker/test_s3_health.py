@@ -62,7 +62,7 @@ def test_what_was_read_is_returned(read):
 
 
 def test_an_object_at_fault_fails_alone_and_counts_for_no_outage(read):
-    read.objects.holds["another"] = b"readable"
+    read.objects.bodies["another"] = b"readable"
     for _ in range(FAILURES):
         assert read(refuse(DENIED)) == Failed(DENIED)
     assert read.gate.is_open

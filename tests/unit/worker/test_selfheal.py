@@ -54,7 +54,7 @@ class Life:
         return self
 
     def store(self, key, *, rejected=False):
-        self.fakes.s3.holds[key] = b"text"
+        self.fakes.s3.bodies[key] = b"text"
         write = Write(BUCKET, key, NOW_MS - 1000, self.fakes.s3.etag(key), orjson.dumps({"content": key}))
         assert self.retry.put_all([RetryRecord(write, "unavailable", rejected=rejected)]) == [None]
 

@@ -22,7 +22,7 @@ def _quick_and_quiet(monkeypatch):
 
 
 def waits(fakes, key):
-    fakes.s3.holds[key] = b"text"
+    fakes.s3.bodies[key] = b"text"
     record = RetryRecord(Write(BUCKET, key, NOW_MS, fakes.s3.etag(key), b"{}"), "unavailable", rejected=False)
     fakes.s3.records[record.name] = record.as_json()
 

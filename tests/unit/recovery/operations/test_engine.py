@@ -51,7 +51,7 @@ def examine(fakes):
 
 def holds(fakes, *keys):
     for number, key in enumerate(keys):
-        fakes.s3.holds[key] = f"text of {key}".encode()
+        fakes.s3.bodies[key] = f"text of {key}".encode()
         fakes.dead_letter(f"m{number}", key)
 
 
@@ -65,7 +65,7 @@ def dispositions(verdicts):
 def test_every_dead_letter_gets_its_verdict_in_the_order_of_the_batch(fakes, examine):
     holds(fakes, *(f"{number}.txt" for number in range(60)))
     fakes.indexed("7.txt")
-    del fakes.s3.holds["13.txt"]
+    del fakes.s3.bodies["13.txt"]
     fakes.index.rejects.add("21.txt")
     verdicts = examine(bulk_documents=10)
     assert list(verdicts) == [f"m{number}" for number in range(60)]
@@ -92,7 +92,7 @@ def test_a_message_without_an_object_needs_neither_s3_nor_the_index(fakes, exami
 
 
 def test_the_worst_of_several_records_counts_and_the_others_take_effect(fakes, examine):
-    fakes.s3.holds |= {"a.txt": b"a", "b.txt": b"b"}
+    fakes.s3.bodies |= {"a.txt": b"a", "b.txt": b"b"}
     fakes.index.rejects.add("b.txt")
     fakes.dlq.add("m1", s3_event(*(s3_record(BUCKET, key) for key in ("a.txt", "b.txt", "gone.txt"))))
     [verdict] = examine().values()
@@ -103,7 +103,7 @@ def test_the_worst_of_several_records_counts_and_the_others_take_effect(fakes, e
 def test_a_dry_examination_returns_verdicts_and_writes_nothing(fakes, examine):
     holds(fakes, "new.txt", "gone.txt", "indexed.txt")
     fakes.indexed("indexed.txt")
-    del fakes.s3.holds["gone.txt"]
+    del fakes.s3.bodies["gone.txt"]
     before = dict(fakes.index.documents)
     assert dispositions(examine(dry_run=True)) == {"m0": RECOVERED, "m1": GONE, "m2": INDEXED}
     assert fakes.index.documents == before
@@ -137,7 +137,7 @@ def test_a_denied_object_is_at_fault_only_if_others_can_be_read(fakes, examine):
     holds(fakes, "a.txt")
     fakes.s3.denied.add("a.txt")
     assert examine()["m0"].disposition is KEPT
-    fakes.s3.holds["b.txt"] = b"readable"
+    fakes.s3.bodies["b.txt"] = b"readable"
     verdict = examine()["m0"]
     assert (verdict.disposition, verdict.error_type) == (ARCHIVED, "StoreError AccessDenied")
 
@@ -153,7 +153,7 @@ def test_an_index_that_is_unavailable_ends_the_batch_without_verdicts(fakes, exa
 
 def test_a_few_documents_refused_transiently_are_kept_but_many_count_as_an_outage(fakes, examine):
     holds(fakes, *(f"{number}.txt" for number in range(UNAVAILABLE_TOGETHER)))
-    fakes.index.unavailable |= set(fakes.s3.holds) - {"0.txt"}
+    fakes.index.unavailable |= set(fakes.s3.bodies) - {"0.txt"}
     verdicts = examine()
     assert dispositions(verdicts) == dict.fromkeys(verdicts, KEPT) | {"m0": RECOVERED}
     assert verdicts["m1"].error_type == "IndexUnavailableError"
@@ -191,7 +191,7 @@ def test_a_rejected_document_that_cannot_be_stored_for_retry_is_kept(fakes, exam
 
 def test_an_unreadable_file_is_archived_even_if_the_index_rejects_its_document(fakes, examine):
     holds(fakes, "a.pdf")
-    fakes.s3.holds["a.pdf"] = b"%PDF-1.4 broken"
+    fakes.s3.bodies["a.pdf"] = b"%PDF-1.4 broken"
     assert examine()["m0"].disposition is ARCHIVED
     assert fakes.index.documents[BUCKET, "a.pdf"][1]["recovery_source"] == "dlq"
     fakes.index.rejects.add("a.pdf")

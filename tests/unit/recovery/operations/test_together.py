@@ -29,7 +29,7 @@ TIMEOUT_S = 30
 def fakes():
     made = Fakes()
     for number in range(5):
-        made.s3.holds[f"{number}.txt"] = b"text"
+        made.s3.bodies[f"{number}.txt"] = b"text"
         made.dead_letter(f"m{number}", f"{number}.txt", failure={"error_type": "OSError"})
     return made
 

@@ -58,7 +58,7 @@ def test_any_verb_and_any_single_failing_call_loses_nothing(
     held |= {record["body"] for record in fakes.under(ARCHIVE_PREFIX).values()}
     held |= {json.loads(line).get("body") for file in folder.iterdir() for line in file.read_text().splitlines()}
     assert bodies <= held
-    assert fakes.s3.holds == {}, "objects are none of its business"
+    assert fakes.s3.bodies == {}, "objects are none of its business"
 
 
 def _context(fakes, patch, verb):

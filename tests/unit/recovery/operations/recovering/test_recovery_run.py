@@ -40,7 +40,7 @@ def recover(fakes, **options):
 
 
 def test_a_dead_letter_whose_object_is_already_indexed_is_deleted(fakes):
-    fakes.s3.holds["a.txt"] = b"text"
+    fakes.s3.bodies["a.txt"] = b"text"
     fakes.indexed("a.txt")
     fakes.dead_letter("m1", "a.txt")
     assert recover(fakes).counts == {Disposition.ALREADY_INDEXED: 1}
@@ -51,14 +51,14 @@ def test_a_dead_letter_whose_object_is_already_indexed_is_deleted(fakes):
 
 @pytest.mark.parametrize("status", ["corrupt", "encrypted", "timeout", "out_of_memory"])
 def test_an_object_that_was_indexed_without_its_text_is_read_again(fakes, status):
-    fakes.s3.holds["a.txt"] = b"text"
+    fakes.s3.bodies["a.txt"] = b"text"
     fakes.indexed("a.txt", status=status)
     fakes.dead_letter("m1", "a.txt")
     assert recover(fakes).counts == {Disposition.RECOVERED: 1}
 
 
 def test_a_missing_object_is_indexed_with_dlq_as_its_recovery_source(fakes):
-    fakes.s3.holds["経理/見積 書.txt"] = "見積".encode()
+    fakes.s3.bodies["経理/見積 書.txt"] = "見積".encode()
     fakes.dead_letter("m1", "経理/見積 書.txt")
     assert recover(fakes).counts == {Disposition.RECOVERED: 1}
     _, document = fakes.index.documents[BUCKET, "経理/見積 書.txt"]
@@ -67,18 +67,18 @@ def test_a_missing_object_is_indexed_with_dlq_as_its_recovery_source(fakes):
 
 
 def test_an_object_that_has_changed_is_indexed_in_its_current_state(fakes):
-    fakes.s3.holds["a.txt"] = b"old"
+    fakes.s3.bodies["a.txt"] = b"old"
     fakes.indexed("a.txt")
-    fakes.s3.holds["a.txt"] = b"new"
+    fakes.s3.bodies["a.txt"] = b"new"
     fakes.dead_letter("m1", "a.txt")
     assert recover(fakes).counts == {Disposition.RECOVERED: 1}
     assert fakes.index.documents[BUCKET, "a.txt"][1]["content"] == "new"
 
 
 def test_an_object_that_is_gone_is_removed_from_the_index_and_its_message_audited(fakes):
-    fakes.s3.holds["a.txt"] = b"x"
+    fakes.s3.bodies["a.txt"] = b"x"
     fakes.indexed("a.txt")
-    del fakes.s3.holds["a.txt"]
+    del fakes.s3.bodies["a.txt"]
     fakes.dead_letter("m1", "a.txt")
     assert recover(fakes).counts == {Disposition.GONE: 1}
     assert not fakes.index.documents
@@ -89,7 +89,7 @@ def test_an_object_that_is_gone_is_removed_from_the_index_and_its_message_audite
 
 
 def test_a_document_that_the_index_rejects_is_stored_for_retry(fakes):
-    fakes.s3.holds["a.txt"] = b"x"
+    fakes.s3.bodies["a.txt"] = b"x"
     fakes.index.rejects.add("a.txt")
     fakes.dead_letter("m1", "a.txt")
     assert recover(fakes).counts == {Disposition.STORED_FOR_RETRY: 1}
@@ -111,7 +111,7 @@ def test_a_malformed_message_is_archived_completely(fakes, body):
 
 
 def test_a_file_that_cannot_be_read_is_archived_and_findable_by_name(fakes, monkeypatch):
-    fakes.s3.holds["契約.pdf"] = b"%PDF-1.4 broken"
+    fakes.s3.bodies["契約.pdf"] = b"%PDF-1.4 broken"
     fakes.dead_letter("m1", "契約.pdf")
     assert recover(fakes).counts == {Disposition.ARCHIVED: 1}
     assert fakes.index.documents[BUCKET, "契約.pdf"][1]["extraction"]["status"] == "corrupt"
@@ -128,14 +128,14 @@ def test_a_message_with_a_bucket_that_does_not_exist_is_archived(fakes):
 
 
 def test_one_key_denied_while_others_can_be_read_is_archived(fakes):
-    fakes.s3.holds |= {"a.txt": b"x", "b.txt": b"y"}
+    fakes.s3.bodies |= {"a.txt": b"x", "b.txt": b"y"}
     fakes.s3.denied.add("a.txt")
     fakes.dead_letter("m1", "a.txt")
     assert recover(fakes).counts == {Disposition.ARCHIVED: 1}
 
 
 def test_the_message_is_kept_if_access_to_all_objects_is_denied(fakes):
-    fakes.s3.holds["a.txt"] = b"x"
+    fakes.s3.bodies["a.txt"] = b"x"
     fakes.s3.denied.add("a.txt")
     fakes.dead_letter("m1", "a.txt")
     assert recover(fakes).counts == {Disposition.KEPT: 1}
@@ -161,7 +161,7 @@ def test_an_undecided_message_that_is_about_to_expire_is_archived(fakes):
 
 
 def test_several_records_count_as_the_worst_of_them(fakes):
-    fakes.s3.holds["a.txt"] = b"x"
+    fakes.s3.bodies["a.txt"] = b"x"
     events = [json.loads(body)["Records"][0] for body in _bodies(fakes, "a.txt", "gone.txt")]
     fakes.dlq.add("m1", json.dumps({"Records": [*events, {"eventName": 7}]}))
     assert recover(fakes).counts == {Disposition.ARCHIVED: 1}
@@ -183,7 +183,7 @@ def test_a_message_without_anything_to_index_is_deleted_and_audited(fakes, body)
 
 
 def test_copies_of_one_message_are_handled_once(fakes):
-    fakes.s3.holds["a.txt"] = b"x"
+    fakes.s3.bodies["a.txt"] = b"x"
     for name in ("m1", "m2", "m3"):
         fakes.dead_letter(name, "a.txt", failure={"source_message_id": "s1"})
     summary = recover(fakes)
@@ -193,7 +193,7 @@ def test_copies_of_one_message_are_handled_once(fakes):
 
 
 def test_dead_letters_in_the_state_bucket_are_processed(fakes):
-    fakes.s3.holds["a.txt"] = b"x"
+    fakes.s3.bodies["a.txt"] = b"x"
     fakes.dead_letter("m1", "a.txt")
     message = fakes.dlq.messages.pop("m1")
     record = {
@@ -206,7 +206,7 @@ def test_dead_letters_in_the_state_bucket_are_processed(fakes):
 
 
 def test_a_dry_recovery_changes_nothing_and_reports_the_results(fakes):
-    fakes.s3.holds |= {"a.txt": b"x", "b.txt": b"y"}
+    fakes.s3.bodies |= {"a.txt": b"x", "b.txt": b"y"}
     fakes.indexed("b.txt")
     for name, key in (("m1", "a.txt"), ("m2", "b.txt"), ("m3", "gone.txt")):
         fakes.dead_letter(name, key)
@@ -223,7 +223,7 @@ def test_a_dry_recovery_changes_nothing_and_reports_the_results(fakes):
 
 
 def test_only_selected_messages_are_processed(fakes):
-    fakes.s3.holds |= {"a.txt": b"x", "b.txt": b"y"}
+    fakes.s3.bodies |= {"a.txt": b"x", "b.txt": b"y"}
     fakes.dead_letter("m1", "a.txt", failure={"kind": "RECOVERABLE"})
     fakes.dead_letter("m2", "b.txt", failure={"kind": "USER_ERROR"})
     summary = recover(fakes, kind="RECOVERABLE")
@@ -235,7 +235,7 @@ def test_only_selected_messages_are_processed(fakes):
 
 def test_max_batches_bounds_a_run(fakes):
     for number in range(50):
-        fakes.s3.holds[f"{number}.txt"] = b"x"
+        fakes.s3.bodies[f"{number}.txt"] = b"x"
         fakes.dead_letter(f"m{number}", f"{number}.txt")
     assert recover(fakes, batch_size=10, max_batches=2).handled == 20
     assert len(fakes.dlq.messages) == 30
@@ -243,7 +243,7 @@ def test_max_batches_bounds_a_run(fakes):
 
 def test_the_rate_limit_is_respected(fakes):
     for number in range(20):
-        fakes.s3.holds[f"{number}.txt"] = b"x"
+        fakes.s3.bodies[f"{number}.txt"] = b"x"
         fakes.dead_letter(f"m{number}", f"{number}.txt")
     began = time.monotonic()
     recover(fakes, batch_size=5, rate=50)
@@ -252,7 +252,7 @@ def test_the_rate_limit_is_respected(fakes):
 
 def test_an_index_that_becomes_unavailable_stops_the_run_and_archives_nothing(fakes):
     for number in range(60):
-        fakes.s3.holds[f"{number}.txt"] = b"x"
+        fakes.s3.bodies[f"{number}.txt"] = b"x"
         fakes.dead_letter(f"m{number}", f"{number}.txt")
     fakes.faults.add("index.write", INDEX_DOWN, after=2)
     with pytest.raises(IndexUnavailableError):
@@ -263,7 +263,7 @@ def test_an_index_that_becomes_unavailable_stops_the_run_and_archives_nothing(fa
 
 
 def test_a_single_document_refused_transiently_is_kept(fakes):
-    fakes.s3.holds |= {"a.txt": b"x", "b.txt": b"y"}
+    fakes.s3.bodies |= {"a.txt": b"x", "b.txt": b"y"}
     fakes.index.unavailable.add("a.txt")
     fakes.dead_letter("m1", "a.txt")
     fakes.dead_letter("m2", "b.txt")
@@ -282,7 +282,7 @@ def test_a_run_stops_if_most_of_a_hundred_objects_are_gone(fakes):
 def test_a_mapping_that_rejects_everything_stops_the_run(fakes):
     fakes.index.rejects_all = True
     for number in range(300):
-        fakes.s3.holds[f"{number}.txt"] = b"x"
+        fakes.s3.bodies[f"{number}.txt"] = b"x"
         fakes.dead_letter(f"m{number}", f"{number}.txt")
     with pytest.raises(ConfigError, match="mapper_parsing_exception"):
         recover(fakes)
@@ -309,7 +309,7 @@ def test_too_many_undecided_messages_in_a_row_stop_the_run(fakes):
 
 
 def test_a_failed_delete_is_counted_and_does_no_harm(fakes):
-    fakes.s3.holds["a.txt"] = b"x"
+    fakes.s3.bodies["a.txt"] = b"x"
     fakes.dead_letter("m1", "a.txt")
     fakes.faults.add("dlq.delete", SQS_DOWN)
     summary = recover(fakes)
@@ -372,14 +372,14 @@ def test_recovery_loses_no_message_whichever_call_fails(kinds, call, after, time
 def _put_dead_letter(fakes, number, kind):
     key, name = f"{kind}-{number}.txt", f"m{number}"
     if kind in {"ok", "indexed", "rejected"}:
-        fakes.s3.holds[key] = b"x"
+        fakes.s3.bodies[key] = b"x"
     if kind == "indexed":
         fakes.indexed(key)
     if kind == "rejected":
         fakes.index.rejects.add(key)
     if kind == "corrupt":
         key = f"{kind}-{number}.pdf"
-        fakes.s3.holds[key] = b"%PDF-1.4 broken"
+        fakes.s3.bodies[key] = b"%PDF-1.4 broken"
     if kind == "noise":
         fakes.dlq.add(name, f"noise {number}")
     else:

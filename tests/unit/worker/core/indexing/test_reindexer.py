@@ -129,7 +129,7 @@ def test_a_denial_is_an_object_fault_only_where_others_can_be_read(fakes, run):
         raise DENIED
 
     assert all_of(run(["a"], observe))["a"].status is Status.UNDECIDED
-    fakes.s3.holds["b"] = b"readable"
+    fakes.s3.bodies["b"] = b"readable"
     assert all_of(run(["a"], observe))["a"].status is Status.OBJECT_FAULT
 
 

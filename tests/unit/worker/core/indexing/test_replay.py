@@ -29,7 +29,7 @@ DENIED = StoreError("denied", code="AccessDenied")
 
 def waits(fakes, key, *, etag=None, removal=False, rejected=False, at_ms=STORED_MS):
     """A record of this object: by default of what S3 still holds."""
-    fakes.s3.holds.setdefault(key, f"text of {key}".encode())
+    fakes.s3.bodies.setdefault(key, f"text of {key}".encode())
     document = None if removal else orjson.dumps({"file_key": key, "content": "stored", "etag": etag or "?"})
     write = Write(BUCKET, key, at_ms, None if removal else etag or fakes.s3.etag(key), document)
     record = RetryRecord(write, "the index is unavailable", rejected=rejected)
@@ -76,7 +76,7 @@ def test_an_object_that_was_overwritten_is_read_again(fakes):
 def test_an_object_that_is_gone_leaves_the_index(fakes):
     waits(fakes, "a.txt")
     fakes.indexed("a.txt")
-    del fakes.s3.holds["a.txt"]
+    del fakes.s3.bodies["a.txt"]
     assert replayed(fakes) == {Result.REMOVED: 1}
     assert fakes.index.documents == {}
     assert fakes.s3.records == {}
@@ -85,7 +85,7 @@ def test_an_object_that_is_gone_leaves_the_index(fakes):
 def test_a_removal_whose_object_is_there_again_is_read_again(fakes):
     waits(fakes, "back.txt", removal=True)
     waits(fakes, "gone.txt", removal=True)
-    del fakes.s3.holds["gone.txt"]
+    del fakes.s3.bodies["gone.txt"]
     assert replayed(fakes) == {Result.REBUILT: 1, Result.REMOVED: 1}
     assert set(fakes.index.documents) == {(BUCKET, "back.txt")}
 
@@ -148,7 +148,7 @@ def test_what_cannot_be_read_is_parked_as_it_is_and_spoils_nothing_else(fakes, r
     "document", [{"file_key": "経理/a.txt", "bucket": BUCKET}, {"file_key": "経理/a.txt"}, {"content": "old"}]
 )
 def test_a_bare_document_of_the_earlier_system_is_read_again_from_s3(fakes, document):
-    fakes.s3.holds["経理/a.txt"] = b"text of now"
+    fakes.s3.bodies["経理/a.txt"] = b"text of now"
     fakes.s3.records[RETRY_PREFIX + "2025-12-31/経理/a.txt.json"] = json.dumps(document).encode()
     assert replayed(fakes) == {Result.REBUILT: 1}
     assert content(fakes, "経理/a.txt") == "text of now"
@@ -172,7 +172,7 @@ def test_a_denial_is_an_object_fault_only_where_others_can_be_read(fakes):
     name = waits(fakes, "a.txt", etag="an older one")
     fakes.s3.denied.add("a.txt")
     assert replayed(fakes) == {Result.KEPT: 1}
-    fakes.s3.holds["b.txt"] = b"readable"
+    fakes.s3.bodies["b.txt"] = b"readable"
     assert replayed(fakes) == {Result.REJECTED: 1}
     assert fakes.under(RETRY_PREFIX)[name]["attempts"] == 1
 
@@ -257,7 +257,7 @@ def test_a_dry_run_changes_nothing_and_says_what_would_be_done(fakes):
     waits(fakes, "same.txt")
     waits(fakes, "other.txt", etag="an older one")
     waits(fakes, "gone.txt")
-    del fakes.s3.holds["gone.txt"]
+    del fakes.s3.bodies["gone.txt"]
     fakes.s3.records[RETRY_PREFIX + "2026-01-01/broken.json"] = b"?"
     before = dict(fakes.s3.records)
     found = replayed(fakes, dry_run=True)
@@ -338,13 +338,13 @@ def _put_record(fakes, number, kind):
         fakes.s3.records[f"{RETRY_PREFIX}2026-01-01/{key}.json"] = b"broken"
         return
     if kind == "earlier":
-        fakes.s3.holds[key] = b"x"
+        fakes.s3.bodies[key] = b"x"
         fakes.s3.records[f"{RETRY_PREFIX}2026-01-01/{key}.json"] = b'{"content": "old"}'
         return
     waits(fakes, key, etag="an older one" if kind in {"changed", "denied"} else None)
     if kind == "gone":
         fakes.indexed(key)
-        del fakes.s3.holds[key]
+        del fakes.s3.bodies[key]
     if kind == "rejected":
         fakes.index.rejects.add(key)
     if kind == "denied":
