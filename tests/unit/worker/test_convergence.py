@@ -64,7 +64,7 @@ class Convergence(RuleBasedStateMachine):
             self.put(write)
         with closing(self.index):
             held = {key: self.index.stored([("b", key)])[0] for key in ("a.txt", "経理/b.txt", "c")}
-            assert {key: found.etag for key, found in held.items() if found} == self.s3.holds
+            assert {key: found.etag for key, found in held.items() if found} == self.s3.bodies
         self.folder.cleanup()
 
     def observe_at(self, key):
@@ -81,9 +81,9 @@ class Convergence(RuleBasedStateMachine):
         self.s3.clock.ms += 1
         self.changes += 1
         if removed:
-            self.s3.holds.pop(key, None)
+            self.s3.bodies.pop(key, None)
         else:
-            self.s3.holds[key] = f"e{self.changes}"
+            self.s3.bodies[key] = f"e{self.changes}"
         self.unseen.append(key)
         return key
 
