@@ -98,9 +98,11 @@ class WorkerProcess:
 
 
 @contextmanager
-def running(env: Mapping[str, str], folder: Path, *, name: str = "worker") -> Any:
+def running(
+    env: Mapping[str, str], folder: Path, *, name: str = "worker", module: tuple[str, ...] = ("worker", "run")
+) -> Any:
     """A running daemon, which is killed at the end if the test has not stopped it."""
-    worker = WorkerProcess(env, folder, name=name)
+    worker = WorkerProcess(env, folder, name=name, module=module)
     try:
         yield worker.start()
     finally:

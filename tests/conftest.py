@@ -47,6 +47,7 @@ REAL_SERVERS: dict[str, str | None] = {
 }
 EXTENDED = (
     "tests/systemd/",  # boots a machine, installs the worker on it, types what the pages say
+    "tests/acceptance/test_demo.py",  # the demo five times over, which `make demo` shows as well
     "tests/integration/operations/",  # every line of the runbook, after a night that leaves what it is about
     "tests/integration/setup/",  # every line of docs/setup.md
     "tests/integration/servers/",  # the servers that the other tests use: killed, started again

@@ -58,7 +58,7 @@ def test_a_mistyped_bucket_stops_the_run_and_the_dlq_keeps_the_rest(site):
     site.s3.create_bucket(Bucket=other)
     done = run_in_process(main, {**site.env, "S3_BUCKET": other})
     assert done.returncode == 78, done.stderr
-    assert "is S3_BUCKET right" in done.stderr
+    assert "check S3_BUCKET, the region and the endpoint" in done.stderr
     visible, hidden, _ = queue_depth(site.sqs, site.queues.dlq)
     assert visible >= 200
     assert hidden == 0
@@ -74,7 +74,7 @@ def test_a_mapping_that_rejects_everything_stops_the_run_and_the_dlq_keeps_the_r
     send(site, [s3_event(s3_record(site.bucket, key)) for key in keys])
     done = run_in_process(main, site.env)
     assert done.returncode == 78, done.stderr
-    assert "the index's mapping" in done.stderr
+    assert "the mapping of the index" in done.stderr
     visible, hidden, _ = queue_depth(site.sqs, site.queues.dlq)
     assert visible >= 200
     assert hidden == 0
