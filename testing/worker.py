@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from testing.process import LAUNCHER
+
 START_S = 30
-LAUNCHER = Path(__file__).with_name("die_with_parent.py")
 
 
 class WorkerProcess:

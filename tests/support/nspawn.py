@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Self
 
 from testing.binaries import is_ci, require_linux
-from testing.process import UnavailableError
+from testing.process import LAUNCHER, UnavailableError
 from testing.waiting import wait_until
 
-LAUNCHER = Path(__file__).with_name("die_with_parent.py")
 PACKAGES = ("systemd-container", "dbus")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
 BOOT_S = 60
