@@ -1,5 +1,6 @@
 """One deployment on the real servers: buckets, queues and a separate index, with functions to inspect them."""
 
+import contextlib
 import json
 import secrets
 import urllib.error
@@ -156,6 +157,9 @@ class Site:
         return load(**{name.lower(): value for name, value in self.env.items() if not name.startswith("AWS_")})
 
     def close(self) -> None:
+        """Remove the index, which a restart of the server would have to recover, and close the clients."""
+        with contextlib.suppress(Exception):  # a test may have stopped the server for good
+            self.ask("DELETE", f"/{self.index}*")
         self.s3.close()
         self.sqs.close()
 
