@@ -18,7 +18,7 @@ from worker.core.index.template import FIRST_INDEX, index_template, template_nam
 MISSING = 404
 WRONG = 400
 UNAVAILABLE = 503
-SHARDS_START_S = 5.0
+SHARDS_START_S = 15.0
 """A new index answers 503 until its shards have started; this is how long to wait for that."""
 SAMPLE = 20
 """Number of documents that are read to find out which form of ids an index has."""
