@@ -1,6 +1,7 @@
 """Parsers that misbehave: children run one of these in place of the real one."""
 
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable
@@ -33,6 +34,12 @@ def _panic() -> None:
     raise BaseException("a panic of Rust")  # noqa: TRY002
 
 
+def _starve() -> None:
+    """Fail for want of memory, and report it as a parser's own error."""
+    resource.setrlimit(resource.RLIMIT_AS, (1024**2, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    raise ValueError("invalid document structure")
+
+
 def _fill_the_disk() -> None:
     with Path(os.environ["TMPDIR"], "big").open("wb") as file:
         file.truncate(10**12)
@@ -46,6 +53,7 @@ DEEDS: dict[str, Callable[[], object]] = {
     "be killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "devour": lambda: bytearray(10 * 1024**4),
     "panic": _panic,
+    "starve": _starve,
     "fill the disk": _fill_the_disk,
     "talk nonsense": lambda: "nonsense",
 }

@@ -92,6 +92,7 @@ def test_a_hanging_child_delays_no_other_child(make: Make, misbehaving: None) ->
         ("abort for want of memory", "out_of_memory", "memory"),
         ("be killed", "out_of_memory", "SIGKILL"),
         ("devour", "out_of_memory", "memory"),
+        ("starve", "out_of_memory", "memory"),
         ("fill the disk", "corrupt", "File too large"),
         ("talk nonsense", "corrupt", "could not be understood"),
     ],

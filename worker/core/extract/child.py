@@ -18,6 +18,8 @@ from worker.core.extract.result import failed
 
 MAX_FILE_BYTES = 256 * 1024**2
 """The largest size of a temporary file."""
+SPARE_BYTES = 16 * 1024**2
+"""A process that cannot allocate this much after a failure is replaced."""
 _PR_SET_PDEATHSIG = 1
 
 Parser = Callable[[bytes, Kind, int], Extracted]
@@ -50,6 +52,15 @@ def _limit(parent: int, memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
 
 
+def _has_memory() -> bool:
+    """Whether this process can still allocate what any document needs."""
+    try:
+        bytearray(SPARE_BYTES)
+    except MemoryError:
+        return False
+    return True
+
+
 def _answer(parse: Parser, fields: JsonObject, body: bytes, max_chars: int) -> JsonObject:
     """Parse one document and return the answer for the parent.
 
@@ -66,10 +77,12 @@ def _answer(parse: Parser, fields: JsonObject, body: bytes, max_chars: int) -> J
         extracted = parse(body, kind, max_chars)
     except MachineError as error:
         return {"healthy": False, "machine": str(error)}
-    except MemoryError:
-        healthy = False
-        extracted = failed("out_of_memory", kind.mime_type, "the file needs more memory than a parser may use")
     except BaseException as error:  # noqa: BLE001 (a panic in Rust is not a subclass of Exception)
-        healthy = isinstance(error, Exception)
-        extracted = failed("corrupt", kind.mime_type, f"the parser failed: {type(error).__name__}: {error}")
+        # A parser that gets no memory may report it as any error of its own.
+        if isinstance(error, MemoryError) or not _has_memory():
+            healthy = False
+            extracted = failed("out_of_memory", kind.mime_type, "the file needs more memory than a parser may use")
+        else:
+            healthy = isinstance(error, Exception)
+            extracted = failed("corrupt", kind.mime_type, f"the parser failed: {type(error).__name__}: {error}")
     return {"healthy": healthy, "extracted": asdict(extracted)}
