@@ -12,7 +12,7 @@ from recovery.operations.abort_policy import AbortPolicy
 from recovery.operations.dead_letters.scan import receive
 from recovery.operations.engine import Disposition, RecoveryEngine, Verdict
 from testing.aws import s3_event, s3_record
-from testing.fakes import BUCKET, DOWN, INDEX_DOWN, NOW_MS
+from testing.memory import BUCKET, DOWN, INDEX_DOWN, NOW_MS
 from worker.core.base import retry
 from worker.core.base.errors import ConfigError, DependencyError, IndexUnavailableError, StoreError
 from worker.core.clients import make_extractor
@@ -257,10 +257,12 @@ def test_undecided_messages_in_a_row_are_counted_across_batches(fakes):
 
 
 def test_a_decided_message_resets_the_count_of_undecided_ones(fakes):
-    policy, kept = AbortPolicy(), verdicts_of(fakes, KEPT, UNDECIDED_IN_A_ROW - 1)
-    for _ in range(3):
-        policy.add(kept)
-        policy.add(verdicts_of(fakes, RECOVERED, 1))
+    policy, kept = AbortPolicy(), verdicts_of(fakes, KEPT, UNDECIDED_IN_A_ROW)
+    policy.add(kept[:-1])
+    policy.add(verdicts_of(fakes, RECOVERED, 1))
+    policy.add(kept[:-1])
+    with pytest.raises(DependencyError, match=f"{UNDECIDED_IN_A_ROW} messages in a row"):
+        policy.add(kept[-1:])
 
 
 def test_a_run_in_which_most_objects_are_gone_is_aborted_after_a_hundred(fakes):
