@@ -12,6 +12,15 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
+from testing.http_message import (
+    HttpMessage,
+    answer_length,
+    framed,
+    read_body,
+    read_head,
+    resized,
+    without_expect,
+)
 from testing.ports import free_ports
 from testing.traffic_log import Call, Service, TrafficLog, describe
 
@@ -139,24 +148,6 @@ class FaultProxy:
         return next((broken for rule in self.rules if (broken := rule(call)) is not None), None)
 
 
-@dataclass(slots=True)
-class _Message:
-    """The head of a request or an answer, as received."""
-
-    head: bytes
-    fields: dict[str, str]
-    first: list[str]
-
-    @property
-    def length(self) -> int | None:
-        length = self.fields.get("content-length")
-        return int(length) if length is not None else None
-
-    @property
-    def chunked(self) -> bool:
-        return self.fields.get("transfer-encoding", "").lower() == "chunked"
-
-
 class _Connection:
     """One client's connection, and the proxy's to the server."""
 
@@ -181,10 +172,10 @@ class _Connection:
                 writer.transport.abort()
 
     async def _one_call(self) -> bool:
-        request = await _head(self._reader)
+        request = await read_head(self._reader)
         if "expect" in request.fields:
             self._writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        body = await _body(self._reader, request)
+        body = await read_body(self._reader, request)
         call = self._logged(request, body)
         broken = self._proxy.fault_of(call)
         latency_s = self._proxy.latency_s.get(self._service, 0.0)
@@ -194,24 +185,24 @@ class _Connection:
             return await self._pass(call, request, body)
         return await self._break(call, broken, request, body)
 
-    def _logged(self, request: _Message, body: bytes) -> Call:
+    def _logged(self, request: HttpMessage, body: bytes) -> Call:
         action, keys, about = describe(self._service, request.first[0], request.first[1], request.fields, body)
         return self._proxy.traffic_log.begin(self._service, action, keys, about)
 
-    async def _pass(self, call: Call, request: _Message, body: bytes) -> bool:
+    async def _pass(self, call: Call, request: HttpMessage, body: bytes) -> bool:
         answer, reader = await self._ask(request, body)
         self._writer.write(answer.head)
         if self._service == "s3" and not answer.chunked:
-            await self._relay(reader, _answer_length(request, answer))
+            await self._relay(reader, answer_length(request, answer))
             self._record(call, answer, b"")
         else:
-            content = await _body(reader, answer, nothing=request.first[0] == "HEAD")
+            content = await read_body(reader, answer, nothing=request.first[0] == "HEAD")
             self._record(call, answer, content)  # before the client can act on it
-            self._writer.write(_framed(content) if answer.chunked else content)
+            self._writer.write(framed(content) if answer.chunked else content)
             await self._writer.drain()
         return answer.fields.get("connection", "").lower() != "close"
 
-    async def _break(self, call: Call, broken: Broken, request: _Message, body: bytes) -> bool:
+    async def _break(self, call: Call, broken: Broken, request: HttpMessage, body: bytes) -> bool:
         traffic_log = self._proxy.traffic_log
         if broken.how == "hang":
             await asyncio.sleep(broken.hang_s)
@@ -227,8 +218,8 @@ class _Connection:
             self._writer.write(head.encode() + (b"" if nothing else broken.body))
             await self._writer.drain()
             return True
-        answer, reader = await self._ask(*_resized(request, broken.request(body)))
-        content = await _body(reader, answer, nothing=request.first[0] == "HEAD")
+        answer, reader = await self._ask(*resized(request, broken.request(body)))
+        content = await read_body(reader, answer, nothing=request.first[0] == "HEAD")
         if broken.how == "lose":
             traffic_log.cut(call, "lose")
             return False
@@ -238,7 +229,7 @@ class _Connection:
         self._record(call, answer, content)
         return await self._send_whole(answer, content, trickle=broken.how == "trickle")
 
-    async def _send_whole(self, answer: _Message, content: bytes, *, trickle: bool) -> bool:
+    async def _send_whole(self, answer: HttpMessage, content: bytes, *, trickle: bool) -> bool:
         lines = answer.head.split(b"\r\n")
         kept = [lines[0]] + [
             line
@@ -255,17 +246,17 @@ class _Connection:
         await self._writer.drain()
         return True
 
-    async def _ask(self, request: _Message, body: bytes) -> tuple[_Message, asyncio.StreamReader]:
+    async def _ask(self, request: HttpMessage, body: bytes) -> tuple[HttpMessage, asyncio.StreamReader]:
         """The server's answer, whose body is still to be read. A connection that the server has closed is opened again."""
         for attempt in (1, 2):
             if self._up is None:
                 self._up = await asyncio.open_connection(*self._address, limit=MAX_HEAD_BYTES)
             reader, writer = self._up
             try:
-                writer.write(_without_expect(request.head))
-                writer.write(_framed(body) if request.chunked else body)
+                writer.write(without_expect(request.head))
+                writer.write(framed(body) if request.chunked else body)
                 await writer.drain()
-                answer = await _head(reader)
+                answer = await read_head(reader)
             except (OSError, asyncio.IncompleteReadError) as error:
                 self._up = None
                 writer.transport.abort()
@@ -285,54 +276,5 @@ class _Connection:
             await self._writer.drain()
         await self._writer.drain()
 
-    def _record(self, call: Call, answer: _Message, content: bytes) -> None:
+    def _record(self, call: Call, answer: HttpMessage, content: bytes) -> None:
         self._proxy.traffic_log.end(call, int(answer.first[1]), content)
-
-
-def _resized(request: _Message, body: bytes) -> tuple[_Message, bytes]:
-    """The request with its length adapted to a changed body."""
-    if request.chunked or request.length is None or request.length == len(body):
-        return request, body
-    lines = [
-        b"Content-Length: %d" % len(body) if line.lower().startswith(b"content-length:") else line
-        for line in request.head.split(b"\r\n")
-    ]
-    return _Message(b"\r\n".join(lines), {**request.fields, "content-length": str(len(body))}, request.first), body
-
-
-async def _head(reader: asyncio.StreamReader) -> _Message:
-    head = await reader.readuntil(b"\r\n\r\n")
-    lines = head.decode("latin-1").split("\r\n")
-    fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:] if line)}
-    return _Message(head, fields, lines[0].split(" ", 2))
-
-
-async def _body(reader: asyncio.StreamReader, message: _Message, *, nothing: bool = False) -> bytes:
-    if nothing or message.first[1:2] in (["204"], ["304"]):
-        return b""
-    if not message.chunked:
-        return await reader.readexactly(message.length or 0)
-    parts: list[bytes] = []
-    while True:
-        size = int((await reader.readuntil(b"\r\n")).split(b";")[0], 16)
-        if not size:
-            while await reader.readuntil(b"\r\n") != b"\r\n":  # trailers
-                pass
-            return b"".join(parts)
-        parts.append(await reader.readexactly(size))
-        await reader.readexactly(2)
-
-
-def _framed(body: bytes) -> bytes:
-    """A body as one chunk."""
-    return (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n"
-
-
-def _answer_length(request: _Message, answer: _Message) -> int:
-    return 0 if request.first[0] == "HEAD" or answer.first[1] in {"204", "304"} else answer.length or 0
-
-
-def _without_expect(head: bytes) -> bytes:
-    if b"xpect:" not in head:
-        return head
-    return b"\r\n".join(line for line in head.split(b"\r\n") if not line.lower().startswith(b"expect:"))

@@ -8,7 +8,7 @@ from statistics import median
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("worker", "recovery", "tools", "benchmarks")
+FOLDERS = ("worker", "recovery", "tools", "benchmarks", "testing")
 """Tests may be longer, because a table of cases is read from top to bottom, not followed like logic."""
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 60

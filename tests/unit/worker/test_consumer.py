@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from testing.fakes import Faults, MemoryQueue
+from testing.memory import Faults, MemoryQueue
 from worker.consumer import Consumer
 from worker.core.base.errors import QueueError
 from worker.core.base.events import LogEvent

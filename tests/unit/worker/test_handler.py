@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from testing.fakes import Faults, MemoryS3
+from testing.memory import Faults, MemoryS3
 from worker.byte_budget import ByteBudget
 from worker.core.base.errors import ExtractionStoppedError, StoreError, UnreadableFileError
 from worker.core.base.liveness import Liveness

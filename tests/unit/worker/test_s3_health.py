@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from testing.fakes import BUCKET, Faults, MemoryS3
+from testing.memory import BUCKET, Faults, MemoryS3
 from worker.core.base.errors import OutageError, StoreError
 from worker.core.s3.objects import is_object_fault
 from worker.core.sqs.outcome import Failed

@@ -6,7 +6,8 @@ import time
 import orjson
 import pytest
 
-from testing.fakes import BUCKET, DOWN, INDEX_DOWN, NOW_MS, Fakes
+from testing.fakes import Fakes
+from testing.memory import BUCKET, DOWN, INDEX_DOWN, NOW_MS
 from testing.waiting import wait_until
 from worker import selfheal
 from worker.core.base import retry as retry_module

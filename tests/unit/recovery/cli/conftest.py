@@ -7,7 +7,7 @@ import pytest
 
 from recovery.cli.context import CommandContext
 from recovery.cli.settings import ToolOptions, load_tool
-from testing.fakes import BUCKET, STATE
+from testing.memory import BUCKET, STATE
 from worker.terminal import Signals
 
 NAMES = ("DLQ_URL", "DLQ_QUEUE_URL", "SQS_QUEUE_URL", "FRONTIER_URL", "STATE_BUCKET", "S3_BUCKET", "INDEX_URL")

@@ -6,9 +6,10 @@ from unittest.mock import Mock
 
 import pytest
 
-from recovery.cli.replay_retry_index import run as run_command
-from recovery.operations.replay import ReplayRequest
-from testing.fakes import BUCKET, INDEX_DOWN, NOW_MS
+from recovery.cli.batch_command import run_batch
+from recovery.cli.replay_retry_index import REPLAY
+from recovery.operations.replay import ReplayRequest, replay
+from testing.memory import BUCKET, INDEX_DOWN, NOW_MS
 from worker.core.base import logs
 from worker.core.base.errors import DependencyError, ExitCode, IndexUnavailableError
 from worker.core.index.document import Write
@@ -28,7 +29,15 @@ def waits(fakes, key):
 
 
 def run(fakes, *, as_json=True, **options):
-    return run_command(fakes.settings(), fakes.clients, ReplayRequest(**options), Signals(), as_json=as_json)
+    settings, request = fakes.settings(), ReplayRequest(**options)
+    return run_batch(
+        REPLAY,
+        lambda stop, on_progress: replay(settings, fakes.clients, request, stop=stop, on_progress=on_progress),
+        settings=settings,
+        aws=fakes.clients.aws,
+        signals=Signals(),
+        as_json=as_json,
+    )
 
 
 def test_a_replay_that_handles_every_record_exits_with_0(fakes, capsys):

@@ -20,7 +20,8 @@ from recovery.operations.recovering.request import RecoverRequest
 from recovery.operations.redrive import RedriveRequest, plan_redrive, redrive
 from recovery.operations.run import Run
 from recovery.operations.transfer.targets import redrive_target
-from testing.fakes import BUCKET, Fakes
+from testing.fakes import Fakes
+from testing.memory import BUCKET
 
 TIMEOUT_S = 30
 

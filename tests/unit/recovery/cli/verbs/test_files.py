@@ -10,7 +10,7 @@ from recovery.cli.verbs.import_file import import_file
 from recovery.cli.verbs.purge import purge
 from recovery.operations.dead_letters.facts import Filter
 from recovery.operations.records import export_file
-from testing.fakes import SQS_DOWN
+from testing.memory import SQS_DOWN
 from tests.support.verbs import BINARY, fill, said
 from worker.core.base.errors import ExitCode
 

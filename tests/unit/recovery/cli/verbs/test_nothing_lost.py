@@ -13,7 +13,8 @@ from recovery.cli.verbs.purge import purge
 from recovery.cli.verbs.redrive import redrive_all
 from recovery.cli.verbs.restore import restore
 from recovery.operations.dead_letters.facts import Filter
-from testing.fakes import BUCKET, Fakes
+from testing.fakes import Fakes
+from testing.memory import BUCKET
 from tests.support.size import sized
 from tests.support.verbs import fill
 from worker.core.base.errors import QueueError, StoreError, WorkerError

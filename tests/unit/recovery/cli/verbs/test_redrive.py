@@ -8,7 +8,7 @@ import typer
 
 from recovery.cli.verbs.redrive import redrive, redrive_all
 from recovery.operations.dead_letters.facts import Filter
-from testing.fakes import SQS_DOWN
+from testing.memory import SQS_DOWN
 from tests.support.verbs import AUDIT, BINARY, failure_of, fill, ids, said
 from worker.core.base.errors import ConfigError, ExitCode, PausedError, StoreError
 from worker.core.s3.state import PAUSE_KEY

@@ -15,7 +15,8 @@ from recovery.operations.recovering.preconditions import check_all
 from recovery.operations.recovering.recovery_run import RecoveryRun
 from recovery.operations.recovering.request import RecoverRequest
 from recovery.operations.run import Run
-from testing.fakes import BUCKET, DOWN, INDEX_DOWN, SQS_DOWN, Fakes
+from testing.fakes import Fakes
+from testing.memory import BUCKET, DOWN, INDEX_DOWN, SQS_DOWN
 from tests.support.size import sized
 from worker.core.base.errors import (
     ConfigError,

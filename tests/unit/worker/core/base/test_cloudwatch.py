@@ -7,14 +7,17 @@ from unittest.mock import Mock
 
 import pytest
 
-from recovery.cli import recover_dlq, replay_retry_index
+from recovery.cli.batch_command import run_batch
+from recovery.cli.recovery_report import RECOVER
+from recovery.cli.replay_retry_index import REPLAY
 from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.facts import Facts
 from recovery.operations.dead_letters.message_types import load_types
 from recovery.operations.dead_letters.scan import Scan
 from recovery.operations.find import Found
+from recovery.operations.recover import recover as recover_messages
 from recovery.operations.recovering.request import RecoverRequest
-from recovery.operations.replay import ReplayRequest
+from recovery.operations.replay import ReplayRequest, replay
 from recovery.operations.run import Run
 from recovery.operations.stats import stats
 from testing.fakes import Fakes
@@ -63,7 +66,18 @@ def fakes(cloudwatch):
 
 def recover(settings, clients, **options):
     request = RecoverRequest(Run.new("recover_dlq", action="recover", by="me@here"), **options)
-    recover_dlq.run(settings, clients, request, Signals(), as_json=True)
+    run(RECOVER, recover_messages, settings, clients, request)
+
+
+def run(command, operation, settings, clients, request):
+    run_batch(
+        command,
+        lambda stop, on_progress: operation(settings, clients, request, stop=stop, on_progress=on_progress),
+        settings=settings,
+        aws=clients.aws,
+        signals=Signals(),
+        as_json=True,
+    )
 
 
 def test_a_recovery_reports_what_it_archived(fakes, cloudwatch):
@@ -75,7 +89,7 @@ def test_a_recovery_reports_what_it_archived(fakes, cloudwatch):
 def test_a_replay_reports_what_it_parked(fakes, cloudwatch):
     fakes.s3.records[f"{RETRY_PREFIX}2026-01-01/files/x.1.json"] = b"noise"
     settings = fakes.settings(cloudwatch_namespace=NAMESPACE)
-    replay_retry_index.run(settings, fakes.clients, ReplayRequest(), Signals(), as_json=True)
+    run(REPLAY, replay, settings, fakes.clients, ReplayRequest())
     assert cloudwatch.figures == {"Parked": 1}
 
 

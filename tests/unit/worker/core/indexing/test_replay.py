@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from testing.fakes import BUCKET, DOWN, INDEX_DOWN, NOW_MS, Fakes
+from testing.fakes import Fakes
+from testing.memory import BUCKET, DOWN, INDEX_DOWN, NOW_MS
 from tests.support.size import sized
 from worker.core.base.errors import DependencyError, IndexUnavailableError, StoreError, WorkerError
 from worker.core.clients import make_extractor

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from testing.fakes import DOWN, NOW_MS
+from testing.memory import DOWN, NOW_MS
 from worker.core.base.errors import StoreError
 from worker.core.s3.lease import LEASE_S, Lease
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from testing.fakes import Faults, MemoryQueue
+from testing.memory import Faults, MemoryQueue
 from worker.core.base.liveness import Liveness
 from worker.core.sqs.in_flight import InFlightMessage, InFlightMessages
 from worker.core.sqs.outcome import Done, Failed, Release, worst

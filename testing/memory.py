@@ -1,0 +1,279 @@
+"""Queue, S3, state bucket and index in memory, without delay, whose calls can be made to fail."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+import orjson
+
+from worker.core.base.clock import S3Clock
+from worker.core.base.errors import IndexUnavailableError, ObjectGoneError, QueueError, StoreError
+from worker.core.index import IndexState, SearchResult, Stored, WriteResult, WriteStatus
+from worker.core.index.document import Write
+from worker.core.s3.objects import Snapshot, is_object_fault
+from worker.core.s3.state import PAUSE_KEY, pause_in_force
+from worker.core.sqs.queue import MAX_BATCH, Message, Refusal
+
+BUCKET, STATE = "files", "state"
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+NOW_MS = 1_795_000_000_000
+DOWN = StoreError("down", code="SlowDown")
+SQS_DOWN = QueueError("down", code="ServiceUnavailable")
+INDEX_DOWN = IndexUnavailableError("down")
+T = TypeVar("T")
+
+
+class Faults:
+    """Makes calls fail: `after` calls of one name succeed, then `times` of them fail."""
+
+    def __init__(self) -> None:
+        self.plan: dict[str, tuple[int, int, BaseException]] = {}
+        self.calls: list[str] = []
+
+    def add(self, name: str, error: BaseException, *, after: int = 0, times: int = 1_000_000) -> None:
+        self.plan[name] = (after, times, error)
+
+    def call(self, name: str) -> None:
+        self.calls.append(name)
+        if name in self.plan:
+            after, times, error = self.plan[name]
+            if after:
+                self.plan[name] = (after - 1, times, error)
+            elif times:
+                self.plan[name] = (after, times - 1, error)
+                raise error
+
+
+class MemoryQueue:
+    """A queue in memory, without timeouts: what is received stays invisible until it is released."""
+
+    def __init__(self, faults: Faults, name: str, refuses: Mapping[int, Refusal] | None = None) -> None:
+        """`refuses`: by position, what every batch call refuses."""
+        self.url = f"http://sqs/{name}"
+        self.name = name
+        self.refuses = dict(refuses or {})
+        self.changed: list[tuple[str, int]] = []
+        """Receipt handles and seconds of each change of visibility."""
+        self._faults = faults
+        self.messages: dict[str, Message] = {}
+        self.hidden: set[str] = set()
+        self.sent = 0
+
+    def add(self, message_id: str, body: str, attributes: Any = None, *, sent_ms: int | None = None) -> None:
+        system = {"SentTimestamp": str(sent_ms or datetime.now(UTC).timestamp() * 1000).split(".")[0]}
+        self.messages[message_id] = Message(message_id, f"r-{message_id}", body, system, attributes or {})
+
+    def receive(self, *, wait_s: int, visibility_s: int, count: int = MAX_BATCH) -> list[Message]:
+        self._faults.call(f"{self.name}.receive")
+        found = [m for m in self.messages.values() if m.id not in self.hidden][:count]
+        self.hidden |= {m.id for m in found}
+        return found
+
+    def delete(self, receipts: Sequence[str]) -> dict[int, Refusal]:
+        self._faults.call(f"{self.name}.delete")
+        for receipt in self._taken(receipts):
+            self.messages.pop(receipt.removeprefix("r-"), None)
+            self.hidden.discard(receipt.removeprefix("r-"))
+        return self.refuses
+
+    def send(self, entries: Sequence[Mapping[str, Any]]) -> dict[int, Refusal]:
+        self._faults.call(f"{self.name}.send")
+        for entry in self._taken(entries):
+            self.sent += 1
+            self.add(f"{self.name}-{self.sent}", entry["MessageBody"], entry["MessageAttributes"])
+        return self.refuses
+
+    def change_visibility(self, receipts: Sequence[tuple[str, int]]) -> dict[int, Refusal]:
+        self._faults.call(f"{self.name}.hide")
+        self.changed += (taken := self._taken(receipts))
+        self.hidden -= {receipt.removeprefix("r-") for receipt, seconds in taken if not seconds}
+        return self.refuses
+
+    def _taken(self, entries: Sequence[T]) -> list[T]:
+        return [entry for position, entry in enumerate(entries) if position not in self.refuses]
+
+    def attributes(self) -> dict[str, str]:
+        self._faults.call(f"{self.name}.attributes")
+        held = len(self.hidden & self.messages.keys())
+        return {
+            "ApproximateNumberOfMessages": str(len(self.messages) - held),
+            "ApproximateNumberOfMessagesNotVisible": str(held),
+            "MessageRetentionPeriod": "1209600",
+        }
+
+    def start_move(self, to_arn: str, *, per_second: int | None) -> str:
+        """Begin a move, which never makes progress by itself."""
+        self._faults.call(f"{self.name}.start_move")
+        return "move-1"
+
+    def move(self) -> dict[str, Any]:
+        return {}
+
+    def cancel_move(self, handle: str) -> None:
+        self._faults.call(f"{self.name}.cancel_move")
+
+
+class FixedClock(S3Clock):
+    """S3's clock, which always shows NOW_MS."""
+
+    @property
+    def uncertainty_s(self) -> float:
+        return 0.0
+
+    def now_ms(self) -> int:
+        return NOW_MS
+
+
+class MemoryS3:
+    """A bucket of objects (`bodies`, by key), and the records of the state bucket, which MemoryState reads and writes."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self.clock = FixedClock()
+        self.bodies: dict[str, bytes] = {}
+        self.records: dict[str, bytes] = {}
+        self.denied: set[str] = set()
+
+    def etag(self, key: str) -> str:
+        return f"etag-{hash(self.bodies[key])}"
+
+    def read(self, bucket: str, key: str, *, admit: Callable[[int], None] = lambda _: None) -> Snapshot:
+        self._faults.call("s3.read")
+        if bucket != BUCKET:
+            raise StoreError("no such bucket", code="NoSuchBucket")
+        if key in self.denied:
+            raise StoreError("denied", code="AccessDenied")
+        if key not in self.bodies:
+            raise ObjectGoneError(key)
+        body = self.bodies[key]
+        return Snapshot(bucket, key, NOW_MS, len(body), self.etag(key), NOON, None, "text/plain", {}, body)
+
+    def head(self, bucket: str, key: str) -> tuple[str | None, int]:
+        self._faults.call("s3.head")
+        return (self.etag(key) if key in self.bodies else None), NOW_MS
+
+    def is_object_fault(self, error: StoreError, bucket: str, key: str) -> bool:
+        return is_object_fault(error, others_readable=lambda: bool(self.bodies.keys() - self.denied - {key}))
+
+    def answers_for(self, bucket: str, key: str) -> bool:
+        return bucket == BUCKET and bool(self.bodies.keys() - self.denied)
+
+    def check_bucket(self, bucket: str) -> None:
+        self._faults.call("s3.check_bucket")
+
+
+class MemoryState:
+    """The system's records, kept in a MemoryS3."""
+
+    def __init__(self, s3: MemoryS3, faults: Faults, bucket: str = STATE) -> None:
+        self._s3 = s3
+        self._faults = faults
+        self.bucket = bucket
+
+    def put(self, key: str, record: bytes, *, metadata: Mapping[str, str] | None = None) -> None:
+        self._faults.call("state.put")
+        self._s3.records[key] = record
+
+    def get(self, key: str) -> bytes | None:
+        found = self.get_with_etag(key)
+        return None if found is None else found[0]
+
+    def get_with_etag(self, key: str) -> tuple[bytes, str] | None:
+        self._faults.call("state.get")
+        record = self._s3.records.get(key)
+        return None if record is None else (record, _etag(record))
+
+    def delete(self, key: str) -> None:
+        self.delete_all([key])
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        if keys:
+            self._faults.call("state.delete")
+        for key in keys:
+            self._s3.records.pop(key, None)
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        self._faults.call("state.list")
+        yield from sorted(key for key in self._s3.records if key.startswith(prefix))
+
+    def count(self, prefix: str, *, at_most: int) -> int:
+        return sum(1 for _ in islice(self.keys(prefix), at_most))
+
+    def claim(self, key: str, record: bytes, *, instead_of: str | None) -> str | None:
+        self._faults.call("state.claim")
+        present = self._s3.records.get(key)
+        if instead_of != (None if present is None else _etag(present)):
+            return None
+        self._s3.records[key] = record
+        return _etag(record)
+
+    def calibrate_clock(self) -> None:
+        """The clock is exact."""
+
+    def pause_record(self) -> dict[str, Any] | None:
+        record = self.get(PAUSE_KEY)
+        return None if record is None else pause_in_force(record, self._s3.clock.now_ms())
+
+
+def _etag(record: bytes) -> str:
+    return f'"{hash(record)}"'
+
+
+class MemoryIndex:
+    """An index with external versions, which can reject documents."""
+
+    description = "an index in memory"
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self.documents: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
+        self.versions: dict[tuple[str, str], int] = {}
+        self.rejects: set[str] = set()
+        self.rejects_all = False
+        self.unavailable: set[str] = set()
+        """Keys whose documents it always answers as unavailable."""
+
+    def ping(self) -> None:
+        self._faults.call("index.ping")
+
+    def ensure(self) -> IndexState:
+        return IndexState()
+
+    def inspect(self) -> IndexState:
+        return IndexState()
+
+    def write(self, writes: Sequence[Write]) -> list[WriteResult]:
+        self._faults.call("index.write")
+        return [self._write(write) for write in writes]
+
+    def _write(self, write: Write) -> WriteResult:
+        name = write.bucket, write.key
+        if write.key in self.unavailable:
+            return WriteResult(WriteStatus.UNAVAILABLE, "429: rejected_execution_exception")
+        if write.key in self.rejects or self.rejects_all:
+            return WriteResult(WriteStatus.REJECTED, "mapper_parsing_exception: failed to parse")
+        if self.versions.get(name, 0) > write.version:
+            return WriteResult(WriteStatus.SUPERSEDED)
+        self.versions[name] = write.version
+        if write.source is None:
+            self.documents.pop(name, None)
+        else:
+            self.documents[name] = write.version, orjson.loads(write.source)
+        return WriteResult(WriteStatus.WRITTEN)
+
+    def stored(self, objects: Sequence[tuple[str, str]]) -> list[Stored | None]:
+        self._faults.call("index.stored")
+        found = [self.documents.get(name) for name in objects]
+        return [
+            None if one is None else Stored(one[1]["etag"], one[0], one[1]["extraction"]["status"]) for one in found
+        ]
+
+    def search(self, query: str, *, limit: int = 10) -> SearchResult:
+        return SearchResult(0, [])
+
+    def refresh(self) -> None:
+        """Nothing to do: what is written can be found at once."""
+
+    def close(self) -> None:
+        """Nothing is open."""
