@@ -12,11 +12,13 @@ from recovery.cli.view.progress import ProgressBar
 from recovery.cli.view.report import Wording, report_table
 from recovery.operations.report import Report
 from recovery.operations.run import OnProgress, Progress
+from worker.core.base import logs
 from worker.core.base.aws import Aws
 from worker.core.base.cloudwatch import tell_cloudwatch
 from worker.core.base.errors import ExitCode
-from worker.core.base.settings import Settings
-from worker.terminal import Signals, print_json, stdout
+from worker.core.base.settings import Settings, load
+from worker.core.clients import Clients, connect
+from worker.terminal import Signals, err, print_json, stdout
 
 Operate = Callable[[threading.Event, OnProgress], Report]
 """Runs the operation, given its stop event and its progress callback."""
@@ -30,6 +32,27 @@ class BatchCommand:
     log_progress: Callable[[Progress, float], None]
     figures: Mapping[str, StrEnum]
     """The CloudWatch metrics: the name of each, and the result that it counts."""
+
+
+def run_program(
+    command: BatchCommand,
+    operate: Callable[[Settings, Clients, threading.Event, OnProgress], Report],
+    *,
+    as_json: bool,
+) -> ExitCode:
+    """Run an operation as a program of its own, with the settings of the environment. Raises as `run_batch` does."""
+    settings = load()
+    logs.configure(level="error" if err.is_terminal else settings.log_level, form=settings.log_format)
+    clients = connect(settings)
+    with Signals().heeded() as signals:
+        return run_batch(
+            command,
+            lambda stop, on_progress: operate(settings, clients, stop, on_progress),
+            settings=settings,
+            aws=clients.aws,
+            signals=signals,
+            as_json=as_json,
+        )
 
 
 def run_batch(

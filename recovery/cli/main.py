@@ -1,6 +1,6 @@
 """The command line of `dlq`. Importing the modules of the verbs registers them."""
 
-from recovery.cli.options import app
+from recovery.cli.verb import app
 from recovery.cli.verbs import (
     abandon,
     export,

@@ -4,18 +4,14 @@ from typing import Annotated
 
 import typer
 
-from recovery.cli.batch_command import run_batch
+from recovery.cli.batch_command import run_program
 from recovery.cli.operator import operator
+from recovery.cli.options import DryRun, Kind, OlderThan, Rate, WhilePaused
 from recovery.cli.recovery_report import MAX_BATCH_SIZE, RECOVER
 from recovery.operations.recover import recover
 from recovery.operations.recovering.request import RecoverRequest
 from recovery.operations.run import Run
-from worker.core.base import logs
-from worker.core.base.classify import FailureKind
-from worker.core.base.errors import ExitCode
-from worker.core.base.settings import Settings, load
-from worker.core.clients import Clients, connect
-from worker.terminal import Json, Signals, err, new_app, run_app, seconds
+from worker.terminal import Json, new_app, run_app, seconds
 
 app = new_app(
     "Recover the messages of the dead-letter queue: index their objects, skip what is already indexed, archive the rest. "
@@ -34,15 +30,11 @@ def main() -> None:
 def recover_dlq(
     batch_size: Annotated[int, typer.Option(min=1, max=MAX_BATCH_SIZE, help="Number of messages in a batch.")] = 10,
     max_batches: Annotated[int | None, typer.Option(min=1, help="Stop after this many batches.")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what the command would do, and change nothing.")
-    ] = False,
-    rate: Annotated[float | None, typer.Option(min=0.1, help="Maximum number of messages per second.")] = None,
-    kind: Annotated[FailureKind | None, typer.Option(help="Only failures of this kind.", case_sensitive=False)] = None,
-    older_than: Annotated[
-        str | None, typer.Option(help="Only messages first sent at least this long ago: 90s, 30m, 2h, 1d.")
-    ] = None,
-    while_paused: Annotated[bool, typer.Option("--while-paused", help="Run even if the fleet is paused.")] = False,
+    dry_run: DryRun = False,
+    rate: Rate = None,
+    kind: Kind = None,
+    older_than: OlderThan = None,
+    while_paused: WhilePaused = False,
     as_json: Json = False,
     _yes: Annotated[
         bool,
@@ -60,23 +52,14 @@ def recover_dlq(
         older_than_s=seconds(older_than, "--older-than"),
         while_paused=while_paused,
     )
-    settings = load()
-    logs.configure(level="error" if err.is_terminal else settings.log_level, form=settings.log_format)
-    clients = connect(settings)
-    with Signals().heeded() as signals:
-        raise typer.Exit(run(settings, clients, request, signals, as_json=as_json))
-
-
-def run(settings: Settings, clients: Clients, request: RecoverRequest, signals: Signals, *, as_json: bool) -> ExitCode:
-    """Run once, print the report, and return the exit code. Raises WorkerError if it could not start or was aborted."""
-    return run_batch(
+    code = run_program(
         RECOVER,
-        lambda stop, on_progress: recover(settings, clients, request, stop=stop, on_progress=on_progress),
-        settings=settings,
-        aws=clients.aws,
-        signals=signals,
+        lambda settings, clients, stop, on_progress: recover(
+            settings, clients, request, stop=stop, on_progress=on_progress
+        ),
         as_json=as_json,
     )
+    raise typer.Exit(code)
 
 
 if __name__ == "__main__":

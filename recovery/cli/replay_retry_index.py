@@ -4,19 +4,16 @@ from typing import Annotated
 
 import typer
 
-from recovery.cli.batch_command import BatchCommand, run_batch
+from recovery.cli.batch_command import BatchCommand, run_program
+from recovery.cli.options import DryRun
 from recovery.cli.view.report import Wording
 from recovery.operations.replay import ReplayRequest, replay
 from recovery.operations.run import Progress
-from worker.core.base import logs
-from worker.core.base.errors import ExitCode
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
-from worker.core.base.settings import Settings, load
-from worker.core.clients import Clients, connect
 from worker.core.indexing.replay import Result
 from worker.core.s3.state import PARKED_PREFIX, RETRY_PREFIX
-from worker.terminal import Json, Signals, err, new_app, run_app
+from worker.terminal import Json, new_app, run_app
 
 WORDING = Wording(
     noun="records",
@@ -50,9 +47,7 @@ def main() -> None:
     epilog="Examples: replay_retry_index --dry-run | replay_retry_index --limit 1000 | replay_retry_index --parked"
 )
 def replay_retry_index(
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what the command would do, and change nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of records.")] = None,
     prefix: Annotated[str, typer.Option(help="Only records under this prefix.")] = RETRY_PREFIX,
     parked: Annotated[bool, typer.Option("--parked", help="Replay the parked records instead.")] = False,
@@ -63,23 +58,15 @@ def replay_retry_index(
         raise typer.BadParameter(f"{prefix!r}: it must begin with {RETRY_PREFIX}", param_hint="--prefix")
     if parked:
         prefix = PARKED_PREFIX + prefix.removeprefix(PARKED_PREFIX).removeprefix(RETRY_PREFIX)
-    settings = load()
-    logs.configure(level="error" if err.is_terminal else settings.log_level, form=settings.log_format)
-    clients, request = connect(settings), ReplayRequest(prefix, limit, dry_run)
-    with Signals().heeded() as signals:
-        raise typer.Exit(run(settings, clients, request, signals, as_json=as_json))
-
-
-def run(settings: Settings, clients: Clients, request: ReplayRequest, signals: Signals, *, as_json: bool) -> ExitCode:
-    """Run once, print the report, and return the exit code. Raises WorkerError if it could not start or was aborted."""
-    return run_batch(
+    request = ReplayRequest(prefix, limit, dry_run)
+    code = run_program(
         REPLAY,
-        lambda stop, on_progress: replay(settings, clients, request, stop=stop, on_progress=on_progress),
-        settings=settings,
-        aws=clients.aws,
-        signals=signals,
+        lambda settings, clients, stop, on_progress: replay(
+            settings, clients, request, stop=stop, on_progress=on_progress
+        ),
         as_json=as_json,
     )
+    raise typer.Exit(code)
 
 
 if __name__ == "__main__":

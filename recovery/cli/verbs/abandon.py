@@ -2,7 +2,8 @@
 
 from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
-from recovery.cli.options import All, DryRun, MaxTaken, Reason, Yes, require_filter_or_all, verb
+from recovery.cli.options import All, DryRun, MaxTaken, Reason, Yes
+from recovery.cli.verb import require_filter_or_all, verb
 from recovery.cli.view.transfer import exit_code, show_transfer
 from recovery.operations.abandon import AbandonRequest, ArchivedAs
 from recovery.operations.abandon import abandon as abandon_messages

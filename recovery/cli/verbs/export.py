@@ -7,7 +7,7 @@ import typer
 
 from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report
-from recovery.cli.options import verb
+from recovery.cli.verb import verb
 from recovery.cli.view.files import file_errors
 from recovery.cli.view.tables import print_sentence
 from recovery.operations.dead_letters.facts import Filter

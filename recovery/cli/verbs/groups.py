@@ -9,7 +9,8 @@ from rich.table import Table
 
 from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
-from recovery.cli.options import MaxSeen, verb
+from recovery.cli.options import MaxSeen
+from recovery.cli.verb import verb
 from recovery.cli.view.tables import span, table
 from recovery.operations.dead_letters.facts import Filter
 from recovery.operations.dead_letters.grouping import By, Group, grouped

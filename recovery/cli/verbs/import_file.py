@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from recovery.cli.context import DLQ, CommandContext
-from recovery.cli.options import DryRun, Force, WhilePaused, Yes, verb
+from recovery.cli.options import DryRun, Force, WhilePaused, Yes
+from recovery.cli.verb import verb
 from recovery.cli.view.files import file_errors
 from recovery.cli.view.transfer import exit_code, show_transfer, would_send
 from recovery.operations.import_file import ImportRequest, import_messages, plan_import

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
-from recovery.cli.options import verb
+from recovery.cli.verb import verb
 from recovery.cli.view.tables import shown, span, table
 from recovery.operations.dead_letters.facts import Ids
 from recovery.operations.inspect import Inspection

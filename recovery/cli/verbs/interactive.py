@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import typer
 
 from recovery.cli.context import CommandContext
-from recovery.cli.options import app, verb
+from recovery.cli.verb import app, verb
 from worker.core.base.errors import ExitCode, WorkerError
 from worker.terminal import err, say
 

@@ -6,7 +6,7 @@ import typer
 
 from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
-from recovery.cli.options import verb
+from recovery.cli.verb import verb
 from recovery.cli.view.tables import span, table
 from recovery.operations.dead_letters.facts import Facts, Filter
 from recovery.operations.find import find_archived

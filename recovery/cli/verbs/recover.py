@@ -2,8 +2,9 @@
 
 from recovery.cli.batch_command import run_batch
 from recovery.cli.context import CommandContext
-from recovery.cli.options import DryRun, WhilePaused, Yes, verb
+from recovery.cli.options import DryRun, WhilePaused, Yes
 from recovery.cli.recovery_report import MAX_BATCH_SIZE, RECOVER
+from recovery.cli.verb import verb
 from recovery.operations.dead_letters.facts import Ids
 from recovery.operations.records.audit import AuditEvent, record
 from recovery.operations.recover import recover as recover_messages

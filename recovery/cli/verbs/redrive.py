@@ -7,7 +7,8 @@ import typer
 
 from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
-from recovery.cli.options import All, DryRun, Force, MaxTaken, Rate, To, WhilePaused, Yes, require_filter_or_all, verb
+from recovery.cli.options import All, DryRun, Force, MaxTaken, Rate, To, WhilePaused, Yes
+from recovery.cli.verb import require_filter_or_all, verb
 from recovery.cli.view.transfer import exit_code, show_transfer, would_send
 from recovery.operations.dead_letters.facts import Filter, Ids
 from recovery.operations.find import FindRequest, Found

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from recovery.cli.context import DLQ, CommandContext
-from recovery.cli.options import DryRun, Force, WhilePaused, Yes, verb
+from recovery.cli.options import DryRun, Force, WhilePaused, Yes
+from recovery.cli.verb import verb
 from recovery.cli.view.transfer import exit_code, show_transfer, would_send
 from recovery.operations.restore import RestorePlan, RestoreRequest, plan_restore
 from recovery.operations.restore import restore as restore_messages

@@ -4,7 +4,8 @@ import time
 
 from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report
-from recovery.cli.options import MaxSeen, verb
+from recovery.cli.options import MaxSeen
+from recovery.cli.verb import verb
 from recovery.cli.verbs.groups import groups_table
 from recovery.cli.view.tables import span, table
 from recovery.operations.dead_letters.facts import Filter
