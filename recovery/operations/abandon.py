@@ -54,12 +54,15 @@ def abandon(
     """Archive the dead letters, then delete from the DLQ those that were archived. Once `stop` is set, the rest is kept."""
     report = TransferReport()
     archive = Archive(state, clients.dlq.url, request.run.by, request.run.name)
-    archived = _archive(archive, request, found, report, stop)
-    report.not_deleted = delete(clients.dlq, extender, archived)
-    on_progress(Progress(len(archived), len(found.facts)))
-    details = {"reason": request.reason, "filter": request.which.as_json(), "report": report.as_json()}
-    event = AuditEvent.of(request.run, found.dead_letters, report.counts(), {"dlq": clients.dlq.url, **details})
-    return Transferred(report, record(state, event))
+    try:
+        archived = _archive(archive, request, found, report, stop)
+        report.not_deleted += delete(clients.dlq, extender, archived)
+        on_progress(Progress(len(archived), len(found.facts)))
+    finally:
+        details = {"reason": request.reason, "filter": request.which.as_json(), "report": report.as_json()}
+        event = AuditEvent.of(request.run, found.dead_letters, report.counts(), {"dlq": clients.dlq.url, **details})
+        recorded = record(state, event)
+    return Transferred(report, recorded)
 
 
 def _archive(

@@ -50,9 +50,12 @@ def import_messages(
 ) -> Transferred:
     """Send the planned messages. Once `stop` is set, the rest is not sent, and reported as kept."""
     report = plan.report
-    for _ in post(plan.target.queue, plan.prepared, report, stop=stop):
-        on_progress(Progress(len(report.sent), len(plan.prepared)))
-    details = {"dlq": clients.dlq.url, "to": plan.target.url, "file": str(request.file), "sha256": plan.seal.sha256}
-    dead_letters = (dead_letter for dead_letter, _ in plan.prepared)
-    event = AuditEvent.of(request.run, dead_letters, report.counts(), {**details, "report": report.as_json()})
-    return Transferred(report, record(clients.state, event))
+    try:
+        for _ in post(plan.target.queue, plan.prepared, report, stop=stop):
+            on_progress(Progress(len(report.sent), len(plan.prepared)))
+    finally:
+        details = {"dlq": clients.dlq.url, "to": plan.target.url, "file": str(request.file), "sha256": plan.seal.sha256}
+        dead_letters = (dead_letter for dead_letter, _ in plan.prepared)
+        event = AuditEvent.of(request.run, dead_letters, report.counts(), {**details, "report": report.as_json()})
+        recorded = record(clients.state, event)
+    return Transferred(report, recorded)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from recovery.operations.clients import DlqClients
@@ -12,12 +13,14 @@ from recovery.operations.transfer.targets import Target
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import QueueError
 from worker.core.base.retry import retry_transient
+from worker.core.sqs.queue import Queue
 
 POLL_INTERVAL_S = 1.0
 MAX_PER_SECOND = 500
 """Maximum rate that SQS accepts (StartMessageMoveTask), messages per second."""
 COMPLETED = "COMPLETED"
-_UNDER_WAY = frozenset({"", "RUNNING", "CANCELLING"})
+UNKNOWN = "unknown"
+_UNDER_WAY = frozenset({UNKNOWN, "RUNNING", "CANCELLING"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,41 +88,63 @@ def move_everything(
     stop: threading.Event,
     on_progress: OnProgress = ignore_progress,
 ) -> MoveResult:
-    """Let SQS move everything, and wait until it has ended. Once `stop` is set, the move is cancelled.
+    """Let SQS move everything, and wait until it has ended. Once `stop` is set, or after an error, the move is cancelled.
 
     The destination is given explicitly, because SQS cannot know the source of messages that a worker sent to the DLQ.
-    Raises QueueError.
+    Raises QueueError if the move cannot be started or its status cannot be read. Once started, it is recorded in any case.
     """
-    handle = clients.dlq.start_move(plan.target.attributes["QueueArn"], per_second=request.rate)
-    task, not_cancelled = _watch(clients, handle, plan.about, stop, on_progress)
-    status, reason = str(task.get("Status") or "unknown"), task.get("FailureReason")
-    moved = _moved(task)
-    result = {"status": status, "moved": moved, "reason": reason}
-    details = {"to": plan.target.url, "filter": {"native": True, "all": True}, "task": handle}
-    event = AuditEvent.of(request.run, (), result, {"dlq": clients.dlq.url, **details})
-    return MoveResult(
-        status, moved, str(reason) if reason else None, not_cancelled, record(clients.state, event)
-    )  # fmt: skip
+    task = _Task(clients.dlq, clients.dlq.start_move(plan.target.attributes["QueueArn"], per_second=request.rate))
+    try:
+        while task.is_under_way and not stop.wait(POLL_INTERVAL_S):
+            retry_transient(task.read, transient=is_transient, stop=stop)
+            on_progress(Progress(task.moved, plan.about))
+    except QueueError:
+        if not stop.is_set():
+            raise
+    finally:
+        if task.is_under_way:
+            task.cancel()
+        details = {"to": plan.target.url, "filter": {"native": True, "all": True}, "task": task.handle}
+        result = {"status": task.status, "moved": task.moved, "reason": task.reason}
+        recorded = record(clients.state, AuditEvent.of(request.run, (), result, {"dlq": clients.dlq.url, **details}))
+    return MoveResult(task.status, task.moved, task.reason, task.not_cancelled, recorded)
 
 
-def _watch(
-    clients: DlqClients, handle: str, total: int, stop: threading.Event, on_progress: OnProgress
-) -> tuple[dict[str, object], str]:
-    """Return the last status from SQS, and why the move could not be cancelled."""
-    task: dict[str, object] = {}
-    while str(task.get("Status") or "") in _UNDER_WAY:
-        if stop.wait(POLL_INTERVAL_S):
-            problem = ""
-            try:
-                clients.dlq.cancel_move(handle)
-            except QueueError as error:
-                problem = f"the move may have ended at this moment: {error}"
-            return clients.dlq.move(), problem
-        task = retry_transient(clients.dlq.move, transient=is_transient, stop=stop)
-        on_progress(Progress(_moved(task), total))
-    return task, ""
+class _Task:
+    """A move by SQS, as SQS last described it."""
 
+    def __init__(self, dlq: Queue, handle: str) -> None:
+        self.handle = handle
+        self.not_cancelled = ""
+        self._dlq = dlq
+        self._answer: dict[str, object] = {}
 
-def _moved(task: Mapping[str, object]) -> int:
-    count = task.get("ApproximateNumberOfMessagesMoved")
-    return count if isinstance(count, int) else 0
+    @property
+    def status(self) -> str:
+        return str(self._answer.get("Status") or UNKNOWN)
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.status in _UNDER_WAY
+
+    @property
+    def moved(self) -> int:
+        count = self._answer.get("ApproximateNumberOfMessagesMoved")
+        return count if isinstance(count, int) else 0
+
+    @property
+    def reason(self) -> str | None:
+        reason = self._answer.get("FailureReason")
+        return str(reason) if reason else None
+
+    def read(self) -> None:
+        self._answer = self._dlq.move()
+
+    def cancel(self) -> None:
+        """Cancel it, and read the status once more. Never raises QueueError: the last known status remains."""
+        try:
+            self._dlq.cancel_move(self.handle)
+        except QueueError as error:
+            self.not_cancelled = f"the move may have ended at this moment, or goes on: {error}"
+        with suppress(QueueError):
+            self.read()

@@ -56,19 +56,20 @@ def purge(
     """
     seal = export(clients, ExportRequest(request.run, request.backup), found)
     report, dead_letters = TransferReport(), found.dead_letters
-    for start in range(0, len(dead_letters), MAX_BATCH):
-        part = dead_letters[start : start + MAX_BATCH]
-        if stop.is_set():
-            report.keep(part, "interrupted")
-            continue
-        left = delete(clients.dlq, extender, part)
-        report.not_deleted += left
-        report.sent += [dead_letter.id for dead_letter in part if dead_letter.id not in left]
-        on_progress(Progress(len(report.sent), len(dead_letters)))
-    left_in_queue = _left(clients)
-    details = {"dlq": clients.dlq.url, "file": str(request.backup), "sha256": seal.sha256}
-    event = AuditEvent.of(request.run, dead_letters, _counts(report), details)
-    return PurgeResult(seal, report, left_in_queue, record(clients.state, event))
+    try:
+        for start in range(0, len(dead_letters), MAX_BATCH):
+            part = dead_letters[start : start + MAX_BATCH]
+            if stop.is_set():
+                report.keep(part, "interrupted")
+                continue
+            left = delete(clients.dlq, extender, part)
+            report.not_deleted += left
+            report.sent += [dead_letter.id for dead_letter in part if dead_letter.id not in left]
+            on_progress(Progress(len(report.sent), len(dead_letters)))
+    finally:
+        details = {"dlq": clients.dlq.url, "file": str(request.backup), "sha256": seal.sha256}
+        recorded = record(clients.state, AuditEvent.of(request.run, dead_letters, _counts(report), details))
+    return PurgeResult(seal, report, _left(clients), recorded)
 
 
 def _counts(report: TransferReport) -> dict[str, int]:

@@ -11,6 +11,7 @@ from recovery.operations.records.audit import AuditEvent, Recorded, record
 from recovery.operations.run import OnProgress, Progress, Run, ignore_progress
 from recovery.operations.transfer.sending import Prepared, TransferReport, move, prepare
 from recovery.operations.transfer.targets import Target
+from worker.core.base.errors import QueueError
 from worker.core.sqs.visibility import VisibilityExtender
 
 
@@ -51,7 +52,8 @@ class CanaryResult:
     """How many messages of the canary were sent, and how many came back."""
 
     sent: int
-    came_back: int
+    came_back: int | None
+    """None if this could not be found out."""
 
     def as_json(self) -> dict[str, object]:
         """Everything, by name."""
@@ -84,8 +86,7 @@ def redrive(
 ) -> RedriveResult:
     """Send the planned messages, delete from the DLQ those that SQS has confirmed, and record everything in the audit.
 
-    Once `stop` is set, the rest is kept. Raises QueueError if the DLQ cannot be read for the canary; what was sent is
-    recorded then, too.
+    Once `stop` is set, or if the canary fails or its fate cannot be found out, the rest is kept.
     """
     report = plan.report
     try:
@@ -118,30 +119,46 @@ def _send(
         return None
     first, rest = plan.prepared[: canary.count], plan.prepared[canary.count :]
     send_part(first)
-    on_progress(Progress(len(plan.report.sent), total, note=f"the canary has {canary.wait_s:g} s to come back …"))
-    stop.wait(canary.wait_s)
-    back = 0 if stop.is_set() else _came_back(clients, extender, first, rest, stop)
-    if not stop.is_set():
-        waiting = plan.target.queue.attributes().get("ApproximateNumberOfMessages", "?")
-        note = f"{back} of {len(first)} came back; {waiting} wait in {plan.target.url}"
-        on_progress(Progress(len(plan.report.sent), total, note=note))
-    if 100 * back > canary.abort_pct * len(first):
-        why = f"{back} of {len(first)} of the canary came back within {canary.wait_s:g} s"
-        plan.report.keep((dead_letter for dead_letter, _ in rest), why)
+    sent = len(plan.report.sent)
+    back: int | None = None
+    why = "none of the canary could be sent"
+    if sent:
+        on_progress(Progress(sent, total, note=f"the canary has {canary.wait_s:g} s to come back …"))
+        stop.wait(canary.wait_s)
+        try:
+            back = _came_back(clients, extender, plan, first, rest, stop)
+            why = f"{back} of {sent} of the canary came back within {canary.wait_s:g} s"
+            on_progress(Progress(sent, total, note=f"{why}; {_waiting(plan.target)} wait in {plan.target.url}"))
+        except QueueError as error:
+            why = f"the DLQ could not be read to see whether the canary came back: {error}"
+    if back is None or 100 * back > canary.abort_pct * sent:
+        plan.report.keep((dead_letter for dead_letter, _ in rest), "interrupted" if stop.is_set() else why)
     else:
         send_part(rest)
-    return CanaryResult(len(first), back)
+    return CanaryResult(sent, back)
 
 
 def _came_back(
-    clients: DlqClients, extender: VisibilityExtender, first: Sequence[Prepared], rest: Sequence[Prepared],
-    stop: threading.Event,
-) -> int:  # fmt: skip
-    """Count the messages of the canary that are in the DLQ again: with the same body and a higher redrive count."""
-    sent = {dead_letter.body: dead_letter.redrives + 1 for dead_letter, _ in first}
+    clients: DlqClients, extender: VisibilityExtender, plan: RedrivePlan, first: Sequence[Prepared],
+    rest: Sequence[Prepared], stop: threading.Event,
+) -> int | None:  # fmt: skip
+    """Count the messages of the canary that are in the DLQ again: with the same body and a higher redrive count.
+
+    None if `stop` is set. Raises QueueError if the DLQ cannot be read.
+    """
+    names = set(plan.report.sent)
+    sent = {dead_letter.body: dead_letter.redrives + 1 for dead_letter, _ in first if dead_letter.id in names}
     again = scan(
         clients.dlq, extender, stop=stop,
         wanted=lambda dead_letter: dead_letter.body in sent and dead_letter.redrives >= sent[dead_letter.body],
     )  # fmt: skip
     extender.release_all_but([dead_letter for dead_letter, _ in rest])
-    return len(again.dead_letters)
+    return None if stop.is_set() else len(again.dead_letters)
+
+
+def _waiting(target: Target) -> str:
+    """How many messages wait in the queue; a question mark if SQS does not answer."""
+    try:
+        return target.queue.attributes().get("ApproximateNumberOfMessages", "?")
+    except QueueError:
+        return "?"

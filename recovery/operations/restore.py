@@ -78,14 +78,16 @@ def restore(
         else:
             _restore(state, request, plan, *pair)
 
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="restore") as pool:
-        for done, _ in enumerate(pool.map(one, plan.prepared), start=1):
-            on_progress(Progress(done, total))
-    asked = {"run": request.archived_by, "ids": list(request.ids)}
-    details = {"dlq": clients.dlq.url, "to": plan.target.url, "filter": asked, "report": report.as_json()}
-    dead_letters = (entry.dead_letter for entry, _ in plan.prepared)
-    event = AuditEvent.of(request.run, dead_letters, report.counts(), details)
-    return Transferred(report, record(state, event))
+    try:
+        with ThreadPoolExecutor(THREADS, thread_name_prefix="restore") as pool:
+            for done, _ in enumerate(pool.map(one, plan.prepared), start=1):
+                on_progress(Progress(done, total))
+    finally:
+        asked = {"run": request.archived_by, "ids": list(request.ids)}
+        details = {"dlq": clients.dlq.url, "to": plan.target.url, "filter": asked, "report": report.as_json()}
+        dead_letters = (entry.dead_letter for entry, _ in plan.prepared)
+        recorded = record(state, AuditEvent.of(request.run, dead_letters, report.counts(), details))
+    return Transferred(report, recorded)
 
 
 def _restore(
@@ -105,7 +107,7 @@ def _restore(
         finish(state, claimed, sent=not refused)
     except (StoreError, ValueError) as error:
         sent = "sent, but " if name in report.sent else ""
-        report.kept[name] = f"{sent}its archive record could not be updated: {error}"
+        report.kept.setdefault(name, f"{sent}its archive record could not be updated: {error}")
 
 
 def _archived(state: State, request: RestoreRequest) -> Iterable[ArchivedDeadLetter]:

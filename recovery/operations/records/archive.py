@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Self
 
 import orjson
@@ -157,7 +158,7 @@ def read_all(state: State, keys: Iterable[str]) -> Iterator[ArchivedDeadLetter]:
 
     with ThreadPoolExecutor(READERS, thread_name_prefix="archive") as pool:
         batch: list[str] = []
-        for key in [*keys, None]:
+        for key in chain(keys, (None,)):
             if key is not None:
                 batch.append(key)
             if batch and (key is None or len(batch) == READERS * 4):

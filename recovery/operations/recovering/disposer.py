@@ -11,14 +11,14 @@ from recovery.operations.engine import Disposition, Verdict
 from recovery.operations.records import audit
 from recovery.operations.records.archive import Archive
 from recovery.operations.records.audit import AuditEvent
+from recovery.operations.transfer import sending
 from worker.core.base.classify import is_transient
-from worker.core.base.errors import QueueError, StoreError
+from worker.core.base.errors import StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.retry import retry_transient
 from worker.core.clients import Clients
 from worker.core.sqs.dead_letter import DeadLetter
-from worker.core.sqs.queue import MAX_BATCH
 from worker.core.sqs.visibility import VisibilityExtender
 
 T = TypeVar("T")
@@ -52,9 +52,12 @@ class Disposer:
     def delete(self, dead_letters: Sequence[DeadLetter]) -> int:
         """Delete dead letters that are settled. Returns how many could not be deleted; a later run finds them already done."""
         received = [dead_letter for dead_letter in dead_letters if dead_letter.receipt]
-        left = 0
-        for start in range(0, len(received), MAX_BATCH):
-            left += self._delete_ten(received[start : start + MAX_BATCH])
+        refused = sending.delete(self._clients.dlq, self._extender, received)
+        for name, refusal in refused.items():
+            emit(
+                LogEvent.RECOVER_DELETE_FAILED, "warning", count=1, message_id=name, code=refusal.code, error=refusal.message
+            )  # fmt: skip
+        left = len(refused)
         keys = [dead_letter.stored_key for dead_letter in dead_letters if dead_letter.stored_key]
         try:
             self._try(lambda: self._clients.state.delete_all(keys))
@@ -62,18 +65,6 @@ class Disposer:
             emit(LogEvent.RECOVER_DELETE_FAILED, "warning", count=len(keys), code=error.code, error=str(error))
             left += len(keys)
         return left
-
-    def _delete_ten(self, dead_letters: Sequence[DeadLetter]) -> int:
-        try:
-            refused = self._try(lambda: self._clients.dlq.delete([dead_letter.receipt for dead_letter in dead_letters]))
-        except QueueError as error:
-            emit(LogEvent.RECOVER_DELETE_FAILED, "warning", count=len(dead_letters), code=error.code, error=str(error))
-            return len(dead_letters)
-        finally:
-            self._extender.forget(dead_letters)
-        for refusal in refused.values():
-            emit(LogEvent.RECOVER_DELETE_FAILED, "warning", count=1, code=refusal.code, error=refusal.message)
-        return len(refused)
 
     def _expiring(self, verdict: Verdict) -> Verdict:
         dead_letter = verdict.dead_letter

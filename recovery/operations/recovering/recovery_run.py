@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from itertools import islice
 
 from recovery.operations.abort_policy import AbortPolicy
 from recovery.operations.clients import retention_of
@@ -25,7 +26,7 @@ from recovery.operations.report import Report
 from recovery.operations.run import OnProgress, Progress, ignore_progress
 from worker.core.base.classify import is_transient
 from worker.core.base.concurrency import Pace
-from worker.core.base.errors import QueueError, WorkerError
+from worker.core.base.errors import WorkerError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.retry import retry_transient
@@ -142,9 +143,15 @@ class RecoveryRun:
                     self._process(batch, engine, disposer)
             except WorkerError as error:
                 self._break_off(error)
+            except BaseException:
+                self._over.set()  # the other lanes wait for this one until it can be trusted
+                raise
 
     def _is_over(self) -> bool:
-        return self._stop.is_set() or self._over.is_set() or self._empty_polls >= EMPTY_POLLS
+        return self._has_ended() or self._empty_polls >= EMPTY_POLLS
+
+    def _has_ended(self) -> bool:
+        return self._stop.is_set() or self._over.is_set()
 
     def _break_off(self, error: WorkerError) -> None:
         """End the run. The first error is reported."""
@@ -157,7 +164,8 @@ class RecoveryRun:
         """Receive a batch to process. The other received messages stay invisible, so that they are not received again."""
         if not self._claim_batch():
             return []
-        self._pace.wait(self._stop, count=self._request.batch_size)
+        if not self._wait_for_turn():
+            return []
         found = retry_transient(
             lambda: receive(self._clients.dlq, self._request.batch_size, visibility_s=self._invisible_s),
             transient=is_transient, stop=self._stop,
@@ -182,6 +190,13 @@ class RecoveryRun:
             if self._batches_left is not None:
                 self._batches_left -= 1
             return True
+
+    def _wait_for_turn(self) -> bool:
+        """Wait until --rate allows another batch. Returns False if the run has ended meanwhile."""
+        turn = self._pace.take(self._request.batch_size)
+        while not self._has_ended() and (left_s := turn - time.monotonic()) > 0:
+            self._over.wait(min(left_s, TURN_S))
+        return not self._has_ended()
 
     def _admit(self, dead_letter: DeadLetter) -> bool:
         """Decide whether to process a dead letter. Otherwise, counts it, and sets a copy aside until its original is settled."""
@@ -225,20 +240,11 @@ class RecoveryRun:
     def _process_stored(self, engine: RecoveryEngine, disposer: Disposer) -> None:
         """Process `dead-letters/` as well."""
         try:
-            batch: list[DeadLetter] = []
-            for key in self._clients.state.keys(DEAD_LETTERS_PREFIX):
-                if self._stop.is_set() or self._over.is_set():
-                    return
-                if (dead_letter := _stored(self._clients, key)) is not None and self._admit(dead_letter):
-                    batch.append(dead_letter)
-                if len(batch) == self._request.batch_size:
-                    self._pace.wait(self._stop, count=self._request.batch_size)
+            keys = self._clients.state.keys(DEAD_LETTERS_PREFIX)
+            admitted = (one for key in keys if (one := _stored(self._clients, key)) is not None and self._admit(one))
+            while not self._has_ended() and (batch := list(islice(admitted, self._request.batch_size))):
+                if self._claim_batch() and self._wait_for_turn():
                     self._process(batch, engine, disposer)
-                    batch = []
-                    if not self._claim_batch():
-                        return
-            if batch:
-                self._process(batch, engine, disposer)
         except WorkerError as error:
             self._break_off(error)
 
@@ -251,11 +257,9 @@ class RecoveryRun:
 
     def _count_in_flight_elsewhere(self, extender: VisibilityExtender) -> None:
         """Count the messages that other commands or workers keep invisible at present."""
-        try:
-            in_flight = int(self._clients.dlq.attributes().get("ApproximateNumberOfMessagesNotVisible", 0))
-            self._report.also[IN_FLIGHT_ELSEWHERE] = max(0, in_flight - len(extender))
-        except QueueError as error:
-            emit(LogEvent.HEARTBEAT_FAILED, "warning", count=0, seconds=0, code=error.code, error=str(error))
+        attributes = retry_transient(self._clients.dlq.attributes, transient=is_transient, stop=self._stop)
+        in_flight = int(attributes.get("ApproximateNumberOfMessagesNotVisible", 0))
+        self._report.also[IN_FLIGHT_ELSEWHERE] = max(0, in_flight - len(extender))
 
 
 def _stored(clients: Clients, key: str) -> DeadLetter | None:

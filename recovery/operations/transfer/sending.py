@@ -10,7 +10,7 @@ from recovery.operations.records.audit import Recorded
 from worker.core.base.concurrency import Pace
 from worker.core.sqs.dead_letter import DeadLetter, Refused, SendEntry, entry_bytes
 from worker.core.sqs.failure_record import FailureRecord
-from worker.core.sqs.queue import MAX_BATCH, MAX_MESSAGE_BYTES, Queue, in_batch
+from worker.core.sqs.queue import MAX_BATCH, MAX_MESSAGE_BYTES, Queue, Refusal, in_batch
 from worker.core.sqs.visibility import VisibilityExtender
 
 FIFO = ".fifo"
@@ -142,14 +142,14 @@ def move(
         on_batch(report)
 
 
-def delete(dlq: Queue, extender: VisibilityExtender, dead_letters: Sequence[DeadLetter]) -> list[str]:
-    """Delete dead letters that are safe elsewhere. Returns the ids of those that SQS did not delete. Never raises."""
-    left: list[str] = []
+def delete(dlq: Queue, extender: VisibilityExtender, dead_letters: Sequence[DeadLetter]) -> dict[str, Refusal]:
+    """Delete dead letters that are safe elsewhere. Returns those that SQS did not delete, by message id. Never raises."""
+    left: dict[str, Refusal] = {}
     for start in range(0, len(dead_letters), MAX_BATCH):
         batch = dead_letters[start : start + MAX_BATCH]
         refused = in_batch(dlq.delete, [dead_letter.receipt for dead_letter in batch], stop=threading.Event())
         extender.forget(batch)
-        left += [batch[at].id for at in refused]
+        left |= {batch[at].id: refusal for at, refusal in refused.items()}
     return left
 
 

@@ -52,12 +52,14 @@ class Pace:
 
     def wait(self, stop: threading.Event, *, count: int = 1) -> None:
         """Wait until the next `count` items may begin, or until `stop` is set."""
-        if not self._interval_s:
-            return
+        stop.wait(max(0.0, self.take(count) - time.monotonic()))
+
+    def take(self, count: int = 1) -> float:
+        """Return when the next `count` items may begin, on the monotonic clock. Their time is then used up."""
         with self._lock:
             turn = max(self._next_at, time.monotonic())
             self._next_at = turn + count * self._interval_s
-        stop.wait(max(0.0, turn - time.monotonic()))
+        return turn
 
 
 def full_pool(threads: int, name: str) -> ThreadPoolExecutor:

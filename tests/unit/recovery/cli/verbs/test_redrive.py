@@ -12,6 +12,7 @@ from testing.memory import SQS_DOWN
 from tests.support.verbs import AUDIT, BINARY, failure_of, fill, ids, said
 from worker.core.base.errors import ConfigError, ExitCode, PausedError, StoreError
 from worker.core.s3.state import PAUSE_KEY
+from worker.core.sqs.queue import Refusal
 
 
 def test_a_message_goes_back_with_its_attributes_and_its_redrive_counted(fakes, context, capsys):
@@ -199,6 +200,49 @@ def test_a_canary_that_lives_lets_the_rest_go(fakes, context, capsys):
     fill(fakes, 12)
     code = redrive_all(context(), Filter(), everything=True, canary=4, canary_wait=1, abort_if_refail=20, yes=True)
     assert (code, said(capsys)["canary"], len(fakes.source.messages)) == (0, {"sent": 4, "came_back": 0}, 12)
+
+
+def test_a_canary_that_could_not_be_sent_proves_nothing_and_keeps_the_rest(fakes, context, capsys):
+    fill(fakes, 12)
+    fakes.faults.add("source.send", SQS_DOWN, times=3)
+    code = redrive_all(context(), Filter(), everything=True, canary=4, canary_wait=1, yes=True)
+    figures = said(capsys)
+    assert (code, figures["canary"], len(figures["kept"])) == (3, {"sent": 0, "came_back": None}, 12)
+    assert set(figures["kept"].values()) == {"ServiceUnavailable: down", "none of the canary could be sent"}
+
+
+def test_only_what_was_sent_of_a_canary_counts(fakes, context, capsys, monkeypatch):
+    fill(fakes, 12)
+
+    def bounce_some(entries):
+        for entry in entries[:2]:
+            fakes.dlq.add(f"back-{hash(entry['MessageBody'])}", entry["MessageBody"], entry["MessageAttributes"])
+        return {at: Refusal("InvalidMessageContents", "no", senders_fault=True) for at in range(2, len(entries))}
+
+    monkeypatch.setattr(fakes.source, "send", bounce_some)
+    code = redrive_all(context(), Filter(), everything=True, canary=4, canary_wait=1, abort_if_refail=60, yes=True)
+    figures = said(capsys)
+    assert (code, figures["canary"], len(figures["kept"])) == (3, {"sent": 2, "came_back": 2}, 10)
+
+
+def test_a_canary_whose_fate_is_unknown_keeps_the_rest_and_says_why(fakes, context, capsys):
+    fill(fakes, 12)
+    receives = len([call for call in fakes.faults.calls if call == "dlq.receive"])
+    found = len(fakes.dlq.messages) // 10 + 2
+    fakes.faults.add("dlq.receive", SQS_DOWN, after=receives + found)
+    code = redrive_all(context(), Filter(), everything=True, canary=4, canary_wait=1, yes=True)
+    figures = said(capsys)
+    assert (code, figures["canary"], len(figures["sent"])) == (3, {"sent": 4, "came_back": None}, 4)
+    assert all("could not be read" in why for why in figures["kept"].values())
+    assert len(figures["kept"]) == 8
+    assert not fakes.dlq.hidden
+
+
+def test_a_queue_that_does_not_say_what_waits_in_it_does_not_end_a_redrive(fakes, context, capsys):
+    fill(fakes, 12)
+    fakes.faults.add("source.attributes", SQS_DOWN, after=1)
+    code = redrive_all(context(), Filter(), everything=True, canary=4, canary_wait=1, yes=True)
+    assert (code, len(said(capsys)["sent"])) == (0, 12)
 
 
 @pytest.mark.parametrize(
