@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from recovery.cli.view.progress import ProgressBar
+from recovery.cli.view.recorded import show_recorded
 from recovery.cli.view.report import Wording, report_table
 from recovery.operations.report import Report
 from recovery.operations.run import OnProgress, Progress
@@ -80,10 +81,11 @@ def run_batch(
     if settings.cloudwatch_namespace and cloudwatch is not None and not report.dry_run:
         figures = {name: report.counts[result] for name, result in command.figures.items()}
         tell_cloudwatch(cloudwatch, settings.cloudwatch_namespace, figures)
+    recorded = ExitCode.OK if report.recorded is None else show_recorded(report.recorded)
     if signals.exit_code is not None:
         return signals.exit_code
     if report.failure is not None:
         raise report.failure
     if must_find and not report.handled:
         return ExitCode.NOT_FOUND
-    return ExitCode.INCOMPLETE if report.is_unfinished else ExitCode.OK
+    return max(recorded, ExitCode.INCOMPLETE if report.is_unfinished else ExitCode.OK)

@@ -18,7 +18,6 @@ from recovery.cli.view.progress import ProgressBar
 from recovery.operations.clients import DlqClients, attributes_of, retention_of
 from recovery.operations.dead_letters.message_types import MessageTypes, load_types
 from recovery.operations.find import keep_invisible
-from recovery.operations.records.audit import Recorded
 from recovery.operations.run import Run
 from recovery.operations.transfer.targets import Target, dlq_target, redrive_target
 from worker.core.base.aws import Aws
@@ -34,7 +33,7 @@ from worker.core.s3.state import S3State, State
 from worker.core.s3.store import S3ObjectStore
 from worker.core.sqs.queue import Queue, SqsQueue
 from worker.core.sqs.visibility import VisibilityExtender
-from worker.terminal import Signals, err, say
+from worker.terminal import Signals, err
 
 DLQ, SOURCE = "dlq", "source"
 """Values of --to besides the URL or name of a queue."""
@@ -199,15 +198,6 @@ class CommandContext:
         return line
 
     # -- reporting --------------------------------------------------------------------------------------------
-
-    def report_recorded(self, recorded: Recorded) -> ExitCode:
-        """Show where a change is recorded. Returns INCOMPLETE if it could not be written to the state bucket."""
-        if recorded.problem:
-            say("audit", f"recorded only in the log, because writing to the state bucket failed: {recorded.problem}")
-            return ExitCode.INCOMPLETE
-        where = f"recorded in {recorded.key}" if recorded.key else "recorded in the log alone: no STATE_BUCKET"
-        err.print(where, soft_wrap=True)
-        return ExitCode.OK
 
     def count(self, state: str, calls: int = 1) -> None:
         """Count calls in CloudWatch, if this is switched on."""

@@ -3,7 +3,13 @@
 from recovery.cli.batch_command import BatchCommand
 from recovery.cli.view.report import Wording
 from recovery.operations.engine import Disposition
-from recovery.operations.recovering.request import DUPLICATES, IN_FLIGHT_ELSEWHERE, NOT_DELETED, NOT_SELECTED
+from recovery.operations.recovering.request import (
+    DUPLICATES,
+    IN_FLIGHT_ELSEWHERE,
+    NOT_DELETED,
+    NOT_FOUND,
+    NOT_SELECTED,
+)
 from recovery.operations.run import Progress
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
@@ -25,6 +31,7 @@ WORDING = Wording(
         NOT_DELETED: ("settled_not_deleted", "of these, could not be deleted: the next run finds them done"),
         DUPLICATES: ("duplicates", "copies of messages handled in this run"),
         NOT_SELECTED: ("not selected", "left in the DLQ, because of the options"),
+        NOT_FOUND: ("not found", "of the given ids: not in the DLQ, or in flight elsewhere"),
         IN_FLIGHT_ELSEWHERE: ("in flight", "in the DLQ, held by another command"),
     },
 )

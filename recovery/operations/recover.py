@@ -2,6 +2,7 @@
 
 import threading
 
+from recovery.operations.records.audit import AuditEvent, record
 from recovery.operations.records.holders import register_holder
 from recovery.operations.recovering.preconditions import check_all, make_ready
 from recovery.operations.recovering.recovery_run import RecoveryRun
@@ -23,11 +24,29 @@ def recover(
 ) -> Report:
     """Recover dead letters. The report contains the error that ended the run early, if any; `stop` ends it between two batches.
 
-    Raises ConfigError, DependencyError, IndexUnavailableError, StoreError or PausedError if the run must not start; nothing
-    was changed then.
+    A run that handled something is recorded in the audit. Raises ConfigError, DependencyError, IndexUnavailableError,
+    StoreError or PausedError if the run must not start; nothing was changed then.
     """
     check_all(settings, clients)
     refuse_while_paused(clients.state, while_paused=request.while_paused)
     make_ready(clients, dry_run=request.dry_run)
-    with register_holder(None if request.dry_run else clients.state, request.run):
-        return RecoveryRun(settings, clients, request, stop=stop, on_progress=on_progress).run()
+    run = RecoveryRun(settings, clients, request, stop=stop, on_progress=on_progress)
+    with register_holder(clients.state, request.run):
+        try:
+            return run.run()
+        finally:
+            if run.report.handled and not request.dry_run:
+                run.report.recorded = record(clients.state, _event(settings, clients, request, run.report))
+
+
+def _event(settings: Settings, clients: Clients, request: RecoverRequest, report: Report) -> AuditEvent:
+    """What the run did, in numbers; the ids only of messages that were given by id."""
+    details = {
+        "dlq": clients.dlq.url,
+        "index": settings.opensearch_index,
+        "filter": {"kind": request.kind, "older_than_s": request.older_than_s},
+    }
+    result = {**report.numbers(), "stopped_by": report.stopped_by}
+    return AuditEvent(
+        request.run.action, request.run.name, request.run.by, tuple(sorted(request.ids or ())), result, details
+    )

@@ -1,11 +1,11 @@
 """The report of a run over many messages or records: counts by result, causes with samples, and why the run ended."""
 
-import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from recovery.operations.records.audit import Recorded
 from worker.core.base.errors import WorkerError
 
 MAX_CAUSES = 50
@@ -43,7 +43,7 @@ class Cause:
 
 
 class Report:
-    """The counts of one run. `add` can be called from any thread."""
+    """The counts of one run. Only one thread at a time may change it."""
 
     def __init__(self, kind: ReportKind, *, dry_run: bool, about: Mapping[str, str]) -> None:
         """`about` identifies the run in the JSON."""
@@ -55,8 +55,9 @@ class Report:
         self.seconds = 0.0
         self.failure: WorkerError | None = None
         """The error that ended the run early."""
+        self.recorded: Recorded | None = None
+        """Where the run is recorded; None if it changed nothing, or is of a kind that is not recorded."""
         self._causes: dict[tuple[StrEnum, str], Cause] = {}
-        self._lock = threading.Lock()
 
     @property
     def handled(self) -> int:
@@ -82,14 +83,19 @@ class Report:
 
     def add(self, result: StrEnum, *, sample: str, reason: str = "", error_type: str = "") -> None:
         """Count a result; `sample` is the name of the message or record."""
-        with self._lock:
-            self.counts[result] += 1
-            if result in self.kind.explained:
-                self._add_cause(result, sample, reason, error_type)
+        self.counts[result] += 1
+        if result in self.kind.explained:
+            self._add_cause(result, sample, reason, error_type)
 
     def causes(self) -> list[Cause]:
         """Return the causes, the most frequent first."""
         return sorted(self._causes.values(), key=lambda cause: -cause.count)
+
+    def numbers(self) -> dict[str, int]:
+        """The count of each result, and the other counts, by name."""
+        return {result.value: self.counts[result] for result in self.kind.results} | {
+            name: self.also[name] for name in self.kind.also
+        }
 
     def as_json(self) -> dict[str, object]:
         """Everything, by name."""
@@ -97,8 +103,7 @@ class Report:
             **self.about,
             "dry_run": self.dry_run,
             "handled": self.handled,
-            **{result.value: self.counts[result] for result in self.kind.results},
-            **{name: self.also[name] for name in self.kind.also},
+            **self.numbers(),
             "seconds": round(self.seconds, 1),
             "per_second": round(self.per_second, 1),
             "stopped_by": self.stopped_by,

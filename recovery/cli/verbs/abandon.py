@@ -4,6 +4,7 @@ from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.options import All, DryRun, MaxTaken, Reason, Yes
 from recovery.cli.verb import require_filter_or_all, verb
+from recovery.cli.view.recorded import show_recorded
 from recovery.cli.view.transfer import exit_code, show_transfer
 from recovery.operations.abandon import AbandonRequest, ArchivedAs
 from recovery.operations.abandon import abandon as abandon_messages
@@ -58,6 +59,6 @@ def _archive_and_delete(
         if len(found.facts) > 1:
             context.confirm(f"move {len(found.facts)} messages from {context.dlq.url} to {where}", yes=yes)
         result = abandon_messages(context.clients, state, extender, request, found, stop=context.signals.stop)
-        recorded = context.report_recorded(result.recorded)
+        recorded = show_recorded(result.recorded)
         show_transfer(context, figures, result.report, f"{done}; they are in {where}, run {context.run.name}")
         return exit_code(context, result.report, found_code(found), recorded)

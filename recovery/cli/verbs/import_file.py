@@ -9,6 +9,7 @@ from recovery.cli.context import DLQ, CommandContext
 from recovery.cli.options import DryRun, Force, WhilePaused, Yes
 from recovery.cli.verb import verb
 from recovery.cli.view.files import file_errors
+from recovery.cli.view.recorded import show_recorded
 from recovery.cli.view.transfer import exit_code, show_transfer, would_send
 from recovery.operations.import_file import ImportRequest, import_messages, plan_import
 from worker.core.base.errors import ExitCode
@@ -53,6 +54,6 @@ def import_file(
         context.confirm(what, yes=yes)
     result = import_messages(context.clients, request, plan, stop=context.signals.stop)
     context.count("redrive", len(result.report.sent))
-    recorded = context.report_recorded(result.recorded)
+    recorded = show_recorded(result.recorded)
     show_transfer(context, figures, result.report, f"sent to {target.url}")
     return exit_code(context, result.report, recorded)

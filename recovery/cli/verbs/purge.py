@@ -10,6 +10,7 @@ from recovery.cli.finding import find_and_report
 from recovery.cli.options import DryRun
 from recovery.cli.verb import verb
 from recovery.cli.view.files import file_errors
+from recovery.cli.view.recorded import show_recorded
 from recovery.cli.view.tables import print_sentence
 from recovery.cli.view.transfer import exit_code
 from recovery.operations.dead_letters.facts import Filter
@@ -54,7 +55,7 @@ def _show(context: CommandContext, backup: Path, result: PurgeResult) -> ExitCod
     if left is None:
         err.print("SQS did not answer how many messages are left", highlight=False)
         left = len(report.kept) + len(report.not_deleted)
-    recorded = context.report_recorded(result.recorded)
+    recorded = show_recorded(result.recorded)
     if context.as_json:
         figures = {"run": context.run.name, "file": str(backup), "sha256": sha256}
         print_json({**figures, **result.counts(), "left_in_queue": left})

@@ -6,10 +6,9 @@ from recovery.cli.options import DryRun, WhilePaused, Yes
 from recovery.cli.recovery_report import MAX_BATCH_SIZE, RECOVER
 from recovery.cli.verb import verb
 from recovery.operations.dead_letters.facts import Ids
-from recovery.operations.records.audit import AuditEvent, record
 from recovery.operations.recover import recover as recover_messages
 from recovery.operations.recovering.request import RecoverRequest
-from worker.core.base.errors import ExitCode, WorkerError
+from worker.core.base.errors import ExitCode
 
 
 @verb(epilog="Examples: dlq recover --message-id 5f0c… --dry-run | dlq recover --message-id 5f0c… 77ab… --yes")
@@ -18,7 +17,7 @@ def recover(
 ) -> ExitCode:
     """Index, skip or archive messages as recover_dlq does, according to the current state of S3.
 
-    Exit codes: 0 all handled, 1 not found, 3 some kept, 69 index unavailable, 75 paused, 78.
+    Exit codes: 0 all handled, 1 not found, 3 some kept or not found, 69 index unavailable, 75 paused, 78.
     """
     settings = context.worker_settings()
     names = sorted(ids.names)
@@ -29,15 +28,8 @@ def recover(
     request = RecoverRequest(
         context.run, batch_size=batch_size, dry_run=dry_run, ids=ids.names, while_paused=while_paused
     )  # fmt: skip
-    context.count("redrive")
-
-    def audit(result: dict[str, object]) -> ExitCode:
-        details = {"dlq": context.dlq.url, "index": settings.opensearch_index}
-        event = AuditEvent(context.run.action, context.run.name, context.run.by, tuple(names), result, details)
-        return context.report_recorded(record(clients.state, event))
-
     try:
-        code = run_batch(
+        return run_batch(
             RECOVER,
             lambda stop, on_progress: recover_messages(settings, clients, request, stop=stop, on_progress=on_progress),
             settings=settings,
@@ -46,10 +38,7 @@ def recover(
             as_json=context.as_json,
             must_find=True,
         )
-    except WorkerError as error:
-        if not dry_run:
-            audit({"stopped_by": str(error)})
-        raise
     finally:
         clients.index.close()
-    return code if dry_run else max(code, audit({"exit_code": code}))
+        if not dry_run:
+            context.count("redrive")

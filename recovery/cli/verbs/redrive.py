@@ -9,6 +9,7 @@ from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.options import All, DryRun, Force, MaxTaken, Rate, To, WhilePaused, Yes
 from recovery.cli.verb import require_filter_or_all, verb
+from recovery.cli.view.recorded import show_recorded
 from recovery.cli.view.transfer import exit_code, show_transfer, would_send
 from recovery.operations.dead_letters.facts import Filter, Ids
 from recovery.operations.find import FindRequest, Found
@@ -135,7 +136,7 @@ def _redrive(
             )  # fmt: skip
     finally:
         context.count("redrive", len(report.sent))
-    recorded = context.report_recorded(result.recorded)
+    recorded = show_recorded(result.recorded)
     if result.canary is not None:
         figures["canary"] = result.canary.as_json()
     show_transfer(context, figures, report, f"sent to {target.url}")
@@ -184,7 +185,7 @@ def _move_everything(context: CommandContext, target: Target, how: _How) -> Exit
     if result.not_cancelled:
         say("not cancelled", result.not_cancelled)
     context.count("redrive", result.moved)
-    recorded = context.report_recorded(result.recorded)
+    recorded = show_recorded(result.recorded)
     _show_result(
         context,
         {**figures, **result.as_json()},

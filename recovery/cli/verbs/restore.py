@@ -7,6 +7,7 @@ import typer
 from recovery.cli.context import DLQ, CommandContext
 from recovery.cli.options import DryRun, Force, WhilePaused, Yes
 from recovery.cli.verb import verb
+from recovery.cli.view.recorded import show_recorded
 from recovery.cli.view.transfer import exit_code, show_transfer, would_send
 from recovery.operations.restore import RestorePlan, RestoreRequest, plan_restore
 from recovery.operations.restore import restore as restore_messages
@@ -57,7 +58,7 @@ def restore(
         context.confirm(what, yes=yes)
     result = restore_messages(context.clients, state, request, plan, stop=context.signals.stop)
     context.count("redrive", len(result.report.sent))
-    recorded = context.report_recorded(result.recorded)
+    recorded = show_recorded(result.recorded)
     show_transfer(context, figures, result.report, f"restored to {target.url}")
     return exit_code(context, result.report, _found_code(plan), recorded)
 

@@ -64,19 +64,6 @@ class AuditEvent:
             "dead_letters": [dead_letter.as_json() for dead_letter in self.dead_letters],
         }
 
-    @classmethod
-    def from_json(cls, raw: bytes) -> Self:
-        """Read a record. Raises ValueError if it is invalid."""
-        try:
-            stored = orjson.loads(raw)
-            own = {name: stored.pop(name) for name in ("action", "run", "by", "ids", "result")}
-            dead_letters = tuple(DeadLetter.from_json(one) for one in stored.pop("dead_letters"))
-            at = datetime.fromisoformat(stored.pop("at"))
-            del stored["schema"]
-            return cls(**{**own, "ids": tuple(own["ids"])}, details=stored, dead_letters=dead_letters, at=at)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ValueError(f"it is no record of {AUDIT_PREFIX}: {error!r}") from None
-
 
 @dataclass(frozen=True, slots=True)
 class Recorded:

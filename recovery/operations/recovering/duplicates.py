@@ -30,6 +30,6 @@ class DuplicateTracker:
         """Whether this dead letter, or the one of which it is a copy, is settled."""
         return self._names.get(dead_letter.identity) not in {None, Disposition.KEPT}
 
-    def has_all(self, ids: frozenset[str]) -> bool:
-        """Whether all of these ids are known."""
-        return ids <= self._names.keys()
+    def unknown(self, ids: frozenset[str]) -> frozenset[str]:
+        """Return those of these ids that are not known."""
+        return ids - self._names.keys()

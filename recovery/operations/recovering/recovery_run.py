@@ -18,6 +18,7 @@ from recovery.operations.recovering.request import (
     DUPLICATES,
     IN_FLIGHT_ELSEWHERE,
     NOT_DELETED,
+    NOT_FOUND,
     NOT_SELECTED,
     RECOVERY,
     RecoverRequest,
@@ -83,7 +84,7 @@ class RecoveryRun:
         self._duplicates = DuplicateTracker()
         self._copies: list[DeadLetter] = []
         """Copies of dead letters that were received before; they are settled once their originals are."""
-        self._report = Report(RECOVERY, dry_run=request.dry_run, about={"run": request.run.name})
+        self.report = Report(RECOVERY, dry_run=request.dry_run, about={"run": request.run.name})
 
     def run(self) -> Report:
         """Process batches until the DLQ returns nothing more. The report contains the error that ended the run early, if any.
@@ -99,11 +100,12 @@ class RecoveryRun:
                         lane.result()
                 self._process_stored(engine, disposer)
                 self._settle_copies(disposer)
+                self._count_missing()
                 self._count_in_flight_elsewhere(extender)
         except WorkerError as error:
             self._break_off(error)
-        self._report.seconds = time.monotonic() - began
-        return self._report
+        self.report.seconds = time.monotonic() - began
+        return self.report
 
     @contextmanager
     def _components(self) -> Iterator[tuple[RecoveryEngine, Disposer, VisibilityExtender]]:
@@ -156,8 +158,8 @@ class RecoveryRun:
     def _break_off(self, error: WorkerError) -> None:
         """End the run. The first error is reported."""
         with self._lock:
-            if self._report.failure is None:
-                self._report.failure = error
+            if self.report.failure is None:
+                self.report.failure = error
         self._over.set()
 
     def _receive_batch(self, extender: VisibilityExtender) -> list[DeadLetter]:
@@ -177,7 +179,7 @@ class RecoveryRun:
                 self._batches_left += 1
             batch = [dead_letter for dead_letter in found if self._admit(dead_letter)]
             ids = self._request.ids
-            if ids is not None and self._duplicates.has_all(ids):
+            if ids is not None and not self._duplicates.unknown(ids):
                 self._over.set()
         return batch
 
@@ -201,10 +203,10 @@ class RecoveryRun:
     def _admit(self, dead_letter: DeadLetter) -> bool:
         """Decide whether to process a dead letter. Otherwise, counts it, and sets a copy aside until its original is settled."""
         if not self._request.selects(dead_letter):
-            self._report.also[NOT_SELECTED] += 1
+            self.report.also[NOT_SELECTED] += 1
             return False
         if not self._duplicates.add_if_new(dead_letter):
-            self._report.also[DUPLICATES] += 1
+            self.report.also[DUPLICATES] += 1
             self._copies.append(dead_letter)
             return False
         return True
@@ -218,17 +220,17 @@ class RecoveryRun:
         if not self._request.dry_run:
             verdicts, not_deleted = disposer.settle(verdicts)
         with self._lock:
-            self._report.also[NOT_DELETED] += not_deleted
+            self.report.also[NOT_DELETED] += not_deleted
             for verdict in verdicts:
                 self._duplicates.note(verdict.dead_letter, verdict.disposition)
                 self._add(verdict)
-            counts = {result.value: count for result, count in self._report.counts.items()}
-            self._on_progress(Progress(self._report.handled, self._total, counts))
+            counts = {result.value: count for result, count in self.report.counts.items()}
+            self._on_progress(Progress(self.report.handled, self._total, counts))
 
     def _add(self, verdict: Verdict) -> None:
         """Add a verdict to the report, and log it."""
         result, name = verdict.disposition, verdict.dead_letter.id
-        self._report.add(result, sample=name, reason=verdict.reason, error_type=verdict.error_type)
+        self.report.add(result, sample=name, reason=verdict.reason, error_type=verdict.error_type)
         emit(
             LogEvent.RECOVER_SETTLED, "warning" if result in RECOVERY.explained else "debug", message_id=name,
             result=result, key=verdict.about, error_type=verdict.error_type, reason=verdict.reason,
@@ -253,13 +255,21 @@ class RecoveryRun:
         if self._request.dry_run:
             return
         done = [dead_letter for dead_letter in self._copies if self._duplicates.is_settled(dead_letter)]
-        self._report.also[NOT_DELETED] += disposer.delete(done)
+        self.report.also[NOT_DELETED] += disposer.delete(done)
+
+    def _count_missing(self) -> None:
+        """Count the given ids that were not found, and name them."""
+        missing = self._duplicates.unknown(self._request.ids or frozenset())
+        self.report.also[NOT_FOUND] = len(missing)
+        for name in sorted(missing):
+            note = f"not found: {name}: not in the DLQ, or in flight elsewhere; see `dlq stats`"
+            self._on_progress(Progress(self.report.handled, self._total, note=note))
 
     def _count_in_flight_elsewhere(self, extender: VisibilityExtender) -> None:
         """Count the messages that other commands or workers keep invisible at present."""
         attributes = retry_transient(self._clients.dlq.attributes, transient=is_transient, stop=self._stop)
         in_flight = int(attributes.get("ApproximateNumberOfMessagesNotVisible", 0))
-        self._report.also[IN_FLIGHT_ELSEWHERE] = max(0, in_flight - len(extender))
+        self.report.also[IN_FLIGHT_ELSEWHERE] = max(0, in_flight - len(extender))
 
 
 def _stored(clients: Clients, key: str) -> DeadLetter | None:

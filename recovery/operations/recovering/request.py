@@ -9,14 +9,14 @@ from recovery.operations.run import Run
 from worker.core.base.classify import FailureKind
 from worker.core.sqs.dead_letter import DeadLetter
 
-NOT_DELETED, DUPLICATES, NOT_SELECTED, IN_FLIGHT_ELSEWHERE = (
-    "settled_not_deleted", "duplicates", "not_selected", "in_flight_elsewhere"
+NOT_DELETED, DUPLICATES, NOT_SELECTED, NOT_FOUND, IN_FLIGHT_ELSEWHERE = (
+    "settled_not_deleted", "duplicates", "not_selected", "not_found", "in_flight_elsewhere"
 )  # fmt: skip
 RECOVERY = ReportKind(
     results=tuple(Disposition),
     explained=frozenset({Disposition.ARCHIVED, Disposition.STORED_FOR_RETRY, Disposition.KEPT}),
-    unfinished=frozenset({Disposition.KEPT.value, IN_FLIGHT_ELSEWHERE, NOT_DELETED}),
-    also=(NOT_DELETED, DUPLICATES, NOT_SELECTED, IN_FLIGHT_ELSEWHERE),
+    unfinished=frozenset({Disposition.KEPT.value, IN_FLIGHT_ELSEWHERE, NOT_DELETED, NOT_FOUND}),
+    also=(NOT_DELETED, DUPLICATES, NOT_SELECTED, NOT_FOUND, IN_FLIGHT_ELSEWHERE),
 )
 
 

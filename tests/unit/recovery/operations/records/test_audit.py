@@ -1,9 +1,7 @@
-"""Audit records: what is written can be read, and what the state bucket refuses is in the log."""
+"""Audit records: what is written is complete, and what the state bucket refuses is in the log."""
 
 import json
 from datetime import UTC, datetime
-
-import pytest
 
 from recovery.operations.records.audit import AuditEvent, record, write
 from recovery.operations.run import Run
@@ -16,10 +14,11 @@ DEAD_LETTER = DeadLetter("m1", "本文", {"SentTimestamp": "5"}, {"raw": {"DataT
 EVENT = AuditEvent("redrive", "run-1", "me@here", ("m1",), {"sent": 1}, {"to": "queue"}, (DEAD_LETTER,), AT)
 
 
-def test_what_is_written_is_what_is_read(fakes):
+def test_a_record_contains_messages_that_exist_nowhere_else_completely(fakes):
     key = write(fakes.state, EVENT)
     assert key.startswith("s3-index-worker/audit/2026-11-23/120000000000-redrive-")
-    assert AuditEvent.from_json(fakes.state.get(key)) == EVENT
+    [stored] = json.loads(fakes.state.get(key))["dead_letters"]
+    assert DeadLetter.from_json(stored) == DEAD_LETTER
 
 
 def test_a_record_says_who_did_what_in_words_that_a_program_finds(fakes):
@@ -30,14 +29,6 @@ def test_a_record_says_who_did_what_in_words_that_a_program_finds(fakes):
         "schema": 1, "action": "redrive", "run": "run-1", "by": "me@here", "at": "2026-11-23T12:00:00.000+00:00",
         "to": "queue", "ids": ["m1"], "result": {"sent": 1},
     }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "raw", [b"noise", b"[]", b"{}", json.dumps({**EVENT.as_json(), "dead_letters": [{}]}).encode()]
-)
-def test_what_is_no_audit_record_is_refused(raw):
-    with pytest.raises(ValueError, match="it is no record of"):
-        AuditEvent.from_json(raw)
 
 
 def test_what_the_state_bucket_refuses_is_in_the_log_and_says_why(fakes):

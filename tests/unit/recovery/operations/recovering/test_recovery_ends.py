@@ -89,7 +89,8 @@ def test_stored_dead_letters_count_towards_the_maximum_number_of_batches(fakes):
 
 def test_a_message_that_sqs_does_not_delete_at_once_is_deleted_by_another_attempt(fakes, monkeypatch):
     fill(fakes, 3)
-    delete, refused = fakes.dlq.delete, []
+    delete = fakes.dlq.delete
+    refused: list[str] = []
 
     def flaky(receipts):
         if not refused:
