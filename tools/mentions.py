@@ -12,12 +12,12 @@ from worker.core.base.settings import Settings
 
 OTHERS = frozenset(
     {
-        "AWS_ACCESS_KEY_ID", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SQS",
+        "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SQS",
         "AWS_PROFILE", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "CAPABILITY_IAM", "CREDENTIALS_DIRECTORY", "DLQ_URL",
-        "FRONTIER_URL", "RECOVER_DLQ", "RLIMIT_AS", "SYSTEM_ERROR", "USER_ERROR",
+        "FRONTIER_URL", "RLIMIT_AS", "SYSTEM_ERROR", "USER_ERROR",
     }
 )  # fmt: skip
-"""Names in capitals that are not our settings: those of AWS and systemd, other names for `dlq`, and kinds of failures."""
+"""Names in capitals that are not our settings: those of AWS and systemd, deprecated names of settings, and kinds of failures."""
 
 _CODE = re.compile(r"^```[\s\S]*?^```|`[^`\n]+`|^ {4}.*$", re.MULTILINE)
 _CAPITALS = re.compile(r"(?<![\w/])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?!\w)")
@@ -68,9 +68,18 @@ def unknown_mentions(text: str, page: Path, root: Path, known: Known) -> Iterato
         if not (root / path).exists():
             yield f"{path} does not exist"
     for link in sorted(set(_LINK.findall(text))):
-        target = link.partition("#")[0]
-        if target and "://" not in target and not (page.parent / target).exists():
+        target, _, anchor = link.partition("#")
+        if "://" in target:
+            continue
+        there = page.parent / target if target else page
+        if not there.exists() or (anchor and anchor not in _anchors(text if there == page else there.read_text())):
             yield f"the link to {link} leads nowhere"
+
+
+def _anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def _verbs_in(code: str, known: Known) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Docs, lock and sizes are compared with the code, and any drift is found."""
 
+import functools
 import shutil
 from pathlib import Path
 
@@ -13,8 +14,13 @@ from tools.mentions import Known, unknown_mentions
 ROOT = Path(__file__).resolve().parents[3]
 
 
+@functools.cache
+def known() -> Known:
+    return Known.of(ROOT)
+
+
 def mentions(text: str) -> list[str]:
-    return list(unknown_mentions(text, ROOT / "README.md", ROOT, Known.of(ROOT)))
+    return list(unknown_mentions(text, ROOT / "README.md", ROOT, known()))
 
 
 def test_every_page_says_what_the_code_does() -> None:
@@ -47,6 +53,8 @@ def test_a_changed_table_is_found(name: str) -> None:
         ("The line `message.lost` says so.", "message.lost is not a log event"),
         ("See `worker/core/magic.py`.", "worker/core/magic.py does not exist"),
         ("See [there](docs/nowhere.md#top).", "the link to docs/nowhere.md#top leads nowhere"),
+        ("See [there](CONTRIBUTING.md#nowhere).", "the link to CONTRIBUTING.md#nowhere leads nowhere"),
+        ("# Top\n\nSee [below](#below).", "the link to #below leads nowhere"),
         ("```\nmake everything\n```", "the Makefile has no target everything"),
     ],
 )
@@ -56,8 +64,8 @@ def test_a_mention_of_what_is_not_there_is_found(text: str, said: str) -> None:
 
 def test_what_exists_may_be_mentioned() -> None:
     text = (
-        "`make test`, `s3-index-worker run`, `DLQ_QUEUE_URL`, `OPENSEARCH_ENDPOINT`, `worker_messages_total`, "
-        "`message.settled`, `worker/consumer.py`, `AWS_PROFILE`, [changes](CHANGELOG.md). Prose may make sense."
+        "## What is it?\n\n`make test`, `s3-index-worker run`, `DLQ_QUEUE_URL`, `OPENSEARCH_ENDPOINT`, `worker_messages_total`, "
+        "`message.settled`, `worker/consumer.py`, `AWS_PROFILE`, [changes](CHANGELOG.md), [here](#what-is-it). Prose may make sense."
     )
     assert mentions(text) == []
 
