@@ -1,6 +1,5 @@
 """`s3-index-worker`: run, search, doctor, pause, resume, connect-bucket, demo. Results go to stdout, messages to stderr."""
 
-import getpass
 import os
 import sys
 import time
@@ -26,7 +25,7 @@ from worker.core.s3.state import PAUSE_KEY
 from worker.core.sqs.queue import SqsQueue
 from worker.preflight import Check, check_all, dlq_max_bytes
 from worker.render import hit_text
-from worker.terminal import Json, err, iso, new_app, print_json, run_app, seconds, stdout
+from worker.terminal import Json, err, iso, new_app, operator, print_json, run_app, seconds, stdout
 
 app = new_app(
     "Turns S3 events into searchable documents. Settings come from the environment: see docs/reference/settings.md.",
@@ -110,7 +109,7 @@ def pause(
     now = time.time()
     record = {
         "reason": one_line(reason),
-        "by": f"{getpass.getuser()}@{os.uname().nodename}",
+        "by": operator(),
         "at": iso(now),
         "until_ms": None if lasting_s is None else int((now + lasting_s) * 1000),
     }

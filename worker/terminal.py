@@ -1,5 +1,7 @@
 """What all commands share: start, end and output. Results go to stdout, messages to stderr."""
 
+import getpass
+import os
 import re
 import signal
 import sys
@@ -49,8 +51,17 @@ _FAILURES: tuple[tuple[type[WorkerError], str, ExitCode], ...] = (
 err = Console(stderr=True)
 
 
-def new_app(help_text: str, **options: Any) -> typer.Typer:
-    """Create a command line with the options that all of our programs share."""
+def operator() -> str:
+    """The person at the keyboard, as `user@host`."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # in a container, the user may have no name
+        user = str(os.getuid())
+    return f"{user}@{os.uname().nodename}"
+
+
+def new_app(help_text: str | None = None, **options: Any) -> typer.Typer:
+    """Create a command line with the options that all of our programs share. `help_text` is for one with several commands."""
     return typer.Typer(
         add_completion=False,
         pretty_exceptions_enable=False,

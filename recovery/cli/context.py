@@ -12,7 +12,6 @@ from typing import NoReturn
 
 import typer
 
-from recovery.cli.operator import operator
 from recovery.cli.settings import ToolOptions, ToolSettings, queue_url
 from recovery.cli.view.progress import ProgressBar
 from recovery.operations.clients import DlqClients, attributes_of, retention_of
@@ -33,7 +32,7 @@ from worker.core.s3.state import S3State, State
 from worker.core.s3.store import S3ObjectStore
 from worker.core.sqs.queue import Queue, SqsQueue
 from worker.core.sqs.visibility import VisibilityExtender
-from worker.terminal import Signals, err
+from worker.terminal import Signals, err, operator
 
 DLQ, SOURCE = "dlq", "source"
 """Values of --to besides the URL or name of a queue."""

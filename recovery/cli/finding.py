@@ -15,13 +15,13 @@ def find_and_report(
     context: CommandContext, extender: VisibilityExtender, which: Ids | Filter, *, at_most: int | None = None
 ) -> Found:
     """Read the DLQ. Selected messages are kept invisible, the others are released. Ends the command after a signal."""
-    with err.status("looking …") as status:
+    with err.status("reading the DLQ …") as status:
         found = find(
             context.clients,
             extender,
             FindRequest(which, at_most),
             stop=context.signals.stop,
-            on_progress=lambda now: status.update(f"looking … {now.done:,} seen"),
+            on_progress=lambda now: status.update(f"reading the DLQ … {now.done:,} seen"),
         )
     if context.signals.exit_code is not None:
         raise typer.Exit(context.signals.exit_code)

@@ -5,18 +5,14 @@ from typing import Annotated
 import typer
 
 from recovery.cli.batch_command import run_program
-from recovery.cli.operator import operator
 from recovery.cli.options import DryRun, Kind, OlderThan, Rate, WhilePaused
 from recovery.cli.recovery_report import MAX_BATCH_SIZE, RECOVER
 from recovery.operations.recover import recover
 from recovery.operations.recovering.request import RecoverRequest
 from recovery.operations.run import Run
-from worker.terminal import Json, new_app, run_app, seconds
+from worker.terminal import Json, new_app, operator, run_app, seconds
 
-app = new_app(
-    "Recover the messages of the dead-letter queue: index their objects, skip what is already indexed, archive the rest. "
-    "Everything is compared with the current state of S3.",
-)
+app = new_app()
 
 
 def main() -> None:
@@ -41,7 +37,11 @@ def recover_dlq(
         typer.Option("--yes", help="Deprecated, has no effect: the command never asks. Accepted for old runbooks."),
     ] = False,
 ) -> None:
-    """Process the DLQ and `dead-letters/`. Exit codes: 0 all handled, 3 some kept or in flight elsewhere, 64, 69, 75, 78."""
+    """Recover the messages of the DLQ and of dead-letters/: index their objects, skip what is indexed, archive the rest.
+
+    Everything is compared with the current state of S3. Exit codes: 0 all handled, 3 some kept or in flight elsewhere, 64,
+    69, 75, 78.
+    """
     request = RecoverRequest(
         Run.new("recover_dlq", action="recover", by=operator()),
         batch_size=batch_size,

@@ -22,7 +22,7 @@ WORDING = Wording(
         Result.REPLAYED: "the object is unchanged: its stored document is in the index",
         Result.REBUILT: "the object had changed: it was read again and indexed",
         Result.REMOVED: "the object is gone, and so is its document",
-        Result.REJECTED: "the index rejects the document; it stays, with one more attempt",
+        Result.REJECTED: "the index or S3 refuses this object; its record stays, with one more attempt",
         Result.PARKED: "rejected too often, or unreadable: in retry-index/parked/",
         Result.KEPT: "undecided for a transient reason; it stays",
     },
@@ -35,7 +35,7 @@ def _log(now: Progress, per_second: float) -> None:
 
 REPLAY = BatchCommand(WORDING, _log, {"Parked": Result.PARKED})
 
-app = new_app("Write the records of retry-index/ to the index. Each is compared with the current state of S3.")
+app = new_app()
 
 
 def main() -> None:
@@ -53,7 +53,10 @@ def replay_retry_index(
     parked: Annotated[bool, typer.Option("--parked", help="Replay the parked records instead.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Replay, oldest day first. Exit codes: 0 all handled, 3 some rejected or kept, 64, 69, 78, 130, 143."""
+    """Write the records of retry-index/ to the index, oldest day first. Each is compared with the current state of S3.
+
+    Exit codes: 0 all handled, 3 some rejected, parked or kept, 64, 69, 78, 130, 143.
+    """
     if not prefix.startswith(RETRY_PREFIX):
         raise typer.BadParameter(f"{prefix!r}: it must begin with {RETRY_PREFIX}", param_hint="--prefix")
     if parked:

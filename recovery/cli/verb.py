@@ -18,7 +18,8 @@ from worker.terminal import Json, Signals, err, new_app, seconds
 Verb = Callable[..., ExitCode]
 
 app = new_app(
-    "Inspect the dead-letter queue, and move its messages. Inspecting changes nothing; changes are confirmed first. "
+    "Inspect the dead-letter queue, and move its messages. Inspecting changes nothing; a change to more than one message is "
+    "confirmed first. "
     "(`dlq-redrive` is the deprecated name of this program.)",
     no_args_is_help=True,
 )
@@ -35,7 +36,8 @@ def _filter(
     kind: Kind = None,
     error: Annotated[str | None, typer.Option(help="Only failures with this error type.")] = None,
     message_type: Annotated[
-        str | None, typer.Option("--type", help="Only messages of this type: s3-event, maps, web.")
+        str | None,
+        typer.Option("--type", help="Only messages of this type: s3-event, maps, web, or one in MESSAGE_TYPES_DIR."),
     ] = None,
     older_than: OlderThan = None,
     match: Annotated[str | None, typer.Option(help="Only messages with this text in the body or in a key.")] = None,
@@ -114,14 +116,19 @@ def _open(called: str, options: ToolOptions, signals: Signals, *, as_json: bool)
 
 def _options_of(parameter: inspect.Parameter) -> list[inspect.Parameter]:
     """Return the options of a verb's parameter: the parameter itself, or the options of its group."""
-    make = _GROUPS.get(parameter.annotation) if isinstance(parameter.annotation, type) else None
+    make = _group(parameter)
     return [parameter] if make is None else list(_options(make).values())
 
 
 def _argument(parameter: inspect.Parameter, given: dict[str, Any]) -> Any:
     """Return the value of a verb's parameter, and remove its options from `given`."""
-    make = _GROUPS.get(parameter.annotation) if isinstance(parameter.annotation, type) else None
+    make = _group(parameter)
     return given.pop(parameter.name) if make is None else _build(make, given)
+
+
+def _group(parameter: inspect.Parameter) -> Callable[..., Any] | None:
+    """Return what makes the value of a grouped parameter from its options; None for an ordinary parameter."""
+    return _GROUPS.get(parameter.annotation) if isinstance(parameter.annotation, type) else None
 
 
 def _build(make: Callable[..., Any], given: dict[str, Any]) -> Any:

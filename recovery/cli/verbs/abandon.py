@@ -55,10 +55,10 @@ def _archive_and_delete(
         if dry_run or not found.facts:
             report = TransferReport(sent=[dead_letter.id for dead_letter in found.dead_letters])
             show_transfer(context, figures, report, f"would be {done}; nothing was changed" if dry_run else done)
-            return exit_code(context, report, found_code(found))
+            return exit_code(report, found_code(found))
         if len(found.facts) > 1:
             context.confirm(f"move {len(found.facts)} messages from {context.dlq.url} to {where}", yes=yes)
         result = abandon_messages(context.clients, state, extender, request, found, stop=context.signals.stop)
         recorded = show_recorded(result.recorded)
         show_transfer(context, figures, result.report, f"{done}; they are in {where}, run {context.run.name}")
-        return exit_code(context, result.report, found_code(found), recorded)
+        return exit_code(result.report, found_code(found), recorded)

@@ -33,6 +33,8 @@ def export(
     with context.keep_invisible() as extender, file_errors("FILE"):
         found = find_and_report(context, extender, chosen, at_most=max_messages)
         if not found.facts:
+            if context.as_json:
+                print_json({"run": context.run.name, "messages": 0})
             return ExitCode.NOT_FOUND
         seal = export_messages(context.clients, ExportRequest(context.run, file), found)
     context.count("list")

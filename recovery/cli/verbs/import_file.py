@@ -48,7 +48,7 @@ def import_file(
     if dry_run or not plan.prepared:
         done = f"would be sent to {target.url}; nothing was changed" if dry_run else "sent"
         show_transfer(context, figures, would_send(plan.report, plan.prepared), done)
-        return exit_code(context, plan.report, ExitCode.OK if plan.seal.messages else ExitCode.NOT_FOUND)
+        return exit_code(plan.report, ExitCode.OK if plan.seal.messages else ExitCode.NOT_FOUND)
     if len(plan.prepared) > 1:
         what = f"send {len(plan.prepared)} messages of {file}, exported from {plan.seal.queue}, to {target.url}"
         context.confirm(what, yes=yes)
@@ -56,4 +56,4 @@ def import_file(
     context.count("redrive", len(result.report.sent))
     recorded = show_recorded(result.recorded)
     show_transfer(context, figures, result.report, f"sent to {target.url}")
-    return exit_code(context, result.report, recorded)
+    return exit_code(result.report, recorded)

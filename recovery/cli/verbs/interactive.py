@@ -49,7 +49,7 @@ MENU = (
 
 @verb(epilog="Example: dlq interactive")
 def interactive(context: CommandContext) -> ExitCode:
-    """Choose verbs from a menu; changes are confirmed as usual. Requires a terminal."""
+    """Choose verbs from a menu; a change to more than one message is confirmed first. Requires a terminal."""
     if not sys.stdin.isatty():
         raise typer.BadParameter("requires a terminal; in scripts, use the other verbs", param_hint="interactive")
     while True:

@@ -39,15 +39,20 @@ def purge(
     with context.keep_invisible() as extender, file_errors("--backup"):
         found = find_and_report(context, extender, Filter())
         count = len(found.facts)
-        if not count:
-            return ExitCode.NOT_FOUND
-        if dry_run:
-            print_sentence(f"would export {count} messages to {backup}, and delete them; nothing was changed")
-            return ExitCode.OK
+        if dry_run or not count:
+            _show_plan(context, backup, count, dry_run=dry_run)
+            return ExitCode.OK if count else ExitCode.NOT_FOUND
         context.confirm_name(f"delete {count} messages of {context.dlq.url}, kept in {backup} alone", confirm)
         request = PurgeRequest(context.run, backup)
         result = purge_messages(context.clients, extender, request, found, stop=context.signals.stop)
     return _show(context, backup, result)
+
+
+def _show_plan(context: CommandContext, backup: Path, count: int, *, dry_run: bool) -> None:
+    if context.as_json:
+        print_json({"run": context.run.name, "dry_run": dry_run, "file": str(backup), "would_delete": count})
+    elif count:
+        print_sentence(f"would export {count} messages to {backup}, and delete them; nothing was changed")
 
 
 def _show(context: CommandContext, backup: Path, result: PurgeResult) -> ExitCode:
@@ -63,4 +68,4 @@ def _show(context: CommandContext, backup: Path, result: PurgeResult) -> ExitCod
         print_sentence(f"{len(report.sent)} deleted, kept in {backup} (sha256 {sha256}); about {left} left in the DLQ")
         for name in report.not_deleted:
             print_sentence(f"not deleted: {name}")
-    return exit_code(context, report, ExitCode.INCOMPLETE if left else ExitCode.OK, recorded)
+    return exit_code(report, ExitCode.INCOMPLETE if left else ExitCode.OK, recorded)

@@ -76,7 +76,9 @@ def redrive_all(
     ] = CANARY_WAIT_S,
     abort_if_refail: Annotated[
         float | None,
-        typer.Option(min=0, max=100, help="Go on only if at most this percentage of the canary came back."),
+        typer.Option(
+            min=0, max=100, help="Go on only if at most this percentage of the canary came back. Without it: 0."
+        ),
     ] = None,
     native: Annotated[
         bool, typer.Option("--native", help="Let SQS itself move the whole queue, without checks.")
@@ -125,7 +127,7 @@ def _redrive(
     if how.dry_run or not plan.prepared:
         done = f"would be sent to {target.url}; nothing was changed" if how.dry_run else f"sent to {target.url}"
         show_transfer(context, figures, would_send(report, plan.prepared), done)
-        return exit_code(context, report, found_code(found))
+        return exit_code(report, found_code(found))
     if len(plan.prepared) > 1:
         context.confirm(f"redrive {len(plan.prepared)} messages from {context.dlq.url} to {target.url}", yes=how.yes)
     request = RedriveRequest(context.run, which, how.rate, how.canary)
@@ -140,7 +142,7 @@ def _redrive(
     if result.canary is not None:
         figures["canary"] = result.canary.as_json()
     show_transfer(context, figures, report, f"sent to {target.url}")
-    return exit_code(context, report, found_code(found), recorded)
+    return exit_code(report, found_code(found), recorded)
 
 
 # -- native --------------------------------------------------------------------------------------------------------
@@ -168,13 +170,13 @@ def _move_everything(context: CommandContext, target: Target, how: _How) -> Exit
     with context.keep_invisible() as extender:
         found = find_and_report(context, extender, Filter())
     plan = plan_move(context.clients, found, target)
-    if plan.unsafe:
-        _show_unsafe(context, plan)
-        return ExitCode.INCOMPLETE
-    if not found.facts:
-        return ExitCode.NOT_FOUND
-    what = f"move about {plan.about} messages from {context.dlq.url} to {target.url}, by SQS itself"
     figures: dict[str, object] = {"run": context.run.name, "dry_run": how.dry_run, "to": target.url}
+    if plan.unsafe or not found.facts:
+        _show_unsafe(context, plan)
+        if context.as_json:
+            print_json({**figures, "about": plan.about, "refused": dict(plan.unsafe)})
+        return ExitCode.INCOMPLETE if plan.unsafe else ExitCode.NOT_FOUND
+    what = f"move about {plan.about} messages from {context.dlq.url} to {target.url}, by SQS itself"
     if how.dry_run:
         _show_result(context, {**figures, "about": plan.about}, f"would {what}; nothing was changed")
         return ExitCode.OK
@@ -200,7 +202,11 @@ def _show_unsafe(context: CommandContext, plan: MovePlan) -> None:
     context.count("refused", len(plan.unsafe))
     for name, why in list(plan.unsafe.items())[:3]:
         say("refused", f"{name}: {why}")
-    say("refused", f"SQS would move {len(plan.unsafe)} messages that must be checked; use redrive-all without --native")
+    if plan.unsafe:
+        say(
+            "refused",
+            f"SQS would move {len(plan.unsafe)} messages that must be checked; use redrive-all without --native",
+        )
 
 
 def _show_result(context: CommandContext, figures: dict[str, object], sentence: str) -> None:

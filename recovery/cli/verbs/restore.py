@@ -52,7 +52,7 @@ def restore(
         prepared = [(entry.dead_letter, message) for entry, message in plan.prepared]
         done = f"would be restored to {target.url}; nothing was changed" if dry_run else "restored"
         show_transfer(context, figures, would_send(plan.report, prepared), done)
-        return exit_code(context, plan.report, _found_code(plan))
+        return exit_code(plan.report, _found_code(plan))
     if len(plan.prepared) > 1:
         what = f"restore {len(plan.prepared)} messages from s3://{state.bucket}/{ARCHIVE_PREFIX} to {target.url}"
         context.confirm(what, yes=yes)
@@ -60,7 +60,7 @@ def restore(
     context.count("redrive", len(result.report.sent))
     recorded = show_recorded(result.recorded)
     show_transfer(context, figures, result.report, f"restored to {target.url}")
-    return exit_code(context, result.report, _found_code(plan), recorded)
+    return exit_code(result.report, _found_code(plan), recorded)
 
 
 def _found_code(plan: RestorePlan) -> ExitCode:

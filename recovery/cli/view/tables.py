@@ -8,14 +8,14 @@ from rich.text import Text
 from worker.core.base.text import one_line
 from worker.terminal import stdout
 
-RIGHT = frozenset({"age", "expires in", "receives", "redrives", "messages", "count", "in all"})
+RIGHT = frozenset({"age", "expires in", "receives", "redrives", "count"})
 WHOLE = frozenset({"message id", "fingerprint", "age", "expires in", "kind", "run"})
 _SPANS = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> Table:
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """Make a table. Ids and other short cells are never wrapped. It is indented, so that no line begins with untrusted text."""
-    made = Table(box=None, pad_edge=True, title=title, title_justify="left", title_style="bold")
+    made = Table(box=None, pad_edge=True)
     for name in columns:
         made.add_column(
             name, justify="right" if name in RIGHT else "left", no_wrap=name in WHOLE, overflow="fold", header_style="dim"

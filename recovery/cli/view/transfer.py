@@ -33,8 +33,6 @@ def would_send(report: TransferReport, prepared: Sequence[Prepared]) -> Transfer
     return TransferReport(sent=[dead_letter.id for dead_letter, _ in prepared], refused=report.refused)
 
 
-def exit_code(context: CommandContext, report: TransferReport, *codes: ExitCode) -> ExitCode:
-    """INTERRUPTED or TERMINATED after a signal, otherwise the highest of the given codes and that of the report."""
-    if context.signals.exit_code is not None:
-        return context.signals.exit_code
+def exit_code(report: TransferReport, *codes: ExitCode) -> ExitCode:
+    """Return the highest of the given codes and that of the report."""
     return max(ExitCode.OK if report.is_complete else ExitCode.INCOMPLETE, *codes)

@@ -76,9 +76,13 @@ def write_verified(path: Path, dead_letters: Sequence[DeadLetter], *, queue: str
 
 def check_new(path: Path) -> None:
     """Check in advance, before the queue is read, that a new file can be written. Raises ExportFileError if not."""
-    if path.exists():
+    try:
+        is_there, has_folder = path.exists(), path.parent.is_dir()
+    except OSError as error:
+        raise ExportFileError(f"{path} cannot be written: {error.strerror}") from None
+    if is_there:
         raise ExportFileError(f"{path} is there already; it must be a new file")
-    if not path.parent.is_dir():
+    if not has_folder:
         raise ExportFileError(f"{path} cannot be written: {path.parent} is not a folder")
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError
 
 from worker.core.base.errors import ConfigError, QueueError, StoreError
 
@@ -61,8 +61,9 @@ class Aws:
         return self._session.region_name
 
     def credentials(self) -> Any:
-        """botocore's credentials, which it refreshes when they expire. Raises ConfigError if there are none."""
-        found = self._session.get_credentials()
+        """botocore's credentials, which it refreshes when they expire. Raises ConfigError if there are none, or only a part."""
+        with aws_errors(ConfigError):
+            found = self._session.get_credentials()
         if found is None:
             raise ConfigError(
                 "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, set AWS_PROFILE, or give the "
@@ -101,6 +102,10 @@ class Aws:
         with aws_errors(ConfigError):
             try:
                 return self._session.client(service, config=config, endpoint_url=endpoint_url)  # type: ignore[call-overload]
+            except InvalidRegionError as error:
+                raise ConfigError(
+                    f"AWS_REGION (or --region): {error}; it should be a region such as eu-central-1"
+                ) from None
             except ValueError as error:  # raised by botocore for an endpoint that is not a URL
                 name = f"AWS_ENDPOINT_URL_{service.upper()} or AWS_ENDPOINT_URL"
                 raise ConfigError(f"{name}: {error}; it should be a URL such as http://127.0.0.1:9324") from None

@@ -41,6 +41,26 @@ def test_an_existing_file_is_never_replaced(fakes, context, tmp_path):
     assert (file.read_text(), len(fakes.dlq.messages), fakes.dlq.hidden) == ("precious", 1, set())
 
 
+def test_a_name_that_the_system_refuses_is_told_with_its_reason(fakes, context, tmp_path):
+    fill(fakes, 1)
+    with pytest.raises(typer.BadParameter, match="cannot be written: File name too long"):
+        export(context("export"), tmp_path / ("n" * 300), Filter())
+    assert (len(fakes.dlq.messages), fakes.dlq.hidden) == (1, set())
+
+
+def test_an_empty_queue_is_told_in_json_too(fakes, context, capsys, tmp_path):
+    assert export(context("export"), tmp_path / "out.jsonl", Filter()) == ExitCode.NOT_FOUND
+    assert said(capsys)["messages"] == 0
+    assert purge(context("purge"), tmp_path / "out.jsonl", confirm="dlq") == ExitCode.NOT_FOUND
+    assert said(capsys)["would_delete"] == 0
+
+
+def test_a_dry_run_of_a_purge_says_what_it_would_delete(fakes, context, capsys, tmp_path):
+    fill(fakes, 2)
+    assert purge(context("purge"), tmp_path / "out.jsonl", dry_run=True) == ExitCode.OK
+    assert said(capsys)["would_delete"] == len(fakes.dlq.messages) == 2
+
+
 @pytest.mark.parametrize(
     "spoil",
     [

@@ -10,7 +10,7 @@ import pytest
 
 from worker.core.base.aws import Aws
 from worker.core.base.classify import is_transient
-from worker.core.base.errors import QueueError, StoreError
+from worker.core.base.errors import ConfigError, QueueError, StoreError
 from worker.core.s3.state import S3State
 from worker.core.s3.store import S3ObjectStore
 from worker.core.sqs.queue import SqsQueue
@@ -110,3 +110,17 @@ def test_a_refused_head_says_nothing_and_only_a_get_can_tell_why(impostor, objec
     etag, observed_at_ms = objects.head("bucket", "key")
     assert etag is None
     assert observed_at_ms > 0
+
+
+def test_a_region_that_cannot_be_is_named(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with pytest.raises(ConfigError, match=r"AWS_REGION .*not a region"):
+        Aws(region="not a region").sqs()
+
+
+def test_credentials_that_are_given_in_part_are_told(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
+    with pytest.raises(ConfigError, match="Partial credentials"):
+        Aws(region="eu-central-1").credentials()
