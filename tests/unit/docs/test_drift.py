@@ -65,7 +65,8 @@ def test_a_mention_of_what_is_not_there_is_found(text: str, said: str) -> None:
 def test_what_exists_may_be_mentioned() -> None:
     text = (
         "## What is it?\n\n`make test`, `s3-index-worker run`, `DLQ_QUEUE_URL`, `OPENSEARCH_ENDPOINT`, `worker_messages_total`, "
-        "`message.settled`, `worker/consumer.py`, `AWS_PROFILE`, [changes](CHANGELOG.md), [here](#what-is-it). Prose may make sense."
+        "`message.settled`, `worker/consumer.py`, `AWS_PROFILE`, [changes](CHANGELOG.md), [here](#what-is-it). "
+        "Prose may make sense."
     )
     assert mentions(text) == []
 
