@@ -17,6 +17,8 @@ def misbehave(body: bytes, kind: Kind, max_chars: int) -> Extracted:
     done = deed() if deed else None
     if done == "nonsense":
         return Extracted("thirsty", kind.mime_type)  # type: ignore[arg-type]  # that is what is wrong with it
+    if done == "corrupt":
+        return Extracted("corrupt", kind.mime_type, error="the container is broken")
     return Extracted("ok", kind.mime_type, f"{os.getpid()} {os.environ['TMPDIR']} {sorted(os.environ)}")
 
 
@@ -34,10 +36,20 @@ def _panic() -> None:
     raise BaseException("a panic of Rust")  # noqa: TRY002
 
 
+def _use_all_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (1024**2, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
 def _starve() -> None:
     """Fail for want of memory, and report it as a parser's own error."""
-    resource.setrlimit(resource.RLIMIT_AS, (1024**2, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    _use_all_memory()
     raise ValueError("invalid document structure")
+
+
+def _starve_politely() -> str:
+    """Fail for want of memory, and return it as the file's own fault."""
+    _use_all_memory()
+    return "corrupt"
 
 
 def _fill_the_disk() -> None:
@@ -54,6 +66,7 @@ DEEDS: dict[str, Callable[[], object]] = {
     "devour": lambda: bytearray(10 * 1024**4),
     "panic": _panic,
     "starve": _starve,
+    "starve politely": _starve_politely,
     "fill the disk": _fill_the_disk,
     "talk nonsense": lambda: "nonsense",
 }

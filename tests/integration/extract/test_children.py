@@ -93,6 +93,7 @@ def test_a_hanging_child_delays_no_other_child(make: Make, misbehaving: None) ->
         ("be killed", "out_of_memory", "SIGKILL"),
         ("devour", "out_of_memory", "memory"),
         ("starve", "out_of_memory", "memory"),
+        ("starve politely", "out_of_memory", "memory"),
         ("fill the disk", "corrupt", "File too large"),
         ("talk nonsense", "corrupt", "could not be understood"),
     ],

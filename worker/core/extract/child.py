@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from worker.core.base.jsontypes import JsonObject
-from worker.core.extract import Extracted, protocol
+from worker.core.extract import FAILURES, Extracted, protocol
 from worker.core.extract.faults import MachineError
 from worker.core.extract.kinds import Kind
 from worker.core.extract.result import failed
@@ -65,24 +65,23 @@ def _answer(parse: Parser, fields: JsonObject, body: bytes, max_chars: int) -> J
     """Parse one document and return the answer for the parent.
 
     `healthy` says whether this process can be trusted with another document. If the machine is at fault, the answer has
-    no `extracted` but a field `machine`, which says what is wrong with the machine.
+    only a field `machine`, which says what is wrong with the machine; such a process is replaced as well.
     """
     kind = Kind(**fields["kind"])
-    healthy = True
+    healthy, is_starved = True, False
     try:
         body = Path(fields["path"]).read_bytes() if fields["path"] else body
     except OSError as error:
-        return {"healthy": True, "machine": str(error)}
+        return {"machine": str(error)}
     try:
         extracted = parse(body, kind, max_chars)
     except MachineError as error:
-        return {"healthy": False, "machine": str(error)}
+        return {"machine": str(error)}
     except BaseException as error:  # noqa: BLE001 (a panic in Rust is not a subclass of Exception)
-        # A parser that gets no memory may report it as any error of its own.
-        if isinstance(error, MemoryError) or not _has_memory():
-            healthy = False
-            extracted = failed("out_of_memory", kind.mime_type, "the file needs more memory than a parser may use")
-        else:
-            healthy = isinstance(error, Exception)
-            extracted = failed("corrupt", kind.mime_type, f"the parser failed: {type(error).__name__}: {error}")
+        healthy, is_starved = isinstance(error, Exception), isinstance(error, MemoryError)
+        extracted = failed("corrupt", kind.mime_type, f"the parser failed: {type(error).__name__}: {error}")
+    # A parser that gets no memory may report any failure of its own, and may have caught the MemoryError itself.
+    if extracted.status in FAILURES and (is_starved or not _has_memory()):
+        healthy = False
+        extracted = failed("out_of_memory", kind.mime_type, "the file needs more memory than a parser may use")
     return {"healthy": healthy, "extracted": asdict(extracted)}

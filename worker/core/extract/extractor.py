@@ -32,8 +32,8 @@ class Extractor:
         Raises ExtractionStoppedError once `stop` has been called, and OSError if the machine is at fault: the body cannot be
         read, no child can be started, or the disk is full.
         """
-        head, size = _head_and_size(body)
-        kind = kind_of(head, key, content_type)
+        size = len(body) if isinstance(body, bytes) else body.stat().st_size
+        kind = kind_of(head_of(body), key, content_type)
         if not size:
             return Extracted("empty", kind.mime_type)
         if kind.route == "nothing":
@@ -71,8 +71,9 @@ def _is_for_child(kind: Kind, size: int) -> bool:
     return kind.route in IN_CHILD or (size > MAX_MARKUP_BYTES and kind.route in {"html", "xml"})
 
 
-def _head_and_size(body: bytes | Path) -> tuple[bytes, int]:
+def head_of(body: bytes | Path) -> bytes:
+    """As much of the beginning of a file as is needed to determine its kind. Raises OSError, MemoryError."""
     if isinstance(body, bytes):
-        return body[:HEAD_BYTES], len(body)
+        return body[:HEAD_BYTES]
     with body.open("rb") as file:
-        return file.read(HEAD_BYTES), body.stat().st_size
+        return file.read(HEAD_BYTES)
