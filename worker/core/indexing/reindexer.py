@@ -140,8 +140,6 @@ class Reindexer:
                 if group.items and (one is None or self._is_due(group)):
                     yield self._written(group.items, stop)
                     group = _Group()
-                if stop.is_set() and not finish:
-                    break
             if group.items:
                 yield self._written(group.items, stop)
 

@@ -265,6 +265,20 @@ def test_a_stop_cancels_what_has_not_begun_and_waits_for_what_has(fakes, run):
     assert set(ended) == set(begun)
 
 
+def test_a_stop_writes_what_was_being_observed_and_ticks_meanwhile(fakes, run):
+    stop, ticks = threading.Event(), []
+
+    def observe(key):
+        stop.set()
+        time.sleep(1.2)  # a slow file
+        return wanted(key)
+
+    found = all_of(run(keys(100), observe, window=4, stop=stop, tick=lambda: ticks.append(1)))
+    assert set(found) == written(fakes)
+    assert 1 <= len(found) <= 4
+    assert len(ticks) > len(found)
+
+
 def test_a_run_that_is_to_finish_works_on_everything_but_no_longer_waits(fakes, run, monkeypatch):
     monkeypatch.setattr(retry, "FIRST_WAIT_S", 60)
     monkeypatch.setattr(retry, "LONGEST_WAIT_S", 60)
