@@ -72,11 +72,15 @@ def _index(site: Site, keys: list[str], etags: dict[str, str]) -> None:
     """Write documents as an earlier worker did: with S3's etag, and an old version."""
     with closing(open_index(site.settings())) as index:
         index.ensure()
+        modified = site.last_modified("")
         for start in range(0, len(keys), 500):
             part = keys[start : start + 500]
-            index.write([_document(site, key, etags[key]) for key in part])
+            index.write([_document(site, key, etags[key], modified[key]) for key in part])
 
 
-def _document(site: Site, key: str, etag: str) -> Write:
-    fields = {"bucket": site.bucket, "file_key": key, "etag": etag, "content": "text", "extraction": {"status": "ok"}}
+def _document(site: Site, key: str, etag: str, modified: str) -> Write:
+    fields = {
+        "bucket": site.bucket, "file_key": key, "etag": etag, "last_modified": modified, "content": "text",
+        "extraction": {"status": "ok"},
+    }  # fmt: skip
     return Write(site.bucket, key, 1_700_000_000_000, etag, json.dumps(fields).encode())

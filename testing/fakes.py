@@ -37,10 +37,15 @@ class Fakes:
         attributes = {"failure": {"DataType": "String", "StringValue": json.dumps(failure)}} if failure else {}
         self.dlq.add(message_id, s3_event(s3_record(bucket, key)), attributes, sent_ms=sent_ms)
 
+    def document(self, key: str, *, status: str = "ok", **more: Any) -> dict[str, Any]:
+        """What a document says of this object as S3 has it now; `more` adds or replaces fields."""
+        state = self.s3.state(key)
+        known = {"file_key": key, "etag": state.etag, "last_modified": state.last_modified.isoformat()}
+        return {**known, "version_id": None, "extraction": {"status": status}, **more}
+
     def indexed(self, key: str, *, status: str = "ok") -> None:
         """The index holds this object as S3 has it now."""
-        document = {"etag": self.s3.etag(key), "extraction": {"status": status}}
-        self.index.documents[BUCKET, key] = NOW_MS - 1000, document
+        self.index.documents[BUCKET, key] = NOW_MS - 1000, self.document(key, status=status)
         self.index.versions[BUCKET, key] = NOW_MS - 1000
 
     def under(self, prefix: str) -> dict[str, dict[str, Any]]:

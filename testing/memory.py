@@ -11,7 +11,7 @@ from worker.core.base.clock import S3Clock
 from worker.core.base.errors import IndexUnavailableError, ObjectGoneError, QueueError, StoreError
 from worker.core.index import IndexState, SearchResult, Stored, WriteResult, WriteStatus
 from worker.core.index.document import Write
-from worker.core.s3.objects import Snapshot, is_object_fault
+from worker.core.s3.objects import ObjectState, Snapshot, is_object_fault
 from worker.core.s3.state import PAUSE_KEY, pause_in_force
 from worker.core.sqs.queue import MAX_BATCH, Message, Refusal
 
@@ -132,11 +132,16 @@ class MemoryS3:
         self._faults = faults
         self.clock = FixedClock()
         self.bodies: dict[str, bytes] = {}
+        self.modified: dict[str, datetime] = {}
+        """By key, where it is not NOON."""
         self.records: dict[str, bytes] = {}
         self.denied: set[str] = set()
 
     def etag(self, key: str) -> str:
         return f"etag-{hash(self.bodies[key])}"
+
+    def state(self, key: str) -> ObjectState:
+        return ObjectState(self.etag(key), self.modified.get(key, NOON), None)
 
     def read(self, bucket: str, key: str, *, admit: Callable[[int], None] = lambda _: None) -> Snapshot:
         self._faults.call("s3.read")
@@ -147,11 +152,12 @@ class MemoryS3:
         if key not in self.bodies:
             raise ObjectGoneError(key)
         body = self.bodies[key]
-        return Snapshot(bucket, key, NOW_MS, len(body), self.etag(key), NOON, None, "text/plain", {}, body)
+        modified = self.modified.get(key, NOON)
+        return Snapshot(bucket, key, NOW_MS, len(body), self.etag(key), modified, None, "text/plain", {}, body)
 
-    def head(self, bucket: str, key: str) -> tuple[str | None, int]:
+    def head(self, bucket: str, key: str) -> tuple[ObjectState | None, int]:
         self._faults.call("s3.head")
-        return (self.etag(key) if key in self.bodies else None), NOW_MS
+        return (self.state(key) if key in self.bodies else None), NOW_MS
 
     def is_object_fault(self, error: StoreError, bucket: str, key: str) -> bool:
         return is_object_fault(error, others_readable=lambda: bool(self.bodies.keys() - self.denied - {key}))
@@ -265,9 +271,7 @@ class MemoryIndex:
     def stored(self, objects: Sequence[tuple[str, str]]) -> list[Stored | None]:
         self._faults.call("index.stored")
         found = [self.documents.get(name) for name in objects]
-        return [
-            None if one is None else Stored(one[1]["etag"], one[0], one[1]["extraction"]["status"]) for one in found
-        ]
+        return [None if one is None else Stored.of(one[1], version=one[0]) for one in found]
 
     def search(self, query: str, *, limit: int = 10) -> SearchResult:
         return SearchResult(0, [])

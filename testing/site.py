@@ -57,6 +57,12 @@ class Site:
         with ThreadPoolExecutor(LANES) as pool:
             return dict(pool.map(put, bodies.items()))
 
+    def last_modified(self, prefix: str) -> dict[str, str]:
+        """When each object under a prefix was last modified, to the second, as documents say it."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        found = [one for page in pages for one in page.get("Contents", [])]
+        return {one["Key"]: one["LastModified"].replace(microsecond=0).isoformat() for one in found}
+
     def _store(self, bucket: str) -> S3Store:
         return S3Store(
             bucket,

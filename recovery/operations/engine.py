@@ -18,9 +18,8 @@ from worker.core.base.logs import emit
 from worker.core.base.retry import retry_transient
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
-from worker.core.extract import FAILURES
 from worker.core.index import Stored
-from worker.core.indexing.pipeline import Pipeline, Product
+from worker.core.indexing.pipeline import Pipeline, Product, is_current
 from worker.core.indexing.reindexer import ObjectName, Observation, Reindexed, Reindexer, Status
 from worker.core.indexing.retry_store import RetryRecord, RetryStore
 from worker.core.s3.events import Item, ObjectRef, parse
@@ -36,7 +35,7 @@ class Disposition(StrEnum):
     SKIPPED = "skipped"
     """There is nothing to index: a test event, a folder, an excluded key."""
     ALREADY_INDEXED = "already_indexed"
-    """The index contains the object with its current etag."""
+    """The index contains the object in its current state."""
     GONE = "gone"
     """The object no longer exists, and its document was removed."""
     RECOVERED = "recovered"
@@ -152,16 +151,10 @@ class RecoveryEngine:
         return dict(zip(wanted, found, strict=True))
 
     def _observe(self, ref: ObjectRef, stored: Stored | None) -> Observation[_Effect]:
-        if self._is_indexed(ref, stored):
+        if stored is not None and is_current(stored, self._clients.objects.head(ref.bucket, ref.key)[0]):
             return Observation(_Effect(Disposition.ALREADY_INDEXED))
         product = self._pipeline.build(ref.bucket, ref.key, extra={"recovery_source": "dlq"})
         return Observation(_planned(product), None if self._dry_run else product.write)
-
-    def _is_indexed(self, ref: ObjectRef, stored: Stored | None) -> bool:
-        if stored is None or stored.etag is None or stored.extraction_status in FAILURES:
-            return False
-        etag, _ = self._clients.objects.head(ref.bucket, ref.key)
-        return etag == stored.etag
 
     def _effects(self, group: list[Reindexed[_Task, _Effect]]) -> list[tuple[_Task, _Effect]]:
         """Return the result of each task of a group. Documents that the index rejects are stored for retry."""

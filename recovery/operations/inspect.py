@@ -9,7 +9,7 @@ from recovery.operations.dead_letters.facts import Facts
 from worker.core.base.errors import IndexUnavailableError, ObjectGoneError, StoreError
 from worker.core.index import Index, Stored
 from worker.core.s3.events import ObjectRef
-from worker.core.s3.objects import ObjectStore
+from worker.core.s3.objects import ObjectState, ObjectStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +62,13 @@ def _stored(index: Index | None, facts: Facts, why_not: str) -> tuple[dict[tuple
 def _present(
     objects: ObjectStore, ref: ObjectRef, stored: dict[tuple[str, str], Stored | None], why_not: str
 ) -> Present:
-    etag, in_s3 = _in_s3(objects, ref)
+    state, in_s3 = _in_s3(objects, ref)
     document = stored.get((ref.bucket, ref.key))
-    return Present(ref, etag, in_s3, document, why_not or _in_index(document))
+    return Present(ref, state, in_s3, document, why_not or _in_index(document))
 
 
-def _in_s3(objects: ObjectStore, ref: ObjectRef) -> tuple[str | None, str]:
-    """Return the current etag and a description. An object counts as gone only if a GET returned NoSuchKey."""
+def _in_s3(objects: ObjectStore, ref: ObjectRef) -> tuple[ObjectState | None, str]:
+    """Return the current state and a description. An object counts as gone only if a GET returned NoSuchKey."""
     try:
         snapshot = objects.read(ref.bucket, ref.key)
     except ObjectGoneError:
@@ -78,7 +78,7 @@ def _in_s3(objects: ObjectStore, ref: ObjectRef) -> tuple[str | None, str]:
     snapshot.discard()
     changed = "" if ref.etag in {None, snapshot.etag} else ", changed since the event"
     return (
-        snapshot.etag,
+        snapshot.state,
         f"{snapshot.size:,} bytes, etag {snapshot.etag}, last modified {snapshot.last_modified}{changed}",
     )
 
@@ -86,4 +86,5 @@ def _in_s3(objects: ObjectStore, ref: ObjectRef) -> tuple[str | None, str]:
 def _in_index(stored: Stored | None) -> str:
     if stored is None:
         return "nothing"
-    return f"a document with etag {stored.etag}, extraction {stored.extraction_status or 'unknown'}"
+    etag = stored.state.etag if stored.state else "unknown"
+    return f"a document with etag {etag}, extraction {stored.extraction_status or 'unknown'}"

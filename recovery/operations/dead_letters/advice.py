@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from recovery.operations.dead_letters.facts import MAX_REDRIVES, Facts
 from recovery.operations.dead_letters.message_types import S3_EVENT, MessageTypes
 from worker.core.base.classify import FailureKind
-from worker.core.extract import FAILURES
 from worker.core.index import Stored
+from worker.core.indexing.pipeline import is_current
 from worker.core.s3.events import ObjectRef
+from worker.core.s3.objects import ObjectState
 
 GONE = "not there"
 
@@ -18,10 +19,10 @@ class Present:
     """The current state of one object that a dead letter refers to."""
 
     ref: ObjectRef
-    etag: str | None
-    """Its etag in S3; None if it does not exist or S3 did not answer."""
+    state: ObjectState | None
+    """Its state in S3; None if it does not exist or S3 did not answer."""
     s3: str
-    """Its state in S3, as text for the operator."""
+    """The same as text for the operator, with the reason if it is not known."""
     stored: Stored | None
     """Its document in the index; None if there is none or the index did not answer."""
     index: str
@@ -29,17 +30,18 @@ class Present:
 
     @property
     def is_indexed(self) -> bool:
-        """Whether the index contains the current version of the object, with its text."""
-        stored = self.stored
-        return (
-            stored is not None and stored.etag is not None and stored.etag == self.etag
-            and stored.extraction_status not in FAILURES
-        )  # fmt: skip
+        """Whether the index contains the object in its current state, with its text."""
+        return is_current(self.stored, self.state)
 
     @property
     def is_unchanged(self) -> bool:
         """Whether the object in S3 is the version that the event referred to; False if the event has no etag."""
-        return self.etag is not None and self.ref.etag is not None and self.etag == self.ref.etag
+        return self.etag is not None and self.etag == self.ref.etag
+
+    @property
+    def etag(self) -> str | None:
+        """Its etag in S3."""
+        return None if self.state is None else self.state.etag
 
     def as_json(self) -> dict[str, object]:
         """Everything, by name."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,8 +10,13 @@ from hypothesis import strategies as st
 
 from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START, Stored, WriteStatus
 from worker.core.index.document import Write
+from worker.core.s3.objects import ObjectState
 
 WRITTEN, SUPERSEDED, REJECTED = WriteStatus.WRITTEN, WriteStatus.SUPERSEDED, WriteStatus.REJECTED
+
+
+def state(etag):
+    return ObjectState(etag, datetime(2026, 4, 1, 9, tzinfo=UTC), None)
 
 
 # -- versions ----------------------------------------------------------------------------------------------------
@@ -23,7 +29,7 @@ def test_of_two_observations_the_later_wins_in_either_order(index, documents):
     )
     assert [result.status for result in index.write([later])] == [WRITTEN]
     assert [result.status for result in index.write([earlier])] == [SUPERSEDED]
-    assert index.stored([("b", "a")]) == [Stored("2", 2_000, "ok")]
+    assert index.stored([("b", "a")]) == [Stored(state("2"), 2_000, "ok")]
 
 
 def test_the_same_observation_may_be_written_twice(index, documents):
@@ -59,7 +65,7 @@ def test_any_order_of_versions_ends_with_the_greatest(index, documents):
         writes = [documents.make(key, version=v, etag=str(v), removal=v % 3 == 0) for v in versions]
         for start in range(0, len(writes), 3):
             index.write(writes[start : start + 3])
-        assert index.stored([("b", key)]) == [Stored("1011", 1_011, "ok") if 1_011 % 3 else None]
+        assert index.stored([("b", key)]) == [Stored(state("1011"), 1_011, "ok") if 1_011 % 3 else None]
 
 
 # -- answers -----------------------------------------------------------------------------------------------------
@@ -94,14 +100,14 @@ def test_metadata_of_any_shape_is_taken(index, documents):
 @pytest.mark.parametrize("key", ["k" * 1_024, "漢" * 341, "a//b/../c", "tab\tnew\nline", "🌸", '"quoted\\"'])
 def test_keys_of_every_kind_are_stored_unchanged(index, documents, key):
     assert documents.put(key, etag="x").status is WRITTEN
-    assert index.stored([("b", key), ("b", key + "x")]) == [Stored("x", documents.version, "ok"), None]
+    assert index.stored([("b", key), ("b", key + "x")]) == [Stored(state("x"), documents.version, "ok"), None]
     assert documents.keys("") == [key]
 
 
 def test_the_same_key_of_two_buckets_is_two_documents(index, documents):
     documents.put("a", bucket="b1", etag="1")
     documents.put("a", bucket="b2", etag="2")
-    assert [found.etag for found in index.stored([("b1", "a"), ("b2", "a")])] == ["1", "2"]
+    assert [found.state.etag for found in index.stored([("b1", "a"), ("b2", "a")])] == ["1", "2"]
 
 
 def test_a_text_at_the_limit_is_taken_found_and_marked(index, documents):

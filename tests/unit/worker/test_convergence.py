@@ -64,7 +64,7 @@ class Convergence(RuleBasedStateMachine):
             self.put(write)
         with closing(self.index):
             held = {key: self.index.stored([("b", key)])[0] for key in ("a.txt", "経理/b.txt", "c")}
-            assert {key: found.etag for key, found in held.items() if found} == self.s3.bodies
+            assert {key: found.state.etag for key, found in held.items() if found and found.state} == self.s3.bodies
         self.folder.cleanup()
 
     def observe_at(self, key):

@@ -56,7 +56,9 @@ class Life:
 
     def store(self, key, *, rejected=False):
         self.fakes.s3.bodies[key] = b"text"
-        write = Write(BUCKET, key, NOW_MS - 1000, self.fakes.s3.etag(key), orjson.dumps({"content": key}))
+        write = Write(
+            BUCKET, key, NOW_MS - 1000, self.fakes.s3.etag(key), orjson.dumps(self.fakes.document(key, content=key))
+        )
         assert self.retry.put_all([RetryRecord(write, "unavailable", rejected=rejected)]) == [None]
 
     def waiting(self):

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 from worker.core.base.jsontypes import JsonObject
 from worker.core.index.document import Write
+from worker.core.s3.objects import ObjectState
 
 
 class WriteStatus(Enum):
@@ -36,9 +38,26 @@ class WriteResult:
 class Stored:
     """The part of a stored document that is needed to decide whether it is up to date."""
 
-    etag: str | None
+    state: ObjectState | None
+    """The state of the object that it describes; None where it does not say (documents of other programs)."""
     version: int
     extraction_status: str | None
+
+    @classmethod
+    def of(cls, document: JsonObject, *, version: int) -> Self:
+        """The part of this document. Whatever is not as we write it counts as not there."""
+        extraction = document.get("extraction")
+        status = extraction.get("status") if isinstance(extraction, dict) else None
+        return cls(_state_of(document), version, status if isinstance(status, str) else None)
+
+
+def _state_of(document: JsonObject) -> ObjectState | None:
+    try:
+        last_modified = datetime.fromisoformat(document["last_modified"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    etag = document.get("etag")
+    return ObjectState(etag, last_modified, document.get("version_id")) if isinstance(etag, str) else None
 
 
 @dataclass(frozen=True, slots=True)

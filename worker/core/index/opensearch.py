@@ -17,6 +17,7 @@ TOO_LARGE = 413
 MISSING = 404
 STOPPING_BLOCKS = ("write", "read_only", "read_only_allow_delete")
 """Index blocks that prevent writing. OpenSearch sets the last one when a disk exceeds the flood-stage watermark."""
+STORED_FIELDS = "bucket,etag,last_modified,version_id,extraction.status"
 MGET_IDS = 500
 """Number of documents requested at once."""
 MAX_HITS = 10_000
@@ -146,7 +147,7 @@ class OpenSearchIndex:
 
     def _stored(self, objects: Sequence[tuple[str, str]]) -> list[Stored | None]:
         ids = [document_id(bucket, key, plain_key=bool(self._plain_key)) for bucket, key in objects]
-        answer = self._request("POST", "_mget?_source_includes=bucket,etag,extraction.status", {"ids": ids})
+        answer = self._request("POST", f"_mget?_source_includes={STORED_FIELDS}", {"ids": ids})
         documents = answer["docs"]
         if len(documents) != len(ids):
             raise IndexUnavailableError(f"{self.description} did not return each of the {len(ids)} requested documents")
@@ -159,9 +160,7 @@ class OpenSearchIndex:
         # If ids are plain keys, the document may belong to an object with the same key in another bucket.
         if not document.get("found") or source.get("bucket", bucket) != bucket:
             return None
-        extraction = source.get("extraction")
-        status = extraction.get("status") if isinstance(extraction, dict) else None
-        return Stored(source.get("etag"), document["_version"], status)
+        return Stored.of(source, version=document["_version"])
 
     def _request(self, method: str, path: str, body: Any = None) -> Any:
         return self._client.request(method, f"/{self._name}/{path}", body)

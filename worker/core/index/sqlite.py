@@ -70,10 +70,9 @@ class SqliteIndex:
 
     def stored(self, objects: Sequence[tuple[str, str]]) -> list[Stored | None]:
         """The stored version for each (bucket, key), in order."""
-        ask = "SELECT etag, version, extraction_status FROM documents WHERE bucket=? AND key=? AND source IS NOT NULL"
+        ask = "SELECT source, version FROM documents WHERE bucket=? AND key=? AND source IS NOT NULL"
         with self._reading() as db:
-            found = [db.execute(ask, one).fetchone() for one in objects]
-        return [Stored(*row) if row else None for row in found]
+            return [_stored(db.execute(ask, one).fetchone()) for one in objects]
 
     def search(self, query: str, *, limit: int = 10) -> SearchResult:
         """The best matches; see query.py for the language."""
@@ -176,6 +175,10 @@ def _prepare(db: sqlite3.Connection) -> None:
         )
     if found < SCHEMA_VERSION:
         db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+
+
+def _stored(row: tuple[bytes, int] | None) -> Stored | None:
+    return None if row is None else Stored.of(orjson.loads(row[0]), version=row[1])
 
 
 def _hit(row: tuple[str, str, float, bytes], words: Sequence[Word]) -> Hit:

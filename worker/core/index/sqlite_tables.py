@@ -19,8 +19,6 @@ CREATE TABLE IF NOT EXISTS documents (
     bucket TEXT NOT NULL,
     key TEXT NOT NULL,
     version INTEGER NOT NULL,           -- ms: the time of the observation
-    etag TEXT,
-    extraction_status TEXT,
     file_extension TEXT,
     file_size INTEGER,
     last_modified INTEGER,              -- ms since the epoch
@@ -36,12 +34,11 @@ INSERT OR REPLACE INTO text (text, rank) VALUES ('rank', 'bm25(8.0, 3.0, 5.0, 2.
 """
 _UPSERT = """
 INSERT INTO documents
-    (bucket, key, version, etag, extraction_status, file_extension, file_size, last_modified, source)
-VALUES (?,?,?,?,?,?,?,?,?)
+    (bucket, key, version, file_extension, file_size, last_modified, source)
+VALUES (?,?,?,?,?,?,?)
 ON CONFLICT (bucket, key) DO UPDATE SET
-    version=excluded.version, etag=excluded.etag, extraction_status=excluded.extraction_status,
-    file_extension=excluded.file_extension, file_size=excluded.file_size, last_modified=excluded.last_modified,
-    source=excluded.source
+    version=excluded.version, file_extension=excluded.file_extension, file_size=excluded.file_size,
+    last_modified=excluded.last_modified, source=excluded.source
 RETURNING rowid
 """
 _INSERT_TEXT = "INSERT INTO text (rowid, name, path, title, author, content) VALUES (?,?,?,?,?,?)"
@@ -60,7 +57,7 @@ def write_one(db: sqlite3.Connection, write: Write) -> WriteResult:
     ).fetchone()
     if held and held[1] > write.version:
         return WriteResult(WriteStatus.SUPERSEDED)
-    row = (write.bucket, write.key, write.version, write.etag, *_columns(fields), write.source)
+    row = (write.bucket, write.key, write.version, *_columns(fields), write.source)
     rowid = db.execute(_UPSERT, row).fetchone()[0]
     if held:
         db.execute("DELETE FROM text WHERE rowid=?", (rowid,))
@@ -78,13 +75,12 @@ def _fields(write: Write) -> JsonObject:
     return fields
 
 
-def _columns(fields: JsonObject) -> tuple[str | None, str, int | None, int | None]:
-    """extraction_status, file_extension, file_size, last_modified; None where the document has no usable value."""
-    extraction, size = fields.get("extraction"), fields.get("file_size")
-    status = extraction.get("status") if isinstance(extraction, dict) else None
+def _columns(fields: JsonObject) -> tuple[str, int | None, int | None]:
+    """file_extension, file_size, last_modified; None where the document has no usable value."""
+    size = fields.get("file_size")
     extension = as_text(fields.get("file_extension")).lstrip(".").lower()
     size_bytes = size if isinstance(size, int) and _LEAST <= size <= _MOST else None
-    return as_text(status) or None, extension, size_bytes, _milliseconds(fields.get("last_modified"))
+    return extension, size_bytes, _milliseconds(fields.get("last_modified"))
 
 
 def _milliseconds(value: object) -> int | None:

@@ -5,23 +5,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 from worker.core.base.errors import ObjectGoneError, UnreadableFileError
 from worker.core.base.settings import Settings
 from worker.core.base.text import searchable
 from worker.core.extract import FAILURES, Extracted
-from worker.core.extract.extractor import Extractor
+from worker.core.extract.extractor import Extractor, head_of
+from worker.core.index import Stored
 from worker.core.index.document import Write, encode
 from worker.core.indexing.fresh_writer import is_fresh
 from worker.core.s3.events import ObjectRef
-from worker.core.s3.objects import ObjectStore, Snapshot
+from worker.core.s3.objects import ObjectState, ObjectStore, Snapshot
 from worker.core.s3.state import OWN_PREFIXES
 
 MAX_OBSERVATIONS = 3
 """An object that changes faster than its text can be extracted is observed so often, then left to the retry store."""
-HEAD_BYTES = 4096
-"""How much of a file the extractor needs to determine its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +106,8 @@ class Pipeline:
         """When the object was last seen as in the snapshot, asking S3 again if that is too long ago; None if it changed."""
         if is_fresh(snapshot.observed_at_ms, now_ms=self._objects.clock.now_ms()):
             return snapshot.observed_at_ms
-        etag, observed_at_ms = self._objects.head(snapshot.bucket, snapshot.key)
-        return observed_at_ms if etag == snapshot.etag else None
+        state, observed_at_ms = self._objects.head(snapshot.bucket, snapshot.key)
+        return observed_at_ms if state == snapshot.state else None
 
     def _product(
         self, snapshot: Snapshot, extracted: Extracted, observed_at_ms: int, started: float, extra: Mapping[str, object]
@@ -162,15 +160,17 @@ class Pipeline:
         }
 
 
+def is_current(stored: Stored | None, state: ObjectState | None) -> bool:
+    """Whether a document describes this state of its object, with all that its file yields.
+
+    A file that could not be read may be readable today: by a newer parser, or on a machine with memory to spare.
+    """
+    return (
+        stored is not None and state is not None and stored.state == state and stored.extraction_status not in FAILURES
+    )
+
+
 def extension_of(name: str) -> str:
     """The extension in lower case, without its dot; empty if there is none."""
     stem, dot, last = name.rpartition(".")
     return last.lower() if dot and stem and last.isalnum() and len(last) <= 16 else ""
-
-
-def head_of(body: bytes | Path) -> bytes:
-    """A file's first bytes."""
-    if isinstance(body, bytes):
-        return body[:HEAD_BYTES]
-    with body.open("rb") as file:
-        return file.read(HEAD_BYTES)

@@ -1,6 +1,6 @@
 """`retry-index/` → index. Every record is compared with S3 as it is now, and deleted only once its write is confirmed.
 
-same etag → the stored document;  another → the pipeline again;  gone → a removal;  each with the new observation's version
+unchanged → the stored document;  changed → the pipeline again;  gone → a removal;  each with the new observation's version
 """
 
 import threading
@@ -18,11 +18,11 @@ from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
-from worker.core.index import earlier_system
+from worker.core.index import Stored, earlier_system
 from worker.core.index.document import Write
-from worker.core.indexing.pipeline import Pipeline
+from worker.core.indexing.pipeline import Pipeline, is_current
 from worker.core.indexing.reindexer import ObjectName, Observation, Reindexed, Reindexer, Status, UndecidedLimit
-from worker.core.indexing.retry_store import RetryRecord, RetryStore
+from worker.core.indexing.retry_store import RetryRecord, RetryStore, parked_name, stored_as
 from worker.core.s3.state import PARKED_PREFIX, RETRY_PREFIX
 
 MAX_ATTEMPTS = 5
@@ -65,14 +65,11 @@ OnResult = Callable[[RecordResult], None]
 
 @dataclass(slots=True)
 class _Entry:
-    """One record in flight. What it holds is known once it was read."""
+    """One record in flight. Its document is not kept: hundreds of records may wait for one bulk request."""
 
     name: str
-    record: RetryRecord | None = None
-
-    @property
-    def object_name(self) -> ObjectName | None:
-        return None if self.record is None else (self.record.write.bucket, self.record.write.key)
+    object_name: ObjectName | None = None
+    """Known once the record was read."""
 
 
 _Observation = Observation[RecordResult | None]
@@ -139,7 +136,7 @@ class Replay:
             return Observation(RecordResult(entry.name, Result.PARKED, f"it cannot be read: {error}"))
         if record.rejected and not self._rejected_too:
             return Observation(None)
-        entry.record = record
+        entry.object_name = record.write.bucket, record.write.key
         result, write = self._wanted(record)
         return Observation(RecordResult(entry.name, result), None if self._dry_run else write)
 
@@ -149,17 +146,16 @@ class Replay:
         if not isinstance(found, dict):
             raise ValueError("it is no JSON object")  # noqa: TRY004 (what is wrong is the record's value)
         if "schema" in found:
-            return RetryRecord.from_json(raw)
-        stored_as = name.removeprefix(RETRY_PREFIX)
-        bucket, key = earlier_system.object_of(found, stored_as, default_bucket=self._settings.s3_bucket)
+            return RetryRecord.from_json(found)
+        bucket, key = earlier_system.object_of(found, stored_as(name), default_bucket=self._settings.s3_bucket)
         return RetryRecord(Write(bucket, key, 0, None, None), earlier_system.STORED_REASON, rejected=False)
 
     def _wanted(self, record: RetryRecord) -> tuple[Result, Write]:
         """What the index should hold for the record's object now."""
         stored = record.write
         if stored.source is not None:
-            etag, observed_at_ms = self._clients.objects.head(stored.bucket, stored.key)
-            if etag is not None and etag == stored.etag:
+            state, observed_at_ms = self._clients.objects.head(stored.bucket, stored.key)
+            if is_current(Stored.of(orjson.loads(stored.source), version=stored.version), state):
                 return Result.REPLAYED, replace(stored, version=observed_at_ms)
         write = self._pipeline.build(stored.bucket, stored.key).write
         return Result.REMOVED if write.is_removal else Result.REBUILT, write
@@ -178,8 +174,10 @@ class Replay:
             if result.result in CONFIRMED:
                 continue
             self._tick()
-            undone = self._dry_run or result.result is Result.KEPT
-            self._report(result if undone else self._count_attempt_or_park(entry, result.reason))
+            if self._dry_run or result.result is Result.KEPT:
+                self._report(result)
+            elif (final := self._count_attempt_or_park(entry.name, result.reason)) is not None:
+                self._report(final)
         kept = [result.reason for _, result in results if result.result is Result.KEPT]
         self._undecided.count(kept if len(kept) == len(results) else [None])
 
@@ -191,24 +189,28 @@ class Replay:
         )  # fmt: skip
         self._on_result(record)
 
-    def _count_attempt_or_park(self, entry: _Entry, reason: str) -> RecordResult:
-        """Store a record again with one attempt more, or, after too many, parked. It is stored before the old is deleted."""
-        state = self._clients.state
-        parked = PARKED_PREFIX + entry.name.removeprefix(PARKED_PREFIX).removeprefix(RETRY_PREFIX)
-        if entry.record is None:
-            raw = state.get(entry.name)
-            if raw is not None:
-                state.put(parked, raw, metadata={"reason": reason[:300]})
+    def _count_attempt_or_park(self, name: str, reason: str) -> RecordResult | None:
+        """Store a record again with one attempt more, or, after too many, parked. It is stored before the old is deleted.
+
+        Returns None where another run was first.
+        """
+        state, parked = self._clients.state, parked_name(name)
+        raw = state.get(name)
+        if raw is None:
+            return None
+        try:
+            record = self._parsed(name, raw).tried(reason)
+        except ValueError:
+            state.put(parked, raw, metadata={"reason": reason})
         else:
-            record = entry.record.tried(reason)
-            if entry.name != parked and record.attempts < MAX_ATTEMPTS:
-                self._retry.put_as(entry.name, record)
-                return RecordResult(entry.name, Result.REJECTED, reason)
+            if name != parked and record.attempts < MAX_ATTEMPTS:
+                self._retry.put_as(name, record)
+                return RecordResult(name, Result.REJECTED, reason)
             self._retry.put_as(parked, record)
-        if entry.name != parked:
-            state.delete(entry.name)
+        if name != parked:
+            state.delete(name)
             emit(LogEvent.REPLAY_PARKED, "error", name=parked, reason=reason)
-        return RecordResult(entry.name, Result.PARKED, reason)
+        return RecordResult(name, Result.PARKED, reason)
 
 
 def _result_of(one: Reindexed[_Entry, RecordResult | None]) -> RecordResult | None:

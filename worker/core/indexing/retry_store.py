@@ -8,20 +8,18 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import UTC, datetime
 from types import UnionType
 from typing import Self
-from urllib.parse import quote
 
 import orjson
 
 from worker.core.base.concurrency import full_pool
 from worker.core.base.errors import StoreError
 from worker.core.base.events import LogEvent
+from worker.core.base.jsontypes import JsonObject
 from worker.core.base.logs import emit
-from worker.core.base.text import scrub
 from worker.core.index.document import Write
-from worker.core.s3.state import RETRY_PREFIX, State, dated, fitting_key
+from worker.core.s3.state import PARKED_PREFIX, RETRY_PREFIX, State, dated, fitting_key
 
 SCHEMA = 1
-MAX_REASON_CHARS = 300
 MAX_HISTORY = 10
 STORE_THREADS = 8
 _KINDS: dict[str, type | UnionType] = {
@@ -78,10 +76,9 @@ class RetryRecord:
         return replace(self, reason=reason, rejected=True, attempts=self.attempts + 1, history=history)
 
     @classmethod
-    def from_json(cls, raw: bytes) -> Self:
+    def from_json(cls, found: JsonObject) -> Self:
         """Read a stored record. Raises ValueError if it is none."""
-        found = orjson.loads(raw)
-        if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+        if found.get("schema") != SCHEMA:
             raise ValueError(f"not a retry record of schema {SCHEMA}")
         for name, kind in _KINDS.items():
             if not isinstance(found.get(name), kind):
@@ -120,7 +117,7 @@ class RetryStore:
         metadata = {
             "observed-at-ms": str(record.write.version),
             "rejected": str(record.rejected).lower(),
-            "reason": quote(scrub(record.reason), safe=" /:,._-()[]=")[:MAX_REASON_CHARS],
+            "reason": record.reason,
         }
         self._state.put(name, record.as_json(), metadata=metadata)
 
@@ -142,4 +139,17 @@ class RetryStore:
 
 def record_name(bucket: str, key: str, observed_at_ms: int) -> str:
     """`retry-index/YYYY-MM-DD/<bucket>/<key>.<observed ms>.json`; the record itself holds the exact key."""
-    return fitting_key(f"{RETRY_PREFIX}{dated(observed_at_ms)}/{bucket}/", key, f".{observed_at_ms}.json")
+    reserve = len(PARKED_PREFIX) - len(RETRY_PREFIX)
+    return fitting_key(
+        f"{RETRY_PREFIX}{dated(observed_at_ms)}/{bucket}/", key, f".{observed_at_ms}.json", reserve=reserve
+    )
+
+
+def parked_name(name: str) -> str:
+    """The name under which a record is parked."""
+    return PARKED_PREFIX + stored_as(name)
+
+
+def stored_as(name: str) -> str:
+    """The part of a record's name that stays the same when it is parked."""
+    return name.removeprefix(PARKED_PREFIX).removeprefix(RETRY_PREFIX)

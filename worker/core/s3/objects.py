@@ -12,6 +12,18 @@ from worker.core.base.errors import StoreError
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectState:
+    """What tells one state of an object from any other.
+
+    The etag alone does not: a copy in place changes metadata and content type, and keeps the etag.
+    """
+
+    etag: str
+    last_modified: datetime
+    version_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What one GET observed about an object."""
 
@@ -28,6 +40,11 @@ class Snapshot:
     """Bytes; a temporary file for a larger object; None if it was not read (too large, or archived)."""
     archived: bool = False
     """Whether it is in a storage class that a GET cannot read (InvalidObjectState)."""
+
+    @property
+    def state(self) -> ObjectState:
+        """The state in which the object was."""
+        return ObjectState(self.etag, self.last_modified, self.version_id)
 
     def discard(self) -> None:
         """Remove the temporary file, if there is one."""
@@ -48,8 +65,8 @@ class ObjectStore(Protocol):
         Raises ObjectGoneError if a GET returned NoSuchKey, and StoreError with S3's code for any other error.
         """
 
-    def head(self, bucket: str, key: str) -> tuple[str | None, int]:
-        """The present etag, and the time of that observation. The etag is None where HEAD finds nothing, for any reason.
+    def head(self, bucket: str, key: str) -> tuple[ObjectState | None, int]:
+        """The present state, and the time of that observation. The state is None where HEAD finds nothing, for any reason.
 
         A failed HEAD has no body and therefore no error code: 404 means a missing key or a missing bucket, 403 a denial or a
         wrong clock, 400 an expired token or something else. Only `read` can tell these apart and say that an object is gone.

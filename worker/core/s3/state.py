@@ -15,6 +15,7 @@ from worker.core.base.aws import aws_errors
 from worker.core.base.clock import PRECISE_ENOUGH_S
 from worker.core.base.errors import StoreError
 from worker.core.base.jsontypes import JsonObject
+from worker.core.base.text import scrub
 from worker.core.s3.store import S3ObjectStore
 
 RETRY_PREFIX = "retry-index/"
@@ -26,11 +27,15 @@ OWN_PREFIXES = (RETRY_PREFIX, ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, CONTROL_PREFI
 """Events for keys under these are skipped in the state bucket; otherwise, writing a record would cause events for ever."""
 
 MAX_KEY_BYTES = 1024
+MAX_METADATA_CHARS = 1000
+"""The encoded length of one value of a record's metadata; S3 allows 2 KB for all of them together."""
 MAX_SEGMENT_BYTES = 255
 """S3 allows longer segments; some compatible stores (SeaweedFS) do not."""
 MAX_DELETES = 1000
 """The largest number of keys in one DeleteObjects call (S3 API reference)."""
-_NOT_CARRIED = re.compile("[\x00-\x1f\x7f]|^/|/$|(?<=/)/|(?<![^/])\\.{1,2}(?![^/])")
+_NOT_CARRIED = re.compile("[\x00-\x1f\x7f%~]|^/|/$|(?<=/)/|(?<![^/])\\.{1,2}(?![^/])")
+"""What is percent-encoded in a user's key: what obstore does not carry, and the two characters with a meaning of their own in
+our names, so that two keys never get the same name."""
 
 PAUSE_KEY = CONTROL_PREFIX + "pause.json"
 CALIBRATION_S = 2.2
@@ -45,7 +50,7 @@ class State(Protocol):
         """Its name."""
 
     def put(self, key: str, record: bytes, *, metadata: Mapping[str, str] | None = None) -> None:
-        """Store a record; it is durable once this returns. Characters in metadata that are not ASCII are percent-encoded."""
+        """Store a record; it is durable once this returns. Values of metadata are percent-encoded where needed, and cut."""
 
     def get(self, key: str) -> bytes | None:
         """A record; None if it does not exist."""
@@ -89,9 +94,7 @@ class S3State:
 
     def put(self, key: str, record: bytes, *, metadata: Mapping[str, str] | None = None) -> None:
         """One PUT, by obstore."""
-        encoded = {
-            name: quote(value, safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~") for name, value in (metadata or {}).items()
-        }
+        encoded = {name: _header_value(value) for name, value in (metadata or {}).items()}
         self._objects.put(self.bucket, key, record, metadata=encoded)
 
     def get(self, key: str) -> bytes | None:
@@ -185,18 +188,25 @@ def pause_in_force(raw: bytes, now_ms: int) -> JsonObject | None:
     return {"reason": "(the pause record cannot be read; it pauses all the same)", **record}
 
 
+def _header_value(text: str) -> str:
+    """Text as the value of an HTTP header: percent-encoded except for visible ASCII and spaces, and cut."""
+    encoded = quote(scrub(text), safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~")[:MAX_METADATA_CHARS]
+    return re.sub("%[0-9A-F]?$", "", encoded)
+
+
 def dated(at_ms: int) -> str:
     """The date that is used in prefixes: YYYY-MM-DD in UTC."""
     return time.strftime("%Y-%m-%d", time.gmtime(at_ms / 1000))
 
 
-def fitting_key(prefix: str, name: str, suffix: str) -> str:
+def fitting_key(prefix: str, name: str, suffix: str, *, reserve: int = 0) -> str:
     """A key for one of our records that contains a user's name, such as a key, and works with every store and client.
 
-    Characters and segments that obstore does not support are percent-encoded, and too long a name gets a hashed tail.
+    Characters and segments that obstore does not support are percent-encoded, and too long a name gets a hashed tail. No
+    two names get the same key. `reserve`: how many bytes longer the prefix may become later.
     """
     fit = _NOT_CARRIED.sub(lambda m: "".join(f"%{byte:02X}" for byte in m[0].encode()), name)
-    room = MAX_KEY_BYTES - len(prefix.encode()) - len(suffix.encode())
+    room = MAX_KEY_BYTES - reserve - len(prefix.encode()) - len(suffix.encode())
     last = len(fit.rsplit("/", 1)[-1].encode()) + len(suffix.encode())
     if len(fit.encode()) > room or max(last, *(len(part.encode()) for part in fit.split("/"))) > MAX_SEGMENT_BYTES:
         fit = _shortened(fit, min(room, MAX_SEGMENT_BYTES - len(suffix.encode())))

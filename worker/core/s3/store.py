@@ -8,9 +8,10 @@ exceptions contain no error codes. boto3's answer is then the one that counts.
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from worker.core.base.aws import CONNECT_TIMEOUT_S, S3_READ_TIMEOUT_S, Aws, aws_
 from worker.core.base.clock import S3Clock
 from worker.core.base.errors import ObjectGoneError, StoreError
 from worker.core.base.jsontypes import JsonObject
-from worker.core.s3.objects import Snapshot, carried_unchanged, is_object_fault
+from worker.core.s3.objects import ObjectState, Snapshot, carried_unchanged, is_object_fault
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -71,16 +72,19 @@ class S3ObjectStore:
         self._remember(bucket, key)
         return snapshot
 
-    def head(self, bucket: str, key: str) -> tuple[str | None, int]:
+    def head(self, bucket: str, key: str) -> tuple[ObjectState | None, int]:
         """One HEAD, by obstore where it carries the key and finds the object, else by boto3."""
         observed_at_ms = self.clock.now_ms()
         if carried_unchanged(key):
             with contextlib.suppress(*_NO_ANSWER):
-                return _etag_of(obstore.head(self._store(bucket), key)), observed_at_ms
+                meta = obstore.head(self._store(bucket), key)
+                return ObjectState(_etag_of(meta), meta["last_modified"], meta["version"]), observed_at_ms
             observed_at_ms = self.clock.now_ms()
         try:
             with aws_errors(StoreError):
-                return _plain_etag(self._s3.head_object(Bucket=bucket, Key=key)["ETag"]), observed_at_ms
+                answer = self._s3.head_object(Bucket=bucket, Key=key)
+                state = ObjectState(_plain_etag(answer["ETag"]), answer["LastModified"], answer.get("VersionId"))
+                return state, observed_at_ms
         except StoreError as error:
             if error.code in _SAYS_NOTHING:
                 return None, observed_at_ms
@@ -209,22 +213,25 @@ class S3ObjectStore:
 
     def _remember(self, bucket: str, key: str) -> None:
         known = self._readable.setdefault(bucket, [])
-        if len(known) < KNOWN_READABLE or known[-1] != key:
+        if key not in known:
             self._readable[bucket] = [*known[-KNOWN_READABLE + 1 :], key]
 
     def _others_readable(self, bucket: str, key: str) -> bool:
         """Whether another key of this bucket can be read now; if so, a denial concerns only this key."""
-        return any(self._can_read(bucket, other) for other in self._candidates(bucket) if other != key)
+        return any(self._can_read(bucket, other) for other in self._candidates(bucket, other_than=key))
 
-    def _candidates(self, bucket: str) -> list[str]:
-        """Keys that are probably readable: those read recently, otherwise the first few of a listing."""
-        known = self._readable.get(bucket)
-        if known:
-            return list(known)
+    def _candidates(self, bucket: str, *, other_than: str) -> Iterator[str]:
+        """Keys that are probably readable: those read recently, then the first few of a listing."""
+        tried = {other_than}
+        for key in chain(self._readable.get(bucket, ()), self._listed(bucket)):
+            if key not in tried:
+                tried.add(key)
+                yield key
+
+    def _listed(self, bucket: str) -> Iterator[str]:
         with contextlib.suppress(StoreError), aws_errors(StoreError):
             page = self._s3.list_objects_v2(Bucket=bucket, MaxKeys=KNOWN_READABLE)
-            return [found["Key"] for found in page.get("Contents", [])]
-        return []
+            yield from [found["Key"] for found in page.get("Contents", [])]
 
     def _can_read(self, bucket: str, key: str) -> bool:
         try:

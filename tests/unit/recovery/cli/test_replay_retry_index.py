@@ -12,7 +12,7 @@ from recovery.operations.replay import ReplayRequest, replay
 from testing.memory import BUCKET, INDEX_DOWN, NOW_MS
 from worker.core.base import logs
 from worker.core.base.errors import DependencyError, ExitCode, IndexUnavailableError
-from worker.core.index.document import Write
+from worker.core.index.document import Write, encode
 from worker.core.indexing.retry_store import RetryRecord
 from worker.terminal import Signals
 
@@ -24,7 +24,8 @@ def _quick_and_quiet(monkeypatch):
 
 def waits(fakes, key):
     fakes.s3.bodies[key] = b"text"
-    record = RetryRecord(Write(BUCKET, key, NOW_MS, fakes.s3.etag(key), b"{}"), "unavailable", rejected=False)
+    write = Write(BUCKET, key, NOW_MS, fakes.s3.etag(key), encode(fakes.document(key)))
+    record = RetryRecord(write, "unavailable", rejected=False)
     fakes.s3.records[record.name] = record.as_json()
 
 

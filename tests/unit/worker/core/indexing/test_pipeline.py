@@ -1,7 +1,7 @@
 """From an observation of an object to its write: versions, repeated observations, names."""
 
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +13,7 @@ from worker.core.extract import Extracted
 from worker.core.indexing.fresh_writer import MAX_OBSERVATION_AGE_MS
 from worker.core.indexing.pipeline import MAX_OBSERVATIONS, Pipeline, extension_of
 from worker.core.s3.events import ObjectRef
-from worker.core.s3.objects import Snapshot
+from worker.core.s3.objects import ObjectState, Snapshot
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -31,6 +31,8 @@ class Bucket:
 
     def __init__(self, *etags):
         self.clock, self.etags, self.error = Clock(), list(etags), None
+        self.modified = NOON
+        """What a HEAD says; a GET says NOON."""
 
     def read(self, bucket, key, *, admit=lambda _: None):
         if self.error is not None:
@@ -41,7 +43,8 @@ class Bucket:
         return Snapshot(bucket, key, self.clock.ms, len(body), self.etags[0], NOON, "v", "text/plain", {}, body)
 
     def head(self, bucket, key):
-        return self.etags[0], self.clock.ms
+        etag = self.etags[0]
+        return (None if etag is None else ObjectState(etag, self.modified, "v")), self.clock.ms
 
 
 class SlowExtractor:
@@ -101,6 +104,13 @@ def test_an_object_that_changed_during_a_long_extraction_is_read_again():
     write = product(bucket, SlowExtractor(bucket, MAX_OBSERVATION_AGE_MS + 1, changes=True)).write
     assert write.etag == "e2"
     assert orjson.loads(write.source)["content"] == "text of e2"
+
+
+def test_a_change_of_the_metadata_alone_during_a_long_extraction_is_a_change():
+    bucket = Bucket("e1")
+    bucket.modified = NOON + timedelta(seconds=1)
+    extractor = SlowExtractor(bucket, MAX_OBSERVATION_AGE_MS + 1)
+    assert product(bucket, extractor).write.version == 1_000_000 + (MAX_OBSERVATIONS - 1) * extractor.took_ms
 
 
 def test_an_object_that_goes_during_a_long_extraction_is_removed():

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -50,6 +51,16 @@ def test_nothing_to_delete_asks_nothing():
 def test_a_record_that_could_not_be_deleted_is_reported():
     with pytest.raises(StoreError, match="b: no"):
         state(FakeS3(refused={"b"})).delete_all(["a", "b"])
+
+
+def test_metadata_is_encoded_once_and_fits_a_header():
+    put = []
+    objects = {"put": lambda _bucket, _key, _record, metadata: put.append(metadata)}
+    state(FakeS3(), **objects).put("k", b"{}", metadata={"reason": "100 % 拒否\n", "long": "漢" * 1000})
+    [metadata] = put
+    assert metadata["reason"] == "100 %25 %E6%8B%92%E5%90%A6%0A"
+    assert len(metadata["long"]) <= 1000
+    assert unquote(metadata["long"], errors="strict").strip("漢") == ""
 
 
 def test_a_record_that_comes_cheaply_is_not_asked_for_twice():
