@@ -16,7 +16,7 @@ from worker.core.base.settings import Settings
 from worker.core.clients import Clients, ensure_index, make_extractor
 from worker.core.extract.extractor import Extractor
 from worker.core.index import Index
-from worker.core.indexing.pipeline import Pipeline
+from worker.core.indexing.pipeline import MAX_OBSERVATIONS, Pipeline
 from worker.core.indexing.retry_store import RetryStore
 from worker.core.sqs.in_flight import InFlightMessage, InFlightMessages
 from worker.core.sqs.outcome import Release
@@ -63,7 +63,7 @@ class Components:
 def assemble(
     settings: Settings, clients: Clients, *, dlq_max_bytes: int, stuck: Callable[[InFlightMessage], None]
 ) -> Components:
-    """Put the worker together; `stuck` hears of a message that is still being worked on at its deadline."""
+    """Put the worker together; `stuck` hears of a message whose work hangs."""
     gate, budget = PauseGate(), ByteBudget(settings.max_bytes_in_flight)
     s3_health = S3Health(clients.objects, gate)
     extractor = make_extractor(settings)
@@ -72,7 +72,8 @@ def assemble(
     batcher = make_batcher(settings, clients, retry, breaker)
     in_flight = InFlightMessages(
         VisibilityExtender(clients.source, visibility_s=settings.sqs_visibility_timeout),
-        give_up=lambda item: item.release(Release(release_delay_s(item.message.receives), "held back to its deadline")),
+        stuck_after_s=stuck_after_s(settings),
+        give_up=lambda item: item.release(unstarted(item, gate, "held back to its deadline")),
         stuck=stuck,
     )
     settlement = Settlement(
@@ -110,6 +111,20 @@ def assemble(
         clients=clients, gate=gate, budget=budget, index_breaker=breaker, s3_health=s3_health, extractor=extractor, retry=retry,
         batcher=batcher, in_flight=in_flight, settlement=settlement, handler=handler, consumer=consumer, selfheal=selfheal,
     )  # fmt: skip
+
+
+def stuck_after_s(settings: Settings) -> float:
+    """Seconds without progress after which a step of the work on a message hangs.
+
+    The slowest one that does not hang parses a file, which changes meanwhile, as often as it may; and each time, others are
+    ahead of it at the parsers.
+    """
+    return settings.message_deadline_s + 2 * MAX_OBSERVATIONS * settings.extract_timeout_s
+
+
+def unstarted(item: InFlightMessage, gate: PauseGate, why: str) -> Release:
+    """The outcome of a message that nobody has begun to work on: it goes back at once, unless everything is held back."""
+    return Release(0 if gate.is_open else release_delay_s(item.message.receives), why)
 
 
 def make_batcher(settings: Settings, clients: Clients, retry: RetryStore, breaker: Breaker) -> Batcher:

@@ -19,7 +19,7 @@ from worker.core.indexing.fresh_writer import FreshWriter
 from worker.core.indexing.retry_store import RetryRecord, RetryStore
 
 MAX_SILENCE_S = 180
-"""The slowest turn: a bulk request to its timeout, then its documents stored for retry, each to S3's timeout."""
+"""The slowest step: a bulk request, with its full timeout."""
 PATIENCE_S = 2.5
 """When a request takes longer, the index is pinged as well."""
 PING_PATIENCE_S = 1.5
@@ -86,7 +86,7 @@ class Batcher:
                     size_of=lambda entry: entry.write.size_bytes,
                 )
             if batch:
-                self._flush(batch)
+                self._flush(batch, liveness)
             elif self._stopping.is_set():
                 return
 
@@ -98,7 +98,7 @@ class Batcher:
         """End the threads that send requests."""
         self._senders.shutdown(wait=False, cancel_futures=True)
 
-    def _flush(self, batch: list[_Entry]) -> None:
+    def _flush(self, batch: list[_Entry], liveness: Liveness) -> None:
         """Write a batch, store for retry what the index did not take, and acknowledge every entry."""
         not_taken: list[tuple[_Entry, WriteResult]] = []
         for entry, result in zip(batch, self._write([entry.write for entry in batch]), strict=True):
@@ -107,7 +107,7 @@ class Batcher:
             else:
                 not_taken.append((entry, result))
         if not_taken:
-            self._store(not_taken)
+            self._store(not_taken, liveness)
 
     def _write(self, writes: list[Write]) -> list[WriteResult]:
         """What became of each; never raises."""
@@ -133,22 +133,23 @@ class Batcher:
         return results
 
     def _ask(self, writes: Sequence[Write]) -> list[WriteResult]:
-        """Send one request. It is given up when it is slow and the index does not answer a ping either.
+        """Send one request. It is given up when it is slow and the index does not answer a ping well either.
 
         If it arrives all the same, it writes what the retry record holds, with a version older than the replay's.
         """
         answer = self._senders.submit(self._index.write, writes)
         while not wait([answer], timeout=PATIENCE_S).done:
             ping = self._senders.submit(self._index.ping)
-            if not wait([ping], timeout=PING_PATIENCE_S).done:
+            if not wait([ping], timeout=PING_PATIENCE_S).done or ping.exception() is not None:
                 self._breaker.open(silence := IndexUnavailableError(f"{self._index.description} has stopped answering"))
                 raise silence
         return answer.result()
 
-    def _store(self, not_taken: list[tuple[_Entry, WriteResult]]) -> None:
+    def _store(self, not_taken: list[tuple[_Entry, WriteResult]], liveness: Liveness) -> None:
         records = [
             RetryRecord(entry.write, result.reason, rejected=result.status is WriteStatus.REJECTED)
             for entry, result in not_taken
         ]
         for (entry, result), error in zip(not_taken, self._retry.put_all(records), strict=True):
+            liveness.beat()
             entry.acknowledge(result.status, error)

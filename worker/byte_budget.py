@@ -1,6 +1,9 @@
 """Bounds the memory that objects and documents may take at once."""
 
 import threading
+import time
+
+from worker.core.base.errors import OutageError
 
 
 class ByteBudget:
@@ -16,17 +19,20 @@ class ByteBudget:
         """Bytes reserved now."""
         return self._used
 
-    def take(self, size: int, stop: threading.Event) -> int:
+    def take(self, size: int, *, until: float, stop: threading.Event) -> int:
         """Wait until `size` bytes fit (more than the whole budget counts as the whole); the bytes taken.
 
-        Raises InterruptedError when `stop` is set while it waits.
+        Raises InterruptedError when `stop` is set while it waits, and OutageError at `until` (monotonic seconds).
         """
         size = min(size, self._limit)
         with self._changed:
             while self._used + size > self._limit:
                 if stop.is_set():
                     raise InterruptedError("stopping, while a body waited for memory")
-                self._changed.wait(timeout=0.5)
+                left_s = until - time.monotonic()
+                if left_s <= 0:
+                    raise OutageError("its body had to wait too long for memory: see MAX_BYTES_IN_FLIGHT")
+                self._changed.wait(timeout=min(0.5, left_s))
             self._used += size
         return size
 
@@ -45,11 +51,11 @@ class Reservation:
         self._budget = budget
         self._taken = 0
 
-    def at_least(self, size: int, stop: threading.Event) -> None:
-        """Wait until `size` bytes are reserved. A body that is read again reserves nothing twice. Raises InterruptedError."""
+    def at_least(self, size: int, *, until: float, stop: threading.Event) -> None:
+        """Wait until `size` bytes are reserved. A body that is read again reserves nothing twice. Raises as `take` does."""
         if size > self._taken:
             self.release()
-            self._taken = self._budget.take(size, stop)
+            self._taken = self._budget.take(size, until=until, stop=stop)
 
     def release(self) -> None:
         """Return everything."""

@@ -7,19 +7,17 @@ import time
 from contextlib import ExitStack
 from types import FrameType
 
-from worker import batcher, consumer, handler, selfheal, settlement
-from worker.assembly import assemble, open_the_index, tidy_temp_dir
+from worker import batcher, consumer, selfheal, settlement
+from worker.assembly import assemble, open_the_index, tidy_temp_dir, unstarted
 from worker.core.base.errors import ExitCode, StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.jsontypes import JsonObject
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit, observe
-from worker.core.base.retry import release_delay_s
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
 from worker.core.sqs import in_flight
 from worker.core.sqs.in_flight import InFlightMessage
-from worker.core.sqs.outcome import Release
 from worker.metrics import Metrics, send_to_cloudwatch, serve
 from worker.sdnotify import notify, watchdog_interval_s
 from worker.supervisor import Supervisor, join_all
@@ -52,6 +50,8 @@ class Daemon:
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._exit = ExitCode.OK
+        self._was_signalled = False
+        self._knows_pause = False
         self._components = assemble(settings, clients, dlq_max_bytes=dlq_max_bytes, stuck=self._on_stuck)
         self._receivers: list[threading.Thread] = []
 
@@ -86,7 +86,7 @@ class Daemon:
         for number in range(settings.bulk_requests):
             supervisor.start(f"bulk-{number}", components.batcher.run, max_silence_s=batcher.MAX_SILENCE_S)
         for number in range(settings.worker_concurrency):
-            supervisor.start(f"handler-{number}", components.handler.run, max_silence_s=handler.MAX_SILENCE_S)
+            supervisor.start(f"handler-{number}", components.handler.run, max_silence_s=float("inf"))
         for number in range(components.handler.slow_threads):
             supervisor.start(f"slow-file-{number}", components.handler.run_slow, max_silence_s=float("inf"))
         self._check_pause()
@@ -164,8 +164,11 @@ class Daemon:
         try:
             record = self._components.clients.state.pause_record()
         except StoreError as error:
-            emit(LogEvent.PAUSE_UNREADABLE, "warning", error=str(error))  # unchanged: S3's breaker deals with outages
+            emit(LogEvent.PAUSE_UNREADABLE, "warning", error=str(error))
+            if not self._knows_pause:  # later it stays as it was: S3's breaker deals with outages
+                self._components.gate.shut("paused", f"whether the fleet is paused is not known yet: {error}")
             return
+        self._knows_pause = True
         if record is None:
             self._components.gate.clear("paused")
         else:
@@ -207,8 +210,7 @@ class Daemon:
         while time.monotonic() < until:
             for item in components.in_flight.unstarted():
                 if item.start():
-                    delay_s = 0 if components.gate.is_open else release_delay_s(item.message.receives)
-                    item.release(Release(delay_s, "the worker stops"))
+                    item.release(unstarted(item, components.gate, "the worker stops"))
             received_all = join_all(self._receivers, min(until, time.monotonic() + 0.05))
             if components.in_flight.wait_empty(min(until, time.monotonic() + 0.05)) and received_all:
                 return
@@ -216,8 +218,9 @@ class Daemon:
     # -- events --------------------------------------------------------------------------------------------------
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        if self._stopping.is_set():
-            os._exit(ExitCode.OK)  # a second signal: the operator cannot wait; what is in flight reappears
+        if self._was_signalled:
+            os._exit(self._exit)  # a second signal: the operator cannot wait; what is in flight reappears
+        self._was_signalled = True
         self._stopping.set()
 
     def _on_stuck(self, _item: InFlightMessage) -> None:

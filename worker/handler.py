@@ -24,8 +24,6 @@ from worker.pause_gate import PauseGate
 from worker.s3_health import S3Health
 from worker.supervisor import IDLE_TURN_S
 
-MAX_SILENCE_S = 1_200
-"""A handler may wait for an outage to end until its message's deadline; a stuck one is found by its deadline."""
 MEMORY_FACTOR = 3
 """A body in memory, its text, and the document made of it."""
 
@@ -74,10 +72,9 @@ class Handler:
         """Take in a message that was received; never blocks."""
         self._inbox.put(item)
 
-    def run(self, liveness: Liveness) -> None:
-        """Work on messages until stopped."""
+    def run(self, _liveness: Liveness) -> None:
+        """Work on messages until stopped. It does not beat: a thread that hangs is found by the message it works on."""
         while not self._stopping.is_set():
-            liveness.beat()
             try:
                 item = self._inbox.get(timeout=IDLE_TURN_S)
             except Empty:
@@ -86,7 +83,7 @@ class Handler:
                 self.handle(item)
 
     def run_slow(self, _liveness: Liveness) -> None:
-        """Work on slow files until closed. It does not beat while it waits; a stuck file is found by its deadline."""
+        """Work on slow files until closed. It does not beat either."""
         while (work := self._slow.get()) is not None:
             work()
 
@@ -103,11 +100,13 @@ class Handler:
         """Work on one message: each of its records takes effect on its own, and has an outcome of its own."""
         outcome: Outcome = Release(0, "interrupted")
         try:
-            records = parse(item.message.body, default_bucket=self._default_bucket)
+            with item.working():
+                records = parse(item.message.body, default_bucket=self._default_bucket)
             item.describe(records)
             for record in records:
+                work = RecordWork(self, item, record, Reservation(self._budget))
                 item.retain()
-                RecordWork(self, item, record, Reservation(self._budget)).begin()
+                work.begin()
             outcome = Done()
         except MalformedEventError as error:
             outcome = Failed(error)
@@ -122,11 +121,12 @@ class Handler:
         """The object as it is now, its bytes within the memory budget. Raises OutageError, StoreError, InterruptedError."""
 
         def admit(size: int) -> None:
-            memory.at_least(MEMORY_FACTOR * min(size, self._spool_bytes), self._stopping)
+            with item.waiting():
+                memory.at_least(MEMORY_FACTOR * min(size, self._spool_bytes), until=item.deadline, stop=self._stopping)
 
         read = partial(self.pipeline.read, ref.bucket, ref.key, admit=admit)
         return self._s3_health.read(
-            read, bucket=ref.bucket, key=ref.key, until=item.deadline, stop=self._stopping
+            read, bucket=ref.bucket, key=ref.key, until=item.deadline, stop=self._stopping, waiting=item.waiting
         )  # fmt: skip
 
     def work_later(self, work: Callable[[], None]) -> None:
@@ -153,12 +153,16 @@ class RecordWork:
         self._step(self._observe)
 
     def _step(self, step: Callable[[], Outcome | None]) -> None:
-        """One step of the work; it returns None where the next step has taken over."""
+        """One step of the work; it returns None where the next step has taken over. None begins after the deadline."""
         # Remains so after an error that is no Exception (a panic in Rust): this thread dies of it, and the next worker is
         # not to receive the message at once.
         outcome: Outcome | None = Release(self._long_delay_s(), "interrupted")
         try:
-            outcome = step()
+            if self._item.is_overdue:
+                outcome = Release(self._long_delay_s(), "held back to its deadline")
+            else:
+                with self._item.working():
+                    outcome = step()
         except Exception as error:  # noqa: BLE001 (classified, never swallowed)
             outcome = self._outcome_of(error)
         finally:
@@ -181,9 +185,15 @@ class RecordWork:
         if isinstance(found, Product):
             return self._submit(found)
         if self._handler.pipeline.is_slow(found):
-            self._handler.work_later(partial(self._step, partial(self._make, found)))
+            self._handler.work_later(partial(self._make_later, found))
             return None
         return self._make(found)
+
+    def _make_later(self, snapshot: Snapshot) -> None:
+        try:
+            self._step(partial(self._make, snapshot))
+        finally:
+            snapshot.discard()  # not used where its message was overdue
 
     def _make(self, snapshot: Snapshot) -> Outcome | None:
         return self._submit(self._handler.pipeline.document(snapshot))

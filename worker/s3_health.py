@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 from worker.core.base.breaker import Breaker
@@ -30,15 +31,19 @@ class S3Health:
         self._breaker.on_change(self._changed)
 
     def read(
-        self, read: Callable[[], T], *, bucket: str, key: str, until: float, stop: threading.Event
+        self, read: Callable[[], T], *, bucket: str, key: str, until: float, stop: threading.Event,
+        waiting: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> T | Failed:  # fmt: skip
         """What `read` returns for one object, waiting for an outage of S3 to end; Failed where the object is at fault.
 
+        `waiting` is entered while it waits for that.
         Raises OutageError when S3 is still unavailable at `until` (monotonic seconds) or when `stop` is set, and StoreError
         for a failure that is neither an outage yet nor the object's fault.
         """
         while True:
-            if not self._gate.wait_open(until, stop):
+            with waiting():
+                is_open = self._gate.wait_open(until, stop)
+            if not is_open:
                 raise OutageError(f"held back: {'; '.join(self._gate.reasons.values())}")
             try:
                 found = retry_transient(read, transient=is_transient, stop=stop)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -19,21 +20,21 @@ from worker.core.base.errors import StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit
-from worker.core.base.retry import retry_transient
+from worker.core.base.retry import release_delay_s, retry_transient
 from worker.core.s3.state import State
 from worker.core.sqs import dead_letter_store
 from worker.core.sqs.dead_letter import DeadLetter, Refused, SendEntry, entry_bytes
 from worker.core.sqs.failure_record import FailureRecord
 from worker.core.sqs.in_flight import InFlightMessage, InFlightMessages
 from worker.core.sqs.outcome import Done, Failed, Release, label
-from worker.core.sqs.queue import MAX_BATCH, MAX_MESSAGE_BYTES, Queue, Refusal, in_batch
+from worker.core.sqs.queue import MAX_BATCH, Queue, Refusal, in_batch
 
 T = TypeVar("T")
 
 BATCH_WAIT_S = 0.1
 """How long a settlement waits for others to join its call: at 100 messages/s, just long enough for ten."""
 MAX_SILENCE_S = 180
-"""The slowest turn: three attempts of a call, each with its full timeout."""
+"""The slowest step: three attempts of a call, each with its full timeout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Settlement:
         self._state = state
         self._in_flight = in_flight
         self._worker = worker
-        self._dlq_max_bytes = min(dlq_max_bytes, MAX_MESSAGE_BYTES)
+        self._dlq_max_bytes = dlq_max_bytes
         self._deletes: SimpleQueue[InFlightMessage] = SimpleQueue()
         self._hand_offs: SimpleQueue[_HandOff] = SimpleQueue()
         self._releases: SimpleQueue[tuple[InFlightMessage, int]] = SimpleQueue()
@@ -90,7 +91,7 @@ class Settlement:
             case Done():
                 self._deletes.put(item)
             case Failed():
-                self._begin_hand_off(item, outcome)
+                self._hand_off_or_release(item, outcome)
             case Release(delay_s=delay_s):
                 self._releases.put((item, delay_s))
 
@@ -126,10 +127,19 @@ class Settlement:
 
     # -- hand-off ------------------------------------------------------------------------------------------------
 
+    def _hand_off_or_release(self, item: InFlightMessage, outcome: Failed) -> None:
+        """Begin a hand-off. A message for which that fails goes back: whatever is in it, this thread serves others too."""
+        try:
+            self._begin_hand_off(item, outcome)
+        except Exception as error:  # noqa: BLE001 (a bug, or no memory)
+            emit(LogEvent.HANDLER_BUG, "error", message_id=item.id, error=repr(error), exc_info=error)
+            self._releases.put((item, release_delay_s(item.message.receives)))
+
     def _begin_hand_off(self, item: InFlightMessage, outcome: Failed) -> None:
         dead_letter = DeadLetter.received(item.message)
         record = FailureRecord.of_error(
             outcome.error,
+            earlier=dead_letter.failure,
             attributes=dead_letter.attributes,
             receives=item.message.receives,
             source_queue=self._source.url,
@@ -140,9 +150,9 @@ class Settlement:
         self._hand_offs.put(_HandOff(item, dead_letter, record, entry))
 
     def _hand_off_loop(self, liveness: Liveness) -> None:
-        self._loop(liveness, self._hand_offs, self._hand_off, size_of=_entry_bytes)
+        self._loop(liveness, self._hand_offs, partial(self._hand_off, liveness), size_of=_entry_bytes)
 
-    def _hand_off(self, batch: list[_HandOff]) -> None:
+    def _hand_off(self, liveness: Liveness, batch: list[_HandOff]) -> None:
         fitting: list[tuple[_HandOff, SendEntry]] = []
         too_large: list[tuple[_HandOff, str]] = []
         for hand_off in batch:
@@ -153,12 +163,12 @@ class Settlement:
                     fitting.append((hand_off, entry))
         refused = self._try_all(self._dlq.send, [entry for _, entry in fitting]) if fitting else {}
         for position, (hand_off, _) in enumerate(fitting):
-            if position in refused:
-                self._spill(hand_off, f"{refused[position].code}: {refused[position].message}")
-            else:
+            if position not in refused:
                 self._handed_off(hand_off, LogEvent.DLQ_HANDED_OFF)
-        for hand_off, reason in too_large:
-            self._spill(hand_off, reason)
+        refusals = [(fitting[at][0], f"{one.code}: {one.message}") for at, one in refused.items()]
+        for hand_off, why in (*refusals, *too_large):
+            liveness.beat()
+            self._spill(hand_off, why)
 
     def _spill(self, hand_off: _HandOff, why: str) -> None:
         """Store in `dead-letters/` what the DLQ refused; if S3 refuses it as well, leave it to reappear on the queue."""
@@ -190,7 +200,7 @@ class Settlement:
         self._loop(liveness, self._releases, self._release, size_of=lambda _: 0)
 
     def _release(self, batch: list[tuple[InFlightMessage, int]]) -> None:
-        self._in_flight.release(batch)
+        self._in_flight.release(batch, stop=self._stopping)
 
     # -- common --------------------------------------------------------------------------------------------------
 

@@ -127,7 +127,7 @@ def test_json_for_programs_says_the_same_and_moves_no_cursor(evil):
 @HOSTILE_TEXTS
 def test_a_failure_record_of_any_error_is_json_that_sqs_takes(evil):
     record = FailureRecord.of_error(
-        ValueError(evil), attributes={}, receives=1, source_queue="q", message_id="m", worker="w"
+        ValueError(evil), earlier=None, attributes={}, receives=1, source_queue="q", message_id="m", worker="w"
     ).as_text()
     assert json.loads(record)["error_type"] == "ValueError"
     assert not any(ord(c) < 32 for c in record)

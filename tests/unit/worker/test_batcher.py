@@ -30,7 +30,7 @@ class FakeIndex:
 
 
 class SlowIndex(FakeIndex):
-    """Answers a bulk request only when released by `go_on`, and a ping only if `pings`."""
+    """Answers a bulk request only when released by `go_on`, and a ping only if `pings`, which may be an error to raise."""
 
     description = "a slow index"
 
@@ -43,6 +43,8 @@ class SlowIndex(FakeIndex):
         return super().write(writes)
 
     def ping(self):
+        if isinstance(self.pings, Exception):
+            raise self.pings
         if not self.pings:
             self.go_on.wait(5)
 
@@ -171,10 +173,11 @@ def test_a_slow_index_that_answers_pings_has_its_time(monkeypatch):
     assert (stored, breaker.is_open) == ([], False)
 
 
-def test_a_silent_index_is_given_up_long_before_its_timeout(monkeypatch):
+@pytest.mark.parametrize("pings", [False, IndexUnavailableError("connection refused")])
+def test_a_silent_index_is_given_up_long_before_its_timeout(monkeypatch, pings):
     monkeypatch.setattr("worker.batcher.PATIENCE_S", 0.05)
     monkeypatch.setattr("worker.batcher.PING_PATIENCE_S", 0.05)
-    index = SlowIndex(pings=False)
+    index = SlowIndex(pings=pings)
     began = time.monotonic()
     acknowledged, stored, _, breaker = run(["a"], index=index)
     assert time.monotonic() - began < 2

@@ -53,7 +53,10 @@ class Loop:
     def __call__(self, *batches, until, max_in_flight=100, helpers=0):
         self.queue = FakeQueue(*batches)
         self.in_flight = InFlightMessages(
-            VisibilityExtender(self.queue, visibility_s=600), give_up=lambda _: None, stuck=lambda _: None
+            VisibilityExtender(self.queue, visibility_s=600),
+            stuck_after_s=60,
+            give_up=lambda _: None,
+            stuck=lambda _: None,
         )
         consumer = Consumer(
             queue=self.queue, in_flight=self.in_flight, gate=self.gate,

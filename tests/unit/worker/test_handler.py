@@ -27,7 +27,7 @@ class FakePipeline:
     """Makes a document of every object; `faults` holds, by key, an exception to raise or the file's fault."""
 
     def __init__(self):
-        self.faults, self.slow, self.gone, self.skipped = {}, set(), set(), set()
+        self.faults, self.slow, self.gone, self.skipped, self.discarded = {}, set(), set(), set(), []
 
     def skip_reason(self, ref):
         return "inside EXCLUDE_KEYS" if ref.key in self.skipped else None
@@ -38,7 +38,7 @@ class FakePipeline:
             raise self.faults[key]
         if key in self.gone:
             return Product(Write(bucket, key, 1, None, None))
-        return SimpleNamespace(bucket=bucket, key=key)
+        return SimpleNamespace(bucket=bucket, key=key, discard=lambda: self.discarded.append(key))
 
     def is_slow(self, snapshot):
         return snapshot.key in self.slow
@@ -178,6 +178,27 @@ def test_a_slow_file_is_left_to_the_thread_for_slow_files(at):
     assert [key for key, _ in at.batcher.submitted] == ["a.pdf"]
     at.batcher.acknowledge()
     assert item.outcome == Done("indexed")
+
+
+def test_a_slow_file_whose_turn_comes_after_the_deadline_goes_back_unread(at):
+    at.pipeline.slow.add("a.pdf")
+    item = handled(at, "a.pdf")
+    item.deadline = 0
+    at.handler.close()
+    at.handler.run_slow(Liveness(60))
+    assert isinstance(item.outcome, Release)
+    assert item.outcome.delay_s >= 60
+    assert item.outcome.reason == "held back to its deadline"
+    assert (at.pipeline.discarded, at.batcher.submitted) == (["a.pdf"], [])
+
+
+def test_a_message_that_waits_for_memory_at_its_deadline_goes_back(at):
+    at.budget.take(10**9, until=float("inf"), stop=threading.Event())
+    body = json.dumps({"Records": [record("a.txt")]})
+    item = InFlightMessage(Message("m", "r", body, {}, {}), deadline_s=0.1, settle=lambda _: None)
+    at.handler.handle(item)
+    assert isinstance(item.outcome, Release)
+    assert "memory" in item.outcome.reason
 
 
 def test_memory_is_reserved_until_the_effect_is_durable(at):

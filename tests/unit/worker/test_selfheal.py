@@ -59,7 +59,7 @@ class Life:
         write = Write(
             BUCKET, key, NOW_MS - 1000, self.fakes.s3.etag(key), orjson.dumps(self.fakes.document(key, content=key))
         )
-        assert self.retry.put_all([RetryRecord(write, "unavailable", rejected=rejected)]) == [None]
+        assert list(self.retry.put_all([RetryRecord(write, "unavailable", rejected=rejected)])) == [None]
 
     def waiting(self):
         return sorted(record["key"] for record in self.fakes.under("retry-index/").values())

@@ -8,6 +8,7 @@ from testing.fakes import Fakes
 from worker.core.base.errors import QueueError, StoreError
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import observe
+from worker.core.sqs.failure_record import FailureRecord
 from worker.core.sqs.in_flight import InFlightMessage, InFlightMessages
 from worker.core.sqs.outcome import Done, Failed, Release
 from worker.core.sqs.queue import Message, Refusal
@@ -31,7 +32,10 @@ def settle(outcome, fakes=None, *, body="body"):
     message = Message("m1", "r-m1", body, {"SentTimestamp": "0"}, {})
     fakes.source.messages["m1"] = message
     in_flight = InFlightMessages(
-        VisibilityExtender(fakes.source, visibility_s=600), give_up=lambda _: None, stuck=lambda _: None
+        VisibilityExtender(fakes.source, visibility_s=600),
+        stuck_after_s=60,
+        give_up=lambda _: None,
+        stuck=lambda _: None,
     )
     settlement = Settlement(
         source=fakes.source, dlq=fakes.dlq, state=fakes.state, in_flight=in_flight, worker="w", dlq_max_bytes=1_048_576
@@ -56,6 +60,17 @@ def test_a_failed_message_is_handed_off_and_then_deleted():
     assert [message.body for message in fakes.dlq.messages.values()] == ["body"]
     assert (fakes.source.messages, fakes.s3.records, in_flight) == ({}, {}, 0)
     assert fakes.faults.calls.index("dlq.send") < fakes.faults.calls.index("source.delete")
+
+
+def test_a_hand_off_that_cannot_be_built_releases_its_message(monkeypatch, events):
+    def fails(*_args, **_more):
+        raise MemoryError
+
+    monkeypatch.setattr(FailureRecord, "of_error", fails)
+    fakes, in_flight = settle(Failed(ValueError("bad")))
+    assert (list(fakes.source.messages), fakes.dlq.messages, in_flight) == (["m1"], {}, 0)
+    [(receipt, delay_s)] = fakes.source.changed
+    assert (receipt, delay_s >= 60) == ("r-m1", True)
 
 
 @pytest.mark.parametrize(("error", "refused"), [(DOWN, {}), (None, {0: Refusal("InternalError", "", False)})])

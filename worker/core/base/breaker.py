@@ -64,7 +64,7 @@ class Breaker:
             announced.set()
 
     def open(self, error: BaseException) -> None:
-        """Open at once, because the guarded service is known to be unavailable (at start-up)."""
+        """Open at once, because the guarded service is known to be unavailable."""
         with self._lock:
             self._failures = max(self._failures, self._limit - 1)
         self.failed(error)

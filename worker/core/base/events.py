@@ -91,7 +91,7 @@ class LogEvent(StrEnum):
     """
 
     MESSAGE_STUCK = "message.stuck"
-    """A message was still being processed at its deadline: it is let go, and the worker exits with 70."""
+    """The work on a message made no progress for too long: the message is let go, and the worker exits with 70."""
 
     METRICS_UNAVAILABLE = "metrics.unavailable"
     """The port of `/metrics` cannot be used; the work is not affected."""

@@ -24,6 +24,8 @@ from worker.core.base.errors import ConfigError
 
 KIB = 1024
 MIB = 1024 * KIB
+MAX_INDEX_TIMEOUT_S = 25
+"""The age rule (core/indexing/fresh_writer.py) counts on it: a longer request could outlast the index's memory of removals."""
 
 _BUCKET_NAME = re.compile(r"^[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]$")
 _INDEX_NAME = re.compile(r"^[^A-Z\s\\/*?\"<>|,#:_+-][^A-Z\s\\/*?\"<>|,#:]*$")
@@ -65,8 +67,9 @@ class Settings(BaseSettings):
     message_deadline_s: int = Field(
         900,
         ge=60,
-        le=39_600,
-        description="Seconds after which a message in flight counts as stuck; its visibility is then no longer extended.",
+        le=18_000,
+        description="Seconds after which a message that still waits in the worker goes back to the queue; the work on one "
+        "that makes no progress for longer is stuck.",
     )
     long_poll_s: int = Field(10, ge=0, le=20, description="Seconds for which one receive waits for messages.")
     receivers: int = Field(
@@ -121,7 +124,9 @@ class Settings(BaseSettings):
         None, description="PEM file of the certificate authority that signed the index's certificate."
     )
     index_verify_tls: bool = Field(True, description="Whether the index's certificate is verified.")
-    index_timeout_s: int = Field(20, ge=1, le=25, description="Timeout in seconds of one request to the index.")
+    index_timeout_s: int = Field(
+        20, ge=1, le=MAX_INDEX_TIMEOUT_S, description="Timeout in seconds of one request to the index."
+    )
     document_ids: Literal["auto", "bucket-key", "key"] = Field(
         "auto",
         description="`_id` of documents: bucket/key, or the plain key as in an index of the earlier system; "
@@ -241,6 +246,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 "S3_BUCKET and STATE_BUCKET are both missing; set one of them, for the bucket that holds retry-index/"
             )
+        if self.shutdown_timeout_s <= self.long_poll_s:
+            raise ValueError("SHUTDOWN_TIMEOUT_S must exceed LONG_POLL_S: the open poll is awaited in a shutdown")
         if self.metrics_port + self.worker_instance > 65_535:
             raise ValueError("METRICS_PORT + WORKER_INSTANCE is over 65535, the highest port")
         if self.index_auth == "basic" and (self.index_user is None or self.index_password is None):

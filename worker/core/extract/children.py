@@ -25,18 +25,18 @@ from worker.core.base.events import LogEvent
 from worker.core.base.jsontypes import JsonObject
 from worker.core.base.logs import emit
 from worker.core.extract import Extracted, Status, protocol
-from worker.core.extract.faults import MachineError
+from worker.core.extract.faults import NO_MEMORY, MachineError
 from worker.core.extract.kinds import Kind
 
 PARSER = "worker.core.extract.parse:parse"
 START_TIMEOUT_S = 60.0
+CLOSE_TIMEOUT_S = 4.0
 MAX_DOCUMENTS = 5000
 """A child is replaced after this many documents, because parsers in C and Rust may leak memory (measured: a growth from
 67 to 69 MB in 5,500 documents)."""
 _ROOM_BYTES = 64 * 1024
 """The part of an answer that is reserved for everything except the content."""
 _BOOT = "import sys; sys.path[:] = {path!r}; from worker.core.extract.child import main; main{arguments!r}"
-_NO_MEMORY = ("memory allocation of", "out of memory", "bad_alloc", "MemoryError", "Cannot allocate memory")
 
 
 class ChildDiedError(Exception):
@@ -46,7 +46,7 @@ class ChildDiedError(Exception):
         super().__init__(f"the parser was ended by {how}")
         self.killed = killed
         """Whether it was killed from outside: by the kernel, which was short of memory, or by a person."""
-        self.out_of_memory = any(words in last_words for words in _NO_MEMORY)
+        self.out_of_memory = any(words in last_words for words in NO_MEMORY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +186,11 @@ class Children:
             self._bury(child)
 
     def close(self) -> None:
-        """Stop, and wait until all children and their folders are gone."""
+        """Stop, and wait until all children and their folders are gone. One that is just being started ends with us."""
         self.stop()
-        self._starter.shutdown()
+        self._starter.shutdown(wait=False)
         with self._changed:
-            self._changed.wait_for(lambda: not self._all and not self._starting, timeout=START_TIMEOUT_S)
+            self._changed.wait_for(lambda: not self._all and not self._starting, timeout=CLOSE_TIMEOUT_S)
 
     def _take(self) -> Child:
         while True:

@@ -1,5 +1,8 @@
 """What can be wrong with a file: errors that the parsing modules raise. The callers of `extract` see a status instead."""
 
+NO_MEMORY = ("memory allocation of", "out of memory", "bad_alloc", "MemoryError", "Cannot allocate memory")
+"""What parsers and their runtimes say when they get no memory."""
+
 
 class CorruptError(ValueError):
     """Raised when a file is broken or is not of the kind that it claims to be; the message says what is wrong."""

@@ -7,7 +7,7 @@ import kreuzberg
 
 from worker.core.extract import Extracted
 from worker.core.extract.compound import Compound
-from worker.core.extract.faults import CorruptError, EncryptedError, MachineError
+from worker.core.extract.faults import NO_MEMORY, CorruptError, EncryptedError, MachineError
 from worker.core.extract.kinds import Kind
 from worker.core.extract.mail import mail_text
 from worker.core.extract.msdoc import word_text
@@ -121,7 +121,7 @@ def _kreuzberg(body: bytes, mime_type: str) -> tuple[str, Properties]:
         result = kreuzberg.extract_bytes_sync(body, mime_type, _CONFIG)
     except kreuzberg.KreuzbergError as error:
         message = str(error)
-        if "out of memory" in message:
+        if any(words in message for words in NO_MEMORY):
             raise MemoryError(message) from error
         if any(words in message for words in _MACHINE_AT_FAULT):
             raise MachineError(message) from error

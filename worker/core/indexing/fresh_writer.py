@@ -14,14 +14,13 @@ from worker.core.base.classify import is_transient
 from worker.core.base.clock import S3Clock
 from worker.core.base.errors import IndexUnavailableError
 from worker.core.base.retry import retry_transient
+from worker.core.base.settings import MAX_INDEX_TIMEOUT_S
 from worker.core.index import WriteResult, WriteStatus
 from worker.core.index.document import Write
 
 MAX_OBSERVATION_AGE_MS = 30_000
 """An older observation is not written."""
-LONGEST_REQUEST_MS = 25_000
-"""What INDEX_TIMEOUT_S allows one bulk request at most."""
-MAX_WRITE_AGE_MS = MAX_OBSERVATION_AGE_MS + LONGEST_REQUEST_MS
+MAX_WRITE_AGE_MS = MAX_OBSERVATION_AGE_MS + MAX_INDEX_TIMEOUT_S * 1000
 """A write confirmed longer than this after its observation is not trusted; `index.gc_deletes` is 60 s."""
 UNAVAILABLE_TOGETHER = 10
 """If the index takes none of at least so many writes of one request, it is unavailable. With fewer, the documents themselves

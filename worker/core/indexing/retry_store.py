@@ -4,6 +4,7 @@ A record's name holds the time of its observation, so no name is used twice and 
 """
 
 import time
+from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import UTC, datetime
 from types import UnionType
@@ -104,13 +105,13 @@ class RetryStore:
         stored it without its answer arriving, and such a record must not wait for the next outage."""
         self._pool = full_pool(STORE_THREADS, "store-for-retry")  # the last resort must not depend on a new thread
 
-    def put_all(self, records: list[RetryRecord]) -> list[StoreError | None]:
-        """Store each; in order, None for each that is durable now, otherwise the error."""
-        return list(self._pool.map(self._put, records))
+    def put_all(self, records: list[RetryRecord]) -> Iterator[StoreError | None]:
+        """Store each; in order and as they are ready, None for each that is durable now, otherwise the error."""
+        return self._pool.map(self._put, records)
 
     def close(self) -> None:
-        """End the threads."""
-        self._pool.shutdown()
+        """End the threads, without waiting for a request under way."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def put_as(self, name: str, record: RetryRecord) -> None:
         """Store a record under the given name. Raises StoreError."""

@@ -6,7 +6,7 @@ One JSON form serves `dead-letters/`, `dlq-archive/` and export files; they diff
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NotRequired, Self, TypedDict
 
 from worker.core.base.classify import FailureKind
@@ -58,11 +58,13 @@ class DeadLetter:
     """Receipt handle of a message in a queue, as long as it is in flight."""
     stored_key: str = ""
     """Key of a record in `dead-letters/`."""
-    failure: FailureRecord | None = field(init=False)
-    """None if SQS's own redrive policy moved it: then the reason is unknown."""
+    failure: FailureRecord | None = None
+    """None if SQS's own redrive policy moved it: then the reason is unknown. By default the one among the attributes; a stored
+    dead letter may have left no room for one there."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "failure", FailureRecord.of(self.attributes))
+        if self.failure is None:
+            object.__setattr__(self, "failure", FailureRecord.of(self.attributes))
 
     @property
     def identity(self) -> str:
@@ -106,10 +108,10 @@ class DeadLetter:
             raise ValueError("it is no JSON object")  # noqa: TRY004 (what is wrong is the record's value)
         try:
             attributes = {name: _from_json(value) for name, value in stored["message_attributes"].items()}
-            beside = FailureRecord.from_json(stored.get("failure"))
-            if beside is not None and beside != FailureRecord.of(attributes):
-                attributes[ATTRIBUTE] = _failure_attribute(beside.as_text())
-            made = cls(stored["message_id"], stored["body"], stored["system_attributes"], attributes, "", stored_key)
+            failure = FailureRecord.from_json(stored.get("failure"))
+            made = cls(
+                stored["message_id"], stored["body"], stored["system_attributes"], attributes, "", stored_key, failure
+            )
             made._check()
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"it is no dead letter: {error!r}") from None
@@ -125,20 +127,27 @@ class DeadLetter:
     # -- writing -------------------------------------------------------------------------------------------------
 
     def as_json(self) -> dict[str, object]:
-        """The whole message; binary attributes as base64."""
+        """The whole message; binary attributes as base64. A failure record that is not among them stands beside them."""
+        beside = self._failure_beside()
         return {
             "schema": SCHEMA,
             "message_id": self.id,
             "body": self.body,
             "system_attributes": dict(self.system),
             "message_attributes": {name: _as_json(value) for name, value in self.attributes.items()},
+            **({"failure": beside.as_json()} if beside else {}),
         }
 
     def entry(self, record: FailureRecord | None, *, max_bytes: int, fifo: bool = False) -> SendEntry | Refused:
         """The entry to send to a queue that takes `max_bytes`: body and attributes unchanged, with `record` beside them.
 
-        The record is cut as far as it must be. Without one, the message is sent as it is.
+        The record is cut as far as it must be. Without one, the message is sent as it is: with its own failure record, or,
+        where there is no room for it, without.
         """
+        if record is None and (beside := self._failure_beside()) is not None:
+            whole = self.entry(beside, max_bytes=max_bytes, fifo=fifo)
+            if not isinstance(whole, Refused):
+                return whole
         attributes = {name: _resendable(value) for name, value in self.attributes.items()}
         measure = f"its {_size_bytes(self.body, attributes):,} bytes and {len(attributes)} attributes"
         limits = f"the queue's limits of {max_bytes:,} and {MAX_ATTRIBUTES}"
@@ -148,10 +157,14 @@ class DeadLetter:
             return Refused(f"{measure} are over {limits}")
         for stack_chars, message_chars in _CUTS:
             text = record.as_text(stack_chars=stack_chars, message_chars=message_chars)
-            whole = {**attributes, ATTRIBUTE: _failure_attribute(text)}
-            if _fits(self.body, whole, max_bytes):
-                return self._entry(whole, fifo=fifo)
+            with_record = {**attributes, ATTRIBUTE: _failure_attribute(text)}
+            if _fits(self.body, with_record, max_bytes):
+                return self._entry(with_record, fifo=fifo)
         return Refused(f"{measure} leave no room for a failure record within {limits}")
+
+    def _failure_beside(self) -> FailureRecord | None:
+        """Its failure record, if that is not the one among its attributes."""
+        return None if self.failure == FailureRecord.of(self.attributes) else self.failure
 
     def _entry(self, attributes: dict[str, Attribute], *, fifo: bool) -> SendEntry:
         entry = SendEntry(MessageBody=self.body, MessageAttributes=attributes)

@@ -93,14 +93,15 @@ class FailureRecord:
         cls,
         error: BaseException,
         *,
+        earlier: Self | None,
         attributes: Mapping[str, Mapping[str, object]],
         receives: int,
         source_queue: str,
         message_id: str,
         worker: str,
     ) -> Self:
-        """The record of a message that failed with `error`; a redriven one keeps the history of its earlier record."""
-        earlier = cls.of(attributes) or cls()
+        """The record of a message that failed with `error`; a redriven one keeps the history of its `earlier` record."""
+        earlier = earlier or cls()
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         return cls(
             kind=kind_of(error),
@@ -116,6 +117,7 @@ class FailureRecord:
             source_message_id=message_id,
             worker=worker,
             correlation_id=_correlation_id(attributes),
+            unknown=earlier.unknown,
         )
 
     def redriven(self) -> Self:

@@ -5,9 +5,11 @@ counted like a shared resource: the work on each part retains it, releases it in
 the last release settles it.
 """
 
+import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from worker.core.base.events import LogEvent
 from worker.core.base.liveness import Liveness
@@ -18,19 +20,21 @@ from worker.core.sqs.queue import Message
 from worker.core.sqs.visibility import VisibilityExtender
 
 MAX_SILENCE_S = 120
-"""The slowest turn of `InFlightMessages.run`: some batches, each with the full timeout of its call."""
+"""The slowest step of `InFlightMessages.run`: one batch, with the full timeout of its call."""
 
 
 class InFlightMessage:
     """One message in flight. Its receiver is the first to hold it."""
 
-    __slots__ = ("_holders", "_lock", "_settle", "deadline", "message", "outcome", "record_count", "started", "subject")
+    __slots__ = (
+        "_holders", "_lock", "_settle", "_working_since", "deadline", "message", "outcome", "record_count", "started", "subject"
+    )  # fmt: skip
 
     def __init__(self, message: Message, *, deadline_s: float, settle: Callable[["InFlightMessage"], None]) -> None:
         """`settle` is called once, by the last release."""
         self.message = message
         self.deadline = message.received_at + deadline_s
-        """Monotonic seconds: when waiting ends, and working counts as stuck."""
+        """Monotonic seconds: when every wait ends, and no step of its work begins any more."""
         self.started = False
         """Whether a handler works on it; until then it may be released at once."""
         self.outcome: Outcome | None = None
@@ -41,6 +45,8 @@ class InFlightMessage:
         self._lock = threading.Lock()
         self._holders = 1
         self._settle = settle
+        self._working_since: dict[int, float] = {}
+        """By thread: when the present step of the work began, or made progress; monotonic seconds."""
 
     @property
     def id(self) -> str:
@@ -51,6 +57,40 @@ class InFlightMessage:
     def receipt(self) -> str:
         """The message's receipt handle."""
         return self.message.receipt
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether its deadline has come."""
+        return time.monotonic() >= self.deadline
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """While this thread works on it: a step without progress for too long is stuck."""
+        me = threading.get_ident()
+        before = self._working_since.get(me)
+        self._working_since[me] = time.monotonic()
+        try:
+            yield
+        finally:
+            if before is None:
+                del self._working_since[me]
+            else:
+                self._working_since[me] = time.monotonic()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Within `working`, while this thread waits for what may take until the deadline: an outage, or memory."""
+        me = threading.get_ident()
+        worked = self._working_since.pop(me, None)
+        try:
+            yield
+        finally:
+            if worked is not None:
+                self._working_since[me] = time.monotonic()
+
+    def is_stuck(self, after_s: float) -> bool:
+        """Whether a step of its work has made no progress for so long."""
+        return min(list(self._working_since.values()), default=math.inf) < time.monotonic() - after_s
 
     @property
     def is_settling(self) -> bool:
@@ -94,11 +134,13 @@ class InFlightMessages:
         self,
         extender: VisibilityExtender,
         *,
+        stuck_after_s: float,
         give_up: Callable[[InFlightMessage], None],
         stuck: Callable[[InFlightMessage], None],
     ) -> None:
-        """`give_up` hears of a message whose deadline came before its work began; `stuck`, of one during its work."""
+        """`give_up` hears of a message whose deadline came before its work began; `stuck`, of one whose work hangs."""
         self._extender = extender
+        self._stuck_after_s = stuck_after_s
         self._give_up = give_up
         self._stuck = stuck
         self._changed = threading.Condition()
@@ -123,10 +165,10 @@ class InFlightMessages:
         self._extender.forget(items)
         self._remove(item.receipt for item in items)
 
-    def release(self, releases: Sequence[tuple[InFlightMessage, int]]) -> None:
-        """Make each visible on the queue again, after a delay in seconds."""
+    def release(self, releases: Sequence[tuple[InFlightMessage, int]], *, stop: threading.Event) -> None:
+        """Make each visible on the queue again, after a delay in seconds. `stop` ends waits between attempts."""
         self._remove(item.receipt for item, _ in releases)
-        self._extender.release_after(releases)
+        self._extender.release_after(releases, stop=stop)
 
     def wait_for_room(self, limit: int, timeout_s: float) -> bool:
         """Wait until fewer than `limit` are in flight; False after `timeout_s`."""
@@ -148,7 +190,7 @@ class InFlightMessages:
         while not self._stop.wait(self._extender.tick_s):
             liveness.beat()
             self._end_overdue()
-            self._remove(self._extender.extend_due())
+            self._remove(self._extender.extend_due(liveness.beat))
 
     def stop(self) -> None:
         """End `run`; what is still in flight reappears by itself."""
@@ -161,13 +203,12 @@ class InFlightMessages:
             self._changed.notify_all()
 
     def _end_overdue(self) -> None:
-        now = time.monotonic()
         with self._changed:
-            overdue = [item for item in self._messages.values() if item.deadline <= now and not item.is_settling]
-        for item in overdue:
-            if item.start():
-                self._give_up(item)
-            else:
+            items = list(self._messages.values())
+        for item in items:
+            if item.is_stuck(self._stuck_after_s):
                 self.forget([item])
                 emit(LogEvent.MESSAGE_STUCK, "critical", message_id=item.id, receives=item.message.receives)
                 self._stuck(item)
+            elif item.is_overdue and item.start():
+                self._give_up(item)

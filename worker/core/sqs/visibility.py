@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, Self
@@ -76,18 +76,19 @@ class VisibilityExtender:
 
     def release(self, messages: Iterable[Received]) -> None:
         """Make these visible at once. One that SQS refuses reappears when its visibility timeout ends."""
-        self.release_after([(message, 0) for message in messages])
+        self.release_after([(message, 0) for message in messages], stop=self._stop)
 
     def release_all_but(self, messages: Iterable[Received]) -> None:
         """Make everything else visible at once."""
         kept = {message.receipt for message in messages}
         with self._changed:
             others = [(receipt, hidden.id, 0) for receipt, hidden in self._hidden.items() if receipt not in kept]
-        self._release(others)
+        self._release(others, stop=self._stop)
 
-    def release_after(self, messages: Sequence[tuple[Received, int]]) -> None:
-        """Make each visible after a delay in seconds."""
-        self._release([(message.receipt, message.id, delay_s) for message, delay_s in messages if message.receipt])
+    def release_after(self, messages: Sequence[tuple[Received, int]], *, stop: threading.Event) -> None:
+        """Make each visible after a delay in seconds. `stop` ends waits between attempts."""
+        releases = [(message.receipt, message.id, delay_s) for message, delay_s in messages if message.receipt]
+        self._release(releases, stop=stop)
 
     @contextmanager
     def running(self) -> Iterator[Self]:
@@ -101,14 +102,16 @@ class VisibilityExtender:
             thread.join()
             self.release_all_but(())
 
-    def extend_due(self) -> list[str]:
-        """Extend what is due; the receipt handles that SQS no longer knows, which are forgotten."""
+    def extend_due(self, on_batch: Callable[[], None] = lambda: None) -> list[str]:
+        """Extend what is due; the receipt handles that SQS no longer knows, which are forgotten. `on_batch`: after each call."""
         soon = time.monotonic() + self.visibility_s * 2 / 3
         with self._changed:
             due = [receipt for receipt, hidden in self._hidden.items() if hidden.until < soon]
-        return [
-            lost for start in range(0, len(due), MAX_BATCH) for lost in self._extend(due[start : start + MAX_BATCH])
-        ]
+        lost: list[str] = []
+        for start in range(0, len(due), MAX_BATCH):
+            lost += self._extend(due[start : start + MAX_BATCH])
+            on_batch()
+        return lost
 
     def _run(self) -> None:
         while not self._stop.wait(self.tick_s):
@@ -142,14 +145,22 @@ class VisibilityExtender:
                 self._changed.notify_all()
         return lost
 
-    def _release(self, releases: list[tuple[str, str, int]]) -> None:
-        """(receipt handle, message id, delay in seconds) of each."""
+    def _release(self, releases: list[tuple[str, str, int]], *, stop: threading.Event) -> None:
+        """(receipt handle, message id, delay in seconds) of each.
+
+        Once SQS answers no call any more, the rest is not tried: a command would wait for each ten of 100,000.
+        """
+        answers = True
         for start in range(0, len(releases), MAX_BATCH):
             batch = releases[start : start + MAX_BATCH]
             self._forget_and_wait({receipt for receipt, _, _ in batch})
+            if not answers:
+                continue
             entries = [(receipt, delay_s) for receipt, _, delay_s in batch]
-            for position, refusal in in_batch(self._queue.change_visibility, entries, stop=threading.Event()).items():
+            refused = in_batch(self._queue.change_visibility, entries, stop=stop)
+            for position, refusal in refused.items():
                 emit(LogEvent.MESSAGE_RELEASE_FAILED, "warning", message_id=batch[position][1], code=refusal.code)
+            answers = len(refused) < len(batch) or any(refusal.senders_fault for refusal in refused.values())
 
     def _forget_and_wait(self, receipts: set[str]) -> None:
         """Forget these, and wait for an extension under way: arriving after the release, it would overwrite it."""

@@ -91,6 +91,22 @@ def test_a_failure_record_beside_the_message_counts():
     read = DeadLetter.from_json({**stored, "failure": {"kind": "SYSTEM_ERROR", "redrives": 2}}, stored_key="k")
     assert (read.kind, read.redrives, read.stored_key) == ("SYSTEM_ERROR", 2, "k")
     assert failure_of(read.entry(None, max_bytes=1_000))["redrives"] == 2
+    assert DeadLetter.from_json(read.as_json(), stored_key="k") == read
+
+
+@pytest.mark.parametrize(
+    ("body", "count"), [("x", 10), ("x" * 1_000, 0)], ids=["all attributes in use", "a body at the limit"]
+)
+def test_what_left_no_room_for_its_failure_record_can_be_sent_again(body, count):
+    """The worker stores such a message in dead-letters/, with its record beside it."""
+    attributes: dict[str, Attribute] = {
+        f"a{number}": {"DataType": "String", "StringValue": "v"} for number in range(count)
+    }
+    spilled = DeadLetter("m1", body, {}, attributes).as_json()
+    read = DeadLetter.from_json({**spilled, "failure": {"kind": "SYSTEM_ERROR"}})
+    assert read.kind == "SYSTEM_ERROR"
+    sent = taken(read.entry(None, max_bytes=1_000))
+    assert (sent["MessageBody"], sent["MessageAttributes"]) == (body, attributes)
 
 
 @pytest.mark.parametrize(

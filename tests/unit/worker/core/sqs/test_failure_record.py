@@ -22,9 +22,11 @@ def failed(body="no json"):
 
 
 def record_of(error, attributes=None):
+    attributes = attributes or {}
     return FailureRecord.of_error(
-        error, attributes=attributes or {}, receives=2, source_queue="http://q", message_id="m1", worker="w"
-    )
+        error, earlier=FailureRecord.of(attributes), attributes=attributes, receives=2, source_queue="http://q",
+        message_id="m1", worker="w",
+    )  # fmt: skip
 
 
 def attributes_with(record):
@@ -45,6 +47,8 @@ def test_a_redriven_message_keeps_its_history():
     first = record_of(failed())
     again = record_of(failed(), attributes_with(first.redriven().as_text()))
     assert (again.attempts, again.redrives, again.first_failed_at) == (4, 1, first.first_failed_at)
+    newer = record_of(failed(), attributes_with({**first.as_json(), "added_by": "a newer version"}))
+    assert newer.as_json()["added_by"] == "a newer version"
 
 
 def test_the_correlation_id_is_the_message_s():

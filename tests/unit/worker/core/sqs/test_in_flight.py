@@ -63,8 +63,9 @@ def in_flight(number, *, deadline_s=60.0):
     return InFlightMessage(message, deadline_s=deadline_s, settle=lambda _: None)
 
 
-def all_of(queue, items, *, give_up=lambda _: None, stuck=lambda _: None):
-    made = InFlightMessages(VisibilityExtender(queue, visibility_s=0.3), give_up=give_up, stuck=stuck)
+def all_of(queue, items, *, give_up=lambda _: None, stuck=lambda _: None, stuck_after_s=60.0):
+    extender = VisibilityExtender(queue, visibility_s=0.3)
+    made = InFlightMessages(extender, stuck_after_s=stuck_after_s, give_up=give_up, stuck=stuck)
     made.add(items)
     return made
 
@@ -77,22 +78,51 @@ def run_for(made, seconds):
     thread.join()
 
 
-def test_at_its_deadline_a_waiting_message_is_given_up_and_a_started_one_is_stuck():
-    waiting, working = in_flight(0, deadline_s=0.1), in_flight(1, deadline_s=0.1)
+def test_at_its_deadline_what_nobody_works_on_is_given_up_and_all_else_goes_on():
+    waiting, working, between_steps = (in_flight(number, deadline_s=0.1) for number in range(3))
     stuck: list[InFlightMessage] = []
     assert working.start()
-    made = all_of(a_queue(), [waiting, working], give_up=lambda item: item.release(RELEASE), stuck=stuck.append)
-    run_for(made, 0.4)
-    assert (waiting.outcome, stuck) == (RELEASE, [working])
-    assert len(made) == 1, "the stuck one is let go; the other stays until its release"
+    assert between_steps.start()
+    made = all_of(
+        a_queue(), [waiting, working, between_steps], give_up=lambda item: item.release(RELEASE), stuck=stuck.append
+    )
+    with working.working():
+        run_for(made, 0.4)
+    assert (waiting.outcome, working.outcome, between_steps.outcome, stuck) == (RELEASE, None, None, [])
+
+
+def test_a_step_without_progress_for_too_long_is_stuck_and_its_message_let_go():
+    working, waiting, progressing = (in_flight(number) for number in range(3))
+    stuck: list[InFlightMessage] = []
+    made = all_of(a_queue(), [working, waiting, progressing], stuck=stuck.append, stuck_after_s=0.3)
+    thread = threading.Thread(target=run_for, args=(made, 0.9))
+    with working.working(), waiting.working(), waiting.waiting(), progressing.working():
+        thread.start()
+        while thread.is_alive():
+            with progressing.waiting():
+                time.sleep(0.01)
+    assert set(stuck) == {working}
+    assert len(made) == 2
+
+
+def test_a_step_within_a_step_ends_without_ending_the_outer_one():
+    item = in_flight(0)
+    with item.working():
+        with item.working():
+            pass
+        time.sleep(0.02)
+        assert item.is_stuck(0.01)
+    assert not item.is_stuck(0.01)
 
 
 def test_a_message_that_waits_for_its_settlement_is_not_stuck():
     item = in_flight(0, deadline_s=0.1)
     stuck: list[InFlightMessage] = []
     assert item.start()
+    with item.working():
+        pass
     item.release(Done())
-    run_for(all_of(a_queue(), [item], stuck=stuck.append), 0.4)
+    run_for(all_of(a_queue(), [item], stuck=stuck.append, stuck_after_s=0.0), 0.4)
     assert stuck == []
 
 
@@ -105,7 +135,7 @@ def test_a_message_whose_receipt_handle_is_lost_is_no_longer_in_flight():
 def test_a_release_makes_each_visible_after_its_delay_and_counts_it_no_more():
     queue, items = a_queue(), [in_flight(0), in_flight(1)]
     made = all_of(queue, items)
-    made.release([(items[0], 0), (items[1], 60)])
+    made.release([(items[0], 0), (items[1], 60)], stop=threading.Event())
     assert (queue.changed, len(made)) == ([("r0", 0), ("r1", 60)], 0)
 
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from testing.memory import Faults, MemoryQueue
+from testing.memory import SQS_DOWN, Faults, MemoryQueue
 from worker.core.base.errors import QueueError
 from worker.core.sqs.queue import Message, Refusal
 from worker.core.sqs.visibility import VisibilityExtender
@@ -112,6 +112,16 @@ def test_all_but_some_are_released():
     extender.release_all_but([message(1)])
     assert queue.changes == [(["r0", "r2"], 0)]
     assert len(extender) == 1
+
+
+def test_a_queue_that_does_not_answer_is_not_asked_for_each_message_that_is_released():
+    queue = MemoryQueue(faults := Faults(), "dlq")
+    faults.add("dlq.hide", SQS_DOWN)
+    extender = VisibilityExtender(queue, visibility_s=60)
+    extender.keep([message(number) for number in range(1_000)])
+    extender.release_all_but(())
+    assert len(faults.calls) <= 3, "the attempts for one batch"
+    assert len(extender) == 0
 
 
 def test_a_message_that_came_from_no_queue_is_ignored():
