@@ -136,6 +136,7 @@ class MemoryS3:
         """By key, where it is not NOON."""
         self.records: dict[str, bytes] = {}
         self.denied: set[str] = set()
+        self.denied_buckets: set[str] = set()
 
     def etag(self, key: str) -> str:
         return f"etag-{hash(self.bodies[key])}"
@@ -145,6 +146,8 @@ class MemoryS3:
 
     def read(self, bucket: str, key: str, *, admit: Callable[[int], None] = lambda _: None) -> Snapshot:
         self._faults.call("s3.read")
+        if bucket in self.denied_buckets:
+            raise StoreError("denied", code="AccessDenied")
         if bucket != BUCKET:
             raise StoreError("no such bucket", code="NoSuchBucket")
         if key in self.denied:
@@ -160,10 +163,11 @@ class MemoryS3:
         return (self.state(key) if key in self.bodies else None), NOW_MS
 
     def is_object_fault(self, error: StoreError, bucket: str, key: str) -> bool:
-        return is_object_fault(error, others_readable=lambda: bool(self.bodies.keys() - self.denied - {key}))
+        readable = bucket not in self.denied_buckets and bool(self.bodies.keys() - self.denied - {key})
+        return is_object_fault(error, others_readable=lambda: readable)
 
     def answers_for(self, bucket: str, key: str) -> bool:
-        return bucket == BUCKET and bool(self.bodies.keys() - self.denied)
+        return bucket == BUCKET and bucket not in self.denied_buckets and bool(self.bodies.keys() - self.denied)
 
     def check_bucket(self, bucket: str) -> None:
         self._faults.call("s3.check_bucket")

@@ -65,7 +65,7 @@ def assemble(
 ) -> Components:
     """Put the worker together; `stuck` hears of a message whose work hangs."""
     gate, budget = PauseGate(), ByteBudget(settings.max_bytes_in_flight)
-    s3_health = S3Health(clients.objects, gate)
+    s3_health = S3Health(clients.objects, gate, ask_state=clients.state.pause_record)
     extractor = make_extractor(settings)
     retry = RetryStore(clients.state)
     breaker = index_breaker(clients.index, interval_s=settings.index_probe_s)

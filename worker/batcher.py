@@ -115,7 +115,7 @@ class Batcher:
             return [_BREAKER_OPEN] * len(writes)
         try:
             return self._writer.write(writes)
-        except Exception as error:  # noqa: BLE001 (a bug in the index's client must not lose a document either)
+        except BaseException as error:  # noqa: BLE001 (a bug in the index's client must not lose a document either)
             if not isinstance(error, IndexUnavailableError):
                 emit(LogEvent.INDEX_WRITE_FAILED, "error", error=repr(error), exc_info=error)
             self._breaker.failed(error)

@@ -15,6 +15,7 @@ from worker.core.base.jsontypes import JsonObject
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit, observe
 from worker.core.base.settings import Settings
+from worker.core.base.text import one_line
 from worker.core.clients import Clients
 from worker.core.sqs import in_flight
 from worker.core.sqs.in_flight import InFlightMessage
@@ -102,6 +103,17 @@ class Daemon:
         metrics.gauge("worker_bytes_in_flight", "Bytes of bodies in memory.", lambda: components.budget.used)
         metrics.gauge(
             "worker_paused", "Whether an operator has paused the fleet.", lambda: "paused" in components.gate.reasons
+        )
+        metrics.gauge(
+            "worker_index_breaker_open", "Whether the index is unavailable.", lambda: components.index_breaker.is_open
+        )
+        metrics.gauge(
+            "worker_s3_unavailable", "Whether no bucket can be read.", lambda: "s3" in components.gate.reasons
+        )
+        metrics.gauge(
+            "worker_buckets_held_back",
+            "Buckets in which nothing can be read: their messages go back to the queue.",
+            lambda: len(components.s3_health.held_back),
         )
         clock = components.clients.objects.clock
         metrics.gauge(
@@ -236,6 +248,7 @@ class Daemon:
             "status": "stopping" if self._stopping.is_set() else "unhealthy" if unhealthy else "serving",
             "unhealthy_threads": unhealthy,
             "held_back": self._components.gate.reasons,
+            "buckets_held_back": self._components.s3_health.held_back,
             "index_breaker_open": self._components.index_breaker.is_open,
             "in_flight": len(self._components.in_flight),
         }
@@ -243,10 +256,20 @@ class Daemon:
 
     def _status(self) -> str:
         """One line for `systemctl status`."""
-        components, held = self._components, "; ".join(self._components.gate.reasons.values())
+        components = self._components
+        held = "; ".join((*components.gate.reasons.values(), *_held_back(components.s3_health.held_back)))
         index = "unavailable, documents go to retry-index/" if components.index_breaker.is_open else "available"
         settled = self._metrics.settled
         return (
             f"{held or 'serving'} | in flight {len(components.in_flight)} | done {settled['done']}, failed {settled['failed']}, "
             f"released {settled['release']} | index {index}"
         )
+
+
+def _held_back(buckets: dict[str, str]) -> list[str]:
+    """What `systemctl status` says of buckets that cannot be read."""
+    if not buckets:
+        return []
+    first, why = next(iter(buckets.items()))
+    others = f" and {len(buckets) - 1} more" if len(buckets) > 1 else ""
+    return [f"held back: s3://{first}{others}: {one_line(why)[:100]}"]

@@ -110,7 +110,7 @@ class Handler:
             outcome = Done()
         except MalformedEventError as error:
             outcome = Failed(error)
-        except Exception as error:  # noqa: BLE001 (no memory; or a bug: to the DLQ, with its stack)
+        except BaseException as error:  # noqa: BLE001 (no memory; or a bug or a panic in Rust: to the DLQ, with its stack)
             outcome = _unforeseen(item, error)
         finally:
             item.release(outcome)
@@ -154,8 +154,6 @@ class RecordWork:
 
     def _step(self, step: Callable[[], Outcome | None]) -> None:
         """One step of the work; it returns None where the next step has taken over. None begins after the deadline."""
-        # Remains so after an error that is no Exception (a panic in Rust): this thread dies of it, and the next worker is
-        # not to receive the message at once.
         outcome: Outcome | None = Release(self._long_delay_s(), "interrupted")
         try:
             if self._item.is_overdue:
@@ -163,7 +161,7 @@ class RecordWork:
             else:
                 with self._item.working():
                     outcome = step()
-        except Exception as error:  # noqa: BLE001 (classified, never swallowed)
+        except BaseException as error:  # noqa: BLE001 (classified, never swallowed; a panic in Rust is no Exception)
             outcome = self._outcome_of(error)
         finally:
             if outcome is not None:
@@ -215,7 +213,7 @@ class RecordWork:
         emit(LogEvent.RECORD_SKIPPED, "debug", message_id=self._item.id, reason=reason)
         return Done(f"skipped: {reason}")
 
-    def _outcome_of(self, error: Exception) -> Outcome:
+    def _outcome_of(self, error: BaseException) -> Outcome:
         match error:
             case ExtractionStoppedError() | InterruptedError():
                 return Release(0, "the worker stops")
@@ -240,7 +238,7 @@ class RecordWork:
         item.release(outcome)
 
 
-def _unforeseen(item: InFlightMessage, error: Exception) -> Outcome:
+def _unforeseen(item: InFlightMessage, error: BaseException) -> Outcome:
     """The machine's fault (no disk, no descriptors, no memory), for which no message is dead-lettered; or a bug."""
     if is_transient(error):
         return Release(release_delay_s(item.message.receives), str(error) or repr(error))

@@ -42,10 +42,6 @@ class Metrics:
         self._heartbeat_failures = self._counter("worker_heartbeat_failures", "Visibility extensions refused.")
         self._receive_failures = self._counter("worker_receive_failures", "Receives that failed.")
         self._stuck = self._counter("worker_stuck", "Messages let go at their deadline while worked on.")
-        self._breaker = {
-            name: Gauge(f"worker_{name}_breaker_open", f"Whether the {name} breaker is open.", registry=self.registry)
-            for name in ("index", "s3")
-        }
         self._polled = Gauge(
             "worker_last_poll_timestamp_seconds", "When a receive last answered.", registry=self.registry
         )
@@ -66,8 +62,6 @@ class Metrics:
             LogEvent.MESSAGE_RELEASE_FAILED: lambda _: self._settle_failures.labels("release").inc(),
             LogEvent.MESSAGE_STUCK: lambda _: self._stuck.inc(),
             LogEvent.HEARTBEAT_FAILED: lambda _: self._heartbeat_failures.inc(),
-            LogEvent.BREAKER_OPENED: lambda f: self._breaker[f["breaker"]].set(1),
-            LogEvent.BREAKER_CLOSED: lambda f: self._breaker[f["breaker"]].set(0),
         }
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:

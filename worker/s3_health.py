@@ -1,8 +1,13 @@
-"""Tells an outage of S3 from the fault of one object. An outage pauses the worker; it dead-letters nothing."""
+"""Tells the outage of a bucket, or of all of S3, from the fault of one object. An outage dead-letters nothing.
+
+While nothing in a bucket can be read, its messages go back to the queue with a long delay, and the other buckets are served.
+Only if no bucket can be read, and the state bucket does not answer either, is all of S3 unavailable: then the worker pauses.
+"""
 
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TypeVar
 
 from worker.core.base.breaker import Breaker
@@ -16,19 +21,35 @@ from worker.pause_gate import PauseGate
 T = TypeVar("T")
 
 FAILURES = 5
-"""Failures in a row, over all messages, that make an outage."""
+"""Failures in a row in one bucket, over all its messages, that make an outage of it."""
 PROBE_S = 5.0
+MAX_BUCKETS = 256
+"""Number of buckets remembered as readable, and as failing: messages may name any number of them."""
+ASKED_BUCKETS = 3
+"""Number of readable buckets that are asked again before all of S3 counts as unavailable."""
 
 
 class S3Health:
-    """Shuts the gate while S3, our credentials or our permissions fail; probes without messages."""
+    """Holds back the messages of a bucket that cannot be read, and shuts the gate while none can; probes without messages."""
 
-    def __init__(self, objects: ObjectStore, gate: PauseGate) -> None:
+    def __init__(self, objects: ObjectStore, gate: PauseGate, *, ask_state: Callable[[], object]) -> None:
+        """`ask_state` makes a request to the state bucket. Raises StoreError."""
         self._objects = objects
         self._gate = gate
-        self._failed: tuple[str, str] = ("", "")
-        self._breaker = Breaker("s3", failures=FAILURES, probe=self._probe, interval_s=PROBE_S)
-        self._breaker.on_change(self._changed)
+        self._ask_state = ask_state
+        self._lock = threading.Lock()
+        self._failing: dict[str, Breaker] = {}
+        """By bucket: those with a failure since the last success."""
+        self._failed_key: dict[str, str] = {}
+        self._held_back: dict[str, str] = {}
+        self._readable: dict[str, str] = {}
+        """By bucket: a key that was read."""
+        self._closed = False
+
+    @property
+    def held_back(self) -> dict[str, str]:
+        """Why messages are held back: bucket → the last error. Empty while every bucket can be read."""
+        return dict(self._held_back)
 
     def read(
         self, read: Callable[[], T], *, bucket: str, key: str, until: float, stop: threading.Event,
@@ -37,39 +58,102 @@ class S3Health:
         """What `read` returns for one object, waiting for an outage of S3 to end; Failed where the object is at fault.
 
         `waiting` is entered while it waits for that.
-        Raises OutageError when S3 is still unavailable at `until` (monotonic seconds) or when `stop` is set, and StoreError
-        for a failure that is neither an outage yet nor the object's fault.
+        Raises OutageError when S3 is still unavailable at `until` (monotonic seconds), when `stop` is set, or when the bucket
+        is held back; and StoreError for a failure that is neither an outage yet nor the object's fault.
         """
         while True:
             with waiting():
                 is_open = self._gate.wait_open(until, stop)
             if not is_open:
                 raise OutageError(f"held back: {'; '.join(self._gate.reasons.values())}")
+            if (why := self._held_back.get(bucket)) is not None:
+                raise OutageError(f"held back: nothing in s3://{bucket} can be read: {why}")
             try:
                 found = retry_transient(read, transient=is_transient, stop=stop)
             except StoreError as error:
                 if self._objects.is_object_fault(error, bucket, key):
-                    self._breaker.succeeded()
+                    self._answered(bucket)
                     return Failed(error)
-                self._failed = (bucket, key)
-                self._breaker.failed(error)
-                if not self._breaker.is_open:
+                self._failed(bucket, key, error)
+                if self._gate.is_open:
                     raise
             else:
-                self._breaker.succeeded()
+                self._answered(bucket)
+                self._note_readable(bucket, key)
                 return found
 
     def close(self) -> None:
         """End the probing."""
-        self._breaker.stop()
+        with self._lock:
+            self._closed = True
+            for breaker in self._failing.values():
+                breaker.stop()
 
-    def _probe(self) -> None:
-        bucket, key = self._failed
-        if not self._objects.answers_for(bucket, key):
+    # -- one bucket ----------------------------------------------------------------------------------------------
+
+    def _answered(self, bucket: str) -> None:
+        breaker = self._failing.get(bucket)
+        if breaker is not None:
+            breaker.succeeded()
+
+    def _note_readable(self, bucket: str, key: str) -> None:
+        if bucket not in self._readable:
+            with self._lock:
+                self._readable[bucket] = key
+                if len(self._readable) > MAX_BUCKETS:
+                    del self._readable[next(iter(self._readable))]
+
+    def _failed(self, bucket: str, key: str, error: StoreError) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            self._failed_key[bucket] = key
+            breaker = self._failing.get(bucket) or self._new_breaker(bucket)
+        breaker.failed(error)
+
+    def _new_breaker(self, bucket: str) -> Breaker:
+        breaker = Breaker(f"s3://{bucket}", failures=FAILURES, probe=partial(self._probe, bucket), interval_s=PROBE_S)
+        breaker.on_change(partial(self._changed, bucket))
+        if len(self._failing) >= MAX_BUCKETS:
+            forgotten = next((name for name, one in self._failing.items() if not one.is_open), None)
+            if forgotten is not None:
+                del self._failing[forgotten], self._failed_key[forgotten]
+        self._failing[bucket] = breaker
+        return breaker
+
+    def _changed(self, bucket: str, error: BaseException | None) -> None:
+        with self._lock:
+            if error is None:
+                for known in (self._held_back, self._failing, self._failed_key):
+                    known.pop(bucket, None)
+            else:
+                self._held_back[bucket] = str(error)
+                self._readable.pop(bucket, None)
+        self._assess()
+
+    def _probe(self, bucket: str) -> None:
+        if not self._objects.answers_for(bucket, self._failed_key[bucket]):
+            self._assess()
             raise StoreError(f"s3://{bucket}: neither the key that failed nor any other can be read", code="Probe")
 
-    def _changed(self, is_open: bool) -> None:
-        if is_open:
+    # -- all of S3 -----------------------------------------------------------------------------------------------
+
+    def _assess(self) -> None:
+        """Shut the gate if S3 as a whole is unavailable, or clear it."""
+        with self._lock:
+            readable = list(self._readable.items())[-ASKED_BUCKETS:]
+        if (
+            self._held_back
+            and not self._state_answers()
+            and not any(self._objects.answers_for(bucket, key) for bucket, key in readable)
+        ):
             self._gate.shut("s3", "S3 does not answer, or refuses everything")
         else:
             self._gate.clear("s3")
+
+    def _state_answers(self) -> bool:
+        try:
+            self._ask_state()
+        except StoreError:
+            return False
+        return True

@@ -10,7 +10,7 @@ import time
 
 from worker.core.base.breaker import Breaker
 from worker.core.base.classify import is_transient
-from worker.core.base.errors import DependencyError, IndexUnavailableError, WorkerError
+from worker.core.base.errors import IndexUnavailableError, WorkerError
 from worker.core.base.events import LogEvent
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit
@@ -79,8 +79,8 @@ class SelfHeal:
         """Begin no run, and end the current one after the records that it has already observed."""
         self._stopping.set()
 
-    def _index_changed(self, is_open: bool) -> None:
-        if not is_open:
+    def _index_changed(self, error: BaseException | None) -> None:
+        if error is None:
             self._due_at = time.monotonic()
 
     def _may_replay(self) -> bool:
@@ -96,9 +96,8 @@ class SelfHeal:
         except WorkerError as error:
             if isinstance(error, IndexUnavailableError):
                 self._breaker.failed(error)
-            transient = is_transient(error) or isinstance(error, DependencyError)
-            self._failed(error, AGAIN_S if transient else RARELY_S)
-        except Exception as error:  # noqa: BLE001 (no memory, or a bug: neither must end the live work)
+            self._failed(error, AGAIN_S if is_transient(error) else RARELY_S)
+        except BaseException as error:  # noqa: BLE001 (no memory, or a bug: neither must end the live work)
             if is_transient(error):
                 self._failed(error, AGAIN_S)
             else:
@@ -108,7 +107,7 @@ class SelfHeal:
         clients = self._clients
         return Lease(clients.state, LEASE_KEY, holder=self._settings.worker_name, clock=clients.objects.clock)
 
-    def _failed(self, error: Exception, retry_s: float, *, is_bug: bool = False) -> None:
+    def _failed(self, error: BaseException, retry_s: float, *, is_bug: bool = False) -> None:
         message, cause = str(error) or repr(error), error if is_bug else None
         emit(LogEvent.REPLAY_FAILED, "warning", error=message, retry_s=retry_s, exc_info=cause)
         self._try_again(retry_s)

@@ -17,6 +17,10 @@ def _not_blank(reason: str) -> str:
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what the command would do, and change nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+AcceptGone = Annotated[
+    bool,
+    typer.Option("--accept-gone", help="Go on although most objects are gone: you have checked that they should be."),
+]
 WhilePaused = Annotated[bool, typer.Option("--while-paused", help="Run even if the fleet is paused.")]
 Force = Annotated[bool, typer.Option("--force", help="Include messages that were already redriven three times.")]
 Rate = Annotated[float | None, typer.Option(min=0.1, help="Maximum number of messages per second.")]

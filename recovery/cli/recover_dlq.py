@@ -1,15 +1,20 @@
 """`recover_dlq`: recover the messages of the dead-letter queue, in batches. It never asks, because timers run it."""
 
+import threading
 from typing import Annotated
 
 import typer
 
 from recovery.cli.batch_command import run_program
-from recovery.cli.options import DryRun, Kind, OlderThan, Rate, WhilePaused
+from recovery.cli.options import AcceptGone, DryRun, Kind, OlderThan, Rate, WhilePaused
 from recovery.cli.recovery_report import MAX_BATCH_SIZE, RECOVER
+from recovery.cli.settings import declared_types
 from recovery.operations.recover import recover
 from recovery.operations.recovering.request import RecoverRequest
-from recovery.operations.run import Run
+from recovery.operations.report import Report
+from recovery.operations.run import OnProgress, Run
+from worker.core.base.settings import Settings
+from worker.core.clients import Clients
 from worker.terminal import Json, new_app, operator, run_app, seconds
 
 app = new_app()
@@ -30,6 +35,7 @@ def recover_dlq(
     rate: Rate = None,
     kind: Kind = None,
     older_than: OlderThan = None,
+    accept_gone: AcceptGone = False,
     while_paused: WhilePaused = False,
     as_json: Json = False,
     _yes: Annotated[
@@ -42,24 +48,24 @@ def recover_dlq(
     Everything is compared with the current state of S3. Exit codes: 0 all handled, 3 some kept or in flight elsewhere, 64,
     69, 75, 78.
     """
-    request = RecoverRequest(
-        Run.new("recover_dlq", action="recover", by=operator()),
-        batch_size=batch_size,
-        max_batches=max_batches,
-        dry_run=dry_run,
-        rate=rate,
-        kind=kind,
-        older_than_s=seconds(older_than, "--older-than"),
-        while_paused=while_paused,
-    )
-    code = run_program(
-        RECOVER,
-        lambda settings, clients, stop, on_progress: recover(
-            settings, clients, request, stop=stop, on_progress=on_progress
-        ),
-        as_json=as_json,
-    )
-    raise typer.Exit(code)
+    older_than_s = seconds(older_than, "--older-than")
+
+    def operate(settings: Settings, clients: Clients, stop: threading.Event, on_progress: OnProgress) -> Report:
+        request = RecoverRequest(
+            Run.new("recover_dlq", action="recover", by=operator()),
+            batch_size=batch_size,
+            max_batches=max_batches,
+            dry_run=dry_run,
+            rate=rate,
+            kind=kind,
+            older_than_s=older_than_s,
+            while_paused=while_paused,
+            accept_gone=accept_gone,
+            types=declared_types(),
+        )
+        return recover(settings, clients, request, stop=stop, on_progress=on_progress)
+
+    raise typer.Exit(run_program(RECOVER, operate, as_json=as_json))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ WORDING = Wording(
         Disposition.RECOVERED: "read, indexed and confirmed",
         Disposition.ALREADY_INDEXED: "were already in the index",
         Disposition.GONE: "the object no longer exists",
-        Disposition.SKIPPED: "nothing to index",
+        Disposition.SKIPPED: "nothing to index: in dlq-archive/",
         Disposition.STORED_FOR_RETRY: "the index rejects the document: in retry-index/",
         Disposition.ARCHIVED: "message or file at fault: in dlq-archive/",
         Disposition.KEPT: "undecided for a transient reason: still in the DLQ",

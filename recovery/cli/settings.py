@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
+from recovery.operations.dead_letters.message_types import MessageTypes, load_types
 from worker.core.base.aws import Aws, aws_errors
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import ConfigError, DependencyError, QueueError
@@ -61,6 +62,12 @@ class ToolOptions:
         """Return the options as arguments for another verb."""
         given = ((f"--{name.replace('_', '-')}", value) for name, value in asdict(self).items() if value)
         return [text for pair in given for text in pair]
+
+
+def declared_types() -> MessageTypes:
+    """The message types, for a program that takes its other settings from the worker. Raises ConfigError."""
+    settings, _ = load_tool(ToolOptions())
+    return load_types(settings.message_types_dir, default_bucket=settings.s3_bucket)
 
 
 def load_tool(options: ToolOptions) -> tuple[ToolSettings, Aws]:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from recovery.operations.engine import Disposition, Verdict
 from worker.core.base.errors import ConfigError
-from worker.core.indexing.reindexer import UndecidedLimit
 
 MIN_HANDLED = 100
 """Minimum number of dead letters before proportions are evaluated."""
@@ -14,10 +13,12 @@ MIN_HANDLED = 100
 class AbortPolicy:
     """Counts the verdicts of one run, and aborts the run if they indicate a wrong configuration."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, accept_gone: bool = False) -> None:
+        """`accept_gone`: an operator has confirmed that the objects are gone."""
+        self._accept_gone = accept_gone
         self._handled = 0
         self._gone = 0
-        self._undecided = UndecidedLimit("messages")
+        self._skipped = 0
         self._unforeseen: Counter[str] = Counter()
         """Number of archived or rejected dead letters by error, if the error differs from the one in their failure record."""
 
@@ -27,19 +28,24 @@ class AbortPolicy:
         return self._handled >= MIN_HANDLED
 
     def add(self, verdicts: Sequence[Verdict]) -> None:
-        """Count the verdicts of one batch. Raises ConfigError or DependencyError if the run must be aborted."""
+        """Count the verdicts of one batch. Raises ConfigError if the run must be aborted."""
         for verdict in verdicts:
             self._handled += 1
             self._gone += verdict.disposition is Disposition.GONE
+            self._skipped += verdict.disposition is Disposition.SKIPPED
             if verdict.disposition in {Disposition.ARCHIVED, Disposition.STORED_FOR_RETRY} and not _foreseen(verdict):
                 self._unforeseen[verdict.error_type] += 1
-        self._undecided.count(one.reason if one.disposition is Disposition.KEPT else None for one in verdicts)
         if not self.has_handled_enough:
             return
-        if self._gone * 2 > self._handled:
+        if self._skipped * 2 > self._handled:
+            raise ConfigError(
+                f"{self._skipped} of {self._handled} messages have nothing to index: check INCLUDE_KEYS and EXCLUDE_KEYS. Those "
+                "already settled are in dlq-archive/"
+            )
+        if self._gone * 2 > self._handled and not self._accept_gone:
             raise ConfigError(
                 f"{self._gone} of {self._handled} messages refer to objects that are gone: check S3_BUCKET, the region and "
-                "the endpoint. The bodies of those already deleted are in the audit"
+                "the endpoint, then confirm with --accept-gone. The bodies of those already deleted are in the audit"
             )
         for error_type, count in self._unforeseen.most_common(1):
             if count * 2 > self._handled:

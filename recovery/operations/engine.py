@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 
+from recovery.operations.dead_letters.message_types import S3_EVENT, UNKNOWN, MessageTypes
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import MalformedEventError, StoreError
 from worker.core.base.events import LogEvent
@@ -22,9 +23,13 @@ from worker.core.index import Stored
 from worker.core.indexing.pipeline import Pipeline, Product, is_current
 from worker.core.indexing.reindexer import ObjectName, Observation, Reindexed, Reindexer, Status
 from worker.core.indexing.retry_store import RetryRecord, RetryStore
-from worker.core.s3.events import Item, ObjectRef, parse
+from worker.core.s3.events import Item, ObjectRef, Skipped, parse
 from worker.core.sqs.dead_letter import DeadLetter
 
+SKIPPED = "skipped"
+FOREIGN_TYPE = "foreign type"
+SKIPPED_BUCKET = "skipped bucket"
+"""The error type of what is kept without a try, because too many others of its bucket could not be read."""
 WINDOW = 32
 """Number of objects of one batch that are in flight at once; this limits the memory."""
 
@@ -33,7 +38,7 @@ class Disposition(StrEnum):
     """The result for a dead letter. If it has several records, the result that is last in this list counts."""
 
     SKIPPED = "skipped"
-    """There is nothing to index: a test event, a folder, an excluded key."""
+    """There is nothing to index: a test event, a folder, an excluded key. The message goes to `dlq-archive/`."""
     ALREADY_INDEXED = "already_indexed"
     """The index contains the object in its current state."""
     GONE = "gone"
@@ -94,14 +99,19 @@ class RecoveryEngine:
 
     def __init__(
         self, settings: Settings, clients: Clients, *, pipeline: Pipeline, retry: RetryStore, pool: Executor,
-        stopping: threading.Event, dry_run: bool,
+        types: MessageTypes, stopping: threading.Event, dry_run: bool,
     ) -> None:  # fmt: skip
-        """`pool` runs the observations; `stopping` ends waits between attempts, not batches; a dry run writes nothing."""
+        """A dry run writes nothing.
+
+        `types` recognizes messages that are not ours; `pool` runs the observations; `stopping` ends waits between attempts,
+        not batches.
+        """
         self._default_bucket = settings.s3_bucket
         self._clients = clients
         self._pipeline = pipeline
         self._retry = retry
         self._reindexer = Reindexer(settings, clients, pool=pool, window=WINDOW)
+        self._types = types
         self._stopping = stopping
         self._dry_run = dry_run
 
@@ -114,13 +124,19 @@ class RecoveryEngine:
         tasks: list[_Task] = []
         abouts: list[str | None] = []
         for place, dead_letter in enumerate(dead_letters):
+            foreign = self._types.of(dead_letter.body)
+            if foreign not in {S3_EVENT, UNKNOWN}:
+                abouts.append(None)
+                why = f"it is a message of type {foreign}, which only its own consumer can process: redrive it"
+                effects[place].append(_Effect(Disposition.KEPT, why, FOREIGN_TYPE))
+                continue
             items = self._items(dead_letter)
             abouts.append(next((item.key for item in items if isinstance(item, ObjectRef)), None))
             for item in items:
-                if isinstance(item, ObjectRef) and self._pipeline.skip_reason(item) is None:
+                if isinstance(item, ObjectRef):
                     tasks.append(_Task(place, item))
                 else:
-                    effects[place].append(_without_object(item, self._pipeline))
+                    effects[place].append(_without_object(item))
         for task, effect in self._carry_out(tasks):
             effects[task.dead_letter].append(effect)
         return [_verdict(*one) for one in zip(dead_letters, effects, abouts, strict=True)]
@@ -133,9 +149,9 @@ class RecoveryEngine:
 
     def _carry_out(self, tasks: list[_Task]) -> Iterator[tuple[_Task, _Effect]]:
         """Observe every object, and write what has to be written."""
-        known = self._known({task.object_name for task in tasks})
+        known = self._known({task.object_name for task in tasks if self._pipeline.excluded(*task.object_name) is None})
         groups = self._reindexer.run(
-            tasks, lambda task: self._observe(task.ref, known[task.object_name]),
+            tasks, lambda task: self._observe(task.ref, known.get(task.object_name)),
             object_of=lambda task: task.object_name, stop=self._stopping, finish=True,
         )  # fmt: skip
         with closing(groups):
@@ -151,6 +167,10 @@ class RecoveryEngine:
         return dict(zip(wanted, found, strict=True))
 
     def _observe(self, ref: ObjectRef, stored: Stored | None) -> Observation[_Effect]:
+        if (why := self._reindexer.skipped.why(ref.bucket)) is not None:
+            return Observation(_Effect(Disposition.KEPT, why, SKIPPED_BUCKET))
+        if (why := self._pipeline.skip_reason(ref)) is not None:
+            return Observation(_Effect(Disposition.SKIPPED, why, SKIPPED))
         if stored is not None and is_current(stored, self._clients.objects.head(ref.bucket, ref.key)[0]):
             return Observation(_Effect(Disposition.ALREADY_INDEXED))
         product = self._pipeline.build(ref.bucket, ref.key, extra={"recovery_source": "dlq"})
@@ -170,15 +190,13 @@ class RecoveryEngine:
         return [(one.item, effect) for one, effect in zip(group, effects, strict=True)]
 
 
-def _without_object(item: Item, pipeline: Pipeline) -> _Effect:
+def _without_object(item: Skipped | MalformedEventError) -> _Effect:
     """The result for a record without an object to index."""
     match item:
         case MalformedEventError() as error:
             return _Effect(Disposition.ARCHIVED, str(error), type(error).__name__)
-        case ObjectRef() as ref:
-            return _Effect(Disposition.SKIPPED, pipeline.skip_reason(ref) or "")
-        case skipped:
-            return _Effect(Disposition.SKIPPED, skipped.reason)
+        case Skipped(reason):
+            return _Effect(Disposition.SKIPPED, reason, SKIPPED)
 
 
 def _planned(product: Product) -> _Effect:
@@ -202,7 +220,7 @@ def _effect_of(one: Reindexed[_Task, _Effect]) -> _Effect:
     return one.value
 
 
-def _error_type(error: Exception | None) -> str:
+def _error_type(error: BaseException | None) -> str:
     if error is None:
         return "StaleObservation"
     code = f" {error.code}" if isinstance(error, StoreError) else ""

@@ -2,7 +2,7 @@
 
 from recovery.cli.batch_command import run_batch
 from recovery.cli.context import CommandContext
-from recovery.cli.options import DryRun, WhilePaused, Yes
+from recovery.cli.options import AcceptGone, DryRun, WhilePaused, Yes
 from recovery.cli.recovery_report import MAX_BATCH_SIZE, RECOVER
 from recovery.cli.verb import verb
 from recovery.operations.dead_letters.facts import Ids
@@ -13,8 +13,9 @@ from worker.core.base.errors import ExitCode
 
 @verb(epilog="Examples: dlq recover --message-id 5f0c… --dry-run | dlq recover --message-id 5f0c… 77ab… --yes")
 def recover(
-    context: CommandContext, ids: Ids, dry_run: DryRun = False, while_paused: WhilePaused = False, yes: Yes = False
-) -> ExitCode:
+    context: CommandContext, ids: Ids, dry_run: DryRun = False, accept_gone: AcceptGone = False,
+    while_paused: WhilePaused = False, yes: Yes = False,
+) -> ExitCode:  # fmt: skip
     """Index, skip or archive messages as recover_dlq does, according to the current state of S3.
 
     Exit codes: 0 all handled, 1 not found, 3 some kept or not found, 69 index unavailable, 75 paused, 78.
@@ -26,7 +27,8 @@ def recover(
     clients = context.indexing_clients(settings)
     batch_size = min(MAX_BATCH_SIZE, max(10, len(names)))
     request = RecoverRequest(
-        context.run, batch_size=batch_size, dry_run=dry_run, ids=ids.names, while_paused=while_paused
+        context.run, batch_size=batch_size, dry_run=dry_run, ids=ids.names, while_paused=while_paused, accept_gone=accept_gone,
+        types=context.clients.types,
     )  # fmt: skip
     try:
         return run_batch(

@@ -26,7 +26,7 @@ T = TypeVar("T")
 EXPIRING_S = 48 * 3600
 """An undecided dead letter that SQS is going to drop within this time (in seconds) is archived."""
 EXPIRING = "expiring"
-_AUDITED = frozenset({Disposition.GONE, Disposition.SKIPPED})
+_ARCHIVED = frozenset({Disposition.ARCHIVED, Disposition.SKIPPED})
 
 
 class Disposer:
@@ -77,7 +77,7 @@ class Disposer:
         return replace(verdict, disposition=Disposition.ARCHIVED, reason=reason, error_type=EXPIRING)
 
     def _archived(self, verdict: Verdict) -> Verdict:
-        if verdict.disposition is not Disposition.ARCHIVED:
+        if verdict.disposition not in _ARCHIVED:
             return verdict
         try:
             self._try(
@@ -91,7 +91,7 @@ class Disposer:
 
     def _audited(self, verdicts: list[Verdict]) -> list[Verdict]:
         """Write to the audit, with their bodies, the dead letters that leave no trace in the index; keep them if this fails."""
-        vanishing = [verdict for verdict in verdicts if verdict.disposition in _AUDITED]
+        vanishing = [verdict for verdict in verdicts if verdict.disposition is Disposition.GONE]
         if not vanishing:
             return verdicts
         dead_letters = tuple(verdict.dead_letter for verdict in vanishing)
@@ -106,7 +106,7 @@ class Disposer:
         try:
             self._try(lambda: audit.write(self._archive.state, event))
         except StoreError as error:
-            return [_kept(verdict, error) if verdict.disposition in _AUDITED else verdict for verdict in verdicts]
+            return [_kept(one, error) if one.disposition is Disposition.GONE else one for one in verdicts]
         return verdicts
 
     def _try(self, call: Callable[[], T]) -> T:

@@ -17,6 +17,7 @@ def check_state_and_index(settings: Settings, clients: Clients) -> None:
     """Check state bucket and index. Raises ConfigError or DependencyError with what is wrong."""
     try:
         clients.objects.check_bucket(settings.state)
+        clients.index.inspect()  # waits for an index that another process is just creating
         clients.index.ping()
     except StoreError as error:
         kind = DependencyError if is_transient(error) else ConfigError

@@ -77,7 +77,7 @@ class RecoveryRun:
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._trusted = threading.Event()
-        self._abort_policy = AbortPolicy()
+        self._abort_policy = AbortPolicy(accept_gone=request.accept_gone)
         self._batches_left = request.max_batches
         self._empty_polls = 0
         self._pace = Pace(request.rate)
@@ -125,6 +125,7 @@ class RecoveryRun:
                 pipeline=pipeline,
                 retry=retry,
                 pool=pool,
+                types=request.types,
                 stopping=self._stop,
                 dry_run=request.dry_run,
             )

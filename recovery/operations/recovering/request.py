@@ -1,8 +1,9 @@
 """The request of `recover`, and what its report counts."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from recovery.operations.dead_letters.message_types import MessageTypes, load_types
 from recovery.operations.engine import Disposition
 from recovery.operations.report import ReportKind
 from recovery.operations.run import Run
@@ -35,6 +36,9 @@ class RecoverRequest:
     ids: frozenset[str] | None = None
     """Process only these messages, given by their id in the DLQ."""
     while_paused: bool = False
+    accept_gone: bool = False
+    """An operator has confirmed that most objects are gone."""
+    types: MessageTypes = field(default_factory=load_types)
 
     def selects(self, dead_letter: DeadLetter) -> bool:
         """Whether this dead letter is to be processed."""

@@ -70,7 +70,7 @@ def test_every_record_of_a_notification_takes_effect_and_the_worst_counts(site, 
     assert settled(worker, message_id)["outcome"] == "failed"
     assert indexed(site, "many/one.txt")
     assert indexed(site, "many/two.txt")
-    assert "eventName" in failure_of(site, message_id)["failure"]["message"]
+    assert "s3" in failure_of(site, message_id)["failure"]["message"]
 
 
 def test_the_same_wrapped_by_sns_is_indexed(site, worker):

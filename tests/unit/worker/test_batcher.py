@@ -138,7 +138,7 @@ def test_a_rejected_document_does_not_open_the_breaker():
 
 def test_a_breaker_closes_when_its_probe_succeeds_and_reports_it():
     well = threading.Event()
-    changes: list[bool] = []
+    changes: list[BaseException | None] = []
 
     def probe():
         if not well.is_set():
@@ -153,7 +153,7 @@ def test_a_breaker_closes_when_its_probe_succeeds_and_reports_it():
     until = time.monotonic() + 5
     while breaker.is_open and time.monotonic() < until:
         time.sleep(0.01)
-    assert changes == [True, False]
+    assert [error is None for error in changes] == [False, True]
 
 
 def test_a_success_resets_the_count():

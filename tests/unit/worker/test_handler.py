@@ -69,7 +69,7 @@ class FakeBatcher:
 def at():
     """A handler with its collaborators; as no object can be read, every denial is an outage."""
     made = SimpleNamespace(pipeline=FakePipeline(), batcher=FakeBatcher(), gate=PauseGate(), budget=ByteBudget(10**9))
-    made.s3_health = S3Health(MemoryS3(Faults()), made.gate)
+    made.s3_health = S3Health(MemoryS3(Faults()), made.gate, ask_state=lambda: None)
     made.handler = Handler(
         pipeline=made.pipeline, batcher=made.batcher, s3_health=made.s3_health, gate=made.gate, budget=made.budget,
         default_bucket=None, spool_bytes=10**6, slow_threads=1,
@@ -164,6 +164,22 @@ def test_a_bug_fails_the_message_and_keeps_its_error(at):
     bug = at.pipeline.faults["a.txt"] = KeyError("nobody foresaw this")
     item = handled(at, "a.txt")
     assert item.outcome == Failed(bug)
+    assert item.outcome.kind == "SYSTEM_ERROR"
+
+
+class PanicException(BaseException):
+    """As a library in Rust raises it."""
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_a_panic_fails_its_message_and_not_the_thread(at, slow):
+    panic = at.pipeline.faults["a.pdf"] = PanicException("called `Result::unwrap()` on an `Err` value")
+    if slow:
+        at.pipeline.slow.add("a.pdf")
+    item = handled(at, "a.pdf")
+    at.handler.close()
+    at.handler.run_slow(Liveness(60))
+    assert item.outcome == Failed(panic)
     assert item.outcome.kind == "SYSTEM_ERROR"
 
 

@@ -17,7 +17,7 @@ from worker.handler import Handler
 from worker.pause_gate import PauseGate
 from worker.s3_health import S3Health
 
-BODY = '{"Records":[{"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"b"},"object":{"key":"k"}}}]}'
+BODY = '{"Records":[{"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"files"},"object":{"key":"k"}}}]}'
 NO_THREAD = RuntimeError("can't start new thread")
 
 
@@ -31,7 +31,8 @@ def outcome_of(error: BaseException) -> Any:
     unused: Any = SimpleNamespace()
     gate = PauseGate()
     made = Handler(
-        pipeline=pipeline, batcher=unused, s3_health=S3Health(unused, gate), gate=gate, budget=ByteBudget(1),
+        pipeline=pipeline, batcher=unused, s3_health=S3Health(unused, gate, ask_state=lambda: None), gate=gate,
+        budget=ByteBudget(1),
         default_bucket=None, spool_bytes=1, slow_threads=1,
     )  # fmt: skip
     made.stop()  # no waits between the attempts
@@ -68,7 +69,7 @@ def test_any_other_runtime_error_is_a_bug_and_goes_to_the_dlq():
 
 
 def test_a_breaker_that_cannot_start_its_probe_stays_closed_and_opens_at_the_next_failure(monkeypatch):
-    changes: list[bool] = []
+    changes: list[BaseException | None] = []
     breaker = Breaker("index", failures=1, probe=lambda: None, interval_s=60)
     breaker.on_change(changes.append)
     with monkeypatch.context() as patched:
@@ -76,7 +77,7 @@ def test_a_breaker_that_cannot_start_its_probe_stays_closed_and_opens_at_the_nex
         breaker.failed(ConnectionError())
     assert (breaker.is_open, changes) == (False, [])
     breaker.failed(ConnectionError())
-    assert (breaker.is_open, changes) == (True, [True])
+    assert (breaker.is_open, len(changes)) == (True, 1)
     breaker.stop()
 
 

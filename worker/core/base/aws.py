@@ -150,8 +150,12 @@ def _watch_dates(client: Any, observe_date: DateObserver) -> None:
         context["s3iw_sent"] = time.monotonic()
 
     def after(http_response: Any, context: _CallContext, **_: Any) -> None:
-        date, sent = http_response.headers.get("date"), context.get("s3iw_sent")
-        if date and sent is not None:
+        headers, sent = http_response.headers, context.get("s3iw_sent")
+        date = headers.get("date")
+        is_of_s3 = any(
+            name in headers for name in ("x-amz-request-id", "x-amzn-requestid")
+        )  # a proxy's page has neither
+        if date and sent is not None and is_of_s3:
             observe_date(sent, date, time.monotonic())
 
     client.meta.events.register("before-call.s3", before)

@@ -24,15 +24,15 @@ class Breaker:
         self._failures = 0
         self._open = False
         self._stop = threading.Event()
-        self._on_change: list[Callable[[bool], None]] = []
+        self._on_change: list[Callable[[BaseException | None], None]] = []
 
     @property
     def is_open(self) -> bool:
         """Whether calls should be skipped."""
         return self._open
 
-    def on_change(self, callback: Callable[[bool], None]) -> None:
-        """Call `callback` with True when the breaker opens and with False when it closes."""
+    def on_change(self, callback: Callable[[BaseException | None], None]) -> None:
+        """Call `callback` with the last error when the breaker opens, and with None when it closes."""
         self._on_change.append(callback)
 
     def succeeded(self) -> None:
@@ -74,19 +74,19 @@ class Breaker:
         self._stop.set()
 
     def _announce(self, error: BaseException | None) -> None:
-        if self._open:
+        if error is not None:
             emit(LogEvent.BREAKER_OPENED, "error", breaker=self.name, error=str(error))
         else:
             emit(LogEvent.BREAKER_CLOSED, "info", breaker=self.name)
         for callback in self._on_change:
-            callback(self._open)
+            callback(error)
 
     def _probe_until_well(self, announced: threading.Event) -> None:
         announced.wait()
         while not self._stop.wait(self._interval_s):
             try:
                 self._probe()
-            except Exception as error:  # noqa: BLE001 (however a probe fails, it has not succeeded)
+            except BaseException as error:  # noqa: BLE001 (however a probe fails, it has not succeeded)
                 emit(LogEvent.BREAKER_PROBE_FAILED, "warning", breaker=self.name, error=str(error))
                 continue
             with self._lock:

@@ -39,11 +39,20 @@ TRANSIENT_CODES = frozenset({
     "ResponseParserError", "FlexibleChecksumError", "ChecksumMismatch",
 })  # fmt: skip
 
-# Codes that concern one object or bucket, whether or not anything else can be read.
+# Codes that concern one object or bucket, whether or not anything else can be read. The last is the SDK's, which refuses
+# to send a name that cannot exist.
 OBJECT_FAULT_CODES = frozenset(
-    {"NoSuchBucket", "InvalidBucketName", "KeyTooLongError", "InvalidObjectState", "PermanentRedirect"}
-)
+    {
+        "NoSuchBucket", "InvalidBucketName", "KeyTooLongError", "InvalidObjectState", "PermanentRedirect",
+        "ParamValidationError",
+    }
+)  # fmt: skip
 
+UNCLEAR_CODES = frozenset({
+    "AccessDenied", "AllAccessDisabled", "AccountProblem", "NotSignedUp", "InvalidPayer", "Forbidden", "Unauthorized",
+    "Unknown", "KMS.AccessDeniedException", "KMS.DisabledException", "KMS.NotFoundException", "KMS.KMSInvalidStateException",
+})  # fmt: skip
+"""Codes that may concern one object, all objects of a bucket or the whole account. So may a mere status without a code."""
 
 NO_THREAD = "can't start new thread"
 """The message of the RuntimeError that Python raises if there is no memory for another thread, or no more are allowed."""
@@ -70,14 +79,20 @@ def kind_of(error: BaseException) -> FailureKind:
             return FailureKind.SYSTEM_ERROR  # an unexpected exception: a bug in our code
 
 
+def is_panic(error: BaseException) -> bool:
+    """Whether an error is a panic of a library in Rust. Each library has a class of its own for these (PyO3)."""
+    return type(error).__name__ == "PanicException"
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether trying again can help."""
     return kind_of(error) is FailureKind.RECOVERABLE
 
 
 def is_unclear(error: BaseException) -> bool:
-    """Whether the code (AccessDenied, for example) may mean the object's own fault or an outage.
+    """Whether the code (AccessDenied, for example) may mean the object's own fault or an outage of its bucket.
 
-    It is the object's fault if other objects can be read at that time, otherwise an outage.
+    It is the object's fault if other objects of the bucket can be read at that time. Any other code of S3 is a definite
+    answer about this object, and an outage of nothing.
     """
-    return isinstance(error, StoreError) and error.code not in TRANSIENT_CODES and error.code not in OBJECT_FAULT_CODES
+    return isinstance(error, StoreError) and (error.code in UNCLEAR_CODES or error.code.isdigit())

@@ -16,15 +16,18 @@ class LogEvent(StrEnum):
     """An operator's command changed something; the whole record is at `record` in the state bucket."""
 
     BREAKER_CLOSED = "breaker.closed"
-    """What the breaker guards (`index` or `s3`) answers again; normal work resumes."""
+    """What the breaker guards (`index`, or the bucket `s3://…`) answers again; normal work resumes."""
 
     BREAKER_OPENED = "breaker.opened"
-    """The index or S3 is unavailable. Without the index, documents go to `retry-index/`; without S3, polling
-    pauses.
+    """The index, or everything in a bucket, is unavailable. Without the index, documents go to `retry-index/`; the
+    messages of a bucket that cannot be read go back to the queue.
     """
 
     BREAKER_PROBE_FAILED = "breaker.probe_failed"
     """Still unavailable; the next probe follows."""
+
+    CLOCK_JUMPED = "clock.jumped"
+    """S3's clock, or this machine's, was set by `seconds`: several answers of S3 agree on it."""
 
     CLOUDWATCH_FAILED = "cloudwatch.failed"
     """One set of figures did not reach CloudWatch; the work is not affected."""
@@ -152,6 +155,9 @@ class LogEvent(StrEnum):
 
     REPLAY_RECORD = "replay.record"
     """What became of one record of `retry-index/`: `result`, with the reason where it was not written."""
+
+    STORE_PANICKED = "store.panicked"
+    """obstore panicked over a request; boto3 made it instead."""
 
     THREAD_DIED = "thread.died"
     """A thread ended with an error: the worker exits with 70, for systemd to restart it."""

@@ -21,13 +21,13 @@ from pydantic_settings import (
 )
 
 from worker.core.base.errors import ConfigError
+from worker.core.base.names import is_host_name
 
 KIB = 1024
 MIB = 1024 * KIB
 MAX_INDEX_TIMEOUT_S = 25
 """The age rule (core/indexing/fresh_writer.py) counts on it: a longer request could outlast the index's memory of removals."""
 
-_BUCKET_NAME = re.compile(r"^[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]$")
 _INDEX_NAME = re.compile(r"^[^A-Z\s\\/*?\"<>|,#:_+-][^A-Z\s\\/*?\"<>|,#:]*$")
 
 
@@ -38,7 +38,7 @@ def _queue_url(value: str) -> str:
 
 
 def _bucket_name(value: str) -> str:
-    if not _BUCKET_NAME.match(value):
+    if not is_host_name(value):
         raise ValueError("is not a bucket name; it should be 3 to 63 of a-z, 0-9, '.' and '-', without s3://")
     return value
 

@@ -7,6 +7,7 @@ an index that it made is used as it is, and what it left in `retry-index/` is re
 from datetime import date
 
 from worker.core.base.jsontypes import JsonObject
+from worker.core.base.names import is_bucket_name
 from worker.core.index import Finding
 from worker.core.index.document import document_id
 
@@ -31,6 +32,8 @@ def object_of(document: JsonObject, stored_as: str, *, default_bucket: str | Non
         key = stored_as.partition("/")[2].removesuffix(".json")
     if not isinstance(bucket, str) or not isinstance(key, str) or not key:
         raise ValueError("the earlier system's document names no bucket and key, and S3_BUCKET is not set")
+    if not is_bucket_name(bucket):
+        raise ValueError(f"the earlier system's document names {bucket[:100]!r}, which cannot be a bucket's name")
     return bucket, key
 
 

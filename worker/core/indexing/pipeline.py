@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
-from worker.core.base.errors import ObjectGoneError, UnreadableFileError
+from worker.core.base.classify import is_transient
+from worker.core.base.errors import ObjectGoneError, StoreError, UnreadableFileError
 from worker.core.base.settings import Settings
 from worker.core.base.text import searchable
 from worker.core.extract import FAILURES, Extracted
@@ -18,6 +19,8 @@ from worker.core.s3.events import ObjectRef
 from worker.core.s3.objects import ObjectState, ObjectStore, Snapshot
 from worker.core.s3.state import OWN_PREFIXES
 
+OUTSIDE, INSIDE = "outside INCLUDE_KEYS", "inside EXCLUDE_KEYS"
+EXCLUSIONS = frozenset({OUTSIDE, INSIDE})
 MAX_OBSERVATIONS = 3
 """An object that changes faster than its text can be extracted is observed so often, then left to the retry store."""
 
@@ -41,15 +44,42 @@ class Pipeline:
         self._extractor = extractor
 
     def skip_reason(self, ref: ObjectRef) -> str | None:
-        """Why this object is not to be indexed; None if it is."""
+        """Why there is nothing to do for this object; None if it is to be observed.
+
+        An excluded object that may be gone is observed as well: its document, which may be older than the exclusion, has to
+        leave the index.
+        """
+        reason = self.excluded(ref.bucket, ref.key)
+        return None if reason in EXCLUSIONS and ref.may_be_gone and self._is_gone(ref) else reason
+
+    def excluded(self, bucket: str, key: str) -> str | None:
+        """Why an object is not to be in the index; None if it is."""
         settings = self._settings
-        if ref.bucket == settings.state and ref.key.startswith(OWN_PREFIXES):
+        if bucket == settings.state and key.startswith(OWN_PREFIXES):
             return "own prefix"
-        if settings.include_keys and not any(fnmatchcase(ref.key, glob) for glob in settings.include_keys):
-            return "outside INCLUDE_KEYS"
-        if any(fnmatchcase(ref.key, glob) for glob in settings.exclude_keys):
-            return "inside EXCLUDE_KEYS"
+        if settings.include_keys and not any(fnmatchcase(key, glob) for glob in settings.include_keys):
+            return OUTSIDE
+        if any(fnmatchcase(key, glob) for glob in settings.exclude_keys):
+            return INSIDE
         return None
+
+    def _is_gone(self, ref: ObjectRef) -> bool:
+        """Whether S3 says so. What it says of an excluded object otherwise, even a denial, is no reason to do anything.
+
+        Raises StoreError if it fails for the moment.
+        """
+        try:
+            if self._objects.head(ref.bucket, ref.key)[0] is not None:
+                return False
+            found = self._objects.read(ref.bucket, ref.key)
+        except ObjectGoneError:
+            return True
+        except StoreError as error:
+            if is_transient(error):
+                raise
+            return False
+        found.discard()
+        return False
 
     def read(self, bucket: str, key: str, *, admit: Callable[[int], None] = lambda _: None) -> Snapshot | Product:
         """The object as it is now, or its removal if it is gone; `admit` as in ObjectStore.read. Raises StoreError."""

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 from worker.core.base.classify import is_transient
 from worker.core.base.concurrency import Pace, as_done
-from worker.core.base.errors import DependencyError, IndexUnavailableError, StoreError, WorkerError
+from worker.core.base.errors import IndexUnavailableError, StoreError, WorkerError
 from worker.core.base.retry import retry_transient
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
@@ -30,7 +30,7 @@ V = TypeVar("V")
 LONGEST_WAIT_MS = 5_000
 """How old an observation may become while others fill its bulk request: slow files must not make quick ones stale."""
 UNDECIDED_IN_A_ROW = 50
-"""After so many undecided items in a row, whatever they wait for is taken to be unavailable to all."""
+"""After so many undecided items of a bucket in a row, whatever they wait for is taken to be unavailable to all of them."""
 
 ObjectName = tuple[str, str]
 """Bucket and key."""
@@ -70,7 +70,7 @@ class Reindexed(Generic[T, V]):
     write: Write | None = None
     reason: str = ""
     """Why it was not written, where it should have been."""
-    error: Exception | None = None
+    error: BaseException | None = None
     """What failed, if something did."""
 
     @property
@@ -108,6 +108,9 @@ class Reindexer:
         self._pool = pool
         self._window = window
         self._pace = Pace(rate)
+        self.skipped = SkippedBuckets()
+        """The caller's `observe` asks it before it reads an object."""
+        self._not_taken_in_a_row = 0
 
     def run(
         self, items: Iterable[T], observe: Callable[[T], Observation[V]], *, object_of: Callable[[T], ObjectName | None],
@@ -153,21 +156,38 @@ class Reindexer:
     ) -> Reindexed[T, V]:  # fmt: skip
         try:
             found = retry_transient(lambda: observe(item), transient=is_transient, stop=stop)
+            self._count(object_of(item), None)
             return Reindexed(item, Status.DECIDED, found.value, found.write)  # of a write, until it is confirmed
         except StoreError as error:
             name = object_of(item)
             at_fault = name is not None and self._objects.is_object_fault(error, *name)
+            self._count(name, None if at_fault else error)
             status = Status.OBJECT_FAULT if at_fault else Status.UNDECIDED
             return Reindexed(item, status, reason=str(error), error=error)
-        except Exception as error:  # noqa: BLE001 (one item must not end the run, nor the thread that it is made on)
+        except BaseException as error:  # noqa: BLE001 (one item must not end the run; a panic in Rust is no Exception)
+            self._count(object_of(item), error)
             reason = str(error) if isinstance(error, (WorkerError, OSError)) else repr(error)
             return Reindexed(item, Status.UNDECIDED, reason=reason, error=error)
+
+    def _count(self, name: ObjectName | None, error: BaseException | None) -> None:
+        if name is not None:
+            self.skipped.count(name[0], error)
 
     def _written(self, group: list[Reindexed[T, V]], stop: threading.Event) -> list[Reindexed[T, V]]:
         """The group, its writes sent and confirmed. Raises IndexUnavailableError."""
         writes = [one.write for one in group if one.write is not None]
-        results = iter(self._writer.write_or_fail(writes, stop=stop) if writes else [])
+        answers = self._writer.write_or_fail(writes, stop=stop) if writes else []
+        self._require_some_taken(answers)
+        results = iter(answers)
         return [one if one.write is None else _confirmed(one, next(results)) for one in group]
+
+    def _require_some_taken(self, results: list[WriteResult]) -> None:
+        """Raises IndexUnavailableError where the index has taken none of the last 50, in requests however small."""
+        for result in results:
+            is_taken = result.status is not WriteStatus.UNAVAILABLE
+            self._not_taken_in_a_row = 0 if is_taken else self._not_taken_in_a_row + 1
+        if self._not_taken_in_a_row >= UNDECIDED_IN_A_ROW:
+            raise IndexUnavailableError(f"{results[-1].reason} ({self._not_taken_in_a_row} documents in a row)")
 
 
 def _confirmed(one: Reindexed[T, V], result: WriteResult) -> Reindexed[T, V]:
@@ -190,27 +210,35 @@ def _until(stop: threading.Event, items: Iterable[T]) -> Iterator[T]:
         yield item
 
 
-class UndecidedLimit:
-    """Ends a run in which nothing can be decided any more."""
+class SkippedBuckets:
+    """Buckets that a run no longer asks, because too many of their items in a row were undecided for one cause.
 
-    def __init__(self, noun: str) -> None:
-        """`noun` is what is counted, for the error's sentence."""
-        self._noun = noun
-        self._in_a_row = 0
-        self._last_reason = ""
+    So a denied bucket does not hold up the items of others that wait behind its own. May be used from any thread.
+    """
 
-    def count(self, reasons: Iterable[str | None]) -> None:
-        """Take in results in their order: why each is undecided, None if it is not.
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._in_a_row: dict[str, tuple[str, int]] = {}
+        """By bucket: the last cause, and how often it has come in a row."""
+        self._reasons: dict[str, str] = {}
 
-        Raises DependencyError if the last 50 or more were all undecided.
-        """
-        for reason in reasons:
-            if reason is None:
-                self._in_a_row = 0
-            else:
-                self._in_a_row += 1
-                self._last_reason = reason
-        if self._in_a_row >= UNDECIDED_IN_A_ROW:
-            raise DependencyError(
-                f"{self._in_a_row} {self._noun} in a row could not be decided, the last because: {self._last_reason}"
-            )
+    def why(self, bucket: str) -> str | None:
+        """Why a bucket is skipped; None if it is not."""
+        return self._reasons.get(bucket)
+
+    def count(self, bucket: str, error: BaseException | None) -> None:
+        """Take in one result: the error for which an item is undecided, None if it is decided."""
+        if error is None:
+            if bucket in self._in_a_row:
+                with self._lock:
+                    self._in_a_row.pop(bucket, None)
+            return
+        cause = f"{type(error).__name__} {getattr(error, 'code', '')}"
+        with self._lock:
+            last, times = self._in_a_row.get(bucket, (cause, 0))
+            times = times + 1 if last == cause else 1
+            self._in_a_row[bucket] = cause, times
+            if times >= UNDECIDED_IN_A_ROW and bucket not in self._reasons:
+                self._reasons[bucket] = (
+                    f"its bucket is skipped in this run, because {times} objects in a row could not be read, the last: {error}"
+                )

@@ -21,7 +21,7 @@ from worker.core.clients import Clients
 from worker.core.index import Stored, earlier_system
 from worker.core.index.document import Write
 from worker.core.indexing.pipeline import Pipeline, is_current
-from worker.core.indexing.reindexer import ObjectName, Observation, Reindexed, Reindexer, Status, UndecidedLimit
+from worker.core.indexing.reindexer import ObjectName, Observation, Reindexed, Reindexer, SkippedBuckets, Status
 from worker.core.indexing.retry_store import RetryRecord, RetryStore, parked_name, stored_as
 from worker.core.s3.state import PARKED_PREFIX, RETRY_PREFIX
 
@@ -91,7 +91,7 @@ class Replay:
         self._rejected_too = True
         self._tick: Callable[[], None] = lambda: None
         self._on_result: OnResult = lambda _: None
-        self._undecided = UndecidedLimit("records")
+        self._skipped = SkippedBuckets()
         self.counts: Counter[Result] = Counter()
         """How many records have had each result so far."""
 
@@ -103,13 +103,14 @@ class Replay:
 
         `rejected_too`: also what the index has rejected. `tick` is called often, and may set `stop`; `on_result` is called
         once for each record. Both are called on the caller's thread.
-        Raises IndexUnavailableError when the index becomes unavailable, StoreError when the state bucket does, and
-        DependencyError when nothing can be decided any more; everything not confirmed by then is where it was.
+        Raises IndexUnavailableError when the index becomes unavailable, and StoreError when the state bucket does; everything
+        not confirmed by then is where it was.
         """
         self._dry_run, self._rejected_too, self._tick, self._on_result = dry_run, rejected_too, tick, on_result
         entries = map(_Entry, islice(self._names(prefix), limit))
         with ThreadPoolExecutor(self._threads, thread_name_prefix="replay") as pool:
             reindexer = Reindexer(self._settings, self._clients, pool=pool, window=WINDOW * self._threads)
+            self._skipped = reindexer.skipped
             groups = reindexer.run(
                 entries, self._observe, object_of=lambda entry: entry.object_name, stop=stop, tick=tick
             )
@@ -136,8 +137,12 @@ class Replay:
             return Observation(RecordResult(entry.name, Result.PARKED, f"it cannot be read: {error}"))
         if record.rejected and not self._rejected_too:
             return Observation(None)
+        if (why := self._skipped.why(record.write.bucket)) is not None:
+            return Observation(RecordResult(entry.name, Result.KEPT, why))
         entry.object_name = record.write.bucket, record.write.key
         result, write = self._wanted(record)
+        if result is not Result.REMOVED and (why := self._pipeline.excluded(*entry.object_name)) is not None:
+            return Observation(RecordResult(entry.name, Result.PARKED, f"it is not to be indexed any more: {why}"))
         return Observation(RecordResult(entry.name, result), None if self._dry_run else write)
 
     def _parsed(self, name: str, raw: bytes) -> RetryRecord:
@@ -170,16 +175,14 @@ class Replay:
             self._clients.state.delete_all([result.name for result in confirmed])
         for result in confirmed:
             self._report(result)
-        for entry, result in results:
+        for _, result in results:
             if result.result in CONFIRMED:
                 continue
             self._tick()
             if self._dry_run or result.result is Result.KEPT:
                 self._report(result)
-            elif (final := self._count_attempt_or_park(entry.name, result.reason)) is not None:
+            elif (final := self._count_attempt_or_park(result)) is not None:
                 self._report(final)
-        kept = [result.reason for _, result in results if result.result is Result.KEPT]
-        self._undecided.count(kept if len(kept) == len(results) else [None])
 
     def _report(self, record: RecordResult) -> None:
         self.counts[record.result] += 1
@@ -189,24 +192,23 @@ class Replay:
         )  # fmt: skip
         self._on_result(record)
 
-    def _count_attempt_or_park(self, name: str, reason: str) -> RecordResult | None:
+    def _count_attempt_or_park(self, record: RecordResult) -> RecordResult | None:
         """Store a record again with one attempt more, or, after too many, parked. It is stored before the old is deleted.
 
         Returns None where another run was first.
         """
-        state, parked = self._clients.state, parked_name(name)
+        state, name, reason, parked = self._clients.state, record.name, record.reason, parked_name(record.name)
         raw = state.get(name)
         if raw is None:
             return None
-        try:
-            record = self._parsed(name, raw).tried(reason)
-        except ValueError:
+        if record.result is Result.PARKED:
             state.put(parked, raw, metadata={"reason": reason})
         else:
-            if name != parked and record.attempts < MAX_ATTEMPTS:
-                self._retry.put_as(name, record)
+            tried = self._parsed(name, raw).tried(reason)
+            if name != parked and tried.attempts < MAX_ATTEMPTS:
+                self._retry.put_as(name, tried)
                 return RecordResult(name, Result.REJECTED, reason)
-            self._retry.put_as(parked, record)
+            self._retry.put_as(parked, tried)
         if name != parked:
             state.delete(name)
             emit(LogEvent.REPLAY_PARKED, "error", name=parked, reason=reason)

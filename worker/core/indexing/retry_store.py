@@ -17,6 +17,7 @@ from worker.core.base.errors import StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.jsontypes import JsonObject
 from worker.core.base.logs import emit
+from worker.core.base.names import is_bucket_name
 from worker.core.index.document import Write
 from worker.core.s3.state import PARKED_PREFIX, RETRY_PREFIX, State, dated, fitting_key
 
@@ -84,8 +85,12 @@ class RetryRecord:
         for name, kind in _KINDS.items():
             if not isinstance(found.get(name), kind):
                 raise ValueError(f"not a retry record: its {name} is {str(found.get(name))[:100]!r}")  # noqa: TRY004 (a value)
-        if not found["bucket"] or not found["key"] or (found["document"] is None) is not found["removal"]:
-            raise ValueError("not a retry record: it lacks its bucket, key or document")
+        if not is_bucket_name(found["bucket"]):
+            raise ValueError(
+                f"not a retry record: its bucket is {found['bucket'][:100]!r}, which cannot be a bucket's name"
+            )
+        if not found["key"] or (found["document"] is None) is not found["removal"]:
+            raise ValueError("not a retry record: it lacks its key or document")
         source = None if found["removal"] else orjson.dumps(found["document"])
         write = Write(found["bucket"], found["key"], found["observed_at_ms"], found["etag"], source)
         history = tuple(found.get("history") or ())

@@ -4,28 +4,21 @@ Sources: AWS, "Event message structure" (S3 User Guide) and "Amazon S3 event mes
 docs/evidence.md, S3 events.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from urllib.parse import unquote_plus
 
 import orjson
 
 from worker.core.base.errors import MalformedEventError
 from worker.core.base.jsontypes import JsonObject
+from worker.core.base.names import is_bucket_name
 
 MAX_KEY_BYTES = 1024
 """S3's limit for the length of a key in UTF-8."""
 MAX_WRAPPINGS = 3
 """How many SNS notifications may be nested. An event inside two of them is already unusual."""
-
-
-class EventKind(StrEnum):
-    """What the event reports. Whatever it is, the object's current state is observed."""
-
-    CREATED = "created"
-    REMOVED = "removed"
-    RESTORED = "restored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +27,10 @@ class ObjectRef:
 
     bucket: str
     key: str
-    kind: EventKind = EventKind.CREATED
-    version_id: str | None = None
     etag: str | None = None
-    size: int | None = None
-    """Bytes; None if the event does not give a size (removals), which is not the same as 0."""
-    sequencer: str | None = None
-    event_time: str | None = None
+    """The one that the event names, for the operator."""
+    may_be_gone: bool = True
+    """False for the event of a creation: if the object has gone since, another event says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +42,23 @@ class Skipped:
 
 Item = ObjectRef | Skipped | MalformedEventError
 
-_KINDS = {
-    "ObjectCreated": EventKind.CREATED,
-    "ObjectRemoved": EventKind.REMOVED,
-    "LifecycleExpiration": EventKind.REMOVED,
-}
-_RESTORED = "ObjectRestore:Completed"
-_EVENTBRIDGE_KINDS = {
-    "Object Created": EventKind.CREATED,
-    "Object Deleted": EventKind.REMOVED,
-    "Object Restore Completed": EventKind.RESTORED,
-}
+_HARMLESS = (
+    "ObjectTagging", "ObjectAcl", "ObjectRestore:Post", "ObjectRestore:Delete", "Replication", "LifecycleTransition",
+    "ObjectLifecycle:Transition", "IntelligentTiering", "ObjectAccessed", "Scanner", "TestEvent",
+)  # fmt: skip
+"""Names of events after which an object is as it was; some are Ceph's or MinIO's (docs/evidence.md, S3 events). Any other
+name may stand for a change, whether we know it or not: one observation more costs little."""
+_HARMLESS_EVENTBRIDGE = frozenset({
+    "Object Restore Initiated", "Object Restore Expired", "Object Tags Added", "Object Tags Deleted", "Object ACL Updated",
+    "Object Storage Class Changed", "Object Access Tier Changed",
+})  # fmt: skip
+_CLOUDTRAIL = "AWS API Call via CloudTrail"
+_HARMLESS_CALLS = frozenset({
+    "PutObjectTagging", "DeleteObjectTagging", "PutObjectAcl", "PutObjectRetention", "PutObjectLegalHold", "RestoreObject",
+    "CreateMultipartUpload", "UploadPart", "UploadPartCopy", "AbortMultipartUpload", "SelectObjectContent",
+})  # fmt: skip
+"""API calls after which an object is as it was, besides those that only read."""
+_ARN_OF_S3 = re.compile(r"arn:[^:]+:s3:::([^/]+)/(.+)", re.DOTALL)
 
 
 def parse(body: str, *, default_bucket: str | None = None) -> list[Item]:
@@ -79,8 +75,8 @@ def parse(body: str, *, default_bucket: str | None = None) -> list[Item]:
         return list(_records(event["Records"]))
     if event.get("Event") == "s3:TestEvent":
         return [Skipped("test event")]
-    if event.get("source") == "aws.s3":
-        return [_from_eventbridge(event)]
+    if "detail-type" in event:
+        return list(_from_eventbridge(event))
     if "key" in event:
         return [_from_job(event, default_bucket)]
     raise MalformedEventError(
@@ -104,8 +100,10 @@ def _is_sns(event: JsonObject) -> bool:
 
 
 def _records(records: object) -> Iterator[Item]:
-    if not isinstance(records, list) or not records:
-        raise MalformedEventError(f"Records is {_kind(records)}; it should be a list with at least one record")
+    if not isinstance(records, list):
+        raise MalformedEventError(f"Records is {_kind(records)}; it should be a list of records")
+    if not records:
+        yield Skipped("no records")
     for number, record in enumerate(records):
         try:
             yield _from_record(record, f"Records[{number}]")
@@ -119,78 +117,87 @@ def _from_record(record: object, where: str) -> ObjectRef | Skipped:
     major = str(record.get("eventVersion", "2")).split(".")[0]
     if major != "2":
         raise MalformedEventError(f"{where}.eventVersion is {record['eventVersion']!r}; only 2.x is supported")
-    name = _text(record, "eventName", where).removeprefix("s3:")
-    kind = EventKind.RESTORED if name == _RESTORED else _KINDS.get(name.split(":")[0])
-    if kind is None:
+    name = str(record.get("eventName", "")).removeprefix("s3:")
+    if any(name == harmless or name.startswith(f"{harmless}:") for harmless in _HARMLESS):
         return Skipped("event name")
     s3 = _part(record, "s3", where)
     bucket = _part(s3, "bucket", f"{where}.s3")
-    detail = _part(s3, "object", f"{where}.s3")
+    found = _part(s3, "object", f"{where}.s3")
     return _ref(
         bucket=_text(bucket, "name", f"{where}.s3.bucket"),
-        key=_decoded(_text(detail, "key", f"{where}.s3.object"), f"{where}.s3.object.key"),
-        kind=kind,
-        detail=detail,
-        version_id=detail.get("versionId"),
-        etag=detail.get("eTag"),
-        event_time=record.get("eventTime"),
+        key=_decoded(_text(found, "key", f"{where}.s3.object"), f"{where}.s3.object.key"),
+        etag=found.get("eTag"),
+        may_be_gone=not name.startswith("ObjectCreated"),
     )
 
 
-def _from_eventbridge(event: JsonObject) -> ObjectRef | Skipped:
-    kind = _EVENTBRIDGE_KINDS.get(_text(event, "detail-type", "the EventBridge event"))
-    if kind is None:
-        return Skipped("event name")
+def _from_eventbridge(event: JsonObject) -> Iterator[Item]:
+    kind = _text(event, "detail-type", "the EventBridge event")
+    if kind in _HARMLESS_EVENTBRIDGE:
+        yield Skipped("event name")
+        return
     detail = _part(event, "detail", "the EventBridge event")
+    if kind == _CLOUDTRAIL:
+        yield from _from_cloudtrail(detail)
+        return
     found = _part(detail, "object", "detail")
-    return _ref(
+    yield _ref(
         bucket=_text(_part(detail, "bucket", "detail"), "name", "detail.bucket"),
         key=_text(found, "key", "detail.object"),  # not URL-encoded, unlike the key in an S3 notification
-        kind=kind,
-        detail=found,
-        version_id=found.get("version-id"),
         etag=found.get("etag"),
-        event_time=event.get("time"),
+        may_be_gone=kind != "Object Created",
     )
+
+
+def _from_cloudtrail(detail: JsonObject) -> Iterator[Item]:
+    """An API call, as CloudTrail records it: the object is named by the request, or several by the resources."""
+    name = _text(detail, "eventName", "detail")
+    if name in _HARMLESS_CALLS or detail.get("readOnly") is True or detail.get("errorCode"):
+        yield Skipped("event name")
+        return
+    asked = _part(detail, "requestParameters", "detail")
+    if "key" in asked:
+        bucket, key = (_text(asked, field, "detail.requestParameters") for field in ("bucketName", "key"))
+        yield _ref(bucket=bucket, key=key)
+        return
+    named = [one for resource in _list(detail.get("resources")) if (one := _ARN_OF_S3.fullmatch(_arn(resource)))]
+    if not named:
+        raise MalformedEventError(
+            f"CloudTrail's record of {name} names no object (that of DeleteObjects never does); use S3's own notifications"
+        )
+    yield from (_ref(bucket=one[1], key=one[2]) for one in named)
+
+
+def _arn(resource: object) -> str:
+    return str(resource.get("ARN", "")) if isinstance(resource, dict) else ""
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 def _from_job(event: JsonObject, default_bucket: str | None) -> ObjectRef | Skipped:
     if "bucket" not in event and default_bucket is None:
         raise MalformedEventError("the body names a key but no bucket, and S3_BUCKET is not set")
     bucket = _text(event, "bucket", "the body") if "bucket" in event else default_bucket or ""
-    return _ref(bucket=bucket, key=_text(event, "key", "the body"), kind=EventKind.CREATED, detail={})
+    return _ref(bucket=bucket, key=_text(event, "key", "the body"))
 
 
-def _ref(
-    *,
-    bucket: str,
-    key: str,
-    kind: EventKind,
-    detail: JsonObject,
-    version_id: object = None,
-    etag: object = None,
-    event_time: object = None,
-) -> ObjectRef | Skipped:
+def _ref(*, bucket: str, key: str, etag: object = None, may_be_gone: bool = True) -> ObjectRef | Skipped:
     for what, text in (("bucket", bucket), ("key", key)):
         if not text:
             raise MalformedEventError(f"the {what} is empty")
         if not _is_utf8(text):
             raise MalformedEventError(f"the {what} {text!r} contains a lone surrogate; names in S3 are valid UTF-8")
+    if not is_bucket_name(bucket):
+        raise MalformedEventError(
+            f"the bucket {bucket[:100]!r} cannot be a bucket's name; it should be one such as our-files, not a URL, path or ARN"
+        )
     if len(key.encode()) > MAX_KEY_BYTES:
         raise MalformedEventError(f"the key has {len(key.encode())} bytes; S3's limit is {MAX_KEY_BYTES}")
     if key.endswith("/"):
         return Skipped("folder")
-    size = detail.get("size")
-    return ObjectRef(
-        bucket,
-        key,
-        kind,
-        version_id=_or_none(version_id),
-        etag=_or_none(etag),
-        size=size if isinstance(size, int) else None,
-        sequencer=_or_none(detail.get("sequencer")),
-        event_time=_or_none(event_time),
-    )
+    return ObjectRef(bucket, key, etag if isinstance(etag, str) and etag else None, may_be_gone)
 
 
 def _decoded(key: str, where: str) -> str:
@@ -215,10 +222,6 @@ def _part(holder: JsonObject, name: str, where: str) -> JsonObject:
     if not isinstance(value, dict):
         raise MalformedEventError(f"{where} has {_kind(value)} as its {name}; it should be an object")
     return value
-
-
-def _or_none(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
 
 
 def _is_utf8(text: str) -> bool:

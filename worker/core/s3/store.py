@@ -8,38 +8,42 @@ exceptions contain no error codes. boto3's answer is then the one that counts.
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from worker.core.base.aws import CONNECT_TIMEOUT_S, S3_READ_TIMEOUT_S, Aws, aws_errors, is_amazon
+from worker.core.base.classify import is_panic
 from worker.core.base.clock import S3Clock
 from worker.core.base.errors import ObjectGoneError, StoreError
+from worker.core.base.events import LogEvent
 from worker.core.base.jsontypes import JsonObject
+from worker.core.base.logs import emit
+from worker.core.base.names import is_host_name
 from worker.core.s3.objects import ObjectState, Snapshot, carried_unchanged, is_object_fault
+from worker.core.s3.readable import ReadableKeys
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 CHUNK_BYTES = 1024 * 1024
+T = TypeVar("T")
+
 _STANDARD_ATTRIBUTES = frozenset({
     "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Storage-Class"
 })  # fmt: skip
 _NO_ANSWER = (BaseError, FileNotFoundError, ValueError)
-"""What obstore raises: its own errors, FileNotFoundError for a missing key, and ValueError for a key that it rejects."""
+"""What obstore raises: its own errors, FileNotFoundError for a missing key, ValueError for a key that it rejects; or a panic."""
 _SAYS_NOTHING = frozenset({"400", "403", "404", "NoSuchKey"})
 """Codes of a failed HEAD. They are mere HTTP statuses, because the answer to a HEAD has no body."""
 MAX_BUCKETS = 256
 """Number of stores kept open, one for each bucket."""
-KNOWN_READABLE = 4
-"""Number of recently read keys remembered for each bucket; they can show that a denial concerns only one key."""
 
 
 class S3ObjectStore:
@@ -53,7 +57,7 @@ class S3ObjectStore:
         self._spool_bytes = spool_bytes
         self._max_object_bytes = max_object_bytes
         self._temp_dir = temp_dir
-        self._readable: dict[str, list[str]] = {}
+        self._readable = ReadableKeys(self._s3)
         self._store = lru_cache(MAX_BUCKETS)(self._open_store)
 
     # -- reading -------------------------------------------------------------------------------------------------
@@ -61,24 +65,24 @@ class S3ObjectStore:
     def read(self, bucket: str, key: str, *, admit: Callable[[int], None] = lambda _: None) -> Snapshot:
         """One GET, by obstore where it carries the key and likes the answer, else by boto3."""
         observed_at_ms = self.clock.now_ms()
-        if carried_unchanged(key):
-            with contextlib.suppress(*_NO_ANSWER):
-                snapshot = self._read_fast(bucket, key, observed_at_ms, admit)
-                self._remember(bucket, key)
-                return snapshot
+        if self._is_for_obstore(bucket, key):
+            quick = _by_obstore(lambda: self._read_fast(bucket, key, observed_at_ms, admit))
+            if quick is not None:
+                self._readable.remember(bucket, key)
+                return quick
             # Whatever obstore's error was about: boto3's answer has the error code.
             observed_at_ms = self.clock.now_ms()
         snapshot = self._read_exact(bucket, key, observed_at_ms, admit)
-        self._remember(bucket, key)
+        self._readable.remember(bucket, key)
         return snapshot
 
     def head(self, bucket: str, key: str) -> tuple[ObjectState | None, int]:
         """One HEAD, by obstore where it carries the key and finds the object, else by boto3."""
         observed_at_ms = self.clock.now_ms()
-        if carried_unchanged(key):
-            with contextlib.suppress(*_NO_ANSWER):
-                meta = obstore.head(self._store(bucket), key)
-                return ObjectState(_etag_of(meta), meta["last_modified"], meta["version"]), observed_at_ms
+        if self._is_for_obstore(bucket, key):
+            quick = _by_obstore(lambda: _state_of(obstore.head(self._store(bucket), key)))
+            if quick is not None:
+                return quick, observed_at_ms
             observed_at_ms = self.clock.now_ms()
         try:
             with aws_errors(StoreError):
@@ -92,11 +96,11 @@ class S3ObjectStore:
 
     def is_object_fault(self, error: StoreError, bucket: str, key: str) -> bool:
         """Whether the object is at fault, and not S3, our credentials or our permissions."""
-        return is_object_fault(error, others_readable=lambda: self._others_readable(bucket, key))
+        return is_object_fault(error, others_readable=lambda: self._readable.others(bucket, key))
 
     def answers_for(self, bucket: str, key: str) -> bool:
         """Whether this bucket can be read again, at this key or at another; NoSuchKey counts as an answer."""
-        return self._can_read(bucket, key) or self._others_readable(bucket, key)
+        return self._readable.can_read(bucket, key) or self._readable.others(bucket, key)
 
     def check_bucket(self, bucket: str) -> None:
         """Return if the bucket exists and may be listed. Raises StoreError with the code."""
@@ -112,25 +116,29 @@ class S3ObjectStore:
 
     def peek(self, bucket: str, key: str) -> bytes | None:
         """A record's bytes, read at a tenth of boto3's cost; None if that fails for any reason."""
-        if carried_unchanged(key):
-            with contextlib.suppress(*_NO_ANSWER):
-                answer = obstore.get(self._store(bucket), key)
-                _etag_of(answer.meta)
-                return answer.bytes().to_bytes()
-        return None
+
+        def get() -> bytes:
+            answer = obstore.get(self._store(bucket), key)
+            _etag_of(answer.meta)
+            return answer.bytes().to_bytes()
+
+        return _by_obstore(get) if self._is_for_obstore(bucket, key) else None
 
     def put(self, bucket: str, key: str, body: bytes, *, metadata: Mapping[str, str]) -> None:
         """Store a JSON record. obstore must support the key, and metadata must be ASCII. Raises StoreError."""
         attributes: Any = {"Content-Type": "application/json", **metadata}
-        try:
-            obstore.put(self._store(bucket), key, body, attributes=attributes, use_multipart=False)
-        except _NO_ANSWER:
-            with aws_errors(StoreError):  # boto3's answer has a code; an answer without ETag does not come from S3
-                self._s3.put_object(
-                    Bucket=bucket, Key=key, Body=body, ContentType="application/json", Metadata=dict(metadata)
-                )["ETag"]
+        if _by_obstore(lambda: obstore.put(self._store(bucket), key, body, attributes=attributes, use_multipart=False)):
+            return
+        with aws_errors(StoreError):  # boto3's answer has a code; an answer without ETag does not come from S3
+            self._s3.put_object(
+                Bucket=bucket, Key=key, Body=body, ContentType="application/json", Metadata=dict(metadata)
+            )["ETag"]
 
     # -- inside --------------------------------------------------------------------------------------------------
+
+    def _is_for_obstore(self, bucket: str, key: str) -> bool:
+        """Whether obstore asks for exactly this object. On AWS, it puts the bucket's name into the name of the host."""
+        return carried_unchanged(key) and (is_host_name(bucket) or not is_amazon(self._s3.meta.endpoint_url))
 
     def _open_store(self, bucket: str) -> S3Store:
         endpoint = self._s3.meta.endpoint_url
@@ -211,35 +219,22 @@ class S3ObjectStore:
             raise
         return Path(name)
 
-    def _remember(self, bucket: str, key: str) -> None:
-        known = self._readable.setdefault(bucket, [])
-        if key not in known:
-            self._readable[bucket] = [*known[-KNOWN_READABLE + 1 :], key]
 
-    def _others_readable(self, bucket: str, key: str) -> bool:
-        """Whether another key of this bucket can be read now; if so, a denial concerns only this key."""
-        return any(self._can_read(bucket, other) for other in self._candidates(bucket, other_than=key))
+def _by_obstore(ask: Callable[[], T]) -> T | None:
+    """What obstore answers; None whatever it raises, for boto3 is asked next. A panic is no Exception; it is logged."""
+    try:
+        return ask()
+    except _NO_ANSWER:
+        return None
+    except BaseException as error:
+        if not is_panic(error):
+            raise
+        emit(LogEvent.STORE_PANICKED, "error", error=str(error)[:500])
+        return None
 
-    def _candidates(self, bucket: str, *, other_than: str) -> Iterator[str]:
-        """Keys that are probably readable: those read recently, then the first few of a listing."""
-        tried = {other_than}
-        for key in chain(self._readable.get(bucket, ()), self._listed(bucket)):
-            if key not in tried:
-                tried.add(key)
-                yield key
 
-    def _listed(self, bucket: str) -> Iterator[str]:
-        with contextlib.suppress(StoreError), aws_errors(StoreError):
-            page = self._s3.list_objects_v2(Bucket=bucket, MaxKeys=KNOWN_READABLE)
-            yield from [found["Key"] for found in page.get("Contents", [])]
-
-    def _can_read(self, bucket: str, key: str) -> bool:
-        try:
-            with aws_errors(StoreError):
-                self._s3.get_object(Bucket=bucket, Key=key, Range="bytes=0-0")["Body"].close()
-        except StoreError as error:
-            return error.code in {"NoSuchKey", "InvalidRange", "InvalidObjectState"}
-        return True
+def _state_of(meta: Any) -> ObjectState:
+    return ObjectState(_etag_of(meta), meta["last_modified"], meta["version"])
 
 
 def _snapshot(

@@ -3,6 +3,7 @@
 One JSON form serves `dead-letters/`, `dlq-archive/` and export files; they differ in what stands beside the message.
 """
 
+import hashlib
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
@@ -68,8 +69,13 @@ class DeadLetter:
 
     @property
     def identity(self) -> str:
-        """What two copies of one message share: the id it had in its source queue, if that is known."""
-        return (self.failure.source_message_id if self.failure else "") or self.id
+        """What two copies of one message share: their body, and the id it had in its source queue, if that is known.
+
+        The id alone is not enough: anyone can send a message with another's in its failure record.
+        """
+        failure = self.failure or FailureRecord()
+        digest = hashlib.sha256(self.body.encode("utf-8", "surrogatepass")).hexdigest()
+        return f"{failure.source_queue} {failure.source_message_id or self.id} {digest}"
 
     @property
     def sent_ms(self) -> int:

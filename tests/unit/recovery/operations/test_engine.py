@@ -3,18 +3,20 @@
 import itertools
 import json
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from recovery.operations import engine as engine_module
 from recovery.operations.abort_policy import AbortPolicy
+from recovery.operations.dead_letters.message_types import load_types
 from recovery.operations.dead_letters.scan import receive
 from recovery.operations.engine import Disposition, RecoveryEngine, Verdict
 from testing.aws import s3_event, s3_record
 from testing.memory import BUCKET, DOWN, INDEX_DOWN, NOW_MS
 from worker.core.base import retry
-from worker.core.base.errors import ConfigError, DependencyError, IndexUnavailableError, StoreError
+from worker.core.base.errors import ConfigError, IndexUnavailableError, StoreError
 from worker.core.clients import make_extractor
 from worker.core.indexing.fresh_writer import MAX_OBSERVATION_AGE_MS, UNAVAILABLE_TOGETHER
 from worker.core.indexing.pipeline import Pipeline
@@ -23,6 +25,8 @@ from worker.core.indexing.retry_store import RetryStore
 from worker.core.s3.state import RETRY_PREFIX
 
 SKIPPED, INDEXED, GONE, RECOVERED, STORED, ARCHIVED, KEPT = Disposition
+
+TYPES = load_types()
 
 
 @pytest.fixture
@@ -36,7 +40,7 @@ def examine(fakes):
         extractors.append(make_extractor(chosen))
         engine = RecoveryEngine(
             chosen, fakes.clients, pipeline=Pipeline(chosen, fakes.clients.objects, extractor=extractors[-1]), retry=store,
-            pool=pool, stopping=stopping or threading.Event(), dry_run=dry_run,
+            pool=pool, types=TYPES, stopping=stopping or threading.Event(), dry_run=dry_run,
         )  # fmt: skip
         fakes.dlq.hidden.clear()
         verdicts = engine.examine(receive(fakes.dlq, 800, visibility_s=60))
@@ -223,7 +227,14 @@ def test_batches_are_examined_on_several_threads_at_once(fakes):
     extractor = make_extractor(settings)
     pipeline = Pipeline(settings, fakes.clients.objects, extractor=extractor)
     engine = RecoveryEngine(
-        settings, fakes.clients, pipeline=pipeline, retry=store, pool=pool, stopping=threading.Event(), dry_run=False
+        settings,
+        fakes.clients,
+        pipeline=pipeline,
+        retry=store,
+        pool=pool,
+        types=TYPES,
+        stopping=threading.Event(),
+        dry_run=False,
     )
     holds(fakes, *(f"{number}.txt" for number in range(120)))
     dead_letters = receive(fakes.dlq, 120, visibility_s=60)
@@ -237,6 +248,18 @@ def test_batches_are_examined_on_several_threads_at_once(fakes):
     extractor.close()
 
 
+def test_a_bucket_that_cannot_be_read_is_skipped_after_some_tries_and_the_others_go_on(fakes, examine):
+    for number in range(4 * UNDECIDED_IN_A_ROW):
+        fakes.dead_letter(f"d{number}", f"{number}.txt", bucket="denied-bucket")
+    holds(fakes, *(f"{number}.txt" for number in range(30)))
+    fakes.s3.denied_buckets.add("denied-bucket")
+    verdicts = examine()
+    found = Counter(verdict.disposition for verdict in verdicts.values())
+    assert found == {RECOVERED: 30, KEPT: 4 * UNDECIDED_IN_A_ROW}
+    assert fakes.faults.calls.count("s3.read") < 2 * UNDECIDED_IN_A_ROW + 30
+    assert sum(verdict.error_type == "skipped bucket" for verdict in verdicts.values()) > 2 * UNDECIDED_IN_A_ROW
+
+
 # -- abort policy -----------------------------------------------------------------------------------
 
 
@@ -247,22 +270,6 @@ def verdicts_of(fakes, disposition, count, *, error_type=""):
     fakes.dlq.messages.clear()
     fakes.dlq.hidden.clear()
     return [Verdict(dead_letter, disposition, reason="503", error_type=error_type) for dead_letter in found]
-
-
-def test_undecided_messages_in_a_row_are_counted_across_batches(fakes):
-    policy, kept = AbortPolicy(), verdicts_of(fakes, KEPT, UNDECIDED_IN_A_ROW)
-    policy.add(kept[:-1])
-    with pytest.raises(DependencyError, match="50 messages in a row could not be decided, the last because: 503"):
-        policy.add(kept[-1:])
-
-
-def test_a_decided_message_resets_the_count_of_undecided_ones(fakes):
-    policy, kept = AbortPolicy(), verdicts_of(fakes, KEPT, UNDECIDED_IN_A_ROW)
-    policy.add(kept[:-1])
-    policy.add(verdicts_of(fakes, RECOVERED, 1))
-    policy.add(kept[:-1])
-    with pytest.raises(DependencyError, match=f"{UNDECIDED_IN_A_ROW} messages in a row"):
-        policy.add(kept[-1:])
 
 
 def test_a_run_in_which_most_objects_are_gone_is_aborted_after_a_hundred(fakes):

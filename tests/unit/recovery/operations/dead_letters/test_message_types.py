@@ -71,7 +71,7 @@ def test_every_field_of_a_frontier_message_is_required(base):
         ("noise", "the body is not JSON"),
         ("[1]", "the body is of no known type; the types are maps, s3-event, web"),
         ('{"type": "other"}', "the body is of no known type"),
-        ('{"Records": []}', "Records is an empty list"),
+        ('{"Records": {}}', "Records is an object"),
         ('{"key": "a.txt"}', "S3_BUCKET is not set"),
         ('{"Records": [{"eventName": "ObjectCreated:Put"}]}', "s3"),
     ],

@@ -31,10 +31,10 @@ from worker.core.s3.state import ARCHIVE_PREFIX, RETRY_PREFIX
 DAY_MS = 86_400_000
 
 
-def recover(fakes, **options):
+def recover(fakes, *, settings=None, **options):
     """Run a recovery and return its report. Raises the error that aborted it."""
     request = RecoverRequest(Run.new("recover_dlq", action="recover", by="me@here"), **options)
-    report = RecoveryRun(fakes.settings(), fakes.clients, request, stop=threading.Event()).run()
+    report = RecoveryRun(settings or fakes.settings(), fakes.clients, request, stop=threading.Event()).run()
     if report.failure is not None:
         raise report.failure
     return report
@@ -99,7 +99,7 @@ def test_a_document_that_the_index_rejects_is_stored_for_retry(fakes):
     assert not fakes.dlq.messages
 
 
-@pytest.mark.parametrize("body", ["noise", "[]", '{"Records": []}', '{"hello": 1}'])
+@pytest.mark.parametrize("body", ["noise", "[]", '{"hello": 1}'])
 def test_a_malformed_message_is_archived_completely(fakes, body):
     attributes = {"raw": {"DataType": "Binary", "BinaryValue": b"\x00\xff"}}
     fakes.dlq.add("m1", body, attributes, sent_ms=1_795_000_000_000)
@@ -175,18 +175,61 @@ def _bodies(fakes, *keys):
     return [fakes.dlq.messages.pop(f"x{number}").body for number in range(len(keys))]
 
 
-@pytest.mark.parametrize("body", ['{"Event": "s3:TestEvent"}'])
-def test_a_message_without_anything_to_index_is_deleted_and_audited(fakes, body):
+@pytest.mark.parametrize("body", ['{"Event": "s3:TestEvent"}', '{"Records": []}'])
+def test_a_message_without_anything_to_index_is_archived(fakes, body):
     fakes.dlq.add("m1", body)
     assert recover(fakes).counts == {Disposition.SKIPPED: 1}
     assert not fakes.dlq.messages
-    assert len(fakes.under("s3-index-worker/audit/")) == 1
+    [record] = fakes.under("dlq-archive/").values()
+    assert (record["body"], record["error_type"]) == (body, "skipped")
+
+
+def test_a_mistyped_inclusion_empties_no_queue(fakes):
+    for number in range(150):
+        fakes.s3.bodies[f"{number}.txt"] = b"text"
+        fakes.dead_letter(f"m{number}", f"{number}.txt")
+    with pytest.raises(ConfigError, match="check INCLUDE_KEYS and EXCLUDE_KEYS"):
+        recover(fakes, settings=fakes.settings(include_keys=("*.tx",)))
+    archived = len(fakes.under("dlq-archive/"))
+    assert archived < 100
+    assert len(fakes.dlq.messages) == 150 - archived
+
+
+def test_a_valid_message_of_another_type_is_kept_with_the_reason(fakes):
+    body = json.dumps({"type": "maps", "correlation_id": "c-1", "city": "東京", "lat": 35.7, "lng": 139.7})
+    fakes.dlq.add("m1", body)
+    summary = recover(fakes)
+    assert summary.counts == {Disposition.KEPT: 1}
+    assert summary.is_unfinished
+    assert list(fakes.dlq.messages) == ["m1"]
+    assert not fakes.dlq.hidden
+
+
+def test_an_operator_can_confirm_that_the_objects_are_gone(fakes):
+    for number in range(120):
+        fakes.dead_letter(f"m{number}", f"{number}.txt")
+    with pytest.raises(ConfigError, match="--accept-gone"):
+        recover(fakes)
+    left = len(fakes.dlq.messages)
+    assert left
+    assert recover(fakes, accept_gone=True).counts == {Disposition.GONE: left}
+    assert not fakes.dlq.messages
+
+
+def test_two_messages_that_give_one_source_id_are_not_copies_unless_their_bodies_are_the_same(fakes):
+    for name in ("a", "b"):
+        fakes.s3.bodies[f"{name}.txt"] = b"x"
+        fakes.dead_letter(name, f"{name}.txt", failure={"source_message_id": "forged"})
+    assert recover(fakes).counts == {Disposition.RECOVERED: 2}
+    assert set(fakes.index.documents) == {(BUCKET, "a.txt"), (BUCKET, "b.txt")}
 
 
 def test_copies_of_one_message_are_handled_once(fakes):
     fakes.s3.bodies["a.txt"] = b"x"
+    [body] = _bodies(fakes, "a.txt")
+    failure = {"failure": {"DataType": "String", "StringValue": '{"source_message_id": "s1"}'}}
     for name in ("m1", "m2", "m3"):
-        fakes.dead_letter(name, "a.txt", failure={"source_message_id": "s1"})
+        fakes.dlq.add(name, body, failure)
     summary = recover(fakes)
     assert summary.counts == {Disposition.RECOVERED: 1}
     assert summary.also["duplicates"] == 2
@@ -299,13 +342,16 @@ def test_errors_that_the_failure_records_already_name_do_not_stop_the_run(fakes)
     assert recover(fakes).counts == {Disposition.ARCHIVED: 150}
 
 
-def test_too_many_undecided_messages_in_a_row_stop_the_run(fakes):
-    for number in range(200):
+def test_a_denied_bucket_does_not_hold_up_the_messages_of_others(fakes):
+    for number in range(260):
+        fakes.dead_letter(f"d{number}", f"{number}.txt", bucket="denied-bucket")
+    for number in range(30):
+        fakes.s3.bodies[f"{number}.txt"] = b"text"
         fakes.dead_letter(f"m{number}", f"{number}.txt")
-    fakes.faults.add("s3.read", DOWN)
-    with pytest.raises(DependencyError, match="in a row"):
-        recover(fakes)
-    assert len(fakes.dlq.messages) == 200
+    fakes.s3.denied_buckets.add("denied-bucket")
+    summary = recover(fakes)
+    assert summary.counts == {Disposition.RECOVERED: 30, Disposition.KEPT: 260}
+    assert len(fakes.dlq.messages) == 260
     assert not fakes.dlq.hidden
 
 

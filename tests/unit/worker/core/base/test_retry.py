@@ -64,9 +64,9 @@ def test_a_breaker_opens_at_its_limit_and_only_its_probe_closes_it():
         if not well.is_set():
             raise UNAVAILABLE
 
-    def changed(is_open):
-        changes.append(is_open)
-        if not is_open:
+    def changed(error):
+        changes.append(error)
+        if error is None:
             closed.set()
 
     breaker = Breaker("s3", failures=2, probe=probe, interval_s=0.01)
@@ -76,12 +76,12 @@ def test_a_breaker_opens_at_its_limit_and_only_its_probe_closes_it():
     breaker.failed(UNAVAILABLE)
     assert changes == []
     breaker.failed(UNAVAILABLE)
-    assert (breaker.is_open, changes) == (True, [True])
+    assert (breaker.is_open, changes) == (True, [UNAVAILABLE])
     breaker.succeeded()
-    assert (breaker.is_open, changes) == (True, [True])
+    assert (breaker.is_open, changes) == (True, [UNAVAILABLE])
     well.set()
     assert closed.wait(5)
-    assert (breaker.is_open, changes) == (False, [True, False])
+    assert (breaker.is_open, changes) == (False, [UNAVAILABLE, None])
 
 
 def test_a_breaker_opened_twice_probes_once():

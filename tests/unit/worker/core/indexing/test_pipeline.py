@@ -166,6 +166,30 @@ def test_globs_choose_what_is_indexed():
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("etag", "may_be_gone", "error", "reason"),
+    [
+        ("e1", True, None, "inside EXCLUDE_KEYS"),
+        (None, True, None, None),
+        (None, False, None, "inside EXCLUDE_KEYS"),
+        (None, True, StoreError("no", code="AccessDenied"), "inside EXCLUDE_KEYS"),
+    ],
+    ids=["is there", "gone", "of a creation", "denied"],
+)
+def test_an_excluded_object_is_observed_only_if_its_document_may_have_to_leave(etag, may_be_gone, error, reason):
+    bucket = Bucket(etag)
+    bucket.error = error
+    made = pipeline(bucket, exclude_keys=("*.tmp",))
+    assert made.skip_reason(ObjectRef("b", "x.tmp", may_be_gone=may_be_gone)) == reason
+
+
+def test_a_failure_for_the_moment_leaves_open_whether_an_excluded_object_is_gone():
+    bucket = Bucket(None)
+    bucket.error = StoreError("no", code="SlowDown")
+    with pytest.raises(StoreError):
+        pipeline(bucket, exclude_keys=("*.tmp",)).skip_reason(ObjectRef("b", "x.tmp"))
+
+
 def test_a_spooled_file_whose_beginning_cannot_be_read_is_removed(tmp_path, monkeypatch):
     spooled = tmp_path / "spooled"
     spooled.write_bytes(b"large")

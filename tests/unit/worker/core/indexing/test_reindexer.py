@@ -11,11 +11,11 @@ import pytest
 from testing.memory import BUCKET, DOWN, INDEX_DOWN, NOW_MS
 from testing.waiting import wait_until
 from worker.core.base import concurrency, retry
-from worker.core.base.errors import DependencyError, ExtractionStoppedError, IndexUnavailableError, StoreError
+from worker.core.base.errors import ExtractionStoppedError, IndexUnavailableError, StoreError
 from worker.core.index.document import Write
 from worker.core.indexing import reindexer as reindexer_module
 from worker.core.indexing.fresh_writer import MAX_OBSERVATION_AGE_MS
-from worker.core.indexing.reindexer import UNDECIDED_IN_A_ROW, Observation, Reindexed, Reindexer, Status, UndecidedLimit
+from worker.core.indexing.reindexer import UNDECIDED_IN_A_ROW, Observation, Reindexed, Reindexer, SkippedBuckets, Status
 
 DENIED = StoreError("denied", code="AccessDenied")
 SOON_S = 5
@@ -354,21 +354,27 @@ def test_runs_on_several_threads_have_only_the_rate_in_common(fakes):
 # -- too many undecided ------------------------------------------------------------------------------------------
 
 
-def test_so_many_undecided_in_a_row_end_a_run_and_the_last_reason_is_given():
-    limit = UndecidedLimit("records")
-    limit.count(["SlowDown"] * (UNDECIDED_IN_A_ROW - 1))
-    with pytest.raises(DependencyError, match="50 records in a row could not be decided, the last because: 503"):
-        limit.count(["503"])
+def test_a_bucket_is_skipped_after_so_many_undecided_for_one_cause():
+    skipped = SkippedBuckets()
+    for _ in range(UNDECIDED_IN_A_ROW - 1):
+        skipped.count("a", DENIED)
+    assert skipped.why("a") is None
+    skipped.count("a", DENIED)
+    why = skipped.why("a")
+    assert why is not None
+    assert "50 objects in a row could not be read, the last: denied" in why
+    assert skipped.why("b") is None
 
 
-def test_one_decided_resets_the_count_also_within_what_is_counted_together():
-    limit = UndecidedLimit("records")
-    limit.count([*["no"] * UNDECIDED_IN_A_ROW, None, "no"])
-    limit.count(["no"] * (UNDECIDED_IN_A_ROW - 2))
-    with pytest.raises(DependencyError, match=f"{UNDECIDED_IN_A_ROW} records in a row"):
-        limit.count(["no"])
+@pytest.mark.parametrize("between", [None, DOWN])
+def test_one_decided_or_another_cause_begins_the_count_again(between):
+    skipped = SkippedBuckets()
+    for error in [*[DENIED] * (UNDECIDED_IN_A_ROW - 1), between, *[DENIED] * (UNDECIDED_IN_A_ROW - 1)]:
+        skipped.count("a", error)
+    assert skipped.why("a") is None
 
 
-def test_an_empty_reason_is_undecided_all_the_same():
-    with pytest.raises(DependencyError):
-        UndecidedLimit("records").count([""] * UNDECIDED_IN_A_ROW)
+def test_an_index_that_takes_none_of_many_single_documents_ends_the_run(fakes, run):
+    fakes.index.unavailable.update(keys(200))
+    with pytest.raises(IndexUnavailableError, match="50 documents in a row"):
+        all_of(run(keys(200), settings={"bulk_documents": 1}))

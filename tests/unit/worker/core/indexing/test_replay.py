@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from testing.fakes import Fakes
 from testing.memory import BUCKET, DOWN, INDEX_DOWN, NOON, NOW_MS
 from tests.support.size import sized
-from worker.core.base.errors import DependencyError, IndexUnavailableError, StoreError, WorkerError
+from worker.core.base.errors import IndexUnavailableError, StoreError, WorkerError
 from worker.core.clients import make_extractor
 from worker.core.extract import FAILURES
 from worker.core.extract.extractor import Extractor
@@ -22,7 +22,7 @@ from worker.core.index.document import Write
 from worker.core.indexing.fresh_writer import MAX_OBSERVATION_AGE_MS, UNAVAILABLE_TOGETHER
 from worker.core.indexing.pipeline import Pipeline
 from worker.core.indexing.reindexer import UNDECIDED_IN_A_ROW
-from worker.core.indexing.replay import MAX_ATTEMPTS, Replay, Result
+from worker.core.indexing.replay import MAX_ATTEMPTS, RecordResult, Replay, Result
 from worker.core.indexing.retry_store import RetryRecord, RetryStore
 from worker.core.s3.state import PARKED_PREFIX, RETRY_PREFIX
 
@@ -90,6 +90,16 @@ def test_a_document_of_a_file_that_could_not_be_read_does_not_replace_one_that_w
     fakes.indexed("a.txt")
     assert replayed(fakes) == {Result.REBUILT: 1}
     assert content(fakes, "a.txt") == "text of a.txt"
+
+
+def test_what_is_excluded_since_is_parked_and_its_removal_still_removes(fakes):
+    name = waits(fakes, "a.tmp")
+    waits(fakes, "gone.tmp")
+    fakes.indexed("gone.tmp")
+    del fakes.s3.bodies["gone.tmp"]
+    assert replayed(fakes, settings=fakes.settings(exclude_keys=("*.tmp",))) == {Result.PARKED: 1, Result.REMOVED: 1}
+    assert fakes.index.documents == {}
+    assert list(fakes.s3.records) == [PARKED_PREFIX + name.removeprefix(RETRY_PREFIX)]
 
 
 def test_an_object_that_is_gone_leaves_the_index(fakes):
@@ -258,19 +268,26 @@ def test_an_index_that_takes_none_of_many_small_requests_ends_the_run(fakes, mon
     for number in range(2 * UNDECIDED_IN_A_ROW):
         waits(fakes, f"{number:03}.txt")
     answers(fakes, monkeypatch, *[WriteStatus.UNAVAILABLE] * UNAVAILABLE_TOGETHER)
-    with pytest.raises(DependencyError, match="in a row"):
+    with pytest.raises(IndexUnavailableError, match="in a row"):
         replayed(fakes, settings=fakes.settings(bulk_documents=UNAVAILABLE_TOGETHER - 1))
     assert len(fakes.s3.records) == 2 * UNDECIDED_IN_A_ROW
 
 
-def test_an_s3_that_is_unavailable_for_all_ends_the_run(fakes):
+def test_a_bucket_that_cannot_be_read_is_skipped_after_some_tries_and_the_records_of_others_go_on(fakes):
+    """Those of the denied bucket are older, and sort first."""
     for number in range(4 * UNDECIDED_IN_A_ROW):
+        write = Write("denied-bucket", f"{number:03}.txt", STORED_MS, None, None)
+        record = RetryRecord(write, "the index is unavailable", rejected=False)
+        fakes.s3.records[record.name] = record.as_json()
+    for number in range(30):
         waits(fakes, f"{number:03}.txt")
-    fakes.faults.add("s3.head", DOWN)
-    with pytest.raises(DependencyError, match="records in a row could not be decided"):
-        replayed(fakes, settings=fakes.settings(bulk_documents=UNDECIDED_IN_A_ROW))
+    fakes.s3.denied_buckets.add("denied-bucket")
+    results: list[RecordResult] = []
+    counts = replayed(fakes, on_result=results.append)
+    assert counts == {Result.REPLAYED: 30, Result.KEPT: 4 * UNDECIDED_IN_A_ROW}
     assert len(fakes.s3.records) == 4 * UNDECIDED_IN_A_ROW
-    assert fakes.faults.calls.count("s3.head") < 3 * 2 * UNDECIDED_IN_A_ROW
+    assert fakes.faults.calls.count("s3.read") < 2 * UNDECIDED_IN_A_ROW
+    assert sum("its bucket is skipped in this run" in one.reason for one in results) > 2 * UNDECIDED_IN_A_ROW
 
 
 def test_a_dry_run_changes_nothing_and_says_what_would_be_done(fakes):

@@ -49,7 +49,7 @@ def test_long_keys_that_differ_at_their_ends_have_different_names():
 @pytest.mark.parametrize("source", [b'{"content":"\xe6\x9d\xb1"}', None])
 def test_a_record_reads_back_as_it_was(source):
     record = RetryRecord(
-        Write("b", "k//é", OBSERVED_AT_MS, "etag" if source else None, source), "index unavailable", rejected=False
+        Write("files", "k//é", OBSERVED_AT_MS, "etag" if source else None, source), "index unavailable", rejected=False
     )
     assert RetryRecord.from_json(orjson.loads(record.as_json())) == record
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.core.base.errors import MalformedEventError
-from worker.core.s3.events import EventKind, ObjectRef, Skipped, parse
+from worker.core.s3.events import ObjectRef, Skipped, parse
 
 
 def record(key="a.txt", *, event="ObjectCreated:Put", version="2.1", bucket="files", encode=True, **extra):
@@ -36,7 +36,7 @@ def only(body, **options):
 
 def test_a_notification_of_one_record_is_one_reference():
     assert only(notification(record("経理/予算 案+1.xlsx"))) == ObjectRef(
-        "files", "経理/予算 案+1.xlsx", EventKind.CREATED, None, "e", 3, "00A", "2026-01-01T00:00:00.000Z"
+        "files", "経理/予算 案+1.xlsx", "e", may_be_gone=False
     )
 
 
@@ -64,14 +64,9 @@ def test_sns_raw_delivery_is_the_notification_itself():
 
 
 @pytest.mark.parametrize(
-    ("detail_type", "kind"),
-    [
-        ("Object Created", EventKind.CREATED),
-        ("Object Deleted", EventKind.REMOVED),
-        ("Object Restore Completed", EventKind.RESTORED),
-    ],
+    "detail_type", ["Object Created", "Object Deleted", "Object Restore Completed", "Object Of A Kind To Come"]
 )
-def test_eventbridge_is_taken_and_its_keys_are_not_decoded(detail_type, kind):
+def test_eventbridge_is_taken_and_its_keys_are_not_decoded(detail_type):
     body = {
         "version": "0",
         "source": "aws.s3",
@@ -79,12 +74,68 @@ def test_eventbridge_is_taken_and_its_keys_are_not_decoded(detail_type, kind):
         "time": "2026-01-01T00:00:00Z",
         "detail": {"bucket": {"name": "files"}, "object": {"key": "100%+a b.txt", "version-id": "v", "etag": "e"}},
     }
-    item = only(json.dumps(body))
-    assert (item.key, item.kind, item.version_id, item.size) == ("100%+a b.txt", kind, "v", None)
+    may_be_gone = detail_type != "Object Created"
+    assert only(json.dumps(body)) == ObjectRef("files", "100%+a b.txt", "e", may_be_gone)
+
+
+@pytest.mark.parametrize(
+    "detail_type",
+    [
+        "Object Restore Initiated", "Object Restore Expired", "Object Tags Added", "Object Tags Deleted", "Object ACL Updated",
+        "Object Storage Class Changed", "Object Access Tier Changed",
+    ],
+)  # fmt: skip
+def test_what_eventbridge_tells_of_other_things_is_skipped(detail_type):
+    body = {
+        "source": "aws.s3",
+        "detail-type": detail_type,
+        "detail": {"bucket": {"name": "files"}, "object": {"key": "a"}},
+    }
+    assert only(json.dumps(body)) == Skipped("event name")
+
+
+def cloudtrail(name, **detail):
+    asked = {"bucketName": "our-files", "key": "経理/NDA+1.pdf"}
+    known = {"eventName": name, "requestParameters": asked, "readOnly": False}
+    return json.dumps({"source": "aws.s3", "detail-type": "AWS API Call via CloudTrail", "detail": {**known, **detail}})
+
+
+@pytest.mark.parametrize(
+    "name", ["PutObject", "CopyObject", "CompleteMultipartUpload", "DeleteObject", "PostObject", "SomethingNew"]
+)
+def test_a_call_that_cloudtrail_tells_of_is_a_reference_to_its_object(name):
+    assert only(cloudtrail(name)) == ObjectRef("our-files", "経理/NDA+1.pdf")
+
+
+def test_a_call_of_several_objects_is_a_reference_to_each_that_is_named():
+    resources = [
+        {"type": "AWS::S3::Object", "ARN": "arn:aws:s3:::our-files/a/1.txt"},
+        {"type": "AWS::S3::Object", "ARN": "arn:aws-cn:s3:::our-files/a/2.txt"},
+        {"type": "AWS::S3::Object", "ARNPrefix": "arn:aws:s3:::our-files/"},
+        {"type": "AWS::S3::Bucket", "ARN": "arn:aws:s3:::our-files"},
+    ]
+    body = cloudtrail("DeleteObjects", requestParameters={"bucketName": "our-files", "delete": ""}, resources=resources)
+    assert parse(body) == [ObjectRef("our-files", "a/1.txt"), ObjectRef("our-files", "a/2.txt")]
+
+
+def test_a_call_whose_objects_are_not_named_says_what_to_use_instead():
+    with pytest.raises(MalformedEventError, match=r"DeleteObjects names no object .* S3's own notifications"):
+        parse(cloudtrail("DeleteObjects", requestParameters={"bucketName": "our-files"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "detail"),
+    [
+        ("GetObject", {"readOnly": True}), ("PutObject", {"errorCode": "AccessDenied"}), ("PutObjectTagging", {}),
+        ("PutObjectAcl", {}), ("CreateMultipartUpload", {}), ("UploadPart", {}), ("RestoreObject", {}),
+    ],
+)  # fmt: skip
+def test_a_call_that_changes_no_content_is_skipped(name, detail):
+    assert only(cloudtrail(name, **detail)) == Skipped("event name")
 
 
 def test_a_plain_job_names_bucket_and_key():
-    assert only('{"bucket": "b", "key": "報告+1.txt"}') == ObjectRef("b", "報告+1.txt")
+    assert only('{"bucket": "bkt", "key": "報告+1.txt"}') == ObjectRef("bkt", "報告+1.txt")
 
 
 def test_a_plain_job_of_a_key_alone_takes_the_default_bucket():
@@ -109,10 +160,19 @@ def test_the_test_event_is_skipped():
 
 
 @pytest.mark.parametrize(
-    "event", ["ObjectTagging:Put", "ReducedRedundancyLostObject", "Something:New", "ObjectRestore:Post"]
-)
-def test_unknown_event_names_are_skipped(event):
+    "event",
+    [
+        "ObjectTagging:Put", "ObjectAcl:Put", "ObjectRestore:Post", "ObjectRestore:Delete", "IntelligentTiering",
+        "LifecycleTransition", "Replication:OperationMissedThreshold", "ObjectLifecycle:Transition:Current",
+        "s3:ObjectAccessed:Get", "TestEvent",
+    ],
+)  # fmt: skip
+def test_events_that_leave_the_object_as_it_was_are_skipped(event):
     assert only(notification(record(event=event))) == Skipped("event name")
+
+
+def test_an_empty_list_of_records_is_skipped():
+    assert only('{"Records": []}') == Skipped("no records")
 
 
 def test_folder_keys_are_skipped():
@@ -120,24 +180,38 @@ def test_folder_keys_are_skipped():
 
 
 @pytest.mark.parametrize(
-    "event", ["ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated", "LifecycleExpiration:Delete"]
-)
-def test_removals_are_observed(event):
-    assert only(notification(record(event=event))).kind is EventKind.REMOVED
+    "event",
+    [
+        "ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated", "LifecycleExpiration:Delete", "ObjectRestore:Completed",
+        "s3:ObjectCreated:Put", "ObjectSynced:Create", "ObjectSynced:DeletionMarkerCreated",
+        "ObjectLifecycle:Expiration:Current", "ReducedRedundancyLostObject", "Something:New", "ObjectTaggingOfAKind", 7, None,
+    ],
+)  # fmt: skip
+def test_every_other_event_of_an_object_is_a_reason_to_observe_it(event):
+    may_be_gone = event != "s3:ObjectCreated:Put"
+    assert only(notification(record(event=event))) == ObjectRef("files", "a.txt", "e", may_be_gone)
 
 
-def test_a_completed_restore_is_observed():
-    assert only(notification(record(event="ObjectRestore:Completed"))).kind is EventKind.RESTORED
+@pytest.mark.parametrize(
+    "bucket",
+    [
+        "our files", "our-files/legal", "<bucket>", "s3://our-files", "arn:aws:s3:::our-files", "../x", "b", "a\nb", "a\x00b",
+        "our-files ", "-our-files", "文書", "our:files", "our?files", "our#files", "our%20files", "a" * 256, "..",
+    ],
+)  # fmt: skip
+def test_what_cannot_be_a_bucket_is_malformed_in_every_form(bucket):
+    job = {"bucket": bucket, "key": "NDA.txt"}
+    bridge = {"detail-type": "Object Created", "detail": {"bucket": {"name": bucket}, "object": {"key": "a"}}}
+    for body in (job, bridge):
+        with pytest.raises(MalformedEventError, match="bucket"):
+            parse(json.dumps(body))
+    [item] = parse(notification(record(bucket=bucket)))
+    assert isinstance(item, MalformedEventError)
 
 
-def test_the_prefix_of_an_event_name_is_tolerated():
-    assert only(notification(record(event="s3:ObjectCreated:Put"))).kind is EventKind.CREATED
-
-
-def test_a_missing_size_is_not_zero():
-    bare = record()
-    del bare["s3"]["object"]["size"]
-    assert only(notification(bare)).size is None
+@pytest.mark.parametrize("bucket", ["our-files", "a.b.c", "123", "My_Old.Bucket", "team-ap-x1y2-s3alias", "b" * 63])
+def test_what_can_be_a_bucket_is_taken(bucket):
+    assert only(json.dumps({"bucket": bucket, "key": "a"})) == ObjectRef(bucket, "a")
 
 
 def test_one_bad_record_leaves_the_others():
@@ -155,13 +229,12 @@ def test_one_bad_record_leaves_the_others():
         ("42", "a number"),
         ("{}", "no fields"),
         ('{"foo": 1}', "the fields foo"),
-        ('{"Records": []}', "an empty list"),
         ('{"Records": {}}', "an object"),
         ('{"bucket": 7, "key": "k"}', "a number as its bucket"),
-        ('{"bucket": "b", "key": null}', "nothing as its key"),
-        ('{"bucket": "b", "key": ""}', "the key is empty"),
+        ('{"bucket": "bkt", "key": null}', "nothing as its key"),
+        ('{"bucket": "bkt", "key": ""}', "the key is empty"),
         ('{"bucket": "", "key": "k"}', "the bucket is empty"),
-        ('{"bucket": "b", "key": "' + "x" * 1025 + '"}', "1025 bytes"),
+        ('{"bucket": "bkt", "key": "' + "x" * 1025 + '"}', "1025 bytes"),
         ('{"Type": "Notification", "Message": "nope"}', "the SNS message is not JSON"),
         ('{"Type": "Notification", "Message": 5}', "a number as its Message"),
         ('{"source": "aws.s3", "detail-type": "Object Created"}', "nothing as its detail"),
@@ -177,10 +250,10 @@ def test_what_is_no_event_is_malformed_and_says_why(body, sentence):
 @pytest.mark.parametrize(
     ("damaged", "sentence"),
     [
-        ({"eventVersion": "2.1"}, "nothing as its eventName"),
+        ({"eventVersion": "2.1"}, "nothing as its s3"),
         ({"eventVersion": "2.1", "eventName": "ObjectCreated:Put"}, "nothing as its s3"),
         ({"eventName": "ObjectCreated:Put", "s3": {"bucket": {}, "object": {}}}, "nothing as its name"),
-        ({"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "b"}, "object": {}}}, "nothing as its key"),
+        ({"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "bkt"}, "object": {}}}, "nothing as its key"),
         ("text", "a string"),
     ],
 )

@@ -128,5 +128,8 @@ def test_what_is_no_dead_letter_is_refused_where_it_is_read(wrong):
 def test_a_received_message_is_known_by_the_id_it_had_in_its_source_queue():
     failure = {"failure": {"DataType": "String", "StringValue": '{"source_message_id": "s1"}'}}
     received = DeadLetter.received(Message("m1", "r1", "x", {"ApproximateReceiveCount": "3"}, failure))
-    assert (received.identity, received.receipt, received.receives) == ("s1", "r1", 3)
-    assert DeadLetter.received(Message("m2", "r2", "x", {}, {})).identity == "m2"
+    assert (received.receipt, received.receives) == ("r1", 3)
+    assert DeadLetter.received(Message("m2", "r2", "x", {}, failure)).identity == received.identity
+    assert DeadLetter.received(Message("m1", "r1", "another body", {}, failure)).identity != received.identity
+    assert DeadLetter.received(Message("s1", "r1", "x", {}, {})).identity == received.identity
+    assert DeadLetter.received(Message("m2", "r2", "x", {}, {})).identity != received.identity
