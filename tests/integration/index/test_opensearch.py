@@ -70,11 +70,58 @@ def test_a_closed_index_is_unavailable(index, documents, index_name, ask):
 
 def test_an_alias_without_a_write_index_is_unavailable_and_named(index, documents, index_name, ask):
     index.ensure()
-    ask("PUT", f"/{index_name}-000002")
-    add = [{"add": {"index": f"{index_name}-00000{n}", "alias": index_name, "is_write_index": False}} for n in (1, 2)]
+    add = [{"add": {"index": f"{index_name}-000001", "alias": index_name, "is_write_index": False}}]
     ask("POST", "/_aliases", {"actions": add})
     assert documents.put("a").status is UNAVAILABLE
     assert any("has no write index" in finding.what for finding in index.inspect().findings)
+
+
+def test_a_rollover_is_refused_by_the_next_write_and_every_probe_until_one_index_is_left(
+    index, documents, index_name, ask
+):
+    """Otherwise the old content could be found for ever beside the new."""
+    index.ensure()
+    documents.put("a.txt", "old words")
+    ask("POST", f"/{index_name}/_rollover")
+    for attempt in (lambda: documents.put("a.txt", "new words"), index.ping, index.ensure):
+        with pytest.raises(IndexUnavailableError, match=r"points to 2 indexes .*_reindex"):
+            attempt()
+    assert any(finding.level == "error" and "2 indexes" in finding.what for finding in index.inspect().findings)
+    ask("POST", "/_aliases", {"actions": [{"remove": {"index": f"{index_name}-000001", "alias": index_name}}]})
+    index.ping()
+    index.ensure()
+    assert documents.put("a.txt", "newer words").status is WRITTEN
+    assert list(documents.keys("newer")) == ["a.txt"]
+
+
+def test_an_alias_that_was_moved_to_another_index_is_followed(index, documents, index_name, ask):
+    index.ensure()
+    ask("PUT", f"/{index_name}-000002")
+    moved = [
+        {"remove": {"index": f"{index_name}-000001", "alias": index_name}},
+        {"add": {"index": f"{index_name}-000002", "alias": index_name, "is_write_index": True}},
+    ]
+    ask("POST", "/_aliases", {"actions": moved})
+    assert documents.put("a.txt", "words").status is WRITTEN
+    assert documents.put("b.txt", "words").status is WRITTEN
+    assert sorted(documents.keys("words")) == ["a.txt", "b.txt"]
+
+
+def test_a_data_stream_is_refused_with_the_reason(index, index_name, ask):
+    body = {"index_patterns": [index_name], "data_stream": {}, "priority": 900}
+    ask("PUT", f"/_index_template/stream-{index_name}", body)
+    ask("PUT", f"/_data_stream/{index_name}")
+    for attempt in (index.ping, index.ensure):
+        with pytest.raises(IndexUnavailableError, match="is a data stream"):
+            attempt()
+
+
+def test_an_index_that_soon_forgets_removals_is_reported(index, index_name, ask):
+    index.ensure()
+    assert not any("gc_deletes" in finding.what for finding in index.inspect().findings)
+    ask("PUT", f"/{index_name}/_settings", {"index.gc_deletes": "60s"})
+    [finding] = [one for one in index.inspect().findings if "gc_deletes" in one.what]
+    assert (finding.level, "1h" in finding.hint) == ("warning", True)
 
 
 def test_a_removed_alias_is_restored_and_its_documents_are_found_again(index, documents, index_name, ask):

@@ -14,7 +14,7 @@ from worker.core.index.document import Write, document_id
 MAX_BODY_BYTES = 8 * MIB
 """Small AWS instances reject requests over 10 MiB (docs/evidence.md, OpenSearch)."""
 
-FILTER = "filter_path=errors,items.*.status,items.*.error"
+FILTER = "filter_path=errors,items.*.status,items.*.error,items.*._index"
 """Limits the answer to the fields that are read here, about a twentieth of it."""
 
 _OF_THE_DOCUMENT = frozenset(
@@ -72,6 +72,11 @@ def results(answer: Any, sent: int) -> list[WriteResult] | None:
     if not isinstance(items, list) or len(items) != sent:
         return None
     return [_result(action) for item in items for action in item.values()]
+
+
+def written_to(answer: Any) -> set[str]:
+    """The names of the indexes that the writes of a request have reached."""
+    return {action.get("_index", "") for item in answer["items"] for action in item.values()}
 
 
 def _result(item: JsonObject) -> WriteResult:

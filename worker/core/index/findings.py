@@ -1,5 +1,6 @@
 """Compare an index in OpenSearch with the one that our template creates; `doctor` shows the differences."""
 
+import re
 from collections.abc import Iterator
 
 from worker.core.base.jsontypes import JsonObject
@@ -19,6 +20,12 @@ _SERVES = {
     "object": frozenset({"object", "flat_object"}),
 }
 """For each type in our template, the types that serve the same purpose."""
+LEAST_GC_DELETES_S = 3_600
+"""A client waits for 25 s for a bulk request, but the index may serve it much later (docs/evidence.md, OpenSearch)."""
+_DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
+ONE_INDEX = "copy the others' documents into it (_reindex), remove the alias from them, and end its rollover policy"
+"""What to do about an alias of several indexes."""
 _IN_PAIRS = frozenset({"parts", "cjk"})
 _REINDEX = "to get all features, create an index from our template, _reindex into it, and point the alias to it"
 
@@ -35,11 +42,29 @@ def compare(name: str, found: JsonObject) -> list[Finding]:
     else:
         findings.append(Finding("ok", f"alias {name} points to {index}"))
     if len(found) > 1:
-        hint = "copy the documents of the other indexes into this one, then remove the alias from them"
         findings.append(
-            Finding("warning", f"alias {name} points to {len(found)} indexes; only {index} is kept up to date", hint)
+            Finding("error", f"alias {name} points to {len(found)} indexes; only {index} is kept up to date", ONE_INDEX)
         )
+    findings += _of_settings(index, found[index].get("settings", {}))
     return [*findings, *_of_mapping(index, found[index].get("mappings", {}))]
+
+
+def _of_settings(index: str, settings: JsonObject) -> Iterator[Finding]:
+    """A removal's version is known for `gc_deletes`; a bulk request that is served later brings the document back."""
+    nested = settings.get("index", {})
+    kept = str(nested.get("gc_deletes", "60s"))
+    if _seconds(kept) < LEAST_GC_DELETES_S:
+        yield Finding(
+            "warning",
+            f"{index} forgets removals after {kept} (index.gc_deletes): a request served later would restore a document",
+            f'set it: PUT /{index}/_settings {{"index.gc_deletes": "1h"}}',
+        )
+
+
+def _seconds(duration: str) -> float:
+    """A duration as OpenSearch writes it; one that it would not write counts as long enough."""
+    match = _DURATION.fullmatch(duration)
+    return int(match[1]) * _UNITS[match[2]] if match else float("inf")
 
 
 def _write_index(name: str, found: JsonObject) -> str | None:

@@ -12,7 +12,7 @@ from worker.core.base.jsontypes import JsonObject
 from worker.core.index import Finding, IndexState
 from worker.core.index.client import Client, RefusedError
 from worker.core.index.earlier_system import ids_in_use
-from worker.core.index.findings import compare
+from worker.core.index.findings import ONE_INDEX, compare
 from worker.core.index.template import FIRST_INDEX, index_template, template_name
 
 MISSING = 404
@@ -34,6 +34,8 @@ class Layout:
         self._plain_key = plain_key
         self.is_alias = False
         """Whether the name was an alias when `ensure` was last called."""
+        self.index = name
+        """The index behind it then."""
 
     def ensure(self) -> IndexState:
         """Create what is missing if nothing of the name exists. Raises IndexUnavailableError if that fails."""
@@ -47,7 +49,8 @@ class Layout:
             raise IndexUnavailableError(
                 f"{self._client.shown}: the index {self._name} was created but no longer exists; is someone deleting it?"
             )
-        self.is_alias = self._name not in found
+        self.require_one_index(found)
+        self.is_alias, self.index = self._name not in found, next(iter(found))
         self._describe(found, state)
         return state
 
@@ -126,6 +129,22 @@ class Layout:
                 add = {"index": index, "alias": self._name, "is_write_index": True}
                 self._client.request("POST", "/_aliases", {"actions": [{"add": add}]})
                 state.created.append(f"alias {self._name}")
+
+    def require_one_index(self, found: JsonObject) -> None:
+        """Raises IndexUnavailableError where an old version of a document would stay in another index.
+
+        `found` is by the names of the indexes behind ours. After a rollover, writes and removals reach only the newest.
+        """
+        if len(found) > 1:
+            raise IndexUnavailableError(
+                f"{self._client.shown}: the alias {self._name} points to {len(found)} indexes ({', '.join(sorted(found))}), "
+                f"of which a write reaches only one: {ONE_INDEX}"
+            )
+        if next(iter(found), "").startswith(".ds-"):
+            raise IndexUnavailableError(
+                f"{self._client.shown}: {self._name} is a data stream, in which no document can be changed or removed: set "
+                "OPENSEARCH_INDEX to a name of its own"
+            )
 
     def _describe(self, found: JsonObject, state: IndexState) -> None:
         state.findings += compare(self._name, found)

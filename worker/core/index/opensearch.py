@@ -47,13 +47,14 @@ class OpenSearchIndex:
         A block on the whole cluster is not detected here, but by the next write.
         """
         try:
-            found = self._request("GET", "_settings?filter_path=*.settings.index.blocks")
+            found = self._request("GET", "_settings?filter_path=*.settings.index.blocks,*.settings.index.uuid")
         except RefusedError as error:
             if error.status == MISSING:
                 return
             raise
+        self._layout.require_one_index(found)
         for index, settings in found.items():
-            blocks = settings["settings"]["index"]["blocks"]
+            blocks = settings["settings"]["index"].get("blocks", {})
             stopping = [name for name in STOPPING_BLOCKS if blocks.get(name) == "true"]
             if stopping:
                 raise IndexUnavailableError(f"{self.description}: {index} is blocked by index.blocks.{stopping[0]}")
@@ -140,6 +141,8 @@ class OpenSearchIndex:
             raise IndexUnavailableError(
                 f"{self.description} did not return a result for each of the {len(entries)} documents"
             )
+        if only_alias and not bulk.written_to(answer) <= {self._layout.index, self._name}:
+            self.ensure()  # the alias has another write index now; raises if it has several
         if first and only_alias and any(bulk.NO_INDEX in result.reason for result in found):
             self.ensure()
             return self._send(entries, first=False)
