@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from queue import Empty, Queue
 
@@ -129,6 +130,18 @@ class Handler:
             read, bucket=ref.bucket, key=ref.key, until=item.deadline, stop=self._stopping, waiting=item.waiting
         )  # fmt: skip
 
+    @contextmanager
+    def room_for_parsing(self, snapshot: Snapshot, item: InFlightMessage) -> Iterator[None]:
+        """While a file is parsed on this thread: what that may take, within the memory budget. Raises as `read` does."""
+        parsing = Reservation(self._budget)
+        try:
+            if need := self.pipeline.memory_in_process(snapshot):
+                with item.waiting():
+                    parsing.at_least(need, until=item.deadline, stop=self._stopping)
+            yield
+        finally:
+            parsing.release()
+
     def work_later(self, work: Callable[[], None]) -> None:
         """Have a slow file worked on by a thread for such."""
         self._slow.put(work)
@@ -185,7 +198,8 @@ class RecordWork:
         if self._handler.pipeline.is_slow(found):
             self._handler.work_later(partial(self._make_later, found))
             return None
-        return self._make(found)
+        with self._handler.room_for_parsing(found, self._item):
+            return self._make(found)
 
     def _make_later(self, snapshot: Snapshot) -> None:
         try:

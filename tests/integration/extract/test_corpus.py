@@ -84,6 +84,20 @@ def test_a_long_document_is_cut_in_the_child(extractor: Extractor) -> None:
     assert extracted.char_count == 100_000 * 4 - 1
 
 
+@pytest.mark.parametrize("size", [60, 70])
+def test_markup_of_more_than_64_kib_is_parsed_in_a_child_and_the_rest_is_accounted_for(
+    extractor: Extractor, size: int
+) -> None:
+    page = b"<html>" + b"<p>a" * (size * 256)
+    asked = page[:4096], "a.html", None, len(page)
+    assert extractor.needs_child(*asked) == (size > 64)
+    assert extractor.memory_in_process(*asked) == (0 if size > 64 else 80 * len(page))
+    assert extractor.memory_in_process(page[:4096], "a.txt", "text/plain", len(page)) == extractor.memory_in_process(
+        *asked
+    )
+    assert extractor.memory_in_process(b"plain text", "a.txt", None, 10) == 0
+
+
 def test_a_bomb_under_a_document_s_name_is_corrupt(extractor: Extractor) -> None:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:

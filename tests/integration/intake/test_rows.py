@@ -1,5 +1,6 @@
 """Each row of what the worker takes in, through the real daemon, ElasticMQ, SeaweedFS and OpenSearch."""
 
+import gzip
 import json
 from collections.abc import Iterator
 
@@ -211,6 +212,15 @@ def test_an_object_too_large_is_indexed_by_its_metadata(site, worker):
     assert settled(worker, site.send("large.txt"))["note"] == "indexed"
     found = indexed(site, "large.txt")
     assert (found["extraction"]["status"], found["metadata"]) == ("too_large", {"owner": "me"})
+
+
+@pytest.mark.parametrize("key", ["encoded.html", "encoded//twice.html"], ids=["by obstore", "by boto3"])
+def test_an_object_that_is_stored_compressed_is_found_by_its_words(site, worker, key):
+    page = "<html><title>見積書</title><p>needle in the page</p></html>".encode()
+    site.put(key, gzip.compress(page), ContentType="text/html", ContentEncoding="gzip")
+    assert settled(worker, site.send(key))["note"] == "indexed"
+    found = indexed(site, key)
+    assert (found["mime_type"], found["title"], found["extraction"]["status"]) == ("text/html", "見積書", "ok")
 
 
 @pytest.mark.parametrize(

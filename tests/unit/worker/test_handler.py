@@ -21,12 +21,14 @@ from worker.pause_gate import PauseGate
 from worker.s3_health import S3Health
 
 SIZE = 1_000
+PARSING = 50_000
 
 
 class FakePipeline:
     """Makes a document of every object; `faults` holds, by key, an exception to raise or the file's fault."""
 
     def __init__(self):
+        self.budget, self.used = ByteBudget(10**9), []
         self.faults, self.slow, self.gone, self.skipped, self.discarded = {}, set(), set(), set(), []
 
     def skip_reason(self, ref):
@@ -43,7 +45,11 @@ class FakePipeline:
     def is_slow(self, snapshot):
         return snapshot.key in self.slow
 
+    def memory_in_process(self, snapshot):
+        return PARSING if snapshot.key.endswith(".html") else 0
+
     def document(self, snapshot):
+        self.used.append(self.budget.used)
         fault = self.faults.get(snapshot.key)
         if fault is not None and not isinstance(fault, UnreadableFileError):
             raise fault
@@ -68,7 +74,8 @@ class FakeBatcher:
 @pytest.fixture
 def at():
     """A handler with its collaborators; as no object can be read, every denial is an outage."""
-    made = SimpleNamespace(pipeline=FakePipeline(), batcher=FakeBatcher(), gate=PauseGate(), budget=ByteBudget(10**9))
+    made = SimpleNamespace(pipeline=FakePipeline(), batcher=FakeBatcher(), gate=PauseGate())
+    made.budget = made.pipeline.budget
     made.s3_health = S3Health(MemoryS3(Faults()), made.gate, ask_state=lambda: None)
     made.handler = Handler(
         pipeline=made.pipeline, batcher=made.batcher, s3_health=made.s3_health, gate=made.gate, budget=made.budget,
@@ -222,6 +229,13 @@ def test_memory_is_reserved_until_the_effect_is_durable(at):
     assert at.budget.used == 2 * MEMORY_FACTOR * SIZE
     at.batcher.acknowledge()
     assert at.budget.used == 0
+
+
+def test_what_parsing_takes_is_reserved_while_it_lasts(at):
+    handled(at, "a.html", "b.txt")
+    body = MEMORY_FACTOR * SIZE
+    assert at.pipeline.used == [body + PARSING, 2 * body]
+    assert at.budget.used == 2 * body
 
 
 def test_an_outage_of_s3_releases_what_waits_for_it_with_a_long_delay(at):

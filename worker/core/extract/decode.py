@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import webencodings  # type: ignore[import-untyped]
+
 CHUNK_BYTES = 256 * 1024
 """A longer text is decoded in pieces of this size, so that other threads can run in between."""
 MAX_HIGH = 0.4
@@ -26,6 +28,8 @@ _MARKS = (
 )
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\r")) + b"\x7f"
 _HARMLESS = b"\x07\x08\x0c\x1b"  # bells, overstrikes, form feeds and terminal colours do occur in text
+_OFTEN_WRONG = frozenset({"windows-1252", "iso-2022-jp"})
+"""Encodings that a declaration often names wrongly; the former is what iso-8859-1 and us-ascii mean."""
 _JIS_ESCAPE = re.compile(rb"\x1b(?:\$[@B]|\$\([@BDOPQ]|\(I)")
 _JIS_RUN = re.compile(rb"\x1b(?:(\$\(?[@B])|\([BJ])?([^\x1b]*)")
 _NOT_CP932 = re.compile("[\x80\xa0\uf8f0-\uf8f3]")  # Python's codec decodes bytes that CP932 leaves undefined to these
@@ -53,8 +57,9 @@ class Decoded:
 
 def decode(data: bytes, declared: str | None = None) -> Decoded | None:
     """Decode `data`: by the declared encoding if it fits, otherwise by trying encodings. Returns None for binary data."""
-    if declared and (text := _try(data, _codec_of(declared), whole=True)) is not None:
-        return Decoded(text, declared, clean=False)
+    codec = _codec_of(declared) if declared else None
+    if codec is not None and (text := _try(data, codec, whole=True)) is not None:
+        return Decoded(text, codec, clean=False)
     return _ladder(data, whole=True)
 
 
@@ -125,14 +130,16 @@ def _try(data: bytes, encoding: str, *, whole: bool) -> str | None:
         return None
 
 
-def _codec_of(declared: str) -> str:
-    """The codec for a declared name. Text declared as Shift_JIS is nearly always in CP932, Windows' superset of it."""
-    name = declared.strip().lower().replace("_", "-")
-    if name in {"shift-jis", "sjis", "x-sjis", "ms-kanji", "windows-31j"}:
-        return "cp932"
-    if name in {"iso-8859-1", "us-ascii", "ascii", "latin1"} or name.startswith("iso-2022-jp"):
-        return "unknown"  # these are often declared wrongly, so the encodings are tried instead
-    return declared
+def _codec_of(declared: str) -> str | None:
+    """The codec for a declared name; None if it is no label of the Encoding Standard, or one that is often wrong.
+
+    Python knows further codecs, and some of them take minutes for one file (punycode).
+    """
+    found = webencodings.lookup(declared)
+    if found is None or found.name in _OFTEN_WRONG:
+        return None
+    # Text declared as Shift_JIS is nearly always in CP932, Windows' superset of it.
+    return "cp932" if found.name == "shift_jis" else found.codec_info.name
 
 
 def _marked(data: bytes, name: str) -> Decoded | None:

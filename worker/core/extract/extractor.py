@@ -10,8 +10,11 @@ from worker.core.extract.result import failed
 
 HEAD_BYTES = 4096
 """Number of bytes at the beginning of a file that are used to determine its kind."""
-MAX_MARKUP_BYTES = 1024 * 1024
-"""Larger HTML and XML files go to a child: their tree takes many times their size in memory, and tens of milliseconds."""
+MAX_MARKUP_BYTES = 64 * 1024
+"""Larger HTML and XML files go to a child, which has limits of time and memory: some take seconds, and a lot of memory."""
+TREE_FACTOR = 80
+"""How many times its size the tree of a markup file may take in memory (measured: 16 files of `<p>a` of 1 MiB took 1,256 MB)."""
+_MARKUP = frozenset({"html", "xml"})
 
 
 class Extractor:
@@ -26,13 +29,18 @@ class Extractor:
         """Whether this file has to be parsed in a child process; `head` is its first 4 KiB."""
         return bool(head) and _is_for_child(kind_of(head, key, content_type), size)
 
+    def memory_in_process(self, head: bytes, key: str, content_type: str | None, size: int) -> int:
+        """Bytes of memory that extracting this file may take in this process, beyond its body and its text."""
+        kind = kind_of(head, key, content_type) if head else None
+        return TREE_FACTOR * size if kind is not None and kind.route in _MARKUP and size <= MAX_MARKUP_BYTES else 0
+
     def extract(self, body: bytes | Path, key: str, content_type: str | None) -> Extracted:
         """Extract the file's text. A bad file results in a status, not in an exception.
 
         Raises ExtractionStoppedError once `stop` has been called, and OSError if the machine is at fault: the body cannot be
         read, no child can be started, or the disk is full.
         """
-        size = len(body) if isinstance(body, bytes) else body.stat().st_size
+        size = size_of(body)
         kind = kind_of(head_of(body), key, content_type)
         if not size:
             return Extracted("empty", kind.mime_type)
@@ -68,7 +76,12 @@ class Extractor:
 
 
 def _is_for_child(kind: Kind, size: int) -> bool:
-    return kind.route in IN_CHILD or (size > MAX_MARKUP_BYTES and kind.route in {"html", "xml"})
+    return kind.route in IN_CHILD or (size > MAX_MARKUP_BYTES and kind.route in _MARKUP)
+
+
+def size_of(body: bytes | Path | None) -> int:
+    """The size of a file in bytes. Raises OSError."""
+    return 0 if body is None else len(body) if isinstance(body, bytes) else body.stat().st_size
 
 
 def head_of(body: bytes | Path) -> bytes:

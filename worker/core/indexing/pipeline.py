@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
@@ -10,8 +10,9 @@ from worker.core.base.classify import is_transient
 from worker.core.base.errors import ObjectGoneError, StoreError, UnreadableFileError
 from worker.core.base.settings import Settings
 from worker.core.base.text import searchable
-from worker.core.extract import FAILURES, Extracted
-from worker.core.extract.extractor import Extractor, head_of
+from worker.core.extract import FAILURES, Extracted, encodings
+from worker.core.extract.extractor import Extractor, head_of, size_of
+from worker.core.extract.faults import CorruptError
 from worker.core.index import Stored
 from worker.core.index.document import Write, encode
 from worker.core.indexing.fresh_writer import is_fresh
@@ -85,9 +86,32 @@ class Pipeline:
         """The object as it is now, or its removal if it is gone; `admit` as in ObjectStore.read. Raises StoreError."""
         gone_ms = self._objects.clock.now_ms()
         try:
-            return self._objects.read(bucket, key, admit=admit)
+            return self._decoded(self._objects.read(bucket, key, admit=admit), admit)
         except ObjectGoneError:
             return Product(Write(bucket, key, gone_ms, None, None))
+
+    def _decoded(self, snapshot: Snapshot, admit: Callable[[int], None]) -> Snapshot:
+        """The snapshot with its body as it was before its Content-Encoding; unchanged if it is not so encoded."""
+        names = encodings.names_of(snapshot.content_encoding)
+        if snapshot.body is None or not names:
+            return snapshot
+        settings = self._settings
+        bounds = encodings.Bounds(settings.max_object_bytes, settings.spool_bytes, settings.temp_dir)
+        try:
+            body = encodings.decoded(snapshot.body, names, bounds)
+        except CorruptError:
+            return snapshot
+        except BaseException:
+            snapshot.discard()
+            raise
+        snapshot.discard()
+        found = replace(snapshot, body=body)
+        try:
+            admit(size_of(body))
+        except BaseException:
+            found.discard()
+            raise
+        return found
 
     def is_slow(self, snapshot: Snapshot) -> bool:
         """Whether this file is extracted in a child process, which may take long: no other message should wait behind it.
@@ -101,7 +125,14 @@ class Pipeline:
         except (OSError, MemoryError):
             snapshot.discard()
             raise
-        return self._extractor.needs_child(head, snapshot.key, snapshot.content_type, snapshot.size)
+        return self._extractor.needs_child(head, snapshot.key, snapshot.content_type, size_of(snapshot.body))
+
+    def memory_in_process(self, snapshot: Snapshot) -> int:
+        """Bytes of memory that extracting this file may take in this process, beyond its body. Raises as `is_slow` does."""
+        if snapshot.body is None:
+            return 0
+        head = head_of(snapshot.body)
+        return self._extractor.memory_in_process(head, snapshot.key, snapshot.content_type, size_of(snapshot.body))
 
     def build(self, bucket: str, key: str, *, extra: Mapping[str, object] | None = None) -> Product:
         """Read the object and make its document, or its removal: `read` and `document` in one. Raises what they raise."""

@@ -38,6 +38,8 @@ class Snapshot:
     metadata: Mapping[str, str]
     body: bytes | Path | None
     """Bytes; a temporary file for a larger object; None if it was not read (too large, or archived)."""
+    content_encoding: str | None = None
+    """What the Content-Encoding header says of the body."""
     archived: bool = False
     """Whether it is in a storage class that a GET cannot read (InvalidObjectState)."""
 

@@ -182,7 +182,7 @@ class S3ObjectStore:
             body = answer.bytes().to_bytes() if size <= self._spool_bytes else self._spool(answer.stream(CHUNK_BYTES))
         return Snapshot(
             bucket, key, observed_at_ms, size, etag, meta["last_modified"], meta["version"], content_type,
-            {k: v for k, v in attributes.items() if k not in _STANDARD_ATTRIBUTES}, body,
+            {k: v for k, v in attributes.items() if k not in _STANDARD_ATTRIBUTES}, body, attributes.get("Content-Encoding"),
         )  # fmt: skip
 
     def _read_exact(self, bucket: str, key: str, observed_at_ms: int, admit: Callable[[int], None]) -> Snapshot:
@@ -243,7 +243,8 @@ def _snapshot(
     """A snapshot from boto3's answer to a GET or a HEAD."""
     return Snapshot(
         bucket, key, observed_at_ms, answer["ContentLength"], _plain_etag(answer["ETag"]), answer["LastModified"],
-        answer.get("VersionId"), answer.get("ContentType"), answer.get("Metadata", {}), body, archived=archived,
+        answer.get("VersionId"), answer.get("ContentType"), answer.get("Metadata", {}), body,
+        answer.get("ContentEncoding"), archived=archived,
     )  # fmt: skip
 
 

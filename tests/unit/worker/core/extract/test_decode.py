@@ -2,6 +2,7 @@
 
 import codecs
 import random
+import time
 
 import pytest
 from hypothesis import given
@@ -113,6 +114,18 @@ def test_a_declared_encoding_is_honoured(declared: str, encoding: str) -> None:
     found = decode("見積書".encode(encoding), declared)
     assert found is not None
     assert found.text == "見積書"
+
+
+@pytest.mark.parametrize(
+    "declared", ["punycode", "idna", "utf-7", "raw-unicode-escape", "cp037", "hz", "x-user-defined"]
+)
+def test_a_codec_that_is_no_label_of_the_encoding_standard_is_not_even_tried(declared: str) -> None:
+    """Punycode takes ten minutes for a megabyte."""
+    data = b"ab-" * 300_000 + "é".encode()
+    began = time.monotonic()
+    found = decode(data, declared)
+    assert found is not None
+    assert (found.text, time.monotonic() - began < 5) == (data.decode(), True)
 
 
 @pytest.mark.parametrize("declared", ["no-such-codec", "utf-8", "base64", "idna", "x\0y"])

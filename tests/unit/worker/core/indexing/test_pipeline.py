@@ -1,5 +1,6 @@
 """From an observation of an object to its write: versions, repeated observations, names."""
 
+import gzip
 import unicodedata
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -188,6 +189,34 @@ def test_a_failure_for_the_moment_leaves_open_whether_an_excluded_object_is_gone
     bucket.error = StoreError("no", code="SlowDown")
     with pytest.raises(StoreError):
         pipeline(bucket, exclude_keys=("*.tmp",)).skip_reason(ObjectRef("b", "x.tmp"))
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "content"),
+    [
+        (gzip.compress(b"<p>page"), "gzip", "<p>page"), (b"<p>page", "gzip", "<p>page"), (b"<p>page", "sdch", "<p>page"),
+        (b"<p>page", None, "<p>page"),
+    ],
+)  # fmt: skip
+def test_a_body_is_read_as_it_was_before_its_content_encoding(tmp_path, monkeypatch, body, encoding, content):
+    bucket = Bucket("e1")
+    admitted: list[int] = []
+    stored = Snapshot("b", "a.html", 1, len(body), "e1", NOON, "v", "text/html", {}, body, encoding)
+    monkeypatch.setattr(bucket, "read", lambda _bucket, _key, *, admit: stored)
+    made = pipeline(bucket, max_object_bytes=100, spool_bytes=100, temp_dir=tmp_path)
+    snapshot = made.read("b", "a.html", admit=admitted.append)
+    assert orjson.loads(made.document(snapshot).write.source)["content"] == content
+    assert snapshot.size == len(body), "what S3 says"
+    assert admitted == ([7] if body != b"<p>page" else [])
+
+
+def test_a_body_whose_decoding_exceeds_the_limit_is_indexed_by_its_name(tmp_path, monkeypatch):
+    bucket, body = Bucket("e1"), gzip.compress(bytes(1_000))
+    stored = Snapshot("b", "a.html", 1, len(body), "e1", NOON, "v", "text/html", {}, body, "gzip")
+    monkeypatch.setattr(bucket, "read", lambda _bucket, _key, *, admit: stored)
+    made = pipeline(bucket, max_object_bytes=999, spool_bytes=100, temp_dir=tmp_path)
+    assert made.build("b", "a.html").extraction == "too_large"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_spooled_file_whose_beginning_cannot_be_read_is_removed(tmp_path, monkeypatch):
