@@ -17,6 +17,7 @@ from worker.core.base import logs
 from worker.core.base.aws import Aws
 from worker.core.base.errors import ConfigError, DependencyError, ExitCode
 from worker.core.base.events import LogEvent
+from worker.core.base.names import is_bucket_name
 from worker.core.base.settings import Settings, load, load_as
 from worker.core.base.text import one_line, printable
 from worker.core.clients import Clients, connect
@@ -83,12 +84,22 @@ def search(
 
 
 @app.command(epilog="Example: s3-index-worker doctor --json | jq '.[] | select(.level != \"ok\")'")
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    bucket: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A bucket to read from; repeatable. Without it: those that the queue's policy allows to notify it."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Check every dependency and permission, and say what to do about each failure. Exit codes: 0, 1 if a check failed."""
+    for name in bucket or ():
+        _require_bucket_name(name)
     settings = load()
     checks = []
     with err.status("checking …"):
-        checks = list(check_all(settings, connect(settings), thorough=True))
+        checks = list(check_all(settings, connect(settings), thorough=True, buckets=bucket or ()))
     if as_json:
         print_json(checks)
     else:
@@ -145,6 +156,7 @@ def connect_bucket(
 
     Exit codes: 0 done or nothing to do, 3 declined, 64, 69, 78 refused.
     """
+    _require_bucket_name(bucket)
     settings = load_as(notifications.ConnectSettings)
     aws = Aws(region=settings.aws_region, connections=1)
     s3, wanted = aws.s3(), notifications.KeyFilter(prefix, suffix)
@@ -220,6 +232,11 @@ def _preflight(settings: Settings, clients: Clients) -> int:
     if wrong:
         raise DependencyError(sentences)
     return dlq_max_bytes(clients)
+
+
+def _require_bucket_name(name: str) -> None:
+    if not is_bucket_name(name):
+        raise typer.BadParameter(f"{name!r} cannot be a bucket's name; it should be one such as our-files")
 
 
 def _checks_table(checks: list[Check]) -> Table:

@@ -22,6 +22,7 @@ from worker.core.base.aws import aws_errors
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import ConfigError, DependencyError, QueueError, StoreError
 from worker.core.base.jsontypes import JsonObject
+from worker.core.base.names import is_bucket_name
 from worker.core.base.settings import QueueUrl, Settings
 from worker.core.sqs.queue import Queue
 
@@ -215,3 +216,24 @@ def _explained(bucket: str, action: str) -> Iterator[None]:
         if error.code == "NoSuchBucket":
             raise ConfigError(f"{bucket}: the bucket does not exist") from error
         raise ConfigError(f"{bucket}: {error}. This requires {action} on arn:aws:s3:::{bucket}") from error
+
+
+def sources_of(policy: str) -> list[str]:
+    """The buckets that a queue's policy names as the source of notifications."""
+    try:
+        statements = json.loads(policy)["Statement"]
+        conditions = [
+            one.get("Condition", {}) for one in (statements if isinstance(statements, list) else [statements])
+        ]
+        values = [
+            arn
+            for condition in conditions
+            for test in condition.values()
+            for name, arns in test.items()
+            if name.lower() == "aws:sourcearn"
+            for arn in ([arns] if isinstance(arns, str) else arns)
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
+    found = (arn.partition(":s3:::")[2] for arn in values if ":s3:::" in arn)
+    return sorted({bucket for bucket in found if is_bucket_name(bucket)})

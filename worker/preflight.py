@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from worker.core.base.settings import Settings
 from worker.core.clients import Clients
 from worker.core.s3.state import CONTROL_PREFIX
 from worker.core.sqs.queue import MAX_MESSAGE_BYTES, Queue
+from worker.notifications import sources_of
 
 Level = Literal["ok", "warning", "error"]
 
@@ -29,6 +30,7 @@ LONGEST_SKEW_S = 240
 LEAST_FREE_BYTES = 1024**3
 NO_QUEUE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403"})
+NO_SUCH_KEY = "s3-index-worker/doctor asks for a key that does not exist"
 BOGUS_RECEIPT = "s3-index-worker-preflight"
 
 
@@ -47,8 +49,11 @@ class Check:
     took_ms: float = 0.0
 
 
-def check_all(settings: Settings, clients: Clients, *, thorough: bool) -> Iterator[Check]:
-    """Run every check in turn; `thorough` adds those that write or take longer, for `doctor`."""
+def check_all(settings: Settings, clients: Clients, *, thorough: bool, buckets: Sequence[str] = ()) -> Iterator[Check]:
+    """Run every check in turn; `thorough` adds those that write or take longer, for `doctor`.
+
+    `buckets` are read then, or those that the queue's policy allows to notify it.
+    """
     yield from _timed("credentials", lambda: _credentials(clients))
     yield from _timed("queue", lambda: _queue(clients.source, "SQS_QUEUE_URL", settings.sqs_queue_url))
     yield from _timed("DLQ", lambda: _queue(clients.dlq, "DLQ_QUEUE_URL", settings.dlq_queue_url))
@@ -69,6 +74,7 @@ def check_all(settings: Settings, clients: Clients, *, thorough: bool) -> Iterat
         )
         yield from _timed("DLQ: send", lambda: _permission(clients.dlq, "sqs:SendMessage", _try_send))
         yield from _timed("pause", lambda: _pause(clients))
+        yield from _timed("sources", lambda: _sources(clients, buckets))
     yield from _timed("temporary files", lambda: _temp_dir(settings))
     yield from _timed("index", lambda: _index(clients))
 
@@ -168,6 +174,24 @@ def _bucket(clients: Clients, bucket: str, setting: str) -> Check:
         return Check("", "error", f"no answer: {error}", "is the S3 endpoint correct, and is there a network route to it?",
                      _fatal(error))  # fmt: skip
     return Check("", "ok", f"{bucket} can be listed")
+
+
+def _sources(clients: Clients, buckets: Sequence[str]) -> Iterator[Check]:
+    """Read from each bucket that notifies the queue: the worker holds back the messages of one in which it can read nothing."""
+    named = buckets or sources_of(clients.source.attributes().get("Policy", ""))
+    if not named:
+        yield Check("", "ok", "the queue's policy names no buckets that may notify it; name some with --bucket")
+    for bucket in named:
+        listed = _bucket(clients, bucket, "--bucket" if buckets else "the queue's policy")
+        if listed.level == "ok" and not clients.objects.answers_for(bucket, NO_SUCH_KEY):
+            hint = (
+                f"allow s3:GetObject on {bucket}/*, and the use of its KMS key; its messages are held back until then"
+            )
+            yield Check("", "error", f"nothing in {bucket} can be read", hint)
+        elif listed.level == "ok":
+            yield Check("", "ok", f"{bucket} can be read")
+        else:
+            yield Check("", "error", f"{bucket}: {listed.what}", listed.hint)
 
 
 def _state_round(clients: Clients) -> Check:

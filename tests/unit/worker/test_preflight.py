@@ -1,10 +1,46 @@
 """What keeps a worker from starting, and whether systemd should try again."""
 
+import json
+
 import pytest
 
 from testing.fakes import Fakes
+from testing.memory import BUCKET
 from worker.core.base.errors import StoreError
-from worker.preflight import _bucket, _state_round, _timed
+from worker.notifications import sources_of
+from worker.preflight import _bucket, _sources, _state_round, _timed
+
+
+def policy(**conditions):
+    return json.dumps(
+        {"Statement": [{"Effect": "Allow", "Condition": {test: arn}} for test, arn in conditions.items()]}
+    )
+
+
+@pytest.mark.parametrize(
+    ("policy", "buckets"),
+    [
+        (policy(ArnEquals={"aws:SourceArn": "arn:aws:s3:::our-files"}), ["our-files"]),
+        (policy(ArnLike={"AWS:SourceArn": ["arn:aws:s3:::b-files", "arn:aws-cn:s3:::a-files"]}), ["a-files", "b-files"]),
+        (policy(ArnLike={"aws:SourceArn": ["arn:aws:s3:::*", "arn:aws:sns:eu-central-1:1:topic"]}), []),
+        ('{"Statement": {"Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:s3:::one"}}}}', ["one"]),
+        ("", []), ("nonsense", []), ("[]", []), ('{"Statement": [7]}', []), ('{"Statement": [{"Condition": []}]}', []),
+    ],
+)  # fmt: skip
+def test_the_buckets_that_may_notify_a_queue_are_those_that_its_policy_names(policy, buckets):
+    assert sources_of(policy) == buckets
+
+
+def test_a_bucket_in_which_nothing_can_be_read_is_an_error_and_no_reason_not_to_start():
+    fakes = Fakes()
+    fakes.s3.bodies["a.txt"] = b"text"
+    fakes.s3.denied_buckets.add("denied-files")
+    readable, denied = _sources(fakes.clients, [BUCKET, "denied-files"])
+    assert (readable.level, denied.level, denied.fatal) == ("ok", "error", "")
+    assert "s3:GetObject on denied-files" in denied.hint
+    [none] = _sources(fakes.clients, [])
+    assert "--bucket" in none.what
+
 
 TRANSIENT = ["SlowDown", "ExpiredToken", "AccessDenied", "403", "404", "429", "ResponseParserError"]
 

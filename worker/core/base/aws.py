@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError
+from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError, PartialCredentialsError
 
-from worker.core.base.errors import ConfigError, QueueError, StoreError
+from worker.core.base.classify import TRANSIENT_CODES
+from worker.core.base.errors import ConfigError, DependencyError, QueueError, StoreError
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -27,6 +28,11 @@ METADATA_TIMEOUT_S = 3
 
 NO_ANSWER = "ResponseParserError"
 """botocore's name for an answer that it cannot parse."""
+NO_CREDENTIALS = "CredentialRetrievalError"
+"""botocore's name for credentials that it cannot get at present."""
+CREDENTIAL_ERRORS: tuple[type[Exception], ...] = (BotoCoreError, OSError)
+"""What signing a request with botocore's credentials may raise."""
+SERVER_ERRORS = 500
 
 DateObserver = Callable[[float, str, float], None]
 
@@ -61,11 +67,19 @@ class Aws:
         return self._session.region_name
 
     def credentials(self) -> Any:
-        """botocore's credentials, which it refreshes when they expire. Raises ConfigError if there are none, or only a part."""
-        with aws_errors(ConfigError):
+        """botocore's credentials, which it refreshes when they expire.
+
+        Raises ConfigError if only a part of them is given, and DependencyError if there are none at present: a role may not be
+        attached yet, and what provides them may not answer.
+        """
+        try:
             found = self._session.get_credentials()
+        except PartialCredentialsError as error:
+            raise ConfigError(str(error)) from error
+        except (BotoCoreError, OSError) as error:
+            raise DependencyError(f"the AWS credentials cannot be retrieved: {error}") from error
         if found is None:
-            raise ConfigError(
+            raise DependencyError(
                 "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, set AWS_PROFILE, or give the "
                 "host a role"
             )
@@ -127,12 +141,21 @@ def aws_errors(kind: type[Exception]) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", "Unknown"))
-        raise _wrapped(kind, str(error), code) from error
+        raise _wrapped(kind, str(error), _code_of(error)) from error
     except BotoCoreError as error:
         raise _wrapped(kind, str(error), type(error).__name__) from error
     except (LookupError, TypeError, ValueError) as error:
         raise _wrapped(kind, f"the answer cannot be parsed: {error!r}", NO_ANSWER) from error
+    except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
+        # the file of a web identity token, which is read when credentials are refreshed
+        raise _wrapped(kind, f"the AWS credentials cannot be retrieved: {error}", NO_CREDENTIALS) from error
+
+
+def _code_of(error: ClientError) -> str:
+    """The error's code. Whatever the code of an answer with a status from 500, it is the server's fault, and transient."""
+    code = str(error.response.get("Error", {}).get("Code", "Unknown"))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return "ServiceUnavailable" if status >= SERVER_ERRORS and code not in TRANSIENT_CODES else code
 
 
 def _wrapped(kind: type[Exception], message: str, code: str) -> Exception:

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from worker.core.base.errors import (
+    DependencyError,
     IndexUnavailableError,
     MalformedEventError,
     QueueError,
@@ -63,7 +64,9 @@ def kind_of(error: BaseException) -> FailureKind:
     match error:
         case MalformedEventError() | UnreadableFileError():
             return FailureKind.USER_ERROR
-        case IndexUnavailableError() | OSError() | MemoryError():  # connection, timeout, disk, file descriptors, memory
+        case (
+            IndexUnavailableError() | DependencyError() | OSError() | MemoryError()
+        ):  # connection, disk, descriptors, memory
             return FailureKind.RECOVERABLE
         case RuntimeError() if str(error) == NO_THREAD:
             return FailureKind.RECOVERABLE

@@ -15,6 +15,7 @@ from opensearchpy import Urllib3AWSV4SignerAuth, Urllib3HttpConnection
 from opensearchpy.exceptions import ConnectionError as NoConnectionError
 from opensearchpy.exceptions import ConnectionTimeout, SSLError, TransportError
 
+from worker.core.base.aws import CREDENTIAL_ERRORS
 from worker.core.base.errors import ConfigError, IndexUnavailableError
 from worker.core.base.settings import Settings
 
@@ -31,7 +32,7 @@ _QUOTATION = re.compile(r"\.? Preview of field's value|\.? The prefix of the fir
 rest of the sentence."""
 
 Credentials = Callable[[], Any]
-"""Returns botocore's credentials; raises ConfigError if there are none."""
+"""Returns botocore's credentials; raises DependencyError if there are none at present."""
 
 
 class RefusedError(IndexUnavailableError):
@@ -105,6 +106,8 @@ class Client:
             raise IndexUnavailableError(f"{self.shown} cannot be reached: {error.info}"[:MAX_REASON_CHARS]) from error
         except TransportError as error:
             raise self._refusal(error) from error
+        except CREDENTIAL_ERRORS as error:
+            raise IndexUnavailableError(f"{self.shown}: the request cannot be signed: {error}") from error
         except ValueError as error:
             raise IndexUnavailableError(
                 f"{self.shown} sent an answer that is not JSON; is it an OpenSearch server?"

@@ -6,6 +6,7 @@ exceptions contain no error codes. boto3's answer is then the one that counts.
 """
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -209,7 +210,12 @@ class S3ObjectStore:
             raise
 
     def _spool(self, chunks: Any) -> Path:
-        handle, name = tempfile.mkstemp(prefix=f"s3iw-{os.getpid()}-", dir=self._temp_dir)
+        try:
+            handle, name = tempfile.mkstemp(prefix=f"s3iw-{os.getpid()}-", dir=self._temp_dir)
+        except (
+            OSError
+        ) as error:  # must not be taken for what obstore or the SDK raise where an object or a token is missing
+            raise OSError(errno.EIO, f"TEMP_DIR={self._temp_dir}: {error.strerror}") from error
         try:
             with os.fdopen(handle, "wb") as file:
                 for chunk in chunks:

@@ -4,13 +4,12 @@ import http.server
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
 from worker.core.base.aws import Aws
 from worker.core.base.classify import is_transient
-from worker.core.base.errors import ConfigError, QueueError, StoreError
+from worker.core.base.errors import ConfigError, DependencyError, QueueError, StoreError
 from worker.core.s3.state import S3State
 from worker.core.s3.store import S3ObjectStore
 from worker.core.sqs.queue import SqsQueue
@@ -58,8 +57,12 @@ def impostor(monkeypatch) -> Iterator[Impostor]:
 
 
 @pytest.fixture
-def objects(impostor) -> S3ObjectStore:
-    return S3ObjectStore(Aws(region="us-east-1"), spool_bytes=1024, max_object_bytes=1024, temp_dir=Path("/tmp"))
+def objects(impostor, tmp_path):
+    return a_store(Aws(region="us-east-1"), tmp_path)
+
+
+def a_store(aws, folder):
+    return S3ObjectStore(aws, spool_bytes=1024, max_object_bytes=1024, temp_dir=folder)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -117,6 +120,42 @@ def test_a_region_that_cannot_be_is_named(monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     with pytest.raises(ConfigError, match=r"AWS_REGION .*not a region"):
         Aws(region="not a region").sqs()
+
+
+@pytest.mark.parametrize("config", ["", "[default]\ncredential_process = false\n"], ids=["none", "failing process"])
+def test_credentials_that_cannot_be_retrieved_at_present_are_no_wrong_setting(monkeypatch, tmp_path, config):
+    for given in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(given, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    (tmp_path / "config").write_text(config)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    with pytest.raises(DependencyError, match="credentials"):
+        Aws(region="eu-central-1").credentials()
+
+
+def test_a_token_file_that_cannot_be_read_is_transient_in_every_call(monkeypatch, tmp_path):
+    for given in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(given, raising=False)
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/worker")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "none"))
+    aws = Aws(region="eu-central-1")
+    for call in (
+        lambda: SqsQueue(aws.sqs(), "https://sqs.eu-central-1.amazonaws.com/1/q").attributes(),
+        lambda: a_store(aws, tmp_path).check_bucket("files"),
+    ):
+        with pytest.raises((QueueError, StoreError)) as raised:
+            call()
+        assert is_transient(raised.value), raised.value
+
+
+@pytest.mark.parametrize("status", [500, 503, 529])
+def test_a_status_of_the_server_s_fault_is_transient_whatever_its_code(impostor, tmp_path, status):
+    impostor.status = status
+    impostor.page = b"<Error><Code>XMinioServerNotInitialized</Code><Message>not yet</Message></Error>"
+    with pytest.raises(StoreError, match="XMinioServerNotInitialized") as raised:
+        a_store(Aws(region="eu-central-1"), tmp_path).check_bucket("files")
+    assert is_transient(raised.value)
 
 
 def test_credentials_that_are_given_in_part_are_told(monkeypatch):
