@@ -55,6 +55,7 @@ def test_what_was_encoded_comes_back_in_a_file_if_it_is_large(bounds: Bounds, he
         ("br", brotli.compress(bytes(50 * 1024**2), quality=5)), ("zstd", zstandard.compress(bytes(50 * 1024**2))),
         ("gzip, gzip", gzip.compress(gzip.compress(bytes(50 * 1024**2)))),
     ],
+    ids=["gzip", "deflate", "br", "zstd", "twice"],
 )  # fmt: skip
 def test_a_bomb_is_given_up_at_the_limit_and_leaves_no_file(bounds: Bounds, header: str, bomb: bytes) -> None:
     assert decoded(bomb, names_of(header), bounds) is None
@@ -62,7 +63,7 @@ def test_a_bomb_is_given_up_at_the_limit_and_leaves_no_file(bounds: Bounds, head
 
 
 @pytest.mark.parametrize("header", ["gzip", "deflate", "br", "zstd", "compress", "gzip, lzma", "gzip, " * 9])
-@pytest.mark.parametrize("body", [b"plain text", random.Random(1).randbytes(3_000)])
+@pytest.mark.parametrize("body", [b"plain text", random.Random(1).randbytes(3_000)], ids=["text", "noise"])
 def test_what_is_not_so_encoded_is_corrupt_and_leaves_no_file(bounds: Bounds, header: str, body: bytes) -> None:
     with pytest.raises(CorruptError):
         decoded(body, names_of(header), bounds)

@@ -197,6 +197,7 @@ def test_a_failure_for_the_moment_leaves_open_whether_an_excluded_object_is_gone
         (gzip.compress(b"<p>page"), "gzip", "<p>page"), (b"<p>page", "gzip", "<p>page"), (b"<p>page", "sdch", "<p>page"),
         (b"<p>page", None, "<p>page"),
     ],
+    ids=["encoded", "wrongly declared", "unknown", "not encoded"],
 )  # fmt: skip
 def test_a_body_is_read_as_it_was_before_its_content_encoding(tmp_path, monkeypatch, body, encoding, content):
     bucket = Bucket("e1")
