@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from worker import notifications
+from worker.checks import Check
 from worker.core.base import logs
 from worker.core.base.aws import Aws
 from worker.core.base.errors import ConfigError, DependencyError, ExitCode
@@ -24,7 +25,7 @@ from worker.core.clients import Clients, connect
 from worker.core.index.open import open_index
 from worker.core.s3.state import PAUSE_KEY
 from worker.core.sqs.queue import SqsQueue
-from worker.preflight import Check, check_all, dlq_max_bytes
+from worker.preflight import check_all, dlq_max_bytes
 from worker.render import hit_text
 from worker.terminal import Json, err, iso, new_app, operator, print_json, run_app, seconds, stdout
 

@@ -3,6 +3,8 @@
 PutBucketNotificationConfiguration replaces the whole configuration at once, so what others have configured is read, kept
 and shown.
 
+In a filter, special characters of a prefix or suffix are percent-encoded.
+
 Sources: S3 API reference, PutBucketNotificationConfiguration; S3 User Guide, "Configuring event notifications using object
 key name filtering": two filters for one event type may not overlap in both prefix and suffix.
 """
@@ -10,10 +12,11 @@ key name filtering": two filters for one event type may not overlap in both pref
 import difflib
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 from pydantic import Field
 from pydantic_settings import BaseSettings
@@ -64,9 +67,16 @@ class KeyFilter:
         return prefixes and (self.suffix.endswith(other.suffix) or other.suffix.endswith(self.suffix))
 
     def as_s3(self) -> JsonObject:
-        """The filter in S3's own format, in which an empty filter is omitted."""
+        """The filter in S3's own format, in which an empty filter is omitted, and special characters are percent-encoded."""
+        return self._spelled(quote)
+
+    def as_shown(self) -> JsonObject:
+        """The same for people: not encoded."""
+        return self._spelled(str)
+
+    def _spelled(self, spell: Callable[[str], str]) -> JsonObject:
         rules = [
-            {"Name": name, "Value": value}
+            {"Name": name, "Value": spell(value)}
             for name, value in (("prefix", self.prefix), ("suffix", self.suffix))
             if value
         ]
@@ -162,9 +172,8 @@ def _is_ours(entry: JsonObject, queue_arn: str, wanted: KeyFilter) -> bool:
 
 def _filter_of(entry: JsonObject) -> KeyFilter:
     rules = entry.get("Filter", {}).get("Key", {}).get("FilterRules", [])
-    found = {
-        str(rule["Name"]).lower(): str(rule["Value"]) for rule in rules
-    }  # S3 returns "Prefix" even if "prefix" was written
+    # S3 returns "Prefix" even if "prefix" was written, and values as they were written: percent-encoded or not
+    found = {str(rule["Name"]).lower(): unquote(str(rule["Value"])) for rule in rules}
     return KeyFilter(found.get("prefix", ""), found.get("suffix", ""))
 
 
@@ -201,7 +210,7 @@ def _lines(configuration: Configuration) -> list[str]:
 
 def _spelled(entry: JsonObject) -> JsonObject:
     rest = {name: value for name, value in entry.items() if name != "Filter"}
-    return {**rest, "Events": sorted(entry["Events"]), **_filter_of(entry).as_s3()}
+    return {**rest, "Events": sorted(entry["Events"]), **_filter_of(entry).as_shown()}
 
 
 @contextmanager

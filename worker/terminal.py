@@ -1,6 +1,7 @@
 """What all commands share: start, end and output. Results go to stdout, messages to stderr."""
 
 import getpass
+import io
 import os
 import re
 import signal
@@ -73,6 +74,9 @@ def new_app(help_text: str | None = None, **options: Any) -> typer.Typer:
 
 def run_app(app: typer.Typer) -> None:
     """Run a command line and exit. An error is shown as a sentence on stderr and an exit code, never as a stack trace."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a character gets its escape
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except SystemExit as ended:
@@ -81,6 +85,10 @@ def run_app(app: typer.Typer) -> None:
         what, exit_code = next((what, code) for kind, what, code in _FAILURES if isinstance(error, kind))
         say(what, str(error))
         sys.exit(exit_code)
+    except OSError as error:  # typer has ended quietly if it was a closed pipe
+        about = f"{error.filename}: " if error.filename else ""
+        say("failed", f"{about}{error.strerror or error}")
+        sys.exit(ExitCode.DEPENDENCY)
     except (MemoryError, RuntimeError) as error:
         if not is_transient(error):
             raise

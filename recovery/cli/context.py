@@ -1,6 +1,8 @@
 """The context of a `dlq` verb: its clients, its prompts, and how it reports the audit and metrics."""
 
+import select
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -188,6 +190,7 @@ class CommandContext:
         }
         err.print(f"{question} ", end="", markup=False, highlight=False, soft_wrap=True)
         try:
+            _wait_for_line()
             line = sys.stdin.readline()
         finally:
             for number, handler in before.items():
@@ -211,6 +214,21 @@ class CommandContext:
         """Send metrics to CloudWatch, if this is switched on."""
         if self._cloudwatch is not None and self.settings.cloudwatch_namespace:
             tell_cloudwatch(self._cloudwatch, self.settings.cloudwatch_namespace, figures)
+
+
+def _wait_for_line() -> None:
+    """Return once stdin can be read. A signal is heeded at once.
+
+    Without this, a signal that comes just before the read begins would be heeded only once a line was typed.
+    """
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        writer.setblocking(False)
+        before = signal.set_wakeup_fd(writer.fileno())
+        try:
+            select.select([sys.stdin, reader], [], [])
+        finally:
+            signal.set_wakeup_fd(before)
 
 
 def _end_now(number: int, _frame: FrameType | None) -> NoReturn:

@@ -105,12 +105,12 @@ def test_an_endpoint_that_answers_404_to_everything_removes_nothing(site, tmp_pa
             site.wait_empty()
             endpoint.lose_everything()
             site.send_all(keys, "ObjectRemoved:Delete")
-            worker.wait_for(lambda: worker.events("breaker.opened", breaker="s3"), timeout_s=30, what="S3's breaker")
+            worker.wait_for(lambda: worker.events("gate.shut", name="s3"), timeout_s=30, what="that S3 is unavailable")
             time.sleep(2)
             assert set(site.documents()) == set(keys)
             endpoint.come_back()
             worker.wait_for(
-                lambda: worker.events("breaker.closed", breaker="s3"), timeout_s=30, what="S3's breaker closed"
+                lambda: worker.events("gate.cleared", name="s3"), timeout_s=30, what="that S3 is available again"
             )
             assert site.dead_letters() == []
             assert set(site.documents()) == set(keys)

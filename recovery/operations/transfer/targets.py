@@ -40,9 +40,10 @@ def redrive_target(
     Unless the operator has named the queue (`is_named`), its redrive policy, if it has one, must lead to this DLQ. Raises
     ConfigError or DependencyError if it cannot be used, and PausedError while the fleet is paused.
     """
-    if to.url == clients.dlq.url:
-        raise ConfigError(f"--to {to.url} is the DLQ itself; it must be the queue that the messages came from")
     attributes = attributes_of(to)
+    arn = attributes.get("QueueArn")  # one queue may have several URLs
+    if to.url == clients.dlq.url or (arn and arn == attributes_of(clients.dlq, called="DLQ_QUEUE_URL").get("QueueArn")):
+        raise ConfigError(f"{to.url} is the DLQ itself; it must be the queue that the messages came from")
     if not is_named:
         _check_leads_here(clients, to, attributes)
     refuse_while_paused(clients.state, while_paused=while_paused)

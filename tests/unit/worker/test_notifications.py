@@ -35,6 +35,19 @@ def test_topics_functions_eventbridge_and_other_queues_are_kept():
     assert to_be == present
 
 
+def test_special_characters_of_a_filter_are_written_encoded_and_shown_as_they_are():
+    wanted = KeyFilter("契約書/2026 Q1/", "+見積.pdf")
+    to_be = merged({}, OURS, wanted)
+    rules = ours(to_be)["Filter"]["Key"]["FilterRules"]
+    assert [rule["Value"] for rule in rules] == ["%E5%A5%91%E7%B4%84%E6%9B%B8/2026%20Q1/", "%2B%E8%A6%8B%E7%A9%8D.pdf"]
+    shown = difference({}, to_be)
+    assert "契約書/2026 Q1/" in shown
+    assert "%" not in shown
+    raw = {"QueueConfigurations": [entry(OURS, *EVENTS, prefix=wanted.prefix, suffix=wanted.suffix, Id="x")]}
+    for there in (to_be, raw):
+        assert difference(there, merged(there, OURS, wanted)) == "", "is ours, however it was written"
+
+
 def test_what_is_configured_already_is_no_difference_in_any_spelling():
     there = {"QueueConfigurations": [entry(OURS, *reversed(EVENTS), prefix="legal/", Id="x")]}
     to_be = merged(there, OURS, KeyFilter("legal/"))

@@ -6,9 +6,10 @@ import pytest
 
 from testing.fakes import Fakes
 from testing.memory import BUCKET
+from worker import s3_checks
 from worker.core.base.errors import StoreError
 from worker.notifications import sources_of
-from worker.preflight import _bucket, _sources, _state_round, _timed
+from worker.preflight import _redrive, _timed
 
 
 def policy(**conditions):
@@ -31,15 +32,34 @@ def test_the_buckets_that_may_notify_a_queue_are_those_that_its_policy_names(pol
     assert sources_of(policy) == buckets
 
 
+def test_one_queue_under_two_addresses_is_a_wrong_setting(monkeypatch):
+    fakes = Fakes()
+    for queue in (fakes.source, fakes.dlq):
+        monkeypatch.setattr(queue, "attributes", lambda: {"QueueArn": "arn:aws:sqs:eu-central-1:1:files"})
+    [found] = _timed("redrive policy", lambda: _redrive(fakes.clients))
+    assert (found.level, found.fatal) == ("error", "config")
+    assert "are one queue" in found.what
+
+
 def test_a_bucket_in_which_nothing_can_be_read_is_an_error_and_no_reason_not_to_start():
     fakes = Fakes()
     fakes.s3.bodies["a.txt"] = b"text"
     fakes.s3.denied_buckets.add("denied-files")
-    readable, denied = _sources(fakes.clients, [BUCKET, "denied-files"])
+    readable, denied = s3_checks.sources(fakes.clients, [BUCKET, "denied-files"])
     assert (readable.level, denied.level, denied.fatal) == ("ok", "error", "")
     assert "s3:GetObject on denied-files" in denied.hint
-    [none] = _sources(fakes.clients, [])
+    [none] = s3_checks.sources(fakes.clients, [])
     assert "--bucket" in none.what
+
+
+@pytest.mark.parametrize("code", ["NotImplemented", None])
+def test_a_store_without_conditional_writes_is_no_reason_not_to_work(code):
+    fakes = Fakes()
+    if code:
+        fakes.faults.add("state.claim", StoreError("by the test", code=code))
+    found = list(s3_checks.state_calls(fakes.clients))
+    assert [one.level for one in found] == ["warning" if code else "ok", "ok"]
+    assert fakes.s3.records == {}
 
 
 TRANSIENT = ["SlowDown", "ExpiredToken", "AccessDenied", "403", "404", "429", "ResponseParserError"]
@@ -52,8 +72,8 @@ TRANSIENT = ["SlowDown", "ExpiredToken", "AccessDenied", "403", "404", "429", "R
 @pytest.mark.parametrize(
     ("call", "check"),
     [
-        ("s3.check_bucket", lambda fakes: _bucket(fakes.clients, "files", "S3_BUCKET")),
-        ("state.put", lambda fakes: _state_round(fakes.clients)),
+        ("s3.check_bucket", lambda fakes: s3_checks.bucket_listed(fakes.clients, "files", "S3_BUCKET")),
+        ("state.put", lambda fakes: s3_checks.state_round(fakes.clients)),
     ],
     ids=["bucket", "state"],
 )

@@ -33,6 +33,8 @@ NO_CREDENTIALS = "CredentialRetrievalError"
 CREDENTIAL_ERRORS: tuple[type[Exception], ...] = (BotoCoreError, OSError)
 """What signing a request with botocore's credentials may raise."""
 SERVER_ERRORS = 500
+NOT_IMPLEMENTED = 501
+"""A definite answer: the server does not have this call, or this header."""
 
 DateObserver = Callable[[float, str, float], None]
 
@@ -155,7 +157,8 @@ def _code_of(error: ClientError) -> str:
     """The error's code. Whatever the code of an answer with a status from 500, it is the server's fault, and transient."""
     code = str(error.response.get("Error", {}).get("Code", "Unknown"))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return "ServiceUnavailable" if status >= SERVER_ERRORS and code not in TRANSIENT_CODES else code
+    is_transient = status >= SERVER_ERRORS and status != NOT_IMPLEMENTED and code not in TRANSIENT_CODES
+    return "ServiceUnavailable" if is_transient else code
 
 
 def _wrapped(kind: type[Exception], message: str, code: str) -> Exception:

@@ -156,6 +156,9 @@ class LogEvent(StrEnum):
     REPLAY_RECORD = "replay.record"
     """What became of one record of `retry-index/`: `result`, with the reason where it was not written."""
 
+    STATE_FALLBACK = "state.fallback"
+    """The state bucket's store does not have a call (`what`); another way is used from now on (`instead`)."""
+
     STORE_PANICKED = "store.panicked"
     """obstore panicked over a request; boto3 made it instead."""
 

@@ -14,7 +14,9 @@ import orjson
 from worker.core.base.aws import aws_errors
 from worker.core.base.clock import PRECISE_ENOUGH_S
 from worker.core.base.errors import StoreError
+from worker.core.base.events import LogEvent
 from worker.core.base.jsontypes import JsonObject
+from worker.core.base.logs import emit
 from worker.core.base.text import scrub
 from worker.core.s3.store import S3ObjectStore
 
@@ -36,6 +38,14 @@ MAX_DELETES = 1000
 _NOT_CARRIED = re.compile("[\x00-\x1f\x7f%~]|^/|/$|(?<=/)/|(?<![^/])\\.{1,2}(?![^/])")
 """What is percent-encoded in a user's key: what obstore does not carry, and the two characters with a meaning of their own in
 our names, so that two keys never get the same name."""
+
+NO_BATCHES = frozenset({
+    "MissingContentMD5", "InvalidDigest", "BadDigest", "InvalidRequest", "NotImplemented", "MethodNotAllowed", "MalformedXML",
+    "MissingRequestBodyError",
+})  # fmt: skip
+"""Codes with which stores refuse the SDK's DeleteObjects as such."""
+NO_CONDITIONS = frozenset({"NotImplemented", "InvalidArgument", "InvalidRequest", "MethodNotAllowed"})
+"""Codes with which stores refuse conditional writes as such."""
 
 PAUSE_KEY = CONTROL_PREFIX + "pause.json"
 CALIBRATION_S = 2.2
@@ -91,6 +101,8 @@ class S3State:
         self._objects = objects
         self._s3 = objects.s3
         self.bucket = bucket
+        self._deletes_singly = False
+        """Whether the store has refused to delete many records in one call."""
 
     def put(self, key: str, record: bytes, *, metadata: Mapping[str, str] | None = None) -> None:
         """One PUT, by obstore."""
@@ -125,11 +137,33 @@ class S3State:
                 self.delete(key)
         plain = [key for key in keys if key.isprintable()]
         for start in range(0, len(plain), MAX_DELETES):
-            with aws_errors(StoreError):
-                objects: Any = [{"Key": key} for key in plain[start : start + MAX_DELETES]]
-                answer = self._s3.delete_objects(Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True})
-            for failed in answer.get("Errors", []):
-                raise StoreError(f"{failed.get('Key')}: {failed.get('Message')}", code=failed.get("Code", "Unknown"))
+            self._delete_some(plain[start : start + MAX_DELETES])
+
+    def _delete_some(self, keys: Sequence[str]) -> None:
+        """Delete up to a thousand records: in one call, or one by one where the store does not take such calls of ours.
+
+        Some stores want Content-MD5, which the SDK replaces by newer checksums, or do not have the call.
+        """
+        if not self._deletes_singly:
+            try:
+                with aws_errors(StoreError):
+                    objects: Any = [{"Key": key} for key in keys]
+                    answer = self._s3.delete_objects(Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True})
+            except StoreError as error:
+                if error.code not in NO_BATCHES:
+                    raise
+                self._deletes_singly = True
+                emit(
+                    LogEvent.STATE_FALLBACK, "warning", what="DeleteObjects", instead="single deletes", error=str(error)
+                )
+            else:
+                for failed in answer.get("Errors", []):
+                    raise StoreError(
+                        f"{failed.get('Key')}: {failed.get('Message')}", code=failed.get("Code", "Unknown")
+                    )
+                return
+        for key in keys:
+            self.delete(key)
 
     def count(self, prefix: str, *, at_most: int) -> int:
         """How many records a listing shows, `at_most` at most."""

@@ -1,6 +1,7 @@
 """Which messages can be sent to a queue again, and why others are refused."""
 
 import json
+import time
 
 import pytest
 
@@ -82,6 +83,13 @@ def test_a_body_of_no_declared_type_is_refused_with_a_reason(body, message):
 
 def test_an_event_with_only_a_key_is_valid_if_a_default_bucket_is_set():
     assert load_types(default_bucket="files").fault('{"key": "a.txt"}') is None
+
+
+@pytest.mark.parametrize("url", ["http://" + "a" * 500_000 + " ", "http://" + "a" * 500_000 + "\n" + "b" * 500_000])
+def test_a_long_address_that_is_none_is_refused_at_once(url):
+    began = time.monotonic()
+    assert "source_url" in (TYPES.fault(json.dumps({**WEB, "source_url": url})) or "")
+    assert time.monotonic() - began < 2
 
 
 def test_control_characters_in_a_fault_are_escaped():

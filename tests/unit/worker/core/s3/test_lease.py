@@ -91,6 +91,15 @@ def test_an_expired_lease_is_not_deleted_for_it_may_be_anothers(fakes):
     assert record(fakes)["holder"] == "elsewhere:2"
 
 
+def test_without_conditional_writes_everyone_holds_it_and_nothing_is_stored(fakes):
+    fakes.faults.add("state.claim", StoreError("a header is not implemented", code="NotImplemented"))
+    with lease(fakes) as held, lease(fakes, "elsewhere:2") as other:
+        assert held.is_held
+        assert other.is_held
+        assert held.renew()
+    assert KEY not in fakes.s3.records
+
+
 def test_of_two_that_find_it_free_at_the_same_time_one_gets_it(fakes, monkeypatch):
     monkeypatch.setattr(fakes.state, "get_with_etag", lambda key: None)
     with lease(fakes) as first, lease(fakes, "elsewhere:2") as second:
@@ -99,7 +108,7 @@ def test_of_two_that_find_it_free_at_the_same_time_one_gets_it(fakes, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("call", "error"), [("state.get", DOWN), ("state.claim", StoreError("no", code="NotImplemented"))]
+    ("call", "error"), [("state.get", DOWN), ("state.claim", StoreError("no", code="AccessDenied"))]
 )
 def test_what_s3_refuses_is_raised_and_nothing_is_held(fakes, call, error):
     fakes.faults.add(call, error)

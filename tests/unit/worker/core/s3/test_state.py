@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from botocore.exceptions import ClientError
 
 from worker.core.base.errors import StoreError
 from worker.core.s3.state import MAX_DELETES, S3State
@@ -46,6 +47,31 @@ def test_nothing_to_delete_asks_nothing():
     s3 = FakeS3()
     state(s3).delete_all([])
     assert (s3.batches, s3.singly) == ([], [])
+
+
+@pytest.mark.parametrize("code", ["MissingContentMD5", "NotImplemented", "InvalidRequest"])
+def test_a_store_that_refuses_to_delete_many_at_once_is_asked_for_each_from_then_on(code):
+    class Refusing(FakeS3):
+        def delete_objects(self, **call):
+            self.batches.append(call)
+            raise ClientError({"Error": {"Code": code}}, "DeleteObjects")
+
+    s3 = Refusing()
+    records = state(s3)
+    for keys in (["a", "b"], ["c"]):
+        records.delete_all(keys)
+    assert (len(s3.batches), s3.singly) == (1, ["a", "b", "c"])
+
+
+def test_a_denial_is_no_reason_to_delete_one_by_one():
+    class Denying(FakeS3):
+        def delete_objects(self, **_call):
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "DeleteObjects")
+
+    s3 = Denying()
+    with pytest.raises(StoreError):
+        state(s3).delete_all(["a"])
+    assert s3.singly == []
 
 
 def test_a_record_that_could_not_be_deleted_is_reported():

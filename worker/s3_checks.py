@@ -1,0 +1,103 @@
+"""What the preflight and `doctor` check of S3: the buckets, the state bucket's calls, and the clock."""
+
+import os
+from collections.abc import Iterator, Sequence
+
+from worker.checks import DENIED, Check, fatality
+from worker.core.base.errors import StoreError
+from worker.core.clients import Clients
+from worker.core.s3.state import CONTROL_PREFIX, NO_CONDITIONS
+from worker.notifications import sources_of
+
+LONGEST_SKEW_S = 240
+"""AWS rejects signatures that are off by 300 s."""
+NO_SUCH_KEY = "s3-index-worker/doctor asks for a key that does not exist"
+
+
+def bucket_listed(clients: Clients, bucket: str, setting: str) -> Check:
+    """Whether a bucket exists and may be listed; `setting` is what names it."""
+    try:
+        clients.objects.check_bucket(bucket)
+    except StoreError as error:
+        if error.code == "NoSuchBucket":
+            return Check("", "error", f"{bucket} does not exist", f"{setting}={bucket}: is the name correct?", "config")
+        if error.code in DENIED:
+            hint = f"allow s3:ListBucket on {bucket}: without it, S3 returns 403 for a missing key, and removals fail"
+            return Check("", "error", "access denied", hint, fatality(error))
+        return Check("", "error", f"no answer: {error}", "is the S3 endpoint correct, and is there a network route to it?",
+                     fatality(error))  # fmt: skip
+    return Check("", "ok", f"{bucket} can be listed")
+
+
+def sources(clients: Clients, buckets: Sequence[str]) -> Iterator[Check]:
+    """Read from each bucket that notifies the queue: the worker holds back the messages of one in which it can read nothing."""
+    named = buckets or sources_of(clients.source.attributes().get("Policy", ""))
+    if not named:
+        yield Check("", "ok", "the queue's policy names no buckets that may notify it; name some with --bucket")
+    for bucket in named:
+        listed = bucket_listed(clients, bucket, "--bucket" if buckets else "the queue's policy")
+        if listed.level == "ok" and not clients.objects.answers_for(bucket, NO_SUCH_KEY):
+            hint = (
+                f"allow s3:GetObject on {bucket}/*, and the use of its KMS key; its messages are held back until then"
+            )
+            yield Check("", "error", f"nothing in {bucket} can be read", hint)
+        elif listed.level == "ok":
+            yield Check("", "ok", f"{bucket} can be read")
+        else:
+            yield Check("", "error", f"{bucket}: {listed.what}", listed.hint)
+
+
+def state_round(clients: Clients) -> Check:
+    """Write, read and delete a record in the state bucket."""
+    key, step = f"{CONTROL_PREFIX}preflight/{os.uname().nodename}-{os.getpid()}.json", "s3:PutObject"
+    try:
+        clients.state.put(key, b"{}")
+        step = "s3:GetObject"
+        clients.state.get(key)
+        step = "s3:DeleteObject"
+        clients.state.delete(key)
+    except StoreError as error:
+        where = f"s3://{clients.state.bucket}/{CONTROL_PREFIX}*"
+        if error.code in DENIED:
+            hint = f"allow {step} on {where}, and likewise on retry-index/*, dead-letters/* and dlq-archive/*"
+            return Check("", "error", f"{step} was denied", hint, fatality(error))
+        return Check("", "error", f"{step} failed: {error}", f"make sure that {where} can be written", fatality(error))  # fmt: skip
+    return Check("", "ok", f"put, get and delete under {CONTROL_PREFIX} in {clients.state.bucket}")
+
+
+def state_calls(clients: Clients) -> Iterator[Check]:
+    """Try the two calls that not every S3-compatible store has; the worker does without either."""
+    state, key = clients.state, f"{CONTROL_PREFIX}preflight/{os.uname().nodename}-{os.getpid()}-call.json"
+    try:
+        state.claim(key, b"{}", instead_of=None)
+    except StoreError as error:
+        if error.code not in NO_CONDITIONS:
+            raise
+        yield Check("", "warning", f"no conditional writes: {error}", "several workers may replay the same records, "
+                    "which is harmless")  # fmt: skip
+    else:
+        yield Check("", "ok", "conditional writes")
+    state.delete_all([key])  # one by one, if the store refuses the call; the log says so
+    yield Check("", "ok", "records can be deleted")
+
+
+def clock(clients: Clients) -> Check:
+    """How far this machine's clock is from S3's."""
+    clients.state.calibrate_clock()
+    s3_clock = clients.objects.clock
+    skew_s, sure_s = s3_clock.skew_s(), s3_clock.uncertainty_s
+    if sure_s == float("inf"):
+        return Check(
+            "",
+            "warning",
+            "S3's answers have no Date header",
+            "observations are dated by this machine's clock: keep it synchronised (chrony)",
+        )
+    if abs(skew_s) > LONGEST_SKEW_S:
+        return Check(
+            "",
+            "warning",
+            f"this machine's clock differs from S3's by {skew_s:+.0f} s",
+            "synchronise it (chrony): AWS rejects requests that are off by 300 s",
+        )
+    return Check("", "ok", f"differs from S3's by {skew_s:+.3f} s (±{sure_s * 1000:.0f} ms)")
