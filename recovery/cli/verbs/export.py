@@ -22,7 +22,10 @@ from worker.terminal import print_json
 def export(
     context: CommandContext,
     file: Annotated[
-        Path, typer.Argument(help="The new file (JSON lines); it must not exist.", metavar="FILE", show_default=False)
+        Path,
+        typer.Argument(
+            help="The new file (JSON lines); it must not exist.", metavar="FILE", show_default=False, resolve_path=True
+        ),
     ],
     chosen: Filter,
     max_messages: Annotated[int | None, typer.Option(min=1, help="Maximum number of messages to export.")] = None,

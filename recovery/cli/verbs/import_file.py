@@ -24,7 +24,12 @@ def import_file(
     file: Annotated[
         Path,
         typer.Argument(
-            help="A file written by `dlq export`.", metavar="FILE", exists=True, dir_okay=False, show_default=False
+            help="A file written by `dlq export`.",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            show_default=False,
+            resolve_path=True,
         ),
     ],
     to: Annotated[str, typer.Option(help="dlq, source, or the URL or name of a queue.")] = DLQ,

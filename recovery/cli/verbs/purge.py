@@ -24,7 +24,7 @@ from worker.terminal import err, print_json
 @verb(epilog="Examples: dlq purge --backup all.jsonl | dlq purge --backup all.jsonl --confirm files-dlq")
 def purge(
     context: CommandContext,
-    backup: Annotated[Path, typer.Option(help="The new file to which everything is exported.")],
+    backup: Annotated[Path, typer.Option(help="The new file to which everything is exported.", resolve_path=True)],
     confirm: Annotated[
         str | None, typer.Option(help="The name of the DLQ; on a terminal, you are asked for it.")
     ] = None,
