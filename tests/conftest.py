@@ -51,6 +51,7 @@ EXTENDED = (
     "tests/acceptance/test_demo.py",  # the demo five times over, which `make demo` shows as well
     "tests/integration/recovery/test_recover_dlq.py::test_repeated_kill_9",  # tests/chaos kills as well
     "tests/integration/recovery/test_replay.py::test_a_killed_index",
+    "tests/integration/life/test_deadlines.py",  # waits for deadlines and for what was released
     "tests/integration/operations/",  # every line of the runbook, after a night that leaves what it is about
     "tests/integration/setup/",  # every line of docs/setup.md
     "tests/integration/servers/",  # the servers that the other tests use: killed, started again

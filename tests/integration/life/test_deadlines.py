@@ -47,6 +47,7 @@ def site(seaweedfs, elasticmq, opensearch) -> Iterator[Site]:
     made.close()
 
 
+@pytest.mark.slow("more work than fits before a deadline of three seconds, released and received again")
 @pytest.mark.parametrize(
     ("slow", "ending", "body"),
     [(SLOW, "pdf", b"%PDF-1.7 text"), (SLOW + SLOW_GETS, "txt", b"text")],
