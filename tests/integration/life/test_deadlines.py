@@ -65,7 +65,7 @@ def test_more_slow_work_than_fits_before_the_deadline_is_all_done_and_nothing_is
     }  # fmt: skip
     with running(env, tmp_path) as worker:
         site.send_all(keys)
-        wait_until(lambda: set(site.documents()) == set(keys), 40, "every file")
+        wait_until(lambda: set(site.documents()) == set(keys), 120, "every file")
         waited = [one for one in worker.events("message.settled") if "held back" in str(one.get("note"))]
         assert waited, "some had to wait beyond their deadline, or this test shows nothing"
         site.wait_empty(30)
