@@ -239,9 +239,10 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.sqs_queue_url == self.dlq_queue_url:
-            raise ValueError(
-                "SQS_QUEUE_URL and DLQ_QUEUE_URL are the same queue; failed messages would be processed again for ever"
-            )
+            raise ValueError("SQS_QUEUE_URL and DLQ_QUEUE_URL are the same queue; failures would come back for ever")
+        for name, url in (("SQS_QUEUE_URL", self.sqs_queue_url), ("DLQ_QUEUE_URL", self.dlq_queue_url)):
+            if url.endswith(".fifo"):
+                raise ValueError(f"{name}={url} is a FIFO queue, which S3 cannot notify; it should be a standard queue")
         if self.s3_bucket is None and self.state_bucket is None:
             raise ValueError(
                 "S3_BUCKET and STATE_BUCKET are both missing; set one of them, for the bucket that holds retry-index/"
