@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from worker.batcher import Batcher
 from worker.byte_budget import ByteBudget
 from worker.consumer import Consumer
+from worker.core.base import temporary
 from worker.core.base.breaker import Breaker
 from worker.core.base.errors import IndexUnavailableError
 from worker.core.base.retry import release_delay_s
@@ -160,7 +161,7 @@ def open_the_index(components: Components) -> None:
 
 def tidy_temp_dir(settings: Settings) -> None:
     """Remove what a killed worker left behind: spooled objects and folders of its children, of no living process."""
-    for leftover in settings.temp_dir.glob("s3iw-*-*"):
+    for leftover in settings.temp_dir.glob(temporary.LEFT_BEHIND):
         pid = leftover.name.split("-")[1]
         if not pid.isdigit() or leftover.is_symlink() or _is_alive(int(pid)):
             continue

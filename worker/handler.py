@@ -198,8 +198,11 @@ class RecordWork:
         if self._handler.pipeline.is_slow(found):
             self._handler.work_later(partial(self._make_later, found))
             return None
-        with self._handler.room_for_parsing(found, self._item):
-            return self._make(found)
+        try:
+            with self._handler.room_for_parsing(found, self._item):
+                return self._make(found)
+        finally:
+            found.discard()  # not used where there was no room
 
     def _make_later(self, snapshot: Snapshot) -> None:
         try:

@@ -1,11 +1,9 @@
 """A worker in which everything takes long: what waits at its deadline goes back to the queue, and nothing counts as stuck."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from testing.site import Site, make_site
 from testing.waiting import wait_until
 from testing.worker import running
 from worker.core.extract import Extracted
@@ -38,13 +36,6 @@ S3ObjectStore._read_fast = read_slowly
 def parse_slowly(_body, kind, _max_chars):
     time.sleep(0.5)
     return Extracted("ok", kind.mime_type, "text")
-
-
-@pytest.fixture
-def site(seaweedfs, elasticmq, opensearch) -> Iterator[Site]:
-    made = make_site(seaweedfs, elasticmq, opensearch)
-    yield made
-    made.close()
 
 
 @pytest.mark.slow("more work than fits before a deadline of three seconds, released and received again")

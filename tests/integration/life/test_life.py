@@ -7,23 +7,14 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 
 import pytest
 
 from testing.ports import free_ports
-from testing.site import Site, make_site
 from testing.waiting import wait_until
 from testing.worker import WorkerProcess, running
 from tests.support.in_process import run_in_process
 from worker.cli import main
-
-
-@pytest.fixture
-def site(seaweedfs, elasticmq, opensearch) -> Iterator[Site]:
-    made = make_site(seaweedfs, elasticmq, opensearch)
-    yield made
-    made.close()
 
 
 @pytest.fixture

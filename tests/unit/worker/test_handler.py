@@ -231,6 +231,16 @@ def test_memory_is_reserved_until_the_effect_is_durable(at):
     assert at.budget.used == 0
 
 
+def test_a_file_for_whose_parsing_there_is_no_room_is_discarded(at, monkeypatch):
+    def fails(_snapshot):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(at.pipeline, "memory_in_process", fails)
+    item = handled(at, "a.html")
+    assert isinstance(item.outcome, Release)
+    assert at.pipeline.discarded == ["a.html"]
+
+
 def test_what_parsing_takes_is_reserved_while_it_lasts(at):
     handled(at, "a.html", "b.txt")
     body = MEMORY_FACTOR * SIZE

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import get_args
 
+from worker.core.base import temporary
 from worker.core.base.concurrency import full_pool
 from worker.core.base.errors import ExtractionStoppedError
 from worker.core.base.events import LogEvent
@@ -65,7 +66,7 @@ class Child:
     def __init__(self, limits: Limits) -> None:
         """Start the process and wait until it is ready. Raises OSError if it cannot be started."""
         self._limits = limits
-        self._folder = Path(tempfile.mkdtemp(prefix=f"s3iw-{os.getpid()}-", dir=limits.temp_dir))
+        self._folder = Path(tempfile.mkdtemp(prefix=temporary.prefix(), dir=limits.temp_dir))
         self._words = self._folder / "stderr"
         self.documents = 0
         try:

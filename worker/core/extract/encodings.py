@@ -16,6 +16,7 @@ from typing import BinaryIO
 import brotli  # type: ignore[import-untyped]
 import zstandard
 
+from worker.core.base import temporary
 from worker.core.extract.extractor import size_of
 from worker.core.extract.faults import CorruptError
 
@@ -74,7 +75,7 @@ def _stored(chunks: Iterator[bytes], bounds: Bounds) -> bytes | Path | None:
             if size > bounds.max_bytes:
                 return None
             if file is None and size > bounds.memory_bytes:
-                handle, name = tempfile.mkstemp(prefix=f"s3iw-{os.getpid()}-", dir=bounds.temp_dir)
+                handle, name = tempfile.mkstemp(prefix=temporary.prefix(), dir=bounds.temp_dir)
                 path, file = Path(name), os.fdopen(handle, "wb")
                 file.write(kept)
             if file is None:

@@ -76,7 +76,7 @@ def results(answer: Any, sent: int) -> list[WriteResult] | None:
 
 def written_to(answer: Any) -> set[str]:
     """The names of the indexes that the writes of a request have reached."""
-    return {action.get("_index", "") for item in answer["items"] for action in item.values()}
+    return {action["_index"] for item in answer["items"] for action in item.values() if "_index" in action}
 
 
 def _result(item: JsonObject) -> WriteResult:

@@ -19,6 +19,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from worker.core.base import temporary
 from worker.core.base.aws import CONNECT_TIMEOUT_S, S3_READ_TIMEOUT_S, Aws, aws_errors, is_amazon
 from worker.core.base.classify import is_panic
 from worker.core.base.clock import S3Clock
@@ -211,7 +212,7 @@ class S3ObjectStore:
 
     def _spool(self, chunks: Any) -> Path:
         try:
-            handle, name = tempfile.mkstemp(prefix=f"s3iw-{os.getpid()}-", dir=self._temp_dir)
+            handle, name = tempfile.mkstemp(prefix=temporary.prefix(), dir=self._temp_dir)
         except (
             OSError
         ) as error:  # must not be taken for what obstore or the SDK raise where an object or a token is missing
