@@ -178,9 +178,10 @@ class Daemon:
         except StoreError as error:
             emit(LogEvent.PAUSE_UNREADABLE, "warning", error=str(error))
             if not self._knows_pause:  # later it stays as it was: S3's breaker deals with outages
-                self._components.gate.shut("paused", f"whether the fleet is paused is not known yet: {error}")
+                self._components.gate.shut("pause unknown", f"whether the fleet is paused is not known yet: {error}")
             return
         self._knows_pause = True
+        self._components.gate.clear("pause unknown")
         if record is None:
             self._components.gate.clear("paused")
         else:

@@ -41,7 +41,7 @@ class Metrics:
         self._settle_failures = self._counter("worker_settle_failures", "Deletes, hand-offs, releases refused.", "what")
         self._heartbeat_failures = self._counter("worker_heartbeat_failures", "Visibility extensions refused.")
         self._receive_failures = self._counter("worker_receive_failures", "Receives that failed.")
-        self._stuck = self._counter("worker_stuck", "Messages let go at their deadline while worked on.")
+        self._stuck = self._counter("worker_stuck", "Messages let go because the work on them made no progress.")
         self._polled = Gauge(
             "worker_last_poll_timestamp_seconds", "When a receive last answered.", registry=self.registry
         )

@@ -6,7 +6,7 @@ Only if no bucket can be read, and the state bucket does not answer either, is a
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import TypeVar
 
@@ -38,9 +38,9 @@ class S3Health:
         self._gate = gate
         self._ask_state = ask_state
         self._lock = threading.Lock()
+        self._assessing = threading.Lock()
         self._failing: dict[str, Breaker] = {}
         """By bucket: those with a failure since the last success."""
-        self._failed_key: dict[str, str] = {}
         self._held_back: dict[str, str] = {}
         self._readable: dict[str, str] = {}
         """By bucket: a key that was read."""
@@ -53,7 +53,7 @@ class S3Health:
 
     def read(
         self, read: Callable[[], T], *, bucket: str, key: str, until: float, stop: threading.Event,
-        waiting: Callable[[], AbstractContextManager[object]] = nullcontext,
+        waiting: Callable[[], AbstractContextManager[object]],
     ) -> T | Failed:  # fmt: skip
         """What `read` returns for one object, waiting for an outage of S3 to end; Failed where the object is at fault.
 
@@ -105,51 +105,58 @@ class S3Health:
 
     def _failed(self, bucket: str, key: str, error: StoreError) -> None:
         with self._lock:
-            if self._closed:
-                return
-            self._failed_key[bucket] = key
-            breaker = self._failing.get(bucket) or self._new_breaker(bucket)
-        breaker.failed(error)
+            breaker = self._failing.get(bucket) or self._new_breaker(bucket, key)
+        if breaker is not None:
+            breaker.failed(error)
 
-    def _new_breaker(self, bucket: str) -> Breaker:
-        breaker = Breaker(f"s3://{bucket}", failures=FAILURES, probe=partial(self._probe, bucket), interval_s=PROBE_S)
-        breaker.on_change(partial(self._changed, bucket))
+    def _new_breaker(self, bucket: str, key: str) -> Breaker | None:
+        """None where as many buckets are held back as may be: then each of its messages is tried, and released."""
         if len(self._failing) >= MAX_BUCKETS:
             forgotten = next((name for name, one in self._failing.items() if not one.is_open), None)
-            if forgotten is not None:
-                del self._failing[forgotten], self._failed_key[forgotten]
+            if forgotten is None:
+                return None
+            del self._failing[forgotten]
+        if self._closed:
+            return None
+        breaker = Breaker(
+            f"s3://{bucket}", failures=FAILURES, probe=partial(self._probe, bucket, key), interval_s=PROBE_S
+        )
+        breaker.on_change(partial(self._changed, bucket, breaker))
         self._failing[bucket] = breaker
         return breaker
 
-    def _changed(self, bucket: str, error: BaseException | None) -> None:
+    def _changed(self, bucket: str, breaker: Breaker, error: BaseException | None) -> None:
         with self._lock:
-            if error is None:
-                for known in (self._held_back, self._failing, self._failed_key):
-                    known.pop(bucket, None)
-            else:
+            if error is not None:
+                self._failing[bucket] = breaker  # it may have been forgotten just before it opened
                 self._held_back[bucket] = str(error)
                 self._readable.pop(bucket, None)
+            elif not breaker.is_open:  # it may have opened again since
+                self._failing.pop(bucket, None)
+                self._held_back.pop(bucket, None)
         self._assess()
 
-    def _probe(self, bucket: str) -> None:
-        if not self._objects.answers_for(bucket, self._failed_key[bucket]):
+    def _probe(self, bucket: str, key: str) -> None:
+        if not self._objects.answers_for(bucket, key):
             self._assess()
             raise StoreError(f"s3://{bucket}: neither the key that failed nor any other can be read", code="Probe")
 
     # -- all of S3 -----------------------------------------------------------------------------------------------
 
     def _assess(self) -> None:
-        """Shut the gate if S3 as a whole is unavailable, or clear it."""
-        with self._lock:
-            readable = list(self._readable.items())[-ASKED_BUCKETS:]
-        if (
-            self._held_back
-            and not self._state_answers()
-            and not any(self._objects.answers_for(bucket, key) for bucket, key in readable)
-        ):
-            self._gate.shut("s3", "S3 does not answer, or refuses everything")
-        else:
-            self._gate.clear("s3")
+        """Shut the gate if S3 as a whole is unavailable, or clear it. One at a time: an older answer must not come last."""
+        with self._assessing:
+            with self._lock:
+                held_back, readable = bool(self._held_back), list(self._readable.items())[-ASKED_BUCKETS:]
+            is_away = (
+                held_back
+                and not self._state_answers()
+                and not any(self._objects.answers_for(bucket, key) for bucket, key in readable)
+            )
+            if is_away and self._held_back:
+                self._gate.shut("s3", "S3 does not answer, or refuses everything")
+            else:
+                self._gate.clear("s3")
 
     def _state_answers(self) -> bool:
         try:

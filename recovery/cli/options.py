@@ -21,6 +21,10 @@ AcceptGone = Annotated[
     bool,
     typer.Option("--accept-gone", help="Go on although most objects are gone: you have checked that they should be."),
 ]
+AcceptSkipped = Annotated[
+    bool,
+    typer.Option("--accept-skipped", help="Go on although most messages have nothing to index: you have checked that."),
+]
 WhilePaused = Annotated[bool, typer.Option("--while-paused", help="Run even if the fleet is paused.")]
 Force = Annotated[bool, typer.Option("--force", help="Include messages that were already redriven three times.")]
 Rate = Annotated[float | None, typer.Option(min=0.1, help="Maximum number of messages per second.")]

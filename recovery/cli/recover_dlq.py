@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from recovery.cli.batch_command import run_program
-from recovery.cli.options import AcceptGone, DryRun, Kind, OlderThan, Rate, WhilePaused
+from recovery.cli.options import AcceptGone, AcceptSkipped, DryRun, Kind, OlderThan, Rate, WhilePaused
 from recovery.cli.recovery_report import MAX_BATCH_SIZE, RECOVER
 from recovery.cli.settings import declared_types
 from recovery.operations.recover import recover
@@ -36,6 +36,7 @@ def recover_dlq(
     kind: Kind = None,
     older_than: OlderThan = None,
     accept_gone: AcceptGone = False,
+    accept_skipped: AcceptSkipped = False,
     while_paused: WhilePaused = False,
     as_json: Json = False,
     _yes: Annotated[
@@ -61,6 +62,7 @@ def recover_dlq(
             older_than_s=older_than_s,
             while_paused=while_paused,
             accept_gone=accept_gone,
+            accept_skipped=accept_skipped,
             types=declared_types(),
         )
         return recover(settings, clients, request, stop=stop, on_progress=on_progress)

@@ -13,9 +13,10 @@ MIN_HANDLED = 100
 class AbortPolicy:
     """Counts the verdicts of one run, and aborts the run if they indicate a wrong configuration."""
 
-    def __init__(self, *, accept_gone: bool = False) -> None:
-        """`accept_gone`: an operator has confirmed that the objects are gone."""
+    def __init__(self, *, accept_gone: bool = False, accept_skipped: bool = False) -> None:
+        """An operator has confirmed that most objects are gone, or that most messages have nothing to index."""
         self._accept_gone = accept_gone
+        self._accept_skipped = accept_skipped
         self._handled = 0
         self._gone = 0
         self._skipped = 0
@@ -37,10 +38,10 @@ class AbortPolicy:
                 self._unforeseen[verdict.error_type] += 1
         if not self.has_handled_enough:
             return
-        if self._skipped * 2 > self._handled:
+        if self._skipped * 2 > self._handled and not self._accept_skipped:
             raise ConfigError(
-                f"{self._skipped} of {self._handled} messages have nothing to index: check INCLUDE_KEYS and EXCLUDE_KEYS. Those "
-                "already settled are in dlq-archive/"
+                f"{self._skipped} of {self._handled} messages have nothing to index: check INCLUDE_KEYS and EXCLUDE_KEYS, "
+                "then confirm with --accept-skipped. Those already settled are in dlq-archive/"
             )
         if self._gone * 2 > self._handled and not self._accept_gone:
             raise ConfigError(

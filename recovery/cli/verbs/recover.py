@@ -2,7 +2,7 @@
 
 from recovery.cli.batch_command import run_batch
 from recovery.cli.context import CommandContext
-from recovery.cli.options import AcceptGone, DryRun, WhilePaused, Yes
+from recovery.cli.options import AcceptGone, AcceptSkipped, DryRun, WhilePaused, Yes
 from recovery.cli.recovery_report import MAX_BATCH_SIZE, RECOVER
 from recovery.cli.verb import verb
 from recovery.operations.dead_letters.facts import Ids
@@ -14,6 +14,7 @@ from worker.core.base.errors import ExitCode
 @verb(epilog="Examples: dlq recover --message-id 5f0c… --dry-run | dlq recover --message-id 5f0c… 77ab… --yes")
 def recover(
     context: CommandContext, ids: Ids, dry_run: DryRun = False, accept_gone: AcceptGone = False,
+    accept_skipped: AcceptSkipped = False,
     while_paused: WhilePaused = False, yes: Yes = False,
 ) -> ExitCode:  # fmt: skip
     """Index, skip or archive messages as recover_dlq does, according to the current state of S3.
@@ -27,9 +28,15 @@ def recover(
     clients = context.indexing_clients(settings)
     batch_size = min(MAX_BATCH_SIZE, max(10, len(names)))
     request = RecoverRequest(
-        context.run, batch_size=batch_size, dry_run=dry_run, ids=ids.names, while_paused=while_paused, accept_gone=accept_gone,
-        types=context.clients.types,
-    )  # fmt: skip
+        context.run,
+        context.clients.types,
+        batch_size=batch_size,
+        dry_run=dry_run,
+        ids=ids.names,
+        while_paused=while_paused,
+        accept_gone=accept_gone,
+        accept_skipped=accept_skipped,
+    )
     try:
         return run_batch(
             RECOVER,

@@ -77,7 +77,7 @@ class RecoveryRun:
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._trusted = threading.Event()
-        self._abort_policy = AbortPolicy(accept_gone=request.accept_gone)
+        self._abort_policy = AbortPolicy(accept_gone=request.accept_gone, accept_skipped=request.accept_skipped)
         self._batches_left = request.max_batches
         self._empty_polls = 0
         self._pace = Pace(request.rate)

@@ -1,9 +1,9 @@
 """The request of `recover`, and what its report counts."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from recovery.operations.dead_letters.message_types import MessageTypes, load_types
+from recovery.operations.dead_letters.message_types import MessageTypes
 from recovery.operations.engine import Disposition
 from recovery.operations.report import ReportKind
 from recovery.operations.run import Run
@@ -26,6 +26,8 @@ class RecoverRequest:
     """What to recover, and how."""
 
     run: Run
+    types: MessageTypes
+    """By which messages are recognized that are for other programs."""
     batch_size: int = 10
     max_batches: int | None = None
     dry_run: bool = False
@@ -38,7 +40,8 @@ class RecoverRequest:
     while_paused: bool = False
     accept_gone: bool = False
     """An operator has confirmed that most objects are gone."""
-    types: MessageTypes = field(default_factory=load_types)
+    accept_skipped: bool = False
+    """An operator has confirmed that most messages have nothing to index."""
 
     def selects(self, dead_letter: DeadLetter) -> bool:
         """Whether this dead letter is to be processed."""

@@ -83,7 +83,7 @@ def test_a_recovery_and_a_redrive_run_in_one_process(site):
     keys = fill(site, site.queues.dlq, "recovered")
     fill(site, other.dlq, "redriven")
     together = Together(ours)
-    request = RecoverRequest(Run.new("recover_dlq", action="recover", by="me@here"))
+    request = RecoverRequest(Run.new("recover_dlq", action="recover", by="me@here"), load_types())
     with ThreadPoolExecutor(2) as pool:
         recovery = pool.submit(recover, settings, ours, request, stop=threading.Event(), on_progress=together.once())
         sending = pool.submit(redriven, others, together.once())

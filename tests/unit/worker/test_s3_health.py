@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import nullcontext
 
 import pytest
 
@@ -30,7 +31,9 @@ class Reader:
             raise self.state_error
 
     def __call__(self, what, *, within_s=5.0, bucket=BUCKET):
-        return self.health.read(what, bucket=bucket, key="k", until=time.monotonic() + within_s, stop=self.stop)
+        return self.health.read(
+            what, bucket=bucket, key="k", until=time.monotonic() + within_s, stop=self.stop, waiting=nullcontext
+        )
 
 
 @pytest.fixture
@@ -152,3 +155,29 @@ def test_a_stop_ends_the_wait(read):
     read.stop.set()
     with pytest.raises(OutageError, match="paused by an operator"):
         read(lambda: "body")
+
+
+def test_more_buckets_than_may_be_are_not_held_back_but_tried_each_time(read, monkeypatch):
+    monkeypatch.setattr(s3_health, "MAX_BUCKETS", 4)
+    for number in range(20):
+        fail(read, FAILURES, bucket=f"bucket-{number}")
+    assert len(read.health._failing) == len(read.health.held_back) == 4
+    fail(read, 1, bucket="bucket-19")
+
+
+def test_of_two_buckets_that_come_back_together_a_late_answer_of_the_state_bucket_shuts_no_gate(read, monkeypatch):
+    monkeypatch.setattr(s3_health, "PROBE_S", 0.05)
+    for bucket in ("a-files", "b-files"):
+        fail(read, FAILURES, bucket=bucket)
+    read.state_error = DENIED
+    answers = iter([0.5, *[0.0] * 1_000])
+
+    def ask_slowly():
+        time.sleep(next(answers))
+        raise DENIED
+
+    monkeypatch.setattr(read.health, "_ask_state", ask_slowly)
+    monkeypatch.setattr(read.objects, "answers_for", lambda _bucket, _key: True)
+    wait_until(lambda: not read.health.held_back, 5, "both buckets")
+    time.sleep(0.7)
+    assert read.gate.is_open

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
-from worker.core.base.classify import is_transient
 from worker.core.base.errors import ObjectGoneError, StoreError, UnreadableFileError
 from worker.core.base.settings import Settings
 from worker.core.base.text import searchable
@@ -65,9 +64,9 @@ class Pipeline:
         return None
 
     def _is_gone(self, ref: ObjectRef) -> bool:
-        """Whether S3 says so. What it says of an excluded object otherwise, even a denial, is no reason to do anything.
+        """Whether S3 says so. A denial of this object alone is no reason to do anything: it is excluded.
 
-        Raises StoreError if it fails for the moment.
+        Raises StoreError for any failure that is not this object's own.
         """
         try:
             if self._objects.head(ref.bucket, ref.key)[0] is not None:
@@ -76,7 +75,7 @@ class Pipeline:
         except ObjectGoneError:
             return True
         except StoreError as error:
-            if is_transient(error):
+            if not self._objects.is_object_fault(error, ref.bucket, ref.key):
                 raise
             return False
         found.discard()

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from recovery.operations.dead_letters.message_types import load_types
 from recovery.operations.records.audit import AUDIT_PREFIX
 from recovery.operations.records.holders import HOLDERS_PREFIX
 from recovery.operations.recover import recover
@@ -14,7 +15,7 @@ from worker.core.base.errors import StoreError
 
 
 def run(fakes, *, on_progress=ignore_progress, **options):
-    request = RecoverRequest(Run.new("dlq recover", action="recover", by="me@here"), **options)
+    request = RecoverRequest(Run.new("dlq recover", action="recover", by="me@here"), load_types(), **options)
     return recover(fakes.settings(), fakes.clients, request, stop=threading.Event(), on_progress=on_progress)
 
 

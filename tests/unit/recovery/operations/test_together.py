@@ -106,7 +106,7 @@ def test_a_recovery_off_the_main_thread_runs_concurrently_with_an_export(fakes, 
     writing = Pause(monkeypatch, fakes.index, "write")
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     environment = dict(os.environ)
-    request = RecoverRequest(run_of("dlq recover"), batch_size=2, max_batches=1)
+    request = RecoverRequest(run_of("dlq recover"), load_types(), batch_size=2, max_batches=1)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(recover, fakes.settings(), fakes.clients, request, stop=threading.Event())
         assert writing.reached.wait(TIMEOUT_S)
@@ -138,6 +138,8 @@ def test_operations_print_nothing(fakes, clients, tmp_path, capsys, monkeypatch)
     monkeypatch.setattr("worker.core.base.logs._write", lambda *_, **__: None)
     redriven(clients, fakes.source, "m0")
     exported(clients, fakes, tmp_path / "rest.jsonl")
-    recover(fakes.settings(), fakes.clients, RecoverRequest(run_of("recover_dlq")), stop=threading.Event())
+    recover(
+        fakes.settings(), fakes.clients, RecoverRequest(run_of("recover_dlq"), load_types()), stop=threading.Event()
+    )
     assert capsys.readouterr() == ("", "")
     assert json.loads((tmp_path / "rest.jsonl").read_text().splitlines()[-1])["by"] == "me@here"

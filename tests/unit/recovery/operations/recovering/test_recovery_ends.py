@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from recovery.operations.dead_letters.message_types import load_types
 from recovery.operations.engine import Disposition
 from recovery.operations.recovering.recovery_run import RecoveryRun
 from recovery.operations.recovering.request import RecoverRequest
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.timeout(60)
 
 
 def run(fakes, *, stop=None, on_progress=ignore_progress, **options):
-    request = RecoverRequest(Run.new("recover_dlq", action="recover", by="me@here"), **options)
+    request = RecoverRequest(Run.new("recover_dlq", action="recover", by="me@here"), load_types(), **options)
     return RecoveryRun(
         fakes.settings(), fakes.clients, request, stop=stop or threading.Event(), on_progress=on_progress
     ).run()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from recovery.operations.dead_letters.message_types import load_types
 from recovery.operations.engine import Disposition
 from recovery.operations.records.archive import read
 from recovery.operations.recovering.preconditions import check_all
@@ -33,7 +34,7 @@ DAY_MS = 86_400_000
 
 def recover(fakes, *, settings=None, **options):
     """Run a recovery and return its report. Raises the error that aborted it."""
-    request = RecoverRequest(Run.new("recover_dlq", action="recover", by="me@here"), **options)
+    request = RecoverRequest(Run.new("recover_dlq", action="recover", by="me@here"), load_types(), **options)
     report = RecoveryRun(settings or fakes.settings(), fakes.clients, request, stop=threading.Event()).run()
     if report.failure is not None:
         raise report.failure
@@ -193,6 +194,10 @@ def test_a_mistyped_inclusion_empties_no_queue(fakes):
     archived = len(fakes.under("dlq-archive/"))
     assert archived < 100
     assert len(fakes.dlq.messages) == 150 - archived
+    assert recover(fakes, settings=fakes.settings(include_keys=("*.tx",)), accept_skipped=True).counts.keys() == {
+        Disposition.SKIPPED
+    }
+    assert not fakes.dlq.messages
 
 
 def test_a_valid_message_of_another_type_is_kept_with_the_reason(fakes):

@@ -65,7 +65,7 @@ def fakes(cloudwatch):
 
 
 def recover(settings, clients, **options):
-    request = RecoverRequest(Run.new("recover_dlq", action="recover", by="me@here"), **options)
+    request = RecoverRequest(Run.new("recover_dlq", action="recover", by="me@here"), load_types(), **options)
     run(RECOVER, recover_messages, settings, clients, request)
 
 

@@ -34,6 +34,7 @@ class Bucket:
         self.clock, self.etags, self.error = Clock(), list(etags), None
         self.modified = NOON
         """What a HEAD says; a GET says NOON."""
+        self.others_readable = True
 
     def read(self, bucket, key, *, admit=lambda _: None):
         if self.error is not None:
@@ -42,6 +43,9 @@ class Bucket:
             raise ObjectGoneError(key)
         body = f"text of {self.etags[0]}".encode()
         return Snapshot(bucket, key, self.clock.ms, len(body), self.etags[0], NOON, "v", "text/plain", {}, body)
+
+    def is_object_fault(self, error, bucket, key):
+        return error.code == "AccessDenied" and self.others_readable
 
     def head(self, bucket, key):
         etag = self.etags[0]
@@ -184,9 +188,10 @@ def test_an_excluded_object_is_observed_only_if_its_document_may_have_to_leave(e
     assert made.skip_reason(ObjectRef("b", "x.tmp", may_be_gone=may_be_gone)) == reason
 
 
-def test_a_failure_for_the_moment_leaves_open_whether_an_excluded_object_is_gone():
+@pytest.mark.parametrize("code", ["SlowDown", "AccessDenied"])
+def test_a_failure_that_is_not_its_own_leaves_open_whether_an_excluded_object_is_gone(code):
     bucket = Bucket(None)
-    bucket.error = StoreError("no", code="SlowDown")
+    bucket.error, bucket.others_readable = StoreError("no", code=code), False
     with pytest.raises(StoreError):
         pipeline(bucket, exclude_keys=("*.tmp",)).skip_reason(ObjectRef("b", "x.tmp"))
 
