@@ -30,7 +30,7 @@ THREADS = 8
 AGAIN_S = 30.0
 """The next try after a run that could not finish, or while another process holds the lease."""
 RARELY_S = 600.0
-"""The next try after a failure that needs an operator: no permission, or an S3 without conditional writes."""
+"""The next try after a failure that needs an operator: no permission, for example."""
 ANYHOW_S = 3600.0
 """A run without any occasion, for what a worker has stored that has left the fleet since."""
 STORED_S = 10.0
@@ -62,6 +62,8 @@ class SelfHeal:
         self._stopping = threading.Event()
         self._due_at = time.monotonic()
         self._last_stored = retry.last_stored
+        self._has_skipped = False
+        """Whether the last run has skipped a bucket, each record of which it would read again."""
         breaker.on_change(self._index_changed)
 
     def run(self, liveness: Liveness) -> None:
@@ -92,7 +94,7 @@ class SelfHeal:
                 return
             with self._lease() as lease:
                 if not lease.is_held or not self._replay(liveness, lease):
-                    self._try_again(AGAIN_S)
+                    self._try_again(RARELY_S if self._has_skipped else AGAIN_S)
         except WorkerError as error:
             if isinstance(error, IndexUnavailableError):
                 self._breaker.failed(error)
@@ -133,6 +135,7 @@ class SelfHeal:
         try:
             replay.run(stop=stop, rejected_too=False, tick=tick)
         finally:
+            self._has_skipped = bool(replay.skipped)
             counts = {result.value: count for result, count in replay.counts.items()}
             if counts:
                 emit(LogEvent.REPLAY_FINISHED, counts=counts, complete=not stop.is_set())

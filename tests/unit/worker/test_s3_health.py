@@ -64,6 +64,7 @@ def refuse(error):
         ("InvalidRequest", False, True),
         ("ParamValidationError", False, True),
         ("KMS.DisabledException", False, False),
+        ("SomethingNew", False, False),
     ],
 )
 def test_a_denied_object_is_at_fault_only_where_others_can_be_read(code, others, own):

@@ -45,15 +45,10 @@ TRANSIENT_CODES = frozenset({
 OBJECT_FAULT_CODES = frozenset(
     {
         "NoSuchBucket", "InvalidBucketName", "KeyTooLongError", "InvalidObjectState", "PermanentRedirect",
-        "ParamValidationError",
+        "InvalidRequest", "InvalidArgument", "MethodNotAllowed", "ParamValidationError",
     }
 )  # fmt: skip
 
-UNCLEAR_CODES = frozenset({
-    "AccessDenied", "AllAccessDisabled", "AccountProblem", "NotSignedUp", "InvalidPayer", "Forbidden", "Unauthorized",
-    "Unknown", "KMS.AccessDeniedException", "KMS.DisabledException", "KMS.NotFoundException", "KMS.KMSInvalidStateException",
-})  # fmt: skip
-"""Codes that may concern one object, all objects of a bucket or the whole account. So may a mere status without a code."""
 
 NO_THREAD = "can't start new thread"
 """The message of the RuntimeError that Python raises if there is no memory for another thread, or no more are allowed."""
@@ -95,7 +90,7 @@ def is_transient(error: BaseException) -> bool:
 def is_unclear(error: BaseException) -> bool:
     """Whether the code (AccessDenied, for example) may mean the object's own fault or an outage of its bucket.
 
-    It is the object's fault if other objects of the bucket can be read at that time. Any other code of S3 is a definite
-    answer about this object, and an outage of nothing.
+    It is the object's fault if other objects of the bucket can be read at that time. So is any code that we do not know: it
+    may concern the whole account.
     """
-    return isinstance(error, StoreError) and (error.code in UNCLEAR_CODES or error.code.isdigit())
+    return isinstance(error, StoreError) and error.code not in TRANSIENT_CODES and error.code not in OBJECT_FAULT_CODES

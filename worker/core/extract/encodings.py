@@ -21,8 +21,8 @@ from worker.core.extract.extractor import size_of
 from worker.core.extract.faults import CorruptError
 
 CHUNK_BYTES = 256 * 1024
-MAX_WINDOW_BYTES = 128 * 1024**2
-"""The largest window of zstd (RFC 9659 limits Content-Encoding to 8 MiB; files made by hand may use more)."""
+MAX_WINDOW_BYTES = 8 * 1024**2
+"""The largest window of zstd in a Content-Encoding (RFC 9659); it is held in memory while a body is decoded."""
 MAX_ENCODINGS = 3
 _NONE = frozenset({"", "identity", "aws-chunked", "utf-8", "binary", "none"})
 """What stands in Content-Encoding without changing the bytes: some uploaders put a charset there, or leave aws-chunked."""
@@ -148,12 +148,8 @@ def _brotli(chunks: Iterator[bytes]) -> Iterator[bytes]:
     decoder = brotli.Decompressor()
     for chunk in chunks:
         given = chunk
-        while True:
-            out = decoder.process(given, output_buffer_limit=CHUNK_BYTES)
-            if out:
-                yield out
-            if decoder.can_accept_more_data() or decoder.is_finished():
-                break
+        while out := decoder.process(given, output_buffer_limit=CHUNK_BYTES):
+            yield out
             given = b""
     if not decoder.is_finished():
         raise EOFError("it ends early")

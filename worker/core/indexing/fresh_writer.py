@@ -1,6 +1,6 @@
 """The age rule: an observation is written only while it is fresh, and trusted only if its write is confirmed in time.
 
-A removal keeps its version in the index only for `index.gc_deletes` (60 s). After that, a write with an older version is
+A removal keeps its version in the index only for `index.gc_deletes` (60 s or more). After that, a write with an older version is
 accepted again and would bring back a document whose object is gone. So an observation that is too old is not written, and
 one whose write was confirmed too late (the process was suspended, or the index was slow) counts as not written: in both
 cases the object must be observed again. Everything that writes to the index does so through FreshWriter.

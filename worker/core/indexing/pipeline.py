@@ -97,6 +97,7 @@ class Pipeline:
         settings = self._settings
         bounds = encodings.Bounds(settings.max_object_bytes, settings.spool_bytes, settings.temp_dir)
         try:
+            admit(settings.spool_bytes)  # what it may take in memory, whatever its size is now
             body = encodings.decoded(snapshot.body, names, bounds)
         except CorruptError:
             return snapshot
@@ -104,13 +105,7 @@ class Pipeline:
             snapshot.discard()
             raise
         snapshot.discard()
-        found = replace(snapshot, body=body)
-        try:
-            admit(size_of(body))
-        except BaseException:
-            found.discard()
-            raise
-        return found
+        return replace(snapshot, body=body)
 
     def is_slow(self, snapshot: Snapshot) -> bool:
         """Whether this file is extracted in a child process, which may take long: no other message should wait behind it.

@@ -32,6 +32,8 @@ LONGEST_WAIT_MS = 5_000
 UNDECIDED_IN_A_ROW = 50
 """After so many undecided items of a bucket in a row, whatever they wait for is taken to be unavailable to all of them."""
 
+UNNAMED = ""
+"""In place of the bucket of an item that could not even be read so far as to tell its object."""
 ObjectName = tuple[str, str]
 """Bucket and key."""
 
@@ -170,8 +172,7 @@ class Reindexer:
             return Reindexed(item, Status.UNDECIDED, reason=reason, error=error)
 
     def _count(self, name: ObjectName | None, error: BaseException | None) -> None:
-        if name is not None:
-            self.skipped.count(name[0], error)
+        self.skipped.count(UNNAMED if name is None else name[0], error)
 
     def _written(self, group: list[Reindexed[T, V]], stop: threading.Event) -> list[Reindexed[T, V]]:
         """The group, its writes sent and confirmed. Raises IndexUnavailableError."""
@@ -221,6 +222,9 @@ class SkippedBuckets:
         self._in_a_row: dict[str, tuple[str, int]] = {}
         """By bucket: the last cause, and how often it has come in a row."""
         self._reasons: dict[str, str] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._reasons)
 
     def why(self, bucket: str) -> str | None:
         """Why a bucket is skipped; None if it is not."""

@@ -14,6 +14,7 @@ from itertools import islice
 
 import orjson
 
+from worker.core.base.errors import StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.settings import Settings
@@ -21,7 +22,15 @@ from worker.core.clients import Clients
 from worker.core.index import Stored, earlier_system
 from worker.core.index.document import Write
 from worker.core.indexing.pipeline import Pipeline, is_current
-from worker.core.indexing.reindexer import ObjectName, Observation, Reindexed, Reindexer, SkippedBuckets, Status
+from worker.core.indexing.reindexer import (
+    UNNAMED,
+    ObjectName,
+    Observation,
+    Reindexed,
+    Reindexer,
+    SkippedBuckets,
+    Status,
+)
 from worker.core.indexing.retry_store import RetryRecord, RetryStore, parked_name, stored_as
 from worker.core.s3.state import PARKED_PREFIX, RETRY_PREFIX
 
@@ -91,7 +100,8 @@ class Replay:
         self._rejected_too = True
         self._tick: Callable[[], None] = lambda: None
         self._on_result: OnResult = lambda _: None
-        self._skipped = SkippedBuckets()
+        self.skipped = SkippedBuckets()
+        """Buckets whose records were not tried any more."""
         self.counts: Counter[Result] = Counter()
         """How many records have had each result so far."""
 
@@ -110,7 +120,7 @@ class Replay:
         entries = map(_Entry, islice(self._names(prefix), limit))
         with ThreadPoolExecutor(self._threads, thread_name_prefix="replay") as pool:
             reindexer = Reindexer(self._settings, self._clients, pool=pool, window=WINDOW * self._threads)
-            self._skipped = reindexer.skipped
+            self.skipped = reindexer.skipped
             groups = reindexer.run(
                 entries, self._observe, object_of=lambda entry: entry.object_name, stop=stop, tick=tick
             )
@@ -137,7 +147,7 @@ class Replay:
             return Observation(RecordResult(entry.name, Result.PARKED, f"it cannot be read: {error}"))
         if record.rejected and not self._rejected_too:
             return Observation(None)
-        if (why := self._skipped.why(record.write.bucket)) is not None:
+        if (why := self.skipped.why(record.write.bucket)) is not None:
             return Observation(RecordResult(entry.name, Result.KEPT, why))
         entry.object_name = record.write.bucket, record.write.key
         result, write = self._wanted(record)
@@ -169,6 +179,8 @@ class Replay:
 
     def _settle(self, group: list[Reindexed[_Entry, RecordResult | None]]) -> None:
         """Delete the records whose writes are confirmed, count attempts of the others, and report each."""
+        if (why := self.skipped.why(UNNAMED)) is not None:
+            raise StoreError(f"the records in {self._clients.state.bucket} cannot be read: {why}", code="Unreadable")
         results = [(one.item, result) for one in group if (result := _result_of(one)) is not None]
         confirmed = [result for _, result in results if result.result in CONFIRMED]
         if not self._dry_run:

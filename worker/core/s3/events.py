@@ -165,7 +165,11 @@ def _from_cloudtrail(detail: JsonObject) -> Iterator[Item]:
         raise MalformedEventError(
             f"CloudTrail's record of {name} names no object (that of DeleteObjects never does); use S3's own notifications"
         )
-    yield from (_ref(bucket=one[1], key=one[2]) for one in named)
+    for one in named:
+        try:
+            yield _ref(bucket=one[1], key=one[2])
+        except MalformedEventError as error:
+            yield error
 
 
 def _arn(resource: object) -> str:

@@ -73,11 +73,11 @@ class Lease:
     def _is_free(self, record: bytes) -> bool:
         """Whether a lease has ended: expired, unreadable, or this holder's own, which it failed to release.
 
-        One that would last longer than any lease was written by a process whose clock was wrong: it is void.
+        One that would last twice as long as any lease was written by a process whose clock was wrong: it is void.
         """
         try:
             found = orjson.loads(record)
             left_ms = found["until_ms"] - self._clock.now_ms()
-            return bool(left_ms <= 0 or left_ms > LEASE_S * 1000 or found["holder"] == self._holder)
+            return bool(left_ms <= 0 or left_ms > 2 * LEASE_S * 1000 or found["holder"] == self._holder)
         except (ValueError, TypeError, KeyError):
             return True

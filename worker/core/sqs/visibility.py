@@ -76,14 +76,14 @@ class VisibilityExtender:
 
     def release(self, messages: Iterable[Received]) -> None:
         """Make these visible at once. One that SQS refuses reappears when its visibility timeout ends."""
-        self.release_after([(message, 0) for message in messages], stop=self._stop)
+        self.release_after([(message, 0) for message in messages], stop=threading.Event())
 
     def release_all_but(self, messages: Iterable[Received]) -> None:
         """Make everything else visible at once."""
         kept = {message.receipt for message in messages}
         with self._changed:
             others = [(receipt, hidden.id, 0) for receipt, hidden in self._hidden.items() if receipt not in kept]
-        self._release(others, stop=self._stop)
+        self._release(others, stop=threading.Event())
 
     def release_after(self, messages: Sequence[tuple[Received, int]], *, stop: threading.Event) -> None:
         """Make each visible after a delay in seconds. `stop` ends waits between attempts."""

@@ -63,7 +63,7 @@ def test_a_stop_is_heeded_by_a_batch_that_waits_for_its_turn(fakes):
         if now.done >= 110:  # the run is trusted: every lane waits for its turn
             stop.set()
 
-    report = run(fakes, batch_size=10, rate=500, stop=stop, on_progress=stop_at)
+    report = run(fakes, batch_size=10, rate=100, stop=stop, on_progress=stop_at)
     assert report.handled <= 120
     assert not fakes.dlq.hidden
 

@@ -3,6 +3,7 @@
 import gzip
 import random
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import brotli  # type: ignore[import-untyped]
@@ -75,6 +76,18 @@ def test_what_is_cut_short_is_corrupt(bounds: Bounds, header: str) -> None:
     with pytest.raises(CorruptError):
         decoded(ENCODED[header][: len(ENCODED[header]) // 2], names_of(header), bounds)
     assert list(bounds.temp_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [1, 1_000_000, 5_000_000])
+@pytest.mark.parametrize(
+    ("header", "encode"),
+    [("gzip", gzip.compress), ("deflate", raw_deflate), ("br", brotli.compress), ("zstd", zstandard.compress)],
+)
+def test_a_body_of_any_size_comes_back_whole(
+    tmp_path: Path, size: int, header: str, encode: Callable[[bytes], bytes]
+) -> None:
+    data = b"".join(b"%d," % number for number in range(size // 5 + 1))[:size]
+    assert decoded(encode(data), [header], Bounds(2 * size, 2 * size, tmp_path)) == data
 
 
 def test_nothing_stays_nothing(bounds: Bounds) -> None:

@@ -92,6 +92,16 @@ def test_a_document_of_a_file_that_could_not_be_read_does_not_replace_one_that_w
     assert content(fakes, "a.txt") == "text of a.txt"
 
 
+def test_records_that_cannot_be_read_end_the_run_as_an_error_of_the_state_bucket(fakes):
+    for number in range(4 * UNDECIDED_IN_A_ROW):
+        waits(fakes, f"{number:03}.txt")
+    fakes.faults.add("state.get", DENIED)
+    with pytest.raises(StoreError, match="the records in state cannot be read"):
+        replayed(fakes, settings=fakes.settings(bulk_documents=10))
+    assert fakes.faults.calls.count("state.get") < 3 * UNDECIDED_IN_A_ROW
+    assert len(fakes.s3.records) == 4 * UNDECIDED_IN_A_ROW
+
+
 def test_what_is_excluded_since_is_parked_and_its_removal_still_removes(fakes):
     name = waits(fakes, "a.tmp")
     waits(fakes, "gone.tmp")
