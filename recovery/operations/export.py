@@ -1,12 +1,12 @@
 """`export`: write dead letters to a new file, with all attributes and a checksum. Nothing is deleted."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from recovery.operations.clients import DlqClients
 from recovery.operations.find import Found
 from recovery.operations.records import export_file
 from recovery.operations.records.export_file import Seal
+from recovery.operations.records.operator_file import OperatorFile
 from recovery.operations.run import Run
 
 
@@ -15,7 +15,7 @@ class ExportRequest:
     """Where to write the dead letters."""
 
     run: Run
-    file: Path
+    file: OperatorFile
 
 
 def export(clients: DlqClients, request: ExportRequest, found: Found) -> Seal:

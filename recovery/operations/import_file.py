@@ -2,12 +2,12 @@
 
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 
 from recovery.operations.clients import DlqClients
 from recovery.operations.records import export_file
 from recovery.operations.records.audit import AuditEvent, record
 from recovery.operations.records.export_file import Seal
+from recovery.operations.records.operator_file import OperatorFile
 from recovery.operations.run import OnProgress, Progress, Run, ignore_progress
 from recovery.operations.transfer.sending import Prepared, Transferred, TransferReport, post, prepare
 from recovery.operations.transfer.targets import Target
@@ -18,7 +18,7 @@ class ImportRequest:
     """Which file to send."""
 
     run: Run
-    file: Path
+    file: OperatorFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class ImportPlan:
 
 def plan_import(request: ImportRequest, target: Target) -> ImportPlan:
     """Verify the file, and decide which of its messages can be sent. Raises ExportFileError."""
-    seal = export_file.verify(request.file)
+    seal, dead_letters = export_file.read_export(request.file)
     report = TransferReport()
-    prepared = prepare(export_file.read_dead_letters(request.file), target.entry_of, report)
+    prepared = prepare(dead_letters, target.entry_of, report)
     return ImportPlan(target, seal, tuple(prepared), report)
 
 
@@ -54,7 +54,7 @@ def import_messages(
         for _ in post(plan.target.queue, plan.prepared, report, stop=stop):
             on_progress(Progress(len(report.sent), len(plan.prepared)))
     finally:
-        details = {"dlq": clients.dlq.url, "to": plan.target.url, "file": str(request.file), "sha256": plan.seal.sha256}
+        details = {"dlq": clients.dlq.url, "to": plan.target.url, "file": request.file.name, "sha256": plan.seal.sha256}
         dead_letters = (dead_letter for dead_letter, _ in plan.prepared)
         event = AuditEvent.of(request.run, dead_letters, report.counts(), {**details, "report": report.as_json()})
         recorded = record(clients.state, event)

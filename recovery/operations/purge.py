@@ -3,13 +3,13 @@
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from recovery.operations.clients import DlqClients
 from recovery.operations.export import ExportRequest, export
 from recovery.operations.find import Found
 from recovery.operations.records.audit import AuditEvent, Recorded, record
 from recovery.operations.records.export_file import Seal
+from recovery.operations.records.operator_file import OperatorFile
 from recovery.operations.run import OnProgress, Progress, Run, ignore_progress
 from recovery.operations.transfer.sending import TransferReport, delete
 from worker.core.base.errors import QueueError
@@ -22,7 +22,7 @@ class PurgeRequest:
     """Where to export the messages before they are deleted."""
 
     run: Run
-    backup: Path
+    backup: OperatorFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def purge(
             report.sent += [dead_letter.id for dead_letter in part if dead_letter.id not in left]
             on_progress(Progress(len(report.sent), len(dead_letters)))
     finally:
-        details = {"dlq": clients.dlq.url, "file": str(request.backup), "sha256": seal.sha256}
+        details = {"dlq": clients.dlq.url, "file": request.backup.name, "sha256": seal.sha256}
         recorded = record(clients.state, AuditEvent.of(request.run, dead_letters, _counts(report), details))
     return PurgeResult(seal, report, _left(clients), recorded)
 

@@ -17,7 +17,7 @@ from testing.binaries import is_ci, require_linux
 from testing.process import LAUNCHER, UnavailableError
 from testing.waiting import wait_until
 
-PACKAGES = ("systemd-container", "dbus")
+PACKAGES = ("systemd-container", "dbus", "sudo")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
 BOOT_S = 60
 STOP_S = 20
@@ -172,7 +172,7 @@ def require_nspawn() -> None:
     require_linux()
     if os.geteuid() != 0:
         raise UnavailableError("systemd-nspawn needs root")
-    missing = [name for name in ("systemd-nspawn", "nsenter", "dbus-daemon") if shutil.which(name) is None]
+    missing = [name for name in ("systemd-nspawn", "nsenter", "dbus-daemon", "sudo") if shutil.which(name) is None]
     if missing and is_ci() and shutil.which("apt-get"):
         _install_packages()
         missing = [name for name in missing if shutil.which(name) is None]

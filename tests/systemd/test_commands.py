@@ -101,41 +101,6 @@ def test_doctor_finds_nothing_red_on_the_real_servers(installed: Installation, s
     assert '"name":"DLQ: send"' in done.stdout
 
 
-def test_a_file_under_the_temporary_folder_outlives_the_command_that_kept_messages_in_it(
-    installed: Installation, site: Site
-) -> None:
-    installed.configure(site.env)
-    queue, machine = site.queues.dlq, installed.machine
-    for number in range(3):
-        site.sqs.send_message(QueueUrl=queue, MessageBody=f"noise {number}")
-    for file, command in (
-        ("/tmp/out.jsonl", ["dlq", "export", "/tmp/out.jsonl"]),
-        (
-            "/var/tmp/all.jsonl",
-            ["dlq", "purge", "--backup", "/var/tmp/all.jsonl", "--confirm", queue.rsplit("/", 1)[-1]],
-        ),
-    ):
-        assert file in machine.run(*command).stdout
-        assert len(machine.run("cat", file).stdout.splitlines()) == 4, "three messages and the checksum"
-        machine.run("rm", file)
-
-
-def test_a_file_where_the_command_may_not_write_is_refused_before_anything_is_deleted(
-    installed: Installation, site: Site
-) -> None:
-    installed.configure(site.env)
-    queue = site.queues.dlq
-    site.sqs.send_message(QueueUrl=queue, MessageBody="noise")
-    for file in ("/root/all.jsonl", "/etc/all.jsonl", "/nowhere/all.jsonl"):
-        done = installed.machine.run(
-            "dlq", "purge", "--backup", file, "--confirm", queue.rsplit("/", 1)[-1], check=False
-        )
-        assert (done.returncode, "Traceback" in done.stderr) == (64, False), done.stderr
-        assert "cannot be written" in done.stderr
-    asked = site.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"])
-    assert asked["Attributes"] == {"ApproximateNumberOfMessages": "1"}
-
-
 def test_a_command_leaves_no_unit_behind(probe: Installation) -> None:
     def units() -> str:
         return probe.machine.run("systemctl", "list-units", "--all", "--plain").stdout

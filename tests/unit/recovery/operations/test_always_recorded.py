@@ -16,6 +16,7 @@ from recovery.operations.import_file import ImportRequest, import_messages, plan
 from recovery.operations.native_move import MoveRequest, move_everything, plan_move
 from recovery.operations.purge import PurgeRequest, purge
 from recovery.operations.records.audit import AUDIT_PREFIX
+from recovery.operations.records.operator_file import OperatorFile
 from recovery.operations.redrive import RedriveRequest, plan_redrive, redrive
 from recovery.operations.restore import RestoreRequest, plan_restore, restore
 from recovery.operations.run import Run
@@ -58,13 +59,13 @@ def do_abandon(fakes, clients, extender, found, _):
 
 
 def do_purge(fakes, clients, extender, found, folder):
-    request = PurgeRequest(run_of("purge"), folder / "all.jsonl")
+    request = PurgeRequest(run_of("purge"), OperatorFile.at(folder / "all.jsonl"))
     purge(clients, extender, request, found, stop=threading.Event(), on_progress=gone)
 
 
 def do_import(fakes, clients, extender, found, folder):
-    export(clients, ExportRequest(run_of("export"), folder / "all.jsonl"), found)
-    request = ImportRequest(run_of("import"), folder / "all.jsonl")
+    export(clients, ExportRequest(run_of("export"), OperatorFile.at(folder / "all.jsonl")), found)
+    request = ImportRequest(run_of("import"), OperatorFile.at(folder / "all.jsonl"))
     import_messages(
         clients, request, plan_import(request, dlq_target(clients)), stop=threading.Event(), on_progress=gone
     )

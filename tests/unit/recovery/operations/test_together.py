@@ -13,8 +13,9 @@ from recovery.operations.dead_letters.facts import Filter, Ids
 from recovery.operations.dead_letters.message_types import load_types
 from recovery.operations.export import ExportRequest, export
 from recovery.operations.find import FindRequest, find, keep_invisible
-from recovery.operations.records.export_file import verify
+from recovery.operations.records.export_file import read_export
 from recovery.operations.records.holders import holders
+from recovery.operations.records.operator_file import OperatorFile
 from recovery.operations.recover import recover
 from recovery.operations.recovering.request import RecoverRequest
 from recovery.operations.redrive import RedriveRequest, plan_redrive, redrive
@@ -77,7 +78,7 @@ def exported(clients, fakes, file):
     run, stop = run_of("dlq export"), threading.Event()
     with keep_invisible(clients, run) as extender:
         found = find(clients, extender, FindRequest(Filter()), stop=stop)
-        seal = export(clients, ExportRequest(run, file), found)
+        seal = export(clients, ExportRequest(run, OperatorFile.at(file)), found)
         return seal, current_holders(fakes)
 
 
@@ -94,7 +95,7 @@ def test_a_concurrent_redrive_and_export_release_only_their_own_messages(fakes, 
         sending.go_on.set()
         result = first.result(TIMEOUT_S)
     assert (sorted(result.report.sent), seal.messages) == (["m0", "m1"], 3)
-    assert verify(tmp_path / "rest.jsonl") == seal
+    assert read_export(OperatorFile.at(tmp_path / "rest.jsonl"))[0] == seal
     assert current_holders(fakes) == []
     assert (sorted(fakes.dlq.messages), fakes.dlq.hidden) == (["m2", "m3", "m4"], set())
     assert len(fakes.source.messages) == 2

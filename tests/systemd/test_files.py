@@ -1,0 +1,115 @@
+"""On an installed host, the files that a command reads and writes are its caller's, whatever the worker may reach."""
+
+import re
+import subprocess
+
+import pytest
+
+from testing.site import Site
+from tests.support.installation import Installation
+
+pytestmark = pytest.mark.timeout(600)  # the first test has the installation in its set-up
+
+CALLER = "hanako"
+HOME = f"/home/{CALLER}"
+SUDOERS = f"{CALLER} ALL=(root) NOPASSWD: /usr/local/bin/dlq\n"
+PERMIT = "auth sufficient pam_permit.so\naccount sufficient pam_permit.so\nsession sufficient pam_permit.so\n"
+
+
+class Caller:
+    """A person who is not root and may call the commands with sudo."""
+
+    def __init__(self, installed: Installation, site: Site) -> None:
+        self.machine = installed.machine
+        self.site = site
+        installed.configure(site.env)
+        self.machine.write("/etc/sudoers", SUDOERS, 0o440)
+        self.machine.write("/etc/pam.d/sudo", PERMIT)
+        self.machine.run("sh", "-c", f"id {CALLER} || useradd -U -d {HOME} {CALLER}")
+        self.machine.run("sh", "-c", f"rm -rf {HOME}; install -d -m 0700 -o {CALLER} {HOME} {HOME}/契約書")
+
+    def fill(self, count: int) -> None:
+        for number in range(count):
+            self.site.sqs.send_message(QueueUrl=self.site.queues.dlq, MessageBody=f"noise {number}")
+
+    def left(self) -> int:
+        asked = self.site.sqs.get_queue_attributes(
+            QueueUrl=self.site.queues.dlq, AttributeNames=["ApproximateNumberOfMessages"]
+        )
+        return int(asked["Attributes"]["ApproximateNumberOfMessages"])
+
+    def shell(self, script: str, *, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a line of shell as this person, in the folder `契約書` at home."""
+        as_caller = ("setpriv", f"--reuid={CALLER}", f"--regid={CALLER}", "--init-groups", "--")
+        return self.machine.run(*as_caller, "sh", "-c", f"cd {HOME}/契約書 && {script}", check=False, stdin=stdin)
+
+    @property
+    def purge(self) -> str:
+        return f"dlq purge --confirm {self.site.queues.dlq.rsplit('/', 1)[-1]} --backup"
+
+
+def unboxed(error: str) -> str:
+    """The words of an error, without the box around them and its line breaks."""
+    return re.sub(r"[\s│]+", " ", error)
+
+
+@pytest.fixture
+def caller(installed: Installation, site: Site) -> Caller:
+    return Caller(installed, site)
+
+
+@pytest.mark.parametrize("folder", ["", "../", "/tmp/", f"{HOME}/"])
+def test_a_purge_keeps_the_messages_in_a_file_of_the_caller(caller: Caller, folder: str) -> None:
+    caller.fill(3)
+    done = caller.shell(f"rm -f {folder}all.jsonl; {caller.purge} {folder}all.jsonl")
+    assert done.returncode == 0, done.stderr
+    seen = {"": f"{HOME}/契約書/all.jsonl", "../": f"{HOME}/契約書/../all.jsonl"}.get(folder, f"{folder}all.jsonl")
+    assert f"kept in {seen} (sha256" in done.stdout
+    assert caller.shell(f"stat -c '%U %a' {folder}all.jsonl; wc -l <{folder}all.jsonl").stdout == f"{CALLER} 600\n4\n"
+    assert caller.left() == 0
+
+
+def test_an_export_can_be_imported_from_the_callers_folder(caller: Caller) -> None:
+    caller.fill(3)
+    assert caller.shell("dlq export out.jsonl").returncode == 0
+    assert caller.shell(f"{caller.purge} all.jsonl").returncode == 0
+    done = caller.shell("dlq import out.jsonl --yes && dlq import --yes nowhere.jsonl")
+    assert (done.returncode, caller.left()) == (64, 3)
+    assert "nowhere.jsonl cannot be read: No such file" in unboxed(done.stderr)
+
+
+def test_a_dash_is_stdin_and_stdout(caller: Caller) -> None:
+    caller.fill(3)
+    assert caller.shell("dlq export - | cat >out.jsonl; wc -l <out.jsonl").stdout == "4\n"
+    assert caller.shell(f"{caller.purge} - >all.jsonl; wc -l <all.jsonl").stdout == "4\n"
+    assert caller.left() == 0
+    done = caller.shell("dlq import --yes - <all.jsonl")
+    assert (done.returncode, caller.left()) == (0, 3), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "why"),
+    [
+        ("/root/all.jsonl", "Permission denied"),
+        ("/etc/all.jsonl", "you may not write in /etc"),
+        ("/nowhere/all.jsonl", "/nowhere is not a folder"),
+        ("taken", "is there already"),
+        ("dangling", "is there already"),
+        ("/var/lib/s3-index-worker/all.jsonl", "Permission denied"),
+    ],
+)
+def test_a_file_that_the_caller_may_not_write_is_refused_before_anything_is_touched(
+    caller: Caller, file: str, why: str
+) -> None:
+    caller.fill(1)
+    done = caller.shell(f"touch taken; ln -sf nowhere dangling; {caller.purge} {file}")
+    assert (done.returncode, "Traceback" in done.stderr) == (64, False), done.stderr
+    assert why in unboxed(done.stderr)
+    assert caller.left() == 1
+
+
+def test_root_is_a_caller_like_any_other(caller: Caller) -> None:
+    caller.fill(2)
+    done = caller.machine.run("sh", "-c", f"cd /root && rm -f all.jsonl && {caller.purge} all.jsonl && cat all.jsonl")
+    assert "kept in /root/all.jsonl" in done.stdout
+    assert (done.stdout.count("noise"), caller.left()) == (2, 0)
