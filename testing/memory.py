@@ -9,7 +9,7 @@ import orjson
 
 from worker.core.base.clock import S3Clock
 from worker.core.base.errors import IndexUnavailableError, ObjectGoneError, QueueError, StoreError
-from worker.core.index import IndexState, SearchResult, Stored, WriteResult, WriteStatus
+from worker.core.index import KEYS_AT_ONCE, IndexState, SearchResult, Stored, WriteResult, WriteStatus
 from worker.core.index.document import Write
 from worker.core.s3.objects import ObjectState, Snapshot, is_object_fault
 from worker.core.s3.state import PAUSE_KEY, pause_in_force
@@ -271,6 +271,11 @@ class MemoryIndex:
         else:
             self.documents[name] = write.version, orjson.loads(write.source)
         return WriteResult(WriteStatus.WRITTEN)
+
+    def keys(self, bucket: str, prefix: str, *, after: str = "") -> list[str]:
+        self._faults.call("index.keys")
+        of_bucket = [key for name, key in self.documents if name == bucket]
+        return sorted(key for key in of_bucket if key.startswith(prefix) and key > after)[:KEYS_AT_ONCE]
 
     def stored(self, objects: Sequence[tuple[str, str]]) -> list[Stored | None]:
         self._faults.call("index.stored")

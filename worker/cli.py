@@ -1,4 +1,4 @@
-"""`s3-index-worker`: run, search, doctor, pause, resume, connect-bucket, demo. Results go to stdout, messages to stderr."""
+"""`s3-index-worker`: run, search, doctor, pause, resume, connect-bucket, forget, demo. Results go to stdout, messages to stderr."""
 
 import os
 import sys
@@ -18,16 +18,29 @@ from worker.core.base import logs
 from worker.core.base.aws import Aws
 from worker.core.base.errors import ConfigError, DependencyError, ExitCode
 from worker.core.base.events import LogEvent
-from worker.core.base.names import is_bucket_name
 from worker.core.base.settings import Settings, load, load_as
 from worker.core.base.text import one_line, printable
 from worker.core.clients import Clients, connect
 from worker.core.index.open import open_index
 from worker.core.s3.state import PAUSE_KEY
 from worker.core.sqs.queue import SqsQueue
+from worker.forget import forget
 from worker.preflight import check_all, dlq_max_bytes
 from worker.render import hit_text
-from worker.terminal import Json, err, iso, new_app, operator, print_json, run_app, seconds, stdout
+from worker.terminal import (
+    Json,
+    agreed,
+    err,
+    iso,
+    load_for_command,
+    new_app,
+    operator,
+    print_json,
+    require_bucket_name,
+    run_app,
+    seconds,
+    stdout,
+)  # fmt: skip
 
 app = new_app(
     "Turns S3 events into searchable documents. Settings come from the environment: see docs/reference/settings.md.",
@@ -68,7 +81,7 @@ def search(
 
     Exit codes: 0 found, 1 nothing found, 69 index unavailable.
     """
-    settings = load()
+    settings = load_for_command()
     index = open_index(settings, connect_credentials(settings))
     try:
         result = index.search(query, limit=limit)
@@ -96,8 +109,8 @@ def doctor(
 ) -> None:
     """Check every dependency and permission, and say what to do about each failure. Exit codes: 0, 1 if a check failed."""
     for name in bucket or ():
-        _require_bucket_name(name)
-    settings = load()
+        require_bucket_name(name)
+    settings = load_for_command()
     checks = []
     with err.status("checking …"):
         checks = list(check_all(settings, connect(settings), thorough=True, buckets=bucket or ()))
@@ -117,7 +130,7 @@ def pause(
 ) -> None:
     """Stop the polling of all workers within 15 s. Messages wait in the queue; those in flight wait too."""
     lasting_s = seconds(duration, "--for")
-    state = connect(load()).state
+    state = connect(load_for_command()).state
     now = time.time()
     record = {
         "reason": one_line(reason),
@@ -133,7 +146,7 @@ def pause(
 @app.command(epilog="Example: s3-index-worker resume")
 def resume() -> None:
     """End a pause: all workers poll again within 15 s."""
-    state = connect(load()).state
+    state = connect(load_for_command()).state
     was = state.pause_record()
     state.delete(PAUSE_KEY)
     said = "the fleet was not paused"
@@ -157,7 +170,7 @@ def connect_bucket(
 
     Exit codes: 0 done or nothing to do, 3 declined, 64, 69, 78 refused.
     """
-    _require_bucket_name(bucket)
+    require_bucket_name(bucket)
     settings = load_as(notifications.ConnectSettings)
     aws = Aws(region=settings.aws_region, connections=1)
     s3, wanted = aws.s3(), notifications.KeyFilter(prefix, suffix)
@@ -171,11 +184,16 @@ def connect_bucket(
     if dry_run:
         err.print("dry run: nothing was changed")
         return
-    if not yes and not _agreed(f"Change the notifications of {bucket}?"):
+    if not yes and not agreed(f"Change the notifications of {bucket}?"):
         err.print("nothing was changed")
         raise typer.Exit(ExitCode.INCOMPLETE)
     notifications.write(s3, bucket, present, to_be)
     err.print("done: S3 sends a test event to the queue, which the worker skips")
+
+
+app.command(
+    epilog="Examples: s3-index-worker forget s3://our-old-files --dry-run | s3-index-worker forget s3://our-files/2019/ --yes"
+)(forget)
 
 
 @app.command(epilog="Examples: s3-index-worker demo | s3-index-worker demo ~/Documents")
@@ -205,13 +223,6 @@ def _options(
     pass
 
 
-def _agreed(question: str) -> bool:
-    """Ask on a terminal; without one, --yes is required."""
-    if not sys.stdin.isatty():
-        raise typer.BadParameter("is required if there is no terminal for asking", param_hint="--yes")
-    return typer.confirm(question, err=True)
-
-
 def connect_credentials(settings: Settings) -> Any:
     """The function from which the index's client gets AWS credentials, if it needs any."""
     return Aws(region=settings.aws_region).credentials
@@ -233,11 +244,6 @@ def _preflight(settings: Settings, clients: Clients) -> int:
     if wrong:
         raise DependencyError(sentences)
     return dlq_max_bytes(clients)
-
-
-def _require_bucket_name(name: str) -> None:
-    if not is_bucket_name(name):
-        raise typer.BadParameter(f"{name!r} cannot be a bucket's name; it should be one such as our-files")
 
 
 def _checks_table(checks: list[Check]) -> Table:

@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from worker.core.audit import Recorded
+from worker.core.base import logs
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import (
     ConfigError,
@@ -29,6 +31,8 @@ from worker.core.base.errors import (
     StoreError,
     WorkerError,
 )
+from worker.core.base.names import is_bucket_name
+from worker.core.base.settings import Settings, load
 from worker.core.base.text import escaped_json, printable
 
 TYPERS_USAGE = 2
@@ -52,6 +56,11 @@ _FAILURES: tuple[tuple[type[WorkerError], str, ExitCode], ...] = (
 err = Console(stderr=True)
 
 
+def configure_logs(level: str, form: Literal["auto", "json", "console"]) -> None:
+    """Send log lines to stderr, beside a command's messages; on a terminal, only errors."""
+    logs.configure(level="error" if err.is_terminal else level, form=form)
+
+
 def operator() -> str:
     """The person at the keyboard, as `user@host`."""
     try:
@@ -70,6 +79,13 @@ def new_app(help_text: str | None = None, **options: Any) -> typer.Typer:
         help=help_text,
         **options,
     )
+
+
+def load_for_command() -> Settings:
+    """The settings, for a command that is not the daemon; its log goes to stderr. Raises ConfigError."""
+    settings = load()
+    configure_logs(settings.log_level, settings.log_format)
+    return settings
 
 
 def run_app(app: typer.Typer) -> None:
@@ -113,6 +129,16 @@ def print_json(value: object) -> None:
     sys.stdout.flush()
 
 
+def show_recorded(recorded: Recorded) -> ExitCode:
+    """Show where a change is recorded. Returns INCOMPLETE if it could not be written to the state bucket."""
+    if recorded.problem:
+        say("audit", f"recorded only in the log, because writing to the state bucket failed: {recorded.problem}")
+        return ExitCode.INCOMPLETE
+    where = f"recorded in {recorded.key}" if recorded.key else "recorded in the log alone: no STATE_BUCKET"
+    err.print(where, soft_wrap=True)
+    return ExitCode.OK
+
+
 def seconds(duration: str | None, option: str) -> int | None:
     """Convert `90s`, `30m`, `2h` or `1d` to seconds. Raises a usage error that gives the name of the option."""
     if duration is None:
@@ -121,6 +147,19 @@ def seconds(duration: str | None, option: str) -> int | None:
     if match is None:
         raise typer.BadParameter(f"{duration!r}: it should be a number and s, m, h or d, as in 30m", param_hint=option)
     return int(match[1]) * _SECONDS[match[2]]
+
+
+def agreed(question: str) -> bool:
+    """Ask on a terminal; without one, --yes is required."""
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("is required if there is no terminal for asking", param_hint="--yes")
+    return typer.confirm(question, err=True)
+
+
+def require_bucket_name(name: str) -> None:
+    """Raises a usage error if no bucket can have this name."""
+    if not is_bucket_name(name):
+        raise typer.BadParameter(f"{name!r} cannot be a bucket's name; it should be one such as our-files")
 
 
 def iso(at_s: float) -> str:

@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from recovery.cli.view.progress import ProgressBar
-from recovery.cli.view.recorded import show_recorded
 from recovery.cli.view.report import Wording, report_table
+from recovery.operations.progress import OnProgress, Progress
 from recovery.operations.report import Report
-from recovery.operations.run import OnProgress, Progress
-from worker.core.base import logs
 from worker.core.base.aws import Aws
 from worker.core.base.cloudwatch import tell_cloudwatch
 from worker.core.base.errors import ExitCode
 from worker.core.base.settings import Settings, load
 from worker.core.clients import Clients, connect
-from worker.terminal import Signals, err, print_json, stdout
+from worker.terminal import Signals, configure_logs, print_json, show_recorded, stdout
 
 Operate = Callable[[threading.Event, OnProgress], Report]
 """Runs the operation, given its stop event and its progress callback."""
@@ -43,7 +41,7 @@ def run_program(
 ) -> ExitCode:
     """Run an operation as a program of its own, with the settings of the environment. Raises as `run_batch` does."""
     settings = load()
-    logs.configure(level="error" if err.is_terminal else settings.log_level, form=settings.log_format)
+    configure_logs(settings.log_level, settings.log_format)
     clients = connect(settings)
     with Signals().heeded() as signals:
         return run_batch(

@@ -19,8 +19,8 @@ from recovery.cli.view.progress import ProgressBar
 from recovery.operations.clients import DlqClients, attributes_of, retention_of
 from recovery.operations.dead_letters.message_types import MessageTypes, load_types
 from recovery.operations.find import keep_invisible
-from recovery.operations.run import Run
 from recovery.operations.transfer.targets import Target, dlq_target, redrive_target
+from worker.core.audit import Run
 from worker.core.base.aws import Aws
 from worker.core.base.cloudwatch import put, tell_cloudwatch
 from worker.core.base.errors import ConfigError, ExitCode

@@ -9,10 +9,11 @@ from recovery.cli.batch_command import run_program
 from recovery.cli.options import AcceptGone, AcceptSkipped, DryRun, Kind, OlderThan, Rate, WhilePaused
 from recovery.cli.recovery_report import MAX_BATCH_SIZE, RECOVER
 from recovery.cli.settings import declared_types
+from recovery.operations.progress import OnProgress
 from recovery.operations.recover import recover
 from recovery.operations.recovering.request import RecoverRequest
 from recovery.operations.report import Report
-from recovery.operations.run import OnProgress, Run
+from worker.core.audit import Run
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
 from worker.terminal import Json, new_app, operator, run_app, seconds

@@ -3,6 +3,7 @@
 from recovery.cli.batch_command import BatchCommand
 from recovery.cli.view.report import Wording
 from recovery.operations.engine import Disposition
+from recovery.operations.progress import Progress
 from recovery.operations.recovering.request import (
     DUPLICATES,
     IN_FLIGHT_ELSEWHERE,
@@ -10,7 +11,6 @@ from recovery.operations.recovering.request import (
     NOT_FOUND,
     NOT_SELECTED,
 )
-from recovery.operations.run import Progress
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 

@@ -7,8 +7,8 @@ import typer
 from recovery.cli.batch_command import BatchCommand, run_program
 from recovery.cli.options import DryRun
 from recovery.cli.view.report import Wording
+from recovery.operations.progress import Progress
 from recovery.operations.replay import ReplayRequest, replay
-from recovery.operations.run import Progress
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.indexing.replay import Result

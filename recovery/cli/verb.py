@@ -11,9 +11,8 @@ from recovery.cli.context import CommandContext
 from recovery.cli.options import Kind, OlderThan
 from recovery.cli.settings import ToolOptions, load_tool
 from recovery.operations.dead_letters.facts import Filter, Ids
-from worker.core.base import logs
 from worker.core.base.errors import ExitCode
-from worker.terminal import Json, Signals, err, new_app, seconds
+from worker.terminal import Json, Signals, configure_logs, new_app, seconds
 
 Verb = Callable[..., ExitCode]
 
@@ -108,7 +107,7 @@ def require_filter_or_all(chosen: Filter, max_messages: int | None, *, everythin
 
 def _open(called: str, options: ToolOptions, signals: Signals, *, as_json: bool) -> CommandContext:
     settings, aws = load_tool(options)
-    logs.configure(level="error" if err.is_terminal else settings.log_level, form=settings.log_format)
+    configure_logs(settings.log_level, settings.log_format)
     context = CommandContext(settings, aws, called, signals, as_json=as_json, options=options)
     context.check_dlq()
     return context

@@ -19,5 +19,5 @@ import_file  send the dead letters of a file to a queue
 purge        write all dead letters to a file, then delete them
 
 dead_letters/  reading, describing and selecting dead letters   transfer/    sending dead letters and deleting them safely
-records/       archive, audit, holders, export files            recovering/  the parts of `recover`
+records/       archive, holders, export files                   recovering/  the parts of `recover`
 """

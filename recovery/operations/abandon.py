@@ -8,10 +8,10 @@ from enum import StrEnum
 from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.facts import Facts
 from recovery.operations.find import FindRequest, Found
+from recovery.operations.progress import OnProgress, Progress, ignore_progress
 from recovery.operations.records.archive import Archive
-from recovery.operations.records.audit import AuditEvent, record
-from recovery.operations.run import OnProgress, Progress, Run, ignore_progress
 from recovery.operations.transfer.sending import Transferred, TransferReport, delete
+from worker.core.audit import AuditEvent, Run, record
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import StoreError
 from worker.core.base.retry import retry_transient

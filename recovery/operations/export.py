@@ -7,7 +7,7 @@ from recovery.operations.find import Found
 from recovery.operations.records import export_file
 from recovery.operations.records.export_file import Seal
 from recovery.operations.records.operator_file import OperatorFile
-from recovery.operations.run import Run
+from worker.core.audit import Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.facts import Facts, Filter, Ids, facts_of
 from recovery.operations.dead_letters.scan import INVISIBLE_S, MAX_SEEN, Scan, scan
+from recovery.operations.progress import OnProgress, Progress, ignore_progress
 from recovery.operations.records.archive import ArchivedDeadLetter, read_all
 from recovery.operations.records.holders import register_holder
-from recovery.operations.run import OnProgress, Progress, Run, ignore_progress
+from worker.core.audit import Run
 from worker.core.s3.state import ARCHIVE_PREFIX, State
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.visibility import VisibilityExtender

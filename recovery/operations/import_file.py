@@ -4,13 +4,13 @@ import threading
 from dataclasses import dataclass
 
 from recovery.operations.clients import DlqClients
+from recovery.operations.progress import OnProgress, Progress, ignore_progress
 from recovery.operations.records import export_file
-from recovery.operations.records.audit import AuditEvent, record
 from recovery.operations.records.export_file import Seal
 from recovery.operations.records.operator_file import OperatorFile
-from recovery.operations.run import OnProgress, Progress, Run, ignore_progress
 from recovery.operations.transfer.sending import Prepared, Transferred, TransferReport, post, prepare
 from recovery.operations.transfer.targets import Target
+from worker.core.audit import AuditEvent, Run, record
 
 
 @dataclass(frozen=True, slots=True)

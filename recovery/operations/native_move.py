@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from recovery.operations.clients import DlqClients
 from recovery.operations.find import Found
-from recovery.operations.records.audit import AuditEvent, Recorded, record
-from recovery.operations.run import OnProgress, Progress, Run, ignore_progress
+from recovery.operations.progress import OnProgress, Progress, ignore_progress
 from recovery.operations.transfer.targets import Target
+from worker.core.audit import AuditEvent, Recorded, Run, record
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import QueueError
 from worker.core.base.retry import retry_transient

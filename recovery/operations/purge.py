@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from recovery.operations.clients import DlqClients
 from recovery.operations.export import ExportRequest, export
 from recovery.operations.find import Found
-from recovery.operations.records.audit import AuditEvent, Recorded, record
+from recovery.operations.progress import OnProgress, Progress, ignore_progress
 from recovery.operations.records.export_file import Seal
 from recovery.operations.records.operator_file import OperatorFile
-from recovery.operations.run import OnProgress, Progress, Run, ignore_progress
 from recovery.operations.transfer.sending import TransferReport, delete
+from worker.core.audit import AuditEvent, Recorded, Run, record
 from worker.core.base.errors import QueueError
 from worker.core.sqs.queue import MAX_BATCH
 from worker.core.sqs.visibility import VisibilityExtender

@@ -2,14 +2,14 @@
 
 import threading
 
-from recovery.operations.records.audit import AuditEvent, record
+from recovery.operations.progress import OnProgress, ignore_progress
 from recovery.operations.records.holders import register_holder
 from recovery.operations.recovering.preconditions import check_all, make_ready
 from recovery.operations.recovering.recovery_run import RecoveryRun
 from recovery.operations.recovering.request import RecoverRequest
 from recovery.operations.report import Report
-from recovery.operations.run import OnProgress, ignore_progress
 from recovery.operations.transfer.targets import refuse_while_paused
+from worker.core.audit import AuditEvent, record
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
 

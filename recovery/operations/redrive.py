@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.scan import scan
 from recovery.operations.find import FindRequest, Found
-from recovery.operations.records.audit import AuditEvent, Recorded, record
-from recovery.operations.run import OnProgress, Progress, Run, ignore_progress
+from recovery.operations.progress import OnProgress, Progress, ignore_progress
 from recovery.operations.transfer.sending import Prepared, TransferReport, move, prepare
 from recovery.operations.transfer.targets import Target
+from worker.core.audit import AuditEvent, Recorded, Run, record
 from worker.core.base.errors import QueueError
 from worker.core.sqs.visibility import VisibilityExtender
 

@@ -5,9 +5,9 @@ import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
+from recovery.operations.progress import OnProgress, Progress, ignore_progress
 from recovery.operations.recovering.preconditions import check_state_and_index, make_ready
 from recovery.operations.report import Report, ReportKind
-from recovery.operations.run import OnProgress, Progress, ignore_progress
 from worker.core.base.errors import WorkerError
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients, make_extractor

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from recovery.operations.records.audit import Recorded
+from worker.core.audit import Recorded
 from worker.core.base.errors import WorkerError
 
 MAX_CAUSES = 50

@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from recovery.operations.clients import DlqClients
+from recovery.operations.progress import OnProgress, Progress, ignore_progress
 from recovery.operations.records.archive import ArchivedDeadLetter, claim, finish, read_all
-from recovery.operations.records.audit import AuditEvent, record
-from recovery.operations.run import OnProgress, Progress, Run, ignore_progress
 from recovery.operations.transfer.sending import Transferred, TransferReport
 from recovery.operations.transfer.targets import Target
+from worker.core.audit import AuditEvent, Run, record
 from worker.core.base.errors import StoreError
 from worker.core.s3.state import ARCHIVE_PREFIX, State
 from worker.core.sqs.dead_letter import Refused, SendEntry

@@ -4,7 +4,6 @@ from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.options import All, DryRun, MaxTaken, Reason, Yes
 from recovery.cli.verb import require_filter_or_all, verb
-from recovery.cli.view.recorded import show_recorded
 from recovery.cli.view.transfer import exit_code, show_transfer
 from recovery.operations.abandon import AbandonRequest, ArchivedAs
 from recovery.operations.abandon import abandon as abandon_messages
@@ -13,6 +12,7 @@ from recovery.operations.find import FindRequest
 from recovery.operations.transfer.sending import TransferReport
 from worker.core.base.errors import ExitCode
 from worker.core.s3.state import ARCHIVE_PREFIX, State
+from worker.terminal import show_recorded
 
 
 @verb(epilog="Example: dlq delete --message-id 5f0c… --reason 'test file, ticket 123'")

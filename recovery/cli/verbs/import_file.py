@@ -8,10 +8,10 @@ from recovery.cli.context import DLQ, CommandContext
 from recovery.cli.files import file_to_read
 from recovery.cli.options import DryRun, Force, WhilePaused, Yes
 from recovery.cli.verb import verb
-from recovery.cli.view.recorded import show_recorded
 from recovery.cli.view.transfer import exit_code, show_transfer, would_send
 from recovery.operations.import_file import ImportRequest, import_messages, plan_import
 from worker.core.base.errors import ExitCode
+from worker.terminal import show_recorded
 
 
 @verb(

@@ -10,7 +10,6 @@ from recovery.cli.files import STREAM, file_to_write
 from recovery.cli.finding import find_and_report
 from recovery.cli.options import DryRun
 from recovery.cli.verb import verb
-from recovery.cli.view.recorded import show_recorded
 from recovery.cli.view.tables import print_sentence
 from recovery.cli.view.transfer import exit_code
 from recovery.operations.dead_letters.facts import Filter
@@ -19,7 +18,7 @@ from recovery.operations.purge import purge as purge_messages
 from recovery.operations.records.export_file import check_new
 from recovery.operations.records.operator_file import OperatorFile
 from worker.core.base.errors import ExitCode
-from worker.terminal import err, print_json
+from worker.terminal import err, print_json, show_recorded
 
 
 @verb(epilog="Examples: dlq purge --backup all.jsonl | dlq purge --backup all.jsonl --confirm files-dlq")

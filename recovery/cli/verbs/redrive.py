@@ -9,7 +9,6 @@ from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.options import All, DryRun, Force, MaxTaken, Rate, To, WhilePaused, Yes
 from recovery.cli.verb import require_filter_or_all, verb
-from recovery.cli.view.recorded import show_recorded
 from recovery.cli.view.transfer import exit_code, show_transfer, would_send
 from recovery.operations.dead_letters.facts import Filter, Ids
 from recovery.operations.find import FindRequest, Found
@@ -19,7 +18,7 @@ from recovery.operations.redrive import redrive as redrive_messages
 from recovery.operations.transfer.targets import Target
 from worker.core.base.errors import ExitCode, PausedError
 from worker.core.sqs.visibility import VisibilityExtender
-from worker.terminal import print_json, say, stdout
+from worker.terminal import print_json, say, show_recorded, stdout
 
 CANARY_WAIT_S = 60
 """Enough time (in seconds) for a worker to receive a message and to send it to the DLQ again."""

@@ -7,14 +7,13 @@ import typer
 from recovery.cli.context import DLQ, CommandContext
 from recovery.cli.options import DryRun, Force, WhilePaused, Yes
 from recovery.cli.verb import verb
-from recovery.cli.view.recorded import show_recorded
 from recovery.cli.view.transfer import exit_code, show_transfer, would_send
 from recovery.operations.restore import RestorePlan, RestoreRequest, plan_restore
 from recovery.operations.restore import restore as restore_messages
 from worker.core.base.errors import ExitCode
 from worker.core.base.text import one_line
 from worker.core.s3.state import ARCHIVE_PREFIX
-from worker.terminal import say
+from worker.terminal import say, show_recorded
 
 
 @verb(

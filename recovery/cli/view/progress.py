@@ -8,7 +8,7 @@ from typing import Self
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from recovery.operations.run import Progress
+from recovery.operations.progress import Progress
 from worker.core.base.text import one_line
 from worker.terminal import err
 

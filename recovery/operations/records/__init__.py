@@ -1,1 +1,1 @@
-"""The records that operations write and read: archive, audit, holders of dead letters, export files."""
+"""The records that operations write and read: archive, holders of dead letters, export files."""

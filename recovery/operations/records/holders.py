@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-from recovery.operations.run import Run
+from worker.core.audit import Run
 from worker.core.base.errors import StoreError
 from worker.core.s3.state import CONTROL_PREFIX, State
 

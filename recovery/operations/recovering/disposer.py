@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from recovery.operations.engine import Disposition, Verdict
-from recovery.operations.records import audit
 from recovery.operations.records.archive import Archive
-from recovery.operations.records.audit import AuditEvent
 from recovery.operations.transfer import sending
+from worker.core import audit
+from worker.core.audit import AuditEvent
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import StoreError
 from worker.core.base.events import LogEvent

@@ -11,6 +11,7 @@ from recovery.operations.abort_policy import AbortPolicy
 from recovery.operations.clients import retention_of
 from recovery.operations.dead_letters.scan import receive
 from recovery.operations.engine import RecoveryEngine, Verdict
+from recovery.operations.progress import OnProgress, Progress, ignore_progress
 from recovery.operations.records.archive import Archive
 from recovery.operations.recovering.disposer import Disposer
 from recovery.operations.recovering.duplicates import DuplicateTracker
@@ -24,7 +25,6 @@ from recovery.operations.recovering.request import (
     RecoverRequest,
 )
 from recovery.operations.report import Report
-from recovery.operations.run import OnProgress, Progress, ignore_progress
 from worker.core.base.classify import is_transient
 from worker.core.base.concurrency import Pace
 from worker.core.base.errors import WorkerError

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from recovery.operations.dead_letters.message_types import MessageTypes
 from recovery.operations.engine import Disposition
 from recovery.operations.report import ReportKind
-from recovery.operations.run import Run
+from worker.core.audit import Run
 from worker.core.base.classify import FailureKind
 from worker.core.sqs.dead_letter import DeadLetter
 

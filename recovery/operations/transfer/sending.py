@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from recovery.operations.dead_letters.facts import MAX_REDRIVES
 from recovery.operations.dead_letters.message_types import MessageTypes
-from recovery.operations.records.audit import Recorded
+from worker.core.audit import Recorded
 from worker.core.base.concurrency import Pace
 from worker.core.sqs.dead_letter import DeadLetter, Refused, SendEntry, entry_bytes
 from worker.core.sqs.failure_record import FailureRecord

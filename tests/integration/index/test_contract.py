@@ -224,3 +224,21 @@ def test_a_removed_document_is_found_no_more(index, documents):
 @given(query=st.text(max_size=60) | st.text(alphabet='"-:*()[]{}^~?\\/+&|<>= AND OR NOText東京', max_size=40))
 def test_any_string_is_a_query_and_none_an_error(index, query):
     assert index.search(query, limit=3).total >= 0
+
+
+# -- keys --------------------------------------------------------------------------------------------------------
+
+
+def test_the_keys_of_a_bucket_are_listed_by_prefix_in_utf8_order_and_page_by_page(index, documents, monkeypatch):
+    for module in ("worker.core.index.question", "worker.core.index.sqlite"):
+        monkeypatch.setattr(f"{module}.KEYS_AT_ONCE", 3)
+    keys = ["a", "a/1", "a/2", "a//b", "A", "a*", "a?", "ab", "契約/東京.txt", "\U0001f389", "\uff5e", "z" * 1024]
+    writes = [documents.make(key) for key in (*keys, "a/gone")]
+    index.write([*writes, documents.make("a/3", bucket="other"), documents.make("a/gone", removal=True)])
+    index.refresh()
+    for prefix in ("", "a", "a/", "a*", "契約/", "none"):
+        wanted = sorted((key for key in keys if key.startswith(prefix)), key=str.encode)
+        found: list[str] = []
+        while page := index.keys("b", prefix, after=found[-1] if found else ""):
+            found += page
+        assert found == wanted, prefix

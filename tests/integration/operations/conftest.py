@@ -149,6 +149,16 @@ class Night:
         else:
             put_record(self.site, record)
 
+    def indexed_and_gone(self) -> None:
+        """Documents of objects that were removed without an event."""
+        keys = [f"old/{number}.txt" for number in range(5)]
+        for key in keys:
+            self.site.put(key, BODY)
+        self.site.send_all(keys)
+        self.site.wait_empty(60)
+        for key in keys:
+            self.site.s3.delete_object(Bucket=self.site.bucket, Key=key)
+
 
 @pytest.fixture(scope="package")
 def night(seaweedfs, elasticmq, opensearch, tmp_path_factory) -> Iterator[Night]:
@@ -288,7 +298,7 @@ def _type(night: Night, bin_folder: Path, line: Typed) -> Answer:
 
 def _words(night: Night, line: Typed) -> dict[str, str]:
     """The present values of the words in capitals."""
-    words = {"GROUP": GROUP, "KEY": UNREADABLE if line.section == "Poison file" else "a.txt"}
+    words = {"GROUP": GROUP, "PREFIX": "old/", "KEY": UNREADABLE if line.section == "Poison file" else "a.txt"}
     if line.program == "journalctl":
         words["MESSAGE-ID"] = night.worker.events("message.settled")[0]["message_id"]
     elif "restore" in line.line:
@@ -309,6 +319,7 @@ STAGED: dict[tuple[str, str], list[Callable[[Night], None]]] = {
     ("Throttling", "replay_retry_index"): [Night.waiting_record],
     ("Poison file", "dlq groups"): [Night.unreadable],
     ("Purge", "dlq purge"): [Night.dead_letters],
+    ("Deleted bucket", "s3-index-worker forget"): [Night.indexed_and_gone],
 }
 """What an incident leaves, made before the first line of its section that begins so."""
 

@@ -13,6 +13,7 @@ ALSO = {
     "dlq list --older-than 1d": {1},
     "dlq export expiring.jsonl --older-than 10d": {1},
     "dlq list --error UnreadableFileError": {0, 1},
+    "s3-index-worker forget s3://our-files/PREFIX --dry-run": {0, 1},
 }
 """Exit codes other than 0 that a line may have here: nothing is days old in a test."""
 
@@ -93,6 +94,12 @@ def test_a_purge_empties_and_its_file_brings_everything_back(saw):
     assert before >= 3
     assert saw("Purge", "dlq purge --backup purged.jsonl --confirm")["depth"] == 0
     assert saw("Purge", "dlq import purged.jsonl --yes")["depth"] == before
+
+
+def test_the_documents_of_removed_objects_are_removed(runbook):
+    said = [one for one in runbook.answers if "forget" in one.line.line]
+    assert [one.out.split()[0] for one in said] == ["5", "5", "0"]
+    assert [one.code for one in said] == [0, 0, 1]
 
 
 def test_what_was_parked_is_in_the_index_again(runbook):

@@ -10,14 +10,15 @@ from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.facts import Filter
 from recovery.operations.dead_letters.message_types import load_types
 from recovery.operations.find import FindRequest, find, keep_invisible
+from recovery.operations.progress import OnProgress
 from recovery.operations.records.holders import holders
 from recovery.operations.recover import recover
 from recovery.operations.recovering.request import RecoverRequest
 from recovery.operations.redrive import RedriveRequest, plan_redrive, redrive
-from recovery.operations.run import OnProgress, Run
 from recovery.operations.transfer.targets import redrive_target
 from testing.aws import create_queues, queue_depth, s3_event, s3_record
 from testing.site import Site, make_site
+from worker.core.audit import Run
 from worker.core.base.settings import load
 from worker.core.clients import Clients, connect
 

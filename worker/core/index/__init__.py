@@ -72,6 +72,8 @@ class Hit:
     highlights: list[str]
 
 
+KEYS_AT_ONCE = 1_000
+"""Number of keys that `Index.keys` returns at once; fewer are the last."""
 HIGHLIGHT_START = "\ue000"
 HIGHLIGHT_END = "\ue001"
 
@@ -131,6 +133,12 @@ class Index(Protocol):
 
     def stored(self, objects: Sequence[tuple[str, str]]) -> list[Stored | None]:
         """The stored version for each (bucket, key), in order; None if there is no document."""
+
+    def keys(self, bucket: str, prefix: str, *, after: str = "") -> list[str]:
+        """Up to KEYS_AT_ONCE keys of the bucket's documents that begin with `prefix` and come after `after`, in UTF-8 order.
+
+        Recent writes may be missing until `refresh`.
+        """
 
     def search(self, query: str, *, limit: int = 10) -> SearchResult:
         """The best matches in names, paths and contents. It does not refresh, so recent writes may be missing."""

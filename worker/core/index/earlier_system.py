@@ -15,6 +15,8 @@ REMOVE_AFTER = date(2027, 12, 31)
 
 TEXT_FIELDS = ("file_name^2", "path", "file_key")
 """Keywords in an index of ours, text in one of the earlier system: words are searched for in these too."""
+EXACT = ".keyword"
+"""Added to a field's name where OpenSearch chose the mapping; it holds values of up to 256 characters."""
 STORED_REASON = "stored by the earlier system"
 """Why its retry records wait, as far as it is known."""
 

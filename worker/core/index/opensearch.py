@@ -6,15 +6,16 @@ from typing import Any
 
 from worker.core.base.errors import IndexUnavailableError
 from worker.core.base.jsontypes import JsonObject
-from worker.core.index import Hit, IndexState, SearchResult, Stored, WriteResult, bulk
+from worker.core.index import Hit, IndexState, SearchResult, Stored, WriteResult, bulk, earlier_system, question
 from worker.core.index.client import Client, RefusedError, reason_of
 from worker.core.index.document import Write, document_id
 from worker.core.index.layout import Layout
 from worker.core.index.query import parse
-from worker.core.index.question import CONTENT_FIELDS, NAME_FIELD, question
+from worker.core.index.question import CONTENT_FIELDS, NAME_FIELD
 
 TOO_LARGE = 413
 MISSING = 404
+WRONG = 400
 STOPPING_BLOCKS = ("write", "read_only", "read_only_allow_delete")
 """Index blocks that prevent writing. OpenSearch sets the last one when a disk exceeds the flood-stage watermark."""
 STORED_FIELDS = "bucket,etag,last_modified,version_id,extraction.status"
@@ -95,12 +96,24 @@ class OpenSearchIndex:
             found += self._stored(objects[start : start + MGET_IDS])
         return found
 
+    def keys(self, bucket: str, prefix: str, *, after: str = "") -> list[str]:
+        """The next keys of a bucket's documents."""
+        asked = question.listing(bucket, prefix, after=after)
+        try:
+            answer = self._request("POST", "_search", asked)
+        except RefusedError as error:
+            if error.status != WRONG:
+                raise
+            asked = question.listing(bucket, prefix, after=after, exact=earlier_system.EXACT)
+            answer = self._request("POST", "_search", asked)
+        return [hit["sort"][0] for hit in answer["hits"]["hits"]]
+
     def search(self, query: str, *, limit: int = 10) -> SearchResult:
         """The best matches; see query.py for the language."""
         asked = parse(query)
         if asked.impossible:
             return SearchResult(0, [])
-        answer = self._request("POST", "_search", question(asked, limit=min(max(0, limit), MAX_HITS)))
+        answer = self._request("POST", "_search", question.search(asked, limit=min(max(0, limit), MAX_HITS)))
         hits = answer["hits"]
         return SearchResult(hits["total"]["value"], [_hit(hit) for hit in hits["hits"]])
 

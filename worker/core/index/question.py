@@ -1,7 +1,7 @@
-"""Translate a query into OpenSearch's query language."""
+"""The requests in OpenSearch's query language: a search, and a list of keys."""
 
 from worker.core.base.jsontypes import JsonObject
-from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START, earlier_system
+from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START, KEYS_AT_ONCE, earlier_system
 from worker.core.index.query import OneOf, Query, Within, Word
 
 NAME_FIELD = "file_name.text"
@@ -18,7 +18,7 @@ ANALYZED_CHARS = 1_000_000
 `index.highlight.max_analyzer_offset` fails (docs/evidence.md, OpenSearch)."""
 
 
-def question(query: Query, *, limit: int) -> JsonObject:
+def search(query: Query, *, limit: int) -> JsonObject:
     """The body of a search request: each word as a phrase in any text field, the filters, and what to highlight."""
     asked: JsonObject = {
         "size": limit,
@@ -37,6 +37,23 @@ def question(query: Query, *, limit: int) -> JsonObject:
     if not any(not word.excluded for word in query.words):
         asked["sort"] = [{"last_modified": {"order": "desc", "unmapped_type": "date", "missing": "_last"}}]
     return asked
+
+
+def listing(bucket: str, prefix: str, *, after: str, exact: str = "") -> JsonObject:
+    """The body of a request for the next keys of a bucket's documents; `exact` is added to the names of the fields.
+
+    Within one bucket, no two documents have the same key, so the key alone tells where to continue.
+    """
+    key = "file_key" + exact
+    wanted: list[JsonObject] = [{"term": {"bucket" + exact: bucket}}, {"prefix": {key: prefix}}]
+    return {
+        "size": KEYS_AT_ONCE,
+        "_source": False,
+        "track_total_hits": False,
+        "query": {"bool": {"filter": wanted}},
+        "sort": [{key: "asc"}],
+        **({"search_after": [after]} if after else {}),
+    }
 
 
 def _word(word: Word) -> JsonObject:

@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 
 from worker.core.base.errors import IndexUnavailableError
-from worker.core.index import Finding, Hit, IndexState, SearchResult, Stored, WriteResult
+from worker.core.index import KEYS_AT_ONCE, Finding, Hit, IndexState, SearchResult, Stored, WriteResult
 from worker.core.index.document import Write
 from worker.core.index.highlight import fragments, marked
 from worker.core.index.query import Word, parse
@@ -73,6 +73,16 @@ class SqliteIndex:
         ask = "SELECT source, version FROM documents WHERE bucket=? AND key=? AND source IS NOT NULL"
         with self._reading() as db:
             return [_stored(db.execute(ask, one).fetchone()) for one in objects]
+
+    def keys(self, bucket: str, prefix: str, *, after: str = "") -> list[str]:
+        """The next keys of a bucket's documents."""
+        ask = (
+            "SELECT key FROM documents WHERE bucket=? AND key>? AND key>=? AND substr(key, 1, length(?))=? "
+            "AND source IS NOT NULL ORDER BY key LIMIT ?"
+        )
+        with self._reading() as db:
+            rows = db.execute(ask, (bucket, after, prefix, prefix, prefix, KEYS_AT_ONCE)).fetchall()
+        return [key for (key,) in rows]
 
     def search(self, query: str, *, limit: int = 10) -> SearchResult:
         """The best matches; see query.py for the language."""

@@ -15,13 +15,12 @@ from recovery.operations.find import FindRequest, find, keep_invisible
 from recovery.operations.import_file import ImportRequest, import_messages, plan_import
 from recovery.operations.native_move import MoveRequest, move_everything, plan_move
 from recovery.operations.purge import PurgeRequest, purge
-from recovery.operations.records.audit import AUDIT_PREFIX
 from recovery.operations.records.operator_file import OperatorFile
 from recovery.operations.redrive import RedriveRequest, plan_redrive, redrive
 from recovery.operations.restore import RestoreRequest, plan_restore, restore
-from recovery.operations.run import Run
 from recovery.operations.transfer.targets import dlq_target, redrive_target
 from testing.memory import BUCKET, SQS_DOWN
+from worker.core.audit import AUDIT_PREFIX, Run
 from worker.core.base.errors import QueueError
 
 WHICH = FindRequest(Filter())

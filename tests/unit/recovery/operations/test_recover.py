@@ -5,12 +5,12 @@ import threading
 import pytest
 
 from recovery.operations.dead_letters.message_types import load_types
-from recovery.operations.records.audit import AUDIT_PREFIX
+from recovery.operations.progress import ignore_progress
 from recovery.operations.records.holders import HOLDERS_PREFIX
 from recovery.operations.recover import recover
 from recovery.operations.recovering.request import RecoverRequest
-from recovery.operations.run import Run, ignore_progress
 from testing.memory import INDEX_DOWN
+from worker.core.audit import AUDIT_PREFIX, Run
 from worker.core.base.errors import StoreError
 
 

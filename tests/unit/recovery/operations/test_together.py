@@ -19,10 +19,10 @@ from recovery.operations.records.operator_file import OperatorFile
 from recovery.operations.recover import recover
 from recovery.operations.recovering.request import RecoverRequest
 from recovery.operations.redrive import RedriveRequest, plan_redrive, redrive
-from recovery.operations.run import Run
 from recovery.operations.transfer.targets import redrive_target
 from testing.fakes import Fakes
 from testing.memory import BUCKET
+from worker.core.audit import Run
 
 TIMEOUT_S = 30
 

@@ -4,7 +4,7 @@ import pytest
 
 from recovery.cli.view import progress
 from recovery.cli.view.progress import LINE_EVERY_S, ProgressBar
-from recovery.operations.run import Progress
+from recovery.operations.progress import Progress
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ import pytest
 
 from recovery.operations.dead_letters.message_types import load_types
 from recovery.operations.engine import Disposition
+from recovery.operations.progress import ignore_progress
 from recovery.operations.recovering.recovery_run import RecoveryRun
 from recovery.operations.recovering.request import RecoverRequest
-from recovery.operations.run import Run, ignore_progress
 from testing.memory import INDEX_DOWN, SQS_DOWN
+from worker.core.audit import Run
 from worker.core.base.errors import IndexUnavailableError, QueueError
 from worker.core.sqs import dead_letter_store
 from worker.core.sqs.dead_letter import DeadLetter

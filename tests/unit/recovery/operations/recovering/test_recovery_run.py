@@ -15,10 +15,10 @@ from recovery.operations.records.archive import read
 from recovery.operations.recovering.preconditions import check_all
 from recovery.operations.recovering.recovery_run import RecoveryRun
 from recovery.operations.recovering.request import RecoverRequest
-from recovery.operations.run import Run
 from testing.fakes import Fakes
 from testing.memory import BUCKET, DOWN, INDEX_DOWN, SQS_DOWN
 from tests.support.size import sized
+from worker.core.audit import Run
 from worker.core.base.errors import (
     ConfigError,
     DependencyError,

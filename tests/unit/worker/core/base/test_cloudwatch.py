@@ -18,9 +18,9 @@ from recovery.operations.find import Found
 from recovery.operations.recover import recover as recover_messages
 from recovery.operations.recovering.request import RecoverRequest
 from recovery.operations.replay import ReplayRequest, replay
-from recovery.operations.run import Run
 from recovery.operations.stats import stats
 from testing.fakes import Fakes
+from worker.core.audit import Run
 from worker.core.base import logs
 from worker.core.base.cloudwatch import FIGURES, tell_cloudwatch
 from worker.core.s3.state import RETRY_PREFIX

@@ -3,8 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-from recovery.operations.records.audit import AuditEvent, record, write
-from recovery.operations.run import Run
+from worker.core.audit import AuditEvent, Run, record, write
 from worker.core.base.errors import StoreError
 from worker.core.base.logs import observe
 from worker.core.sqs.dead_letter import DeadLetter

@@ -1,4 +1,4 @@
-"""Records who did what to which messages: as a log line, and under `s3-index-worker/audit/` in the state bucket."""
+"""Records who did what, to which messages or documents: as a log line, and under `s3-index-worker/audit/` in the state bucket."""
 
 import secrets
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,6 @@ from typing import Self
 
 import orjson
 
-from recovery.operations.run import Run
 from worker.core.base.errors import StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
@@ -17,6 +16,26 @@ from worker.core.sqs.dead_letter import DeadLetter
 
 SCHEMA = 1
 AUDIT_PREFIX = CONTROL_PREFIX + "audit/"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of one operation, and who started it."""
+
+    name: str
+    """Unique, and sortable by time within one command: `dlq-redrive-20260401T093000Z-5b1f2c`."""
+    command: str
+    """The command that the operator entered: `dlq redrive`."""
+    action: str
+    """The name of the action in the audit: `redrive`."""
+    by: str
+    """The operator: user@host."""
+
+    @classmethod
+    def new(cls, command: str, *, action: str, by: str) -> Self:
+        """Create a run that begins now."""
+        began = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        return cls(f"{command.replace(' ', '-')}-{began}-{secrets.token_hex(3)}", command, action, by)
 
 
 @dataclass(frozen=True, slots=True)
