@@ -40,7 +40,12 @@ class Fakes:
     def document(self, key: str, *, status: str = "ok", **more: Any) -> dict[str, Any]:
         """What a document says of this object as S3 has it now; `more` adds or replaces fields."""
         state = self.s3.state(key)
-        known = {"file_key": key, "etag": state.etag, "last_modified": state.last_modified.isoformat()}
+        known = {
+            "bucket": BUCKET,
+            "file_key": key,
+            "etag": state.etag,
+            "last_modified": state.last_modified.isoformat(),
+        }
         return {**known, "version_id": None, "extraction": {"status": status}, **more}
 
     def indexed(self, key: str, *, status: str = "ok") -> None:

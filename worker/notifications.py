@@ -25,8 +25,8 @@ from worker.core.base.aws import aws_errors
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import ConfigError, DependencyError, QueueError, StoreError
 from worker.core.base.jsontypes import JsonObject
-from worker.core.base.names import is_bucket_name
-from worker.core.base.settings import QueueUrl, Settings
+from worker.core.base.names import QueueUrl, is_bucket_name
+from worker.core.base.settings import Settings
 from worker.core.sqs.queue import Queue
 
 if TYPE_CHECKING:

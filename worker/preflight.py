@@ -54,7 +54,7 @@ def check_all(settings: Settings, clients: Clients, *, thorough: bool, buckets: 
         yield from _timed("DLQ: send", lambda: _permission(clients.dlq, "sqs:SendMessage", _try_send))
         yield from _timed("pause", lambda: _pause(clients))
         yield from _timed("state bucket: calls", lambda: s3_checks.state_calls(clients))
-        yield from _timed("sources", lambda: s3_checks.sources(clients, buckets))
+        yield from _timed("sources", lambda: s3_checks.sources(clients, buckets, shared=settings.state_bucket_shared))
     yield from _timed("temporary files", lambda: _temp_dir(settings))
     yield from _timed("index", lambda: _index(clients))
 

@@ -87,7 +87,7 @@ class CommandContext:
     @cached_property
     def state(self) -> State | None:
         """The state bucket; None if none is set."""
-        bucket = self.settings.state_bucket or self.settings.s3_bucket
+        bucket = self.settings.state
         return S3State(self.objects, bucket) if bucket else None
 
     def need_state(self, why: str) -> State:

@@ -3,16 +3,17 @@
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings
 
 from recovery.operations.dead_letters.message_types import MessageTypes, load_types
 from worker.core.base.aws import Aws, aws_errors
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import ConfigError, DependencyError, QueueError
-from worker.core.base.settings import BucketName, QueueUrl, Settings, load_as
+from worker.core.base.names import BucketName, QueueUrl, own_state_bucket
+from worker.core.base.settings import Settings, load_as
 
 CONNECTIONS = 48
 """Maximum number of concurrent requests to one service."""
@@ -39,12 +40,24 @@ class ToolSettings(BaseSettings):
     aws_region: str | None = _worker["aws_region"]
     s3_bucket: BucketName | None = _worker["s3_bucket"]
     state_bucket: BucketName | None = _worker["state_bucket"]
+    state_bucket_shared: bool = _worker["state_bucket_shared"]
     cloudwatch_namespace: str | None = _worker["cloudwatch_namespace"]
     log_level: Literal["debug", "info", "warning", "error"] = _worker["log_level"]
     log_format: Literal["auto", "json", "console"] = _worker["log_format"]
     message_types_dir: Path | None = Field(
         None, description="Folder of message types (NAME.json, a JSON Schema each), instead of the included one."
     )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.state_bucket is not None:
+            own_state_bucket(self.state_bucket, self.s3_bucket, shared=self.state_bucket_shared)
+        return self
+
+    @property
+    def state(self) -> str | None:
+        """The name of the state bucket; None if none is set."""
+        return self.state_bucket or (self.s3_bucket if self.state_bucket_shared else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,7 +224,7 @@ def test_children_outlive_the_thread_that_asked_first(make: Make, misbehaving: N
 SETTINGS = {
     "sqs_queue_url": "http://localhost:1/queue/a",
     "dlq_queue_url": "http://localhost:1/queue/b",
-    "s3_bucket": "documents",
+    "state_bucket": "documents",
     "index_url": "sqlite:///index",
 }
 PARENT = """

@@ -50,6 +50,15 @@ def test_what_waits_in_the_state_bucket_never_expires():
     assert {rule["Prefix"] for rule in rules} == {"dlq-archive/", "s3-index-worker/audit/"}
 
 
+def test_nobody_but_the_hosts_and_named_roles_writes_to_the_state_bucket():
+    [statement] = properties("StateBucketPolicy")["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+    assert set(statement["Action"]) == {"s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"}
+    _, some, none = statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]["If"]
+    assert none == [{"GetAtt": "HostRole.Arn"}]
+    assert some["Split"][1]["Sub"][0] == "${HostRole.Arn},${Others}"
+
+
 def test_deleting_the_stack_keeps_all_messages_and_records():
     for name in ("Queue", "DeadLetterQueue", "StateBucket"):
         assert RESOURCES[name]["DeletionPolicy"] == RESOURCES[name]["UpdateReplacePolicy"] == "Retain"

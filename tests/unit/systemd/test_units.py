@@ -24,7 +24,7 @@ TIMERS = ("recover-dlq.timer", "replay-retry-index.timer", "dlq-stats.timer")
 MOST_EXPOSED = 1.5
 ROUNDED_UP_S = 5
 NEEDED = {
-    "sqs_queue_url": "https://sqs/q", "dlq_queue_url": "https://sqs/dlq", "s3_bucket": "files", "index_url": "https://i",
+    "sqs_queue_url": "https://sqs/q", "dlq_queue_url": "https://sqs/dlq", "state_bucket": "files", "index_url": "https://i",
 }  # fmt: skip
 
 

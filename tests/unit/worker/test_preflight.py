@@ -5,7 +5,7 @@ import json
 import pytest
 
 from testing.fakes import Fakes
-from testing.memory import BUCKET
+from testing.memory import BUCKET, STATE
 from worker import s3_checks
 from worker.core.base.errors import StoreError
 from worker.notifications import sources_of
@@ -45,11 +45,19 @@ def test_a_bucket_in_which_nothing_can_be_read_is_an_error_and_no_reason_not_to_
     fakes = Fakes()
     fakes.s3.bodies["a.txt"] = b"text"
     fakes.s3.denied_buckets.add("denied-files")
-    readable, denied = s3_checks.sources(fakes.clients, [BUCKET, "denied-files"])
+    readable, denied = s3_checks.sources(fakes.clients, [BUCKET, "denied-files"], shared=False)
     assert (readable.level, denied.level, denied.fatal) == ("ok", "error", "")
     assert "s3:GetObject on denied-files" in denied.hint
-    [none] = s3_checks.sources(fakes.clients, [])
+    [none] = s3_checks.sources(fakes.clients, [], shared=False)
     assert "--bucket" in none.what
+
+
+def test_a_state_bucket_that_notifies_the_queue_is_an_error_unless_it_is_shared_on_purpose():
+    fakes = Fakes()
+    fakes.s3.bodies["a.txt"] = b"text"
+    for shared in (False, True):
+        said = [one.what for one in s3_checks.sources(fakes.clients, [STATE], shared=shared) if one.level == "error"]
+        assert any("could forge the worker's records" in what for what in said) is not shared
 
 
 @pytest.mark.parametrize("code", ["NotImplemented", None])

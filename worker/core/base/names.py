@@ -1,6 +1,9 @@
-"""Names of S3 buckets: which texts can be one."""
+"""Names of buckets and queues: which texts can be one, and which bucket holds the system's records."""
 
 import re
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 _HOST_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _OLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
@@ -18,3 +21,38 @@ def is_bucket_name(text: str) -> bool:
 def is_host_name(bucket: str) -> bool:
     """Whether a bucket's name is one of today's, which may stand in the name of a host."""
     return _HOST_NAME.fullmatch(bucket) is not None and ".." not in bucket
+
+
+def own_state_bucket(state: str | None, files: str | None, *, shared: bool) -> str:
+    """The state bucket. Raises ValueError if there is none, or one in which others than the worker write.
+
+    Whoever can write there can put documents into the index by way of `retry-index/`, and pause the fleet. `files` is
+    S3_BUCKET; `shared` is STATE_BUCKET_SHARED.
+    """
+    if state is None and files is None:
+        raise ValueError(
+            "STATE_BUCKET is missing: the bucket of retry-index/, which no one but the worker may write to"
+        )
+    if state in {None, files} and not shared:
+        given = f"STATE_BUCKET={state}" if state else "STATE_BUCKET is missing, and S3_BUCKET"
+        raise ValueError(
+            f"{given} is the bucket of the files: whoever uploads there could forge the worker's records. Set STATE_BUCKET to "
+            "a bucket that no one but the worker may write to; or, on a machine for trials, set STATE_BUCKET_SHARED=yes"
+        )
+    return state or str(files)
+
+
+def _queue_url(value: str) -> str:
+    if not re.match(r"^https?://[^/]+/.+", value):
+        raise ValueError("is not a queue URL; it should be https://sqs.REGION.amazonaws.com/ACCOUNT/NAME")
+    return value
+
+
+def _bucket_name(value: str) -> str:
+    if not is_host_name(value):
+        raise ValueError("is not a bucket name; it should be 3 to 63 of a-z, 0-9, '.' and '-', without s3://")
+    return value
+
+
+QueueUrl = Annotated[str, AfterValidator(_queue_url)]
+BucketName = Annotated[str, AfterValidator(_bucket_name)]

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -21,7 +21,7 @@ from pydantic_settings import (
 )
 
 from worker.core.base.errors import ConfigError
-from worker.core.base.names import is_host_name
+from worker.core.base.names import BucketName, QueueUrl, own_state_bucket
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -31,20 +31,6 @@ MAX_INDEX_TIMEOUT_S = 25
 _INDEX_NAME = re.compile(r"^[^A-Z\s\\/*?\"<>|,#:_+-][^A-Z\s\\/*?\"<>|,#:]*$")
 
 
-def _queue_url(value: str) -> str:
-    if not re.match(r"^https?://[^/]+/.+", value):
-        raise ValueError("is not a queue URL; it should be https://sqs.REGION.amazonaws.com/ACCOUNT/NAME")
-    return value
-
-
-def _bucket_name(value: str) -> str:
-    if not is_host_name(value):
-        raise ValueError("is not a bucket name; it should be 3 to 63 of a-z, 0-9, '.' and '-', without s3://")
-    return value
-
-
-QueueUrl = Annotated[str, AfterValidator(_queue_url)]
-BucketName = Annotated[str, AfterValidator(_bucket_name)]
 AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
 
@@ -82,12 +68,14 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"),
         description="Region of queue, buckets and index. Default: the region of the AWS profile.",
     )
-    s3_bucket: BucketName | None = Field(
-        None, description="Bucket for messages that name only a key; also the default state bucket."
-    )
+    s3_bucket: BucketName | None = Field(None, description="Bucket for messages that name only a key.")
     state_bucket: BucketName | None = Field(
         None,
-        description="Bucket of retry-index/, dead-letters/, dlq-archive/ and s3-index-worker/. Default: S3_BUCKET.",
+        description="Bucket of retry-index/, dead-letters/, dlq-archive/ and s3-index-worker/, which no one else may write to.",
+    )
+    state_bucket_shared: bool = Field(
+        False,
+        description="Allow S3_BUCKET as the state bucket, where whoever uploads files can forge the worker's records.",
     )
     include_keys: Annotated[list[str], NoDecode] = Field(
         [], description="Comma-separated globs: only keys that match one of them are indexed. Empty: all keys."
@@ -243,10 +231,7 @@ class Settings(BaseSettings):
         for name, url in (("SQS_QUEUE_URL", self.sqs_queue_url), ("DLQ_QUEUE_URL", self.dlq_queue_url)):
             if url.endswith(".fifo"):
                 raise ValueError(f"{name}={url} is a FIFO queue, which S3 cannot notify; it should be a standard queue")
-        if self.s3_bucket is None and self.state_bucket is None:
-            raise ValueError(
-                "S3_BUCKET and STATE_BUCKET are both missing; set one of them, for the bucket that holds retry-index/"
-            )
+        own_state_bucket(self.state_bucket, self.s3_bucket, shared=self.state_bucket_shared)
         if self.shutdown_timeout_s <= self.long_poll_s:
             raise ValueError("SHUTDOWN_TIMEOUT_S must exceed LONG_POLL_S: the open poll is awaited in a shutdown")
         if self.metrics_port + self.worker_instance > 65_535:
@@ -258,9 +243,7 @@ class Settings(BaseSettings):
     @property
     def state(self) -> str:
         """The name of the state bucket."""
-        bucket = self.state_bucket or self.s3_bucket
-        assert bucket is not None, "_agree has checked this"  # noqa: S101
-        return bucket
+        return own_state_bucket(self.state_bucket, self.s3_bucket, shared=self.state_bucket_shared)
 
 
 def environment_name(field: str) -> str:

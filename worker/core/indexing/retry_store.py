@@ -91,7 +91,13 @@ class RetryRecord:
             )
         if not found["key"] or (found["document"] is None) is not found["removal"]:
             raise ValueError("not a retry record: it lacks its key or document")
-        source = None if found["removal"] else orjson.dumps(found["document"])
+        document = found["document"]
+        if document is not None and (document.get("bucket"), document.get("file_key")) != (
+            found["bucket"],
+            found["key"],
+        ):
+            raise ValueError("not a retry record: its document is about another object")
+        source = None if found["removal"] else orjson.dumps(document)
         write = Write(found["bucket"], found["key"], found["observed_at_ms"], found["etag"], source)
         history = tuple(found.get("history") or ())
         return cls(

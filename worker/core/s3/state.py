@@ -219,7 +219,11 @@ def pause_in_force(raw: bytes, now_ms: int) -> JsonObject | None:
     until_ms = record.get("until_ms")
     if isinstance(until_ms, int) and now_ms >= until_ms:
         return None
-    return {"reason": "(the pause record cannot be read; it pauses all the same)", **record}
+    readable = {name: value for name, value in record.items() if isinstance(value, str | int)}
+    return {
+        **readable,
+        "reason": str(readable.get("reason", "(the pause record cannot be read; it pauses all the same)")),
+    }
 
 
 def _header_value(text: str) -> str:

@@ -46,7 +46,10 @@ def test_long_keys_that_differ_at_their_ends_have_different_names():
     assert record_name("b", "x" * 1000 + "1", OBSERVED_AT_MS) != record_name("b", "x" * 1000 + "2", OBSERVED_AT_MS)
 
 
-@pytest.mark.parametrize("source", [b'{"content":"\xe6\x9d\xb1"}', None])
+DOCUMENT = '{"bucket":"files","file_key":"k//é","content":"東"}'.encode()
+
+
+@pytest.mark.parametrize("source", [DOCUMENT, None])
 def test_a_record_reads_back_as_it_was(source):
     record = RetryRecord(
         Write("files", "k//é", OBSERVED_AT_MS, "etag" if source else None, source), "index unavailable", rejected=False
@@ -58,6 +61,13 @@ def test_a_record_reads_back_as_it_was(source):
 def test_what_is_no_record_is_refused(found):
     with pytest.raises(ValueError, match="retry record"):
         RetryRecord.from_json(found)
+
+
+@pytest.mark.parametrize("other", [{"bucket": "other"}, {"file_key": "k"}, {"file_key": ["k//é"]}, {"bucket": None}])
+def test_a_document_about_another_object_than_its_record_is_refused(other):
+    stored = orjson.loads(RetryRecord(Write("files", "k//é", 1, "e", DOCUMENT), "why", rejected=False).as_json())
+    with pytest.raises(ValueError, match="about another object"):
+        RetryRecord.from_json({**stored, "document": {**stored["document"], **other}})
 
 
 @pytest.mark.parametrize(

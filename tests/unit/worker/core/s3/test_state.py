@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from worker.core.base.errors import StoreError
-from worker.core.s3.state import MAX_DELETES, S3State
+from worker.core.s3.state import MAX_DELETES, S3State, pause_in_force
 
 
 class FakeS3:
@@ -91,3 +91,18 @@ def test_metadata_is_encoded_once_and_fits_a_header():
 
 def test_a_record_that_comes_cheaply_is_not_asked_for_twice():
     assert state(FakeS3(), peek=lambda _bucket, _key: b"{}").get("a") == b"{}"
+
+
+@pytest.mark.parametrize(
+    "raw", [b"{", b"[]", b"7", b'{"reason": {"a": 1}}', b'{"reason": null, "by": ["x"]}', b'{"until_ms": "soon"}']
+)
+def test_a_pause_record_of_whatever_form_pauses_and_is_text(raw):
+    found = pause_in_force(raw, 1_000)
+    assert found is not None
+    assert "cannot be read" in found["reason"]
+    assert all(isinstance(value, str | int) for value in found.values())
+
+
+def test_a_pause_that_has_run_out_is_none():
+    assert pause_in_force(b'{"reason": "x", "until_ms": 999}', 1_000) is None
+    assert pause_in_force(b'{"reason": "x", "until_ms": 1001}', 1_000) == {"reason": "x", "until_ms": 1001}
