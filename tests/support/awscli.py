@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 import boto3
 import jmespath
@@ -24,6 +25,8 @@ def main(argv: list[str]) -> int:
     client = boto3.client(SERVICES.get(service, service), region_name=REGION)  # type: ignore[call-overload]
     if operation == "wait":
         return _wait(client, rest)
+    if (service, operation) == ("s3", "sync"):
+        return _sync(client, *(urlsplit(url) for url in rest))
     name = {xform_name(one, "-"): one for one in client.meta.service_model.operation_names}[operation]
     shape = client.meta.service_model.operation_model(name).input_shape
     options = _options(rest)
@@ -87,6 +90,15 @@ def _wait(client: Any, rest: list[str]) -> int:
     given = parameters(model.input_shape, _options(options))
     if _is_here(client):
         waiter.wait(**given)
+    return 0
+
+
+def _sync(client: Any, source: SplitResult, target: SplitResult) -> int:
+    """Copy what is under one prefix to another bucket."""
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=source.netloc, Prefix=source.path[1:]):
+        for one in page.get("Contents", []):
+            key = target.path[1:] + one["Key"].removeprefix(source.path[1:])
+            client.copy_object(Bucket=target.netloc, Key=key, CopySource={"Bucket": source.netloc, "Key": one["Key"]})
     return 0
 
 

@@ -281,6 +281,7 @@ def _type(night: Night, bin_folder: Path, line: Typed) -> Answer:
     """One line in a shell as the page says: with the settings in its environment."""
     text = line.line.replace("/etc/s3-index-worker/worker.env", str(night.folder / "worker.env"))
     text = text.replace("127.0.0.1:9464", f"127.0.0.1:{night.port}").replace("our-files", night.site.bucket)
+    text = text.replace("our-worker-state", night.site.state_bucket)
     text = text.replace("--canary 10", "--canary 1 --canary-wait 1").replace(
         "DLQ-NAME", night.site.queues.dlq.rsplit("/", 1)[-1]
     )
