@@ -23,7 +23,7 @@ from worker.core.sqs.in_flight import InFlightMessage, InFlightMessages
 from worker.core.sqs.outcome import Release
 from worker.core.sqs.queue import MAX_MESSAGE_BYTES
 from worker.core.sqs.visibility import VisibilityExtender
-from worker.handler import Handler
+from worker.handler import BODY_FACTOR, Handler
 from worker.pause_gate import PauseGate
 from worker.s3_health import S3Health
 from worker.selfheal import SelfHeal
@@ -106,6 +106,7 @@ def assemble(
         deadline_s=settings.message_deadline_s,
         long_poll_s=settings.long_poll_s,
         max_in_flight=settings.max_in_flight,
+        max_body_bytes=settings.max_bytes_in_flight // BODY_FACTOR,
     )
     selfheal = SelfHeal(settings, clients, pipeline=pipeline, retry=retry, breaker=breaker, gate=gate)
     return Components(

@@ -34,6 +34,7 @@ class Consumer:
         deadline_s: int,
         long_poll_s: int,
         max_in_flight: int,
+        max_body_bytes: int,
     ) -> None:
         """`deliver` takes each message to be worked on; `settle` is called by the last release of one."""
         self._queue = queue
@@ -45,6 +46,7 @@ class Consumer:
         self._deadline_s = deadline_s
         self._long_poll_s = long_poll_s
         self._max_in_flight = max_in_flight
+        self._max_body_bytes = max_body_bytes
         self._busy = threading.Event()
         self._stop = threading.Event()
 
@@ -76,7 +78,7 @@ class Consumer:
 
     def _may_receive(self) -> bool:
         return self._gate.wait_open(time.monotonic() + IDLE_TURN_S, self._stop) and self._in_flight.wait_for_room(
-            self._max_in_flight, IDLE_TURN_S
+            self._max_in_flight, self._max_body_bytes, IDLE_TURN_S
         )
 
     def _receive_once(self) -> None:

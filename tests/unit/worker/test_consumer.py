@@ -11,6 +11,7 @@ from worker.core.base.errors import QueueError
 from worker.core.base.events import LogEvent
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import observe
+from worker.core.base.settings import MIB
 from worker.core.sqs.in_flight import InFlightMessage, InFlightMessages
 from worker.core.sqs.outcome import Done
 from worker.core.sqs.queue import MAX_BATCH, Message
@@ -50,7 +51,7 @@ class Loop:
         self.delivered: list[InFlightMessage] = []
         self.settled: list[InFlightMessage] = []
 
-    def __call__(self, *batches, until, max_in_flight=100, helpers=0):
+    def __call__(self, *batches, until, max_in_flight=100, max_body_bytes=MIB, helpers=0):
         self.queue = FakeQueue(*batches)
         self.in_flight = InFlightMessages(
             VisibilityExtender(self.queue, visibility_s=600),
@@ -61,7 +62,7 @@ class Loop:
         consumer = Consumer(
             queue=self.queue, in_flight=self.in_flight, gate=self.gate,
             deliver=self.delivered.append, settle=self.settled.append,
-            visibility_s=600, deadline_s=900, long_poll_s=1, max_in_flight=max_in_flight,
+            visibility_s=600, deadline_s=900, long_poll_s=1, max_in_flight=max_in_flight, max_body_bytes=max_body_bytes,
         )  # fmt: skip
         loops = [consumer.run_first, *[consumer.run_helper] * helpers]
         threads = [threading.Thread(target=one, args=(Liveness(60),), name=f"r{n}") for n, one in enumerate(loops)]
@@ -123,6 +124,18 @@ def test_nothing_is_received_while_as_many_as_may_be_are_in_flight(loop):
     settling.join()
 
 
+def test_nothing_is_received_while_the_bodies_in_flight_take_as_much_memory_as_they_may(loop):
+    def settle_all_after_a_while():
+        time.sleep(0.3)
+        assert loop.queue.receives == 1
+        loop.in_flight.forget(loop.delivered[:])
+
+    settling = threading.Thread(target=settle_all_after_a_while)
+    settling.start()
+    loop(messages(4), messages(2), until=lambda: len(loop.delivered) == 6, max_body_bytes=8)
+    settling.join()
+
+
 def test_a_refused_receive_is_logged_and_made_again_after_a_growing_wait(loop):
     waits = []
     stop = collect(LogEvent.QUEUE_RECEIVE_FAILED, lambda fields: waits.append(fields["retry_s"]))
@@ -143,6 +156,7 @@ def test_other_threads_receive_only_while_receives_come_back_full(loop):
         until=lambda: len(loop.delivered) == 310,
         helpers=2,
         max_in_flight=999,
+        max_body_bytes=MIB,
     )
     assert len(loop.queue.receivers) > 1
 

@@ -16,7 +16,7 @@ from worker.core.indexing.pipeline import Product
 from worker.core.sqs.in_flight import InFlightMessage
 from worker.core.sqs.outcome import Done, Failed, Release
 from worker.core.sqs.queue import Message
-from worker.handler import MEMORY_FACTOR, Handler
+from worker.handler import LARGE_BODY, MEMORY_FACTOR, PARSING_FACTOR, Handler
 from worker.pause_gate import PauseGate
 from worker.s3_health import S3Health
 
@@ -89,10 +89,10 @@ def record(key):
     return {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "files"}, "object": {"key": key}}}
 
 
-def handled(at, *keys, body=None):
+def handled(at, *keys, body=None, deadline_s=60):
     """The message after the handler has returned."""
     body = json.dumps({"Records": [record(key) for key in keys]}) if body is None else body
-    item = InFlightMessage(Message("m", "r", body, {}, {}), deadline_s=60, settle=lambda _: None)
+    item = InFlightMessage(Message("m", "r", body, {}, {}), deadline_s=deadline_s, settle=lambda _: None)
     item.start()
     at.handler.handle(item)
     return item
@@ -280,3 +280,24 @@ def test_what_is_delivered_is_handled_unless_another_has_claimed_it(at):
     at.handler.stop()
     running.join(5)
     assert [key for key, _ in at.batcher.submitted] == ["b.txt"]
+
+
+def test_a_large_message_is_parsed_within_the_memory_budget_and_its_records_do_not_hold_that(at, monkeypatch):
+    used = []
+
+    def parsed(body, *, default_bucket):
+        used.append(at.budget.used)
+        return []
+
+    monkeypatch.setattr("worker.handler.parse", parsed)
+    handled(at, body=" " * LARGE_BODY)
+    handled(at, body=" " * (LARGE_BODY + 1))
+    assert used == [0, PARSING_FACTOR * (LARGE_BODY + 1)]
+    assert at.budget.used == 0
+
+
+def test_a_large_message_for_which_there_is_no_memory_until_its_deadline_goes_back_to_the_queue(at):
+    at.budget.take(10**9, until=0, stop=threading.Event())
+    outcome = handled(at, body=" " * (LARGE_BODY + 1), deadline_s=0.05).outcome
+    assert isinstance(outcome, Release)
+    assert "memory" in outcome.reason

@@ -137,7 +137,9 @@ class Settings(BaseSettings):
         description="Maximum number of messages in flight, including those that wait for the index.",
     )
     max_bytes_in_flight: int = Field(
-        256 * MIB, ge=16 * MIB, description="Maximum number of bytes of objects and documents in memory."
+        256 * MIB,
+        ge=16 * MIB,
+        description="Maximum number of bytes of objects, documents and large messages in memory.",
     )
     max_content_chars: int = Field(
         1_000_000,

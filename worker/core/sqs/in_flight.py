@@ -146,6 +146,7 @@ class InFlightMessages:
         self._changed = threading.Condition()
         self._messages: dict[str, InFlightMessage] = {}
         """By receipt handle."""
+        self._body_bytes = 0
         self._stop = threading.Event()
 
     def __len__(self) -> int:
@@ -157,7 +158,9 @@ class InFlightMessages:
             return
         self._extender.keep(items, received_at=items[0].message.received_at)
         with self._changed:
-            self._messages.update((item.receipt, item) for item in items)
+            for item in items:
+                self._messages[item.receipt] = item
+                self._body_bytes += len(item.message.body)
 
     def forget(self, items: Iterable[InFlightMessage]) -> None:
         """Their settlement is done, or they may reappear."""
@@ -170,10 +173,12 @@ class InFlightMessages:
         self._remove(item.receipt for item, _ in releases)
         self._extender.release_after(releases, stop=stop)
 
-    def wait_for_room(self, limit: int, timeout_s: float) -> bool:
-        """Wait until fewer than `limit` are in flight; False after `timeout_s`."""
+    def wait_for_room(self, messages: int, body_bytes: int, timeout_s: float) -> bool:
+        """Wait until fewer messages are in flight, with fewer bytes in their bodies; False after `timeout_s`."""
         with self._changed:
-            return self._changed.wait_for(lambda: len(self._messages) < limit, timeout_s)
+            return self._changed.wait_for(
+                lambda: len(self._messages) < messages and self._body_bytes < body_bytes, timeout_s
+            )
 
     def wait_empty(self, until: float) -> bool:
         """Wait until none is in flight; False at that monotonic second."""
@@ -199,7 +204,8 @@ class InFlightMessages:
     def _remove(self, receipts: Iterable[str]) -> None:
         with self._changed:
             for receipt in receipts:
-                self._messages.pop(receipt, None)
+                if item := self._messages.pop(receipt, None):
+                    self._body_bytes -= len(item.message.body)
             self._changed.notify_all()
 
     def _end_overdue(self) -> None:

@@ -142,10 +142,11 @@ def test_a_release_makes_each_visible_after_its_delay_and_counts_it_no_more():
 def test_room_and_emptiness_are_waited_for():
     items = [in_flight(0), in_flight(1)]
     made = all_of(a_queue(), items)
-    assert not made.wait_for_room(2, 0.01)
+    assert not made.wait_for_room(2, 999, 0.01)
+    assert not made.wait_for_room(3, sum(len(item.message.body) for item in items), 0.01)
     threading.Timer(0.05, made.forget, [items]).start()
     assert made.wait_empty(time.monotonic() + 5)
-    assert made.wait_for_room(2, 0.01)
+    assert made.wait_for_room(2, 999, 0.01)
 
 
 def test_what_no_handler_has_begun_is_unstarted():
