@@ -38,7 +38,7 @@ class Disposition(StrEnum):
     """The result for a dead letter. If it has several records, the result that is last in this list counts."""
 
     SKIPPED = "skipped"
-    """There is nothing to index: a test event, a folder, an excluded key. The message goes to `dlq-archive/`."""
+    """There is nothing to index: a test event, one that changes nothing, an excluded key. The message goes to `dlq-archive/`."""
     ALREADY_INDEXED = "already_indexed"
     """The index contains the object in its current state."""
     GONE = "gone"

@@ -118,7 +118,7 @@ class LogEvent(StrEnum):
     """The end of one record of a message that has several."""
 
     RECORD_SKIPPED = "record.skipped"
-    """A record asks for nothing: a test event, a folder, an excluded key."""
+    """A record asks for nothing: a test event, an event that changes nothing, an excluded key."""
 
     RECOVER_BUG = "recover.bug"
     """An unforeseen error, a bug in this program: the message stays in the dead-letter queue."""

@@ -82,12 +82,19 @@ class Pipeline:
         return False
 
     def read(self, bucket: str, key: str, *, admit: Callable[[int], None] = lambda _: None) -> Snapshot | Product:
-        """The object as it is now, or its removal if it is gone; `admit` as in ObjectStore.read. Raises StoreError."""
+        """The object as it is now, or its removal if it is gone; `admit` as in ObjectStore.read. Raises StoreError.
+
+        A folder, which consoles show for an empty object whose key ends in `/`, is not to be in the index either.
+        """
         gone_ms = self._objects.clock.now_ms()
         try:
-            return self._decoded(self._objects.read(bucket, key, admit=admit), admit)
+            found = self._objects.read(bucket, key, admit=admit)
         except ObjectGoneError:
             return Product(Write(bucket, key, gone_ms, None, None))
+        if key.endswith("/") and found.size == 0:
+            found.discard()
+            return Product(Write(bucket, key, gone_ms, None, None))
+        return self._decoded(found, admit)
 
     def _decoded(self, snapshot: Snapshot, admit: Callable[[int], None]) -> Snapshot:
         """The snapshot with its body as it was before its Content-Encoding; unchanged if it is not so encoded."""
@@ -184,15 +191,15 @@ class Pipeline:
         return self._extractor.extract(snapshot.body, snapshot.key, snapshot.content_type)
 
     def _fields(self, snapshot: Snapshot, extracted: Extracted) -> dict[str, object]:
-        name = snapshot.key.rsplit("/", 1)[-1]
-        plain_name = searchable(name)
+        parts = snapshot.key.rstrip("/").split("/")
+        plain_name = searchable(parts[-1])
         return {
             "bucket": snapshot.bucket,
             "file_key": snapshot.key,
             "s3_url": f"s3://{snapshot.bucket}/{snapshot.key}",
             "file_name": plain_name,
             "file_extension": extension_of(plain_name),
-            "path": [searchable(part) for part in snapshot.key.split("/")[:-1] if part],
+            "path": [searchable(part) for part in parts[:-1] if part],
             "file_size": snapshot.size,
             "mime_type": extracted.mime_type,
             "etag": snapshot.etag,

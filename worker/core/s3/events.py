@@ -187,7 +187,7 @@ def _from_job(event: JsonObject, default_bucket: str | None) -> ObjectRef | Skip
     return _ref(bucket=bucket, key=_text(event, "key", "the body"))
 
 
-def _ref(*, bucket: str, key: str, etag: object = None, may_be_gone: bool = True) -> ObjectRef | Skipped:
+def _ref(*, bucket: str, key: str, etag: object = None, may_be_gone: bool = True) -> ObjectRef:
     for what, text in (("bucket", bucket), ("key", key)):
         if not text:
             raise MalformedEventError(f"the {what} is empty")
@@ -199,8 +199,6 @@ def _ref(*, bucket: str, key: str, etag: object = None, may_be_gone: bool = True
         )
     if len(key.encode()) > MAX_KEY_BYTES:
         raise MalformedEventError(f"the key has {len(key.encode())} bytes; S3's limit is {MAX_KEY_BYTES}")
-    if key.endswith("/"):
-        return Skipped("folder")
     return ObjectRef(bucket, key, etag if isinstance(etag, str) and etag else None, may_be_gone)
 
 

@@ -86,7 +86,7 @@ def test_an_empty_batch_causes_no_calls(fakes, examine):
 
 def test_a_message_without_an_object_needs_neither_s3_nor_the_index(fakes, examine):
     fakes.dlq.add("m1", "noise")
-    fakes.dead_letter("m2", "folder/")
+    fakes.dlq.add("m2", '{"Records": []}')
     fakes.dead_letter("m3", "a.tmp")
     found = examine(exclude_keys=("*.tmp",))
     assert dispositions(found) == {"m1": ARCHIVED, "m2": SKIPPED, "m3": SKIPPED}

@@ -241,3 +241,15 @@ class Raises:
 
     def __call__(self, *_):
         raise self.error
+
+
+@pytest.mark.parametrize(("size", "is_folder"), [(0, True), (1, False)])
+def test_an_empty_object_whose_key_ends_in_a_slash_is_a_folder_and_one_with_content_a_file(size, is_folder):
+    bucket = Bucket("1")
+    bucket.read = lambda *_, **__: Snapshot("b", "契約書/old/", 7, size, "1", NOON, "v", "text/plain", {}, b"x" * size)  # type: ignore[method-assign]
+    made = pipeline(bucket).build("b", "契約書/old/")
+    assert made.write.is_removal is is_folder
+    if not is_folder:
+        assert made.write.source is not None
+        fields = orjson.loads(made.write.source)
+        assert (fields["file_key"], fields["file_name"], fields["path"]) == ("契約書/old/", "old", ["契約書"])

@@ -175,8 +175,8 @@ def test_an_empty_list_of_records_is_skipped():
     assert only('{"Records": []}') == Skipped("no records")
 
 
-def test_folder_keys_are_skipped():
-    assert only(notification(record("a/folder/"))) == Skipped("folder")
+def test_a_key_that_ends_in_a_slash_is_observed_for_it_may_have_content():
+    assert only(notification(record("a/folder/"))).key == "a/folder/"
 
 
 @pytest.mark.parametrize(
