@@ -17,6 +17,8 @@ from worker.core.sqs.queue import MAX_ATTRIBUTES, Message
 SCHEMA = 1
 NEVER_MS = 253_402_300_800_000
 """The end of the year 9999: beyond, there are no dates."""
+PRODUCERS_OWN = "failure_of_producer"
+"""Under this name, a hand-off keeps an attribute `failure` of the message's producer, which is no failure record."""
 _CUTS = ((MAX_STACK_CHARS, MAX_MESSAGE_CHARS), (0, MAX_MESSAGE_CHARS), (0, 80))
 """Characters of stack and message that a failure record keeps: the first pair that fits is taken."""
 
@@ -155,6 +157,8 @@ class DeadLetter:
             if not isinstance(whole, Refused):
                 return whole
         attributes = {name: _resendable(value) for name, value in self.attributes.items()}
+        if ATTRIBUTE in attributes and record is not None and FailureRecord.of(self.attributes) is None:
+            attributes.setdefault(PRODUCERS_OWN, attributes[ATTRIBUTE])
         measure = f"its {_size_bytes(self.body, attributes):,} bytes and {len(attributes)} attributes"
         limits = f"the queue's limits of {max_bytes:,} and {MAX_ATTRIBUTES}"
         if record is None:

@@ -133,3 +133,18 @@ def test_a_received_message_is_known_by_the_id_it_had_in_its_source_queue():
     assert DeadLetter.received(Message("m1", "r1", "another body", {}, failure)).identity != received.identity
     assert DeadLetter.received(Message("s1", "r1", "x", {}, {})).identity == received.identity
     assert DeadLetter.received(Message("m2", "r2", "x", {}, {})).identity != received.identity
+
+
+@pytest.mark.parametrize(
+    "own", [{"DataType": "String", "StringValue": "timeout"}, {"DataType": "Binary", "BinaryValue": b"\xff"}]
+)
+def test_a_producers_own_failure_attribute_is_kept_under_another_name(own):
+    dead_letter = DeadLetter("m", "body", {}, {"failure": own})
+    entry = dead_letter.entry(FailureRecord(error_type="OSError"), max_bytes=10**6)
+    assert not isinstance(entry, Refused)
+    attributes = entry["MessageAttributes"]
+    assert attributes["failure_of_producer"] == own
+    assert json.loads(attributes["failure"]["StringValue"])["error_type"] == "OSError"
+    again = DeadLetter("m", "body", {}, attributes).entry(FailureRecord(error_type="KeyError"), max_bytes=10**6)
+    assert not isinstance(again, Refused)
+    assert again["MessageAttributes"]["failure_of_producer"] == own
