@@ -46,6 +46,8 @@ class Broken:
     how: Literal["unreachable", "refuse", "lose", "hang", "answer", "trickle", "rewrite"]
     status: int = 500
     body: bytes = b""
+    headers: str = ""
+    """Lines of an answer's head, each ended by CRLF."""
     hang_s: float = 30.0
     request: Callable[[bytes], bytes] = bytes
     rewrite: Callable[[bytes], bytes] = bytes
@@ -213,7 +215,7 @@ class _Connection:
             return False
         if broken.how == "answer":
             traffic_log.cut(call, f"answered {broken.status}", broken.status)
-            head = f"HTTP/1.1 {broken.status} Broken\r\nContent-Length: {len(broken.body)}\r\n\r\n"
+            head = f"HTTP/1.1 {broken.status} Broken\r\n{broken.headers}Content-Length: {len(broken.body)}\r\n\r\n"
             nothing = request.first[0] == "HEAD"
             self._writer.write(head.encode() + (b"" if nothing else broken.body))
             await self._writer.drain()

@@ -7,7 +7,7 @@ here: timeouts of calls, probes, leases, visibility timeouts. The behaviour is t
 import runpy
 import sys
 
-from tests.chaos import clocks
+from tests.chaos import clocks, panics
 
 clocks.install()
 
@@ -49,6 +49,7 @@ def _allow(field: str, least: int) -> None:
 
 if __name__ == "__main__":
     hurry()
+    panics.install()
     del sys.argv[0]
     module = sys.argv[0]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

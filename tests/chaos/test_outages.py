@@ -5,11 +5,13 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.utils import formatdate
 
 import pytest
 
 from testing.fault_proxy import Broken, Call, Rule
 from tests.chaos.commands import run_command
+from tests.chaos.panics import SHARE
 from tests.chaos.stage import Stage, fresh_name
 from tests.support.faults import UNREACHABLE_S, refusal, s3_error
 from tests.support.oracle import Judgement
@@ -191,17 +193,72 @@ def index_and_state_unavailable(on: Stage) -> Iterator[None]:
         yield
 
 
+def pages_of_a_proxy_from_the_future(on: Stage) -> Iterator[None]:
+    """A third of the calls to S3 get the page of a proxy whose clock is an hour ahead: it must not set S3's clock."""
+    rng = random.Random(0)
+    page = Broken("answer", status=503, body=b"<html>Service Unavailable</html>", headers=_date(3_600))
+    with rules(on, lambda call: _if(call.service == "s3" and rng.random() < 0.3, page)):
+        yield
+
+
+def a_prefix_denied_that_sorts_first(on: Stage) -> Iterator[None]:
+    """After a restart, the first keys that are asked for are denied; the others must go on."""
+    keys = [f"!denied/{fresh_name()}/{number}.txt" for number in range(20)]
+
+    def denied(call: Call) -> Broken | None:
+        return _if(call.service == "s3" and any(key.startswith("!denied/") for key in call.keys), refusal("s3", 403))
+
+    with rules(on, denied):
+        on.stop()
+        for key in keys:
+            on.site.put(key)
+            on.send(key)
+        on.keep_alive()
+        yield
+
+
+def everything_slow(on: Stage) -> Iterator[None]:
+    """Every call takes long, but none too long."""
+    on.fault_proxy.latency_s = {"s3": 0.8, "sqs": 0.5, "index": 0.8}
+    yield
+    on.fault_proxy.latency_s = {}
+
+
+def panics(on: Stage) -> Iterator[None]:
+    """A fifth of obstore's calls panic."""
+    on.stop()
+    on.env[SHARE] = "0.2"
+    on.keep_alive()
+    yield
+    on.stop()
+    del on.env[SHARE]
+    on.keep_alive()
+
+
 @pytest.mark.slow("S3 must be away for longer than a message waits")
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    "outage", [s3_unreachable, s3_throttled, s3_denies_everything, credentials_expired, index_and_state_unavailable]
-)
+    "outage",
+    [
+        s3_unreachable, s3_throttled, s3_denies_everything, credentials_expired, index_and_state_unavailable,
+        pages_of_a_proxy_from_the_future, everything_slow, panics,
+    ],
+)  # fmt: skip
 def test_an_outage_of_s3_dead_letters_nothing(on, outage):
-    if outage is not credentials_expired and not WHOLE:
+    if outage not in {credentials_expired, pages_of_a_proxy_from_the_future} and not WHOLE:
         pytest.skip("only in make chaos")
     found = play(on, outage, BROKEN_S)
     assert found.holds, found
     assert not found.set_aside
+
+
+@pytest.mark.slow("a message is released several times before it is dead-lettered")
+@pytest.mark.timeout(600)
+def test_a_denied_prefix_that_sorts_first_after_a_restart_holds_up_nothing_else(on):
+    if not WHOLE:
+        pytest.skip("only in make chaos")
+    found = play(on, a_prefix_denied_that_sorts_first, BROKEN_S)
+    assert found.holds, found
 
 
 @pytest.mark.slow("a message is released several times before it is dead-lettered")
@@ -239,6 +296,10 @@ def rules(on: Stage, *more: Rule) -> Iterator[None]:
     yield
     on.fault_proxy.rules = before
     on.fault_proxy.reach()
+
+
+def _date(ahead_s: float) -> str:
+    return f"Date: {formatdate(time.time() + ahead_s, usegmt=True)}\r\n"
 
 
 def _if(condition: bool, broken: Broken) -> Broken | None:
