@@ -17,6 +17,7 @@ from worker.core.base.classify import is_transient
 from worker.core.base.errors import ConfigError, IndexUnavailableError, QueueError, WorkerError
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
+from worker.core.extract import isolation
 from worker.core.sqs.queue import MAX_MESSAGE_BYTES, Queue
 
 LEAST_RECEIVES = 10
@@ -56,6 +57,7 @@ def check_all(settings: Settings, clients: Clients, *, thorough: bool, buckets: 
         yield from _timed("state bucket: calls", lambda: s3_checks.state_calls(clients))
         yield from _timed("sources", lambda: s3_checks.sources(clients, buckets, shared=settings.state_bucket_shared))
     yield from _timed("temporary files", lambda: _temp_dir(settings))
+    yield from _timed("parsers", lambda: _parsers(settings))
     yield from _timed("index", lambda: _index(clients))
 
 
@@ -181,6 +183,21 @@ def _temp_dir(settings: Settings) -> Check:
             f"large objects are stored there temporarily; {need / 1e9:.1f} GB would be safe",
         )
     return Check("", "ok", f"{folder} has {free / 1e9:.0f} GB free")
+
+
+def _parsers(settings: Settings) -> Check:
+    try:
+        missing = isolation.probe(settings.temp_dir)
+    except OSError as error:
+        return Check(
+            "", "warning", f"no parser can be started: {error}", "office files, PDF and mail wait until one can be"
+        )
+    if missing:
+        return Check("", "warning", "; ".join(missing), "install libseccomp 2.4 or newer (libseccomp2 on Debian), and use a "
+                     "kernel with Landlock (5.13 or newer, enabled by lsm=landlock,…): see SECURITY.md")  # fmt: skip
+    return Check(
+        "", "ok", "isolated: a parser reaches no network, no other process, and no file but those that it is given"
+    )
 
 
 def _index(clients: Clients) -> Iterator[Check]:

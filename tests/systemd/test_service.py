@@ -1,7 +1,9 @@
 """The life of s3-index-worker.service under a real systemd, with every line of its sandbox in force."""
 
+import io
 import json
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -160,12 +162,22 @@ def test_the_password_comes_from_the_credential_store(installed: Installation, s
     assert "sesame" not in environment + installed.machine.journal()
 
 
+def large() -> bytes:
+    """A small file whose text needs far more memory than a parser has left from an earlier file."""
+    paragraphs = b"".join(b"<w:p><w:r><w:t>%x</w:t></w:r></w:p>" % (number // 10) * 10 for number in range(10_000))
+    out = io.BytesIO()
+    with zipfile.ZipFile(WORD) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b"</w:body>", paragraphs + b"</w:body>"))
+    return out.getvalue()
+
+
 def test_a_parser_that_meets_its_memory_limit_ends_alone(installed: Installation, site: Site) -> None:
     installed.configure(site.env, extract_processes=1)
     installed.start()
     before = installed.main_pid()
-    for name in ("first.docx", "second.docx", "third.docx"):
-        site.put(name, WORD.read_bytes())
+    for name, body in (("first.docx", WORD.read_bytes()), ("second.docx", large()), ("third.docx", WORD.read_bytes())):
+        site.put(name, body)
     site.send("first.docx")
     site.wait_empty()
     [child] = installed.machine.run("pgrep", "-P", str(before)).stdout.split()

@@ -8,8 +8,9 @@ from testing.fakes import Fakes
 from testing.memory import BUCKET, STATE
 from worker import s3_checks
 from worker.core.base.errors import StoreError
+from worker.core.extract import isolation
 from worker.notifications import sources_of
-from worker.preflight import _redrive, _timed
+from worker.preflight import _parsers, _redrive, _timed
 
 
 def policy(**conditions):
@@ -68,6 +69,23 @@ def test_a_store_without_conditional_writes_is_no_reason_not_to_work(code):
     found = list(s3_checks.state_calls(fakes.clients))
     assert [one.level for one in found] == ["warning" if code else "ok", "ok"]
     assert fakes.s3.records == {}
+
+
+def test_what_does_not_isolate_a_parser_is_a_warning_and_no_reason_not_to_work(monkeypatch, tmp_path):
+    settings = Fakes().settings(temp_dir=tmp_path)
+
+    def raises(_folder):
+        raise OSError("no room for a process")
+
+    for probe, level, said in (
+        (lambda _folder: [], "ok", "isolated"),
+        (lambda _folder: [isolation.NO_LANDLOCK], "warning", "Landlock is missing"),
+        (raises, "warning", "no room for a process"),
+    ):
+        monkeypatch.setattr(isolation, "probe", probe)
+        found = _parsers(settings)
+        assert (found.level, found.fatal) == (level, "")
+        assert said in found.what
 
 
 TRANSIENT = ["SlowDown", "ExpiredToken", "AccessDenied", "403", "404", "429", "ResponseParserError"]

@@ -1,6 +1,5 @@
-"""The child process: it sets its limits, then parses one document after another until the parent closes the socket."""
+"""The child process: it limits and isolates itself, then parses documents until the parent closes the socket."""
 
-import ctypes
 import importlib
 import os
 import resource
@@ -11,8 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from worker.core.base.jsontypes import JsonObject
+from worker.core.base.kernel import PR_SET_PDEATHSIG, prctl
 from worker.core.extract import FAILURES, Extracted, protocol
 from worker.core.extract.faults import MachineError
+from worker.core.extract.isolation import isolate
 from worker.core.extract.kinds import Kind
 from worker.core.extract.result import failed
 
@@ -20,7 +21,6 @@ MAX_FILE_BYTES = 256 * 1024**2
 """The largest size of a temporary file."""
 SPARE_BYTES = 16 * 1024**2
 """A process that cannot allocate this much after a failure is replaced."""
-_PR_SET_PDEATHSIG = 1
 
 Parser = Callable[[bytes, Kind, int], Extracted]
 
@@ -28,23 +28,25 @@ Parser = Callable[[bytes, Kind, int], Extracted]
 def main(socket_number: int, parent: int, memory_bytes: int, max_chars: int, parser: str) -> None:
     """Serve the parent over an inherited socket. `parser` is given as `module:function`."""
     _limit(parent, memory_bytes)
+    missing = isolate(Path.cwd())
     sock = socket.socket(fileno=socket_number)
     module, _, name = parser.partition(":")
     parse: Parser = getattr(importlib.import_module(module), name)
-    protocol.send(sock, {"ready": True})
+    protocol.send(sock, {"ready": True, "missing": missing})
     while True:
         try:
             fields, body = protocol.receive(sock, max_bytes=2**32)
+            source = protocol.receive_descriptor(sock) if fields["in_file"] else body
         except (EOFError, OSError):
             return
-        protocol.send(sock, _answer(parse, fields, body, max_chars))
+        protocol.send(sock, _answer(parse, Kind(**fields["kind"]), source, max_chars))
 
 
 def _limit(parent: int, memory_bytes: int) -> None:
     """Limit memory and file sizes, disable core dumps, and end with the parent. Runs before any parser is loaded."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # systemd and Ctrl-C signal the whole group; the parent says when to end
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # the parent died before the line above took effect
         os._exit(1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -61,16 +63,20 @@ def _has_memory() -> bool:
     return True
 
 
-def _answer(parse: Parser, fields: JsonObject, body: bytes, max_chars: int) -> JsonObject:
-    """Parse one document and return the answer for the parent.
+def _read(descriptor: int) -> bytes:
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
+
+
+def _answer(parse: Parser, kind: Kind, source: bytes | int, max_chars: int) -> JsonObject:
+    """Parse one document, given by its bytes or as an open file, and return the answer for the parent.
 
     `healthy` says whether this process can be trusted with another document. If the machine is at fault, the answer has
     only a field `machine`, which says what is wrong with the machine; such a process is replaced as well.
     """
-    kind = Kind(**fields["kind"])
     healthy, is_starved = True, False
     try:
-        body = Path(fields["path"]).read_bytes() if fields["path"] else body
+        body = source if isinstance(source, bytes) else _read(source)
     except OSError as error:
         return {"machine": str(error)}
     try:

@@ -5,7 +5,6 @@ an idle child breaks the whole pool, and that a child that ignores SIGTERM is ki
 all the others wait. Here each child has its own socket, so a failing child affects only the document that it is parsing.
 """
 
-import contextlib
 import os
 import shutil
 import signal
@@ -24,6 +23,7 @@ from worker.core.base.concurrency import full_pool
 from worker.core.base.errors import ExtractionStoppedError
 from worker.core.base.events import LogEvent
 from worker.core.base.jsontypes import JsonObject
+from worker.core.base.kernel import forbid_inspection
 from worker.core.base.logs import emit
 from worker.core.extract import Extracted, Status, protocol
 from worker.core.extract.faults import NO_MEMORY, MachineError
@@ -67,7 +67,6 @@ class Child:
         """Start the process and wait until it is ready. Raises OSError if it cannot be started."""
         self._limits = limits
         self._folder = Path(tempfile.mkdtemp(prefix=temporary.prefix(), dir=limits.temp_dir))
-        self._words = self._folder / "stderr"
         self.documents = 0
         try:
             self._sock, theirs = socket.socketpair()
@@ -75,9 +74,13 @@ class Child:
             self._folder.rmdir()
             raise
         try:
-            with theirs, self._words.open("wb") as words:
-                self._process = _spawn(theirs.fileno(), words.fileno(), self._folder, limits)
-            protocol.receive(self._sock, max_bytes=_ROOM_BYTES, until=time.monotonic() + START_TIMEOUT_S)
+            with theirs:
+                # It has no name: a child that was taken over could put a pipe or a link in its place.
+                self._words = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 (closed by `end`)
+                self._process = _spawn(theirs.fileno(), self._words.fileno(), self._folder, limits)
+            ready, _ = protocol.receive(self._sock, max_bytes=_ROOM_BYTES, until=time.monotonic() + START_TIMEOUT_S)
+            self.missing: list[str] = ready["missing"]
+            """What does not isolate it: sentences."""
         except (EOFError, OSError, ValueError) as error:
             reason = self._last_words() or str(error)
             self.end()
@@ -89,15 +92,22 @@ class Child:
     def ask(self, body: bytes | Path, kind: Kind) -> tuple[Extracted, bool]:
         """Have the document parsed; return the result and whether the child can be used again.
 
-        Raises TimeoutError, ChildDiedError, MachineError.
+        Raises TimeoutError, ChildDiedError, MachineError, and OSError if the file cannot be opened.
         """
+        if isinstance(body, bytes):
+            return self._ask(body, None, kind)
+        with body.open("rb") as file:
+            return self._ask(b"", file.fileno(), kind)
+
+    def _ask(self, body: bytes, descriptor: int | None, kind: Kind) -> tuple[Extracted, bool]:
         self.documents += 1
         until = time.monotonic() + self._limits.timeout_s
-        path = str(body) if isinstance(body, Path) else None
-        fields = {"kind": asdict(kind), "path": path}
+        fields = {"kind": asdict(kind), "in_file": descriptor is not None}
         max_bytes = 12 * self._limits.max_chars + _ROOM_BYTES  # in ASCII JSON, a character takes at most 12 bytes
         try:
-            protocol.send(self._sock, fields, b"" if isinstance(body, Path) else body, until=until)
+            protocol.send(self._sock, fields, body, until=until)
+            if descriptor is not None:
+                protocol.send_descriptor(self._sock, descriptor, until=until)
             answer, _ = protocol.receive(self._sock, max_bytes=max_bytes, until=until)
             return _checked(answer), bool(answer["healthy"])
         except (TimeoutError, MachineError):
@@ -119,6 +129,8 @@ class Child:
         if hasattr(self, "_process"):
             self._process.kill()
             self._process.wait()
+        if hasattr(self, "_words"):
+            self._words.close()
         self._sock.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -132,16 +144,18 @@ class Child:
         return self._process.pid
 
     def _last_words(self) -> str:
-        with contextlib.suppress(OSError), self._words.open("rb") as file:
-            file.seek(max(self._words.stat().st_size - 2000, 0))
-            return file.read().decode("utf-8", "replace").strip()
-        return ""
+        if not hasattr(self, "_words"):
+            return ""
+        written = os.fstat(self._words.fileno()).st_size
+        return os.pread(self._words.fileno(), 2000, max(written - 2000, 0)).decode("utf-8", "replace").strip()
 
 
 class Children:
     """A pool of at most `processes` children. Every method may be called from any thread."""
 
     def __init__(self, limits: Limits, *, processes: int) -> None:
+        """Close this process to inspection as well, before there is a child that a file could take over."""
+        forbid_inspection()
         self._limits = limits
         self._processes = processes
         self._changed = threading.Condition()
@@ -223,7 +237,7 @@ class Children:
                 if child is not None:
                     self._all.add(child)
                 self._changed.notify_all()
-        emit(LogEvent.EXTRACT_CHILD_STARTED, "debug", pid=child.pid)
+        emit(LogEvent.EXTRACT_CHILD_STARTED, "debug", pid=child.pid, missing=child.missing)
         if self._stopped:
             self._bury(child)
             raise ExtractionStoppedError("the worker is stopping")
@@ -248,6 +262,7 @@ def _spawn(socket_number: int, words: int, folder: Path, limits: Limits) -> "sub
     """Start a new interpreter without the worker's environment: a file that takes it over finds no credentials there."""
     arguments: tuple[object, ...] = (socket_number, os.getpid(), limits.memory_bytes, limits.max_chars, PARSER)
     environment = {"TMPDIR": str(folder), "HOME": str(folder), "PATH": os.defpath, "LANG": "C.UTF-8"}
+    environment["OPENSSL_CONF"] = os.devnull  # in /etc, where it may read nothing
     return subprocess.Popen(  # noqa: S603 (our own code)
         [sys.executable, "-I", "-c", _BOOT.format(path=sys.path, arguments=arguments)],
         stdin=subprocess.DEVNULL,

@@ -1,7 +1,7 @@
 """What can be wrong with a file: errors that the parsing modules raise. The callers of `extract` see a status instead."""
 
-NO_MEMORY = ("memory allocation of", "out of memory", "bad_alloc", "MemoryError", "Cannot allocate memory")
-"""What parsers and their runtimes say when they get no memory."""
+NO_MEMORY = ("memory allocation of", "out of memory", "bad_alloc", "MemoryError", "annot allocate memory")
+"""What parsers and their runtimes say when they get no memory; glibc begins its sentence with a small c in places."""
 
 
 class CorruptError(ValueError):

@@ -1,0 +1,31 @@
+"""What a process asks the kernel to do for itself: prctl(2). Elsewhere than on Linux, nothing is done."""
+
+import ctypes
+import os
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_NO_NEW_PRIVS = 38
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def prctl(option: int, value: int) -> None:
+    """Set an option of this process, by its number in <linux/prctl.h>. Raises OSError if the kernel refuses."""
+    if hasattr(libc, "prctl") and libc.prctl(option, *map(ctypes.c_ulong, (value, 0, 0, 0))):
+        raise last_error()
+
+
+def last_error() -> OSError:
+    """The error that the last call of `libc` left."""
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))
+
+
+def forbid_inspection() -> None:
+    """Close this process to all others without CAP_SYS_PTRACE, even to those of the same user.
+
+    This concerns ptrace(2), and its memory, environment and descriptors in /proc. Debuggers and profilers of the same user
+    cannot attach any longer. An execve(2) takes it back. Source: PR_SET_DUMPABLE in prctl(2), proc(5).
+    """
+    prctl(PR_SET_DUMPABLE, 0)
