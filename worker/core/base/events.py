@@ -159,6 +159,11 @@ class LogEvent(StrEnum):
     STATE_FALLBACK = "state.fallback"
     """The state bucket's store does not have a call (`what`); another way is used from now on (`instead`)."""
 
+    STORE_OUTDONE = "store.outdone"
+    """boto3 reads what obstore cannot read in this bucket (`error`); for `rest_s` seconds, boto3 is used at once, which takes
+    eleven times the CPU.
+    """
+
     STORE_PANICKED = "store.panicked"
     """obstore panicked over a request; boto3 made it instead."""
 
