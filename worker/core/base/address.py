@@ -44,10 +44,10 @@ def parse_address(url: str) -> Address:
     """
     parts = PARTS.fullmatch(url)
     if parts is None:
-        raise ValueError("is not an address; it should be https://HOST[:PORT]")
+        raise ValueError("is not an address of http or https; it should be https://HOST[:PORT]")
     user_info, has_user, place = parts["authority"].rpartition("@")
     if "@" in parts["tail"] or re.search(r"[?#]", parts["tail"]):
-        raise ValueError(f"contains a /, ? or # before its end, which cannot be a part of it: {ENCODE}")
+        raise ValueError(f"contains a ? or #, or an @ after a /, which cannot be a part of it: {ENCODE}")
     if has_user and not user_info.isprintable():
         raise ValueError(f"contains a character in its user or password that cannot be typed: {ENCODE}")
     try:
@@ -72,6 +72,13 @@ def address_without_user(url: str) -> str:
     if parse_address(url).user is not None:
         raise ValueError("has a user or password in it, which are not used here; it should be without them")
     return url
+
+
+def queue_url(url: str) -> str:
+    """The same URL, if it can be that of a queue. Raises ValueError with what would be correct."""
+    if not re.match(r"^https?://[^/]+/.+", url):
+        raise ValueError("is not a queue URL; it should be https://sqs.REGION.amazonaws.com/ACCOUNT/NAME")
+    return address_without_user(url)
 
 
 def proxy_for(url: str) -> str | None:

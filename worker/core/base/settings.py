@@ -20,6 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from worker.core.base.address import parse_address, queue_url
 from worker.core.base.errors import ConfigError
 from worker.core.base.names import is_host_name
 
@@ -31,19 +32,13 @@ MAX_INDEX_TIMEOUT_S = 25
 _INDEX_NAME = re.compile(r"^[^A-Z\s\\/*?\"<>|,#:_+-][^A-Z\s\\/*?\"<>|,#:]*$")
 
 
-def _queue_url(value: str) -> str:
-    if not re.match(r"^https?://[^/]+/.+", value):
-        raise ValueError("is not a queue URL; it should be https://sqs.REGION.amazonaws.com/ACCOUNT/NAME")
-    return value
-
-
 def _bucket_name(value: str) -> str:
     if not is_host_name(value):
         raise ValueError("is not a bucket name; it should be 3 to 63 of a-z, 0-9, '.' and '-', without s3://")
     return value
 
 
-QueueUrl = Annotated[str, AfterValidator(_queue_url)]
+QueueUrl = Annotated[str, AfterValidator(queue_url)]
 BucketName = Annotated[str, AfterValidator(_bucket_name)]
 AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
@@ -223,8 +218,11 @@ class Settings(BaseSettings):
     @field_validator("index_url")
     @classmethod
     def _is_index_url(cls, value: SecretStr) -> SecretStr:
-        if not re.match(r"^(https?://[^/]+|sqlite:///.)", value.get_secret_value()):
+        url = value.get_secret_value()
+        if not re.match(r"https?://|sqlite:///.", url):
             raise ValueError("is not the URL of an index; it should be https://HOST[:PORT] or sqlite:///PATH")
+        if url.startswith("http"):
+            parse_address(url)
         return value
 
     @field_validator("opensearch_index")
@@ -292,9 +290,10 @@ def _sentence(detail: Any) -> str:
         return str(message)
     location = str(detail["loc"][0])
     field = location.lower()
-    name = environment_name(field) if field in Settings.model_fields else location
+    known = Settings.model_fields.get(field)
+    name = location if known is None else environment_name(field)
     if detail["type"] == "missing":
-        known = Settings.model_fields.get(field)
         return f"{name} is missing: {known.description if known else 'it must be set'}"
-    shown = "(hidden)" if field.endswith(("password", "url")) and "@" in str(detail["input"]) else repr(detail["input"])
+    is_secret = "@" in str(detail["input"]) or "SecretStr" in str(known and known.annotation)
+    shown = "(hidden)" if is_secret else repr(detail["input"])
     return f"{name}={shown}: {message[0].lower()}{message[1:]}"
