@@ -5,13 +5,16 @@ errors. So an address is divided here first, and no error quotes from it.
 """
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from worker.core.base.errors import ConfigError
 
 PARTS = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<tail>.*)", re.DOTALL | re.IGNORECASE)
+_REGION = r"[a-z]{2,}(?:-[a-z]+)+-\d+"
 ENCODE = "percent-encode these characters in its user and password: / as %2F, ? as %3F, # as %23, @ as %40, % as %25"
 
 
@@ -79,6 +82,34 @@ def queue_url(url: str) -> str:
     if not re.match(r"^https?://[^/]+/.+", url):
         raise ValueError("is not a queue URL; it should be https://sqs.REGION.amazonaws.com/ACCOUNT/NAME")
     return address_without_user(url)
+
+
+class QueuePlace(NamedTuple):
+    """Where a queue's URL says that the queue is."""
+
+    region: str | None
+    """The region in the name of its host."""
+    endpoint: str | None
+    """Scheme and host, if this host is not the usual one of a region, whose endpoint depends on further settings (FIPS)."""
+
+
+def queue_place(url: str, dns_suffixes: Iterable[str]) -> QueuePlace:
+    """What the host of a queue's URL says; `dns_suffixes` are those of AWS's usual hosts. Raises ConfigError.
+
+    The usual hosts are `sqs.REGION.SUFFIX`, and in older URLs `REGION.queue.SUFFIX` and, in us-east-1, `queue.SUFFIX`
+    (Amazon SQS Developer Guide, "Amazon SQS queue and message identifiers"; AWS General Reference, "SQS endpoints").
+    """
+    try:
+        place = parse_address(queue_url(url))
+    except ValueError as error:
+        raise ConfigError(f"the URL of a queue {error}") from None
+    usual = re.fullmatch(
+        rf"(?:sqs\.({_REGION})|({_REGION})\.queue|queue)\.(?:{'|'.join(map(re.escape, dns_suffixes))})", place.host
+    )
+    if usual is not None:
+        return QueuePlace(usual[1] or usual[2] or "us-east-1", None)
+    named = re.search(rf"(?:^|\.)sqs(?:-fips)?\.({_REGION})\.", place.host)
+    return QueuePlace(named and named[1], replace(place, prefix="").shown)
 
 
 def proxy_for(url: str) -> str | None:

@@ -14,7 +14,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError, PartialCredentialsError
 
-from worker.core.base.address import address_without_user, proxy_for
+from worker.core.base.address import QueuePlace, address_without_user, proxy_for, queue_place
 from worker.core.base.classify import TRANSIENT_CODES
 from worker.core.base.errors import ConfigError, DependencyError, QueueError, StoreError
 
@@ -68,6 +68,8 @@ class Aws:
         self._core = core
         self._connections = connections
         self._sqs_endpoint = sqs_endpoint
+        self._sqs: dict[tuple[str | None, str | None], SQSClient] = {}
+        self._lock = threading.Lock()
 
     @property
     def region(self) -> str | None:
@@ -93,10 +95,32 @@ class Aws:
             )
         return found
 
-    def sqs(self) -> "SQSClient":
-        """A client for queues."""
-        client: SQSClient = self._client("sqs", SQS_READ_TIMEOUT_S, endpoint_url=self._sqs_endpoint)
-        return client
+    def sqs(self, queue_url: str | None = None) -> "SQSClient":
+        """A client for queues, or for the queue of this URL: in its region, and at its host if that is not AWS's usual one.
+
+        boto3 itself ignores the host, and so a VPC endpoint's too. An endpoint that is set takes precedence.
+        """
+        place = QueuePlace(None, None) if queue_url is None else queue_place(queue_url, self._dns_suffixes())
+        region = place.region or self.region
+        with self._lock:
+            endpoint = self._sqs_endpoint or self._endpoint_of(place, region)
+            if (endpoint, region) not in self._sqs:
+                self._sqs[endpoint, region] = self._client(
+                    "sqs", SQS_READ_TIMEOUT_S, endpoint_url=endpoint, region_name=region
+                )
+            return self._sqs[endpoint, region]
+
+    def _endpoint_of(self, place: QueuePlace, region: str | None) -> str | None:
+        """The place's own endpoint, unless another one is set for SQS, or it is the one that boto3 would use."""
+        if place.endpoint is None:
+            return None
+        used = self._client("sqs", SQS_READ_TIMEOUT_S, region_name=region).meta.endpoint_url
+        usual = self._client("sqs", SQS_READ_TIMEOUT_S, region_name=region, ignore_configured_endpoint_urls=True)
+        return None if used != usual.meta.endpoint_url or used == place.endpoint else place.endpoint
+
+    def _dns_suffixes(self) -> list[str]:
+        """The ends of AWS's usual host names in every partition, such as amazonaws.com and amazonaws.com.cn."""
+        return sorted({one["outputs"]["dnsSuffix"] for one in self._core.get_data("partitions")["partitions"]})
 
     def s3(self, *, observe_date: DateObserver | None = None) -> "S3Client":
         """A client for S3; `observe_date` is called for every answer: (time sent, Date header, time received)."""
@@ -123,7 +147,15 @@ class Aws:
         except OSError as error:
             raise ConfigError(f"AWS_CA_BUNDLE={path}: {error}; it should be a PEM file of certificates") from None
 
-    def _client(self, service: str, read_timeout_s: int, *, endpoint_url: str | None = None, **extra: Any) -> Any:
+    def _client(
+        self,
+        service: str,
+        read_timeout_s: int,
+        *,
+        endpoint_url: str | None = None,
+        region_name: str | None = None,
+        **extra: Any,
+    ) -> Any:
         config = Config(
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=read_timeout_s,
@@ -135,7 +167,9 @@ class Aws:
         name = f"AWS_ENDPOINT_URL_{service.upper()} or AWS_ENDPOINT_URL"
         with aws_errors(ConfigError):
             try:
-                client = self._session.client(service, config=config, endpoint_url=endpoint_url)  # type: ignore[call-overload]
+                client = self._session.client(  # type: ignore[call-overload]
+                    service, region_name=region_name, config=config, endpoint_url=endpoint_url
+                )
                 address_without_user(client.meta.endpoint_url)
             except InvalidRegionError as error:
                 raise ConfigError(
