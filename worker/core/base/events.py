@@ -109,7 +109,7 @@ class LogEvent(StrEnum):
     """One check at start-up: info, warning or error, as `doctor` shows them."""
 
     QUEUE_RECEIVE_FAILED = "queue.receive_failed"
-    """SQS refused a receive; the next follows after `retry_s` seconds."""
+    """SQS refused a receive; the next follows after `retry_s` seconds. `hint` names the permission if one is missing."""
 
     QUEUE_RECEIVED = "queue.received"
     """One receive was answered; `lags_s` are the seconds that each message had waited."""

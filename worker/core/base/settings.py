@@ -294,6 +294,7 @@ def _sentence(detail: Any) -> str:
     name = location if known is None else environment_name(field)
     if detail["type"] == "missing":
         return f"{name} is missing: {known.description if known else 'it must be set'}"
-    is_secret = "@" in str(detail["input"]) or "SecretStr" in str(known and known.annotation)
+    given = str(detail["input"])
+    is_secret = "@" in given or ("SecretStr" in str(known and known.annotation) and ":" in given.rpartition("://")[2])
     shown = "(hidden)" if is_secret else repr(detail["input"])
     return f"{name}={shown}: {message[0].lower()}{message[1:]}"

@@ -88,7 +88,7 @@ def test_what_would_end_an_address_is_to_be_encoded(mark):
 
 @pytest.mark.parametrize(
     "url", ["https://user:geheim", "https://user:ge:heim", "user:geheim@host", "https://us er:geheim", "htp://u:geheim@h",
-            "https://:geheim@", "https://[user:geheim", "https://geheim\uff20x", "https://user:geheim%ff@h"],
+            "https://:geheim@", "https://[user:geheim", "https://user:geheim\uff20x", "https://user:geheim%ff@h"],
 )  # fmt: skip
 def test_what_is_no_address_is_not_quoted(url):
     with pytest.raises(ConfigError) as raised:
