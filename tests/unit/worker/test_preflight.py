@@ -124,9 +124,12 @@ def test_doctor_tries_a_queue_s_key_with_a_message_where_that_does_no_harm(monke
         "RedrivePolicy": json.dumps({"maxReceiveCount": receives}),
     }
     monkeypatch.setattr(fakes.source, "attributes", lambda: attributes)
-    monkeypatch.setattr(
-        fakes.source, "receive", lambda **given: asked.append((given["count"], given["visibility_s"])) or []
-    )
+
+    def receive(*, wait_s, visibility_s, count):
+        asked.append((count, visibility_s))
+        return []
+
+    monkeypatch.setattr(fakes.source, "receive", receive)
     found = receive_checks(fakes)
     assert asked == [(count, 0) for count in counts]
     assert [one.level for one in found] == ["ok", "ok"]
