@@ -77,6 +77,8 @@ class Guard:
     """What is denied, and what was asked for."""
 
     url: str = ""
+    form: str = "plugin"
+    """Whose form the refusals have."""
     denied: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
     refusals: list[str] = field(default_factory=list)
@@ -103,7 +105,11 @@ def guard(opensearch) -> Iterator[Guard]:
         if missing := made.missing(asked):
             made.refusals.append(missing[0])
             said = f"no permissions for {missing} and User [name=worker, backend_roles=[], requestedTenant=null]"
-            error = {"type": "security_exception", "reason": said, "root_cause": []}
+            error = {"type": "security_exception", "reason": said}
+            if made.form == "aws":
+                return 403, answer, b'{"Message": "User: arn is not authorized to perform: es:ESHttpGet"}'
+            if made.form == "serverless":
+                error = {"type": "Forbidden", "reason": "403 Forbidden"}
             return 403, answer, json.dumps({"error": error, "status": 403}).encode()
         request = urllib.request.Request(
             opensearch.url + asked.path, data=asked.body or None, method=asked.method,
@@ -154,8 +160,10 @@ def test_the_role_allows_all_that_is_done_and_nothing_else(guard, name, opensear
     assert unused == BY_OPENSEARCH_ITSELF
 
 
+@pytest.mark.parametrize("form", ["plugin", "aws", "serverless"])
 @pytest.mark.parametrize("action", sorted(OPTIONAL))
-def test_without_an_optional_permission_the_breaker_closes_and_a_dry_run_starts(action, guard, name):
+def test_without_an_optional_permission_the_breaker_closes_and_a_dry_run_starts(action, form, guard, name):
+    guard.form = form
     with closing(opened(guard.url, name)) as index:
         index.ensure()
     guard.denied.add(action)

@@ -44,8 +44,6 @@ _SAID_IN = ("message", "errormessage", "error_description", "detail", "reason")
 SENT_SECRETS = ("authorization", "x-amz-security-token")
 """Headers whose values AWS quotes in some refusals."""
 FORBIDDEN = 403
-DENIED = re.compile(r"not authorized to perform")
-"""What AWS says where a policy does not allow a request; with an expired token or a wrong signature it says other things."""
 
 Credentials = Callable[[], Any]
 """Returns botocore's credentials; raises DependencyError if there are none at present."""
@@ -62,8 +60,11 @@ class RefusedError(IndexUnavailableError):
 
     @property
     def is_denial(self) -> bool:
-        """Whether a permission for this request is missing, and others may be allowed."""
-        return self.status == FORBIDDEN and (self.kind == "security_exception" or DENIED.search(str(self)) is not None)
+        """Whether this request is not allowed, and others may be: unless none is, a permission is missing.
+
+        An expired token is a 403 too (docs/evidence.md, OpenSearch), and a block on the index may be one.
+        """
+        return self.status == FORBIDDEN and not self.kind.endswith("block_exception")
 
 
 class Client:

@@ -68,7 +68,7 @@ class Layout:
                     Finding("ok", f"template {template_name(self._name)} is missing or older", _AT_START)
                 )
         except RefusedError as error:
-            if not error.is_denial:
+            if not error.is_denial:  # the request before this one was allowed
                 raise
             state.findings.append(Finding("warning", f"the template cannot be read: {error}", _ALLOW))
         if found:

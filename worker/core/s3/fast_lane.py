@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from worker.core.base.aws import BucketLocation
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
+from worker.core.base.text import one_line
 
 StoreT = TypeVar("StoreT")
 
@@ -69,7 +70,7 @@ class FastLane(Generic[StoreT]):
                 return
             rest_s, self._rest_s = self._rest_s, min(2 * self._rest_s, LONGEST_REST_S)
             self._rests_until = time.monotonic() + rest_s
-        emit(LogEvent.STORE_OUTDONE, "warning", bucket=self._bucket, error=str(error)[:500], rest_s=rest_s)
+        emit(LogEvent.STORE_OUTDONE, "warning", bucket=self._bucket, error=one_line(str(error))[:1_000], rest_s=rest_s)
 
 
 def fast_lanes(

@@ -51,6 +51,8 @@ CASES = {
     "VPC endpoint in China": ("vpce-1.sqs.cn-north-1.vpce.amazonaws.com.cn", {}, "",
                               "vpce-1.sqs.cn-north-1.vpce.amazonaws.com.cn", "cn-north-1"),
     "VPC endpoint, dual stack set": (VPC, DUAL, "", VPC, "eu-central-1"),
+    "VPC endpoint, FIPS set": ("vpce-1.sqs.us-east-2.vpce.amazonaws.com", FIPS, "",
+                               "vpce-1.sqs.us-east-2.vpce.amazonaws.com", "us-east-2"),
     "VPC endpoint and an endpoint": (VPC, OWN, "", "queues.example.com:9324", "eu-central-1"),
     "VPC endpoint and an endpoint in the file": (VPC, {}, FILE, "file.example.com", "eu-central-1"),
     "China": ("sqs.cn-north-1.amazonaws.com.cn", {}, "", "sqs.cn-north-1.amazonaws.com.cn", "cn-north-1"),
