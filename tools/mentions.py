@@ -12,12 +12,13 @@ from worker.core.base.settings import Settings
 
 OTHERS = frozenset(
     {
-        "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SQS",
-        "AWS_PROFILE", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "CAPABILITY_IAM", "CREDENTIALS_DIRECTORY", "DLQ_URL",
-        "FRONTIER_URL", "RLIMIT_AS", "SYSTEM_ERROR", "USER_ERROR",
+        "ALL_PROXY", "AWS_ACCESS_KEY_ID", "AWS_CA_BUNDLE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3",
+        "AWS_ENDPOINT_URL_SQS", "AWS_PROFILE", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_USE_DUALSTACK_ENDPOINT",
+        "AWS_USE_FIPS_ENDPOINT", "CAPABILITY_IAM", "CREDENTIALS_DIRECTORY", "DLQ_URL", "FRONTIER_URL", "HTTPS_PROXY",
+        "HTTP_PROXY", "NO_PROXY", "RLIMIT_AS", "SYSTEM_ERROR", "USER_ERROR",
     }
 )  # fmt: skip
-"""Names in capitals that are not our settings: those of AWS and systemd, deprecated names of settings, and kinds of failures."""
+"""Names in capitals that are not our settings: those of AWS, systemd and proxies, deprecated ones, and kinds of failures."""
 
 _CODE = re.compile(r"^```[\s\S]*?^```|`[^`\n]+`|^ {4}.*$", re.MULTILINE)
 _CAPITALS = re.compile(r"(?<![\w/])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?!\w)")

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from worker.core.base.classify import is_transient
+from worker.core.base.classify import is_denial, is_key_fault, is_transient
 from worker.core.base.errors import WorkerError
 
 Level = Literal["ok", "warning", "error"]
-DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +31,5 @@ def fatality(error: WorkerError) -> Literal["config", "dependency"]:
     only a status does not come from AWS.
     """
     code = getattr(error, "code", "")
-    return "dependency" if is_transient(error) or code in DENIED or code.isdigit() else "config"
+    may_change = is_transient(error) or is_denial(code) or is_key_fault(code) or code.isdigit()
+    return "dependency" if may_change else "config"

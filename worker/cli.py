@@ -175,7 +175,8 @@ def connect_bucket(
     aws = Aws(region=settings.aws_region, connections=1)
     s3, wanted = aws.s3(), notifications.KeyFilter(prefix, suffix)
     present = notifications.read(s3, bucket)
-    to_be = notifications.merged(present, notifications.queue_arn(SqsQueue(aws.sqs(), settings.sqs_queue_url)), wanted)
+    queue = SqsQueue(aws.sqs(settings.sqs_queue_url), settings.sqs_queue_url)
+    to_be = notifications.merged(present, notifications.queue_arn(queue), wanted)
     shown = notifications.difference(present, to_be)
     if not shown:
         err.print("nothing to do: the bucket already notifies the queue")

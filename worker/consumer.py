@@ -8,6 +8,7 @@ from worker.core.base.errors import QueueError
 from worker.core.base.events import LogEvent
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit
+from worker.core.sqs.call_health import CallHealth
 from worker.core.sqs.in_flight import InFlightMessage, InFlightMessages
 from worker.core.sqs.queue import MAX_BATCH, Message, Queue
 from worker.pause_gate import PauseGate
@@ -47,8 +48,14 @@ class Consumer:
         self._long_poll_s = long_poll_s
         self._max_in_flight = max_in_flight
         self._max_body_bytes = max_body_bytes
+        self._receives = CallHealth("sqs:ReceiveMessage", queue.name)
         self._busy = threading.Event()
         self._stop = threading.Event()
+
+    @property
+    def fault(self) -> str:
+        """Why receives have been failing for a while; empty if they have not."""
+        return self._receives.fault
 
     def run_first(self, liveness: Liveness) -> None:
         """Receive until stopped."""
@@ -72,7 +79,16 @@ class Consumer:
                 self._receive_once()
                 backoff_s = FIRST_BACKOFF_S
             except QueueError as error:
-                emit(LogEvent.QUEUE_RECEIVE_FAILED, "error", code=error.code, error=str(error), retry_s=backoff_s)
+                self._receives.failed(error.code, str(error))
+                hint = self._receives.hint(error.code, str(error))
+                emit(
+                    LogEvent.QUEUE_RECEIVE_FAILED,
+                    "error",
+                    code=error.code,
+                    error=str(error),
+                    hint=hint,
+                    retry_s=backoff_s,
+                )
                 self._stop.wait(backoff_s)
                 backoff_s = min(2 * backoff_s, LONGEST_BACKOFF_S)
 
@@ -83,6 +99,7 @@ class Consumer:
 
     def _receive_once(self) -> None:
         messages = self._queue.receive(wait_s=self._long_poll_s, visibility_s=self._visibility_s)
+        self._receives.succeeded()
         if len(messages) == MAX_BATCH:
             self._busy.set()
         else:

@@ -115,6 +115,11 @@ class Daemon:
             "Buckets in which nothing can be read: their messages go back to the queue.",
             lambda: len(components.s3_health.held_back),
         )
+        metrics.gauge(
+            "worker_queue_calls_failing",
+            "Kinds of calls to the queues (receive, delete, send) that keep failing.",
+            lambda: len(self._failing_calls()),
+        )
         clock = components.clients.objects.clock
         metrics.gauge(
             "worker_s3_clock_uncertainty_seconds", "How well S3's clock is known.", lambda: clock.uncertainty_s
@@ -243,22 +248,31 @@ class Daemon:
         self._exit = code
         self._stopping.set()
 
+    def _failing_calls(self) -> list[str]:
+        """Which calls to the queues keep failing, and why: all threads make progress, and no message does."""
+        components = self._components
+        return [fault for fault in (components.consumer.fault, *components.settlement.faults) if fault]
+
     def _health(self) -> tuple[bool, JsonObject]:
-        unhealthy = self._supervisor.unhealthy()
+        unhealthy, failing = self._supervisor.unhealthy(), self._failing_calls()
+        is_well = not unhealthy and not failing
         facts = {
-            "status": "stopping" if self._stopping.is_set() else "unhealthy" if unhealthy else "serving",
+            "status": "stopping" if self._stopping.is_set() else "serving" if is_well else "unhealthy",
             "unhealthy_threads": unhealthy,
+            "failing_calls": failing,
             "held_back": self._components.gate.reasons,
             "buckets_held_back": self._components.s3_health.held_back,
             "index_breaker_open": self._components.index_breaker.is_open,
             "in_flight": len(self._components.in_flight),
         }
-        return not unhealthy, facts
+        return is_well, facts
 
     def _status(self) -> str:
         """One line for `systemctl status`."""
         components = self._components
-        held = "; ".join((*components.gate.reasons.values(), *_held_back(components.s3_health.held_back)))
+        held = "; ".join((
+            *self._failing_calls(), *components.gate.reasons.values(), *_held_back(components.s3_health.held_back)
+        ))  # fmt: skip
         index = "unavailable, documents go to retry-index/" if components.index_breaker.is_open else "available"
         settled = self._metrics.settled
         return (

@@ -12,18 +12,20 @@ from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import urlsplit
 
 from worker import s3_checks
-from worker.checks import DENIED, Check, Level, fatality
-from worker.core.base.classify import is_transient
+from worker.checks import Check, Level, fatality
+from worker.core.base.classify import is_denial, is_transient
 from worker.core.base.errors import ConfigError, IndexUnavailableError, QueueError, WorkerError
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
 from worker.core.extract import isolation
-from worker.core.sqs.queue import MAX_MESSAGE_BYTES, Queue
+from worker.core.sqs.call_health import permission_hint
+from worker.core.sqs.queue import MAX_MESSAGE_BYTES, Queue, Refusal
 
 LEAST_RECEIVES = 10
 """With a smaller maxReceiveCount, good messages are dead-lettered, because restarts and outages raise the count too."""
 LEAST_FREE_BYTES = 1024**3
 NO_QUEUE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
+MAX_CHARS = 500
 BOGUS_RECEIPT = "s3-index-worker-preflight"
 
 
@@ -48,6 +50,7 @@ def check_all(settings: Settings, clients: Clients, *, thorough: bool, buckets: 
     yield from _timed("state bucket: write", lambda: s3_checks.state_round(clients))
     yield from _timed("clock", lambda: s3_checks.clock(clients))
     if thorough:
+        yield from _timed("queue: receive", lambda: _receive(clients.source))
         yield from _timed("queue: delete", lambda: _permission(clients.source, "sqs:DeleteMessage", _try_delete))
         yield from _timed(
             "queue: hide", lambda: _permission(clients.source, "sqs:ChangeMessageVisibility", _try_change_visibility)
@@ -91,7 +94,7 @@ def _queue(queue: Queue, setting: str, url: str) -> Check:
         if error.code in NO_QUEUE:
             hint = f"{setting}={url}: no such queue in this account and region; compare with `aws sqs list-queues`"
             return Check("", "error", "the queue does not exist", hint, "config")
-        if error.code in DENIED:
+        if is_denial(error.code):
             hint = f"allow sqs:GetQueueAttributes on {queue.name} to this role"
             return Check("", "error", f"access denied: {error}", hint, fatality(error))
         hint = f"{setting}: is {urlsplit(url).netloc} right, and is there a network route and an endpoint for it?"
@@ -138,27 +141,60 @@ def _redrive(clients: Clients) -> Iterator[Check]:
         yield Check("", "ok", f"SQS moves messages to the DLQ after {count} receives")
 
 
-def _permission(queue: Queue, action: str, attempt: Callable[[Queue], None]) -> Check:
+def _receive(queue: Queue) -> Iterator[Check]:
+    """Whether messages may be received, and decrypted: a queue's own key is used only where a message is returned."""
+    permission = _permission(queue, "sqs:ReceiveMessage", _try_receive)
+    yield permission
+    if permission.level != "ok" or not (attributes := queue.attributes()).get("KmsMasterKeyId"):
+        return
+    receives = int(json.loads(attributes.get("RedrivePolicy", "{}")).get("maxReceiveCount", LEAST_RECEIVES))
+    if attributes.get("ApproximateNumberOfMessages", "0") == "0" or receives < LEAST_RECEIVES:
+        yield Check(
+            "",
+            "ok",
+            f"whether the key that encrypts {queue.name} may be used was not tried, as no message was received",
+        )
+        return
+    yield _permission(
+        queue, "sqs:ReceiveMessage", _receive_one, tried="a message was received to try its key, and released"
+    )
+
+
+def _permission(queue: Queue, action: str, attempt: Callable[[Queue], dict[int, Refusal]], *, tried: str = "") -> Check:
+    """Make a call that needs a permission; SQS refuses it as a whole, or in its entries."""
     try:
-        attempt(queue)
+        refusals = [(one.code, one.message) for one in attempt(queue).values()]
     except QueueError as error:
-        if error.code in DENIED:
-            return Check("", "error", f"{action} was denied", f"allow {action} on {queue.name} to this role", "config")
         if is_transient(error):
             return Check("", "error", f"{action}: {error}", "see the result for the queue above", "dependency")
-    return Check("", "ok", f"{action} is allowed")
+        refusals = [(error.code, str(error))]
+    for code, message in refusals:
+        if hint := permission_hint(action, queue.name, code, message):
+            return Check("", "error", f"{action} was denied: {code}: {message}"[:MAX_CHARS], hint, "config")
+    return Check("", "ok", tried or f"{action} is allowed")
 
 
-def _try_delete(queue: Queue) -> None:
-    queue.delete([BOGUS_RECEIPT])
+def _try_receive(queue: Queue) -> dict[int, Refusal]:
+    queue.receive(wait_s=0, visibility_s=0, count=0)  # SQS accepts 1 to 10, so nothing is received
+    return {}
 
 
-def _try_change_visibility(queue: Queue) -> None:
-    queue.change_visibility([(BOGUS_RECEIPT, 0)])
+def _receive_one(queue: Queue) -> dict[int, Refusal]:
+    queue.receive(wait_s=0, visibility_s=0, count=1)
+    return {}
 
 
-def _try_send(queue: Queue) -> None:
-    queue.send([{"MessageBody": "\x01"}])  # SQS accepts this character in no message, so nothing is ever sent
+def _try_delete(queue: Queue) -> dict[int, Refusal]:
+    return queue.delete([BOGUS_RECEIPT])
+
+
+def _try_change_visibility(queue: Queue) -> dict[int, Refusal]:
+    return queue.change_visibility([(BOGUS_RECEIPT, 0)])
+
+
+def _try_send(queue: Queue) -> dict[int, Refusal]:
+    # SQS accepts this character in no message, so nothing is ever sent.
+    return queue.send([{"MessageBody": "\x01", "MessageAttributes": {}}])
 
 
 def _pause(clients: Clients) -> Check:

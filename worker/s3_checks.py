@@ -3,7 +3,8 @@
 import os
 from collections.abc import Iterator, Sequence
 
-from worker.checks import DENIED, Check, fatality
+from worker.checks import Check, fatality
+from worker.core.base.classify import is_denial, is_key_fault
 from worker.core.base.errors import StoreError
 from worker.core.clients import Clients
 from worker.core.s3.state import CONTROL_PREFIX, NO_CONDITIONS
@@ -21,7 +22,7 @@ def bucket_listed(clients: Clients, bucket: str, setting: str) -> Check:
     except StoreError as error:
         if error.code == "NoSuchBucket":
             return Check("", "error", f"{bucket} does not exist", f"{setting}={bucket}: is the name correct?", "config")
-        if error.code in DENIED:
+        if is_denial(error.code):
             hint = f"allow s3:ListBucket on {bucket}: without it, S3 returns 403 for a missing key, and removals fail"
             return Check("", "error", "access denied", hint, fatality(error))
         return Check("", "error", f"no answer: {error}", "is the S3 endpoint correct, and is there a network route to it?",
@@ -64,7 +65,10 @@ def state_round(clients: Clients) -> Check:
         clients.state.delete(key)
     except StoreError as error:
         where = f"s3://{clients.state.bucket}/{CONTROL_PREFIX}*"
-        if error.code in DENIED:
+        if is_key_fault(error.code) or "kms:" in str(error):
+            hint = f"allow kms:Decrypt and kms:GenerateDataKey with the key that encrypts {where} to this role"
+            return Check("", "error", f"{step} failed: {error}", hint, fatality(error))
+        if is_denial(error.code):
             hint = f"allow {step} on {where}, and likewise on retry-index/*, dead-letters/* and dlq-archive/*"
             return Check("", "error", f"{step} was denied", hint, fatality(error))
         return Check("", "error", f"{step} failed: {error}", f"make sure that {where} can be written", fatality(error))  # fmt: skip

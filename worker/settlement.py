@@ -23,6 +23,7 @@ from worker.core.base.logs import emit
 from worker.core.base.retry import release_delay_s, retry_transient
 from worker.core.s3.state import State
 from worker.core.sqs import dead_letter_store
+from worker.core.sqs.call_health import CallHealth
 from worker.core.sqs.dead_letter import DeadLetter, Refused, SendEntry, entry_bytes
 from worker.core.sqs.failure_record import FailureRecord
 from worker.core.sqs.in_flight import InFlightMessage, InFlightMessages
@@ -68,6 +69,8 @@ class Settlement:
         self._in_flight = in_flight
         self._worker = worker
         self._dlq_max_bytes = dlq_max_bytes
+        self._delete_calls = CallHealth("sqs:DeleteMessage", source.name)
+        self._send_calls = CallHealth("sqs:SendMessage", dlq.name)
         self._deletes: SimpleQueue[InFlightMessage] = SimpleQueue()
         self._hand_offs: SimpleQueue[_HandOff] = SimpleQueue()
         self._releases: SimpleQueue[tuple[InFlightMessage, int]] = SimpleQueue()
@@ -95,6 +98,11 @@ class Settlement:
             case Release(delay_s=delay_s):
                 self._releases.put((item, delay_s))
 
+    @property
+    def faults(self) -> list[str]:
+        """Which calls have been failing for a while, and why."""
+        return [call.fault for call in (self._delete_calls, self._send_calls) if call.fault]
+
     def loops(self) -> list[tuple[str, Callable[[Liveness], None]]]:
         """The loops to run, each on a thread of its own. Deletes have two, since every message needs one."""
         return [
@@ -115,13 +123,13 @@ class Settlement:
 
     def _delete(self, items: list[InFlightMessage]) -> None:
         try:
-            refused = self._try_all(self._source.delete, [item.message.receipt for item in items])
+            refused = self._try_all(self._delete_calls, self._source.delete, [item.message.receipt for item in items])
             for position, item in enumerate(items):
                 if position in refused:
                     # Its effect is durable: it reappears and is processed again, which is harmless.
-                    emit(
-                        LogEvent.MESSAGE_DELETE_FAILED, "error", message_id=item.message.id, code=refused[position].code
-                    )
+                    code, said = refused[position].code, refused[position].message
+                    hint = self._delete_calls.hint(code, said)
+                    emit(LogEvent.MESSAGE_DELETE_FAILED, "error", message_id=item.message.id, code=code, hint=hint)
         finally:
             self._in_flight.forget(items)
 
@@ -161,7 +169,7 @@ class Settlement:
                     too_large.append((hand_off, reason))
                 case entry:
                     fitting.append((hand_off, entry))
-        refused = self._try_all(self._dlq.send, [entry for _, entry in fitting]) if fitting else {}
+        refused = self._try_all(self._send_calls, self._dlq.send, [entry for _, entry in fitting]) if fitting else {}
         for position, (hand_off, _) in enumerate(fitting):
             if position not in refused:
                 self._handed_off(hand_off, LogEvent.DLQ_HANDED_OFF)
@@ -224,8 +232,16 @@ class Settlement:
             elif self._stopping.is_set():
                 return
 
-    def _try_all(self, call: Callable[[Sequence[T]], dict[int, Refusal]], entries: Sequence[T]) -> dict[int, Refusal]:
-        return in_batch(call, entries, stop=self._stopping)
+    def _try_all(
+        self, health: CallHealth, call: Callable[[Sequence[T]], dict[int, Refusal]], entries: Sequence[T]
+    ) -> dict[int, Refusal]:
+        """Make a batch call; by position, what remains refused. Entries that are refused for what they are are no fault of it."""
+        refused = in_batch(call, entries, stop=self._stopping)
+        if len(refused) < len(entries):
+            health.succeeded()
+        elif (first := next((one for one in refused.values() if health.hint(one.code, one.message)), None)) is not None:
+            health.failed(first.code, first.message)
+        return refused
 
 
 def _why(outcome: Failed | Release) -> str:

@@ -60,10 +60,9 @@ class CommandContext:
         self.as_json = as_json
         self.options = options or ToolOptions()
         self.run = Run.new(f"dlq {verb}", action=verb, by=operator())
-        self._sqs = aws.sqs()
         # created first, so that a configuration error cannot occur between a change and its audit
         self._cloudwatch = aws.cloudwatch() if settings.cloudwatch_namespace else None
-        self.dlq: Queue = SqsQueue(self._sqs, settings.dlq_queue_url)
+        self.dlq: Queue = self._queue(settings.dlq_queue_url)
         self.attributes: Mapping[str, str] = {}
         """The attributes of the DLQ, after `check_dlq`."""
 
@@ -106,7 +105,7 @@ class CommandContext:
             spool_bytes=settings.spool_bytes, max_object_bytes=settings.max_object_bytes, temp_dir=settings.temp_dir
         )
         self.state = S3State(self.objects, settings.state)
-        source = SqsQueue(self._sqs, settings.sqs_queue_url)
+        source = self._queue(settings.sqs_queue_url)
         index = open_index(settings, self.aws.credentials)
         return Clients(self.aws, source, self.dlq, self.objects, self.state, index)
 
@@ -121,7 +120,7 @@ class CommandContext:
 
     def queue(self, named: str) -> Queue:
         """Return a queue by its URL or name. Raises ConfigError."""
-        return SqsQueue(self._sqs, named if "://" in named else queue_url(self.aws, named))
+        return self._queue(named if "://" in named else queue_url(self.aws, named))
 
     def source(self) -> Queue:
         """Return the source queue. Raises ConfigError if none is set, or if it is the DLQ itself."""
@@ -130,7 +129,10 @@ class CommandContext:
             raise ConfigError("SQS_QUEUE_URL (or --queue, or FRONTIER_URL) is missing: the queue to send to")
         if url == self.dlq.url:
             raise ConfigError(f"SQS_QUEUE_URL and DLQ_QUEUE_URL are the same queue, {url}")
-        return SqsQueue(self._sqs, url)
+        return self._queue(url)
+
+    def _queue(self, url: str) -> Queue:
+        return SqsQueue(self.aws.sqs(url), url)
 
     def redrive_target(self, to: str | None, *, force: bool, while_paused: bool) -> Target:
         """Return the queue given by --to, or else the source queue. Raises ConfigError, DependencyError or PausedError."""

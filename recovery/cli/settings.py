@@ -114,6 +114,6 @@ def _single_value(option: str) -> str | None:
     """Return the value of a setting with several names. Raises ConfigError if they have different values."""
     found = {name: value for name in ALIASES[option] if (value := os.environ.get(name))}
     if len(set(found.values())) > 1:
-        shown = " and ".join(f"{name}={value}" for name, value in found.items())
+        shown = " and ".join(f"{name}={'(hidden)' if '@' in value else value}" for name, value in found.items())
         raise ConfigError(f"{shown} are two names of one setting with two values; unset one of them")
     return next(iter(found.values()), None)

@@ -30,7 +30,6 @@ class Clients:
 def connect(settings: Settings) -> Clients:
     """Make the clients; no request is sent yet. Raises ConfigError."""
     aws = Aws(region=settings.aws_region, connections=settings.worker_concurrency + settings.receivers + 16)
-    sqs = aws.sqs()
     objects = S3ObjectStore(
         aws,
         spool_bytes=settings.spool_bytes,
@@ -39,8 +38,8 @@ def connect(settings: Settings) -> Clients:
     )
     return Clients(
         aws=aws,
-        source=SqsQueue(sqs, settings.sqs_queue_url),
-        dlq=SqsQueue(sqs, settings.dlq_queue_url),
+        source=SqsQueue(aws.sqs(settings.sqs_queue_url), settings.sqs_queue_url),
+        dlq=SqsQueue(aws.sqs(settings.dlq_queue_url), settings.dlq_queue_url),
         objects=objects,
         state=S3State(objects, settings.state),
         index=open_index(settings, aws.credentials),

@@ -2,13 +2,21 @@
 
 import os
 import signal
+import threading
+import time
+from collections.abc import Callable
 from contextlib import closing
 
 import pytest
 
 from testing.fakes import Fakes
 from testing.memory import DOWN
-from worker.core.base.errors import ExitCode
+from worker.core.base.errors import ExitCode, QueueError
+from worker.core.base.liveness import Liveness
+from worker.core.sqs import call_health
+from worker.core.sqs.in_flight import InFlightMessage
+from worker.core.sqs.outcome import Done
+from worker.core.sqs.queue import Message, Refusal
 from worker.daemon import Daemon
 
 
@@ -38,3 +46,98 @@ def test_the_first_signal_during_a_shutdown_of_its_own_does_not_cut_the_drain_sh
     assert exits == []
     daemon._on_signal(signal.SIGTERM, None)
     assert exits == [ExitCode.INTERNAL]
+
+
+# -- calls to the queues that keep failing -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hurried(monkeypatch):
+    monkeypatch.setattr(call_health, "LASTING_S", 0.1)
+    monkeypatch.setattr("worker.consumer.FIRST_BACKOFF_S", 0.05)
+    monkeypatch.setattr("worker.settlement.BATCH_WAIT_S", 0.0)
+
+
+def eventually(holds: Callable[[], object]) -> None:
+    end = time.monotonic() + 5
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert holds()
+
+
+DENIED = [
+    ("AccessDenied", "allow sqs:ReceiveMessage on source to this role"),
+    ("AccessDeniedException", "allow sqs:ReceiveMessage on source to this role"),
+    ("KmsAccessDenied", "allow kms:Decrypt with the key that encrypts source"),
+    ("KMS.DisabledException", "allow kms:Decrypt with the key that encrypts source"),
+    ("AWS.SimpleQueueService.NonExistentQueue", ""),
+    ("ServiceUnavailable", ""),
+]
+
+
+@pytest.mark.parametrize(("code", "hint"), DENIED)
+def test_a_receive_that_keeps_failing_is_seen_in_health_status_and_metrics(daemon, fakes, hurried, code, hint):
+    fakes.faults.add("source.receive", QueueError("by the test", code=code))
+    consumer = daemon._components.consumer
+    thread = threading.Thread(target=consumer.run_first, args=(Liveness(60),))
+    thread.start()
+    try:
+        eventually(lambda: not daemon._health()[0])
+        facts = daemon._health()[1]
+        assert facts["status"] == "unhealthy"
+        [said] = facts["failing_calls"]
+        assert said.startswith("sqs:ReceiveMessage on source has been failing for ")
+        assert code in said
+        assert hint in said
+        assert daemon._status().startswith(said[:60])
+        assert len(daemon._failing_calls()) == 1
+        fakes.faults.plan.clear()
+        eventually(lambda: daemon._health()[0])
+        assert daemon._status().startswith("serving")
+    finally:
+        consumer.stop()
+        thread.join(5)
+
+
+@pytest.mark.parametrize("call", ["source.delete", "dlq.send"])
+@pytest.mark.parametrize("by_entry", [False, True])
+def test_a_denied_delete_or_send_is_seen_too(daemon, fakes, hurried, call, by_entry):
+    name, _, _ = call.partition(".")
+    if by_entry:
+        refusal = Refusal("AccessDenied", "by the test", senders_fault=True)
+        getattr(fakes, name).refuses = {0: refusal}
+    else:
+        fakes.faults.add(call, QueueError("by the test", code="AccessDenied"))
+    settlement = daemon._components.settlement
+    attempt = settlement._delete if call == "source.delete" else None
+
+    def settle() -> None:
+        item = InFlightMessage(Message("m", "r", "{}", {}, {}), deadline_s=60, settle=lambda _: None)
+        item.outcome = Done()
+        if attempt is not None:
+            attempt([item])
+        else:
+            settlement._try_all(settlement._send_calls, fakes.dlq.send, [{"MessageBody": "b", "MessageAttributes": {}}])
+
+    settle()
+    assert daemon._health()[0], "once is no state"
+    time.sleep(0.15)
+    settle()
+    well, facts = daemon._health()
+    action, queue = ("sqs:DeleteMessage", "source") if attempt else ("sqs:SendMessage", "dlq")
+    assert not well
+    assert f"{action} on {queue} has been failing" in facts["failing_calls"][0]
+    assert f"allow {action} on {queue}" in facts["failing_calls"][0]
+    fakes.faults.plan.clear()
+    getattr(fakes, name).refuses = {}
+    settle()
+    assert daemon._health()[0]
+
+
+def test_what_a_queue_refuses_of_one_message_is_no_state(daemon, fakes, hurried):
+    settlement = daemon._components.settlement
+    fakes.dlq.refuses = {0: Refusal("InvalidMessageContents", "by the test", senders_fault=True)}
+    for _ in range(2):
+        settlement._try_all(settlement._send_calls, fakes.dlq.send, [{"MessageBody": "b", "MessageAttributes": {}}])
+        time.sleep(0.15)
+    assert daemon._health()[0]

@@ -7,10 +7,11 @@ import pytest
 from testing.fakes import Fakes
 from testing.memory import BUCKET, STATE
 from worker import s3_checks
-from worker.core.base.errors import StoreError
+from worker.core.base.errors import QueueError, StoreError
 from worker.core.extract import isolation
+from worker.core.sqs.queue import Refusal
 from worker.notifications import sources_of
-from worker.preflight import _parsers, _redrive, _timed
+from worker.preflight import _parsers, _receive, _redrive, _timed, check_all
 
 
 def policy(**conditions):
@@ -109,3 +110,80 @@ def test_only_what_no_restart_can_correct_keeps_a_worker_down(call, check, code,
     fakes.faults.add(call, StoreError("by the test", code=code))
     [found] = _timed("bucket", lambda: check(fakes))
     assert (found.level, found.fatal) == ("error", fatal)
+
+
+# -- permissions of the queues -----------------------------------------------------------------------------------------
+
+
+def receive_checks(fakes):
+    return list(_timed("queue: receive", lambda: _receive(fakes.source)))
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "AccessDeniedException", "KmsAccessDenied", "KMS.DisabledException"])
+def test_doctor_sees_that_receiving_is_denied(code):
+    fakes = Fakes()
+    fakes.faults.add("source.receive", QueueError("by the test", code=code))
+    found = {one.name: one for one in check_all(fakes.settings(), fakes.clients, thorough=True)}["queue: receive"]
+    assert found.level == "error"
+    assert code in found.what
+    assert ("kms:Decrypt" if "k" in code.lower()[:1] else "allow sqs:ReceiveMessage on source") in found.hint
+
+
+def test_doctor_receives_no_message_of_a_queue_without_a_key_of_its_own():
+    fakes = Fakes()
+    fakes.source.add("m", "{}")
+    [found] = receive_checks(fakes)
+    assert (found.level, found.what) == ("ok", "sqs:ReceiveMessage is allowed")
+    assert fakes.source.hidden == set()
+
+
+@pytest.mark.parametrize(
+    ("waiting", "receives", "counts"),
+    [("3", 10, [0, 1]), ("0", 10, [0]), ("3", 3, [0])],
+)
+def test_doctor_tries_a_queue_s_key_with_a_message_where_that_does_no_harm(monkeypatch, waiting, receives, counts):
+    fakes = Fakes()
+    asked = []
+    attributes = {
+        "KmsMasterKeyId": "alias/ours",
+        "ApproximateNumberOfMessages": waiting,
+        "RedrivePolicy": json.dumps({"maxReceiveCount": receives}),
+    }
+    monkeypatch.setattr(fakes.source, "attributes", lambda: attributes)
+
+    def receive(*, wait_s, visibility_s, count):
+        asked.append((count, visibility_s))
+        return []
+
+    monkeypatch.setattr(fakes.source, "receive", receive)
+    found = receive_checks(fakes)
+    assert asked == [(count, 0) for count in counts]
+    assert [one.level for one in found] == ["ok", "ok"]
+    assert ("released" if len(counts) == 2 else "was not tried") in found[1].what
+
+
+def test_a_key_that_only_a_message_needs_is_named(monkeypatch):
+    fakes = Fakes()
+    attributes = {"KmsMasterKeyId": "alias/ours", "ApproximateNumberOfMessages": "3"}
+    monkeypatch.setattr(fakes.source, "attributes", lambda: attributes)
+
+    def receive(*, count, **_):
+        if count:
+            raise QueueError("The ciphertext refers to a key that is not accessible", code="KMS.AccessDeniedException")
+        return []
+
+    monkeypatch.setattr(fakes.source, "receive", receive)
+    ok, denied = receive_checks(fakes)
+    assert (ok.level, denied.level) == ("ok", "error")
+    assert "kms:Decrypt" in denied.hint
+
+
+@pytest.mark.parametrize(
+    ("queue", "check"), [("source", "queue: delete"), ("source", "queue: hide"), ("dlq", "DLQ: send")]
+)
+def test_a_denial_in_the_entries_of_a_batch_is_seen(queue, check):
+    fakes = Fakes()
+    getattr(fakes, queue).refuses = {0: Refusal("KMS.AccessDeniedException", "by the test", senders_fault=True)}
+    found = {one.name: one for one in check_all(fakes.settings(), fakes.clients, thorough=True)}[check]
+    assert found.level == "error"
+    assert "kms:" in found.hint

@@ -1,15 +1,20 @@
 """Create the boto3 clients with every important default set explicitly, and wrap the SDK's errors."""
 
+import os
+import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
-from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError, PartialCredentialsError
 
+from worker.core.base.address import QueuePlace, address_without_user, proxy_for, queue_place
 from worker.core.base.classify import TRANSIENT_CODES
 from worker.core.base.errors import ConfigError, DependencyError, QueueError, StoreError
 
@@ -60,8 +65,11 @@ class Aws:
         # (docs/evidence.md, boto3 and obstore).
         core.set_config_variable("metadata_service_num_attempts", METADATA_ATTEMPTS)
         core.set_config_variable("metadata_service_timeout", METADATA_TIMEOUT_S)
+        self._core = core
         self._connections = connections
         self._sqs_endpoint = sqs_endpoint
+        self._sqs: dict[tuple[str | None, str | None], SQSClient] = {}
+        self._lock = threading.Lock()
 
     @property
     def region(self) -> str | None:
@@ -87,16 +95,36 @@ class Aws:
             )
         return found
 
-    def sqs(self) -> "SQSClient":
-        """A client for queues."""
-        client: SQSClient = self._client("sqs", SQS_READ_TIMEOUT_S, endpoint_url=self._sqs_endpoint)
-        return client
+    def sqs(self, queue_url: str | None = None) -> "SQSClient":
+        """A client for queues, or for the queue of this URL: in its region, and at its host if that is not AWS's usual one.
+
+        boto3 itself ignores the host, and so a VPC endpoint's too. An endpoint that is set takes precedence.
+        """
+        place = QueuePlace(None, None) if queue_url is None else queue_place(queue_url, self._dns_suffixes())
+        region = place.region or self.region
+        with self._lock:
+            endpoint = self._sqs_endpoint or self._endpoint_of(place, region)
+            if (endpoint, region) not in self._sqs:
+                self._sqs[endpoint, region] = self._client(
+                    "sqs", SQS_READ_TIMEOUT_S, endpoint_url=endpoint, region_name=region
+                )
+            return self._sqs[endpoint, region]
+
+    def _endpoint_of(self, place: QueuePlace, region: str | None) -> str | None:
+        """The place's own endpoint, unless another one is set for SQS, or it is the one that boto3 would use."""
+        if place.endpoint is None:
+            return None
+        used = self._client("sqs", SQS_READ_TIMEOUT_S, region_name=region).meta.endpoint_url
+        usual = self._client("sqs", SQS_READ_TIMEOUT_S, region_name=region, ignore_configured_endpoint_urls=True)
+        return None if used != usual.meta.endpoint_url or used == place.endpoint else place.endpoint
+
+    def _dns_suffixes(self) -> list[str]:
+        """The ends of AWS's usual host names in every partition, such as amazonaws.com and amazonaws.com.cn."""
+        return sorted({one["outputs"]["dnsSuffix"] for one in self._core.get_data("partitions")["partitions"]})
 
     def s3(self, *, observe_date: DateObserver | None = None) -> "S3Client":
         """A client for S3; `observe_date` is called for every answer: (time sent, Date header, time received)."""
         client: S3Client = self._client("s3", S3_READ_TIMEOUT_S)
-        if not is_amazon(client.meta.endpoint_url):
-            client = self._client("s3", S3_READ_TIMEOUT_S, s3={"addressing_style": "path"})
         if observe_date is not None:
             _watch_dates(client, observe_date)
         return client
@@ -106,7 +134,28 @@ class Aws:
         client: CloudWatchClient = self._client("cloudwatch", S3_READ_TIMEOUT_S)
         return client
 
-    def _client(self, service: str, read_timeout_s: int, *, endpoint_url: str | None = None, **extra: Any) -> Any:
+    def certificates(self) -> Path | None:
+        """The PEM file of authorities that is to be trusted instead of the usual ones (botocore's `Endpoint` has the rule)."""
+        given = self._core.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
+        return Path(given) if given else None
+
+    def _require_certificates(self) -> None:
+        path = self.certificates()
+        try:
+            if path is not None:
+                ssl.create_default_context(cafile=path)
+        except OSError as error:
+            raise ConfigError(f"AWS_CA_BUNDLE={path}: {error}; it should be a PEM file of certificates") from None
+
+    def _client(
+        self,
+        service: str,
+        read_timeout_s: int,
+        *,
+        endpoint_url: str | None = None,
+        region_name: str | None = None,
+        **extra: Any,
+    ) -> Any:
         config = Config(
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=read_timeout_s,
@@ -115,21 +164,79 @@ class Aws:
             retries={"mode": "standard", "total_max_attempts": 2},
             **extra,
         )
+        name = f"AWS_ENDPOINT_URL_{service.upper()} or AWS_ENDPOINT_URL"
         with aws_errors(ConfigError):
             try:
-                return self._session.client(service, config=config, endpoint_url=endpoint_url)  # type: ignore[call-overload]
+                client = self._session.client(  # type: ignore[call-overload]
+                    service, region_name=region_name, config=config, endpoint_url=endpoint_url
+                )
+                address_without_user(client.meta.endpoint_url)
             except InvalidRegionError as error:
                 raise ConfigError(
                     f"AWS_REGION (or --region): {error}; it should be a region such as eu-central-1"
                 ) from None
-            except ValueError as error:  # raised by botocore for an endpoint that is not a URL
-                name = f"AWS_ENDPOINT_URL_{service.upper()} or AWS_ENDPOINT_URL"
-                raise ConfigError(f"{name}: {error}; it should be a URL such as http://127.0.0.1:9324") from None
+            except ValueError:  # its sentence might quote a password in the address
+                example = "http://127.0.0.1:9324"
+                raise ConfigError(
+                    f"{name}: it should be an address without user and password, such as {example}"
+                ) from None
+        proxy_for(client.meta.endpoint_url)
+        self._require_certificates()
+        return client
 
 
-def is_amazon(endpoint_url: str) -> bool:
-    """Whether an endpoint belongs to AWS; others need path-style addressing."""
-    return ".amazonaws.com" in f".{urlsplit(endpoint_url).hostname or ''}."
+@dataclass(frozen=True, slots=True)
+class BucketLocation:
+    """Where boto3 sends the requests for the objects of one bucket, and for which region it signs them."""
+
+    url: str
+    """A slash and a key after it make the address of an object."""
+    region: str
+
+
+class BucketLocator:
+    """Finds out from a client where it sends requests, without sending one.
+
+    boto3 derives that from a dozen settings (FIPS, dual stack, partition, style of addressing, its own endpoints, a bucket's
+    real region once it has been redirected to it). No other rule could be the same, so boto3 is asked: a request for an
+    object is made as far as its address, and then given up.
+    """
+
+    def __init__(self, client: "S3Client") -> None:
+        self._client = client
+        self._asking = threading.local()
+        client.meta.events.register_first("before-call.s3.GetObject", self._before_call)
+
+    def __call__(self, bucket: str) -> BucketLocation | None:
+        """The location of a bucket; None if requests to it need more than a plain signature (S3 Express), or are not made."""
+        self._asking.now = True
+        try:
+            self._client.get_object(Bucket=bucket, Key=_ANY_KEY)
+        except _GivenUpError as given_up:
+            return given_up.location
+        except (BotoCoreError, ClientError):
+            return None
+        finally:
+            self._asking.now = False
+        return None
+
+    def _before_call(self, params: Any, context: Any, **_: Any) -> None:
+        if getattr(self._asking, "now", False):
+            signing = context.get("signing", {})
+            is_plain = context.get("auth_type") in {"v4", "s3v4"} and signing.get("signing_name") == "s3"
+            url = str(params["url"]).removesuffix(f"/{_ANY_KEY}")
+            raise _GivenUpError(BucketLocation(url, signing.get("region", "")) if is_plain else None)
+
+
+_ANY_KEY = "key"
+
+
+class _GivenUpError(Exception):
+    """Raised when a request has been made as far as its address."""
+
+    def __init__(self, location: BucketLocation | None) -> None:
+        super().__init__()
+        self.location = location
 
 
 @contextmanager

@@ -50,6 +50,11 @@ OBJECT_FAULT_CODES = frozenset(
 )  # fmt: skip
 
 
+DENIALS = frozenset(
+    {"403", "UnauthorizedOperation", "NotAuthorized", "AuthorizationError", "AuthorizationErrorException"}
+)
+"""Codes of a missing permission, besides those that contain AccessDenied. The first is all that a failed HEAD has."""
+
 NO_THREAD = "can't start new thread"
 """The message of the RuntimeError that Python raises if there is no memory for another thread, or no more are allowed."""
 
@@ -85,6 +90,19 @@ def is_panic(error: BaseException) -> bool:
 def is_transient(error: BaseException) -> bool:
     """Whether trying again can help."""
     return kind_of(error) is FailureKind.RECOVERABLE
+
+
+def is_denial(code: str) -> bool:
+    """Whether an error code says that a permission is missing."""
+    return "AccessDenied" in code or code in DENIALS
+
+
+def is_key_fault(code: str) -> bool:
+    """Whether an error code says that a KMS key cannot be used (SQS API Reference, ReceiveMessage, "Errors").
+
+    SQS writes KmsAccessDenied, KmsDisabled and so on; in its older protocol, KMS.AccessDeniedException and so on.
+    """
+    return "kms" in code.lower() and code not in TRANSIENT_CODES
 
 
 def is_unclear(error: BaseException) -> bool:

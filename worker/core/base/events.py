@@ -109,7 +109,7 @@ class LogEvent(StrEnum):
     """One check at start-up: info, warning or error, as `doctor` shows them."""
 
     QUEUE_RECEIVE_FAILED = "queue.receive_failed"
-    """SQS refused a receive; the next follows after `retry_s` seconds."""
+    """SQS refused a receive; the next follows after `retry_s` seconds. `hint` names the permission if one is missing."""
 
     QUEUE_RECEIVED = "queue.received"
     """One receive was answered; `lags_s` are the seconds that each message had waited."""
@@ -158,6 +158,11 @@ class LogEvent(StrEnum):
 
     STATE_FALLBACK = "state.fallback"
     """The state bucket's store does not have a call (`what`); another way is used from now on (`instead`)."""
+
+    STORE_OUTDONE = "store.outdone"
+    """boto3 reads what obstore cannot read in this bucket (`error`); for `rest_s` seconds, boto3 is used at once, which takes
+    eleven times the CPU.
+    """
 
     STORE_PANICKED = "store.panicked"
     """obstore panicked over a request; boto3 made it instead."""

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from worker.core.base.address import queue_url
+
 _HOST_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _OLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 
@@ -42,17 +44,11 @@ def own_state_bucket(state: str | None, files: str | None, *, shared: bool) -> s
     return state or str(files)
 
 
-def _queue_url(value: str) -> str:
-    if not re.match(r"^https?://[^/]+/.+", value):
-        raise ValueError("is not a queue URL; it should be https://sqs.REGION.amazonaws.com/ACCOUNT/NAME")
-    return value
-
-
 def _bucket_name(value: str) -> str:
     if not is_host_name(value):
         raise ValueError("is not a bucket name; it should be 3 to 63 of a-z, 0-9, '.' and '-', without s3://")
     return value
 
 
-QueueUrl = Annotated[str, AfterValidator(_queue_url)]
+QueueUrl = Annotated[str, AfterValidator(queue_url)]
 BucketName = Annotated[str, AfterValidator(_bucket_name)]

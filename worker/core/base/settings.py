@@ -20,6 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from worker.core.base.address import parse_address
 from worker.core.base.errors import ConfigError
 from worker.core.base.names import BucketName, QueueUrl, own_state_bucket
 
@@ -213,8 +214,11 @@ class Settings(BaseSettings):
     @field_validator("index_url")
     @classmethod
     def _is_index_url(cls, value: SecretStr) -> SecretStr:
-        if not re.match(r"^(https?://[^/]+|sqlite:///.)", value.get_secret_value()):
+        url = value.get_secret_value()
+        if not re.match(r"https?://|sqlite:///.", url):
             raise ValueError("is not the URL of an index; it should be https://HOST[:PORT] or sqlite:///PATH")
+        if url.startswith("http"):
+            parse_address(url)
         return value
 
     @field_validator("opensearch_index")
@@ -277,9 +281,11 @@ def _sentence(detail: Any) -> str:
         return str(message)
     location = str(detail["loc"][0])
     field = location.lower()
-    name = environment_name(field) if field in Settings.model_fields else location
+    known = Settings.model_fields.get(field)
+    name = location if known is None else environment_name(field)
     if detail["type"] == "missing":
-        known = Settings.model_fields.get(field)
         return f"{name} is missing: {known.description if known else 'it must be set'}"
-    shown = "(hidden)" if field.endswith(("password", "url")) and "@" in str(detail["input"]) else repr(detail["input"])
+    given = str(detail["input"])
+    is_secret = "@" in given or ("SecretStr" in str(known and known.annotation) and ":" in given.rpartition("://")[2])
+    shown = "(hidden)" if is_secret else repr(detail["input"])
     return f"{name}={shown}: {message[0].lower()}{message[1:]}"

@@ -49,6 +49,12 @@ def compare(name: str, found: JsonObject) -> list[Finding]:
     return [*findings, *_of_mapping(index, found[index].get("mappings", {}))]
 
 
+def is_ours(found: JsonObject) -> bool:
+    """Whether the only index behind a name has the mapping of our template, and so ids that we made."""
+    ours = index_template("files")["template"]["mappings"]["properties"].keys()
+    return all(ours <= one.get("mappings", {}).get("properties", {}).keys() for one in found.values())
+
+
 def _of_settings(index: str, settings: JsonObject) -> Iterator[Finding]:
     """A removal's version is known for `gc_deletes`; a bulk request that is served later brings the document back."""
     nested = settings.get("index", {})

@@ -12,7 +12,7 @@ from worker.core.base.jsontypes import JsonObject
 from worker.core.index import Finding, IndexState
 from worker.core.index.client import Client, RefusedError
 from worker.core.index.earlier_system import ids_in_use
-from worker.core.index.findings import ONE_INDEX, compare
+from worker.core.index.findings import ONE_INDEX, compare, is_ours
 from worker.core.index.template import FIRST_INDEX, index_template, template_name
 
 MISSING = 404
@@ -62,8 +62,15 @@ class Layout:
         """Report the same as `ensure`, but change nothing."""
         state = IndexState()
         found = self._observe()
-        if self._template_version() < index_template(self._name)["version"]:
-            state.findings.append(Finding("ok", f"template {template_name(self._name)} is missing or older", _AT_START))
+        try:
+            if self._template_version() < index_template(self._name)["version"]:
+                state.findings.append(
+                    Finding("ok", f"template {template_name(self._name)} is missing or older", _AT_START)
+                )
+        except RefusedError as error:
+            if not error.is_denial:  # the request before this one was allowed
+                raise
+            state.findings.append(Finding("warning", f"the template cannot be read: {error}", _ALLOW))
         if found:
             self._describe(found, state)
         else:
@@ -148,7 +155,15 @@ class Layout:
 
     def _describe(self, found: JsonObject, state: IndexState) -> None:
         state.findings += compare(self._name, found)
-        plain_key, findings = ids_in_use(self._sample(), wanted=self._plain_key)
+        try:
+            sample = self._sample()
+        except RefusedError as error:
+            # Without knowing it, the form of the ids must not be guessed: each object would be indexed twice.
+            if not error.is_denial or (self._plain_key is None and not is_ours(found)):
+                raise
+            sample = []
+            state.findings.append(Finding("warning", f"the documents cannot be searched: {error}", _ALLOW_SEARCH))
+        plain_key, findings = ids_in_use(sample, wanted=self._plain_key)
         state.plain_key_ids = plain_key
         state.findings += findings
 
@@ -168,4 +183,5 @@ class Layout:
 
 
 _AT_START = "it is created when a worker starts"
+_ALLOW_SEARCH = "allow the worker to search in the index, or set DOCUMENT_IDS to the form of the ids that it has"
 _ALLOW = "allow the worker to manage index templates, or put config/opensearch/index-template.json yourself"

@@ -45,21 +45,32 @@ class OpenSearchIndex:
     def ping(self) -> None:
         """Return if the index is open, complete and not blocked, or does not exist yet.
 
-        A block on the whole cluster is not detected here, but by the next write.
+        A block on the whole cluster is not detected here, but by the next write. Of the two calls, one may be denied: what it
+        would show is then found out by the next write too. If both are denied, nothing is known, and the error is raised.
         """
         try:
             found = self._request("GET", "_settings?filter_path=*.settings.index.blocks,*.settings.index.uuid")
         except RefusedError as error:
             if error.status == MISSING:
                 return
-            raise
+            if not error.is_denial:
+                raise
+            found = None
+        if found is not None:
+            self._require_writable(found)
+        try:
+            self._request("GET", "_search?size=0&terminate_after=1&allow_partial_search_results=false")
+        except RefusedError as error:
+            if found is None or not error.is_denial:
+                raise
+
+    def _require_writable(self, found: JsonObject) -> None:
         self._layout.require_one_index(found)
         for index, settings in found.items():
             blocks = settings["settings"]["index"].get("blocks", {})
             stopping = [name for name in STOPPING_BLOCKS if blocks.get(name) == "true"]
             if stopping:
                 raise IndexUnavailableError(f"{self.description}: {index} is blocked by index.blocks.{stopping[0]}")
-        self._request("GET", "_search?size=0&terminate_after=1&allow_partial_search_results=false")
 
     def ensure(self) -> IndexState:
         """Create template, first index and alias if nothing of the name exists; find out which form of ids is in use."""

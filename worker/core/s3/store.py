@@ -1,33 +1,32 @@
 """S3 itself: reading objects, and writing our own state.
 
 obstore transfers the bytes, because a GET takes eleven times less CPU than with boto3 (docs/evidence.md, boto3 and
-obstore). boto3 is used for keys that obstore would change, and whenever obstore reports an error, because obstore's
-exceptions contain no error codes. boto3's answer is then the one that counts.
+obstore). Addresses, proxies and certificates are those of boto3. boto3 is used for keys that obstore would change, and
+whenever obstore reports an error, because obstore's exceptions contain no error codes. boto3's answer is then the one that
+counts.
 """
 
 import contextlib
-import errno
-import os
-import tempfile
+import ssl
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import certifi
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from worker.core.base import temporary
-from worker.core.base.aws import CONNECT_TIMEOUT_S, S3_READ_TIMEOUT_S, Aws, aws_errors, is_amazon
+from worker.core.base.address import proxy_for
+from worker.core.base.aws import CONNECT_TIMEOUT_S, S3_READ_TIMEOUT_S, Aws, BucketLocation, BucketLocator, aws_errors
 from worker.core.base.classify import is_panic
 from worker.core.base.clock import S3Clock
 from worker.core.base.errors import ObjectGoneError, StoreError
 from worker.core.base.events import LogEvent
-from worker.core.base.jsontypes import JsonObject
 from worker.core.base.logs import emit
-from worker.core.base.names import is_host_name
+from worker.core.s3.fast_lane import FastLane, fast_lanes
 from worker.core.s3.objects import ObjectState, Snapshot, carried_unchanged, is_object_fault
 from worker.core.s3.readable import ReadableKeys
 
@@ -44,8 +43,9 @@ _NO_ANSWER = (BaseError, FileNotFoundError, ValueError)
 """What obstore raises: its own errors, FileNotFoundError for a missing key, ValueError for a key that it rejects; or a panic."""
 _SAYS_NOTHING = frozenset({"400", "403", "404", "NoSuchKey"})
 """Codes of a failed HEAD. They are mere HTTP statuses, because the answer to a HEAD has no body."""
-MAX_BUCKETS = 256
-"""Number of stores kept open, one for each bucket."""
+NOWHERE = "http://127.0.0.1:9"
+EVERYWHERE = "*,0.0.0.0/0,::/0"
+"""What obstore is told to use no proxy for. Without a proxy of its own, it would take one from the environment."""
 
 
 class S3ObjectStore:
@@ -60,41 +60,39 @@ class S3ObjectStore:
         self._max_object_bytes = max_object_bytes
         self._temp_dir = temp_dir
         self._readable = ReadableKeys(self._s3)
-        self._store = lru_cache(MAX_BUCKETS)(self._open_store)
+        self._lane_of = fast_lanes(BucketLocator(self._s3), self._open_store)
 
     # -- reading -------------------------------------------------------------------------------------------------
 
     def read(self, bucket: str, key: str, *, admit: Callable[[int], None] = lambda _: None) -> Snapshot:
         """One GET, by obstore where it carries the key and likes the answer, else by boto3."""
         observed_at_ms = self.clock.now_ms()
-        if self._is_for_obstore(bucket, key):
-            quick = _by_obstore(lambda: self._read_fast(bucket, key, observed_at_ms, admit))
-            if quick is not None:
-                self._readable.remember(bucket, key)
-                return quick
-            # Whatever obstore's error was about: boto3's answer has the error code.
-            observed_at_ms = self.clock.now_ms()
-        snapshot = self._read_exact(bucket, key, observed_at_ms, admit)
+        asked = self._asked(bucket, key)
+        snapshot = asked.by_obstore(lambda store: self._read_fast(store, bucket, key, observed_at_ms, admit))
+        if snapshot is None:  # whatever obstore's error was about: boto3's answer has the error code
+            snapshot = self._read_exact(bucket, key, self.clock.now_ms(), admit)
+            asked.answered_by_boto3()
         self._readable.remember(bucket, key)
         return snapshot
 
     def head(self, bucket: str, key: str) -> tuple[ObjectState | None, int]:
         """One HEAD, by obstore where it carries the key and finds the object, else by boto3."""
         observed_at_ms = self.clock.now_ms()
-        if self._is_for_obstore(bucket, key):
-            quick = _by_obstore(lambda: _state_of(obstore.head(self._store(bucket), key)))
-            if quick is not None:
-                return quick, observed_at_ms
-            observed_at_ms = self.clock.now_ms()
+        asked = self._asked(bucket, key)
+        quick = asked.by_obstore(lambda store: _state_of(obstore.head(store, key)))
+        if quick is not None:
+            return quick, observed_at_ms
+        observed_at_ms = self.clock.now_ms()
         try:
             with aws_errors(StoreError):
                 answer = self._s3.head_object(Bucket=bucket, Key=key)
                 state = ObjectState(_plain_etag(answer["ETag"]), answer["LastModified"], answer.get("VersionId"))
-                return state, observed_at_ms
         except StoreError as error:
             if error.code in _SAYS_NOTHING:
                 return None, observed_at_ms
             raise
+        asked.answered_by_boto3()
+        return state, observed_at_ms
 
     def is_object_fault(self, error: StoreError, bucket: str, key: str) -> bool:
         """Whether the object is at fault, and not S3, our credentials or our permissions."""
@@ -119,47 +117,65 @@ class S3ObjectStore:
     def peek(self, bucket: str, key: str) -> bytes | None:
         """A record's bytes, read at a tenth of boto3's cost; None if that fails for any reason."""
 
-        def get() -> bytes:
-            answer = obstore.get(self._store(bucket), key)
+        def get(store: S3Store) -> bytes:
+            answer = obstore.get(store, key)
             _etag_of(answer.meta)
             return answer.bytes().to_bytes()
 
-        return _by_obstore(get) if self._is_for_obstore(bucket, key) else None
+        return self._asked(bucket, key).by_obstore(get)
 
     def put(self, bucket: str, key: str, body: bytes, *, metadata: Mapping[str, str]) -> None:
         """Store a JSON record. obstore must support the key, and metadata must be ASCII. Raises StoreError."""
         attributes: Any = {"Content-Type": "application/json", **metadata}
-        if _by_obstore(lambda: obstore.put(self._store(bucket), key, body, attributes=attributes, use_multipart=False)):
+        asked = self._asked(bucket, key)
+        if asked.by_obstore(lambda store: obstore.put(store, key, body, attributes=attributes, use_multipart=False)):
             return
         with aws_errors(StoreError):  # boto3's answer has a code; an answer without ETag does not come from S3
             self._s3.put_object(
                 Bucket=bucket, Key=key, Body=body, ContentType="application/json", Metadata=dict(metadata)
             )["ETag"]
+        asked.answered_by_boto3()
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _is_for_obstore(self, bucket: str, key: str) -> bool:
-        """Whether obstore asks for exactly this object. On AWS, it puts the bucket's name into the name of the host."""
-        return carried_unchanged(key) and (is_host_name(bucket) or not is_amazon(self._s3.meta.endpoint_url))
+    def _asked(self, bucket: str, key: str) -> "_Asked":
+        """One request for an object: to obstore where it asks for exactly this object, and to boto3 where that fails."""
+        return _Asked(self._lane_of(bucket) if carried_unchanged(key) else None)
 
-    def _open_store(self, bucket: str) -> S3Store:
-        endpoint = self._s3.meta.endpoint_url
-        custom: JsonObject = {}
-        if not is_amazon(endpoint):
-            custom = {"endpoint": endpoint, "virtual_hosted_style_request": False}
+    def _open_store(self, bucket: str, location: BucketLocation) -> S3Store | None:
+        """obstore's store for a bucket; the address contains the bucket already, in whichever place boto3 puts it.
+
+        None if obstore does not take an address, a proxy or a certificate that boto3 may take.
+        """
+        try:
+            return self._store_at(bucket, location)
+        except (*_NO_ANSWER, OSError) as error:
+            emit(LogEvent.STORE_OUTDONE, "warning", bucket=bucket, error=type(error).__name__, rest_s=float("inf"))
+            return None
+
+    def _store_at(self, bucket: str, location: BucketLocation) -> S3Store:
+        client: Any = {
+            "allow_http": True,
+            "connect_timeout": timedelta(seconds=CONNECT_TIMEOUT_S),
+            "read_timeout": timedelta(seconds=S3_READ_TIMEOUT_S),
+            "timeout": timedelta(minutes=15),
+            "pool_idle_timeout": timedelta(seconds=50),
+        }
+        proxy = proxy_for(self._s3.meta.endpoint_url)
+        client |= {"proxy_url": proxy} if proxy else {"proxy_url": NOWHERE, "proxy_excludes": EVERYWHERE}
+        trusted = self._aws.certificates() or (None if _has_certificates() else Path(certifi.where()))
+        if trusted is not None and location.url.startswith("https:"):
+            client["root_certificate"] = trusted.read_text()
+            if proxy is not None:
+                client["proxy_ca_certificate"] = client["root_certificate"]
         return S3Store(
             bucket,
-            region=self._aws.region or "us-east-1",
+            aws_endpoint_url_s3=location.url,
+            virtual_hosted_style_request=True,
+            region=location.region,
             credential_provider=self._credentials,
-            client_options={
-                "allow_http": True,
-                "connect_timeout": timedelta(seconds=CONNECT_TIMEOUT_S),
-                "read_timeout": timedelta(seconds=S3_READ_TIMEOUT_S),
-                "timeout": timedelta(minutes=15),
-                "pool_idle_timeout": timedelta(seconds=50),
-            },
+            client_options=client,
             retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=1)},
-            **custom,
         )
 
     def _credentials(self) -> Any:
@@ -172,8 +188,10 @@ class S3ObjectStore:
             "expires_at": datetime.now(UTC) + timedelta(minutes=1),
         }
 
-    def _read_fast(self, bucket: str, key: str, observed_at_ms: int, admit: Callable[[int], None]) -> Snapshot:
-        answer = obstore.get(self._store(bucket), key)
+    def _read_fast(
+        self, store: S3Store, bucket: str, key: str, observed_at_ms: int, admit: Callable[[int], None]
+    ) -> Snapshot:
+        answer = obstore.get(store, key)
         meta, etag = answer.meta, _etag_of(answer.meta)
         attributes: dict[str, str] = {str(k): v for k, v in answer.attributes.items()}
         content_type = attributes.pop("Content-Type", None)
@@ -181,7 +199,11 @@ class S3ObjectStore:
         admit(size)
         body: bytes | Path | None = None
         if size <= self._max_object_bytes:
-            body = answer.bytes().to_bytes() if size <= self._spool_bytes else self._spool(answer.stream(CHUNK_BYTES))
+            body = (
+                answer.bytes().to_bytes()
+                if size <= self._spool_bytes
+                else temporary.spool(answer.stream(CHUNK_BYTES), self._temp_dir)
+            )
         return Snapshot(
             bucket, key, observed_at_ms, size, etag, meta["last_modified"], meta["version"], content_type,
             {k: v for k, v in attributes.items() if k not in _STANDARD_ATTRIBUTES}, body, attributes.get("Content-Encoding"),
@@ -198,7 +220,9 @@ class S3ObjectStore:
                 with contextlib.closing(stream):
                     if size <= self._max_object_bytes:
                         body = (
-                            stream.read() if size <= self._spool_bytes else self._spool(stream.iter_chunks(CHUNK_BYTES))
+                            stream.read()
+                            if size <= self._spool_bytes
+                            else temporary.spool(stream.iter_chunks(CHUNK_BYTES), self._temp_dir)
                         )
                 return _snapshot(bucket, key, observed_at_ms, answer, body)
         except StoreError as error:
@@ -210,34 +234,44 @@ class S3ObjectStore:
                 return _snapshot(bucket, key, observed_at_ms, answer_head, None, archived=True)
             raise
 
-    def _spool(self, chunks: Any) -> Path:
+
+class _Asked:
+    """One request: to obstore, then to boto3 where obstore could not make it."""
+
+    def __init__(self, lane: FastLane[S3Store] | None) -> None:
+        self._lane = lane
+        self._error: BaseException | None = None
+
+    def by_obstore(self, ask: Callable[[S3Store], T]) -> T | None:
+        """What obstore answers; None whatever it raises, for boto3 is asked next. A panic is no Exception; it is logged."""
+        if self._lane is None or (store := self._lane.store) is None:
+            return None
         try:
-            handle, name = tempfile.mkstemp(prefix=temporary.prefix(), dir=self._temp_dir)
-        except (
-            OSError
-        ) as error:  # must not be taken for what obstore or the SDK raise where an object or a token is missing
-            raise OSError(errno.EIO, f"TEMP_DIR={self._temp_dir}: {error.strerror}") from error
-        try:
-            with os.fdopen(handle, "wb") as file:
-                for chunk in chunks:
-                    file.write(chunk)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-        return Path(name)
+            found = ask(store)
+        except _NO_ANSWER as error:
+            self._error = error
+            return None
+        except BaseException as error:
+            if not is_panic(error):
+                raise
+            emit(LogEvent.STORE_PANICKED, "error", error=str(error)[:500])
+            return None
+        self._lane.succeeded()
+        return found
+
+    def answered_by_boto3(self) -> None:
+        """Note that boto3 made the request; a lane where only boto3 does so is left."""
+        if self._lane is not None and self._error is not None:
+            self._lane.outdone(self._error)
 
 
-def _by_obstore(ask: Callable[[], T]) -> T | None:
-    """What obstore answers; None whatever it raises, for boto3 is asked next. A panic is no Exception; it is logged."""
-    try:
-        return ask()
-    except _NO_ANSWER:
-        return None
-    except BaseException as error:
-        if not is_panic(error):
-            raise
-        emit(LogEvent.STORE_PANICKED, "error", error=str(error)[:500])
-        return None
+def _has_certificates() -> bool:
+    """Whether this machine has certificates of authorities, which obstore trusts in any case; small images have none.
+
+    boto3 has its own; they take obstore 0.8 MB for each bucket (measured).
+    """
+    paths = ssl.get_default_verify_paths()
+    return bool(paths.cafile or (paths.capath and any(Path(paths.capath).iterdir())))
 
 
 def _state_of(meta: Any) -> ObjectState:

@@ -28,6 +28,7 @@ def test_what_is_given_counts():
         ({"state_bucket": "s3://state"}, "STATE_BUCKET"),
         ({"long_poll_s": 20, "shutdown_timeout_s": 20}, "SHUTDOWN_TIMEOUT_S must exceed LONG_POLL_S"),
         ({"index_timeout_s": 26}, "INDEX_TIMEOUT_S"),
+        ({"index_url": "localhost"}, "INDEX_URL='localhost': .*https://HOST"),
         ({"metrics_port": 65_000, "worker_instance": 1_000}, "METRICS_PORT"),
     ],
 )  # fmt: skip
