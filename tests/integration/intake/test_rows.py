@@ -112,7 +112,6 @@ def test_a_plain_job_without_a_bucket_takes_the_default_bucket(site, worker):
     [
         ({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"}, "test event"),
         ("ObjectTagging:Put", "event name"),
-        ("folder/", "folder"),
         ("draft.tmp", "inside EXCLUDE_KEYS"),
         ("secret/plan.txt", "inside EXCLUDE_KEYS"),
     ],
