@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -167,7 +166,7 @@ def tidy_temp_dir(settings: Settings) -> None:
         if not pid.isdigit() or leftover.is_symlink() or _is_alive(int(pid)):
             continue
         if leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)
+            temporary.remove_folder(leftover)
         else:
             with contextlib.suppress(OSError):
                 leftover.unlink()

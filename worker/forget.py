@@ -31,7 +31,7 @@ def forget(
     existing: Annotated[
         bool,
         typer.Option(
-            "--existing", help="Remove the documents also of objects that exist, or of which S3 does not tell."
+            "--existing", help="Remove the documents also of objects that exist, or about which S3 gives no answer."
         ),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Ask S3 about each object, but remove nothing.")] = False,
@@ -54,6 +54,7 @@ def forget(
     if not (dry_run or yes) and not agreed(f"Remove {which}?"):
         err.print("nothing was changed")
         raise typer.Exit(ExitCode.INCOMPLETE)
+    clients.state.calibrate_clock()
     forgetter = Forgetter(settings, clients, chosen, existing=existing, dry_run=dry_run)
     recorded = ExitCode.OK
     with Signals().heeded() as signals:

@@ -117,7 +117,9 @@ class Handler:
             outcome = Done()
         except MalformedEventError as error:
             outcome = Failed(error)
-        except (OutageError, InterruptedError) as error:
+        except InterruptedError:
+            outcome = Release(0, "the worker stops")
+        except OutageError as error:
             outcome = Release(release_delay_s(item.message.receives), str(error))
         except BaseException as error:  # noqa: BLE001 (no memory; or a bug or a panic in Rust: to the DLQ, with its stack)
             outcome = _unforeseen(item, error)
@@ -238,6 +240,8 @@ class RecordWork:
                 self._finish(Release(self._long_delay_s(), f"neither the index nor retry-index/ takes it: {error}"))
             elif product.fault is not None:
                 self._finish(Failed(product.fault))
+            elif product.skipped:
+                self._finish(Done(f"skipped: {product.skipped}"))
             else:
                 removed = status is WriteStatus.WRITTEN and product.write.is_removal
                 self._finish(Done("removed" if removed else _NOTES[status]))

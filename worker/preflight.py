@@ -47,6 +47,8 @@ def check_all(settings: Settings, clients: Clients, *, thorough: bool, buckets: 
     if settings.s3_bucket and settings.s3_bucket != settings.state:
         bucket = settings.s3_bucket
         yield from _timed("bucket", lambda: s3_checks.bucket_listed(clients, bucket, "S3_BUCKET"))
+    if not settings.state_bucket_shared:
+        yield from _timed("state bucket: own", lambda: s3_checks.own_state(clients))
     yield from _timed("state bucket: write", lambda: s3_checks.state_round(clients))
     yield from _timed("clock", lambda: s3_checks.clock(clients))
     if thorough:
@@ -58,7 +60,7 @@ def check_all(settings: Settings, clients: Clients, *, thorough: bool, buckets: 
         yield from _timed("DLQ: send", lambda: _permission(clients.dlq, "sqs:SendMessage", _try_send))
         yield from _timed("pause", lambda: _pause(clients))
         yield from _timed("state bucket: calls", lambda: s3_checks.state_calls(clients))
-        yield from _timed("sources", lambda: s3_checks.sources(clients, buckets, shared=settings.state_bucket_shared))
+        yield from _timed("sources", lambda: s3_checks.sources(clients, buckets))
     yield from _timed("temporary files", lambda: _temp_dir(settings))
     yield from _timed("parsers", lambda: _parsers(settings))
     yield from _timed("index", lambda: _index(clients))
@@ -152,7 +154,7 @@ def _receive(queue: Queue) -> Iterator[Check]:
         yield Check(
             "",
             "ok",
-            f"whether the key that encrypts {queue.name} may be used was not tried, as no message was received",
+            f"whether the key that encrypts {queue.name} can be used was not tested, because no message was received",
         )
         return
     yield _permission(

@@ -30,18 +30,22 @@ def bucket_listed(clients: Clients, bucket: str, setting: str) -> Check:
     return Check("", "ok", f"{bucket} can be listed")
 
 
-def sources(clients: Clients, buckets: Sequence[str], *, shared: bool) -> Iterator[Check]:
-    """Read from each bucket that notifies the queue: the worker holds back the messages of one in which it can read nothing.
+def own_state(clients: Clients) -> Check:
+    """Whether the state bucket is none that notifies the queue, as far as the queue's policy says."""
+    bucket = clients.state.bucket
+    if bucket in sources_of(clients.source.attributes().get("Policy", "")):
+        what = f"{bucket} notifies the queue, and is the state bucket: whoever uploads there could forge the worker's records"
+        hint = "set STATE_BUCKET to a bucket that no one but the worker may write to, or STATE_BUCKET_SHARED=yes"
+        return Check("", "error", what, hint, "config")
+    return Check("", "ok", f"{bucket} does not notify the queue")
 
-    None of them may be the state bucket, unless it is `shared` on purpose.
-    """
+
+def sources(clients: Clients, buckets: Sequence[str]) -> Iterator[Check]:
+    """Read from each bucket that notifies the queue: the worker holds back the messages of one in which it can read nothing."""
     named = buckets or sources_of(clients.source.attributes().get("Policy", ""))
     if not named:
         yield Check("", "ok", "the queue's policy names no buckets that may notify it; name some with --bucket")
     for bucket in named:
-        if bucket == clients.state.bucket and not shared:
-            what = f"{bucket} notifies the queue, and is the state bucket: whoever uploads there could forge the worker's records"
-            yield Check("", "error", what, "set STATE_BUCKET to a bucket that no one but the worker may write to")
         listed = bucket_listed(clients, bucket, "--bucket" if buckets else "the queue's policy")
         if listed.level == "ok" and not clients.objects.answers_for(bucket, NO_SUCH_KEY):
             hint = (

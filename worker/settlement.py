@@ -235,7 +235,7 @@ class Settlement:
     def _try_all(
         self, health: CallHealth, call: Callable[[Sequence[T]], dict[int, Refusal]], entries: Sequence[T]
     ) -> dict[int, Refusal]:
-        """Make a batch call; by position, what remains refused. Entries that are refused for what they are are no fault of it."""
+        """Make a batch call; by position, what remains refused. Entries refused for their content do not count against the call."""
         refused = in_batch(call, entries, stop=self._stopping)
         if len(refused) < len(entries):
             health.succeeded()

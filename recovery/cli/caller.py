@@ -1,4 +1,4 @@
-"""On an installed host, opens for a command the files that its caller named.
+"""On an installed host, opens the files that the caller of a command named.
 
 There, a command runs as the worker's user, in the worker's sandbox, from which the caller's files cannot be reached. So
 `run-as-unit` starts this program as the caller. It starts the command, and performs for it the actions on the files that
@@ -6,6 +6,7 @@ are named on the command line: with the caller's rights, and relative to the cal
 through a socket, and can be used inside the sandbox.
 """
 
+import errno
 import json
 import os
 import pwd
@@ -17,16 +18,23 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from recovery.operations.records.operator_file import NO_DESCRIPTOR, FileAction, OperatorFile, perform
 
+STREAM = "-"
+"""In place of a file: stdin or stdout."""
+STDOUT = Path("/proc/self/fd/1")
+"""What the caller's shell redirected; opening it again requires the caller's rights."""
 ADDRESS = "CALLER_FILES"
 """The environment variable with the name of the socket, which is in the abstract namespace (unix(7))."""
 UNIT = "s3-index-worker.service"
 MAX_MESSAGE = 64 * 1024
 """Bytes of a request or reply; a path has at most 4,096 bytes (PATH_MAX), each at most 6 bytes of JSON."""
+ANSWER_S = 60.0
+"""Seconds within which the caller's side must have performed an action: a disk may be slow."""
 _CREDENTIALS = struct.Struct("3i")
 """`struct ucred` (unix(7)): process, user and group of the other side."""
 
@@ -37,14 +45,17 @@ _CREDENTIALS = struct.Struct("3i")
 def caller_file(given: str) -> OperatorFile | None:
     """The file that the caller named; None if this command was not started by `run-as-unit`. Raises OSError."""
     address = os.environ.get(ADDRESS)
-    if not address:
+    if address is None:
         return None
+    if not address:
+        raise PermissionError(errno.EACCES, "on an installed host, a file must be named on the command line", given)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    connection.settimeout(ANSWER_S)
     connection.connect(f"\0{address}")
     connection.sendall(json.dumps(given).encode())
     message = connection.recv(MAX_MESSAGE)
     if not message:
-        raise ConnectionError(f"{given}: not on the command line")
+        raise ConnectionError(f"{given}: the program that opens the caller's files refuses it")
     return OperatorFile(json.loads(message)["name"], partial(_ask, connection))
 
 
@@ -85,26 +96,32 @@ def main() -> None:
 
 
 def _serve(listener: socket.socket, arguments: Sequence[str]) -> None:
-    allowed = {0, os.getuid(), _user_of_the_unit()}
+    allowed = {0, os.getuid(), *_user_of_the_unit()}
     while True:
         connection, _ = listener.accept()
-        with connection:
-            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-            _, user, _ = _CREDENTIALS.unpack(credentials)
-            if user in allowed:
-                _serve_command(connection, arguments)
+        threading.Thread(target=_serve_one, args=(connection, allowed, arguments), daemon=True).start()
 
 
-def _serve_command(connection: socket.socket, arguments: Sequence[str]) -> None:
-    given = json.loads(connection.recv(MAX_MESSAGE))
-    if not any(argument == given or argument.endswith(f"={given}") for argument in arguments):
-        return  # the command was taken over: it asks for a file that the caller did not name
-    path = Path(given).absolute()
+def _serve_one(connection: socket.socket, allowed: set[int], arguments: Sequence[str]) -> None:
+    with connection, suppress(OSError, ValueError):  # of a command that ended, or was taken over
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        _, user, _ = _CREDENTIALS.unpack(credentials)
+        given = json.loads(connection.recv(MAX_MESSAGE))
+        if user in allowed and any(argument == given or argument.endswith(f"={given}") for argument in arguments):
+            _serve_file(connection, STDOUT if given == STREAM else Path(given).absolute())
+
+
+def _serve_file(connection: socket.socket, path: Path) -> None:
     connection.sendall(json.dumps({"name": str(path)}).encode())
+    is_created = False
     while message := connection.recv(MAX_MESSAGE):
+        action = FileAction(json.loads(message))
         answer, handles = {}, []
         try:
-            handle = perform(FileAction(json.loads(message)), path)
+            if action is FileAction.REMOVE and not is_created:
+                raise PermissionError(errno.EACCES, "only a file that was created here is removed")
+            handle = perform(action, path)
+            is_created |= action is FileAction.CREATE
             handles = [] if handle == NO_DESCRIPTOR else [handle]
         except OSError as error:
             answer = {"errno": error.errno, "reason": error.strerror or str(error)}
@@ -113,10 +130,14 @@ def _serve_command(connection: socket.socket, arguments: Sequence[str]) -> None:
             os.close(handle)
 
 
-def _user_of_the_unit() -> int:
+def _user_of_the_unit() -> list[int]:
+    """The user id; none if the unit or its user does not exist."""
     show = ["systemctl", "show", "--property=User", "--value", UNIT]
-    name = subprocess.run(show, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603 (constants)
-    return pwd.getpwnam(name).pw_uid if name else 0
+    try:
+        name = subprocess.run(show, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603 (constants)
+        return [pwd.getpwnam(name).pw_uid]
+    except (OSError, KeyError):
+        return []
 
 
 if __name__ == "__main__":

@@ -15,12 +15,11 @@ from typing import BinaryIO
 
 import typer
 
-from recovery.cli.caller import caller_file
+from recovery.cli.caller import STREAM, caller_file
 from recovery.operations.records.export_file import ExportFileError
 from recovery.operations.records.operator_file import NO_DESCRIPTOR, OperatorFile
 from worker.core.base.text import one_line
 
-STREAM = "-"
 TAKEN_S = 60.0
 """Seconds within which the reader of a pipe must take what was written."""
 _LOOK_S = 0.01
@@ -48,7 +47,7 @@ class _StandardOutput(OperatorFile):
     def open(self) -> BinaryIO | None:
         """Open the file to which stdout was redirected. For a pipe, return None once its reader has taken everything."""
         if self._is_file:
-            stream = Path(f"/proc/self/fd/{self._handle}").open("rb")  # noqa: SIM115 (the caller closes it)
+            stream = self._opened_again()
             stream.seek(self._start)
             return stream
         deadline = time.monotonic() + TAKEN_S
@@ -57,6 +56,16 @@ class _StandardOutput(OperatorFile):
                 raise TimeoutError(f"the reader of the pipe has not taken it within {TAKEN_S:.0f} s")
             time.sleep(_LOOK_S)
         return None
+
+    def _opened_again(self) -> BinaryIO:
+        try:
+            return Path(f"/proc/self/fd/{self._handle}").open("rb")
+        except PermissionError:  # on an installed host, the file is one that only its owner, the caller, may read
+            by_caller = caller_file(STREAM)
+            stream = None if by_caller is None else by_caller.open()
+            if stream is None:
+                raise
+            return stream
 
     def _position(self, size: int) -> int:
         appends = fcntl.fcntl(self._handle, fcntl.F_GETFL) & os.O_APPEND
@@ -87,6 +96,13 @@ class _StandardInput(OperatorFile):
         return spool
 
 
+def require_kept_stdout() -> None:
+    """Raise a usage error if stdout keeps nothing of what is written to it: a terminal, or /dev/null."""
+    mode = os.fstat(sys.stdout.fileno()).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+        raise typer.BadParameter("stdout keeps nothing: redirect it to a file, or pipe it", param_hint="--backup")
+
+
 @contextmanager
 def file_to_write(given: str, hint: str) -> Iterator[OperatorFile]:
     """The new file that was given for the option or argument `hint`.
@@ -110,7 +126,10 @@ def file_to_read(given: str, hint: str) -> Iterator[OperatorFile]:
 
 
 def _file(given: str) -> OperatorFile:
-    return caller_file(given) or OperatorFile.at(Path(given))
+    try:
+        return caller_file(given) or OperatorFile.at(Path(given))
+    except OSError as error:
+        raise ExportFileError(f"{given}: {error.strerror or error}") from None
 
 
 @contextmanager

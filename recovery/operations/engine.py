@@ -201,6 +201,8 @@ def _without_object(item: Skipped | MalformedEventError) -> _Effect:
 
 def _planned(product: Product) -> _Effect:
     """The result for an object that was read, once its write is confirmed."""
+    if product.skipped:
+        return _Effect(Disposition.SKIPPED, product.skipped, SKIPPED)
     if product.write.is_removal:
         return _Effect(Disposition.GONE)
     if product.fault is not None:  # its document without text can still be found by name

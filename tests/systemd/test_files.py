@@ -113,3 +113,33 @@ def test_root_is_a_caller_like_any_other(caller: Caller) -> None:
     done = caller.machine.run("sh", "-c", f"cd /root && rm -f all.jsonl && {caller.purge} all.jsonl && cat all.jsonl")
     assert "kept in /root/all.jsonl" in done.stdout
     assert (done.stdout.count("noise"), caller.left()) == (2, 0)
+
+
+@pytest.mark.parametrize("umask", ["027", "077"])
+def test_a_file_behind_stdout_that_only_the_caller_may_read_is_read_back(caller: Caller, umask: str) -> None:
+    caller.fill(2)
+    done = caller.shell(f"umask {umask}; rm -f all.jsonl; {caller.purge} - >all.jsonl && wc -l <all.jsonl")
+    assert (done.returncode, done.stdout, caller.left()) == (0, "3\n", 0), done.stderr
+
+
+@pytest.mark.parametrize("place", ["/dev/null", "/dev/full"])
+def test_a_purge_to_what_keeps_nothing_is_refused(caller: Caller, place: str) -> None:
+    caller.fill(1)
+    done = caller.shell(f"{caller.purge} - >{place}")
+    assert (done.returncode, caller.left()) == (64, 1), done.stderr
+
+
+def test_the_menu_deletes_nothing_for_a_file_that_would_vanish_with_the_command(caller: Caller) -> None:
+    """The menu asks for the name of a file when the command runs already, in the sandbox, whose /tmp ends with it."""
+    caller.fill(2)
+    line = caller.shell(
+        "grep -c . /dev/null; script -qefc 'dlq interactive' /dev/null", stdin="14\n/tmp/all.jsonl\nq\n"
+    )
+    assert "must be named on the command line" in unboxed(line.stdout), line.stdout
+    assert caller.left() == 2
+
+
+def test_the_address_of_the_callers_side_sets_nothing_else(caller: Caller) -> None:
+    done = caller.shell("sudo /usr/local/bin/dlq '--caller-files=x LD_PRELOAD=/tmp/evil.so' stats")
+    assert done.returncode == 64
+    assert "for the use of this script" in done.stderr

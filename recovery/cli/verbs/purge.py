@@ -1,12 +1,12 @@
 """`dlq purge`."""
 
-import sys
 from typing import Annotated
 
 import typer
 
+from recovery.cli.caller import STREAM
 from recovery.cli.context import CommandContext
-from recovery.cli.files import STREAM, file_to_write
+from recovery.cli.files import file_to_write, require_kept_stdout
 from recovery.cli.finding import find_and_report
 from recovery.cli.options import DryRun
 from recovery.cli.verb import verb
@@ -36,10 +36,8 @@ def purge(
 
     Exit codes: 0, 1 no messages, 3 some messages are left, 64.
     """
-    if backup == STREAM and sys.stdout.isatty() and not dry_run:
-        raise typer.BadParameter(
-            "stdout is a terminal, which keeps nothing: redirect it to a file", param_hint="--backup"
-        )
+    if backup == STREAM and not dry_run:
+        require_kept_stdout()
     with file_to_write(backup, "--backup") as file:
         check_new(file)
         with context.keep_invisible() as extender:

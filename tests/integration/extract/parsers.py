@@ -27,6 +27,13 @@ def _hang() -> None:
         time.sleep(0.01)
 
 
+def _nest() -> None:
+    for _ in range(2_000):
+        os.mkdir("deeper")  # noqa: PTH102
+        os.chdir("deeper")
+    os.abort()
+
+
 def _abort() -> None:
     os.write(2, b"memory allocation of 99 bytes failed\n")
     os.abort()
@@ -58,6 +65,7 @@ def _fill_the_disk() -> None:
 
 
 DEEDS: dict[str, Callable[[], object]] = {
+    "nest": _nest,
     "hang": _hang,
     "sleep": lambda: time.sleep(0.3),
     "crash": lambda: os.kill(os.getpid(), signal.SIGSEGV),

@@ -189,6 +189,17 @@ def test_a_killed_child_s_folder_is_removed_too(make: Make, misbehaving: None, t
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_child_that_nests_folders_without_end_takes_no_place_in_the_pool(
+    make: Make, misbehaving: None, tmp_path: Path
+) -> None:
+    extractor = make()
+    for _ in range(3):
+        assert order(extractor, "nest").status == "corrupt"
+    assert order(extractor, "").status == "ok"
+    extractor.close()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_text_alone_starts_no_child(make: Make) -> None:
     extractor = make()
     for key in ("a.txt", "a.html", "a.png"):

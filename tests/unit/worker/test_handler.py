@@ -301,3 +301,20 @@ def test_a_large_message_for_which_there_is_no_memory_until_its_deadline_goes_ba
     outcome = handled(at, body=" " * (LARGE_BODY + 1), deadline_s=0.05).outcome
     assert isinstance(outcome, Release)
     assert "memory" in outcome.reason
+
+
+def test_an_object_that_is_not_to_be_in_the_index_is_skipped_once_its_removal_is_acknowledged(at):
+    at.pipeline.gone.add("folder/")
+    item = handled(at, "folder/")
+    at.batcher.acknowledge()
+    assert item.outcome == Done("removed")
+    at.pipeline.read = lambda bucket, key, **_: Product(Write(bucket, key, 1, None, None), skipped="folder")
+    item = handled(at, "folder/")
+    at.batcher.acknowledge()
+    assert item.outcome == Done("skipped: folder")
+
+
+def test_a_large_message_that_waits_for_memory_when_the_worker_stops_goes_back_at_once(at):
+    at.budget.take(10**9, until=0, stop=threading.Event())
+    at.handler.stop()
+    assert handled(at, body=" " * (LARGE_BODY + 1)).outcome == Release(0, "the worker stops")

@@ -47,19 +47,20 @@ def test_a_bucket_in_which_nothing_can_be_read_is_an_error_and_no_reason_not_to_
     fakes = Fakes()
     fakes.s3.bodies["a.txt"] = b"text"
     fakes.s3.denied_buckets.add("denied-files")
-    readable, denied = s3_checks.sources(fakes.clients, [BUCKET, "denied-files"], shared=False)
+    readable, denied = s3_checks.sources(fakes.clients, [BUCKET, "denied-files"])
     assert (readable.level, denied.level, denied.fatal) == ("ok", "error", "")
     assert "s3:GetObject on denied-files" in denied.hint
-    [none] = s3_checks.sources(fakes.clients, [], shared=False)
+    [none] = s3_checks.sources(fakes.clients, [])
     assert "--bucket" in none.what
 
 
-def test_a_state_bucket_that_notifies_the_queue_is_an_error_unless_it_is_shared_on_purpose():
+def test_a_state_bucket_that_notifies_the_queue_is_an_error_and_a_reason_not_to_start(monkeypatch):
     fakes = Fakes()
-    fakes.s3.bodies["a.txt"] = b"text"
-    for shared in (False, True):
-        said = [one.what for one in s3_checks.sources(fakes.clients, [STATE], shared=shared) if one.level == "error"]
-        assert any("could forge the worker's records" in what for what in said) is not shared
+    for bucket, level, fatal in ((BUCKET, "ok", ""), (STATE, "error", "config")):
+        arn = policy(ArnEquals={"aws:SourceArn": f"arn:aws:s3:::{bucket}"})
+        monkeypatch.setattr(fakes.source, "attributes", lambda arn=arn: {"Policy": arn})
+        found = s3_checks.own_state(fakes.clients)
+        assert (found.level, found.fatal) == (level, fatal), found.what
 
 
 @pytest.mark.parametrize("code", ["NotImplemented", None])
@@ -159,7 +160,7 @@ def test_doctor_tries_a_queue_s_key_with_a_message_where_that_does_no_harm(monke
     found = receive_checks(fakes)
     assert asked == [(count, 0) for count in counts]
     assert [one.level for one in found] == ["ok", "ok"]
-    assert ("released" if len(counts) == 2 else "was not tried") in found[1].what
+    assert ("released" if len(counts) == 2 else "was not tested") in found[1].what
 
 
 def test_a_key_that_only_a_message_needs_is_named(monkeypatch):

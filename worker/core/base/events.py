@@ -159,7 +159,7 @@ class LogEvent(StrEnum):
     STATE_FALLBACK = "state.fallback"
     """The state bucket's store does not have a call (`what`); another way is used from now on (`instead`)."""
 
-    STORE_OUTDONE = "store.outdone"
+    STORE_OBSTORE_FAILING = "store.obstore_failing"
     """boto3 reads what obstore cannot read in this bucket (`error`); for `rest_s` seconds, boto3 is used at once, which takes
     eleven times the CPU.
     """

@@ -140,7 +140,7 @@ class Settings(BaseSettings):
     max_bytes_in_flight: int = Field(
         256 * MIB,
         ge=16 * MIB,
-        description="Maximum number of bytes of objects, documents and large messages in memory.",
+        description="Maximum number of bytes of objects and documents in memory; messages may take as much.",
     )
     max_content_chars: int = Field(
         1_000_000,

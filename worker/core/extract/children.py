@@ -6,7 +6,6 @@ all the others wait. Here each child has its own socket, so a failing child affe
 """
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -132,7 +131,7 @@ class Child:
         if hasattr(self, "_words"):
             self._words.close()
         self._sock.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        temporary.remove_folder(self._folder)
 
     def is_alive(self) -> bool:
         """Whether the process is still running."""
@@ -252,10 +251,12 @@ class Children:
         self._bury(child)
 
     def _bury(self, child: Child) -> None:
-        child.end()
-        with self._changed:
-            self._all.discard(child)
-            self._changed.notify_all()
+        try:
+            child.end()
+        finally:  # its place in the pool must not be lost
+            with self._changed:
+                self._all.discard(child)
+                self._changed.notify_all()
 
 
 def _spawn(socket_number: int, words: int, folder: Path, limits: Limits) -> "subprocess.Popen[bytes]":

@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from worker.core.base.errors import ObjectGoneError, StoreError
@@ -69,7 +70,7 @@ class Forgetter:
     """Observes the object of each document, and removes the document if the object is gone."""
 
     def __init__(self, settings: Settings, clients: Clients, place: Place, *, existing: bool, dry_run: bool) -> None:
-        """`existing`: remove the documents also of objects that exist, or of which S3 does not tell."""
+        """`existing`: remove the documents also of objects that exist, or about which S3 gives no answer."""
         self._settings = settings
         self._clients = clients
         self._place = place
@@ -87,12 +88,13 @@ class Forgetter:
             window = threads * WINDOW_PER_THREAD
             reindexer = Reindexer(self._settings, self._clients, pool=pool, window=window)
             keys, name = keys_in(index, self._place), lambda key: (self._place.bucket, key)
-            for group in reindexer.run(keys, self._observe, object_of=name, stop=stop):
-                for one in group:
-                    self._count(one)
-                self.result.stopped_by = reindexer.skipped.why(self._place.bucket) or ""
-                if self.result.stopped_by:
-                    return
+            with closing(reindexer.run(keys, self._observe, object_of=name, stop=stop)) as groups:
+                for group in groups:
+                    for one in group:
+                        self._count(one)
+                    self.result.stopped_by = reindexer.skipped.why(self._place.bucket) or ""
+                    if self.result.stopped_by:
+                        return
             if stop.is_set():
                 self.result.stopped_by = "a signal"
 

@@ -20,6 +20,7 @@ from worker.core.s3.objects import ObjectState, ObjectStore, Snapshot
 from worker.core.s3.state import OWN_PREFIXES
 
 OUTSIDE, INSIDE = "outside INCLUDE_KEYS", "inside EXCLUDE_KEYS"
+FOLDER = "folder"
 EXCLUSIONS = frozenset({OUTSIDE, INSIDE})
 MAX_OBSERVATIONS = 3
 """An object that changes faster than its text can be extracted is observed so often, then left to the retry store."""
@@ -33,6 +34,8 @@ class Product:
     fault: UnreadableFileError | None = None
     extraction: str | None = None
     """The extraction's status; None for a removal."""
+    skipped: str = ""
+    """Why the object, which exists, is not to be in the index; empty otherwise."""
 
 
 class Pipeline:
@@ -93,7 +96,7 @@ class Pipeline:
             return Product(Write(bucket, key, gone_ms, None, None))
         if key.endswith("/") and found.size == 0:
             found.discard()
-            return Product(Write(bucket, key, gone_ms, None, None))
+            return Product(Write(bucket, key, gone_ms, None, None), skipped=FOLDER)
         return self._decoded(found, admit)
 
     def _decoded(self, snapshot: Snapshot, admit: Callable[[int], None]) -> Snapshot:

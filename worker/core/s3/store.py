@@ -7,7 +7,6 @@ counts.
 """
 
 import contextlib
-import ssl
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,7 +25,7 @@ from worker.core.base.clock import S3Clock
 from worker.core.base.errors import ObjectGoneError, StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
-from worker.core.s3.fast_lane import FastLane, fast_lanes
+from worker.core.s3.bucket_store import BucketStore, bucket_stores, has_certificates
 from worker.core.s3.objects import ObjectState, Snapshot, carried_unchanged, is_object_fault
 from worker.core.s3.readable import ReadableKeys
 
@@ -60,7 +59,7 @@ class S3ObjectStore:
         self._max_object_bytes = max_object_bytes
         self._temp_dir = temp_dir
         self._readable = ReadableKeys(self._s3)
-        self._lane_of = fast_lanes(BucketLocator(self._s3), self._open_store)
+        self._store_of = bucket_stores(BucketLocator(self._s3), self._open_store)
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -140,7 +139,7 @@ class S3ObjectStore:
 
     def _asked(self, bucket: str, key: str) -> "_Asked":
         """One request for an object: to obstore where it asks for exactly this object, and to boto3 where that fails."""
-        return _Asked(self._lane_of(bucket) if carried_unchanged(key) else None)
+        return _Asked(self._store_of(bucket) if carried_unchanged(key) else None)
 
     def _open_store(self, bucket: str, location: BucketLocation) -> S3Store | None:
         """obstore's store for a bucket; the address contains the bucket already, in whichever place boto3 puts it.
@@ -150,7 +149,13 @@ class S3ObjectStore:
         try:
             return self._store_at(bucket, location)
         except (*_NO_ANSWER, OSError) as error:
-            emit(LogEvent.STORE_OUTDONE, "warning", bucket=bucket, error=type(error).__name__, rest_s=float("inf"))
+            emit(
+                LogEvent.STORE_OBSTORE_FAILING,
+                "warning",
+                bucket=bucket,
+                error=type(error).__name__,
+                rest_s=float("inf"),
+            )
             return None
 
     def _store_at(self, bucket: str, location: BucketLocation) -> S3Store:
@@ -163,7 +168,7 @@ class S3ObjectStore:
         }
         proxy = proxy_for(self._s3.meta.endpoint_url)
         client |= {"proxy_url": proxy} if proxy else {"proxy_url": NOWHERE, "proxy_excludes": EVERYWHERE}
-        trusted = self._aws.certificates() or (None if _has_certificates() else Path(certifi.where()))
+        trusted = self._aws.certificates() or (None if has_certificates() else Path(certifi.where()))
         if trusted is not None and location.url.startswith("https:"):
             client["root_certificate"] = trusted.read_text()
             if proxy is not None:
@@ -238,13 +243,13 @@ class S3ObjectStore:
 class _Asked:
     """One request: to obstore, then to boto3 where obstore could not make it."""
 
-    def __init__(self, lane: FastLane[S3Store] | None) -> None:
-        self._lane = lane
+    def __init__(self, bucket_store: BucketStore[S3Store] | None) -> None:
+        self._bucket_store = bucket_store
         self._error: BaseException | None = None
 
     def by_obstore(self, ask: Callable[[S3Store], T]) -> T | None:
         """What obstore answers; None whatever it raises, for boto3 is asked next. A panic is no Exception; it is logged."""
-        if self._lane is None or (store := self._lane.store) is None:
+        if self._bucket_store is None or (store := self._bucket_store.store) is None:
             return None
         try:
             found = ask(store)
@@ -256,22 +261,13 @@ class _Asked:
                 raise
             emit(LogEvent.STORE_PANICKED, "error", error=str(error)[:500])
             return None
-        self._lane.succeeded()
+        self._bucket_store.succeeded()
         return found
 
     def answered_by_boto3(self) -> None:
-        """Note that boto3 made the request; a lane where only boto3 does so is left."""
-        if self._lane is not None and self._error is not None:
-            self._lane.outdone(self._error)
-
-
-def _has_certificates() -> bool:
-    """Whether this machine has certificates of authorities, which obstore trusts in any case; small images have none.
-
-    boto3 has its own; they take obstore 0.8 MB for each bucket (measured).
-    """
-    paths = ssl.get_default_verify_paths()
-    return bool(paths.cafile or (paths.capath and any(Path(paths.capath).iterdir())))
+        """Note that boto3 made the request; a store that only boto3 can use is left alone for a while."""
+        if self._bucket_store is not None and self._error is not None:
+            self._bucket_store.boto3_succeeded(self._error)
 
 
 def _state_of(meta: Any) -> ObjectState:

@@ -44,9 +44,10 @@ class CallHealth:
         """Why the call has been failing for a while; empty if it has not, or if that is not known."""
         now = time.monotonic()
         with self._lock:
-            if not self._since or now - self._since < LASTING_S or now - self._last > STALE_S:
+            lasted_s = self._last - self._since
+            if not self._since or lasted_s < LASTING_S or now - self._last > STALE_S:
                 return ""
-            return f"{self._action} on {self._queue} has been failing for {now - self._since:.0f} s: {self._error}"
+            return f"{self._action} on {self._queue} has been failing for {lasted_s:.0f} s: {self._error}"
 
     def hint(self, code: str, message: str = "") -> str:
         """What to allow, if a permission is missing or a key cannot be used; otherwise empty."""

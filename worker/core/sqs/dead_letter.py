@@ -18,7 +18,7 @@ SCHEMA = 1
 NEVER_MS = 253_402_300_800_000
 """The end of the year 9999: beyond, there are no dates."""
 PRODUCERS_OWN = "failure_of_producer"
-"""Under this name, a hand-off keeps an attribute `failure` of the message's producer, which is no failure record."""
+"""Under this name, a hand-off keeps an attribute `failure` of the message's producer that is not a failure record."""
 _CUTS = ((MAX_STACK_CHARS, MAX_MESSAGE_CHARS), (0, MAX_MESSAGE_CHARS), (0, 80))
 """Characters of stack and message that a failure record keeps: the first pair that fits is taken."""
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from recovery.cli.caller import caller_file
+
 COMMAND = """#!{python}
 import os, sys, time
 address = sys.argv[1].removeprefix("--caller-files=")
@@ -87,3 +89,42 @@ time.sleep(20)
 def test_a_command_that_was_killed_ends_as_in_a_shell(command):
     process = command("os.kill(os.getpid(), 9)")
     assert process.wait(20) == 128 + 9
+
+
+def test_a_file_that_the_command_did_not_create_is_not_removed(command, tmp_path):
+    (tmp_path / "precious").write_text("kept")
+    does = """
+from recovery.operations.records.operator_file import FileAction
+try:
+    caller_file("precious")._act(FileAction.REMOVE)
+except PermissionError as error:
+    print(error.strerror)
+"""
+    said, error = command(does, "import", "precious").communicate(timeout=20)
+    assert "only a file that was created here" in said, error
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
+def test_nonsense_from_one_connection_does_not_end_the_others(command):
+    does = """
+import json, socket
+for said in (b"", b"noise", json.dumps("out.jsonl").encode()):
+    other = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    other.connect(chr(0) + address)
+    if said:
+        other.sendall(said)
+        other.sendall(b"noise")
+    other.close()
+idle = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+idle.connect(chr(0) + address)
+caller_file("out.jsonl").check_new()
+print("answered")
+"""
+    said, error = command(does, "export", "out.jsonl").communicate(timeout=20)
+    assert said == "answered\n", error
+
+
+def test_a_command_that_has_no_caller_beside_it_writes_no_file(monkeypatch):
+    monkeypatch.setenv("CALLER_FILES", "")
+    with pytest.raises(PermissionError, match="must be named on the command line"):
+        caller_file("/tmp/all.jsonl")

@@ -283,3 +283,11 @@ def test_a_frequent_error_that_is_in_no_failure_record_ends_the_run(fakes):
     error = StoreError("x", code="AccessDenied")
     with pytest.raises(ConfigError, match=type(error).__name__):
         AbortPolicy().add(verdicts_of(fakes, ARCHIVED, 100, error_type=f"StoreError {error.code}"))
+
+
+def test_a_folder_is_skipped_and_counts_as_nothing_that_is_gone(fakes, examine):
+    fakes.s3.bodies["folder/"] = b""
+    fakes.dead_letter("m1", "folder/")
+    found = examine()
+    assert dispositions(found) == {"m1": SKIPPED}
+    assert found["m1"].reason == "folder"

@@ -202,6 +202,12 @@ def test_a_purge_to_a_pipe_whose_reader_ends_early_deletes_nothing(fakes, contex
 def test_a_purge_to_a_full_disk_or_a_terminal_is_refused(fakes, context, stdout_to):
     fill(fakes, 3)
     with Path("/dev/full").open("wb") as stdout, stdout_to(stdout), pytest.raises(typer.BadParameter, match="No space"):
+        export(context("export"), "-", Filter())
+    with (
+        Path(os.devnull).open("wb") as stdout,
+        stdout_to(stdout),
+        pytest.raises(typer.BadParameter, match="keeps noth"),
+    ):
         purge(context("purge"), "-", confirm="dlq")
     own, terminal = os.openpty()
     with (

@@ -12,7 +12,7 @@ from tests.support.tls import OBJECT, Authority, serving
 from worker.core.base.aws import Aws
 from worker.core.base.errors import ConfigError
 from worker.core.base.logs import observe
-from worker.core.s3 import fast_lane
+from worker.core.s3 import bucket_store
 from worker.core.s3.store import S3ObjectStore
 
 CLEAN = ("AWS_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT")
@@ -178,8 +178,8 @@ def test_a_certificate_that_only_boto3_accepts_costs_few_handshakes(environment,
             assert objects.read("our-files", "a.txt").body == b"some text"
     end()
     failed = [one for one in record.handshakes if one != "ok"]
-    assert len(failed) == fast_lane.FAILURES
-    assert [event for event, _ in events] == ["store.outdone"]
+    assert len(failed) == bucket_store.FAILURES
+    assert [event for event, _ in events] == ["store.obstore_failing"]
     assert len(record.asked) == 20
 
 

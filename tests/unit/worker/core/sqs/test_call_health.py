@@ -33,12 +33,18 @@ def test_one_failure_is_no_state(receives, clock):
     assert receives.fault == ""
 
 
+def test_one_failure_does_not_last_because_no_call_follows_it(receives, clock):
+    receives.failed("ServiceUnavailable", "down")
+    clock.now_s += 60
+    assert receives.fault == "", "the worker is full or paused, or its next poll is still open"
+
+
 def test_failures_for_longer_are_one_until_a_call_succeeds(receives, clock):
     for _ in range(4):
         receives.failed("AccessDenied", "not\nyours")
         clock.now_s += 6
     assert receives.fault == (
-        "sqs:ReceiveMessage on files has been failing for 24 s: AccessDenied: not yours; "
+        "sqs:ReceiveMessage on files has been failing for 18 s: AccessDenied: not yours; "
         "allow sqs:ReceiveMessage on files to this role"
     )
     receives.succeeded()

@@ -4,10 +4,12 @@ A request that obstore cannot make costs a failed attempt before boto3 makes it.
 certificate boto3 accepts and obstore does not, would otherwise cost that for every object.
 """
 
+import ssl
 import threading
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from worker.core.base.aws import BucketLocation
@@ -26,7 +28,7 @@ MAX_BUCKETS = 256
 """Number of buckets whose store is kept open."""
 
 
-class FastLane(Generic[StoreT]):
+class BucketStore(Generic[StoreT]):
     """obstore's store for one bucket, and how it has fared. May be used from any thread."""
 
     def __init__(
@@ -57,7 +59,7 @@ class FastLane(Generic[StoreT]):
             with self._lock:
                 self._failures, self._rest_s, self._rests_until = 0, REST_S, 0.0
 
-    def outdone(self, error: BaseException | None) -> None:
+    def boto3_succeeded(self, error: BaseException | None) -> None:
         """Note that boto3 made a request that obstore could not make; boto3 may have learnt that the bucket is elsewhere."""
         with self._lock:
             location = self._locate(self._bucket)
@@ -70,11 +72,26 @@ class FastLane(Generic[StoreT]):
                 return
             rest_s, self._rest_s = self._rest_s, min(2 * self._rest_s, LONGEST_REST_S)
             self._rests_until = time.monotonic() + rest_s
-        emit(LogEvent.STORE_OUTDONE, "warning", bucket=self._bucket, error=one_line(str(error))[:1_000], rest_s=rest_s)
+        emit(
+            LogEvent.STORE_OBSTORE_FAILING,
+            "warning",
+            bucket=self._bucket,
+            error=one_line(str(error))[:1_000],
+            rest_s=rest_s,
+        )
 
 
-def fast_lanes(
+def bucket_stores(
     locate: Callable[[str], BucketLocation | None], open_store: Callable[[str, BucketLocation], StoreT | None]
-) -> Callable[[str], FastLane[StoreT]]:
-    """The lane of each bucket, made when it is first asked for."""
-    return lru_cache(MAX_BUCKETS)(lambda bucket: FastLane(bucket, locate, open_store))
+) -> Callable[[str], BucketStore[StoreT]]:
+    """The store of each bucket, opened when it is first asked for."""
+    return lru_cache(MAX_BUCKETS)(lambda bucket: BucketStore(bucket, locate, open_store))
+
+
+def has_certificates() -> bool:
+    """Whether this machine has certificates of authorities, which obstore trusts in any case; small images have none.
+
+    boto3 has its own; they take obstore 0.8 MB for each bucket (measured).
+    """
+    paths = ssl.get_default_verify_paths()
+    return bool(paths.cafile or (paths.capath and any(Path(paths.capath).iterdir())))
