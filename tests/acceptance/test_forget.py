@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,17 +15,22 @@ FILES = [f"契約書/{number}.txt" for number in range(30)]
 
 
 @pytest.fixture
-def site(seaweedfs, elasticmq, opensearch, tmp_path) -> Iterator[Site]:
-    """Thirty files that a worker has indexed."""
+def site(seaweedfs, elasticmq, opensearch) -> Iterator[Site]:
     made = make_site(seaweedfs, elasticmq, opensearch)
-    with running(made.env, tmp_path) as worker:
-        for key in FILES:
-            made.put(key, "text")
-        made.send_all(FILES)
-        made.wait_empty()
-        assert worker.stop() == 0
     yield made
     made.close()
+
+
+@pytest.fixture
+def indexed(site: Site, tmp_path: Path) -> Site:
+    """Thirty files that a worker has indexed."""
+    with running(site.env, tmp_path) as worker:
+        for key in FILES:
+            site.put(key, "text")
+        site.send_all(FILES)
+        site.wait_empty()
+        assert worker.stop() == 0
+    return site
 
 
 def forget(site, *args):
@@ -32,26 +38,26 @@ def forget(site, *args):
     return answer.returncode, json.loads(answer.stdout) if answer.stdout else answer.stderr
 
 
-def test_a_deleted_bucket(site):
+def test_a_deleted_bucket(indexed):
     for key in FILES:
-        site.s3.delete_object(Bucket=site.bucket, Key=key)
-    site.s3.delete_bucket(Bucket=site.bucket)
-    place = f"s3://{site.bucket}/"
-    code, said = forget(site, f"s3://{site.bucket}", "--yes")
+        indexed.s3.delete_object(Bucket=indexed.bucket, Key=key)
+    indexed.s3.delete_bucket(Bucket=indexed.bucket)
+    place = f"s3://{indexed.bucket}/"
+    code, said = forget(indexed, f"s3://{indexed.bucket}", "--yes")
     assert (code, said["removed"], said["existing"], said["undecided"]) == (0, 30, 0, {})
-    [record] = site.state_keys("s3-index-worker/audit/")
-    body = json.loads(site.s3.get_object(Bucket=site.state_bucket, Key=record)["Body"].read())
+    [record] = indexed.state_keys("s3-index-worker/audit/")
+    body = json.loads(indexed.s3.get_object(Bucket=indexed.state_bucket, Key=record)["Body"].read())
     assert (body["action"], body["place"], body["result"]["removed"]) == ("forget", place, 30)
-    assert forget(site, place, "--yes")[0] == 1
-    site.s3.create_bucket(Bucket=site.bucket)
+    assert forget(indexed, place, "--yes")[0] == 1
+    indexed.s3.create_bucket(Bucket=indexed.bucket)
 
 
-def test_a_bucket_that_exists_keeps_its_documents_unless_told_otherwise(site):
+def test_a_bucket_that_exists_keeps_its_documents_unless_told_otherwise(indexed):
     for key in FILES[:10]:
-        site.s3.delete_object(Bucket=site.bucket, Key=key)
-    code, said = forget(site, f"s3://{site.bucket}/契約書/", "--yes")
+        indexed.s3.delete_object(Bucket=indexed.bucket, Key=key)
+    code, said = forget(indexed, f"s3://{indexed.bucket}/契約書/", "--yes")
     assert (code, said["removed"], said["existing"]) == (3, 10, 20)
-    code, said = forget(site, f"s3://{site.bucket}/", "--existing", "--yes")
+    code, said = forget(indexed, f"s3://{indexed.bucket}/", "--existing", "--yes")
     assert (code, said["removed"]) == (0, 20)
 
 
@@ -70,7 +76,7 @@ def test_a_place_that_is_none_is_refused(site, place, why):
     assert why in " ".join(error.replace("│", " ").split())
 
 
-def test_it_asks_first(site):
-    code, error = forget(site, f"s3://{site.bucket}/")
+def test_it_asks_first(indexed):
+    code, error = forget(indexed, f"s3://{indexed.bucket}/")
     assert code == 64
     assert "--yes" in error

@@ -46,7 +46,7 @@ def count_between(moments: list[float], begin: float, end: float) -> int:
 
 
 @pytest.mark.slow("the index is away for as long as a thousand messages take without it, and then starts again")
-@pytest.mark.parametrize("how", ["kill", "pause"])
+@pytest.mark.parametrize("how", ["kill", pytest.param("pause", marks=pytest.mark.extended)])
 def test_an_index_that_becomes_unavailable_delays_nothing_and_loses_nothing(site, opensearch, tmp_path, how):
     keys = fill(site)
     with running(site.env, tmp_path) as worker:

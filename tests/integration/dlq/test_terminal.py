@@ -17,6 +17,7 @@ from testing.site import Site
 from testing.waiting import wait_until
 from testing.worker import base_env
 from tests.integration.dlq.verbs import MODULE, about, ask, depth
+from tests.support.signals import ENDINGS
 
 
 class Terminal:
@@ -75,7 +76,7 @@ def test_the_prompt_shows_both_queues_and_waits_for_an_answer(site):
     assert site.depth()[0] == 3
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), ENDINGS)
 def test_a_signal_at_the_prompt_releases_all_messages(site, number, code):
     for n in range(3):
         about(site, f"{n}.txt")
@@ -123,7 +124,7 @@ def test_the_menu_runs_verbs_and_shows_their_commands(site):
     assert (depth(site), site.depth()[0]) == ((0, 0), 1)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), ENDINGS)
 def test_a_signal_lets_a_redrive_finish_its_batch_and_keeps_the_rest(site, number, code):
     for n in range(60):
         about(site, f"{n}.txt")

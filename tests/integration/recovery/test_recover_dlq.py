@@ -17,6 +17,7 @@ from testing.site import Site, make_site
 from testing.waiting import wait_until
 from testing.worker import base_env
 from tests.support.in_process import run_in_process
+from tests.support.signals import ENDINGS
 from tests.support.size import sized
 from worker.cli import main as worker
 
@@ -137,7 +138,7 @@ def test_messages_in_flight_elsewhere_are_reported(site):
     assert dlq_depth(site) == (0, len(in_flight), 0)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), ENDINGS)
 def test_a_signal_lets_a_recovery_finish_its_batches_and_releases_the_rest(site, number, code):
     keys = filled(site, 400)
     process = subprocess.Popen(

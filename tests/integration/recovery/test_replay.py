@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections import Counter
@@ -16,6 +15,7 @@ from testing.waiting import wait_until
 from testing.worker import base_env
 from tests.support.in_process import run_in_process
 from tests.support.retry_records import fill_retry, kept_keys, put_record, record_of, result_of
+from tests.support.signals import ENDINGS
 from tests.support.size import sized
 from worker.core.s3.state import PARKED_PREFIX, RETRY_PREFIX
 
@@ -187,7 +187,7 @@ def test_a_killed_index_ends_the_replay_and_unconfirmed_records_stay(site, opens
     assert waiting(site) == []
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), ENDINGS)
 def test_a_signal_lets_the_replay_finish_its_batch_and_the_next_run_continues(site, number, code):
     keys = fill_retry(site, 1_000)
     process = started(site, "--json")

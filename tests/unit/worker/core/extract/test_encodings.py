@@ -4,6 +4,7 @@ import gzip
 import random
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import brotli  # type: ignore[import-untyped]
@@ -81,8 +82,11 @@ def test_what_is_cut_short_is_corrupt(bounds: Bounds, header: str) -> None:
 @pytest.mark.parametrize("size", [1, 1_000_000, 5_000_000])
 @pytest.mark.parametrize(
     ("header", "encode"),
-    [("gzip", gzip.compress), ("deflate", raw_deflate), ("br", brotli.compress), ("zstd", zstandard.compress)],
-)
+    [
+        ("gzip", gzip.compress), ("deflate", raw_deflate), ("br", partial(brotli.compress, quality=5)),
+        ("zstd", zstandard.compress),
+    ],
+)  # fmt: skip
 def test_a_body_of_any_size_comes_back_whole(
     tmp_path: Path, size: int, header: str, encode: Callable[[bytes], bytes]
 ) -> None:
