@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections.abc import Mapping
 
 import pytest
 
@@ -13,6 +14,7 @@ pytestmark = pytest.mark.timeout(600)  # the first test has the installation in 
 CALLER = "hanako"
 HOME = f"/home/{CALLER}"
 SUDOERS = f"{CALLER} ALL=(root) NOPASSWD: /usr/local/bin/dlq\n"
+AS_CALLER = ("setpriv", f"--reuid={CALLER}", f"--regid={CALLER}", "--init-groups", "--")
 PERMIT = "auth sufficient pam_permit.so\naccount sufficient pam_permit.so\nsession sufficient pam_permit.so\n"
 
 
@@ -40,8 +42,22 @@ class Caller:
 
     def shell(self, script: str, *, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run a line of shell as this person, in the folder `契約書` at home."""
-        as_caller = ("setpriv", f"--reuid={CALLER}", f"--regid={CALLER}", "--init-groups", "--")
-        return self.machine.run(*as_caller, "sh", "-c", f"cd {HOME}/契約書 && {script}", check=False, stdin=stdin)
+        return self.machine.run(*AS_CALLER, "sh", "-c", f"cd {HOME}/契約書 && {script}", check=False, stdin=stdin)
+
+    def answering(self, command: str, answers: Mapping[str, str]) -> str:
+        """Type a command on a terminal, answer each question the first time with what is given and then with q; what it said."""
+        asked, said = dict(answers), ""
+        argv = self.machine.command(*AS_CALLER, "script", "-qefc", command, "/dev/null")
+        pipe = subprocess.PIPE
+        with subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, text=True) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            while char := process.stdout.read(1):
+                said += char
+                if question := next((one for one in answers if said.endswith(f"{one} ")), ""):
+                    process.stdin.write(asked.pop(question, "q") + "\n")
+                    process.stdin.flush()
+        return said
 
     @property
     def purge(self) -> str:
@@ -132,10 +148,10 @@ def test_a_purge_to_what_keeps_nothing_is_refused(caller: Caller, place: str) ->
 def test_the_menu_deletes_nothing_for_a_file_that_would_vanish_with_the_command(caller: Caller) -> None:
     """The menu asks for the name of a file when the command runs already, in the sandbox, whose /tmp ends with it."""
     caller.fill(2)
-    line = caller.shell(
-        "grep -c . /dev/null; script -qefc 'dlq interactive' /dev/null", stdin="14\n/tmp/all.jsonl\nq\n"
+    said = caller.answering(
+        "dlq interactive", {"Which?": "14", "Name of the new file:": "/tmp/all.jsonl", "[y/N]": "y"}
     )
-    assert "must be named on the command line" in unboxed(line.stdout), line.stdout
+    assert "must be named on the command line" in unboxed(said), said
     assert caller.left() == 2
 
 

@@ -38,10 +38,12 @@ def test_a_parser_is_isolated_and_reads_a_pdf_and_the_journal_says_so(installed:
     installed.start()
     site.wait_empty()
     assert site.documents()["a.pdf"]["extraction"]["status"] == "ok"
-    [check] = [line for line in lines(installed) if line["event"] == "preflight.check" and line["name"] == "parsers"]
+    [check] = [
+        line for line in lines(installed) if line.get("event") == "preflight.check" and line["name"] == "parsers"
+    ]
     assert check["level"] == "info", check
     assert str(check["what"]).startswith("isolated")
-    [child] = [line for line in lines(installed) if line["event"] == "extract.child_started"]
+    [child] = [line for line in lines(installed) if line.get("event") == "extract.child_started"]
     assert child["missing"] == []
 
 

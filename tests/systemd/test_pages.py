@@ -43,7 +43,7 @@ class Night:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         lines = self.machine.journal("-u", UNIT, "-o", "cat").splitlines()
-        return [one for one in (json.loads(line) for line in lines if line.startswith("{")) if one["event"] == name]
+        return [one for one in (json.loads(line) for line in lines if line.startswith("{")) if one.get("event") == name]
 
     def wait_event(self, name: str, /, **fields) -> dict[str, Any]:
         def found() -> list[dict[str, Any]]:

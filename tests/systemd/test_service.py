@@ -36,7 +36,7 @@ def events(installed: Installation, name: str, unit: str = UNIT) -> list[dict[st
     """What the worker has logged under this event name."""
     lines = installed.machine.journal("-u", unit, "-o", "cat").splitlines()
     found = [json.loads(line) for line in lines if line.startswith("{")]
-    return [one for one in found if one["event"] == name]
+    return [one for one in found if one.get("event") == name]
 
 
 def test_it_is_ready_only_after_its_checks_and_serves_real_messages(installed: Installation, site: Site) -> None:
