@@ -160,7 +160,7 @@ def test_priorities_are_the_levels_and_are_no_part_of_the_line(night: Night):
     lines = [json.loads(line) for line in night.machine.journal("-u", UNIT, "-o", "json").splitlines()]
     logged = [(one["PRIORITY"], json.loads(one["MESSAGE"])["level"]) for one in lines if one["MESSAGE"].startswith("{")]
     assert {"info", "warning", "error"} <= {level for _, level in logged}
-    assert set(logged) <= {("6", "info"), ("4", "warning"), ("3", "error"), ("2", "critical")}
+    assert set(logged) <= {("7", "debug"), ("6", "info"), ("4", "warning"), ("3", "error"), ("2", "critical")}
 
 
 # -- docs/runbook.md ---------------------------------------------------------------------------------------------------
