@@ -1,5 +1,6 @@
 """Free loopback ports for servers that must use the same port again after a restart."""
 
+import os
 import random
 import socket
 
@@ -9,12 +10,18 @@ import socket
 LOWEST = 20_000
 HIGHEST = 32_000
 
+SHARES = 16
+"""Sessions that run side by side take their ports from different shares: between choosing a port and listening on it, a server
+needs seconds, in which another session could choose the same one."""
+
 _handed_out: set[int] = set()
 
 
 def free_ports(count: int, lowest: int = LOWEST, highest: int = HIGHEST) -> list[int]:
     """Return ports on which nobody listens, chosen at random, so that two runs at the same time rarely collide."""
-    candidates = [port for port in range(lowest, highest) if port not in _handed_out]
+    session = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")  # gw0, gw1, …
+    share = int(session or SHARES - 1) % SHARES
+    candidates = [port for port in range(lowest, highest) if port % SHARES == share and port not in _handed_out]
     random.shuffle(candidates)
     found: list[int] = []
     for port in candidates:
