@@ -50,14 +50,15 @@ class ToolSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        if self.state_bucket is not None:
-            own_state_bucket(self.state_bucket, self.s3_bucket, shared=self.state_bucket_shared)
+        _ = self.state  # raises if it is the bucket of the files
         return self
 
     @property
     def state(self) -> str | None:
         """The name of the state bucket; None if none is set."""
-        return self.state_bucket or (self.s3_bucket if self.state_bucket_shared else None)
+        if self.state_bucket is None and not (self.s3_bucket and self.state_bucket_shared):
+            return None
+        return own_state_bucket(self.state_bucket, self.s3_bucket, shared=self.state_bucket_shared)
 
 
 @dataclass(frozen=True, slots=True)

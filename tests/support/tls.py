@@ -3,6 +3,7 @@
 import base64
 import datetime as dt
 import ipaddress
+import os
 import select
 import socket
 import socketserver
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -270,3 +272,23 @@ def _pump(one: Any, other: Any) -> None:
             if not data:
                 return
             (other if source is one else one).sendall(data)
+
+
+def set_bare_environment(monkeypatch: pytest.MonkeyPatch, *, config: Path) -> None:
+    """Leave nothing in the environment that says where AWS is; `config` is the file of AWS's settings, which need not exist."""
+    of_aws = (
+        "AWS_",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "ALL_PROXY",
+        "REQUESTS_CA_BUNDLE",
+        "SSL_CERT",
+        "SQS_",
+        "DLQ_",
+    )
+    for name in [name for name in os.environ if name.upper().startswith(of_aws)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))

@@ -112,7 +112,8 @@ def test_nothing_is_received_while_the_gate_is_shut(loop):
     assert time.monotonic() - began >= 0.3
 
 
-def test_nothing_is_received_while_as_many_as_may_be_are_in_flight(loop):
+@pytest.mark.parametrize("limit", [{"max_in_flight": 4}, {"max_body_bytes": 8}])
+def test_nothing_is_received_while_as_many_messages_or_bytes_as_may_be_are_in_flight(loop, limit):
     def settle_all_after_a_while():
         time.sleep(0.3)
         assert loop.queue.receives == 1
@@ -120,19 +121,7 @@ def test_nothing_is_received_while_as_many_as_may_be_are_in_flight(loop):
 
     settling = threading.Thread(target=settle_all_after_a_while)
     settling.start()
-    loop(messages(4), messages(2), until=lambda: len(loop.delivered) == 6, max_in_flight=4)
-    settling.join()
-
-
-def test_nothing_is_received_while_the_bodies_in_flight_take_as_much_memory_as_they_may(loop):
-    def settle_all_after_a_while():
-        time.sleep(0.3)
-        assert loop.queue.receives == 1
-        loop.in_flight.forget(loop.delivered[:])
-
-    settling = threading.Thread(target=settle_all_after_a_while)
-    settling.start()
-    loop(messages(4), messages(2), until=lambda: len(loop.delivered) == 6, max_body_bytes=8)
+    loop(messages(4), messages(2), until=lambda: len(loop.delivered) == 6, **limit)
     settling.join()
 
 

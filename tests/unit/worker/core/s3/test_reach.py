@@ -3,29 +3,21 @@
 Both are observed by a proxy that ends each tunnel itself.
 """
 
-import os
 import textwrap
 
 import pytest
 
-from tests.support.tls import OBJECT, Authority, serving
+from tests.support.tls import OBJECT, Authority, serving, set_bare_environment
 from worker.core.base.aws import Aws
 from worker.core.base.errors import ConfigError
 from worker.core.base.logs import observe
 from worker.core.s3 import bucket_store
 from worker.core.s3.store import S3ObjectStore
 
-CLEAN = ("AWS_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT")
-
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch, tmp_path):
-    for name in list(os.environ):
-        if name.upper().startswith(CLEAN):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    set_bare_environment(monkeypatch, config=tmp_path / "config")
     return monkeypatch
 
 

@@ -1,19 +1,16 @@
 """Where calls for a queue are sent: to its own host if that is a VPC endpoint, and otherwise where boto3 sends them."""
 
-import os
-
 import pytest
 
 from recovery.cli.context import CommandContext
 from recovery.cli.settings import ToolOptions, load_tool
-from tests.support.tls import Authority, serving
+from tests.support.tls import Authority, serving, set_bare_environment
 from worker.core.base.aws import Aws
 from worker.core.base.errors import ConfigError
 from worker.core.base.settings import load
 from worker.core.clients import connect
 from worker.terminal import Signals
 
-CLEAN = ("AWS_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "REQUESTS_CA_BUNDLE", "SQS_", "DLQ_")
 VPC = "vpce-0abc-xyz.sqs.eu-central-1.vpce.amazonaws.com"
 FIPS, DUAL = {"AWS_USE_FIPS_ENDPOINT": "true"}, {"AWS_USE_DUALSTACK_ENDPOINT": "true"}
 OWN = {"AWS_ENDPOINT_URL_SQS": "https://queues.example.com:9324"}
@@ -22,12 +19,7 @@ FILE = "[default]\nservices = ours\n[services ours]\nsqs =\n  endpoint_url = htt
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch, tmp_path):
-    for name in list(os.environ):
-        if name.upper().startswith(CLEAN):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    set_bare_environment(monkeypatch, config=tmp_path / "config")
     return monkeypatch
 
 
