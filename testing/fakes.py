@@ -11,6 +11,8 @@ from testing.memory import BUCKET, NOW_MS, STATE, Faults, MemoryIndex, MemoryQue
 from worker.core.base.aws import Aws
 from worker.core.base.settings import Settings, load
 from worker.core.clients import Clients
+from worker.core.sqs.dead_letter import DeadLetter
+from worker.core.sqs.dead_letter_store import StoredDeadLetter, take_in
 
 
 class Fakes:
@@ -36,6 +38,12 @@ class Fakes:
         """A dead letter about an object."""
         attributes = {"failure": {"DataType": "String", "StringValue": json.dumps(failure)}} if failure else {}
         self.dlq.add(message_id, s3_event(s3_record(bucket, key)), attributes, sent_ms=sent_ms)
+
+    def store(self, message_id: str) -> StoredDeadLetter:
+        """Move a dead letter from the DLQ to `dead-letters/`, as a worker or a manager does."""
+        dead_letter = DeadLetter.received(self.dlq.messages.pop(message_id))
+        stored, _ = take_in(self.state, dead_letter, at_ms=NOW_MS)
+        return stored
 
     def document(self, key: str, *, status: str = "ok", **more: Any) -> dict[str, Any]:
         """What a document says of this object as S3 has it now; `more` adds or replaces fields."""

@@ -18,7 +18,8 @@ from recovery.cli.settings import ToolOptions, ToolSettings, queue_url
 from recovery.cli.view.progress import ProgressBar
 from recovery.operations.clients import DlqClients, attributes_of, retention_of
 from recovery.operations.dead_letters.message_types import MessageTypes, load_types
-from recovery.operations.find import keep_invisible
+from recovery.operations.find import claiming
+from recovery.operations.transfer.claims import Claims
 from recovery.operations.transfer.targets import Target, dlq_target, redrive_target
 from worker.core.audit import Run
 from worker.core.base.aws import Aws
@@ -33,7 +34,6 @@ from worker.core.index.open import open_index
 from worker.core.s3.state import S3State, State
 from worker.core.s3.store import S3ObjectStore
 from worker.core.sqs.queue import Queue, SqsQueue
-from worker.core.sqs.visibility import VisibilityExtender
 from worker.terminal import Signals, err, operator
 
 DLQ, SOURCE = "dlq", "source"
@@ -146,10 +146,10 @@ class CommandContext:
         return self.redrive_target(None if to == SOURCE else to, force=force, while_paused=while_paused)
 
     @contextmanager
-    def keep_invisible(self) -> Iterator[VisibilityExtender]:
-        """Within this context, dead letters can be kept invisible; on exit, also after an error, all of them are released."""
-        with keep_invisible(self.clients, self.run) as extender:
-            yield extender
+    def claiming(self) -> Iterator[Claims]:
+        """Within this context, this run can claim dead letters; on exit, also after an error, its claims end."""
+        with claiming(self.clients, self.run) as claims:
+            yield claims
 
     def progress(self, total: int | None) -> ProgressBar:
         """Show the progress of sending."""

@@ -4,21 +4,25 @@ import typer
 
 from recovery.cli.context import CommandContext
 from recovery.operations.dead_letters.facts import Filter, Ids
+from recovery.operations.dead_letters.scan import NOWHERE
 from recovery.operations.find import FindRequest, Found, find
+from recovery.operations.transfer.claims import Claims
 from worker.core.base.errors import ExitCode
 from worker.core.base.text import one_line
-from worker.core.sqs.visibility import VisibilityExtender
 from worker.terminal import err, say
 
 
 def find_and_report(
-    context: CommandContext, extender: VisibilityExtender, which: Ids | Filter, *, at_most: int | None = None
+    context: CommandContext, claims: Claims, which: Ids | Filter, *, at_most: int | None = None
 ) -> Found:
-    """Read the DLQ. Selected messages are kept invisible, the others are released. Ends the command after a signal."""
+    """Read the DLQ and `dead-letters/`. Selected messages are kept invisible, the others are released.
+
+    Ends the command after a signal.
+    """
     with err.status("reading the DLQ …") as status:
         found = find(
             context.clients,
-            extender,
+            claims,
             FindRequest(which, at_most),
             stop=context.signals.stop,
             on_progress=lambda now: status.update(f"reading the DLQ … {now.done:,} seen"),
@@ -27,7 +31,7 @@ def find_and_report(
         raise typer.Exit(context.signals.exit_code)
     err.print(found.scan.coverage, highlight=False)
     for name in found.missing:
-        say("not found", f"{one_line(name)}: not in the DLQ, or in flight elsewhere; see `dlq stats`")
+        say("not found", f"{one_line(name)}: {NOWHERE}")
     return found
 
 

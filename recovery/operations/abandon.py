@@ -10,16 +10,18 @@ from recovery.operations.dead_letters.facts import Facts
 from recovery.operations.find import FindRequest, Found
 from recovery.operations.progress import OnProgress, Progress, ignore_progress
 from recovery.operations.records.archive import Archive
-from recovery.operations.transfer.sending import Transferred, TransferReport, delete
+from recovery.operations.transfer.claims import Claims
+from recovery.operations.transfer.sending import Transferred, TransferReport
 from worker.core.audit import AuditEvent, Run, record
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import StoreError
 from worker.core.base.retry import retry_transient
 from worker.core.s3.state import State
 from worker.core.sqs.dead_letter import DeadLetter
-from worker.core.sqs.visibility import VisibilityExtender
 
 THREADS = 8
+CHUNK = 500
+"""Number of dead letters that are claimed, archived and deleted before the next: each claim lasts only a while."""
 
 
 class ArchivedAs(StrEnum):
@@ -44,20 +46,24 @@ class AbandonRequest:
 def abandon(
     clients: DlqClients,
     state: State,
-    extender: VisibilityExtender,
+    claims: Claims,
     request: AbandonRequest,
     found: Found,
     *,
     stop: threading.Event,
     on_progress: OnProgress = ignore_progress,
 ) -> Transferred:
-    """Archive the dead letters, then delete from the DLQ those that were archived. Once `stop` is set, the rest is kept."""
+    """Archive the dead letters, then delete those that were archived. Once `stop` is set, the rest is kept."""
     report = TransferReport()
     archive = Archive(state, clients.dlq.url, request.run.by, request.run.name)
     try:
-        archived = _archive(archive, request, found, report, stop)
-        report.not_deleted += delete(clients.dlq, extender, archived)
-        on_progress(Progress(len(archived), len(found.facts)))
+        for start in range(0, len(found.facts), CHUNK):
+            part = found.facts[start : start + CHUNK]
+            report.refused |= claims.take(one.dead_letter for one in part)
+            claimed = [one for one in part if one.dead_letter.id not in report.refused]
+            archived = _archive(archive, request, claimed, report, stop)
+            report.not_deleted += claims.remove(archived, request.archived_as.value)
+            on_progress(Progress(len(report.sent), len(found.facts)))
     finally:
         details = {"reason": request.reason, "filter": request.which.as_json(), "report": report.as_json()}
         event = AuditEvent.of(request.run, found.dead_letters, report.counts(), {"dlq": clients.dlq.url, **details})
@@ -66,7 +72,7 @@ def abandon(
 
 
 def _archive(
-    archive: Archive, request: AbandonRequest, found: Found, report: TransferReport, stop: threading.Event
+    archive: Archive, request: AbandonRequest, claimed: list[Facts], report: TransferReport, stop: threading.Event
 ) -> list[DeadLetter]:
     """Archive the dead letters; returns those that are archived durably. Only these may be deleted."""
 
@@ -88,6 +94,6 @@ def _archive(
         return one.dead_letter
 
     with ThreadPoolExecutor(THREADS, thread_name_prefix="archive") as pool:
-        archived = [dead_letter for dead_letter in pool.map(put, found.facts) if dead_letter is not None]
-    report.sent = [dead_letter.id for dead_letter in archived]
+        archived = [dead_letter for dead_letter in pool.map(put, claimed) if dead_letter is not None]
+    report.sent += [dead_letter.id for dead_letter in archived]
     return archived

@@ -1,19 +1,23 @@
-"""`find`: the first half of every operation. Selects dead letters, and reports how much of the queue was seen."""
+"""`find`: the first half of every operation. Selects dead letters, in the DLQ and stored, and reports how much was seen."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.facts import Facts, Filter, Ids, facts_of
 from recovery.operations.dead_letters.scan import INVISIBLE_S, MAX_SEEN, Scan, scan
+from recovery.operations.dead_letters.stored import stored_all, stored_named, stored_open
 from recovery.operations.progress import OnProgress, Progress, ignore_progress
 from recovery.operations.records.archive import ArchivedDeadLetter, read_all
 from recovery.operations.records.holders import register_holder
+from recovery.operations.transfer.claims import Claims
 from worker.core.audit import Run
-from worker.core.s3.state import ARCHIVE_PREFIX, State
+from worker.core.base.errors import StoreError
+from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, State
 from worker.core.sqs.dead_letter import DeadLetter
+from worker.core.sqs.dead_letter_store import StoredDeadLetter
 from worker.core.sqs.visibility import VisibilityExtender
 
 
@@ -46,43 +50,153 @@ class Found:
 
 
 @contextmanager
-def keep_invisible(clients: DlqClients, run: Run) -> Iterator[VisibilityExtender]:
-    """Within this context, dead letters can be kept invisible; on exit, also after an error, all of them are released."""
+def claiming(clients: DlqClients, run: Run) -> Iterator[Claims]:
+    """Within this context, a run can claim dead letters; on exit, also after an error, its claims end."""
     extender = VisibilityExtender(clients.dlq, visibility_s=INVISIBLE_S)
-    with register_holder(clients.state, run), extender.running():
-        yield extender
+    claims = Claims(clients.dlq, clients.state, run, extender, clients.objects.clock)
+    with register_holder(clients.state, run), claims.running():
+        yield claims
 
 
 def find(
     clients: DlqClients,
-    extender: VisibilityExtender,
+    claims: Claims,
     request: FindRequest,
     *,
     stop: threading.Event,
     on_progress: OnProgress = ignore_progress,
 ) -> Found:
-    """Read the DLQ. Selected dead letters are kept invisible, the others are released.
+    """Read the DLQ and `dead-letters/`. Selected messages of the DLQ are kept invisible, the others are released.
 
-    `on_progress` reports the number of messages seen. Once `stop` is set, returns what was found so far. Raises QueueError.
+    `on_progress` reports the number of messages seen. Once `stop` is set, returns what was found so far. If the state bucket
+    cannot be read, the result says so. Raises QueueError.
     """
+    stored = _Stored(clients, stop)
     which = request.which
+    if isinstance(which, Ids):
+        seen, in_dlq, found = _find_ids(clients, claims, which, stored, stop, on_progress)
+        facts = _without_copies(claims, in_dlq, found)
+        missing = tuple(sorted(_missing(which.names, facts)))
+    else:
+        at_most = request.at_most or MAX_SEEN
+        seen, in_dlq = _in_dlq(clients, claims, which, stop, on_progress, at_most=at_most)
+        facts = _without_copies(claims, in_dlq, stored.matching(which, at_most - len(in_dlq)))
+        missing = ()
+    copies = [copy for one in facts for copy in claims.copies.get(one.dead_letter.id, ())]
+    claims.extender.release_all_but([*(one.dead_letter for one in facts), *copies])
+    return Found(tuple(facts), replace(seen, stored=stored.count, stored_problem=stored.problem), missing)
+
+
+def _find_ids(
+    clients: DlqClients, claims: Claims, which: Ids, stored: "_Stored", stop: threading.Event, on_progress: OnProgress
+) -> tuple[Scan, list[Facts], list[Facts]]:
+    """A stored dead letter is fetched by its own id. Only for what is missing then, the DLQ is read, and then all records."""
+    found = stored.named(which.names)
+    missing = _missing(which.names, found)
+    if not missing:
+        return Scan(clients.dlq.attributes(), ended_early=True), [], found
+    seen, in_dlq = _in_dlq(clients, claims, Ids(missing), stop, on_progress)
+    in_dlq = _best(in_dlq, missing)
+    missing = _missing(missing, in_dlq)
+    return seen, in_dlq, found + (stored.known_as(missing) if missing else [])
+
+
+def _missing(names: frozenset[str], found: list[Facts]) -> frozenset[str]:
+    return names.difference(*(one.dead_letter.names for one in found))
+
+
+def _best(found: list[Facts], names: frozenset[str]) -> list[Facts]:
+    """Those whose own id was asked for; and for the ids that are nobody's own, those that had them elsewhere.
+
+    Such another id is only what a failure record says, which anyone can forge.
+    """
+    own = [one for one in found if one.dead_letter.id in names]
+    others = names - {one.dead_letter.id for one in own}
+    return own + [one for one in found if one not in own and one.dead_letter.names & others]
+
+
+def _in_dlq(
+    clients: DlqClients, claims: Claims, which: Ids | Filter, stop: threading.Event, on_progress: OnProgress, *,
+    at_most: int = MAX_SEEN,
+) -> tuple[Scan, list[Facts]]:  # fmt: skip
     found: dict[str, Facts] = {}
+    own_ids = set(which.names) if isinstance(which, Ids) else {""}
 
     def wanted(dead_letter: DeadLetter) -> bool:
         facts = facts_of(dead_letter, clients.types, default_bucket=clients.default_bucket)
         is_wanted = which.wants(facts)
         if is_wanted:
             found[dead_letter.id] = facts
+            own_ids.discard(dead_letter.id)
         return is_wanted
 
-    at_most = len(which.names) if isinstance(which, Ids) else request.at_most or MAX_SEEN
     seen = scan(
-        clients.dlq, extender, stop=stop, wanted=wanted, at_most=at_most, on_seen=lambda count: on_progress(Progress(count))
-    )  # fmt: skip
-    extender.release_all_but(seen.dead_letters)
-    facts = tuple(found[dead_letter.id].of(dead_letter) for dead_letter in seen.dead_letters)
-    missing = tuple(sorted(which.names - found.keys())) if isinstance(which, Ids) else ()
-    return Found(facts, seen, missing)
+        clients.dlq,
+        claims.extender,
+        stop=stop,
+        wanted=wanted,
+        at_most=at_most,
+        is_enough=lambda: not own_ids,
+        on_seen=lambda count: on_progress(Progress(count)),
+    )
+    return seen, [found[dead_letter.id].of(dead_letter) for dead_letter in seen.dead_letters]
+
+
+class _Stored:
+    """The stored dead letters of one `find`: how many there are, or why they cannot be read."""
+
+    def __init__(self, clients: DlqClients, stop: threading.Event) -> None:
+        self._clients = clients
+        self._stop = stop
+        self.count = 0
+        self.problem = ""
+
+    def named(self, ids: frozenset[str]) -> list[Facts]:
+        """Those with these ids of their own, whatever their state."""
+        return self._facts(lambda state: stored_named(state, ids), lambda one: one.dead_letter.id in ids)
+
+    def known_as(self, ids: frozenset[str]) -> list[Facts]:
+        """Those that have had these ids elsewhere, whatever their state."""
+        return self._facts(stored_all, lambda one: bool(one.dead_letter.names & ids))
+
+    def matching(self, which: Filter, at_most: int) -> list[Facts]:
+        """Those that can be acted upon and match a filter."""
+        now_ms = self._clients.objects.clock.now_ms()
+        return self._facts(lambda state: stored_open(state, now_ms=now_ms), which.wants, at_most)
+
+    def _facts(
+        self,
+        read: Callable[[State], Iterator[StoredDeadLetter]],
+        wants: Callable[[Facts], bool],
+        at_most: int = MAX_SEEN,
+    ) -> list[Facts]:
+        found: list[Facts] = []
+        if self._clients.state is None:
+            return found
+        try:
+            for stored in read(self._clients.state):
+                if len(found) >= at_most or self._stop.is_set():
+                    break
+                self.count += 1
+                facts = facts_of(stored.dead_letter, self._clients.types, default_bucket=self._clients.default_bucket)
+                if wants(facts):
+                    found.append(facts)
+        except StoreError as error:
+            self.problem = f"{DEAD_LETTERS_PREFIX} could not be read: {error}"
+        return found
+
+
+def _without_copies(claims: Claims, in_dlq: list[Facts], stored: list[Facts]) -> list[Facts]:
+    """All of them; a message that is stored already, and only not yet deleted from the DLQ, belongs to the stored one."""
+    by_message_id = {name: one.dead_letter.id for one in stored for name in one.dead_letter.known_as}
+    rest: list[Facts] = []
+    for facts in in_dlq:
+        stored_id = by_message_id.get(facts.dead_letter.id)
+        if stored_id is None:
+            rest.append(facts)
+        else:
+            claims.copies.setdefault(stored_id, []).append(facts.dead_letter)
+    return rest + stored
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """`inspect`: a complete dead letter, the current state of its objects in S3 and in the index, and a recommended command."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from recovery.operations.clients import DlqClients
@@ -10,6 +11,9 @@ from worker.core.base.errors import IndexUnavailableError, ObjectGoneError, Stor
 from worker.core.index import Index, Stored
 from worker.core.s3.events import ObjectRef
 from worker.core.s3.objects import ObjectState, ObjectStore
+from worker.core.s3.state import State
+from worker.core.sqs import dead_letter_store
+from worker.core.sqs.dead_letter_store import StoredDeadLetter
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,8 @@ class Inspection:
     facts: Facts
     present: tuple[Present, ...]
     advice: Advice
+    stored: StoredDeadLetter | None
+    """Its record, if it is in `dead-letters/`."""
 
     def as_json(self, *, retention_s: int) -> dict[str, object]:
         """Everything, by name."""
@@ -27,6 +33,7 @@ class Inspection:
             **self.facts.as_json(retention_s=retention_s),
             **dead_letter.as_json(),
             "failure": dead_letter.failure.as_json() if dead_letter.failure else None,
+            "record": None if self.stored is None else self.stored.life(),
             "now": [one.as_json() for one in self.present],
             "advice": self.advice.as_json(),
         }
@@ -45,7 +52,17 @@ def inspect(
 def _inspected(clients: DlqClients, index: Index | None, facts: Facts, why_no_index: str) -> Inspection:
     stored, why_not = _stored(index, facts, why_no_index)
     present = tuple(_present(clients.objects, ref, stored, why_not) for ref in facts.refs)
-    return Inspection(facts, present, advise(facts, present, clients.types, index_is_set=index is not None))
+    advice = advise(facts, present, clients.types, index_is_set=index is not None)
+    return Inspection(facts, present, advice, _record(clients.state, facts))
+
+
+def _record(state: State | None, facts: Facts) -> StoredDeadLetter | None:
+    """Its record in `dead-letters/`; None if there is none, or none that can be read at this moment."""
+    if state is None or not facts.dead_letter.stored_key:
+        return None
+    with suppress(StoreError, ValueError):
+        return dead_letter_store.read(state, facts.dead_letter.stored_key)
+    return None
 
 
 def _stored(index: Index | None, facts: Facts, why_not: str) -> tuple[dict[tuple[str, str], Stored | None], str]:

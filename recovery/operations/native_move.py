@@ -41,6 +41,10 @@ class MovePlan:
     """Approximate number of messages in the DLQ, including those in flight elsewhere."""
     unsafe: Mapping[str, str]
     """Messages that must be checked before they are sent, by id, with the reason: SQS checks nothing and counts no redrives."""
+    found: int
+    """Number of messages that were seen in the DLQ."""
+    stored: int
+    """Number of dead letters in `dead-letters/`, where SQS moves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +75,14 @@ def plan_move(clients: DlqClients, found: Found, target: Target) -> MovePlan:
     The dead letters that were found must be released before the move.
     """
     unsafe: dict[str, str] = {}
-    for one in found.facts:
+    in_dlq = [one for one in found.facts if not one.dead_letter.stored_key]
+    for one in in_dlq:
         why = clients.types.fault(one.dead_letter.body)
         if why is None and clients.types.needs_correlation_id(one.type):
             why = f"it is of type {one.type}, whose correlation id is checked and whose redrives are counted"
         if why is not None:
             unsafe[one.dead_letter.id] = why
-    return MovePlan(target, found.scan.about, unsafe)
+    return MovePlan(target, found.scan.about, unsafe, len(in_dlq), len(found.facts) - len(in_dlq))
 
 
 def move_everything(

@@ -10,11 +10,13 @@ from recovery.operations.find import Found
 from recovery.operations.progress import OnProgress, Progress, ignore_progress
 from recovery.operations.records.export_file import Seal
 from recovery.operations.records.operator_file import OperatorFile
-from recovery.operations.transfer.sending import TransferReport, delete
+from recovery.operations.transfer.claims import Claims
+from recovery.operations.transfer.sending import TransferReport
 from worker.core.audit import AuditEvent, Recorded, Run, record
 from worker.core.base.errors import QueueError
-from worker.core.sqs.queue import MAX_BATCH
-from worker.core.sqs.visibility import VisibilityExtender
+
+CHUNK = 100
+"""Number of messages that are deleted before `stop` is heeded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class PurgeResult:
 
 def purge(
     clients: DlqClients,
-    extender: VisibilityExtender,
+    claims: Claims,
     request: PurgeRequest,
     found: Found,
     *,
@@ -57,14 +59,17 @@ def purge(
     seal = export(clients, ExportRequest(request.run, request.backup), found)
     report, dead_letters = TransferReport(), found.dead_letters
     try:
-        for start in range(0, len(dead_letters), MAX_BATCH):
-            part = dead_letters[start : start + MAX_BATCH]
+        for start in range(0, len(dead_letters), CHUNK):
+            part = dead_letters[start : start + CHUNK]
             if stop.is_set():
                 report.keep(part, "interrupted")
                 continue
-            left = delete(clients.dlq, extender, part)
+            refused = claims.take(part)
+            report.kept |= refused
+            claimed = [dead_letter for dead_letter in part if dead_letter.id not in refused]
+            left = claims.remove(claimed, "purged")
             report.not_deleted += left
-            report.sent += [dead_letter.id for dead_letter in part if dead_letter.id not in left]
+            report.sent += [dead_letter.id for dead_letter in claimed if dead_letter.id not in left]
             on_progress(Progress(len(report.sent), len(dead_letters)))
     finally:
         details = {"dlq": clients.dlq.url, "file": request.backup.name, "sha256": seal.sha256}

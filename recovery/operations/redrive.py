@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.scan import scan
+from recovery.operations.dead_letters.stored import stored_open
 from recovery.operations.find import FindRequest, Found
 from recovery.operations.progress import OnProgress, Progress, ignore_progress
-from recovery.operations.transfer.sending import Prepared, TransferReport, move, prepare
+from recovery.operations.transfer.claims import Claims
+from recovery.operations.transfer.sending import Prepared, TransferReport, post, prepare
 from recovery.operations.transfer.targets import Target
 from worker.core.audit import AuditEvent, Recorded, Run, record
-from worker.core.base.errors import QueueError
-from worker.core.sqs.visibility import VisibilityExtender
+from worker.core.base.errors import QueueError, StoreError
+from worker.core.sqs.dead_letter import DeadLetter
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +79,22 @@ def plan_redrive(found: Found, target: Target) -> RedrivePlan:
 
 def redrive(
     clients: DlqClients,
-    extender: VisibilityExtender,
+    claims: Claims,
     request: RedriveRequest,
     plan: RedrivePlan,
     *,
     stop: threading.Event,
     on_progress: OnProgress = ignore_progress,
 ) -> RedriveResult:
-    """Send the planned messages, delete from the DLQ those that SQS has confirmed, and record everything in the audit.
+    """Send the planned messages, settle those that SQS has confirmed, and record everything in the audit.
+
+    From the DLQ, they are deleted; stored ones are marked as sent.
 
     Once `stop` is set, or if the canary fails or its fate cannot be found out, the rest is kept.
     """
     report = plan.report
     try:
-        canary = _send(clients, extender, request, plan, stop, on_progress)
+        canary = _send(clients, claims, request, plan, stop, on_progress)
     finally:
         details = {"to": plan.target.url, "filter": request.which.as_json(), "report": report.as_json()}
         dead_letters = (dead_letter for dead_letter, _ in plan.prepared)
@@ -100,7 +104,7 @@ def redrive(
 
 
 def _send(
-    clients: DlqClients, extender: VisibilityExtender, request: RedriveRequest, plan: RedrivePlan, stop: threading.Event,
+    clients: DlqClients, claims: Claims, request: RedriveRequest, plan: RedrivePlan, stop: threading.Event,
     on_progress: OnProgress,
 ) -> CanaryResult | None:  # fmt: skip
     total = len(plan.prepared)
@@ -109,9 +113,10 @@ def _send(
         on_progress(Progress(len(report.sent), total, {"sent": len(report.sent), "kept": len(report.kept)}))
 
     def send_part(part: Sequence[Prepared]) -> None:
-        move(
-            clients.dlq, extender, plan.target.queue, part, plan.report, stop=stop, rate=request.rate, on_batch=report_batch
-        )  # fmt: skip
+        target, report = plan.target, plan.report
+        for confirmed in post(target.queue, part, report, stop=stop, rate=request.rate, claim=claims.take):
+            report.not_deleted += claims.sent(confirmed, to=target.url, unconfirmed_s=target.unconfirmed_s)
+            report_batch(report)
 
     canary = request.canary
     if canary is None:
@@ -126,11 +131,11 @@ def _send(
         on_progress(Progress(sent, total, note=f"the canary has {canary.wait_s:g} s to come back …"))
         stop.wait(canary.wait_s)
         try:
-            back = _came_back(clients, extender, plan, first, rest, stop)
+            back = _came_back(clients, claims, plan, first, rest, stop)
             why = f"{back} of {sent} of the canary came back within {canary.wait_s:g} s"
             on_progress(Progress(sent, total, note=f"{why}; {_waiting(plan.target)} wait in {plan.target.url}"))
-        except QueueError as error:
-            why = f"the DLQ could not be read to see whether the canary came back: {error}"
+        except (QueueError, StoreError) as error:
+            why = f"it could not be read whether the canary came back: {error}"
     if back is None or 100 * back > canary.abort_pct * sent:
         plan.report.keep((dead_letter for dead_letter, _ in rest), "interrupted" if stop.is_set() else why)
     else:
@@ -139,21 +144,28 @@ def _send(
 
 
 def _came_back(
-    clients: DlqClients, extender: VisibilityExtender, plan: RedrivePlan, first: Sequence[Prepared],
+    clients: DlqClients, claims: Claims, plan: RedrivePlan, first: Sequence[Prepared],
     rest: Sequence[Prepared], stop: threading.Event,
 ) -> int | None:  # fmt: skip
-    """Count the messages of the canary that are in the DLQ again: with the same body and a higher redrive count.
+    """Count the messages of the canary that failed again: with the same body and a higher redrive count.
 
-    None if `stop` is set. Raises QueueError if the DLQ cannot be read.
+    They may be in the DLQ, or stored already. None if `stop` is set. Raises QueueError or StoreError if this is not known.
     """
     names = set(plan.report.sent)
     sent = {dead_letter.body: dead_letter.redrives + 1 for dead_letter, _ in first if dead_letter.id in names}
-    again = scan(
-        clients.dlq, extender, stop=stop,
-        wanted=lambda dead_letter: dead_letter.body in sent and dead_letter.redrives >= sent[dead_letter.body],
-    )  # fmt: skip
-    extender.release_all_but([dead_letter for dead_letter, _ in rest])
-    return None if stop.is_set() else len(again.dead_letters)
+
+    def is_back(dead_letter: DeadLetter) -> bool:
+        return dead_letter.body in sent and dead_letter.redrives >= sent[dead_letter.body]
+
+    again = {
+        dead_letter.id for dead_letter in scan(clients.dlq, claims.extender, stop=stop, wanted=is_back).dead_letters
+    }
+    claims.extender.release_all_but([dead_letter for dead_letter, _ in rest])
+    if clients.state is not None:
+        now_ms = clients.objects.clock.now_ms()
+        stored = (one.dead_letter for one in stored_open(clients.state, now_ms=now_ms))
+        again |= {one.id for one in stored if is_back(one) and again.isdisjoint(one.known_as)}
+    return None if stop.is_set() else len(again)
 
 
 def _waiting(target: Target) -> str:

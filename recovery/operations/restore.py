@@ -12,7 +12,7 @@ from recovery.operations.transfer.sending import Transferred, TransferReport
 from recovery.operations.transfer.targets import Target
 from worker.core.audit import AuditEvent, Run, record
 from worker.core.base.errors import StoreError
-from worker.core.s3.state import ARCHIVE_PREFIX, State
+from worker.core.s3.state import ARCHIVE_PREFIX, State, safe_name
 from worker.core.sqs.dead_letter import Refused, SendEntry
 from worker.core.sqs.queue import in_batch
 
@@ -56,7 +56,7 @@ def plan_restore(state: State, request: RestoreRequest, target: Target) -> Resto
         else:
             prepared.append((entry, made))
     missing = [] if entries or request.archived_by is None else [f"run {request.archived_by}"]
-    missing += sorted(set(request.ids) - {entry.dead_letter.id for entry in entries})
+    missing += sorted(set(request.ids).difference(*(entry.dead_letter.names for entry in entries)))
     return RestorePlan(target, entries, tuple(prepared), tuple(missing), report)
 
 
@@ -111,9 +111,20 @@ def _restore(
 
 
 def _archived(state: State, request: RestoreRequest) -> Iterable[ArchivedDeadLetter]:
-    keys: Iterable[str] = state.keys(ARCHIVE_PREFIX)
-    run, ids = request.archived_by, request.ids
-    if run is None:
-        endings = tuple(f"-{one}.json" for one in ids)
-        keys = [key for key in keys if key.endswith(endings)]
-    return (entry for entry in read_all(state, keys) if (entry.run == run if run else entry.dead_letter.id in ids))
+    if request.archived_by is not None:
+        return (entry for entry in read_all(state, state.keys(ARCHIVE_PREFIX)) if entry.run == request.archived_by)
+    return _archived_with(state, frozenset(request.ids))
+
+
+def _archived_with(state: State, ids: frozenset[str]) -> list[ArchivedDeadLetter]:
+    """Those with these ids: by the names of their records; if an id is in none, by every id that they have had."""
+    keys = list(state.keys(ARCHIVE_PREFIX))
+    endings = tuple(f"-{safe_name(one)}.json" for one in ids)
+    named = [
+        one for one in read_all(state, (key for key in keys if key.endswith(endings))) if one.dead_letter.id in ids
+    ]
+    others = ids - {one.dead_letter.id for one in named}
+    if not others:
+        return named
+    rest = read_all(state, (key for key in keys if not key.endswith(endings)))
+    return named + [one for one in rest if one.dead_letter.names & others]

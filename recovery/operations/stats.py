@@ -43,10 +43,14 @@ class Stats:
     dlq: str
     visible: int
     in_flight: int
+    stored: int
+    """Number of dead letters in `dead-letters/` that can be acted upon, as far as they were read."""
     seen: int
     about: int
     oldest_s: float | None
     """When the oldest dead letter was first sent, seconds since the epoch; None if there is none."""
+    oldest_in_dlq_s: float | None
+    """When the oldest of those that SQS will drop was first sent; None if there is none."""
     retention_s: int
     by: dict[By, dict[str, int]]
     groups: list[Group]
@@ -59,26 +63,36 @@ class Stats:
     @property
     def soonest_expiry_s(self) -> float | None:
         """When SQS drops the first dead letter, seconds since the epoch; None if there is none."""
-        return None if self.oldest_s is None else self.oldest_s + self.retention_s
+        return None if self.oldest_in_dlq_s is None else self.oldest_in_dlq_s + self.retention_s
+
+    @property
+    def depth(self) -> int:
+        """Number of dead letters that wait for someone to act: in the DLQ, visible or not, and stored."""
+        return self.visible + self.in_flight + self.stored
 
     def figures(self) -> dict[str, float]:
         """Metrics for alarms, in seconds. SQS's own metric does not count the age from when a message was first sent."""
-        if self.oldest_s is None:
-            return {"DlqOldestAge": 0.0}
-        age_s = time.time() - self.oldest_s
-        return {"DlqOldestAge": age_s, "DlqSoonestExpiry": max(0.0, self.retention_s - age_s)}
+        figures = {"DlqOldestAge": 0.0}
+        if self.oldest_s is not None:
+            figures["DlqOldestAge"] = time.time() - self.oldest_s
+        if self.soonest_expiry_s is not None:
+            figures["DlqSoonestExpiry"] = max(0.0, self.soonest_expiry_s - time.time())
+        return figures
 
 
 def stats(clients: DlqClients, found: Found, *, source: Queue | None) -> Stats:
     """Return the state of the DLQ, given what `find` found; `source` is the queue whose dead letters go there."""
-    sent = [one.dead_letter.sent_ms / 1000 for one in found.facts if one.dead_letter.sent_ms]
+    dead_letters = [one for one in found.dead_letters if one.sent_ms]
+    in_dlq = [one.sent_ms / 1000 for one in dead_letters if not one.stored_key]
     return Stats(
         dlq=clients.dlq.url,
         visible=found.scan.visible,
         in_flight=found.scan.in_flight,
+        stored=sum(1 for one in found.dead_letters if one.stored_key),
         seen=found.scan.seen,
         about=found.scan.about,
-        oldest_s=min(sent, default=None),
+        oldest_s=min((one.sent_ms / 1000 for one in dead_letters), default=None),
+        oldest_in_dlq_s=min(in_dlq, default=None),
         retention_s=retention_of(found.scan.attributes),
         by={by: counts(found.facts, by) for by in (By.KIND, By.ERROR, By.SOURCE, By.TYPE)},
         groups=grouped(found.facts, By.FINGERPRINT)[:MAX_GROUPS],

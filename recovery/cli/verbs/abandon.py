@@ -46,8 +46,8 @@ def abandon(
 def _archive_and_delete(
     context: CommandContext, state: State, request: AbandonRequest, *, dry_run: bool, yes: bool
 ) -> ExitCode:
-    with context.keep_invisible() as extender:
-        found = find_and_report(context, extender, request.which.which, at_most=request.which.at_most)
+    with context.claiming() as claims:
+        found = find_and_report(context, claims, request.which.which, at_most=request.which.at_most)
         done, where = request.archived_as.value, f"s3://{state.bucket}/{ARCHIVE_PREFIX}"
         figures: dict[str, object] = {
             "run": context.run.name, "dry_run": dry_run, "from": context.dlq.url, "found": len(found.facts)
@@ -58,7 +58,7 @@ def _archive_and_delete(
             return exit_code(report, found_code(found))
         if len(found.facts) > 1:
             context.confirm(f"move {len(found.facts)} messages from {context.dlq.url} to {where}", yes=yes)
-        result = abandon_messages(context.clients, state, extender, request, found, stop=context.signals.stop)
+        result = abandon_messages(context.clients, state, claims, request, found, stop=context.signals.stop)
         recorded = show_recorded(result.recorded)
         show_transfer(context, figures, result.report, f"{done}; they are in {where}, run {context.run.name}")
         return exit_code(result.report, found_code(found), recorded)

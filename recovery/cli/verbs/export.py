@@ -31,8 +31,8 @@ def export(
     """Write messages to a new file, with all attributes and a checksum. Deletes nothing. Exit codes: 0, 1 none found, 64."""
     with file_to_write(file, "FILE") as target:
         check_new(target)
-        with context.keep_invisible() as extender:
-            found = find_and_report(context, extender, chosen, at_most=max_messages)
+        with context.claiming() as claims:
+            found = find_and_report(context, claims, chosen, at_most=max_messages)
             if not found.facts:
                 if context.as_json:
                     print_json({"run": context.run.name, "messages": 0})

@@ -28,8 +28,8 @@ def groups(
     max_messages: MaxSeen = 10_000,
 ) -> ExitCode:
     """Group messages by cause (error type and innermost stack frame in our code). Exit codes: 0, 1 no messages."""
-    with context.keep_invisible() as extender:
-        found = find_and_report(context, extender, chosen, at_most=max_messages)
+    with context.claiming() as claims:
+        found = find_and_report(context, claims, chosen, at_most=max_messages)
     context.count("list")
     made = grouped(found.facts, by)
     if context.as_json:

@@ -17,12 +17,14 @@ from worker.core.base.errors import ConfigError, ExitCode
 from worker.core.base.text import printable
 from worker.core.index import Index
 from worker.core.index.open import open_index
+from worker.core.sqs.dead_letter import DeadLetter
+from worker.core.sqs.dead_letter_store import StoredDeadLetter, StoredState
 from worker.core.sqs.failure_record import ATTRIBUTE
-from worker.terminal import print_json, stdout
+from worker.terminal import iso, print_json, stdout
 
 _HISTORY = (
     "kind", "error_type", "message", "fingerprint", "attempts", "redrives", "first_failed_at", "last_failed_at",
-    "source_queue", "source_message_id", "worker", "correlation_id",
+    "source_queue", "source_message_id", "worker", "correlation_id", "dead_letter_id",
 )  # fmt: skip
 
 
@@ -32,8 +34,8 @@ def inspect(context: CommandContext, ids: Ids) -> ExitCode:
 
     Exit codes: 0, 1 not found, 3 some not found.
     """
-    with context.keep_invisible() as extender:
-        found = find_and_report(context, extender, ids)
+    with context.claiming() as claims:
+        found = find_and_report(context, claims, ids)
     index, why_not = _index(context)
     try:
         inspected = inspect_messages(context.clients, index, found.facts, why_no_index=why_not)
@@ -62,8 +64,9 @@ def _show(out: Console, inspected: Inspection, retention_s: int) -> None:
     head = [
         ("type", facts.type),
         ("about", facts.about),
-        ("sent", f"{span(age_s)} ago; SQS drops it in {span(retention_s - age_s)}"),
+        ("sent", f"{span(age_s)} ago; {_expiry(dead_letter, retention_s - age_s)}"),
         ("receives", dead_letter.receives),
+        *_stored(inspected.stored),
     ]
     failure = {} if dead_letter.failure is None else dead_letter.failure.as_json()
     history = [(name, failure[name]) for name in _HISTORY if name in failure]
@@ -86,6 +89,27 @@ def _show(out: Console, inspected: Inspection, retention_s: int) -> None:
     out.print(Group(Text("body", "dim"), Text(_indented(_pretty(dead_letter.body)))), soft_wrap=True)
     command, why = Text(shown(inspected.advice.command), "bold"), f"\n  because {shown(inspected.advice.why)}\n"
     out.print(Text.assemble(("→ ", "bold"), command, why), soft_wrap=True)
+
+
+def _expiry(dead_letter: DeadLetter, left_s: int) -> str:
+    return f"stored in {dead_letter.stored_key}" if dead_letter.stored_key else f"SQS drops it in {span(left_s)}"
+
+
+def _stored(stored: StoredDeadLetter | None) -> list[tuple[str, object]]:
+    """What its record in `dead-letters/` says about its life until now."""
+    if stored is None:
+        return []
+    rows: list[tuple[str, object]] = [
+        ("came here", f"{iso(at_ms / 1000)} as {one}") for one, at_ms in stored.arrivals.items()
+    ]
+    if stored.sent is not None:
+        now = "; its result is not known yet" if stored.state is StoredState.SENT else ""
+        rows.append(("redriven", f"{iso(stored.sent.at_ms / 1000)} by {stored.sent.by} to {stored.sent.to}{now}"))
+    if stored.claim is not None:
+        rows.append(
+            ("claimed", f"until {iso(stored.claim.until_ms / 1000)} by {stored.claim.holder} ({stored.claim.run})")
+        )
+    return rows
 
 
 def _pretty(body: str) -> str:

@@ -32,8 +32,8 @@ def list_messages(
     """List messages, one per line. Exit codes: 0, 1 no messages."""
     if archive:
         return _list_archive(context, chosen, max_messages)
-    with context.keep_invisible() as extender:
-        found = find_and_report(context, extender, chosen, at_most=max_messages)
+    with context.claiming() as claims:
+        found = find_and_report(context, claims, chosen, at_most=max_messages)
     context.count("list")
     if context.as_json:
         print_json([one.as_json(retention_s=context.retention_s) for one in found.facts])
@@ -45,8 +45,9 @@ def list_messages(
 def _row(facts: Facts, retention_s: int) -> tuple[object, ...]:
     dead_letter, age_s = facts.dead_letter, facts.age_s()
     more = f" (and {len(facts.refs) - 1} more)" if len(facts.refs) > 1 else ""
+    expiry = "never (stored)" if dead_letter.stored_key else span(retention_s - age_s)
     return (
-        dead_letter.id, span(age_s), span(retention_s - age_s), dead_letter.kind, facts.error, facts.type, facts.about + more,
+        dead_letter.id, span(age_s), expiry, dead_letter.kind, facts.error, facts.type, facts.about + more,
         dead_letter.receives, dead_letter.redrives,
     )  # fmt: skip
 

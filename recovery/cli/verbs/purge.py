@@ -40,15 +40,15 @@ def purge(
         require_kept_stdout()
     with file_to_write(backup, "--backup") as file:
         check_new(file)
-        with context.keep_invisible() as extender:
-            found = find_and_report(context, extender, Filter())
+        with context.claiming() as claims:
+            found = find_and_report(context, claims, Filter())
             count = len(found.facts)
             if dry_run or not count:
                 _show_plan(context, file, count, dry_run=dry_run)
                 return ExitCode.OK if count else ExitCode.NOT_FOUND
             context.confirm_name(f"delete {count} messages of {context.dlq.url}, kept in {file.name} alone", confirm)
             request = PurgeRequest(context.run, file)
-            result = purge_messages(context.clients, extender, request, found, stop=context.signals.stop)
+            result = purge_messages(context.clients, claims, request, found, stop=context.signals.stop)
         return _show(context, file, result)
 
 

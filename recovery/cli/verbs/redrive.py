@@ -15,9 +15,10 @@ from recovery.operations.find import FindRequest, Found
 from recovery.operations.native_move import MAX_PER_SECOND, MovePlan, MoveRequest, move_everything, plan_move
 from recovery.operations.redrive import Canary, RedriveRequest, plan_redrive
 from recovery.operations.redrive import redrive as redrive_messages
+from recovery.operations.transfer.claims import Claims
 from recovery.operations.transfer.targets import Target
 from worker.core.base.errors import ExitCode, PausedError
-from worker.core.sqs.visibility import VisibilityExtender
+from worker.core.s3.state import DEAD_LETTERS_PREFIX
 from worker.terminal import print_json, say, show_recorded, stdout
 
 CANARY_WAIT_S = 60
@@ -52,9 +53,9 @@ def redrive(
     Only valid messages are sent. Exit codes: 0, 1 not found, 3 some refused, 75 paused, 78.
     """
     target = _target(context, to, force=force, while_paused=while_paused or dry_run)
-    with context.keep_invisible() as extender:
-        found = find_and_report(context, extender, ids)
-        return _redrive(context, extender, found, target, FindRequest(ids), _How(dry_run, yes))
+    with context.claiming() as claims:
+        found = find_and_report(context, claims, ids)
+        return _redrive(context, claims, found, target, FindRequest(ids), _How(dry_run, yes))
 
 
 @verb(
@@ -101,9 +102,9 @@ def redrive_all(
     how = _How(dry_run, yes, rate, None if canary is None else Canary(canary, canary_wait, abort_if_refail or 0))
     if native:
         return _move_everything(context, target, how)
-    with context.keep_invisible() as extender:
-        found = find_and_report(context, extender, chosen, at_most=max_messages)
-        return _redrive(context, extender, found, target, FindRequest(chosen, max_messages), how)
+    with context.claiming() as claims:
+        found = find_and_report(context, claims, chosen, at_most=max_messages)
+        return _redrive(context, claims, found, target, FindRequest(chosen, max_messages), how)
 
 
 def _target(context: CommandContext, to: str | None, *, force: bool, while_paused: bool) -> Target:
@@ -115,7 +116,7 @@ def _target(context: CommandContext, to: str | None, *, force: bool, while_pause
 
 
 def _redrive(
-    context: CommandContext, extender: VisibilityExtender, found: Found, target: Target, which: FindRequest, how: _How
+    context: CommandContext, claims: Claims, found: Found, target: Target, which: FindRequest, how: _How
 ) -> ExitCode:
     plan = plan_redrive(found, target)
     report = plan.report
@@ -133,7 +134,7 @@ def _redrive(
     try:
         with context.progress(len(plan.prepared)) as bar:
             result = redrive_messages(
-                context.clients, extender, request, plan, stop=context.signals.stop, on_progress=bar.show
+                context.clients, claims, request, plan, stop=context.signals.stop, on_progress=bar.show
             )  # fmt: skip
     finally:
         context.count("redrive", len(report.sent))
@@ -166,11 +167,15 @@ def _only_everything(
 
 def _move_everything(context: CommandContext, target: Target, how: _How) -> ExitCode:
     """Let SQS itself move everything; refused if a message must be checked."""
-    with context.keep_invisible() as extender:
-        found = find_and_report(context, extender, Filter())
+    with context.claiming() as claims:
+        found = find_and_report(context, claims, Filter())
     plan = plan_move(context.clients, found, target)
     figures: dict[str, object] = {"run": context.run.name, "dry_run": how.dry_run, "to": target.url}
-    if plan.unsafe or not found.facts:
+    if plan.stored:
+        say(
+            "kept", f"{plan.stored} are in {DEAD_LETTERS_PREFIX}, where SQS moves nothing: redrive-all without --native"
+        )
+    if plan.unsafe or not plan.found:
         _show_unsafe(context, plan)
         if context.as_json:
             print_json({**figures, "about": plan.about, "refused": dict(plan.unsafe)})

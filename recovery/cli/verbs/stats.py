@@ -19,8 +19,8 @@ from worker.terminal import iso, print_json, stdout
 @verb(epilog="Examples: dlq stats | dlq stats --json | dlq stats --dlq files-dlq --region eu-central-1")
 def stats(context: CommandContext, max_messages: MaxSeen = 10_000) -> ExitCode:
     """Show the depth, causes and age of the DLQ, who holds messages, and what waits in the state bucket."""
-    with context.keep_invisible() as extender:
-        found = find_and_report(context, extender, Filter(), at_most=max_messages)
+    with context.claiming() as claims:
+        found = find_and_report(context, claims, Filter(), at_most=max_messages)
     context.count("list")
     source = None if context.settings.sqs_queue_url is None else context.source()
     found_stats = stats_of(context.clients, found, source=source)
@@ -38,6 +38,8 @@ def _as_json(found: Stats) -> dict[str, object]:
         "dlq": found.dlq,
         "visible": found.visible,
         "in_flight": found.in_flight,
+        "stored": found.stored,
+        "depth": found.depth,
         "coverage": {"seen": found.seen, "about": found.about},
         "oldest_at": None if found.oldest_s is None else iso(found.oldest_s),
         "soonest_expiry_at": None if expiry_s is None else iso(expiry_s),
@@ -53,10 +55,14 @@ def _show(found: Stats) -> None:
     out, now = stdout(), time.time()
     rows: list[tuple[str, object]] = [
         ("DLQ", found.dlq),
-        ("depth", f"{found.visible:,} visible, {found.in_flight:,} in flight"),
+        (
+            "depth",
+            f"{found.depth:,}: {found.visible:,} visible, {found.in_flight:,} in flight, {found.stored:,} stored",
+        ),
     ]
-    if found.oldest_s is not None and found.soonest_expiry_s is not None:
+    if found.oldest_s is not None:
         rows.append(("oldest", f"{span(now - found.oldest_s)} ago"))
+    if found.soonest_expiry_s is not None:
         rows.append(("soonest expiry", f"in {span(found.soonest_expiry_s - now)}"))
     rows += [(f"by {by.value}", _counts_text(counts)) for by, counts in found.by.items()]
     rows.append(("redrive policy", _policy_text(found.redrive_policy)))

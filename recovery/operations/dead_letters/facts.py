@@ -60,9 +60,11 @@ class Facts:
         dead_letter, failure, age_s = self.dead_letter, self.failure, self.age_s()
         return {
             "message_id": dead_letter.id,
+            "stored": dead_letter.stored_key or None,
+            "known_as": sorted(dead_letter.names - {dead_letter.id}),
             "sent_at_ms": dead_letter.sent_ms,
             "age_s": age_s,
-            "expires_in_s": retention_s - age_s,
+            "expires_in_s": None if dead_letter.stored_key else retention_s - age_s,
             "kind": dead_letter.kind.value,
             "error_type": self.error,
             "error": failure.message or None,
@@ -99,8 +101,8 @@ class Ids:
         return {"ids": sorted(self.names)}
 
     def wants(self, facts: Facts) -> bool:
-        """Whether it selects this dead letter."""
-        return facts.dead_letter.id in self.names
+        """Whether it selects this dead letter, by any id that it has, or had elsewhere."""
+        return not self.names.isdisjoint(facts.dead_letter.names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from worker.core.base.classify import is_transient
 from worker.core.base.retry import retry_transient
+from worker.core.s3.state import DEAD_LETTERS_PREFIX
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.queue import MAX_BATCH, Queue
 from worker.core.sqs.visibility import VisibilityExtender
@@ -21,6 +22,8 @@ MAX_SEEN = 100_000
 """Maximum number of messages of one scan. SQS allows about 120,000 messages in flight."""
 EMPTY_ROUNDS = 2
 """Number of rounds without a message after which a scan ends. One is enough if as many messages were seen as SQS reports."""
+NOWHERE = f"neither in the DLQ nor in {DEAD_LETTERS_PREFIX}, or in flight elsewhere; see `dlq stats`"
+"""What is said of an id that was not found."""
 
 
 @dataclass(slots=True)
@@ -33,6 +36,10 @@ class Scan:
     seen: int = 0
     ended_early: bool = False
     """Whether it stopped because enough dead letters were found, or because it was interrupted."""
+    stored: int = 0
+    """Number of records of `dead-letters/` that were read besides."""
+    stored_problem: str = ""
+    """Why `dead-letters/` could not be read; empty if it was, or if no state bucket is set."""
 
     @property
     def visible(self) -> int:
@@ -51,11 +58,13 @@ class Scan:
 
     @property
     def coverage(self) -> str:
-        """How much of the queue was seen, as text for the operator."""
+        """How much was seen, as text for the operator."""
         text = f"saw {self.seen:,} of about {max(self.about, self.seen):,}"
-        if self.ended_early or self.seen >= self.about:
-            return text
-        return f"{text}; the rest is in flight elsewhere, or arrived later"
+        if not self.ended_early and self.seen < self.about:
+            text += "; the rest is in flight elsewhere, or arrived later"
+        if self.stored_problem:
+            return f"{text}; {self.stored_problem}"
+        return f"{text}, and {self.stored:,} in {DEAD_LETTERS_PREFIX}" if self.stored else text
 
 
 def receive(queue: Queue, count: int, *, visibility_s: int) -> list[DeadLetter]:
@@ -85,9 +94,10 @@ def scan(
     stop: threading.Event,
     wanted: Callable[[DeadLetter], bool] = lambda _: True,
     at_most: int = MAX_SEEN,
+    is_enough: Callable[[], bool] = lambda: False,
     on_seen: Callable[[int], None] = lambda _: None,
 ) -> Scan:
-    """Receive until the queue returns nothing more, or until `at_most` wanted dead letters were found.
+    """Receive until the queue returns nothing more, `at_most` wanted dead letters were found, or `is_enough` says so.
 
     The extender keeps all received messages invisible until the caller releases them, so that none is received twice.
     `on_seen` is called with the number of messages seen so far. Raises QueueError.
@@ -108,7 +118,7 @@ def scan(
     empty_rounds = 0
     with ThreadPoolExecutor(LANES, thread_name_prefix="scan") as pool:
         while len(seen) < MAX_SEEN and empty_rounds < (1 if len(seen) >= result.about else EMPTY_ROUNDS):
-            if stop.is_set() or len(found) >= at_most:
+            if stop.is_set() or len(found) >= at_most or is_enough():
                 result.ended_early = True
                 break
             missing = min(max(1, result.about - len(seen)), at_most - len(found))

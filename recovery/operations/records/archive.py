@@ -2,21 +2,18 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import chain
 from typing import Self
 
 import orjson
 
+from recovery.operations.records import reading
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
-from worker.core.s3.state import ARCHIVE_PREFIX, State, dated, fitting_key
+from worker.core.s3.state import ARCHIVE_PREFIX, State, dated, fitting_key, safe_name
 from worker.core.sqs.dead_letter import DeadLetter, Refused
 
-READERS = 16
-"""Number of records that are read at once."""
 CLAIM_S = 900
 """A restore that has not finished after this many seconds counts as interrupted; another may take over."""
 
@@ -136,7 +133,7 @@ class Archive:
 def archive_key(dead_letter: DeadLetter, about: str | None) -> str:
     """`dlq-archive/YYYY-MM-DD/<key or message id>-<message id>.json`, dated by when the message was first sent."""
     return fitting_key(
-        f"{ARCHIVE_PREFIX}{dated(dead_letter.sent_ms)}/", about or dead_letter.id, f"-{dead_letter.id}.json"
+        f"{ARCHIVE_PREFIX}{dated(dead_letter.sent_ms)}/", about or dead_letter.id, f"-{safe_name(dead_letter.id)}.json"
     )
 
 
@@ -156,14 +153,7 @@ def read_all(state: State, keys: Iterable[str]) -> Iterator[ArchivedDeadLetter]:
             emit(LogEvent.ARCHIVE_NOT_A_DEAD_LETTER, "warning", name=key, error=str(error))
             return None
 
-    with ThreadPoolExecutor(READERS, thread_name_prefix="archive") as pool:
-        batch: list[str] = []
-        for key in chain(keys, (None,)):
-            if key is not None:
-                batch.append(key)
-            if batch and (key is None or len(batch) == READERS * 4):
-                yield from (archived for archived in pool.map(read_one, batch) if archived is not None)
-                batch = []
+    return reading.read_all(keys, read_one)
 
 
 # -- the claim of a restore ----------------------------------------------------------------------------------------

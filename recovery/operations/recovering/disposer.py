@@ -2,14 +2,14 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from typing import TypeVar
 
 from recovery.operations.engine import Disposition, Verdict
 from recovery.operations.records.archive import Archive
-from recovery.operations.transfer import sending
+from recovery.operations.transfer.claims import Claims
 from worker.core import audit
 from worker.core.audit import AuditEvent
 from worker.core.base.classify import is_transient
@@ -17,9 +17,7 @@ from worker.core.base.errors import StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.retry import retry_transient
-from worker.core.clients import Clients
 from worker.core.sqs.dead_letter import DeadLetter
-from worker.core.sqs.visibility import VisibilityExtender
 
 T = TypeVar("T")
 
@@ -32,12 +30,9 @@ _ARCHIVED = frozenset({Disposition.ARCHIVED, Disposition.SKIPPED})
 class Disposer:
     """Settles dead letters. `settle` can run on several threads at once."""
 
-    def __init__(
-        self, clients: Clients, extender: VisibilityExtender, archive: Archive, pool: Executor, *, retention_s: int
-    ) -> None:
+    def __init__(self, claims: Claims, archive: Archive, pool: Executor, *, retention_s: int) -> None:
         """`retention_s` is the retention period of the DLQ in seconds, counted from when a message was first sent."""
-        self._clients = clients
-        self._extender = extender
+        self._claims = claims
         self._archive = archive
         self._pool = pool
         self._retention_s = retention_s
@@ -46,25 +41,21 @@ class Disposer:
     def settle(self, verdicts: Sequence[Verdict]) -> tuple[list[Verdict], int]:
         """Settle dead letters. Returns the final verdicts, and how many settled dead letters could not be deleted (harmless)."""
         verdicts = self._audited(list(self._pool.map(self._archived, map(self._expiring, verdicts))))
-        settled = [verdict.dead_letter for verdict in verdicts if verdict.disposition is not Disposition.KEPT]
-        return verdicts, self.delete(settled)
+        settled = {
+            verdict.dead_letter.id: verdict for verdict in verdicts if verdict.disposition is not Disposition.KEPT
+        }
+        outcomes = {name: verdict.disposition.value for name, verdict in settled.items()}
+        return verdicts, self.delete([verdict.dead_letter for verdict in settled.values()], outcomes)
 
-    def delete(self, dead_letters: Sequence[DeadLetter]) -> int:
-        """Delete dead letters that are settled. Returns how many could not be deleted; a later run finds them already done."""
-        received = [dead_letter for dead_letter in dead_letters if dead_letter.receipt]
-        refused = sending.delete(self._clients.dlq, self._extender, received)
-        for name, refusal in refused.items():
-            emit(
-                LogEvent.RECOVER_DELETE_FAILED, "warning", count=1, message_id=name, code=refusal.code, error=refusal.message
-            )  # fmt: skip
-        left = len(refused)
-        keys = [dead_letter.stored_key for dead_letter in dead_letters if dead_letter.stored_key]
-        try:
-            self._try(lambda: self._clients.state.delete_all(keys))
-        except StoreError as error:
-            emit(LogEvent.RECOVER_DELETE_FAILED, "warning", count=len(keys), code=error.code, error=str(error))
-            left += len(keys)
-        return left
+    def delete(self, dead_letters: Sequence[DeadLetter], outcome: Mapping[str, str] | str) -> int:
+        """Delete dead letters that are settled; `outcome` says how, of each by id or of all.
+
+        Returns how many could not be deleted; a later run finds them already done.
+        """
+        left = self._claims.remove(dead_letters, outcome)
+        for name, why in left.items():
+            emit(LogEvent.RECOVER_DELETE_FAILED, "warning", message_id=name, error=why)
+        return len(left)
 
     def _expiring(self, verdict: Verdict) -> Verdict:
         dead_letter = verdict.dead_letter

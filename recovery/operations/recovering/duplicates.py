@@ -29,7 +29,3 @@ class DuplicateTracker:
     def is_settled(self, dead_letter: DeadLetter) -> bool:
         """Whether this dead letter, or the one of which it is a copy, is settled."""
         return self._names.get(dead_letter.identity) not in {None, Disposition.KEPT}
-
-    def unknown(self, ids: frozenset[str]) -> frozenset[str]:
-        """Return those of these ids that are not known."""
-        return ids - self._names.keys()

@@ -2,15 +2,16 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from itertools import islice
 
 from recovery.operations.abort_policy import AbortPolicy
 from recovery.operations.clients import retention_of
-from recovery.operations.dead_letters.scan import receive
-from recovery.operations.engine import RecoveryEngine, Verdict
+from recovery.operations.dead_letters.scan import NOWHERE, receive
+from recovery.operations.dead_letters.stored import stored_named, stored_open
+from recovery.operations.engine import Disposition, RecoveryEngine, Verdict
 from recovery.operations.progress import OnProgress, Progress, ignore_progress
 from recovery.operations.records.archive import Archive
 from recovery.operations.recovering.disposer import Disposer
@@ -25,6 +26,7 @@ from recovery.operations.recovering.request import (
     RecoverRequest,
 )
 from recovery.operations.report import Report
+from recovery.operations.transfer.claims import Claims
 from worker.core.base.classify import is_transient
 from worker.core.base.concurrency import Pace
 from worker.core.base.errors import WorkerError
@@ -35,9 +37,9 @@ from worker.core.base.settings import Settings
 from worker.core.clients import Clients, make_extractor
 from worker.core.indexing.pipeline import Pipeline
 from worker.core.indexing.retry_store import RetryStore
-from worker.core.s3.state import DEAD_LETTERS_PREFIX
-from worker.core.sqs import dead_letter_store
+from worker.core.s3.state import State
 from worker.core.sqs.dead_letter import DeadLetter
+from worker.core.sqs.dead_letter_store import StoredDeadLetter
 from worker.core.sqs.visibility import VisibilityExtender
 
 MAX_LANES = 16
@@ -50,6 +52,8 @@ INVISIBLE_S = 120
 """Visibility timeout of received messages in seconds (SQS_VISIBILITY_TIMEOUT, if that is less). It is extended while the run
 lasts, and expires after a kill -9."""
 TURN_S = 0.1
+CLAIMED = "Claimed"
+"""The error type of a stored dead letter on which another run is acting."""
 EMPTY_POLLS = 2
 """Number of one-second polls without a message after which a run ends."""
 
@@ -58,14 +62,9 @@ class RecoveryRun:
     """One run. `run` must be called only once."""
 
     def __init__(
-        self,
-        settings: Settings,
-        clients: Clients,
-        request: RecoverRequest,
-        *,
-        stop: threading.Event,
+        self, settings: Settings, clients: Clients, request: RecoverRequest, *, stop: threading.Event,
         on_progress: OnProgress = ignore_progress,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """`stop` ends the run between two batches; `on_progress` is called after every batch."""
         self._settings = settings
         self._clients = clients
@@ -82,6 +81,10 @@ class RecoveryRun:
         self._empty_polls = 0
         self._pace = Pace(request.rate)
         self._duplicates = DuplicateTracker()
+        self._missing = set(request.ids or ())
+        """The given ids of which nothing was found yet."""
+        self._awaited = set(request.ids or ())
+        """The given ids that were not yet found as a dead letter's own. Another id of it may be forged, so reading goes on."""
         self._copies: list[DeadLetter] = []
         """Copies of dead letters that were received before; they are settled once their originals are."""
         self.report = Report(RECOVERY, dry_run=request.dry_run, about={"run": request.run.name})
@@ -93,55 +96,53 @@ class RecoveryRun:
         """
         began = time.monotonic()
         try:
-            with self._components() as (engine, disposer, extender):
+            with self._components() as (engine, disposer, claims):
+                self._process_named(engine, disposer, claims)
                 count = max(1, min(MAX_LANES, DEAD_LETTERS_IN_FLIGHT // self._request.batch_size))
                 with ThreadPoolExecutor(count, thread_name_prefix="lane") as lanes:
-                    for lane in [lanes.submit(self._lane, at, engine, disposer, extender) for at in range(count)]:
+                    for lane in [lanes.submit(self._lane, at, engine, disposer, claims) for at in range(count)]:
                         lane.result()
-                self._process_stored(engine, disposer)
+                now_ms = self._clients.objects.clock.now_ms()
+                self._process_stored(lambda state: stored_open(state, now_ms=now_ms), engine, disposer, claims)
                 self._settle_copies(disposer)
                 self._count_missing()
-                self._count_in_flight_elsewhere(extender)
+                self._count_in_flight_elsewhere(claims.extender)
         except WorkerError as error:
             self._break_off(error)
         self.report.seconds = time.monotonic() - began
         return self.report
 
     @contextmanager
-    def _components(self) -> Iterator[tuple[RecoveryEngine, Disposer, VisibilityExtender]]:
+    def _components(self) -> Iterator[tuple[RecoveryEngine, Disposer, Claims]]:
         settings, clients, request = self._settings, self._clients, self._request
         with ExitStack() as stack:
             attributes = clients.dlq.attributes()
             self._total = int(attributes.get("ApproximateNumberOfMessages", 0))
             self._on_progress(Progress(0, self._total))
-            extender = stack.enter_context(VisibilityExtender(clients.dlq, visibility_s=self._invisible_s).running())
+            extender = VisibilityExtender(clients.dlq, visibility_s=self._invisible_s)
+            clock = clients.objects.clock
+            claims = stack.enter_context(Claims(clients.dlq, clients.state, request.run, extender, clock).running())
             extractor = stack.enter_context(closing(make_extractor(settings)))
             retry = stack.enter_context(closing(RetryStore(clients.state)))
             pool = stack.enter_context(ThreadPoolExecutor(OBSERVERS, thread_name_prefix="observe"))
             pipeline = Pipeline(settings, clients.objects, extractor=extractor)
             engine = RecoveryEngine(
-                settings,
-                clients,
-                pipeline=pipeline,
-                retry=retry,
-                pool=pool,
-                types=request.types,
-                stopping=self._stop,
+                settings, clients, pipeline=pipeline, retry=retry, pool=pool, types=request.types, stopping=self._stop,
                 dry_run=request.dry_run,
-            )
+            )  # fmt: skip
             archive = Archive(clients.state, clients.dlq.url, request.run.by, request.run.name)
-            disposer = Disposer(clients, extender, archive, pool, retention_s=retention_of(attributes))
-            yield engine, disposer, extender
+            disposer = Disposer(claims, archive, pool, retention_s=retention_of(attributes))
+            yield engine, disposer, claims
 
     # -- lanes ---------------------------------------------------------------------------------------------------
 
-    def _lane(self, number: int, engine: RecoveryEngine, disposer: Disposer, extender: VisibilityExtender) -> None:
+    def _lane(self, number: int, engine: RecoveryEngine, disposer: Disposer, claims: Claims) -> None:
         """Process one batch after another. The other lanes start only once the first has handled enough to trust the run."""
         while not self._is_over():
             if number and not self._trusted.wait(TURN_S):
                 continue
             try:
-                batch = self._receive_batch(extender)
+                batch = self._receive_batch(claims.extender)
                 if batch:
                     self._process(batch, engine, disposer)
             except WorkerError as error:
@@ -179,10 +180,13 @@ class RecoveryRun:
             if not found and self._batches_left is not None:
                 self._batches_left += 1
             batch = [dead_letter for dead_letter in found if self._admit(dead_letter)]
-            ids = self._request.ids
-            if ids is not None and not self._duplicates.unknown(ids):
+            if self._all_found():
                 self._over.set()
         return batch
+
+    def _all_found(self) -> bool:
+        """Whether ids were given and each is that of a dead letter that was found."""
+        return self._request.ids is not None and not self._awaited
 
     def _claim_batch(self) -> bool:
         """Use up one of the batches that --max-batches allows. If none is left, ends the run and returns False."""
@@ -206,6 +210,8 @@ class RecoveryRun:
         if not self._request.selects(dead_letter):
             self.report.also[NOT_SELECTED] += 1
             return False
+        self._awaited.discard(dead_letter.id)
+        self._missing -= dead_letter.names
         if not self._duplicates.add_if_new(dead_letter):
             self.report.also[DUPLICATES] += 1
             self._copies.append(dead_letter)
@@ -240,42 +246,52 @@ class RecoveryRun:
 
     # -- after the lanes -----------------------------------------------------------------------------------------
 
-    def _process_stored(self, engine: RecoveryEngine, disposer: Disposer) -> None:
+    def _process_named(self, engine: RecoveryEngine, disposer: Disposer, claims: Claims) -> None:
+        """Process the stored dead letters whose ids were given; without reading any other."""
+        ids = self._request.ids
+        if ids is not None:
+            self._process_stored(lambda state: stored_named(state, ids), engine, disposer, claims)
+            if self._all_found():
+                self._over.set()
+
+    def _process_stored(
+        self, read: Callable[[State], Iterator[StoredDeadLetter]], engine: RecoveryEngine, disposer: Disposer, claims: Claims
+    ) -> None:  # fmt: skip
         """Process `dead-letters/` as well."""
         try:
-            keys = self._clients.state.keys(DEAD_LETTERS_PREFIX)
-            admitted = (one for key in keys if (one := _stored(self._clients, key)) is not None and self._admit(one))
+            stored = (one.dead_letter for one in read(self._clients.state))
+            admitted = (dead_letter for dead_letter in stored if self._admit(dead_letter))
             while not self._has_ended() and (batch := list(islice(admitted, self._request.batch_size))):
                 if self._claim_batch() and self._wait_for_turn():
-                    self._process(batch, engine, disposer)
+                    claimed = self._without_unclaimed(batch, claims)
+                    if claimed:
+                        self._process(claimed, engine, disposer)
         except WorkerError as error:
             self._break_off(error)
+
+    def _without_unclaimed(self, batch: list[DeadLetter], claims: Claims) -> list[DeadLetter]:
+        """Claim stored dead letters. Those on which others act are reported as kept."""
+        refused = {} if self._request.dry_run else claims.take(batch)
+        for dead_letter in batch:
+            if (why := refused.get(dead_letter.id)) is not None:
+                self._add(Verdict(dead_letter, Disposition.KEPT, reason=why, error_type=CLAIMED))
+        return [dead_letter for dead_letter in batch if dead_letter.id not in refused]
 
     def _settle_copies(self, disposer: Disposer) -> None:
         """Delete copies of settled dead letters; the others are released at the end."""
         if self._request.dry_run:
             return
         done = [dead_letter for dead_letter in self._copies if self._duplicates.is_settled(dead_letter)]
-        self.report.also[NOT_DELETED] += disposer.delete(done)
+        self.report.also[NOT_DELETED] += disposer.delete(done, "copy of one that was settled")
 
     def _count_missing(self) -> None:
         """Count the given ids that were not found, and name them."""
-        missing = self._duplicates.unknown(self._request.ids or frozenset())
-        self.report.also[NOT_FOUND] = len(missing)
-        for name in sorted(missing):
-            note = f"not found: {name}: not in the DLQ, or in flight elsewhere; see `dlq stats`"
-            self._on_progress(Progress(self.report.handled, self._total, note=note))
+        self.report.also[NOT_FOUND] = len(self._missing)
+        for name in sorted(self._missing):
+            self._on_progress(Progress(self.report.handled, self._total, note=f"not found: {name}: {NOWHERE}"))
 
     def _count_in_flight_elsewhere(self, extender: VisibilityExtender) -> None:
         """Count the messages that other commands or workers keep invisible at present."""
         attributes = retry_transient(self._clients.dlq.attributes, transient=is_transient, stop=self._stop)
         in_flight = int(attributes.get("ApproximateNumberOfMessagesNotVisible", 0))
         self.report.also[IN_FLIGHT_ELSEWHERE] = max(0, in_flight - len(extender))
-
-
-def _stored(clients: Clients, key: str) -> DeadLetter | None:
-    try:
-        return dead_letter_store.read(clients.state, key)
-    except ValueError as error:
-        emit(LogEvent.RECOVER_NOT_A_DEAD_LETTER, "warning", name=key, error=str(error))
-        return None

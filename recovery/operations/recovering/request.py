@@ -36,7 +36,7 @@ class RecoverRequest:
     kind: FailureKind | None = None
     older_than_s: int | None = None
     ids: frozenset[str] | None = None
-    """Process only these messages, given by their id in the DLQ."""
+    """Process only the dead letters that have one of these ids, or had it in a queue."""
     while_paused: bool = False
     accept_gone: bool = False
     """An operator has confirmed that most objects are gone."""
@@ -45,7 +45,7 @@ class RecoverRequest:
 
     def selects(self, dead_letter: DeadLetter) -> bool:
         """Whether this dead letter is to be processed."""
-        if self.ids is not None and dead_letter.id not in self.ids:
+        if self.ids is not None and self.ids.isdisjoint(dead_letter.names):
             return False
         if self.kind is not None and dead_letter.kind != self.kind:
             return False

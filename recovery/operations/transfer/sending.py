@@ -1,4 +1,4 @@
-"""Decides what can be sent to a queue, sends it, and deletes it from the DLQ only after SQS has confirmed the send."""
+"""Decides what can be sent to a queue, and sends it. The caller settles it only after SQS has confirmed the send."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,8 +10,7 @@ from worker.core.audit import Recorded
 from worker.core.base.concurrency import Pace
 from worker.core.sqs.dead_letter import DeadLetter, Refused, SendEntry, entry_bytes
 from worker.core.sqs.failure_record import FailureRecord
-from worker.core.sqs.queue import MAX_BATCH, MAX_MESSAGE_BYTES, Queue, Refusal, in_batch
-from worker.core.sqs.visibility import VisibilityExtender
+from worker.core.sqs.queue import MAX_BATCH, MAX_MESSAGE_BYTES, Queue, in_batch
 
 FIFO = ".fifo"
 
@@ -31,7 +30,7 @@ class TransferReport:
     kept: dict[str, str] = field(default_factory=dict)
     """Not sent, with the reason: an error from SQS or S3, or an interruption; unchanged."""
     not_deleted: list[str] = field(default_factory=list)
-    """Sent, but still in the DLQ as well. They are going to be processed twice, which does no harm."""
+    """Sent, but still here as well. They are going to be processed twice, which does no harm."""
 
     @property
     def is_complete(self) -> bool:
@@ -80,7 +79,9 @@ class Rules:
             return Refused(fault)
         if dead_letter.redrives >= MAX_REDRIVES and not self._force:
             return Refused(f"it was already redriven {dead_letter.redrives} times; --force sends it nevertheless")
-        record = (dead_letter.failure or FailureRecord()).redriven()
+        record = (dead_letter.failure or FailureRecord()).redriven(
+            dead_letter.possible_ids[0], sent_ms=dead_letter.sent_ms
+        )
         entry = dead_letter.entry(record, max_bytes=self._max_bytes, fifo=self._fifo)
         if not isinstance(entry, Refused):
             return entry
@@ -106,11 +107,18 @@ def prepare(dead_letters: Iterable[DeadLetter], entry_of: EntryOf, report: Trans
 
 
 def post(
-    to: Queue, prepared: Sequence[Prepared], report: TransferReport, *, stop: threading.Event, rate: float | None = None
+    to: Queue,
+    prepared: Sequence[Prepared],
+    report: TransferReport,
+    *,
+    stop: threading.Event,
+    rate: float | None = None,
+    claim: Callable[[Iterable[DeadLetter]], Mapping[str, str]] = lambda _: {},
 ) -> Iterator[list[DeadLetter]]:
     """Send messages, at most `rate` per second. Yields after each batch what SQS has confirmed, to be settled at once.
 
-    Once `stop` is set, the rest is kept. Never raises: what SQS does not accept is added to the report.
+    What `claim` returns of a batch, by id, is refused. Once `stop` is set, the rest is kept. Never raises: what SQS does not
+    accept is added to the report.
     """
     pace = Pace(rate)
     for batch in _batches(prepared, 1 if rate is not None and rate < MAX_BATCH else MAX_BATCH):
@@ -118,39 +126,14 @@ def post(
         if stop.is_set():
             report.keep((dead_letter for dead_letter, _ in batch), "interrupted")
             continue
-        refused = in_batch(to.send, [entry for _, entry in batch], stop=stop)
+        unclaimed = claim(dead_letter for dead_letter, _ in batch)
+        report.refused |= unclaimed
+        batch = [one for one in batch if one[0].id not in unclaimed]  # noqa: PLW2901 (what is left of it)
+        refused = in_batch(to.send, [entry for _, entry in batch], stop=stop) if batch else {}
         report.kept |= {batch[at][0].id: f"{one.code}: {one.message}" for at, one in refused.items()}
         confirmed = [dead_letter for at, (dead_letter, _) in enumerate(batch) if at not in refused]
         report.sent += [dead_letter.id for dead_letter in confirmed]
         yield confirmed
-
-
-def move(
-    dlq: Queue,
-    extender: VisibilityExtender,
-    to: Queue,
-    prepared: Sequence[Prepared],
-    report: TransferReport,
-    *,
-    stop: threading.Event,
-    rate: float | None = None,
-    on_batch: Callable[[TransferReport], None] = lambda _: None,
-) -> None:
-    """Send, and delete from the DLQ only what was confirmed. Never raises. `on_batch` is called after every batch."""
-    for confirmed in post(to, prepared, report, stop=stop, rate=rate):
-        report.not_deleted += delete(dlq, extender, confirmed)
-        on_batch(report)
-
-
-def delete(dlq: Queue, extender: VisibilityExtender, dead_letters: Sequence[DeadLetter]) -> dict[str, Refusal]:
-    """Delete dead letters that are safe elsewhere. Returns those that SQS did not delete, by message id. Never raises."""
-    left: dict[str, Refusal] = {}
-    for start in range(0, len(dead_letters), MAX_BATCH):
-        batch = dead_letters[start : start + MAX_BATCH]
-        refused = in_batch(dlq.delete, [dead_letter.receipt for dead_letter in batch], stop=threading.Event())
-        extender.forget(batch)
-        left |= {batch[at].id: refusal for at, refusal in refused.items()}
-    return left
 
 
 def _batches(prepared: Sequence[Prepared], count: int) -> Iterator[list[Prepared]]:

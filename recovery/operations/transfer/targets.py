@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -10,6 +11,12 @@ from recovery.operations.transfer.sending import EntryOf, Rules
 from worker.core.base.errors import ConfigError, PausedError
 from worker.core.s3.state import State
 from worker.core.sqs.queue import Queue
+
+SHORTEST_TRY_S = 900
+"""Even a queue that tries only once, and briefly, may have a backlog: nothing is expected of it in less than 15 minutes."""
+DEFAULT_RECEIVES = 1
+DEFAULT_VISIBILITY_S = 30
+"""SQS's default for a queue without the attribute (SQS API reference, SetQueueAttributes)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,16 @@ class Target:
     def url(self) -> str:
         """The queue's URL."""
         return self.queue.url
+
+    @property
+    def unconfirmed_s(self) -> float:
+        """After how many seconds a message sent there should have been processed or have returned: then it may be sent again.
+
+        Twice the longest time in which the queue lets workers try, and half an hour at least.
+        """
+        receives = redrive_policy(self.attributes).get("maxReceiveCount", DEFAULT_RECEIVES)
+        tries_s = int(receives) * int(self.attributes.get("VisibilityTimeout", DEFAULT_VISIBILITY_S))
+        return 2.0 * max(SHORTEST_TRY_S, tries_s + int(self.attributes.get("DelaySeconds", 0)))
 
 
 def dlq_target(clients: DlqClients) -> Target:
@@ -58,13 +75,18 @@ def refuse_while_paused(state: State | None, *, while_paused: bool) -> None:
         raise PausedError(f"by {by}: {record['reason']}. Run `s3-index-worker resume` first, or use --while-paused")
 
 
-def leads_to(attributes: Mapping[str, str]) -> str | None:
-    """Return the ARN of the DLQ in a queue's redrive policy; None if it has no policy."""
+def redrive_policy(attributes: Mapping[str, str]) -> dict[str, Any]:
+    """Return a queue's redrive policy; empty if it has none, or none that can be read."""
     try:
         policy = orjson.loads(attributes.get("RedrivePolicy") or "{}")
     except ValueError:
-        return None
-    arn = policy.get("deadLetterTargetArn") if isinstance(policy, dict) else None
+        return {}
+    return policy if isinstance(policy, dict) else {}
+
+
+def leads_to(attributes: Mapping[str, str]) -> str | None:
+    """Return the ARN of the DLQ in a queue's redrive policy; None if it has no policy."""
+    arn = redrive_policy(attributes).get("deadLetterTargetArn")
     return arn if isinstance(arn, str) else None
 
 

@@ -9,7 +9,7 @@ import pytest
 from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.facts import Filter
 from recovery.operations.dead_letters.message_types import load_types
-from recovery.operations.find import FindRequest, find, keep_invisible
+from recovery.operations.find import FindRequest, claiming, find
 from recovery.operations.progress import OnProgress
 from recovery.operations.records.holders import holders
 from recovery.operations.recover import recover
@@ -72,9 +72,9 @@ def redriven(clients: Clients, on_progress: OnProgress) -> list[str]:
     own = DlqClients(clients.dlq, clients.objects, clients.state, load_types())
     target = redrive_target(own, clients.source, is_named=False)
     which = FindRequest(Filter())
-    with keep_invisible(own, run) as extender:
-        plan = plan_redrive(find(own, extender, which, stop=stop), target)
-        return redrive(own, extender, RedriveRequest(run, which), plan, stop=stop, on_progress=on_progress).report.sent
+    with claiming(own, run) as claims:
+        plan = plan_redrive(find(own, claims, which, stop=stop), target)
+        return redrive(own, claims, RedriveRequest(run, which), plan, stop=stop, on_progress=on_progress).report.sent
 
 
 def test_a_recovery_and_a_redrive_run_in_one_process(site):

@@ -1,6 +1,7 @@
 """Settling: hand off first, delete only what was confirmed, and what happens when each of them refuses."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -80,8 +81,9 @@ def test_what_the_dlq_refuses_is_spilled_and_then_deleted(error, refused):
     if error:
         fakes.faults.add("dlq.send", error)
     settle(Failed(ValueError("bad")), fakes)
-    assert list(fakes.s3.records) == ["dead-letters/1970-01-01/m1.json"]
-    assert json.loads(fakes.s3.records["dead-letters/1970-01-01/m1.json"])["body"] == "body"
+    [(key, record)] = fakes.s3.records.items()
+    assert key == f"dead-letters/{datetime.now(UTC):%Y-%m-%d}/m1.json"
+    assert json.loads(record)["body"] == "body"
     assert fakes.source.messages == {}
 
 
@@ -94,7 +96,7 @@ def test_what_leaves_no_room_for_its_record_is_spilled():
 def test_a_message_is_kept_when_the_dlq_and_the_spill_both_refuse(events):
     fakes = Fakes()
     fakes.faults.add("dlq.send", DOWN)
-    fakes.faults.add("state.put", StoreError("down", code="AccessDenied"))
+    fakes.faults.add("state.claim", StoreError("down", code="AccessDenied"))
     _, in_flight = settle(Failed(ValueError("bad")), fakes)
     assert list(fakes.source.messages) == ["m1"]
     assert in_flight == 0

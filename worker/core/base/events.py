@@ -26,6 +26,9 @@ class LogEvent(StrEnum):
     BREAKER_PROBE_FAILED = "breaker.probe_failed"
     """Still unavailable; the next probe follows."""
 
+    CLAIM_NOT_ENDED = "claim.not_ended"
+    """The claim on a stored dead letter could not be ended; until it ends by itself, others leave that dead letter alone."""
+
     CLOCK_JUMPED = "clock.jumped"
     """S3's clock, or this machine's, was set by `seconds`: several answers of S3 agree on it."""
 

@@ -33,6 +33,8 @@ MAX_METADATA_CHARS = 1000
 """The encoded length of one value of a record's metadata; S3 allows 2 KB for all of them together."""
 MAX_SEGMENT_BYTES = 255
 """S3 allows longer segments; some compatible stores (SeaweedFS) do not."""
+MAX_NAME_CHARS = 160
+"""The length of a segment that is made from someone's id, which leaves room for what stands before and after it."""
 MAX_DELETES = 1000
 """The largest number of keys in one DeleteObjects call (S3 API reference)."""
 _NOT_CARRIED = re.compile("[\x00-\x1f\x7f%~]|^/|/$|(?<=/)/|(?<![^/])\\.{1,2}(?![^/])")
@@ -110,11 +112,8 @@ class S3State:
         self._objects.put(self.bucket, key, record, metadata=encoded)
 
     def get(self, key: str) -> bytes | None:
-        """One GET, by obstore; by boto3 where that finds nothing."""
-        quick = self._objects.peek(self.bucket, key)
-        if quick is not None:
-            return quick
-        found = self.get_with_etag(key)  # if this fails, its answer has an error code
+        """The same without its etag."""
+        found = self.get_with_etag(key)
         return None if found is None else found[0]
 
     def delete(self, key: str) -> None:
@@ -171,17 +170,19 @@ class S3State:
 
     def claim(self, key: str, record: bytes, *, instead_of: str | None) -> str | None:
         """A conditional PUT."""
-        condition: JsonObject = {"IfNoneMatch": "*"} if instead_of is None else {"IfMatch": instead_of}
+        when = {"IfNoneMatch": "*"} if instead_of is None else {"IfMatch": instead_of}
         try:
-            with aws_errors(StoreError):
-                return self._s3.put_object(Bucket=self.bucket, Key=key, Body=record, **condition)["ETag"]
+            return self._objects.put(self.bucket, key, record, metadata={}, when=when)
         except StoreError as error:
             if error.code in {"PreconditionFailed", "ConditionalRequestConflict", "412", "NoSuchKey"}:
                 return None
             raise
 
     def get_with_etag(self, key: str) -> tuple[bytes, str] | None:
-        """One GET, by boto3, whose refusal has a code."""
+        """One GET, by obstore; by boto3, whose refusal has a code, where that finds nothing."""
+        return self._objects.peek(self.bucket, key) or self._by_boto3(key)
+
+    def _by_boto3(self, key: str) -> tuple[bytes, str] | None:
         try:
             with aws_errors(StoreError):
                 answer = self._s3.get_object(Bucket=self.bucket, Key=key)
@@ -204,7 +205,7 @@ class S3State:
 
     def pause_record(self) -> JsonObject | None:
         """The pause that is in force, asked of S3 by boto3, whose answers set the clock."""
-        found = self.get_with_etag(PAUSE_KEY)
+        found = self._by_boto3(PAUSE_KEY)
         return None if found is None else pause_in_force(found[0], self._objects.clock.now_ms())
 
 
@@ -249,6 +250,16 @@ def fitting_key(prefix: str, name: str, suffix: str, *, reserve: int = 0) -> str
     if len(fit.encode()) > room or max(last, *(len(part.encode()) for part in fit.split("/"))) > MAX_SEGMENT_BYTES:
         fit = _shortened(fit, min(room, MAX_SEGMENT_BYTES - len(suffix.encode())))
     return prefix + fit + suffix
+
+
+def safe_name(text: str) -> str:
+    """A text of anyone's as one segment of a key: what is not a letter of ASCII, a digit, `.`, `_` or `-` is percent-encoded.
+
+    Too long a text gets a hashed tail. No two texts get the same name.
+    """
+    name = quote(text.encode("utf-8", "surrogatepass"), safe="").replace("~", "%7E")
+    name = name if name.strip(".") else name.replace(".", "%2E")
+    return name if len(name) <= MAX_NAME_CHARS else _shortened(name, MAX_NAME_CHARS)
 
 
 def _shortened(name: str, room: int) -> str:

@@ -25,6 +25,7 @@ from worker.core.base.clock import S3Clock
 from worker.core.base.errors import ObjectGoneError, StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
+from worker.core.s3.answers import etag_of, plain_etag, snapshot_of, state_of
 from worker.core.s3.bucket_store import BucketStore, bucket_stores, has_certificates
 from worker.core.s3.objects import ObjectState, Snapshot, carried_unchanged, is_object_fault
 from worker.core.s3.readable import ReadableKeys
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1024 * 1024
 T = TypeVar("T")
+Condition = Mapping[str, str]
+"""When a record is to be stored: `{"IfNoneMatch": "*"}`, `{"IfMatch": etag}`, or always."""
+ALWAYS: Condition = {}
 
 _STANDARD_ATTRIBUTES = frozenset({
     "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Storage-Class"
@@ -78,14 +82,14 @@ class S3ObjectStore:
         """One HEAD, by obstore where it carries the key and finds the object, else by boto3."""
         observed_at_ms = self.clock.now_ms()
         asked = self._asked(bucket, key)
-        quick = asked.by_obstore(lambda store: _state_of(obstore.head(store, key)))
+        quick = asked.by_obstore(lambda store: state_of(obstore.head(store, key)))
         if quick is not None:
             return quick, observed_at_ms
         observed_at_ms = self.clock.now_ms()
         try:
             with aws_errors(StoreError):
                 answer = self._s3.head_object(Bucket=bucket, Key=key)
-                state = ObjectState(_plain_etag(answer["ETag"]), answer["LastModified"], answer.get("VersionId"))
+                state = ObjectState(plain_etag(answer["ETag"]), answer["LastModified"], answer.get("VersionId"))
         except StoreError as error:
             if error.code in _SAYS_NOTHING:
                 return None, observed_at_ms
@@ -113,27 +117,36 @@ class S3ObjectStore:
         """The boto3 client whose answers set the clock."""
         return self._s3
 
-    def peek(self, bucket: str, key: str) -> bytes | None:
-        """A record's bytes, read at a tenth of boto3's cost; None if that fails for any reason."""
+    def peek(self, bucket: str, key: str) -> tuple[bytes, str] | None:
+        """A record's bytes and its ETag header, read at a tenth of boto3's cost; None if that fails for any reason."""
 
-        def get(store: S3Store) -> bytes:
+        def get(store: S3Store) -> tuple[bytes, str]:
             answer = obstore.get(store, key)
-            _etag_of(answer.meta)
-            return answer.bytes().to_bytes()
+            etag_of(answer.meta)
+            return answer.bytes().to_bytes(), str(answer.meta["e_tag"])
 
         return self._asked(bucket, key).by_obstore(get)
 
-    def put(self, bucket: str, key: str, body: bytes, *, metadata: Mapping[str, str]) -> None:
-        """Store a JSON record. obstore must support the key, and metadata must be ASCII. Raises StoreError."""
+    def put(self, bucket: str, key: str, body: bytes, *, metadata: Mapping[str, str], when: Condition = ALWAYS) -> str:
+        """Store a JSON record, and return its ETag header. obstore must support the key, and metadata must be ASCII.
+
+        Raises StoreError, with S3's code where the condition is not met. That can also mean that this very record was stored,
+        and the first answer was lost.
+        """
         attributes: Any = {"Content-Type": "application/json", **metadata}
         asked = self._asked(bucket, key)
-        if asked.by_obstore(lambda store: obstore.put(store, key, body, attributes=attributes, use_multipart=False)):
-            return
+        done = asked.by_obstore(
+            lambda store: obstore.put(store, key, body, attributes=attributes, mode=_mode(when), use_multipart=False)
+        )
+        if done and done["e_tag"]:
+            return done["e_tag"]
         with aws_errors(StoreError):  # boto3's answer has a code; an answer without ETag does not come from S3
-            self._s3.put_object(
-                Bucket=bucket, Key=key, Body=body, ContentType="application/json", Metadata=dict(metadata)
+            conditions: Any = dict(when)
+            etag = self._s3.put_object(
+                Bucket=bucket, Key=key, Body=body, ContentType="application/json", Metadata=dict(metadata), **conditions
             )["ETag"]
         asked.answered_by_boto3()
+        return etag
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -197,7 +210,7 @@ class S3ObjectStore:
         self, store: S3Store, bucket: str, key: str, observed_at_ms: int, admit: Callable[[int], None]
     ) -> Snapshot:
         answer = obstore.get(store, key)
-        meta, etag = answer.meta, _etag_of(answer.meta)
+        meta, etag = answer.meta, etag_of(answer.meta)
         attributes: dict[str, str] = {str(k): v for k, v in answer.attributes.items()}
         content_type = attributes.pop("Content-Type", None)
         size = meta["size"]
@@ -229,14 +242,14 @@ class S3ObjectStore:
                             if size <= self._spool_bytes
                             else temporary.spool(stream.iter_chunks(CHUNK_BYTES), self._temp_dir)
                         )
-                return _snapshot(bucket, key, observed_at_ms, answer, body)
+                return snapshot_of(bucket, key, observed_at_ms, answer, body)
         except StoreError as error:
             if error.code == "NoSuchKey":
                 raise ObjectGoneError(f"s3://{bucket}/{key} does not exist") from error
             if error.code == "InvalidObjectState":
                 with aws_errors(StoreError):
                     answer_head = self._s3.head_object(Bucket=bucket, Key=key)
-                return _snapshot(bucket, key, observed_at_ms, answer_head, None, archived=True)
+                return snapshot_of(bucket, key, observed_at_ms, answer_head, None, archived=True)
             raise
 
 
@@ -270,27 +283,8 @@ class _Asked:
             self._bucket_store.boto3_succeeded(self._error)
 
 
-def _state_of(meta: Any) -> ObjectState:
-    return ObjectState(_etag_of(meta), meta["last_modified"], meta["version"])
-
-
-def _snapshot(
-    bucket: str, key: str, observed_at_ms: int, answer: Any, body: bytes | Path | None, *, archived: bool = False
-) -> Snapshot:
-    """A snapshot from boto3's answer to a GET or a HEAD."""
-    return Snapshot(
-        bucket, key, observed_at_ms, answer["ContentLength"], _plain_etag(answer["ETag"]), answer["LastModified"],
-        answer.get("VersionId"), answer.get("ContentType"), answer.get("Metadata", {}), body,
-        answer.get("ContentEncoding"), archived=archived,
-    )  # fmt: skip
-
-
-def _etag_of(meta: Any) -> str:
-    """The etag in obstore's answer. Raises ValueError if there is none: then the answer does not come from S3."""
-    if not meta["e_tag"]:
-        raise ValueError("the answer has no ETag")
-    return _plain_etag(meta["e_tag"])
-
-
-def _plain_etag(etag: str) -> str:
-    return etag.strip('"')
+def _mode(when: Condition) -> Any:
+    """obstore's name for a condition of S3."""
+    if "IfNoneMatch" in when:
+        return "create"
+    return {"e_tag": when["IfMatch"]} if "IfMatch" in when else "overwrite"

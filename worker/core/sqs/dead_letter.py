@@ -17,6 +17,8 @@ from worker.core.sqs.queue import MAX_ATTRIBUTES, Message
 SCHEMA = 1
 NEVER_MS = 253_402_300_800_000
 """The end of the year 9999: beyond, there are no dates."""
+MAX_ID_CHARS = 128
+"""A longer text in a failure record is no id; SQS's have 36 characters."""
 PRODUCERS_OWN = "failure_of_producer"
 """Under this name, a hand-off keeps an attribute `failure` of the message's producer that is not a failure record."""
 _CUTS = ((MAX_STACK_CHARS, MAX_MESSAGE_CHARS), (0, MAX_MESSAGE_CHARS), (0, 80))
@@ -60,7 +62,9 @@ class DeadLetter:
     receipt: str = ""
     """Receipt handle of a message in a queue, as long as it is in flight."""
     stored_key: str = ""
-    """Key of a record in `dead-letters/`."""
+    """Key of its record in `dead-letters/`, if it is stored there; `id` is then its dead letter id, which never changes."""
+    known_as: frozenset[str] = frozenset()
+    """The ids that a stored dead letter has had in the DLQ."""
     failure: FailureRecord | None = None
     """None if SQS's own redrive policy moved it: then the reason is unknown. By default the one among the attributes; a stored
     dead letter may have left no room for one there."""
@@ -76,8 +80,30 @@ class DeadLetter:
         The id alone is not enough: anyone can send a message with another's in its failure record.
         """
         failure = self.failure or FailureRecord()
-        digest = hashlib.sha256(self.body.encode("utf-8", "surrogatepass")).hexdigest()
-        return f"{failure.source_queue} {failure.source_message_id or self.id} {digest}"
+        return f"{failure.source_queue} {failure.source_message_id or self.id} {self.body_sha256}"
+
+    @property
+    def body_sha256(self) -> str:
+        """SHA-256 of the body, in hexadecimal digits."""
+        return hashlib.sha256(self.body.encode("utf-8", "surrogatepass")).hexdigest()
+
+    @property
+    def source_queue(self) -> str:
+        """URL of the queue in which it failed; empty if that is not known."""
+        return self.failure.source_queue if self.failure else ""
+
+    @property
+    def possible_ids(self) -> tuple[str, ...]:
+        """The ids that it may have as a dead letter, best first. A failure record may be forged: see `dead_letter_store`."""
+        if self.stored_key:
+            return (self.id,)
+        claimed = (self.failure.dead_letter_id, self.failure.source_message_id) if self.failure else ()
+        return (*(name for name in claimed if 0 < len(name) <= MAX_ID_CHARS and name.isprintable()), self.id)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every id by which an operator may know it: in the DLQ, in its source queue, and as a dead letter."""
+        return self.known_as.union(self.possible_ids, (self.id,))
 
     @property
     def sent_ms(self) -> int:
@@ -117,9 +143,11 @@ class DeadLetter:
         try:
             attributes = {name: _from_json(value) for name, value in stored["message_attributes"].items()}
             failure = FailureRecord.from_json(stored.get("failure"))
+            known_as = frozenset(map(str, stored.get("known_as", ())))
             made = cls(
-                stored["message_id"], stored["body"], stored["system_attributes"], attributes, "", stored_key, failure
-            )
+                stored["message_id"], stored["body"], stored["system_attributes"], attributes, stored_key=stored_key,
+                known_as=known_as, failure=failure,
+            )  # fmt: skip
             made._check()
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"it is no dead letter: {error!r}") from None
@@ -143,6 +171,7 @@ class DeadLetter:
             "body": self.body,
             "system_attributes": dict(self.system),
             "message_attributes": {name: _as_json(value) for name, value in self.attributes.items()},
+            **({"known_as": sorted(self.known_as)} if self.known_as else {}),
             **({"failure": beside.as_json()} if beside else {}),
         }
 

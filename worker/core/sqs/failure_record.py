@@ -23,7 +23,7 @@ CORRELATION_NAMES = ("correlation_id", "correlationId", "CorrelationId")
 _OURS = ("worker", "recovery")
 _TEXTS = (
     "error_type", "message", "stack", "fingerprint", "first_failed_at", "last_failed_at", "source_queue", "source_message_id",
-    "worker", "correlation_id",
+    "worker", "correlation_id", "dead_letter_id",
 )  # fmt: skip
 _NAMES = frozenset({"schema", "kind", "attempts", "redrives", *_TEXTS})
 
@@ -50,6 +50,8 @@ class FailureRecord:
     """The id that it had there."""
     worker: str = ""
     correlation_id: str = ""
+    dead_letter_id: str = ""
+    """By which the dead letter is known again if it returns (core/sqs/dead_letter_store.py); empty before its first redrive."""
     schema: int = SCHEMA
     unknown: Mapping[str, object] = field(default_factory=dict)
     """Fields that a newer version added; they are kept unchanged."""
@@ -117,12 +119,18 @@ class FailureRecord:
             source_message_id=message_id,
             worker=worker,
             correlation_id=_correlation_id(attributes),
+            dead_letter_id=earlier.dead_letter_id,
             unknown=earlier.unknown,
         )
 
-    def redriven(self) -> Self:
-        """The same record after one more redrive."""
-        return replace(self, redrives=self.redrives + 1)
+    def redriven(self, dead_letter_id: str, *, sent_ms: int = 0) -> Self:
+        """The same record after one more redrive of a dead letter, by which it is known if it returns.
+
+        `sent_ms` is when the message was first sent: the best that is known of when it failed, if there was no record.
+        """
+        sent_at = datetime.fromtimestamp(sent_ms / 1000, UTC).isoformat(timespec="milliseconds") if sent_ms else ""
+        first_failed_at = self.first_failed_at or sent_at
+        return replace(self, redrives=self.redrives + 1, dead_letter_id=dead_letter_id, first_failed_at=first_failed_at)
 
     def as_json(
         self, *, stack_chars: int = MAX_STACK_CHARS, message_chars: int = MAX_MESSAGE_CHARS

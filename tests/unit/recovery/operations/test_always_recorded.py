@@ -11,7 +11,7 @@ from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.facts import Filter
 from recovery.operations.dead_letters.message_types import load_types
 from recovery.operations.export import ExportRequest, export
-from recovery.operations.find import FindRequest, find, keep_invisible
+from recovery.operations.find import FindRequest, claiming, find
 from recovery.operations.import_file import ImportRequest, import_messages, plan_import
 from recovery.operations.native_move import MoveRequest, move_everything, plan_move
 from recovery.operations.purge import PurgeRequest, purge
@@ -47,22 +47,22 @@ def gone(_):
     raise BrokenPipeError
 
 
-def do_redrive(fakes, clients, extender, found, _):
+def do_redrive(fakes, clients, claims, found, _):
     plan = plan_redrive(found, redrive_target(clients, fakes.source, is_named=False))
-    redrive(clients, extender, RedriveRequest(run_of("redrive"), WHICH), plan, stop=threading.Event(), on_progress=gone)
+    redrive(clients, claims, RedriveRequest(run_of("redrive"), WHICH), plan, stop=threading.Event(), on_progress=gone)
 
 
-def do_abandon(fakes, clients, extender, found, _):
+def do_abandon(fakes, clients, claims, found, _):
     request = AbandonRequest(run_of("abandon"), WHICH, "of no use", ArchivedAs.ABANDONED)
-    abandon(clients, fakes.state, extender, request, found, stop=threading.Event(), on_progress=gone)
+    abandon(clients, fakes.state, claims, request, found, stop=threading.Event(), on_progress=gone)
 
 
-def do_purge(fakes, clients, extender, found, folder):
+def do_purge(fakes, clients, claims, found, folder):
     request = PurgeRequest(run_of("purge"), OperatorFile.at(folder / "all.jsonl"))
-    purge(clients, extender, request, found, stop=threading.Event(), on_progress=gone)
+    purge(clients, claims, request, found, stop=threading.Event(), on_progress=gone)
 
 
-def do_import(fakes, clients, extender, found, folder):
+def do_import(fakes, clients, claims, found, folder):
     export(clients, ExportRequest(run_of("export"), OperatorFile.at(folder / "all.jsonl")), found)
     request = ImportRequest(run_of("import"), OperatorFile.at(folder / "all.jsonl"))
     import_messages(
@@ -70,9 +70,9 @@ def do_import(fakes, clients, extender, found, folder):
     )
 
 
-def do_restore(fakes, clients, extender, found, _):
+def do_restore(fakes, clients, claims, found, _):
     before = AbandonRequest(run_of("abandon"), WHICH, "of no use", ArchivedAs.ABANDONED)
-    abandon(clients, fakes.state, extender, before, found, stop=threading.Event())
+    abandon(clients, fakes.state, claims, before, found, stop=threading.Event())
     request = RestoreRequest(run_of("restore"), archived_by=before.run.name)
     plan = plan_restore(fakes.state, request, dlq_target(clients))
     restore(clients, fakes.state, request, plan, stop=threading.Event(), on_progress=gone)
@@ -80,10 +80,10 @@ def do_restore(fakes, clients, extender, found, _):
 
 @pytest.mark.parametrize("do", [do_redrive, do_abandon, do_purge, do_import, do_restore])
 def test_a_progress_callback_that_raises_does_not_prevent_the_record(fakes, clients, tmp_path, do):
-    with keep_invisible(clients, run_of("find")) as extender:
-        found = find(clients, extender, WHICH, stop=threading.Event())
+    with claiming(clients, run_of("find")) as claims:
+        found = find(clients, claims, WHICH, stop=threading.Event())
         with pytest.raises(BrokenPipeError):
-            do(fakes, clients, extender, found, tmp_path)
+            do(fakes, clients, claims, found, tmp_path)
     action = do.__name__.removeprefix("do_")
     assert len(audited(fakes, action)["ids"]) == 3
     assert not fakes.dlq.hidden
@@ -108,8 +108,8 @@ def moving(fakes, clients, monkeypatch):
             return answer
 
         monkeypatch.setattr(fakes.dlq, "move", status)
-        with keep_invisible(clients, run_of("find")) as extender:
-            found = find(clients, extender, WHICH, stop=threading.Event())
+        with claiming(clients, run_of("find")) as claims:
+            found = find(clients, claims, WHICH, stop=threading.Event())
         plan = plan_move(clients, found, redrive_target(clients, fakes.source, is_named=False))
         request = MoveRequest(run_of("redrive"))
         return move_everything(clients, request, plan, stop=stop or threading.Event(), on_progress=on_progress)

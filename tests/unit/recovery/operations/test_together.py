@@ -12,7 +12,7 @@ from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.facts import Filter, Ids
 from recovery.operations.dead_letters.message_types import load_types
 from recovery.operations.export import ExportRequest, export
-from recovery.operations.find import FindRequest, find, keep_invisible
+from recovery.operations.find import FindRequest, claiming, find
 from recovery.operations.records.export_file import read_export
 from recovery.operations.records.holders import holders
 from recovery.operations.records.operator_file import OperatorFile
@@ -68,16 +68,16 @@ def redriven(clients, source, *names):
     """A complete redrive: find, plan, send, audit."""
     run, which, stop = run_of("dlq redrive"), FindRequest(Ids(frozenset(names))), threading.Event()
     target = redrive_target(clients, source, is_named=False)
-    with keep_invisible(clients, run) as extender:
-        plan = plan_redrive(find(clients, extender, which, stop=stop), target)
-        return redrive(clients, extender, RedriveRequest(run, which), plan, stop=stop)
+    with claiming(clients, run) as claims:
+        plan = plan_redrive(find(clients, claims, which, stop=stop), target)
+        return redrive(clients, claims, RedriveRequest(run, which), plan, stop=stop)
 
 
 def exported(clients, fakes, file):
     """Export the rest; returns the seal, and which commands held dead letters meanwhile."""
     run, stop = run_of("dlq export"), threading.Event()
-    with keep_invisible(clients, run) as extender:
-        found = find(clients, extender, FindRequest(Filter()), stop=stop)
+    with claiming(clients, run) as claims:
+        found = find(clients, claims, FindRequest(Filter()), stop=stop)
         seal = export(clients, ExportRequest(run, OperatorFile.at(file)), found)
         return seal, current_holders(fakes)
 
@@ -122,7 +122,7 @@ def test_a_recovery_off_the_main_thread_runs_concurrently_with_an_export(fakes, 
 
 
 def test_two_runs_of_one_command_have_separate_holder_records(fakes, clients):
-    with keep_invisible(clients, run_of("dlq list")), keep_invisible(clients, run_of("dlq list")):
+    with claiming(clients, run_of("dlq list")), claiming(clients, run_of("dlq list")):
         assert current_holders(fakes) == ["dlq list", "dlq list"]
     assert current_holders(fakes) == []
 
@@ -130,9 +130,9 @@ def test_two_runs_of_one_command_have_separate_holder_records(fakes, clients):
 def test_a_stop_ends_one_operation_and_not_the_other(fakes, clients):
     stopped, going = threading.Event(), threading.Event()
     stopped.set()
-    with keep_invisible(clients, run_of("dlq list")) as extender:
-        assert find(clients, extender, FindRequest(Filter()), stop=stopped).facts == ()
-        assert len(find(clients, extender, FindRequest(Filter()), stop=going).facts) == 5
+    with claiming(clients, run_of("dlq list")) as claims:
+        assert find(clients, claims, FindRequest(Filter()), stop=stopped).facts == ()
+        assert len(find(clients, claims, FindRequest(Filter()), stop=going).facts) == 5
 
 
 def test_operations_print_nothing(fakes, clients, tmp_path, capsys, monkeypatch):

@@ -18,11 +18,11 @@ from testing.memory import BUCKET
 from tests.support.size import sized
 from tests.support.verbs import fill
 from worker.core.base.errors import QueueError, StoreError, WorkerError
-from worker.core.s3.state import ARCHIVE_PREFIX
+from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX
 
 CALLS = (
     "dlq.receive", "dlq.delete", "dlq.hide", "dlq.attributes", "source.send", "source.attributes", "state.put",
-    "state.claim", "state.get",
+    "state.claim", "state.get", "state.list", "state.delete",
 )  # fmt: skip
 VERBS = ("redrive", "delete", "restore", "purge", "canary")
 
@@ -38,14 +38,17 @@ VERBS = ("redrive", "delete", "restore", "purge", "canary")
     after=st.integers(0, 4),
     times=st.sampled_from([1, 3, 1_000_000]),
     transient=st.booleans(),
+    stored=st.integers(1, 4),
 )
 def test_any_verb_and_any_single_failing_call_loses_nothing(
-    tmp_path_factory, verb, count, call, after, times, transient
+    tmp_path_factory, verb, count, call, after, times, transient, stored
 ):
     folder = tmp_path_factory.mktemp("files")
     fakes = Fakes()
     fill(fakes, count)
     bodies = {message.body for message in fakes.dlq.messages.values()}
+    for number in range(0, count, stored):
+        fakes.store(f"m{number}")
     with pytest.MonkeyPatch.context() as patch:
         made = _context(fakes, patch, verb)
         if verb == "restore":
@@ -56,7 +59,9 @@ def test_any_verb_and_any_single_failing_call_loses_nothing(
         with contextlib.suppress(WorkerError, typer.BadParameter):
             _act(made, verb, folder)
     held = {message.body for queue in (fakes.dlq, fakes.source) for message in queue.messages.values()}
-    held |= {record["body"] for record in fakes.under(ARCHIVE_PREFIX).values()}
+    held |= {
+        record["body"] for prefix in (ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX) for record in fakes.under(prefix).values()
+    }
     held |= {json.loads(line).get("body") for file in folder.iterdir() for line in file.read_text().splitlines()}
     assert bodies <= held
     assert fakes.s3.bodies == {}, "objects are none of its business"

@@ -24,7 +24,8 @@ def test_a_message_goes_back_with_its_attributes_and_its_redrive_counted(fakes, 
     [sent] = fakes.source.messages.values()
     assert (sent.body, sent.attributes["raw"]) == (body, BINARY)
     assert failure_of(sent) == {
-        "schema": 1, "kind": "RECOVERABLE", "attempts": 0, "redrives": 1, "first_failed_at": "then"
+        "schema": 1, "kind": "RECOVERABLE", "attempts": 0, "redrives": 1, "first_failed_at": "then",
+        "dead_letter_id": "m1",
     }  # fmt: skip
     assert not fakes.dlq.messages
     [record] = fakes.under(AUDIT).values()

@@ -27,7 +27,7 @@ from worker.core.base.errors import (
     StoreError,
     WorkerError,
 )
-from worker.core.s3.state import ARCHIVE_PREFIX, RETRY_PREFIX
+from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, RETRY_PREFIX
 
 DAY_MS = 86_400_000
 
@@ -392,7 +392,7 @@ def test_an_unusable_queue_bucket_or_index_is_reported_before_the_run(fakes):
 KINDS = ("ok", "indexed", "gone", "noise", "rejected", "corrupt", "nobucket")
 CALLS = (
     "dlq.receive", "dlq.delete", "dlq.hide", "dlq.attributes", "s3.read", "s3.head", "index.stored", "index.write",
-    "state.put", "state.delete", "state.list", "state.get",
+    "state.put", "state.delete", "state.list", "state.get", "state.claim",
 )  # fmt: skip
 
 
@@ -406,11 +406,14 @@ CALLS = (
     after=st.integers(0, 3),
     times=st.sampled_from([1, 3, 1_000_000]),
     transient=st.booleans(),
+    stored=st.integers(1, 4),
 )
-def test_recovery_loses_no_message_whichever_call_fails(kinds, call, after, times, transient):
+def test_recovery_loses_no_message_whichever_call_fails(kinds, call, after, times, transient, stored):
     fakes = Fakes()
     for number, kind in enumerate(kinds):
         _put_dead_letter(fakes, number, kind)
+        if number % stored == 0:
+            fakes.store(f"m{number}")
     service = call.partition(".")[0]
     code = "ServiceUnavailable" if transient else "AccessDenied"
     error = {"dlq": SQS_DOWN, "index": INDEX_DOWN}.get(service) or StoreError("x", code=code)
@@ -442,7 +445,8 @@ def _is_somewhere(fakes, number, kind):
     """Whether it is in the DLQ, the index, retry-index/ or the archive; or, if its object is gone, in the audit."""
     name = f"m{number}"
     archived = (record["message_id"] for record in fakes.under(ARCHIVE_PREFIX).values())
-    if name in fakes.dlq.messages or name in archived:
+    stored = (record["message_id"] for record in fakes.under(DEAD_LETTERS_PREFIX).values())
+    if name in fakes.dlq.messages or name in archived or name in stored:
         return True
     if kind in {"noise", "corrupt", "nobucket"}:
         return False

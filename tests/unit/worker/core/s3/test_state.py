@@ -1,5 +1,6 @@
 """The state bucket's requests at S3's limits."""
 
+import re
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
@@ -8,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from worker.core.base.errors import StoreError
-from worker.core.s3.state import MAX_DELETES, S3State, pause_in_force
+from worker.core.s3.state import MAX_DELETES, MAX_NAME_CHARS, S3State, pause_in_force, safe_name
 
 
 class FakeS3:
@@ -90,7 +91,19 @@ def test_metadata_is_encoded_once_and_fits_a_header():
 
 
 def test_a_record_that_comes_cheaply_is_not_asked_for_twice():
-    assert state(FakeS3(), peek=lambda _bucket, _key: b"{}").get("a") == b"{}"
+    assert state(FakeS3(), peek=lambda _bucket, _key: (b"{}", '"etag"')).get("a") == b"{}"
+
+
+@pytest.mark.parametrize(
+    "text", ["a/b", "..", ".", "契約 1", "a~b", "x" * 500, "y" * 499 + "z", "%2E", "", "\ud800", "A.b_c-1"]
+)
+def test_any_text_has_a_name_of_its_own_in_one_segment(text):
+    name = safe_name(text)
+    assert re.fullmatch("[A-Za-z0-9._%~-]*", name)
+    assert name not in {".", ".."}
+    assert len(name) <= MAX_NAME_CHARS
+    others = {safe_name(other) for other in ("a%2Fb", "x" * 499, "y" * 500, "a%7Eb", "A.b_c-2")}
+    assert name not in others
 
 
 @pytest.mark.parametrize(

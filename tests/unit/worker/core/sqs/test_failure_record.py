@@ -45,10 +45,17 @@ def test_a_record_says_what_failed_where_and_how_often():
 
 def test_a_redriven_message_keeps_its_history():
     first = record_of(failed())
-    again = record_of(failed(), attributes_with(first.redriven().as_text()))
+    again = record_of(failed(), attributes_with(first.redriven("d-1").as_text()))
     assert (again.attempts, again.redrives, again.first_failed_at) == (4, 1, first.first_failed_at)
+    assert again.dead_letter_id == "d-1"
     newer = record_of(failed(), attributes_with({**first.as_json(), "added_by": "a newer version"}))
     assert newer.as_json()["added_by"] == "a newer version"
+
+
+def test_a_redrive_dates_what_has_no_record_by_when_it_was_sent():
+    assert FailureRecord().redriven("d-1", sent_ms=1_790_000_000_000).first_failed_at == "2026-09-21T14:13:20.000+00:00"
+    assert FailureRecord().redriven("d-1").first_failed_at == ""
+    assert FailureRecord(first_failed_at="then").redriven("d-1", sent_ms=1).first_failed_at == "then"
 
 
 def test_the_correlation_id_is_the_message_s():
@@ -87,8 +94,8 @@ def test_an_invalid_count_counts_as_zero(count):
 def test_a_count_that_json_cannot_hold_after_one_more_is_clamped():
     record = FailureRecord.parse('{"redrives": 18446744073709551615}')
     assert record is not None
-    assert record.redriven().redrives == MAX_COUNT + 1
-    read_again = FailureRecord.parse(record.redriven().as_text())
+    assert record.redriven("d-1").redrives == MAX_COUNT + 1
+    read_again = FailureRecord.parse(record.redriven("d-1").as_text())
     assert read_again is not None
     assert read_again.redrives == MAX_COUNT
 
@@ -102,8 +109,8 @@ def test_fields_of_a_newer_writer_survive_a_redrive():
     newer = {"schema": 2, "kind": "RECOVERABLE", "redrives": 1, "region": "eu", "trace": {"id": [1, None]}}
     record = FailureRecord.from_json(newer)
     assert record is not None
-    again = json.loads(record.redriven().as_text())
-    assert again == {**newer, "attempts": 0, "redrives": 2}
+    again = json.loads(record.redriven("d-1").as_text())
+    assert again == {**newer, "attempts": 0, "redrives": 2, "dead_letter_id": "d-1"}
 
 
 def test_unknown_fields_that_cannot_be_written_are_dropped():
