@@ -1,7 +1,7 @@
 """The manager's `/metrics`: figures that are read at each scrape, and counters of what the manager does.
 
 No ids and no keys in labels. `dlq_messages_total` and `dlq_replay_total` have the names that such tools have had;
-`promtool check metrics` refuses the first as a gauge, so its type is unknown (docs/evidence.md, Metrics and alerts).
+`promtool check metrics` refuses the first as a gauge, so its type is unknown (docs/evidence.md, Metrics).
 """
 
 import re

@@ -208,7 +208,10 @@ def test_the_errors_of_one_instance_are_compared_with_the_traffic_of_all(tmp_pat
     }
     ratio = RULE["WorkerErrorRate"].expression.rpartition(">")[0]
     expected = {"expr": ratio, "eval_time": "1h", "exp_samples": [{"labels": '{job="s3-index-worker"}', "value": 0.2}]}
-    run(tmp_path, series, NEVER, LONG, [expected])
+    failed = '{outcome="failed",instance="a",job="s3-index-worker"}'
+    unsummed = f"rate(worker_messages_total{failed}[5m]) / rate(worker_messages_total[5m])"
+    itself = {"expr": unsummed, "eval_time": "1h", "exp_samples": [{"labels": failed, "value": 1}]}
+    run(tmp_path, series, NEVER, LONG, [expected, itself])
 
 
 def test_the_files_are_what_prometheus_and_alertmanager_accept():
