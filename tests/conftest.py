@@ -53,6 +53,7 @@ EXTENDED = (
     "tests/integration/recovery/test_replay.py::test_a_killed_index",
     "tests/integration/life/test_deadlines.py",  # waits for deadlines and for what was released
     "tests/integration/operations/",  # every line of the runbook, after a night that leaves what it is about
+    "tests/integration/alerts/",  # a real Prometheus and Alertmanager, which see a worker and a manager in trouble
     "tests/integration/setup/",  # every line of docs/setup.md
     "tests/integration/servers/",  # the servers that the other tests use: killed, started again
     "tests/integration/fault_proxy/",  # what the attacks break calls with

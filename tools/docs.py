@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-from tools import alarms, performance, reference
+from tools import alarms, metrics, performance, prometheus_rules, reference
 from tools.events import EVENTS_MODULE, events, meanings
 from tools.mentions import Known, unknown_mentions
 
@@ -24,7 +24,9 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "commands": reference.commands_list,
     "exit codes": reference.exit_codes_table,
     "events": reference.events_table,
-    "metrics": reference.metrics_table,
+    "metrics": metrics.worker_table,
+    "manager metrics": metrics.manager_table,
+    "prometheus alerts": prometheus_rules.alerts_table,
     "cloudwatch": alarms.figures_table,
     "alarms": alarms.alarms_table,
     "figures": performance.figures_table,

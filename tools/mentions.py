@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recovery.cli.settings import ToolSettings
-from tools import reference
+from tools import metrics, reference
 from tools.events import events
 from worker.core.base.settings import Settings
 
@@ -20,11 +20,14 @@ OTHERS = frozenset(
 )  # fmt: skip
 """Names in capitals that are not our settings: those of AWS, systemd and proxies, deprecated ones, and kinds of failures."""
 
+NO_METRICS = frozenset({"dlq_error", "dlq_redrive"})
+"""Names that begin like those of metrics: a field of a log event, a service in CloudWatch."""
+
 _CODE = re.compile(r"^```[\s\S]*?^```|`[^`\n]+`|^ {4}.*$", re.MULTILINE)
 _CAPITALS = re.compile(r"(?<![\w/])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?!\w)")
 _COMMAND = re.compile(r"(?<![\w/.-])(python -m worker|[a-z][\w-]*)(?= ([a-z][\w-]*))")
 _TARGET = re.compile(r"\bmake ([a-z][\w-]*)")
-_METRIC = re.compile(r"\bworker_[a-z0-9_]+\b")
+_METRIC = re.compile(r"\b(?:worker|dlq)_[a-z0-9_]+\b")
 _DOTTED = re.compile(r"`([a-z]+\.(?!py`|md`|json`)[a-z]+(?:_[a-z]+)*)`")
 _PATH = re.compile(r"(?<![\w/.-])((?:worker|recovery|docs|config|tests|tools|samples)/[\w./-]*\w/?|\.ci/run)")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -50,7 +53,7 @@ class Known:
             frozenset(reference.commands()),
             frozenset(re.findall(r"^([a-z][\w-]*):", (root / "Makefile").read_text(), re.MULTILINE)),
             frozenset(event.name for event in events(root)),
-            frozenset(name for name, *_ in reference.metrics()),
+            frozenset(one.name for one in metrics.all_metrics()),
         )
 
 
@@ -60,7 +63,7 @@ def unknown_mentions(text: str, page: Path, root: Path, known: Known) -> Iterato
     for pattern, where, existing, sentence in (
         (_CAPITALS, code, known.settings | OTHERS, "{} is not a setting"),
         (_TARGET, code, known.targets, "the Makefile has no target {}"),
-        (_METRIC, code, known.metrics, "{} is not a metric"),
+        (_METRIC, code, known.metrics | NO_METRICS, "{} is not a metric"),
     ):
         yield from (sentence.format(name) for name in sorted(set(pattern.findall(where)) - existing))
     yield from (f"{program} has no command {verb}" for program, verb in _verbs_in(code, known))

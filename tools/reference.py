@@ -1,4 +1,4 @@
-"""Generate the tables of docs/reference/ from the code: settings, commands, exit codes, events, metrics."""
+"""Generate the tables of docs/reference/ from the code: settings, commands, exit codes, events."""
 
 import ast
 import re
@@ -18,7 +18,6 @@ from recovery.cli.settings import ALIASES, ToolSettings
 from tools.events import events, meanings
 from worker import cli
 from worker.core.base.settings import Settings
-from worker.metrics import Metrics
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND_LINES: dict[str, typer.Typer] = {
@@ -49,7 +48,7 @@ def settings_table() -> list[str]:
             lines += ["", f"## {section}", "", "| setting | default | bounds | purpose |", "|---|---|---|---|"]
         field = Settings.model_fields[name]
         names = " or ".join(f"`{one}`" for one in environment_names(name, field))
-        lines.append(_row(names, _default(name, field), _bounds(name, field), field.description or ""))
+        lines.append(row(names, _default(name, field), _bounds(name, field), field.description or ""))
     return lines[1:]
 
 
@@ -124,7 +123,7 @@ def commands_list() -> list[str]:
 
 def exit_codes_table() -> list[str]:
     """All exit codes."""
-    rows = [_row(f"`{code}`", name, meaning) for name, code, meaning in exit_codes()]
+    rows = [row(f"`{code}`", name, meaning) for name, code, meaning in exit_codes()]
     return ["| code | name | meaning |", "|---|---|---|", *rows]
 
 
@@ -163,7 +162,7 @@ def _help_of(name: str, command: Any) -> list[str]:
     lines = [" ".join((command.help or "").split()), "", f"    {usage}", ""]
     if command.params:
         lines += ["| argument or option | meaning |", "|---|---|"]
-        lines += [*(_row(_spelling(one), _meaning(one)) for one in command.params), ""]
+        lines += [*(row(_spelling(one), _meaning(one)) for one in command.params), ""]
     examples, program = (command.epilog or "").partition(": ")[2], name.partition(" ")[0]
     return [*lines, "For example:", "", *(f"    {one}" for one in re.split(rf" \| (?={program}\b)", examples)), ""]
 
@@ -187,7 +186,7 @@ def _meaning(parameter: Any) -> str:
     return f"{text} Default: {parameter.default}." if parameter.default else text
 
 
-# -- events and metrics ------------------------------------------------------------------------------------------
+# -- events ------------------------------------------------------------------------------------------------------
 
 
 def events_table() -> list[str]:
@@ -199,37 +198,10 @@ def events_table() -> list[str]:
             "`exception`" if field == "exc_info" else f"`{field}`" for field in event.fields if field != "…"
         )
         modules = ", ".join(f"`{module}`" for module in event.modules)
-        lines.append(_row(f"`{event.name}`", " or ".join(event.levels), fields, meaning_of[event.name], modules))
+        lines.append(row(f"`{event.name}`", " or ".join(event.levels), fields, meaning_of[event.name], modules))
     return lines
 
 
-def metrics_table() -> list[str]:
-    """All metrics of /metrics."""
-    rows = [
-        _row(f"`{name}`", kind, ", ".join(f"`{one}`" for one in labels), text) for name, kind, labels, text in metrics()
-    ]
-    return ["| metric | type | labels | meaning |", "|---|---|---|---|", *rows]
-
-
-def metrics() -> list[tuple[str, str, tuple[str, ...], str]]:
-    """Name, type, labels and text of every metric, including those that the daemon adds."""
-    labels = {name: more for name, _, more in _calls_with_text("worker/metrics.py", {"_counter"})}
-    found = []
-    for family in Metrics().registry.collect():
-        name = family.name + ("_total" if family.type == "counter" else "")
-        found.append((name, family.type, labels.get(family.name, ()), family.documentation))
-    found += [(name, "gauge", (), text) for name, text, _ in _calls_with_text("worker/daemon.py", {"gauge"})]
-    return sorted(found)
-
-
-def _calls_with_text(module: str, called: set[str]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """(name, text, further strings) of every call of these methods whose first two arguments are strings."""
-    for node in ast.walk(ast.parse((ROOT / module).read_text())):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in called:
-            given = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
-            if len(given) >= 2:
-                yield str(given[0]), str(given[1]), tuple(str(label) for label in given[2:])
-
-
-def _row(*cells: str) -> str:
+def row(*cells: str) -> str:
+    """One row of a table in Markdown."""
     return "| " + " | ".join(cell.replace("|", "\\|").replace("<", "&lt;") for cell in cells) + " |"

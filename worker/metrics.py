@@ -1,5 +1,6 @@
 """Metrics for `/metrics` and, if switched on, CloudWatch. They observe log events and nothing else."""
 
+import itertools
 import json
 import threading
 from collections import Counter as Tally
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from worker.core.base.classify import FailureKind
 from worker.core.base.cloudwatch import tell_cloudwatch
 from worker.core.base.events import LogEvent
 from worker.core.base.jsontypes import JsonObject
@@ -45,6 +47,7 @@ class Metrics:
         self._polled = Gauge(
             "worker_last_poll_timestamp_seconds", "When a receive last answered.", registry=self.registry
         )
+        self._show_from_the_start()
         self.sums: Tally[str] = Tally()
         """Sums for CloudWatch since the last were sent."""
         self.settled: Tally[str] = Tally()
@@ -79,6 +82,17 @@ class Metrics:
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(name, text, buckets=buckets, registry=self.registry)
+
+    def _show_from_the_start(self) -> None:
+        """Zeros for what alerts and dashboards ask for: no increase is seen of a series that begins with its first event."""
+        for outcome in ("done", "failed", "release"):
+            self._messages.labels(outcome)
+        for what in ("delete", "dlq", "release"):
+            self._settle_failures.labels(what)
+        for rejected in ("true", "false"):
+            self._retry.labels(rejected)
+        for kind, to in itertools.product(FailureKind, ("dlq", "spill")):
+            self._dead.labels(kind.value, to)
 
     def _on_settled(self, fields: Fields) -> None:
         self._messages.labels(fields["outcome"]).inc()

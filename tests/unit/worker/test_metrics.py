@@ -73,3 +73,17 @@ def test_replayed_records_are_counted_by_result():
         metrics.observe(LogEvent.REPLAY_RECORD, {"result": result})
     assert metrics.registry.get_sample_value("worker_replayed_total", {"result": "replayed"}) == 2
     assert metrics.registry.get_sample_value("worker_replayed_total", {"result": "removed"}) == 1
+
+
+def test_what_alerts_ask_for_is_shown_before_it_happens_so_that_the_first_time_is_an_increase():
+    read = Metrics().registry.get_sample_value
+    for name, labels in (
+        ("worker_messages_total", {"outcome": "failed"}),
+        ("worker_messages_total", {"outcome": "done"}),
+        ("worker_settle_failures_total", {"what": "delete"}),
+        ("worker_settle_failures_total", {"what": "dlq"}),
+        ("worker_settle_failures_total", {"what": "release"}),
+        ("worker_stored_for_retry_total", {"rejected": "false"}),
+        ("worker_dead_letters_total", {"kind": "UNKNOWN", "to": "spill"}),
+    ):
+        assert read(name, labels) == 0, (name, labels)
