@@ -22,7 +22,8 @@ from worker.terminal import print_json, stdout
 
 _HISTORY = (
     "kind", "error_type", "message", "fingerprint", "attempts", "redrives", "first_failed_at", "last_failed_at",
-    "source_queue", "source_message_id", "worker", "correlation_id",
+    "source_queue", "source_message_id", "worker", "correlation_id", "source_service",
+    "routing_key", "metadata",
 )  # fmt: skip
 
 
@@ -66,7 +67,7 @@ def _show(out: Console, inspected: Inspection, retention_s: int) -> None:
         ("receives", dead_letter.receives),
     ]
     failure = {} if dead_letter.failure is None else dead_letter.failure.as_json()
-    history = [(name, failure[name]) for name in _HISTORY if name in failure]
+    history = [(name, _cell(failure[name])) for name in _HISTORY if name in failure]
     now = [(f"s3://{each.ref.bucket}/{each.ref.key}", each.s3, each.index) for each in inspected.present]
     attributes = [
         (name, value.get("DataType"), value.get("StringValue", value.get("BinaryValue")))
@@ -86,6 +87,10 @@ def _show(out: Console, inspected: Inspection, retention_s: int) -> None:
     out.print(Group(Text("body", "dim"), Text(_indented(_pretty(dead_letter.body)))), soft_wrap=True)
     command, why = Text(shown(inspected.advice.command), "bold"), f"\n  because {shown(inspected.advice.why)}\n"
     out.print(Text.assemble(("→ ", "bold"), command, why), soft_wrap=True)
+
+
+def _cell(value: object) -> object:
+    return orjson.dumps(value).decode() if isinstance(value, dict) else value
 
 
 def _pretty(body: str) -> str:

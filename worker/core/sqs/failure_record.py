@@ -23,9 +23,9 @@ CORRELATION_NAMES = ("correlation_id", "correlationId", "CorrelationId")
 _OURS = ("worker", "recovery")
 _TEXTS = (
     "error_type", "message", "stack", "fingerprint", "first_failed_at", "last_failed_at", "source_queue", "source_message_id",
-    "worker", "correlation_id",
+    "worker", "correlation_id", "source_service", "routing_key",
 )  # fmt: skip
-_NAMES = frozenset({"schema", "kind", "attempts", "redrives", *_TEXTS})
+_NAMES = frozenset({"schema", "kind", "attempts", "redrives", "metadata", *_TEXTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,12 @@ class FailureRecord:
     """The id that it had there."""
     worker: str = ""
     correlation_id: str = ""
+    source_service: str = ""
+    """The service in which it failed, where that is not a worker of ours."""
+    routing_key: str = ""
+    """Where that service had it from, or would have sent it next, in its own terms."""
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    """Further facts that this service gave; the first thing that is left out where there is no room."""
     schema: int = SCHEMA
     unknown: Mapping[str, object] = field(default_factory=dict)
     """Fields that a newer version added; they are kept unchanged."""
@@ -72,10 +78,12 @@ class FailureRecord:
         if not isinstance(found, dict) or not found:
             return None
         texts = {name: value for name in _TEXTS if isinstance(value := found.get(name), str)}
+        metadata = found.get("metadata")
         return cls(
             kind=_kind(found.get("kind")),
             attempts=_count(found.get("attempts")),
             redrives=_count(found.get("redrives")),
+            metadata=_writable(metadata) if isinstance(metadata, dict) else {},
             schema=_count(found.get("schema")) or SCHEMA,
             unknown=_writable({name: value for name, value in found.items() if name not in _NAMES}),
             **texts,
@@ -116,7 +124,10 @@ class FailureRecord:
             source_queue=source_queue,
             source_message_id=message_id,
             worker=worker,
-            correlation_id=_correlation_id(attributes),
+            correlation_id=_correlation_id(attributes) or earlier.correlation_id,
+            source_service=earlier.source_service,
+            routing_key=earlier.routing_key,
+            metadata=earlier.metadata,
             unknown=earlier.unknown,
         )
 
@@ -125,9 +136,9 @@ class FailureRecord:
         return replace(self, redrives=self.redrives + 1)
 
     def as_json(
-        self, *, stack_chars: int = MAX_STACK_CHARS, message_chars: int = MAX_MESSAGE_CHARS
+        self, *, metadata: bool = True, stack_chars: int = MAX_STACK_CHARS, message_chars: int = MAX_MESSAGE_CHARS
     ) -> dict[str, object]:
-        """Every known field by name, with long texts cut to the given lengths."""
+        """Every known field by name, with or without metadata, and with long texts cut to the given lengths."""
         texts: dict[str, str] = {name: text for name in _TEXTS if (text := getattr(self, name))}
         if "message" in texts:
             texts["message"] = self.message[:message_chars]
@@ -135,12 +146,15 @@ class FailureRecord:
             texts["stack"] = self.stack[-stack_chars:] if stack_chars else ""
         return {
             "schema": self.schema, "kind": self.kind.value, "attempts": self.attempts, "redrives": self.redrives, **texts,
-            **self.unknown,
+            **({"metadata": dict(self.metadata)} if metadata and self.metadata else {}), **self.unknown,
         }  # fmt: skip
 
-    def as_text(self, *, stack_chars: int = MAX_STACK_CHARS, message_chars: int = MAX_MESSAGE_CHARS) -> str:
+    def as_text(
+        self, *, metadata: bool = True, stack_chars: int = MAX_STACK_CHARS, message_chars: int = MAX_MESSAGE_CHARS
+    ) -> str:
         """The same as JSON text in characters that SQS accepts."""
-        return sendable(orjson.dumps(self.as_json(stack_chars=stack_chars, message_chars=message_chars)).decode())
+        found = self.as_json(metadata=metadata, stack_chars=stack_chars, message_chars=message_chars)
+        return sendable(orjson.dumps(found).decode())
 
 
 def fingerprint(error: BaseException) -> str:
