@@ -124,7 +124,7 @@ class FailureRecord:
             source_queue=source_queue,
             source_message_id=message_id,
             worker=worker,
-            correlation_id=_correlation_id(attributes) or earlier.correlation_id,
+            correlation_id=correlation_id_of(attributes) or earlier.correlation_id,
             source_service=earlier.source_service,
             routing_key=earlier.routing_key,
             metadata=earlier.metadata,
@@ -190,6 +190,7 @@ def _writable(fields: dict[str, object]) -> dict[str, object]:
     return fields
 
 
-def _correlation_id(attributes: Mapping[str, Mapping[str, object]]) -> str:
+def correlation_id_of(attributes: Mapping[str, Mapping[str, object]]) -> str:
+    """The correlation id among a message's attributes; empty if there is none."""
     values = (attributes.get(name, {}).get("StringValue") for name in CORRELATION_NAMES)
     return next((value for value in values if isinstance(value, str) and value), "")

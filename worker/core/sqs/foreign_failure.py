@@ -11,7 +11,13 @@ import orjson
 
 from worker.core.base.classify_foreign import kind_of_foreign
 from worker.core.base.text import sendable
-from worker.core.sqs.failure_record import MAX_COUNT, MAX_MESSAGE_CHARS, MAX_STACK_CHARS, FailureRecord
+from worker.core.sqs.failure_record import (
+    MAX_COUNT,
+    MAX_MESSAGE_CHARS,
+    MAX_STACK_CHARS,
+    FailureRecord,
+    correlation_id_of,
+)
 from worker.core.sqs.foreign_facts import MAX_NAME_CHARS, bounded_metadata, foreign_fingerprint, innermost_line, type_in
 
 PAYLOAD = "payload"
@@ -30,7 +36,7 @@ def foreign_failure(attributes: Mapping[str, Mapping[str, Any]], body: str) -> F
     """The failure that a message of another service tells of; None if it tells of none. Never raises."""
     try:
         facts = _among(attributes) or _in_envelope(body)
-        return _record(facts) if facts else None
+        return _record(facts, correlation_id_of(attributes)) if facts else None
     except Exception:  # noqa: BLE001 (a message may hold anything; one that cannot be understood has no record)
         return None
 
@@ -66,7 +72,7 @@ def _fact(name: str) -> str:
     return plain if plain in _FACTS or plain in _MORE else ""
 
 
-def _record(facts: Mapping[str, Any]) -> FailureRecord:
+def _record(facts: Mapping[str, Any], correlation_id: str) -> FailureRecord:
     message, stack = _text(facts, "error_message"), _text(facts, "stack_trace")
     error_type = _text(facts, "error_type")[:MAX_NAME_CHARS] or type_in(message, stack)
     service, metadata, failed_at = (
@@ -83,7 +89,7 @@ def _record(facts: Mapping[str, Any]) -> FailureRecord:
         attempts=_number(facts.get("retry_count")),
         first_failed_at=failed_at,
         last_failed_at=failed_at,
-        correlation_id=_name(facts, "correlation_id"),
+        correlation_id=_name(facts, "correlation_id") or sendable(correlation_id)[:MAX_NAME_CHARS],
         source_service=service,
         routing_key=_name(facts, "routing_key"),
         metadata=metadata,

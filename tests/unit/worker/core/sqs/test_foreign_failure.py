@@ -67,6 +67,11 @@ def test_an_envelope_may_hold_numbers_lists_and_objects():
     assert record.last_failed_at == "2026-11-18T11:06:40.000+00:00"
 
 
+def test_the_correlation_id_is_taken_from_wherever_messages_have_one():
+    for name in ("x-correlation-id", "correlationId", "correlation_id"):
+        assert found({"x-error-type": "E", name: "c-1"}).correlation_id == "c-1"
+
+
 def test_times_in_milliseconds_are_read_and_others_kept():
     times = {
         text: found({"x-error-type": "E", "x-failed-at": text}).last_failed_at for text in ("1795000000123", "soon")
