@@ -8,17 +8,17 @@ from contextlib import ExitStack
 from types import FrameType
 
 from worker import batcher, consumer, selfheal, settlement
+from worker.announcer import Announcer
 from worker.assembly import assemble, open_the_index, tidy_temp_dir, unstarted
 from worker.core.base.errors import ExitCode, StoreError
 from worker.core.base.events import LogEvent
-from worker.core.base.jsontypes import JsonObject
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit, observe
 from worker.core.base.settings import Settings
-from worker.core.base.text import one_line
 from worker.core.clients import Clients
 from worker.core.sqs import in_flight
 from worker.core.sqs.in_flight import InFlightMessage
+from worker.health import Health
 from worker.metrics import Metrics, send_to_cloudwatch, serve
 from worker.sdnotify import notify, watchdog_interval_s
 from worker.supervisor import Supervisor, join_all
@@ -31,6 +31,8 @@ LAST_CALL_S = 2.0
 """A shutdown that is out of time still waits so long for calls under way."""
 LAST_FIGURES_S = 5.0
 """How long the last figures may take to reach CloudWatch."""
+LAST_RECORD_S = 2.0
+"""How long the worker's last record may take to reach the state bucket."""
 CLOSING_S = 5.0
 """How long connections and children may take to close."""
 CONTROL_SILENCE_S = 120
@@ -38,7 +40,7 @@ CONTROL_SILENCE_S = 120
 
 def stop_timeout_s(settings: Settings) -> float:
     """The most seconds from SIGTERM to exit: TimeoutStopSec= in systemd/s3-index-worker.service has to exceed it."""
-    return CHECK_INTERVAL_S + settings.shutdown_timeout_s + LAST_CALL_S + LAST_FIGURES_S + CLOSING_S
+    return CHECK_INTERVAL_S + settings.shutdown_timeout_s + LAST_CALL_S + LAST_RECORD_S + LAST_FIGURES_S + CLOSING_S
 
 
 class Daemon:
@@ -54,6 +56,8 @@ class Daemon:
         self._was_signalled = False
         self._knows_pause = False
         self._components = assemble(settings, clients, dlq_max_bytes=dlq_max_bytes, stuck=self._on_stuck)
+        self._health = Health(settings, self._components, self._supervisor, self._metrics)
+        self._announcer = Announcer(clients.state, self._health.record)
         self._receivers: list[threading.Thread] = []
 
     def run(self) -> ExitCode:
@@ -69,6 +73,7 @@ class Daemon:
     def _start(self, stack: ExitStack) -> None:
         stack.callback(self._components.close)
         stack.callback(observe(self._metrics.observe))
+        stack.callback(observe(self._announcer.observe))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         tidy_temp_dir(self._settings)
@@ -77,7 +82,8 @@ class Daemon:
         self._start_threads()
         clients = self._components.clients
         emit(LogEvent.WORKER_STARTED, pid=os.getpid(), queue=clients.source.url, index=clients.index.description)
-        notify(READY="1", STATUS=self._status())
+        self._announcer.start()
+        notify(READY="1", STATUS=self._health.status_line())
 
     def _start_threads(self) -> None:
         supervisor, components, settings = self._supervisor, self._components, self._settings
@@ -118,7 +124,7 @@ class Daemon:
         metrics.gauge(
             "worker_queue_calls_failing",
             "Kinds of calls to the queues (receive, delete, send) that keep failing.",
-            lambda: len(self._failing_calls()),
+            lambda: len(self._health.failing_calls()),
         )
         clock = components.clients.objects.clock
         metrics.gauge(
@@ -127,7 +133,7 @@ class Daemon:
         if settings.metrics_port:
             port = settings.metrics_port + settings.worker_instance
             try:
-                server = serve(metrics, self._health, host=settings.metrics_host, port=port)
+                server = serve(metrics, self._health.answer, host=settings.metrics_host, port=port)
             except OSError as error:
                 where = f"{settings.metrics_host}:{port}"
                 emit(
@@ -165,7 +171,7 @@ class Daemon:
                 notify(WATCHDOG="1")
                 next_ping = now + watchdog_s
             if now >= next_status:
-                notify(STATUS=self._status())
+                notify(STATUS=self._health.status_line())
                 next_status = now + STATUS_INTERVAL_S
                 if unhealthy:
                     emit(LogEvent.THREAD_SILENT, "critical", threads=unhealthy)
@@ -205,6 +211,7 @@ class Daemon:
         """
         within_us = int(stop_timeout_s(self._settings) * 1_000_000)  # SHUTDOWN_TIMEOUT_S may exceed the unit's limit
         notify(STOPPING="1", STATUS="stopping: draining", EXTEND_TIMEOUT_USEC=str(within_us))
+        self._health.draining()
         emit(LogEvent.WORKER_STOPPING, in_flight=len(self._components.in_flight))
         components = self._components
         end = time.monotonic() + self._settings.shutdown_timeout_s
@@ -220,6 +227,8 @@ class Daemon:
         components.in_flight.stop()
         self._ended.set()
         self._supervisor.join(max(end, time.monotonic() + LAST_CALL_S))  # the last releases are under way
+        self._health.stopped(int(self._exit))
+        self._announcer.close(LAST_RECORD_S)
         emit(LogEvent.WORKER_STOPPED, left=len(components.in_flight), exit=int(self._exit))
 
     def _drain(self, until: float) -> None:
@@ -247,44 +256,3 @@ class Daemon:
     def _end(self, code: ExitCode) -> None:
         self._exit = code
         self._stopping.set()
-
-    def _failing_calls(self) -> list[str]:
-        """Which calls to the queues keep failing, and why: all threads make progress, and no message does."""
-        components = self._components
-        return [fault for fault in (components.consumer.fault, *components.settlement.faults) if fault]
-
-    def _health(self) -> tuple[bool, JsonObject]:
-        unhealthy, failing = self._supervisor.unhealthy(), self._failing_calls()
-        is_well = not unhealthy and not failing
-        facts = {
-            "status": "stopping" if self._stopping.is_set() else "serving" if is_well else "unhealthy",
-            "unhealthy_threads": unhealthy,
-            "failing_calls": failing,
-            "held_back": self._components.gate.reasons,
-            "buckets_held_back": self._components.s3_health.held_back,
-            "index_breaker_open": self._components.index_breaker.is_open,
-            "in_flight": len(self._components.in_flight),
-        }
-        return is_well, facts
-
-    def _status(self) -> str:
-        """One line for `systemctl status`."""
-        components = self._components
-        held = "; ".join((
-            *self._failing_calls(), *components.gate.reasons.values(), *_held_back(components.s3_health.held_back)
-        ))  # fmt: skip
-        index = "unavailable, documents go to retry-index/" if components.index_breaker.is_open else "available"
-        settled = self._metrics.settled
-        return (
-            f"{held or 'serving'} | in flight {len(components.in_flight)} | done {settled['done']}, failed {settled['failed']}, "
-            f"released {settled['release']} | index {index}"
-        )
-
-
-def _held_back(buckets: dict[str, str]) -> list[str]:
-    """What `systemctl status` says of buckets that cannot be read."""
-    if not buckets:
-        return []
-    first, why = next(iter(buckets.items()))
-    others = f" and {len(buckets) - 1} more" if len(buckets) > 1 else ""
-    return [f"held back: s3://{first}{others}: {one_line(why)[:100]}"]

@@ -3,6 +3,7 @@
 import itertools
 import json
 import threading
+import time
 from collections import Counter as Tally
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,6 +27,10 @@ CLOUDWATCH_SUMS = (
     "MessagesSettled", "MessagesFailed", "MessageDeleteFailed", "StoredForRetry", "Spilled", "Parked"
 )  # fmt: skip
 """Sent every minute, zeros included: an alarm can then tell calm from silence."""
+
+OUTCOMES = ("done", "failed", "release")
+TOTALS = ("stored_for_retry", "spilled", "delete_failures", "receive_failures")
+"""What a worker's record counts since its start, besides the messages by outcome."""
 
 
 class Metrics:
@@ -52,10 +57,14 @@ class Metrics:
         """Sums for CloudWatch since the last were sent."""
         self.settled: Tally[str] = Tally()
         """Messages settled since start, by outcome."""
+        self.last_poll: float | None = None
+        """When a receive last answered, in monotonic seconds."""
+        self._totals: Tally[str] = Tally()
+        self._lag_s = 0.0
         self._handlers: dict[str, Callable[[Fields], None]] = {
             LogEvent.MESSAGE_SETTLED: self._on_settled,
             LogEvent.QUEUE_RECEIVED: self._on_received,
-            LogEvent.QUEUE_RECEIVE_FAILED: lambda _: self._receive_failures.inc(),
+            LogEvent.QUEUE_RECEIVE_FAILED: self._on_receive_failed,
             LogEvent.INDEX_STORED_FOR_RETRY: self._on_stored,
             LogEvent.REPLAY_RECORD: self._on_replayed,
             LogEvent.DLQ_HANDED_OFF: lambda f: self._dead.labels(f["kind"], "dlq").inc(),
@@ -76,6 +85,11 @@ class Metrics:
         handler = self._handlers.get(event)
         if handler is not None:
             handler(fields)
+
+    def figures(self) -> dict[str, float]:
+        """What a worker's record says of its work since start; `lag_s`: the longest wait among the last messages received."""
+        settled = {outcome: float(self.settled[outcome]) for outcome in OUTCOMES}
+        return {**settled, **{name: float(self._totals[name]) for name in TOTALS}, "lag_s": round(self._lag_s, 3)}
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
@@ -107,14 +121,22 @@ class Metrics:
 
     def _on_received(self, fields: Fields) -> None:
         self._polled.set_to_current_time()
+        self.last_poll = time.monotonic()
+        if fields["lags_s"] or not fields["count"]:  # what is received again does not show how far behind the fleet is
+            self._lag_s = max(fields["lags_s"], default=0.0)
         for lag_s in fields["lags_s"]:
             self._lag.observe(lag_s)
             self.sums["Lag"] += lag_s
             self.sums["LagCount"] += 1
 
+    def _on_receive_failed(self, _: Fields) -> None:
+        self._receive_failures.inc()
+        self._totals["receive_failures"] += 1
+
     def _on_stored(self, fields: Fields) -> None:
         self._retry.labels(str(fields["rejected"]).lower()).inc()
         self.sums["StoredForRetry"] += 1
+        self._totals["stored_for_retry"] += 1
 
     def _on_replayed(self, fields: Fields) -> None:
         self._replayed.labels(fields["result"]).inc()
@@ -124,10 +146,12 @@ class Metrics:
     def _on_spilled(self, fields: Fields) -> None:
         self._dead.labels(fields["kind"], "spill").inc()
         self.sums["Spilled"] += 1
+        self._totals["spilled"] += 1
 
     def _on_delete_failed(self, _: Fields) -> None:
         self._settle_failures.labels("delete").inc()
         self.sums["MessageDeleteFailed"] += 1
+        self._totals["delete_failures"] += 1
 
 
 def serve(

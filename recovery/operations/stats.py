@@ -11,12 +11,15 @@ from recovery.operations.find import Found
 from recovery.operations.records.holders import holders
 from worker.core.base.errors import QueueError, StoreError
 from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, PARKED_PREFIX, RETRY_PREFIX, State
+from worker.core.s3.workers import WorkerRecord, read_workers
 from worker.core.sqs.queue import Queue
 
 MAX_GROUPS = 5
 """Number of groups in the result."""
 MAX_COUNTED = 10_000
 """Limit up to which the records of one prefix are counted."""
+LOST_FOR_MS = 86_400 * 1000
+"""The age up to which the record of a worker that went silent is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class Waiting:
     """By prefix; MAX_COUNTED means that many or more."""
     holders: list[dict[str, object]]
     """The records of the runs that hold dead letters."""
+    workers: list[WorkerRecord]
+    """Of those that wrote lately or were lost within a day, and those that cannot be read."""
     error: str = ""
     """Why they could not be counted; empty if they were."""
 
@@ -97,7 +102,7 @@ def stats(clients: DlqClients, found: Found, *, source: Queue | None) -> Stats:
         by={by: counts(found.facts, by) for by in (By.KIND, By.ERROR, By.SOURCE, By.TYPE)},
         groups=grouped(found.facts, By.FINGERPRINT)[:MAX_GROUPS],
         redrive_policy=None if source is None else _policy(source, found.scan.attributes.get("QueueArn")),
-        waiting=None if clients.state is None else _waiting(clients.state),
+        waiting=None if clients.state is None else _waiting(clients.state, clients.objects.clock.now_ms()),
     )
 
 
@@ -111,7 +116,7 @@ def _policy(source: Queue, dlq_arn: str | None) -> dict[str, object] | None:
     return {**policy, "leads_here": policy.get("deadLetterTargetArn") == dlq_arn}
 
 
-def _waiting(state: State) -> Waiting:
+def _waiting(state: State, now_ms: int) -> Waiting:
     try:
         parked = state.count(PARKED_PREFIX, at_most=MAX_COUNTED)
         both = state.count(RETRY_PREFIX, at_most=MAX_COUNTED + parked)
@@ -121,6 +126,11 @@ def _waiting(state: State) -> Waiting:
             ARCHIVE_PREFIX: state.count(ARCHIVE_PREFIX, at_most=MAX_COUNTED),
             DEAD_LETTERS_PREFIX: state.count(DEAD_LETTERS_PREFIX, at_most=MAX_COUNTED),
         }
-        return Waiting(state.bucket, found, holders(state))
+        workers = [one for one in read_workers(state, now_ms) if _is_shown(one)]
+        return Waiting(state.bucket, found, holders(state), workers)
     except StoreError as error:
-        return Waiting(state.bucket, {}, [], str(error))
+        return Waiting(state.bucket, {}, [], [], str(error))
+
+
+def _is_shown(worker: WorkerRecord) -> bool:
+    return bool(worker.problem) or worker.is_fresh or (worker.is_lost and worker.age_ms <= LOST_FOR_MS)

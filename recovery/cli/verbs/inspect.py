@@ -24,7 +24,8 @@ from worker.terminal import iso, print_json, stdout
 
 _HISTORY = (
     "kind", "error_type", "message", "fingerprint", "attempts", "redrives", "first_failed_at", "last_failed_at",
-    "source_queue", "source_message_id", "worker", "correlation_id", "dead_letter_id",
+    "source_queue", "source_message_id", "worker", "correlation_id", "dead_letter_id", "source_service",
+    "routing_key", "metadata",
 )  # fmt: skip
 
 
@@ -69,7 +70,7 @@ def _show(out: Console, inspected: Inspection, retention_s: int) -> None:
         *_stored(inspected.stored),
     ]
     failure = {} if dead_letter.failure is None else dead_letter.failure.as_json()
-    history = [(name, failure[name]) for name in _HISTORY if name in failure]
+    history = [(name, _cell(failure[name])) for name in _HISTORY if name in failure]
     now = [(f"s3://{each.ref.bucket}/{each.ref.key}", each.s3, each.index) for each in inspected.present]
     attributes = [
         (name, value.get("DataType"), value.get("StringValue", value.get("BinaryValue")))
@@ -110,6 +111,10 @@ def _stored(stored: StoredDeadLetter | None) -> list[tuple[str, object]]:
             ("claimed", f"until {iso(stored.claim.until_ms / 1000)} by {stored.claim.holder} ({stored.claim.run})")
         )
     return rows
+
+
+def _cell(value: object) -> object:
+    return orjson.dumps(value).decode() if isinstance(value, dict) else value
 
 
 def _pretty(body: str) -> str:

@@ -13,12 +13,16 @@ from recovery.operations.dead_letters.grouping import By
 from recovery.operations.stats import MAX_COUNTED, Stats, Waiting
 from recovery.operations.stats import stats as stats_of
 from worker.core.base.errors import ExitCode
+from worker.core.s3.workers import WorkerRecord
 from worker.terminal import iso, print_json, stdout
+
+MAX_WORKERS = 50
+"""The number of workers that the table shows."""
 
 
 @verb(epilog="Examples: dlq stats | dlq stats --json | dlq stats --dlq files-dlq --region eu-central-1")
 def stats(context: CommandContext, max_messages: MaxSeen = 10_000) -> ExitCode:
-    """Show the depth, causes and age of the DLQ, who holds messages, and what waits in the state bucket."""
+    """Show the depth, causes and age of the DLQ, who holds messages, what waits in the state bucket, and which workers run."""
     with context.claiming() as claims:
         found = find_and_report(context, claims, Filter(), at_most=max_messages)
     context.count("list")
@@ -47,6 +51,9 @@ def _as_json(found: Stats) -> dict[str, object]:
         "groups": [group.as_json() for group in found.groups],
         "redrive_policy": found.redrive_policy,
         "holders": None if found.waiting is None or found.waiting.error else found.waiting.holders,
+        "workers": None
+        if found.waiting is None or found.waiting.error
+        else list(map(_worker_json, found.waiting.workers)),
         "state_bucket": None if found.waiting is None else found.waiting.as_json(),
     }
 
@@ -79,7 +86,32 @@ def _waiting(waiting: Waiting) -> list[tuple[str, object]]:
     for one in waiting.holders:
         since = f"since {one.get('since')}"
         rows.append(("held by", f"{one.get('command')} on {one.get('host')}, pid {one.get('pid')}, {since}"))
+    rows += [("worker", _worker_text(one)) for one in waiting.workers[:MAX_WORKERS]]
+    if len(waiting.workers) > MAX_WORKERS:
+        rows.append(("", f"and {len(waiting.workers) - MAX_WORKERS} more workers; --json has them all"))
     return rows
+
+
+def _worker_json(worker: WorkerRecord) -> dict[str, object]:
+    if worker.problem:
+        return {"name": worker.name, "problem": worker.problem}
+    return {**worker.as_json(), "age_s": worker.age_ms // 1000, "alive": worker.is_alive, "lost": worker.is_lost}
+
+
+def _worker_text(worker: WorkerRecord) -> str:
+    """One line: what it does, and why it does nothing else."""
+    if worker.problem:
+        return f"{worker.name}: its record cannot be read: {worker.problem}"
+    ago = f"{span(worker.age_ms / 1000)} ago"
+    if worker.is_lost:
+        return f"{worker.name}: LOST, was {worker.state} {ago}; version {worker.version}"
+    why = [
+        *worker.held_back.values(),
+        *worker.failing_calls,
+        *(f"{name}: {why}" for name, why in worker.breakers.items()),
+    ]
+    about = f"{worker.in_flight} in flight, {ago}, version {worker.version}"
+    return f"{worker.name}: {worker.state}, {about}" + (f"; {'; '.join(why)}" if why else "")
 
 
 def _counts_text(found: dict[str, int]) -> str:

@@ -76,6 +76,8 @@ class Facts:
             "redrives": dead_letter.redrives,
             "source_queue": self.source or None,
             "correlation_id": failure.correlation_id or None,
+            "source_service": failure.source_service or None,
+            "routing_key": failure.routing_key or None,
         }
 
 

@@ -28,7 +28,7 @@ class By(StrEnum):
             case By.TYPE:
                 return facts.type
             case By.SOURCE:
-                return facts.source or NO_RECORD
+                return facts.source or facts.failure.source_service or NO_RECORD
         return facts.dead_letter.kind.value
 
 

@@ -15,6 +15,7 @@ ACTIONS = {
     "sqs.receive_message": "sqs:ReceiveMessage",
     "sqs.delete_message_batch": "sqs:DeleteMessage",
     "sqs.change_message_visibility_batch": "sqs:ChangeMessageVisibility",
+    "sqs.send_message": "sqs:SendMessage",
     "sqs.send_message_batch": "sqs:SendMessage",
     "sqs.get_queue_attributes": "sqs:GetQueueAttributes",
     "sqs.get_queue_url": "sqs:GetQueueUrl",

@@ -82,18 +82,18 @@ def test_a_receive_that_keeps_failing_is_seen_in_health_status_and_metrics(daemo
     thread = threading.Thread(target=consumer.run_first, args=(Liveness(60),))
     thread.start()
     try:
-        eventually(lambda: not daemon._health()[0])
-        facts = daemon._health()[1]
+        eventually(lambda: not daemon._health.answer()[0])
+        facts = daemon._health.answer()[1]
         assert facts["status"] == "unhealthy"
         [said] = facts["failing_calls"]
         assert said.startswith("sqs:ReceiveMessage on source has been failing for ")
         assert code in said
         assert hint in said
-        assert daemon._status().startswith(said[:60])
-        assert len(daemon._failing_calls()) == 1
+        assert daemon._health.status_line().startswith(said[:60])
+        assert len(daemon._health.failing_calls()) == 1
         fakes.faults.plan.clear()
-        eventually(lambda: daemon._health()[0])
-        assert daemon._status().startswith("serving")
+        eventually(lambda: daemon._health.answer()[0])
+        assert daemon._health.status_line().startswith("serving")
     finally:
         consumer.stop()
         thread.join(5)
@@ -120,10 +120,10 @@ def test_a_denied_delete_or_send_is_seen_too(daemon, fakes, hurried, call, by_en
             settlement._try_all(settlement._send_calls, fakes.dlq.send, [{"MessageBody": "b", "MessageAttributes": {}}])
 
     settle()
-    assert daemon._health()[0], "once is no state"
+    assert daemon._health.answer()[0], "once is no state"
     time.sleep(0.15)
     settle()
-    well, facts = daemon._health()
+    well, facts = daemon._health.answer()
     action, queue = ("sqs:DeleteMessage", "source") if attempt else ("sqs:SendMessage", "dlq")
     assert not well
     assert f"{action} on {queue} has been failing" in facts["failing_calls"][0]
@@ -131,7 +131,7 @@ def test_a_denied_delete_or_send_is_seen_too(daemon, fakes, hurried, call, by_en
     fakes.faults.plan.clear()
     getattr(fakes, name).refuses = {}
     settle()
-    assert daemon._health()[0]
+    assert daemon._health.answer()[0]
 
 
 def test_what_a_queue_refuses_of_one_message_is_no_state(daemon, fakes, hurried):
@@ -140,4 +140,4 @@ def test_what_a_queue_refuses_of_one_message_is_no_state(daemon, fakes, hurried)
     for _ in range(2):
         settlement._try_all(settlement._send_calls, fakes.dlq.send, [{"MessageBody": "b", "MessageAttributes": {}}])
         time.sleep(0.15)
-    assert daemon._health()[0]
+    assert daemon._health.answer()[0]

@@ -23,6 +23,7 @@ class Breaker:
         self._lock = threading.Lock()
         self._failures = 0
         self._open = False
+        self._last_error = ""
         self._stop = threading.Event()
         self._on_change: list[Callable[[BaseException | None], None]] = []
 
@@ -30,6 +31,11 @@ class Breaker:
     def is_open(self) -> bool:
         """Whether calls should be skipped."""
         return self._open
+
+    @property
+    def reason(self) -> str:
+        """The last error while it is open; otherwise empty."""
+        return self._last_error if self._open else ""
 
     def on_change(self, callback: Callable[[BaseException | None], None]) -> None:
         """Call `callback` with the last error when the breaker opens, and with None when it closes."""
@@ -45,6 +51,7 @@ class Breaker:
         """Note that a call failed with a transient error."""
         with self._lock:
             self._failures += 1
+            self._last_error = str(error) or repr(error)
             if self._open or self._failures < self._limit:
                 return
             self._open = True

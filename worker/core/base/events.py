@@ -176,6 +176,17 @@ class LogEvent(StrEnum):
     THREAD_SILENT = "thread.silent"
     """A thread makes no progress; the watchdog is no longer fed."""
 
+    WORKER_RECORD_FAILED = "worker.record_failed"
+    """This worker's record in `s3-index-worker/workers/` could not be written, or old ones not removed; the work goes on.
+    Logged once per cause.
+    """
+
+    WORKER_RECORD_WRITTEN = "worker.record_written"
+    """The record could be written again."""
+
+    WORKER_RECORDS_REMOVED = "worker.records_removed"
+    """The records of workers that have been silent for over a week were removed."""
+
     WORKER_STARTED = "worker.started"
     """Ready and serving."""
 

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -188,7 +188,8 @@ class Settings(BaseSettings):
     )
     worker_name: str = Field(
         default_factory=lambda: f"{platform.node()}:{os.getpid()}",
-        description="Name of this worker, stored in the documents that it indexes.",
+        description="Name of this worker in documents, failure records and s3-index-worker/workers/; "
+        "@WORKER_INSTANCE is appended to a name that is set.",
     )
 
     @classmethod
@@ -229,6 +230,11 @@ class Settings(BaseSettings):
                 'is not an index name; it should be in lower case, without spaces and \\ / * ? " < > | , # :'
             )
         return value
+
+    @field_validator("worker_name")
+    @classmethod
+    def _with_instance(cls, value: str, info: ValidationInfo) -> str:
+        return f"{value}@{instance}" if (instance := info.data.get("worker_instance")) else value
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -12,6 +12,7 @@ from typing import NotRequired, Self, TypedDict
 
 from worker.core.base.classify import FailureKind
 from worker.core.sqs.failure_record import ATTRIBUTE, MAX_MESSAGE_CHARS, MAX_STACK_CHARS, FailureRecord
+from worker.core.sqs.foreign_failure import foreign_failure
 from worker.core.sqs.queue import MAX_ATTRIBUTES, Message
 
 SCHEMA = 1
@@ -21,8 +22,11 @@ MAX_ID_CHARS = 128
 """A longer text in a failure record is no id; SQS's have 36 characters."""
 PRODUCERS_OWN = "failure_of_producer"
 """Under this name, a hand-off keeps an attribute `failure` of the message's producer that is not a failure record."""
-_CUTS = ((MAX_STACK_CHARS, MAX_MESSAGE_CHARS), (0, MAX_MESSAGE_CHARS), (0, 80))
-"""Characters of stack and message that a failure record keeps: the first pair that fits is taken."""
+_CUTS = (
+    (True, MAX_STACK_CHARS, MAX_MESSAGE_CHARS), (False, MAX_STACK_CHARS, MAX_MESSAGE_CHARS), (False, 0, MAX_MESSAGE_CHARS),
+    (False, 0, 80),
+)  # fmt: skip
+"""What a failure record keeps: metadata, characters of the stack, characters of the message. The first that fits is taken."""
 
 
 class Attribute(TypedDict, total=False):
@@ -66,12 +70,12 @@ class DeadLetter:
     known_as: frozenset[str] = frozenset()
     """The ids that a stored dead letter has had in the DLQ."""
     failure: FailureRecord | None = None
-    """None if SQS's own redrive policy moved it: then the reason is unknown. By default the one among the attributes; a stored
-    dead letter may have left no room for one there."""
+    """None if SQS's own redrive policy moved it: then the reason is unknown. By default the one among the attributes, or what
+    another service's message says in its own way; a stored dead letter may have left no room for one there."""
 
     def __post_init__(self) -> None:
         if self.failure is None:
-            object.__setattr__(self, "failure", FailureRecord.of(self.attributes))
+            object.__setattr__(self, "failure", self._failure_within())
 
     @property
     def identity(self) -> str:
@@ -194,16 +198,20 @@ class DeadLetter:
             if _fits(self.body, attributes, max_bytes):
                 return self._entry(attributes, fifo=fifo)
             return Refused(f"{measure} are over {limits}")
-        for stack_chars, message_chars in _CUTS:
-            text = record.as_text(stack_chars=stack_chars, message_chars=message_chars)
+        for metadata, stack_chars, message_chars in _CUTS:
+            text = record.as_text(metadata=metadata, stack_chars=stack_chars, message_chars=message_chars)
             with_record = {**attributes, ATTRIBUTE: _failure_attribute(text)}
             if _fits(self.body, with_record, max_bytes):
                 return self._entry(with_record, fifo=fifo)
         return Refused(f"{measure} leave no room for a failure record within {limits}")
 
     def _failure_beside(self) -> FailureRecord | None:
-        """Its failure record, if that is not the one among its attributes."""
-        return None if self.failure == FailureRecord.of(self.attributes) else self.failure
+        """Its failure record, if the message itself does not say the same."""
+        return None if self.failure is None or self.failure == self._failure_within() else self.failure
+
+    def _failure_within(self) -> FailureRecord | None:
+        """What the message itself says of its failure: our record among its attributes, or another service's facts."""
+        return FailureRecord.of(self.attributes) or foreign_failure(self.attributes, self.body)
 
     def _entry(self, attributes: dict[str, Attribute], *, fifo: bool) -> SendEntry:
         entry = SendEntry(MessageBody=self.body, MessageAttributes=attributes)

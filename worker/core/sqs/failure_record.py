@@ -23,9 +23,9 @@ CORRELATION_NAMES = ("correlation_id", "correlationId", "CorrelationId")
 _OURS = ("worker", "recovery")
 _TEXTS = (
     "error_type", "message", "stack", "fingerprint", "first_failed_at", "last_failed_at", "source_queue", "source_message_id",
-    "worker", "correlation_id", "dead_letter_id",
+    "worker", "correlation_id", "dead_letter_id", "source_service", "routing_key",
 )  # fmt: skip
-_NAMES = frozenset({"schema", "kind", "attempts", "redrives", *_TEXTS})
+_NAMES = frozenset({"schema", "kind", "attempts", "redrives", "metadata", *_TEXTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,12 @@ class FailureRecord:
     correlation_id: str = ""
     dead_letter_id: str = ""
     """By which the dead letter is known again if it returns (core/sqs/dead_letter_store.py); empty before its first redrive."""
+    source_service: str = ""
+    """The service in which it failed, where that is not a worker of ours."""
+    routing_key: str = ""
+    """Where that service had it from, or would have sent it next, in its own terms."""
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    """Further facts that this service gave; the first thing that is left out where there is no room."""
     schema: int = SCHEMA
     unknown: Mapping[str, object] = field(default_factory=dict)
     """Fields that a newer version added; they are kept unchanged."""
@@ -74,10 +80,12 @@ class FailureRecord:
         if not isinstance(found, dict) or not found:
             return None
         texts = {name: value for name in _TEXTS if isinstance(value := found.get(name), str)}
+        metadata = found.get("metadata")
         return cls(
             kind=_kind(found.get("kind")),
             attempts=_count(found.get("attempts")),
             redrives=_count(found.get("redrives")),
+            metadata=_writable(metadata) if isinstance(metadata, dict) else {},
             schema=_count(found.get("schema")) or SCHEMA,
             unknown=_writable({name: value for name, value in found.items() if name not in _NAMES}),
             **texts,
@@ -118,8 +126,11 @@ class FailureRecord:
             source_queue=source_queue,
             source_message_id=message_id,
             worker=worker,
-            correlation_id=_correlation_id(attributes),
             dead_letter_id=earlier.dead_letter_id,
+            correlation_id=correlation_id_of(attributes) or earlier.correlation_id,
+            source_service=earlier.source_service,
+            routing_key=earlier.routing_key,
+            metadata=earlier.metadata,
             unknown=earlier.unknown,
         )
 
@@ -133,9 +144,9 @@ class FailureRecord:
         return replace(self, redrives=self.redrives + 1, dead_letter_id=dead_letter_id, first_failed_at=first_failed_at)
 
     def as_json(
-        self, *, stack_chars: int = MAX_STACK_CHARS, message_chars: int = MAX_MESSAGE_CHARS
+        self, *, metadata: bool = True, stack_chars: int = MAX_STACK_CHARS, message_chars: int = MAX_MESSAGE_CHARS
     ) -> dict[str, object]:
-        """Every known field by name, with long texts cut to the given lengths."""
+        """Every known field by name, with or without metadata, and with long texts cut to the given lengths."""
         texts: dict[str, str] = {name: text for name in _TEXTS if (text := getattr(self, name))}
         if "message" in texts:
             texts["message"] = self.message[:message_chars]
@@ -143,12 +154,15 @@ class FailureRecord:
             texts["stack"] = self.stack[-stack_chars:] if stack_chars else ""
         return {
             "schema": self.schema, "kind": self.kind.value, "attempts": self.attempts, "redrives": self.redrives, **texts,
-            **self.unknown,
+            **({"metadata": dict(self.metadata)} if metadata and self.metadata else {}), **self.unknown,
         }  # fmt: skip
 
-    def as_text(self, *, stack_chars: int = MAX_STACK_CHARS, message_chars: int = MAX_MESSAGE_CHARS) -> str:
+    def as_text(
+        self, *, metadata: bool = True, stack_chars: int = MAX_STACK_CHARS, message_chars: int = MAX_MESSAGE_CHARS
+    ) -> str:
         """The same as JSON text in characters that SQS accepts."""
-        return sendable(orjson.dumps(self.as_json(stack_chars=stack_chars, message_chars=message_chars)).decode())
+        found = self.as_json(metadata=metadata, stack_chars=stack_chars, message_chars=message_chars)
+        return sendable(orjson.dumps(found).decode())
 
 
 def fingerprint(error: BaseException) -> str:
@@ -184,6 +198,7 @@ def _writable(fields: dict[str, object]) -> dict[str, object]:
     return fields
 
 
-def _correlation_id(attributes: Mapping[str, Mapping[str, object]]) -> str:
+def correlation_id_of(attributes: Mapping[str, Mapping[str, object]]) -> str:
+    """The correlation id among a message's attributes; empty if there is none."""
     values = (attributes.get(name, {}).get("StringValue") for name in CORRELATION_NAMES)
     return next((value for value in values if isinstance(value, str) and value), "")

@@ -137,6 +137,15 @@ class SqsQueue:
         """One SendMessageBatch call."""
         return self._batch(self._client.send_message_batch, entries)
 
+    def send_one(self, entry: Mapping[str, Any]) -> str:
+        """One SendMessage call; the id that SQS gave the message. Raises QueueError."""
+        with aws_errors(QueueError):
+            return self._client.send_message(QueueUrl=self.url, **entry)["MessageId"]
+
+    def close(self) -> None:
+        """Close the client's connections; for whoever made it for this queue alone."""
+        self._client.close()
+
     def attributes(self) -> dict[str, str]:
         """One GetQueueAttributes call."""
         with aws_errors(QueueError):

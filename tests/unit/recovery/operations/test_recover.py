@@ -77,5 +77,5 @@ def test_ids_that_are_not_found_are_counted_and_named(three):
     report = run(three, ids=frozenset({"m0", "mistyped"}), on_progress=lambda now: notes.append(now.note))
     assert (report.handled, report.also["not_found"], report.is_unfinished) == (1, 1, True)
     assert [note for note in notes if note] == [
-        "not found: mistyped: not in the DLQ, or in flight elsewhere; see `dlq stats`"
+        "not found: mistyped: neither in the DLQ nor in dead-letters/, or in flight elsewhere; see `dlq stats`"
     ]

@@ -12,8 +12,10 @@ from recovery.cli.verbs.inspect import inspect
 from recovery.cli.verbs.list_messages import list_messages
 from recovery.cli.verbs.stats import stats
 from recovery.operations.dead_letters.facts import Filter
+from testing.memory import NOW_MS
 from tests.support.verbs import fill, ids, said
 from worker.core.base.errors import ExitCode, QueueError
+from worker.core.s3.workers import WORKERS_PREFIX, WorkerRecord, write_worker
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,34 @@ def test_stats_says_what_there_is(fakes, context, capsys):
     ]
     assert figures["holders"] == [{"command": "recover_dlq", "host": "h"}]
     assert stats(context("stats", as_json=False)) == ExitCode.OK
+
+
+def test_stats_shows_the_workers_that_run_and_those_lost_within_a_day(fakes, context, capsys):
+    day_ms = 86_400_000
+    for record in (
+        WorkerRecord("alive", "serving", written_at_ms=NOW_MS - 3_000, in_flight=12, version="1.2"),
+        WorkerRecord("paused", "paused", written_at_ms=NOW_MS, held_back={"paused": "paused by me: 更新"}),
+        WorkerRecord("resting", "resting", written_at_ms=NOW_MS, breakers={"index": "down"}),
+        WorkerRecord("lost", "serving", written_at_ms=NOW_MS - day_ms, version="1.1"),
+        WorkerRecord("long lost", "serving", written_at_ms=NOW_MS - day_ms - 1),
+        WorkerRecord("stopped", "stopped", written_at_ms=NOW_MS - 60_000),
+        WorkerRecord("stopped long ago", "stopped", written_at_ms=NOW_MS - day_ms),
+    ):
+        write_worker(fakes.state, record)
+    fakes.s3.records[f"{WORKERS_PREFIX}bad.json"] = b"{"
+    assert stats(context("stats")) == ExitCode.OK
+    workers = {one["name"]: one for one in said(capsys)["workers"]}
+    assert workers.keys() == {"alive", "paused", "resting", "lost", "stopped", "bad"}
+    assert (workers["alive"]["alive"], workers["alive"]["age_s"], workers["alive"]["in_flight"]) == (True, 3, 12)
+    assert (workers["lost"]["alive"], workers["lost"]["lost"]) == (False, True)
+    assert workers["bad"] == {"name": "bad", "problem": "it is not JSON"}
+    assert stats(context("stats", as_json=False)) == ExitCode.OK
+    shown = " ".join(capsys.readouterr().out.split())
+    for text in (
+        "alive: serving, 12 in flight, 3s ago, version 1.2", "paused by me: 更新", "index: down",
+        "lost: LOST, was serving 1d 0h ago", "bad: its record cannot be read",
+    ):  # fmt: skip
+        assert text in shown
 
 
 def test_an_empty_dlq_is_nothing_found(fakes, context):

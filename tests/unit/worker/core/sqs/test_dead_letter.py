@@ -1,6 +1,7 @@
 """A dead letter as received, as JSON, and as the entry that sends it on: nothing is lost, and no record is trusted blindly."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -49,6 +50,14 @@ def test_at_the_size_limit_the_stack_goes_first_then_most_of_the_text():
     without_stack = failure_of(entry("x", {}, max_bytes=whole - 1))
     assert (without_stack["stack"], without_stack["message"]) == ("", RECORD.message)
     assert len(failure_of(entry("x", {}, max_bytes=whole - 1_600))["message"]) == 80
+
+
+def test_metadata_goes_before_the_stack():
+    record = replace(RECORD, metadata={"city": "京都"})
+    whole = entry_bytes(taken(entry("x", {}, record)))
+    assert failure_of(entry("x", {}, record, max_bytes=whole))["metadata"] == {"city": "京都"}
+    without = failure_of(entry("x", {}, record, max_bytes=whole - 1))
+    assert ("metadata" in without, without["stack"]) == (False, RECORD.stack)
 
 
 def test_where_nothing_fits_it_is_refused_in_a_sentence():

@@ -76,6 +76,23 @@ def test_long_texts_are_cut_where_they_are_written():
     assert record.as_json(stack_chars=0)["stack"] == ""
 
 
+def test_a_message_that_fails_again_keeps_what_another_service_said_of_it():
+    told = FailureRecord(
+        source_service="maps", routing_key="maps.high", metadata={"city": "京都"}, correlation_id="c-1"
+    )
+    again = record_of(failed(), attributes_with(told.as_text()))
+    assert (again.source_service, again.routing_key, again.metadata) == ("maps", "maps.high", {"city": "京都"})
+    assert (again.correlation_id, again.error_type) == ("c-1", "MalformedEventError")
+
+
+def test_metadata_can_be_left_out_and_metadata_of_a_wrong_type_is():
+    record = FailureRecord(message="m", metadata={"a": [1, None]})
+    assert FailureRecord.parse(record.as_text()) == record
+    assert "metadata" not in record.as_json(metadata=False)
+    assert "metadata" not in FailureRecord(message="m").as_json(), "as records have always been"
+    assert FailureRecord.from_json({"message": "m", "metadata": "text"}) == FailureRecord(message="m")
+
+
 # -- reading -----------------------------------------------------------------------------------------------------
 
 
