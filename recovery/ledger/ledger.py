@@ -21,8 +21,8 @@ from recovery.ledger.schema import ledger_info
 from recovery.ledger.selection import Selection
 from recovery.ledger.statistics import COUNTED_TO, Stats
 
-PRUNED_AT_ONCE = 10_000
-"""Rows of one transaction of `prune`."""
+PRUNED_AT_ONCE = 2_000
+"""Rows of one transaction of `prune`: 10,000 made other writers wait for over a second."""
 MIGRATE = "dlq-manager migrate"
 """The command that migrates PostgreSQL."""
 
