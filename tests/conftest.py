@@ -22,7 +22,10 @@ import structlog
 from botocore.loaders import create_loader
 from xdist.scheduler import LoadFileScheduling
 
+from recovery.ledger.ledger import Ledger
 from testing.aws import Queues, create_queues, s3_client, sqs_client
+from testing.ledgers import new_ledger
+from testing.postgresql import PostgresServer
 from testing.process import Server, ServerFailedError, UnavailableError
 from testing.servers import (
     ELASTICMQ,
@@ -44,6 +47,7 @@ REAL_SERVERS: dict[str, str | None] = {
     "opensearch_2": OPENSEARCH_RELEASES["2.19"].coordinates,
     "elasticmq": ELASTICMQ,
     "seaweedfs": None,
+    "postgresql": None,
 }
 EXTENDED = (
     "tests/systemd/",  # boots a machine, installs the worker on it, types what the pages say
@@ -224,6 +228,13 @@ def seaweedfs(server_folder: Path) -> Iterator[SeaweedFSServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def postgresql(server_folder: Path) -> Iterator[PostgresServer]:
+    """PostgreSQL 18, which does not wait for its disk."""
+    with _running("postgresql", lambda: PostgresServer(server_folder / "postgresql")) as server:
+        yield server
+
+
 # -- clients and what is made fresh for a test -------------------------------------------------------------------
 
 
@@ -283,6 +294,22 @@ def aws_env(seaweedfs: SeaweedFSServer, elasticmq: ElasticMQServer) -> dict[str,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database of its own: each test that asks for it runs on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/ledger.sqlite"
+    server: PostgresServer = request.getfixturevalue("postgresql")
+    return server.new_database()
+
+
+@pytest.fixture
+def ledger(ledger_url: str) -> Iterator[Ledger]:
+    """An empty ledger, on either database."""
+    with contextlib.closing(new_ledger(ledger_url)) as opened:
+        yield opened
 
 
 def _fresh_name(prefix: str) -> str:

@@ -1,8 +1,9 @@
-"""The two lock files: `python -m tools.lock --write` generates them with uv, `--check` checks that they are up to date.
+"""The lock files: `python -m tools.lock --write` generates them with uv, `--check` checks that they are up to date.
 
 With `--write --keep`, what is already pinned stays as it is, as far as pyproject.toml allows.
 
-requirements.lock contains the packages of the worker; requirements-dev.lock adds those of the demo, tests and checks.
+requirements.lock contains the packages of the worker, requirements-manager.lock those of the worker and the manager;
+requirements-dev.lock adds those of the demo, tests and checks. All three pin the same versions.
 Each begins with a fingerprint of the dependencies in pyproject.toml, so that a change of these that is not locked is
 found without querying a registry.
 """
@@ -16,7 +17,9 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-DEV, RUN = "requirements-dev.lock", "requirements.lock"
+DEV, RUN, MANAGER = "requirements-dev.lock", "requirements.lock", "requirements-manager.lock"
+OPTIONS = {DEV: ("--all-extras",), RUN: ("-c", DEV), MANAGER: ("-c", DEV, "--extra", "manager")}
+"""What `uv pip compile` is told for each lock; the first pins the versions that the others take."""
 _COMPILE = (
     "uv", "pip", "compile", "-q", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header",
     "--no-annotate", "pyproject.toml",
@@ -35,11 +38,8 @@ def main() -> int:
 
 
 def write(root: Path, *, keep: bool = False) -> None:
-    """Pin the newest versions that pyproject.toml allows, or with `keep` only of what is not pinned yet.
-
-    Both locks pin the same versions.
-    """
-    for name, options in ((DEV, ("--all-extras",)), (RUN, ("-c", DEV))):
+    """Pin the newest versions that pyproject.toml allows, or with `keep` only of what is not pinned yet."""
+    for name, options in OPTIONS.items():
         command = [sys.executable, "-m", *_COMPILE, *options, "-o", name]
         if not keep:
             (root / name).unlink(missing_ok=True)
@@ -51,15 +51,14 @@ def write(root: Path, *, keep: bool = False) -> None:
 def check(root: Path) -> list[str]:
     """The faults of the locks, one sentence each."""
     faults = []
-    for name in (DEV, RUN):
+    for name in OPTIONS:
         lines = (root / name).read_text().splitlines()
         if not lines or lines[0] != _first_line(root):
             faults.append(f"{name} was made from other dependencies than those in pyproject.toml: run make lock")
         if any(_ADDRESS.search(line) for line in lines):
             faults.append(f"{name} names an address; it must not determine the registry")
-    if not _pins(root / RUN) <= _pins(root / DEV):
-        faults.append(f"{RUN} pins other versions than {DEV}: run make lock")
-    return faults
+    others = [name for name in (RUN, MANAGER) if not _pins(root / name) <= _pins(root / DEV)]
+    return faults + [f"{name} pins other versions than {DEV}: run make lock" for name in others]
 
 
 def _first_line(root: Path) -> str:

@@ -110,19 +110,32 @@ def test_the_hooks_before_a_commit_are_what_make_check_runs() -> None:
 
 
 def test_dependencies_changed_and_not_locked_are_found(tmp_path: Path) -> None:
-    for name in ("pyproject.toml", lock.DEV, lock.RUN):
+    for name in ("pyproject.toml", *lock.OPTIONS):
         shutil.copy(ROOT / name, tmp_path)
     project = tmp_path / "pyproject.toml"
     project.write_text(project.read_text().replace('"boto3>=1.40"', '"boto3>=1.41"'))
-    assert [fault.partition(" ")[0] for fault in lock.check(tmp_path)] == [lock.DEV, lock.RUN]
+    assert [fault.partition(" ")[0] for fault in lock.check(tmp_path)] == [lock.DEV, lock.RUN, lock.MANAGER]
 
 
 def test_an_address_in_a_lock_is_found(tmp_path: Path) -> None:
-    for name in ("pyproject.toml", lock.DEV, lock.RUN):
+    for name in ("pyproject.toml", *lock.OPTIONS):
         shutil.copy(ROOT / name, tmp_path)
     with (tmp_path / lock.DEV).open("a") as file:
         file.write("--index-url https://registry.example\n")
     assert [fault for fault in lock.check(tmp_path) if "names an address" in fault]
+
+
+def test_a_lock_that_pins_another_version_is_found(tmp_path: Path) -> None:
+    for name in ("pyproject.toml", *lock.OPTIONS):
+        shutil.copy(ROOT / name, tmp_path)
+    with (tmp_path / lock.MANAGER).open("a") as file:
+        file.write("alembic==0.0.1\n")
+    assert lock.check(tmp_path) == [f"{lock.MANAGER} pins other versions than {lock.DEV}: run make lock"]
+
+
+def test_the_packages_of_the_manager_are_not_installed_with_the_worker() -> None:
+    assert "\nsqlalchemy==" in (ROOT / lock.MANAGER).read_text()
+    assert "\nsqlalchemy==" not in (ROOT / lock.RUN).read_text()
 
 
 def test_a_file_or_function_that_is_too_long_is_found(tmp_path: Path) -> None:

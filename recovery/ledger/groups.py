@@ -1,0 +1,157 @@
+"""Groups of dead letters with one cause: how many, since when, and some of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, text
+
+from recovery.ledger.search import Plan, cell_condition, is_counted, parameters_of, plan, union
+from recovery.ledger.selection import Selection
+from worker.core.base.classify import FailureKind
+
+MAX_GROUPS = 1_000
+SAMPLES = 3
+_Name = tuple[str, str, str]
+"""Fingerprint, error type, kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The dead letters of one cause."""
+
+    fingerprint: str
+    error_type: str
+    kind: FailureKind
+    count: int
+    first_seen_ms: int
+    last_seen_ms: int
+    message: str
+    """Of one of them."""
+    samples: tuple[str, ...]
+    """The identities of up to SAMPLES of them."""
+
+
+@dataclass(slots=True)
+class _Found:
+    """A group as it is found."""
+
+    count: int = 0
+    first_ms: int = 0
+    last_ms: int = 0
+    ids: list[int] = field(default_factory=list)
+
+    def add(self, count: int, first_ms: int, last_ms: int) -> None:
+        self.count += count
+        self.first_ms = min(self.first_ms or first_ms, first_ms)
+        self.last_ms = max(self.last_ms, last_ms)
+
+
+def groups(connection: Connection, selection: Selection, *, limit: int) -> list[Group]:
+    """The largest groups of a selection."""
+    if is_counted(selection):
+        found = _by_cells(connection, selection, limit)
+    else:
+        found = _by_rows(connection, plan(connection, selection), limit)
+    samples = _samples(connection, [number for one in found.values() for number in one.ids])
+    return [_group(name, one, samples) for name, one in found.items()]
+
+
+def _group(name: _Name, found: _Found, samples: dict[int, tuple[str, str]]) -> Group:
+    fingerprint, error_type, kind = name
+    identities = tuple(samples[number][0] for number in found.ids)
+    message = samples[found.ids[0]][1] if found.ids else ""
+    return Group(
+        fingerprint, error_type, FailureKind(kind), found.count, found.first_ms, found.last_ms, message, identities
+    )
+
+
+def _samples(connection: Connection, numbers: Iterable[int]) -> dict[int, tuple[str, str]]:
+    """Identity and message of these dead letters."""
+    wanted = ", ".join(map(str, numbers))
+    if not wanted:
+        return {}
+    found = connection.exec_driver_sql(f"SELECT id, identity, message FROM dead_letters WHERE id IN ({wanted})")  # noqa: S608
+    return {number: (identity, message) for number, identity, message in found}
+
+
+# -- where the cells say how many --------------------------------------------------------------------------------
+
+
+def _by_cells(connection: Connection, selection: Selection, limit: int) -> dict[_Name, _Found]:
+    """The largest groups by their cells; when they were seen is read from the ends of indexes."""
+    where = f"cells.count > 0 AND {cell_condition(selection)}"
+    parameters = dict(parameters_of(selection), count=limit)
+    largest = (
+        "SELECT c.fingerprint, c.error_type, c.kind, sum(cells.count) FROM cells JOIN classes c ON c.id = cells.class_id "  # noqa: S608
+        f"WHERE {where} GROUP BY c.fingerprint, c.error_type, c.kind ORDER BY 4 DESC, 1, 2, 3 LIMIT :count"
+    )
+    names: list[_Name] = [(one[0], one[1], one[2]) for one in connection.execute(text(largest), parameters)]
+    if not names:
+        return {}
+    listed = ", ".join(f"(:f{place}, :e{place}, :k{place})" for place in range(len(names)))
+    for place, name in enumerate(names):
+        parameters.update(zip((f"f{place}", f"e{place}", f"k{place}"), name, strict=True))
+    of_cell = "FROM dead_letters d WHERE d.class_id = cells.class_id AND d.state = cells.state"
+    ends = (
+        "SELECT c.fingerprint, c.error_type, c.kind, cells.class_id, cells.state, cells.count, "  # noqa: S608
+        f"(SELECT min(d.first_seen_ms) {of_cell}), (SELECT max(d.last_seen_ms) {of_cell}) "
+        f"FROM cells JOIN classes c ON c.id = cells.class_id "
+        f"WHERE {where} AND (c.fingerprint, c.error_type, c.kind) IN (VALUES {listed})"
+    )
+    found: dict[_Name, _Found] = {name: _Found() for name in names}
+    latest: dict[_Name, list[tuple[int, int, str]]] = {name: [] for name in names}
+    for *parts, class_id, state, count, first_ms, last_ms in connection.execute(text(ends), parameters):
+        name = (parts[0], parts[1], parts[2])
+        found[name].add(int(count), first_ms, last_ms)
+        latest[name].append((last_ms, class_id, state))
+    _add_latest(connection, list(found.values()), [sorted(latest[name], reverse=True)[:SAMPLES] for name in names])
+    return found
+
+
+def _add_latest(connection: Connection, found: list[_Found], cells: list[list[tuple[int, int, str]]]) -> None:
+    """Give each group the numbers of its latest dead letters, which are in the cells that were seen last."""
+    queries = [
+        f"SELECT {place} AS place, d.last_seen_ms AS last_ms, d.id AS id FROM dead_letters d "  # noqa: S608
+        f"WHERE d.class_id = {class_id} AND d.state = '{state}' ORDER BY d.last_seen_ms DESC, d.id DESC LIMIT {SAMPLES}"
+        for place, latest in enumerate(cells)
+        for _, class_id, state in latest
+    ]
+    numbers: list[list[tuple[int, int]]] = [[] for _ in found]
+    for query in union(queries):
+        for place, last_ms, number in connection.exec_driver_sql(query):
+            numbers[place].append((last_ms, number))
+    for one, latest in zip(found, numbers, strict=True):
+        one.ids = [number for _, number in sorted(latest, reverse=True)[:SAMPLES]]
+
+
+# -- where rows have to be counted -------------------------------------------------------------------------------
+
+
+def _by_rows(connection: Connection, way: Plan, limit: int) -> dict[_Name, _Found]:
+    """The largest groups of what fulfils the conditions; the samples are those that came first and last."""
+    columns = (
+        "d.class_id AS class_id, count(*) AS count, min(d.first_seen_ms) AS first_ms, max(d.last_seen_ms) AS last_ms, "
+    )
+    columns += "min(d.id) AS first_id, max(d.id) AS last_id"
+    by_class: dict[int, _Found] = {}
+    for query in union([f"{query} GROUP BY d.class_id" for query in way.select(columns)]):
+        for class_id, count, first_ms, last_ms, first_id, last_id in connection.execute(text(query), way.parameters):
+            one = by_class.setdefault(class_id, _Found())
+            one.add(int(count), first_ms, last_ms)
+            one.ids += [first_id, last_id]
+    found: dict[_Name, _Found] = {}
+    for class_id, name in _names(connection, by_class):
+        one, group = by_class[class_id], found.setdefault(name, _Found())
+        group.add(one.count, one.first_ms, one.last_ms)
+        group.ids = sorted({*group.ids, *one.ids}, reverse=True)[:SAMPLES]
+    return dict(sorted(found.items(), key=lambda item: (-item[1].count, item[0]))[:limit])
+
+
+def _names(connection: Connection, class_ids: Iterable[int]) -> list[tuple[int, _Name]]:
+    wanted = ", ".join(map(str, class_ids))
+    if not wanted:
+        return []
+    query = text(f"SELECT id, fingerprint, error_type, kind FROM classes WHERE id IN ({wanted})")  # noqa: S608
+    return [
+        (number, (fingerprint, error_type, kind)) for number, fingerprint, error_type, kind in connection.execute(query)
+    ]

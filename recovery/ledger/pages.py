@@ -1,0 +1,244 @@
+"""Pages of dead letters in an order, each after a cursor; and all of them, one after another.
+
+A cursor holds the place of the last row, not its number: what arrives or goes in between neither repeats nor hides a row.
+"""
+
+import hashlib
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from heapq import merge
+from itertools import islice
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, text
+
+from recovery.ledger.codec import COLUMNS, JOINED, row_of
+from recovery.ledger.errors import AskedWronglyError
+from recovery.ledger.rows import Row
+from recovery.ledger.search import Plan, cell_condition, cells_of, parameters_of, plan, union
+from recovery.ledger.selection import Selection
+
+MAX_LIMIT = 1_000
+MAX_OFFSET = 100_000
+"""An offset reads everything before it; a cursor does not."""
+ROWS_AT_ONCE = 2_000
+MAX_CELLS = 100_000
+"""Of one error type: far more than there are buckets and queues."""
+_CHECK_BYTES = 6
+_RIGHT_CURSOR = "a cursor that came with the page before, for the same order"
+
+
+class Sort(StrEnum):
+    """Orders of a page; equal ones are in the order of their numbers."""
+
+    LAST_SEEN = "last_seen"
+    FIRST_SEEN = "first_seen"
+    SENT = "sent"
+    """Its age: when SQS received it, the last time."""
+    KEY = "key"
+    """The object's key, by code point."""
+    ERROR = "error"
+    """The error type, then as LAST_SEEN."""
+
+
+_COLUMN = {
+    Sort.LAST_SEEN: "last_seen_ms",
+    Sort.FIRST_SEEN: "first_seen_ms",
+    Sort.SENT: "sent_ms",
+    Sort.KEY: "object_key",
+    Sort.ERROR: "last_seen_ms",
+}
+_Place = tuple[str, int | str, int]
+"""Where a row stands in an order: its error type (empty in other orders than that), its value, its number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order, and whether it is reversed."""
+
+    sort: Sort = Sort.LAST_SEEN
+    descending: bool = True
+
+    @property
+    def column(self) -> str:
+        """What is compared within an error type, or in all."""
+        return _COLUMN[self.sort]
+
+    @property
+    def direction(self) -> str:
+        """In SQL."""
+        return "DESC" if self.descending else "ASC"
+
+    @property
+    def beyond(self) -> str:
+        """How what follows compares with a place, in SQL."""
+        return "<" if self.descending else ">"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows, and the cursor after the last of them; None if there are no more."""
+
+    rows: list[Row]
+    next: str | None
+
+
+def page(
+    connection: Connection, selection: Selection, order: Order, *, after: str | None, offset: int, limit: int
+) -> Page:
+    """One page. Raises AskedWronglyError for a limit, an offset or a cursor that cannot be."""
+    _check("limit", limit, 1, MAX_LIMIT)
+    _check("offset", offset, 0, MAX_OFFSET)
+    place = None if after is None else _place(after, order)
+    # The index of keys has no classes before them; and its texts are long.
+    way = plan(connection, selection, by_cell=order.sort is not Sort.KEY)
+    found = list(islice(_places(connection, way, selection, order, place, offset + limit + 1), offset, None))
+    cursor = _cursor(found[limit - 1], order) if len(found) > limit else None
+    return Page(_rows(connection, [number for *_, number in found[:limit]]), cursor)
+
+
+def rows(connection: Connection, selection: Selection) -> Iterator[Row]:
+    """Every row of the selection, in no particular order, as of the moment of the first; few are in memory at a time."""
+    way = plan(connection, selection)
+    for query in way.select(COLUMNS, join="JOIN classes c ON c.id = d.class_id"):
+        options = {"yield_per": ROWS_AT_ONCE}
+        with connection.execute(text(query), way.parameters, execution_options=options) as result:
+            yield from map(row_of, result)
+
+
+# -- places ------------------------------------------------------------------------------------------------------
+
+
+def _places(
+    connection: Connection, way: Plan, selection: Selection, order: Order, after: _Place | None, count: int
+) -> Iterator[_Place]:
+    """The places of up to `count` rows after one, in order."""
+    if order.sort is not Sort.ERROR:
+        yield from (("", value, number) for value, number, _ in _merged(connection, way, order, after, count))
+    elif way.is_rare:
+        yield from _few_by_error(connection, way, order, after, count)
+    else:
+        yield from _by_error(connection, way, selection, order, after, count)
+
+
+def _merged(
+    connection: Connection, way: Plan, order: Order, after: _Place | None, count: int
+) -> Iterator[tuple[int | str, int, int]]:
+    """(value, number, class) of the branches, each in its index's order, merged."""
+    parameters = dict(way.parameters, count=count)
+    beyond = []
+    if after is not None:
+        parameters.update(after_value=after[1], after_id=after[2])
+        beyond = [f"(d.{order.column}, d.id) {order.beyond} (:after_value, :after_id)"]
+    queries = [
+        f"SELECT d.{order.column} AS v, d.id AS id, d.class_id AS class_id FROM {way.tables} "  # noqa: S608
+        f"WHERE {way.where(branch, *beyond)} "
+        f"ORDER BY d.{order.column} {order.direction}, d.id {order.direction} LIMIT :count"
+        for branch in way.branches
+    ]
+    chunks: list[list[Any]] = []
+    for query in union(queries):
+        ordered = f"{query} ORDER BY v {order.direction}, id {order.direction} LIMIT :count"
+        chunks.append([tuple(found) for found in connection.execute(text(ordered), parameters)])
+    return islice(merge(*chunks, key=lambda found: found[:2], reverse=order.descending), count)
+
+
+def _few_by_error(
+    connection: Connection, way: Plan, order: Order, after: _Place | None, count: int
+) -> Iterator[_Place]:
+    parameters = dict(way.parameters, count=count)
+    beyond = []
+    if after is not None:
+        parameters.update(after_error=after[0], after_value=after[1], after_id=after[2])
+        beyond = [f"(c.error_type, d.last_seen_ms, d.id) {order.beyond} (:after_error, :after_value, :after_id)"]
+    ordered = ", ".join(f"{name} {order.direction}" for name in ("c.error_type", "d.last_seen_ms", "d.id"))
+    query = (
+        f"SELECT c.error_type, d.last_seen_ms, d.id FROM {way.tables} JOIN classes c ON c.id = d.class_id "  # noqa: S608
+        f"WHERE {way.where(way.branches[0], *beyond)} ORDER BY {ordered} LIMIT :count"
+    )
+    return (tuple(found) for found in connection.execute(text(query), parameters))
+
+
+def _by_error(
+    connection: Connection, way: Plan, selection: Selection, order: Order, after: _Place | None, count: int
+) -> Iterator[_Place]:
+    """Error types are few, so their order is that of the cells; those that are wholly on the page are asked for together."""
+    for error_types in _error_types(connection, selection, order, after, count):
+        cells = cells_of(connection, selection, at_most=MAX_CELLS, error_types=error_types)
+        error_type_of = {cell.class_id: cell.error_type for cell in cells}
+        part = replace(way, branches=tuple(cell.branch for cell in cells))
+        within = after if after is not None and error_types == [after[0]] else None
+        found = [
+            (error_type_of[one], int(value), number)
+            for value, number, one in _merged(connection, part, order, within, count)
+        ]
+        yield from sorted(found, reverse=order.descending)
+        count -= len(found)
+        if count <= 0:
+            return
+
+
+def _error_types(
+    connection: Connection, selection: Selection, order: Order, after: _Place | None, count: int
+) -> Iterator[list[str]]:
+    """One error type after another, from that of a place; several at once, where they are at most `count` dead letters."""
+    query = (
+        "SELECT c.error_type, sum(cells.count) FROM cells JOIN classes c ON c.id = cells.class_id "  # noqa: S608
+        f"WHERE cells.count > 0 AND {cell_condition(selection)} GROUP BY c.error_type ORDER BY c.error_type {order.direction}"
+    )
+    together: list[str] = []
+    total = 0
+    for error_type, more in connection.execute(text(query), parameters_of(selection)).all():
+        if after is not None and (error_type > after[0] if order.descending else error_type < after[0]):
+            continue
+        begun = after is not None and error_type == after[0]
+        if together and (begun or total + more > count):
+            yield together
+            together, total = [], 0
+        together.append(error_type)
+        total += more
+        if begun:
+            yield together
+            together, total = [], 0
+    if together:
+        yield together
+
+
+# -- rows and cursors --------------------------------------------------------------------------------------------
+
+
+def _rows(connection: Connection, numbers: Sequence[int]) -> list[Row]:
+    if not numbers:
+        return []
+    query = f"SELECT {COLUMNS} FROM {JOINED} WHERE d.id IN ({', '.join(map(str, numbers))})"  # noqa: S608
+    found = {row.id: row for row in map(row_of, connection.exec_driver_sql(query))}
+    return [found[number] for number in numbers]
+
+
+def _check(name: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise AskedWronglyError(name, str(value), f"{least} to {most:,}")
+
+
+def _cursor(place: _Place, order: Order) -> str:
+    made = orjson.dumps([order.sort.value, order.descending, *place])
+    return urlsafe_b64encode(_check_sum(made) + made).decode().rstrip("=")
+
+
+def _place(cursor: str, order: Order) -> _Place:
+    try:
+        read = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        sort, descending, error_type, value, number = orjson.loads(read[_CHECK_BYTES:])
+    except ValueError:
+        raise AskedWronglyError("cursor", cursor[:80], _RIGHT_CURSOR) from None
+    if read[:_CHECK_BYTES] != _check_sum(read[_CHECK_BYTES:]) or (sort, descending) != (order.sort, order.descending):
+        raise AskedWronglyError("cursor", cursor[:80], _RIGHT_CURSOR)
+    return error_type, value, number
+
+
+def _check_sum(made: bytes) -> bytes:
+    """Finds what was cut or changed by accident. Whoever forges a cursor gets another page of what they may read anyway."""
+    return hashlib.sha256(b"ledger cursor" + made).digest()[:_CHECK_BYTES]

@@ -1,0 +1,261 @@
+"""Turns a Selection into SQL, in the way that reads least, on both databases.
+
+Three ways lead to the dead letters of a selection:
+
+- a *rare* condition (a substring, an owner, a correlation id, an age) that so few fulfil that all of them are looked at;
+- the cells: a branch for each class and state, in the order of an index;
+- the states: a branch for each, in the order of an index, where too many classes are wanted for branches of their own.
+
+The databases' planners choose between these by guesses, SQLite's without statistics even; here it is chosen by counting, which
+costs a few ms, and the SQL leaves a planner no choice.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Text, bindparam, text
+
+from recovery.ledger.bigrams import fts_query, wanted
+from recovery.ledger.selection import Selection
+
+RARE = 5_000
+"""Rows of which each may be looked at: about 40 ms (benchmarks/ledger.py)."""
+MAX_BRANCHES = 640
+BRANCHES_AT_ONCE = 64
+"""SQLite takes 500 parts of one UNION; more than this plans no faster."""
+_FACETS = {
+    "kind": "c.kind = :kind",
+    "error_type": "lower(c.error_type) = lower(:error_type)",
+    "type": "c.type = :type",
+    "bucket": "c.bucket = :bucket",
+    "group": "substr(c.fingerprint, 1, length(:group)) = :group",
+    "source_service": "c.source_service = :source_service",
+    "source_queue": "c.source_queue = :source_queue",
+}
+_OWN = {
+    "correlation_id": "d.correlation_id = :correlation_id AND d.correlation_id <> ''",
+    "owner": "d.owner = :owner",
+    "held": "d.hold IS NOT NULL",
+    "sent_before_ms": "d.sent_ms <= :sent_before_ms",
+    "sent_after_ms": "d.sent_ms > :sent_after_ms",
+}
+_AGES = ("sent_before_ms", "sent_after_ms")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The dead letters of one class in one state."""
+
+    class_id: int
+    state: str
+    error_type: str
+
+    @property
+    def branch(self) -> str:
+        """The condition for its dead letters."""
+        return f"d.class_id = {self.class_id} AND {state_is(self.state)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to get at the dead letters of a selection."""
+
+    tables: str
+    """What follows FROM, with `d` for the dead letters."""
+    branches: tuple[str, ...]
+    """Conditions of which each dead letter fulfils at most one."""
+    conditions: tuple[str, ...]
+    """What must hold in every branch."""
+    parameters: dict[str, Any]
+    is_rare: bool = False
+
+    def where(self, branch: str, *more: str) -> str:
+        """The condition of one branch."""
+        return " AND ".join((branch, *self.conditions, *more))
+
+    def select(self, columns: str, *, join: str = "") -> Iterator[str]:
+        """A query for each branch."""
+        tables = f"{self.tables} {join}"
+        return (f"SELECT {columns} FROM {tables} WHERE {self.where(branch)}" for branch in self.branches)  # noqa: S608
+
+
+def plan(connection: Connection, selection: Selection, *, by_cell: bool = True) -> Plan:
+    """Choose the way. `by_cell`: whether there is an index of classes in the wanted order."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    parameters = parameters_of(selection)
+    conditions = tuple(_own_conditions(selection, is_sqlite=is_sqlite))
+    texts = " CROSS JOIN texts t" if _looks_at_texts(selection) else ""
+    candidates = list(_candidates(selection, parameters, is_sqlite=is_sqlite))
+    if not by_cell and _has_facets(selection):
+        candidates += [_of_classes(connection, selection)]
+    if rare := _rare_ids(connection, candidates, parameters, is_sqlite=is_sqlite):
+        branch = " AND ".join(("d.id = g.id", _states(selection), *_class_condition(connection, selection)))
+        tables = f"({rare}) g CROSS JOIN dead_letters d{texts}"
+        return Plan(tables, (branch,), conditions, parameters, is_rare=True)
+    tables = f"dead_letters d{texts}"
+    if by_cell and _has_facets(selection):
+        cells = cells_of(connection, selection, at_most=MAX_BRANCHES + 1)
+        if len(cells) <= MAX_BRANCHES:
+            return Plan(tables, tuple(cell.branch for cell in cells), conditions, parameters)
+    conditions = (*conditions, *_class_condition(connection, selection))
+    return Plan(tables, tuple(state_is(state) for state in selection.states), conditions, parameters)
+
+
+def is_counted(selection: Selection) -> bool:
+    """Whether every dead letter of the selection's cells belongs to it, so that the cells' counts are right."""
+    return not _looks_at_texts(selection) and all(getattr(selection, name) is None for name in _OWN)
+
+
+def cells_of(
+    connection: Connection, selection: Selection, *, at_most: int, error_types: Sequence[str] = ()
+) -> list[Cell]:
+    """The cells that have dead letters of a selection's classes and states; those of some error types, if any are given."""
+    where, parameters = (
+        f"cells.count > 0 AND {cell_condition(selection)}",
+        dict(parameters_of(selection), at_most=at_most),
+    )
+    wanted = [bindparam("error_types", list(error_types), type_=Text, expanding=True)] if error_types else []
+    if error_types:
+        where += " AND c.error_type IN :error_types"
+    query = (
+        "SELECT c.id, cells.state, c.error_type FROM cells JOIN classes c ON c.id = cells.class_id "  # noqa: S608
+        f"WHERE {where} LIMIT :at_most"
+    )
+    return [Cell(*found) for found in connection.execute(text(query).bindparams(*wanted), parameters)]
+
+
+def cell_condition(selection: Selection) -> str:
+    """The condition for cells: states, and what classes have."""
+    states = ", ".join(f"'{state}'" for state in selection.states)
+    return " AND ".join((f"cells.state IN ({states})" if states else "1 = 0", *_facet_conditions(selection)))
+
+
+def parameters_of(selection: Selection) -> dict[str, Any]:
+    """The values of every condition."""
+    names = (*_FACETS, *_OWN, "key_contains", "text_contains")
+    found = {name: value for name in names if (value := getattr(selection, name)) is not None and name != "held"}
+    if found.get("group") == "-":
+        found["group"] = ""
+    return found
+
+
+def state_is(state: str) -> str:
+    """The condition for one state. Written out: a planner must see it to use an index of one state."""
+    return f"d.state = '{state}'"
+
+
+def union(queries: Sequence[str]) -> Iterator[str]:
+    """Queries that together do what these do, each of as many as a database plans well."""
+    for at in range(0, len(queries), BRANCHES_AT_ONCE):
+        some = queries[at : at + BRANCHES_AT_ONCE]
+        yield " UNION ALL ".join(f"SELECT * FROM ({query}) u{place}" for place, query in enumerate(some))  # noqa: S608
+
+
+# -- conditions --------------------------------------------------------------------------------------------------
+
+
+def _facet_conditions(selection: Selection) -> Iterator[str]:
+    for name, condition in _FACETS.items():
+        value = getattr(selection, name)
+        if value is not None:
+            yield "c.fingerprint = ''" if (name, value) == ("group", "-") else condition
+
+
+def _own_conditions(selection: Selection, *, is_sqlite: bool) -> Iterator[str]:
+    for name, condition in _OWN.items():
+        value = getattr(selection, name)
+        if (name, value) == ("held", False):
+            yield "d.hold IS NULL"
+        elif (name, value) == ("owner", ""):
+            yield "d.owner IS NULL"
+        elif value is not None:
+            yield condition
+    contains = "instr" if is_sqlite else "strpos"
+    if _looks_at_texts(selection):
+        yield "t.id = d.id"
+    if selection.key_contains:
+        yield f"{contains}(t.key, :key_contains) > 0"
+    if selection.text_contains:
+        yield f"{contains}(t.said, :text_contains) > 0"
+
+
+def _class_condition(connection: Connection, selection: Selection) -> list[str]:
+    """Which classes, as an expression that no index answers: the order of the page's index must not be given up for it."""
+    if not _has_facets(selection):
+        return []
+    return [f"d.class_id + 0 IN ({', '.join(map(str, _class_ids(connection, selection))) or 'NULL'})"]
+
+
+def _class_ids(connection: Connection, selection: Selection) -> Iterable[int]:
+    query = text(f"SELECT c.id FROM classes c WHERE {' AND '.join(_facet_conditions(selection))}")  # noqa: S608
+    return connection.execute(query, parameters_of(selection)).scalars()
+
+
+def _states(selection: Selection) -> str:
+    names = ", ".join(f"'{state}'" for state in selection.states)
+    return f"d.state IN ({names or 'NULL'})"
+
+
+def _has_facets(selection: Selection) -> bool:
+    return any(getattr(selection, name) is not None for name in _FACETS)
+
+
+def _looks_at_texts(selection: Selection) -> bool:
+    return bool(selection.key_contains or selection.text_contains)
+
+
+# -- rare conditions ---------------------------------------------------------------------------------------------
+
+
+def _rare_ids(
+    connection: Connection, candidates: Sequence[str], parameters: dict[str, Any], *, is_sqlite: bool
+) -> str | None:
+    """A query for the numbers of at most RARE dead letters, among which all of the selection are; None if there is none."""
+    for query in candidates:
+        if _is_rare(connection, query, parameters, by_guess=not is_sqlite and "gram_arrays" in query):
+            return query
+    return None
+
+
+def _candidates(selection: Selection, parameters: dict[str, Any], *, is_sqlite: bool) -> Iterator[str]:
+    if _looks_at_texts(selection):
+        yield _grams(selection, parameters, is_sqlite=is_sqlite)
+    for name in ("correlation_id", "owner", "held"):
+        if getattr(selection, name):
+            yield f"SELECT d.id FROM dead_letters d WHERE {_OWN[name]}"  # noqa: S608
+    ages = " AND ".join(_OWN[name] for name in _AGES if getattr(selection, name) is not None)
+    if ages:
+        yield f"SELECT d.id FROM dead_letters d WHERE {_states(selection)} AND {ages}"  # noqa: S608
+
+
+def _of_classes(connection: Connection, selection: Selection) -> str:
+    """The query for those of the selection's classes and states, which an index answers alone."""
+    ids = ", ".join(map(str, _class_ids(connection, selection))) or "NULL"
+    return f"SELECT d.id FROM dead_letters d WHERE d.class_id IN ({ids}) AND {_states(selection)}"  # noqa: S608
+
+
+def _grams(selection: Selection, parameters: dict[str, Any], *, is_sqlite: bool) -> str:
+    """The query for those that have all grams of the substrings; the exact test is another condition."""
+    key, said = (wanted(one) if one else [] for one in (selection.key_contains, selection.text_contains))
+    if is_sqlite:
+        parts = [fts_query(key, column="key")] if key else []
+        parts += [fts_query(said)] if said else []
+        parameters["grams"] = " AND ".join(f"({part})" for part in parts)
+        return "SELECT rowid AS id FROM grams WHERE grams MATCH :grams"
+    parameters.update({f"grams_of_{name}": words for name, words in (("key", key), ("said", said)) if words})
+    conditions = [
+        f"{name} @> CAST(:grams_of_{name} AS text[])" for name, words in (("key", key), ("said", said)) if words
+    ]
+    return f"SELECT id FROM gram_arrays WHERE {' AND '.join(conditions)}"  # noqa: S608
+
+
+def _is_rare(connection: Connection, query: str, parameters: dict[str, Any], *, by_guess: bool) -> bool:
+    """A GIN index gives nothing before it has everything, so PostgreSQL is asked what it expects: it knows frequent grams."""
+    if not by_guess:
+        counting = f"SELECT count(*) FROM ({query} LIMIT {RARE + 1}) g"  # noqa: S608
+        return int(connection.execute(text(counting), parameters).scalar_one()) <= RARE
+    told = connection.execute(text(f"EXPLAIN (FORMAT JSON) {query}"), parameters).scalar_one()
+    explained = orjson.loads(told) if isinstance(told, str) else told
+    return int(explained[0]["Plan"]["Plan Rows"]) <= RARE

@@ -1,0 +1,144 @@
+"""Which dead letters are meant: a Selection, and the one line of text in which people and programs write it.
+
+kind:RECOVERABLE error:Timeout bucket:invoices key:契約 older:2h state:open,sent text:"access denied"
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from recovery.ledger.bigrams import folded
+from recovery.ledger.errors import AskedWronglyError
+from recovery.ledger.rows import WAITING, State
+from worker.core.base.classify import FailureKind
+
+MAX_QUERY_CHARS = 2_000
+MAX_TERM_CHARS = 1_024
+"""As long as the longest key of S3."""
+_UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_DURATION = re.compile(r"(\d{1,9})([smhdw])")
+_TERM = re.compile(r'\s*(?:([^\s:"]+):(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))|(\S+))(?=\s|$)')
+_ESCAPE = re.compile(r"\\(.)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Conditions that must all hold; None: no condition."""
+
+    states: tuple[State, ...] = WAITING
+    kind: FailureKind | None = None
+    error_type: str | None = None
+    """Without regard to case."""
+    type: str | None = None
+    bucket: str | None = None
+    group: str | None = None
+    """What the fingerprint begins with; `-`: dead letters without one."""
+    source_service: str | None = None
+    source_queue: str | None = None
+    owner: str | None = None
+    """Empty: those that nobody owns."""
+    held: bool | None = None
+    correlation_id: str | None = None
+    sent_before_ms: int | None = None
+    """Dead letters that arrived, the last time, at this moment or before."""
+    sent_after_ms: int | None = None
+    """After it."""
+    key_contains: str | None = None
+    """A substring of the object's key, without regard to case."""
+    text_contains: str | None = None
+    """One of the error message, or of what the dead letter is about."""
+
+    def __post_init__(self) -> None:
+        """Texts are searched for as they are stored; an empty one is no condition."""
+        for name in ("key_contains", "text_contains"):
+            object.__setattr__(self, name, folded(getattr(self, name) or "") or None)
+
+
+def parse_query(query: str, *, now_ms: int | None = None) -> Selection:
+    """The selection in a line of text. Raises AskedWronglyError, which says what would be right."""
+    if len(query) > MAX_QUERY_CHARS:
+        raise AskedWronglyError("query", f"{query[:40]}…", f"at most {MAX_QUERY_CHARS:,} characters long")
+    now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    found: dict[str, Any] = {}
+    for name, value in _terms(query):
+        if name not in FILTERS:
+            raise AskedWronglyError(name, value, f"a filter: {', '.join(FILTERS)}")
+        if len(value) > MAX_TERM_CHARS:
+            raise AskedWronglyError(name, f"{value[:40]}…", f"at most {MAX_TERM_CHARS:,} characters long")
+        field, read = FILTERS[name]
+        if field in found:
+            raise AskedWronglyError(name, value, "given once")
+        found[field] = read(name, value, now_ms)
+    return Selection(**found)
+
+
+def _terms(query: str) -> Iterator[tuple[str, str]]:
+    at, query = 0, query.rstrip()
+    while at < len(query):
+        found = _TERM.match(query, at)
+        if found is None or found[1] is None:
+            rest = query[at:].strip()
+            raise AskedWronglyError("query", rest[:80], 'NAME:VALUE or NAME:"a value", separated by spaces')
+        yield found[1], found[3] if found[2] is None else _ESCAPE.sub(r"\1", found[2])
+        at = found.end()
+
+
+def _text(name: str, value: str, _now_ms: int) -> str:
+    if not value:
+        raise AskedWronglyError(name, value, f'not empty, such as {name}:x or {name}:"a b"')
+    return value
+
+
+def _owner(_name: str, value: str, _now_ms: int) -> str:
+    return "" if value == "-" else value
+
+
+def _kind(name: str, value: str, _now_ms: int) -> FailureKind:
+    try:
+        return FailureKind(value.upper())
+    except ValueError:
+        raise AskedWronglyError(name, value, f"one of {', '.join(FailureKind)}") from None
+
+
+def _states(name: str, value: str, _now_ms: int) -> tuple[State, ...]:
+    if value == "any":
+        return tuple(State)
+    try:
+        return tuple(dict.fromkeys(State(one) for one in value.split(",")))
+    except ValueError:
+        raise AskedWronglyError(name, value, f"any, or some of {','.join(State)}, separated by commas") from None
+
+
+def _held(name: str, value: str, _now_ms: int) -> bool:
+    if value not in {"yes", "no"}:
+        raise AskedWronglyError(name, value, "yes or no")
+    return value == "yes"
+
+
+def _moment(name: str, value: str, now_ms: int) -> int:
+    found = _DURATION.fullmatch(value)
+    if found is None:
+        raise AskedWronglyError(name, value, f"a number and one of {' '.join(_UNITS_S)}, such as {name}:2h")
+    return now_ms - int(found[1]) * _UNITS_S[found[2]] * 1000
+
+
+FILTERS: Mapping[str, tuple[str, Callable[[str, str, int], object]]] = {
+    "kind": ("kind", _kind),
+    "error": ("error_type", _text),
+    "type": ("type", _text),
+    "state": ("states", _states),
+    "bucket": ("bucket", _text),
+    "group": ("group", _text),
+    "service": ("source_service", _text),
+    "queue": ("source_queue", _text),
+    "owner": ("owner", _owner),
+    "hold": ("held", _held),
+    "correlation": ("correlation_id", _text),
+    "older": ("sent_before_ms", _moment),
+    "newer": ("sent_after_ms", _moment),
+    "key": ("key_contains", _text),
+    "text": ("text_contains", _text),
+}
+"""The names in a query, the field of each, and how its value is read."""

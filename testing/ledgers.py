@@ -1,0 +1,39 @@
+"""Ledgers for tests, and dead letters to put into them."""
+
+from typing import Any
+
+from recovery.ledger.address import ledger_url
+from recovery.ledger.database import Database
+from recovery.ledger.ledger import Ledger
+from recovery.ledger.rows import Arrival, Row
+from worker.core.base.classify import FailureKind
+
+NOW_MS = 1_790_000_000_000
+MINUTE_MS = 60_000
+
+
+def new_ledger(url: str, *, timeout_s: float = 10) -> Ledger:
+    """The ledger of a new database, migrated, as `dlq-manager migrate` does on PostgreSQL."""
+    ledger = Ledger(Database(ledger_url(url), timeout_s=timeout_s))
+    ledger.migrate()
+    return ledger
+
+
+def row(name: str, **fields: Any) -> Row:
+    """A dead letter. By default each is of the same class, and was seen at the same time."""
+    key = fields.get("object_key", f"経理/{name}.pdf")
+    usual: dict[str, Any] = {
+        "identity": name, "key": f"dead-letters/2026-11-01/{name}.json", "kind": FailureKind.RECOVERABLE,
+        "error_type": "ReadTimeoutError", "message": f"GET s3://documents/{key}: no answer in 30 s",
+        "fingerprint": "5b1f2c7d90aa", "type": "s3-event", "bucket": "documents", "object_key": key,
+        "about": f"s3://documents/{key}", "source_queue": "https://sqs.eu-west-1.amazonaws.com/1/documents",
+        "source_service": "s3-index-worker", "worker": "worker-1", "body_sha256": "e3b0c442", "size_bytes": 900,
+        "attribute_count": 1, "first_failed_ms": NOW_MS - MINUTE_MS, "first_seen_ms": NOW_MS, "last_seen_ms": NOW_MS,
+        "sent_ms": NOW_MS - 2_000,
+    }  # fmt: skip
+    return Row(**(usual | fields))
+
+
+def arrival(name: str, message_id: str = "", *, at_ms: int = NOW_MS, **fields: Any) -> Arrival:
+    """Its arrival under a DLQ id, by default its first one."""
+    return Arrival(message_id or f"m-{name}", row(name, **fields), at_ms)

@@ -1,0 +1,280 @@
+"""Every selection, order and page, compared with a plain loop over the same rows, in each of the ways that SQL goes."""
+
+import random
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+
+import pytest
+
+from recovery.ledger import search
+from recovery.ledger.bigrams import folded
+from recovery.ledger.errors import AskedWronglyError
+from recovery.ledger.groups import SAMPLES
+from recovery.ledger.ledger import Ledger
+from recovery.ledger.pages import MAX_LIMIT, Sort
+from recovery.ledger.rows import WAITING, Row, State
+from recovery.ledger.selection import Selection, parse_query
+from testing.ledgers import MINUTE_MS, NOW_MS, row
+from worker.core.base.classify import FailureKind
+
+EVERY = tuple(State)
+SELECTIONS = [
+    Selection(),
+    Selection(states=EVERY),
+    Selection(states=(State.MISSING,)),
+    Selection(states=()),
+    Selection(kind=FailureKind.RECOVERABLE),
+    Selection(error_type="timeout"),
+    Selection(error_type="Absent"),
+    Selection(bucket="b-1", type="s3-event", states=EVERY),
+    Selection(group="aa"),
+    Selection(group="-", states=EVERY),
+    Selection(source_service="billing", source_queue="q-2", states=EVERY),
+    Selection(owner="ana"),
+    Selection(owner=""),
+    Selection(held=True),
+    Selection(held=False, kind=FailureKind.UNKNOWN),
+    Selection(correlation_id="c-3", states=EVERY),
+    Selection(sent_before_ms=NOW_MS + 40 * MINUTE_MS),
+    Selection(sent_after_ms=NOW_MS + 40 * MINUTE_MS, sent_before_ms=NOW_MS + 60 * MINUTE_MS, bucket="b-0"),
+    Selection(key_contains="契約"),
+    Selection(key_contains="書"),
+    Selection(key_contains="契約 2"),
+    Selection(key_contains="Q&A"),
+    Selection(key_contains="'\"%_"),
+    Selection(key_contains="無い"),
+    Selection(key_contains="a", kind=FailureKind.USER_ERROR, states=EVERY),
+    Selection(text_contains="NO ANSWER"),
+    Selection(text_contains="denied", key_contains="経理", error_type="Denied"),
+    Selection(text_contains="b-1/契約", owner="ana"),
+]
+WAYS: dict[str, dict[str, int]] = {
+    "as chosen": {},
+    "nothing is rare": {"RARE": -1},
+    "by state": {"RARE": -1, "MAX_BRANCHES": 0},
+    "by many branches": {"RARE": -1, "BRANCHES_AT_ONCE": 3},
+}
+
+
+def made(count: int) -> list[Row]:
+    chance = random.Random(23)
+    words = ["契約 2024", "契約書", "経理", "Q&A", "report", "'\"%_", "パーティー", "a"]
+    causes = [("Timeout", "aa11"), ("Timeout", "aa22"), ("Denied", "bb11"), ("", ""), ("denied", "aa11")]
+    rows = []
+    for number in range(count):
+        error_type, fingerprint = chance.choice(causes)
+        bucket = f"b-{chance.randrange(3)}"
+        key = None if chance.random() < 0.1 else f"{chance.choice(words)}/{chance.choice(words)}/{chance.randrange(20)}"
+        seen_ms = NOW_MS + chance.randrange(100) * MINUTE_MS
+        rows.append(
+            row(
+                f"id-{number:03d}", error_type=error_type, fingerprint=fingerprint, bucket=bucket, object_key=key,
+                state=chance.choice([*WAITING, *State][:8]), kind=chance.choice(list(FailureKind)), about=f"{bucket}/{key}",
+                message=chance.choice(["no answer", "Access denied: 経理"]), source_service=chance.choice(["s3", "billing"]),
+                source_queue=f"q-{chance.randrange(3)}", owner=chance.choice([None, "ana", "ben"]),
+                hold=chance.choice([None, None, "wait"]), correlation_id=f"c-{chance.randrange(9)}" if number % 2 else "",
+                first_seen_ms=seen_ms, last_seen_ms=seen_ms + chance.randrange(3), sent_ms=seen_ms + chance.randrange(-2, 3),
+                type=chance.choice(["s3-event", "order"]),
+            )
+        )  # fmt: skip
+    return rows
+
+
+def wants(selection: Selection, one: Row) -> bool:
+    exact = ("kind", "type", "bucket", "source_service", "source_queue", "correlation_id")
+    group = selection.group
+    return (
+        one.state in selection.states
+        and all(getattr(selection, name) in {None, getattr(one, name)} for name in exact)
+        and (selection.error_type is None or selection.error_type.lower() == one.error_type.lower())
+        and (group is None or (one.fingerprint == "" if group == "-" else one.fingerprint.startswith(group)))
+        and (selection.owner is None or selection.owner == (one.owner or ""))
+        and (selection.held is None or selection.held == (one.hold is not None))
+        and (selection.sent_before_ms is None or one.sent_ms <= selection.sent_before_ms)
+        and (selection.sent_after_ms is None or one.sent_ms > selection.sent_after_ms)
+        and (selection.key_contains or "") in folded(one.object_key or "")
+        and (selection.text_contains or "") in folded(f"{one.message}\n{one.about}")
+    )
+
+
+def place(one: Row, sort: Sort) -> tuple[str | int, ...]:
+    match sort:
+        case Sort.LAST_SEEN:
+            return one.last_seen_ms, one.id
+        case Sort.FIRST_SEEN:
+            return one.first_seen_ms, one.id
+        case Sort.SENT:
+            return one.sent_ms, one.id
+        case Sort.KEY:
+            return one.object_key or "", one.id
+        case Sort.ERROR:
+            return one.error_type, one.last_seen_ms, one.id
+
+
+@dataclass(frozen=True)
+class Filled:
+    ledger: Ledger
+    rows: list[Row]
+
+    def wanted(self, selection: Selection) -> list[Row]:
+        return [one for one in self.rows if wants(selection, one)]
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    for name, value in WAYS[request.param].items():
+        monkeypatch.setattr(search, name, value)
+    return str(request.param)
+
+
+@pytest.fixture
+def filled(ledger: Ledger) -> Filled:
+    ledger.restore_rows(made(160))
+    return Filled(ledger, list(ledger.by_identity(f"id-{number:03d}" for number in range(160)).values()))
+
+
+@pytest.mark.usefixtures("way")
+def test_every_selection_is_read_as_a_loop_would(filled: Filled) -> None:
+    for selection in SELECTIONS:
+        wanted = filled.wanted(selection)
+        assert {one.identity for one in filled.ledger.rows(selection)} == {one.identity for one in wanted}, selection
+        assert filled.ledger.count(selection) == len(wanted), selection
+        assert filled.ledger.count(selection, at_most=5) == min(len(wanted), 6), selection
+        for sort in Sort:
+            found = filled.ledger.page(selection, sort=sort, limit=20)
+            expected = sorted(wanted, key=lambda one, sort=sort: place(one, sort), reverse=True)  # type: ignore[misc]
+            assert [one.identity for one in found.rows] == [one.identity for one in expected[:20]], (selection, sort)
+            assert (found.next is None) == (len(wanted) <= 20)
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("descending", [False, True])
+def test_pages_after_each_other_are_the_whole_in_order(filled: Filled, descending: bool) -> None:
+    for selection in (
+        Selection(states=EVERY),
+        Selection(kind=FailureKind.UNKNOWN, states=EVERY),
+        Selection(key_contains="書"),
+    ):
+        for sort in Sort:
+            found, after = [], None
+            while True:
+                page = filled.ledger.page(selection, sort=sort, descending=descending, after=after, limit=29)
+                found += page.rows
+                after = page.next
+                if after is None:
+                    break
+            expected = sorted(filled.wanted(selection), key=lambda one, sort=sort: place(one, sort), reverse=descending)  # type: ignore[misc]
+            assert found == expected, (selection, sort)
+
+
+def test_an_offset_leaves_out_what_comes_first(filled: Filled) -> None:
+    whole = filled.ledger.page(Selection(), limit=100).rows
+    assert filled.ledger.page(Selection(), offset=30, limit=20).rows == whole[30:50]
+    assert filled.ledger.page(Selection(), offset=9_999).rows == []
+
+
+def test_a_row_that_goes_in_between_hides_none(filled: Filled) -> None:
+    first = filled.ledger.page(Selection(), limit=10)
+    rest = filled.ledger.page(Selection(), after=first.next, limit=10).rows
+    for one in first.rows[5:]:
+        filled.ledger.change(one.identity, version=None, by="ana", action="sent", state=State.SENT)
+    assert filled.ledger.page(Selection(), after=first.next, limit=10).rows == rest
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "!", "é", "bm90IG91cnM", "W10"])
+def test_a_cursor_that_is_not_ours_is_refused(filled: Filled, cursor: str) -> None:
+    with pytest.raises(AskedWronglyError, match="a cursor that came with the page before"):
+        filled.ledger.page(Selection(), after=cursor)
+
+
+def test_a_cursor_that_was_changed_or_is_of_another_order_is_refused(filled: Filled) -> None:
+    cursor = filled.ledger.page(Selection(), limit=10).next
+    assert cursor is not None
+    for changed in (cursor[:-2], cursor[:20] + ("A" if cursor[20] != "A" else "B") + cursor[21:]):
+        with pytest.raises(AskedWronglyError):
+            filled.ledger.page(Selection(), after=changed)
+    with pytest.raises(AskedWronglyError):
+        filled.ledger.page(Selection(), after=cursor, sort=Sort.KEY)
+    with pytest.raises(AskedWronglyError):
+        filled.ledger.page(Selection(), after=cursor, descending=False)
+
+
+@pytest.mark.parametrize(
+    ("limit", "offset", "field"),
+    [(0, 0, "limit"), (MAX_LIMIT + 1, 0, "limit"), (1, -1, "offset"), (1, 10**6, "offset")],
+)
+def test_a_limit_that_cannot_be_is_named(ledger: Ledger, limit: int, offset: int, field: str) -> None:
+    with pytest.raises(AskedWronglyError) as raised:
+        ledger.page(Selection(), limit=limit, offset=offset)
+    assert raised.value.field == field
+
+
+@pytest.mark.usefixtures("way")
+def test_groups_are_counted_as_a_loop_would(filled: Filled) -> None:
+    for selection in SELECTIONS:
+        wanted = filled.wanted(selection)
+        members = defaultdict(list)
+        for one in wanted:
+            members[one.fingerprint, one.error_type, one.kind].append(one)
+        found = filled.ledger.groups(selection)
+        assert {(g.fingerprint, g.error_type, g.kind): g.count for g in found} == {
+            n: len(of) for n, of in members.items()
+        }
+        assert [g.count for g in found] == sorted((g.count for g in found), reverse=True)
+        for group in found:
+            of = members[group.fingerprint, group.error_type, group.kind]
+            assert group.first_seen_ms == min(one.first_seen_ms for one in of)
+            assert group.last_seen_ms == max(one.last_seen_ms for one in of)
+            assert len(group.samples) == len(set(group.samples))
+            assert 1 <= len(group.samples) <= SAMPLES
+            assert set(group.samples) <= {one.identity for one in of}
+            assert group.message in {one.message for one in of}
+        assert [g.count for g in filled.ledger.groups(selection, limit=2)] == [g.count for g in found[:2]]
+
+
+def test_statistics_are_those_of_a_loop(filled: Filled) -> None:
+    stats = filled.ledger.stats()
+    waiting = filled.wanted(Selection())
+    assert stats.by_state == {state: sum(one.state is state for one in filled.rows) for state in State}
+    assert stats.by_kind == Counter(one.kind.value for one in waiting)
+    assert stats.by_error_type == Counter(one.error_type for one in waiting)
+    assert stats.by_service == Counter(one.source_service for one in waiting)
+    assert stats.by_queue == Counter(one.source_queue for one in waiting)
+    assert stats.oldest_sent_ms == min(one.sent_ms for one in waiting)
+    assert stats.newest_sent_ms == max(one.sent_ms for one in waiting)
+    assert list(stats.by_error_type.values()) == sorted(stats.by_error_type.values(), reverse=True)
+
+
+def test_an_empty_ledger_has_nothing_of_anything(ledger: Ledger) -> None:
+    stats = ledger.stats()
+    assert (stats.waiting, stats.oldest_sent_ms, stats.average_retries, stats.last_24_h) == (0, None, 0.0, 0)
+    assert ledger.page(Selection()).rows == []
+    assert list(ledger.rows(Selection())) == []
+    assert ledger.groups(Selection()) == []
+    assert ledger.get("x") is None
+    assert ledger.events("x") == []
+
+
+def test_what_is_due_is_scheduled_not_held_and_in_order(ledger: Ledger) -> None:
+    times = {"b": 200, "a": 100, "later": 301, "never": None}
+    scheduled = [row(name, state=State.SCHEDULED, retry_at_ms=at_ms) for name, at_ms in times.items()]
+    held = row("held", state=State.SCHEDULED, retry_at_ms=100, hold="wait")
+    ledger.restore_rows([*scheduled, held, row("open", retry_at_ms=100)])
+    assert [one.identity for one in ledger.due(300)] == ["a", "b"]
+    assert [one.identity for one in ledger.due(300, limit=1)] == ["a"]
+
+
+def test_a_query_of_one_line_selects(filled: Filled) -> None:
+    found = filled.ledger.page(parse_query('key:"契約 2" state:any hold:yes'), limit=100).rows
+    assert found
+    assert all("契約 2" in (one.object_key or "") and one.hold for one in found)
+
+
+def test_what_changes_while_rows_are_streamed_is_not_seen(filled: Filled) -> None:
+    stream = filled.ledger.rows(Selection())
+    first = next(stream)
+    names = [one.identity for one in filled.wanted(Selection())]
+    for name in names[:20]:
+        filled.ledger.change(name, version=None, by="ana", action="sent", state=State.SENT)
+    assert {first.identity, *(one.identity for one in stream)} == set(names)
+    assert filled.ledger.count(Selection()) == len(names) - 20
