@@ -159,6 +159,17 @@ class LogEvent(StrEnum):
     REPLAY_RECORD = "replay.record"
     """What became of one record of `retry-index/`: `result`, with the reason where it was not written."""
 
+    REQUEST_ANSWERED = "request.answered"
+    """The manager's API answered a request; `route` is the path's template, and no ids and no queries are logged. Those of
+    `/health` and `/metrics` are logged at level debug only.
+    """
+
+    REQUEST_FAILED = "request.failed"
+    """An unforeseen error, a bug in the manager, met a request: it was answered with 500, or cut off."""
+
+    REQUEST_UNAVAILABLE = "request.unavailable"
+    """The manager's API answered 503, because the ledger or the state bucket refused; nothing was changed."""
+
     STATE_FALLBACK = "state.fallback"
     """The state bucket's store does not have a call (`what`); another way is used from now on (`instead`)."""
 
@@ -186,6 +197,11 @@ class LogEvent(StrEnum):
 
     WORKER_RECORDS_REMOVED = "worker.records_removed"
     """The records of workers that have been silent for over a week were removed."""
+    WEB_DIED = "web.died"
+    """The manager's web server ended with an error."""
+
+    WEB_LISTENING = "web.listening"
+    """The manager's API answers at `host` and `port`."""
 
     WORKER_STARTED = "worker.started"
     """Ready and serving."""

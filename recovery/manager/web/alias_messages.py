@@ -1,0 +1,92 @@
+"""`/dlq/messages`: the dead letters under the path and in the fields that such tools have had."""
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response, StreamingResponse
+
+from recovery.manager.web.alias_models import FailedMessage, message_fields
+from recovery.manager.web.bodies import Read, read_many, record_view
+from recovery.manager.web.parameters import LINK, AnyId, Limit, Offset, Q, found, link_next, selected
+from recovery.manager.web.problems import documented
+from recovery.manager.web.service import TheService
+
+JSON = "application/json"
+router = APIRouter(tags=["aliases"])
+IncludePayload = Annotated[
+    bool, Query(description="Whether `payload` and `stack_trace` are read from the objects, which is recorded in the audit.")
+]  # fmt: skip
+
+
+def _filter(of: str) -> Any:
+    return Query(min_length=1, max_length=1_024, description=f"Only dead letters of this {of}.")
+
+
+@router.get(
+    "/dlq/messages", responses={**documented(400), 200: {"headers": LINK}}, response_model=list[FailedMessage]
+)  # fmt: skip
+def alias_list_messages(
+    request: Request,
+    service: TheService,
+    limit: Limit = 100,
+    offset: Offset = 0,
+    error_type: Annotated[str | None, _filter("error type")] = None,
+    source_service: Annotated[str | None, _filter("service")] = None,
+    correlation_id: Annotated[str | None, _filter("correlation id")] = None,
+    q: Q = "",
+    include_payload: IncludePayload = True,
+) -> Response:
+    """Alias of `/api/v1/messages`: a bare array, the latest first, with payloads. One view of all of them is recorded."""
+    selection = selected(q, error_type=error_type, source_service=source_service, correlation_id=correlation_id)
+    page = service.ledger.page(selection, offset=offset, limit=limit)
+    reads: Iterable[Read] = ((row, None) for row in page.rows)
+    if include_payload:
+        reads = read_many(service.state, page.rows)
+        record_view(service, page.rows)
+    response = StreamingResponse(_array(reads), media_type=JSON)
+    if page.next is not None:
+        link_next(request, response, offset=offset + limit)
+    return response
+
+
+@router.get("/dlq/messages/{any_id:path}", responses=documented(400, 404), response_model=FailedMessage)
+def alias_get_message(service: TheService, any_id: AnyId, include_payload: IncludePayload = True) -> Response:
+    """Alias of `/api/v1/messages/{any_id}`, with its payload, whose view is recorded."""
+    row = found(service.ledger, any_id)
+    if not include_payload:
+        return Response(_encoded((row, None)), media_type=JSON)
+    [read] = read_many(service.state, [row])
+    record_view(service, [row])
+    return Response(_encoded(read), media_type=JSON)
+
+
+def _array(reads: Iterable[Read]) -> Iterator[bytes]:
+    """An array of JSON, one element after another: a thousand bodies never stand in memory together."""
+    between = b"["
+    for read in reads:
+        yield between + _encoded(read)
+        between = b","
+    yield b"[]" if between == b"[" else b"]"
+
+
+def _encoded(read: Read) -> bytes:
+    row, stored = read
+    found = message_fields(row)
+    if stored is not None:
+        failure = stored.dead_letter.failure
+        found["payload"] = _payload(stored.dead_letter.body)
+        found["stack_trace"] = (failure.stack or None) if failure else None
+    return orjson.dumps(found)
+
+
+def _payload(body: str) -> object:
+    """A body of JSON goes out unparsed, so that no number in it changes."""
+    if not body.lstrip().startswith(("{", "[")):
+        return body
+    try:
+        orjson.loads(body)
+    except ValueError:
+        return body
+    return orjson.Fragment(body)

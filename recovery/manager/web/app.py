@@ -1,0 +1,52 @@
+"""The application: its routes, what they answer to errors, and the guard around them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
+
+from recovery.manager.web import alias_messages, alias_stats, health, messages, openapi, overview
+from recovery.manager.web.guard import Guard
+from recovery.manager.web.parameters import only_known
+from recovery.manager.web.problems import add_handlers
+from recovery.manager.web.service import Health, Service, Status
+from worker import __version__
+
+__all__ = ["Health", "Service", "Status", "make_app"]
+
+THREADS = 12
+"""Requests that read ledger or objects at the same time; fewer than the ledger's connections, which intake needs too."""
+
+
+def make_app(service: Service) -> FastAPI:
+    """The application of a service. It reads, and changes nothing but the audit."""
+    app = FastAPI(
+        title=openapi.TITLE,
+        version=__version__,
+        docs_url=None,  # both pages load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+        generate_unique_id_function=_operation_id,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    app.state.service = service
+    for one in (messages, overview, alias_messages, alias_stats):
+        app.include_router(one.router, dependencies=[Depends(only_known)])
+    app.include_router(health.router)  # probes and scrapers may add parameters of their own
+    add_handlers(app)
+    app.add_middleware(Guard, allowed_hosts=service.allowed_hosts)
+    app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+    yield
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

@@ -1,0 +1,41 @@
+"""The description of the API (OpenAPI 3.1), which `/openapi.json` serves and docs/reference/api.md is made from."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from recovery.manager.web.problems import Problem
+
+TITLE = "dlq-manager"
+DESCRIPTION = (
+    "The dead letters of s3-index-worker: what failed, why, when and how often. Everything here reads. "
+    "Paths under `/api/v1` are stable; those of tag `aliases` are the paths and fields that such tools have had. "
+    "Errors are problem details (RFC 9457); times are UTC."
+)
+TAGS = [
+    {"name": "messages", "description": "The dead letters."},
+    {"name": "overview", "description": "Groups and figures."},
+    {"name": "aliases", "description": "Paths and fields that such tools have had, for programs that use them."},
+    {"name": "service", "description": "The manager itself."},
+]
+_OF_FASTAPI = ("HTTPValidationError", "ValidationError")
+"""What FastAPI says of wrong parameters, which we answer with a problem."""
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The description, made once."""
+    if app.openapi_schema is None:
+        made = get_openapi(
+            title=TITLE, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS,
+            openapi_version=app.openapi_version,
+        )  # fmt: skip
+        for path in made["paths"].values():
+            for operation in path.values():
+                operation["responses"].pop("422", None)
+        schemas = made["components"]["schemas"]
+        for name in _OF_FASTAPI:
+            schemas.pop(name, None)
+        schemas["Problem"] = Problem.model_json_schema()
+        app.openapi_schema = made
+    return app.openapi_schema

@@ -1,0 +1,114 @@
+"""What an error is answered with: problem details (RFC 9457), which name the field, its value, and what would be right."""
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from recovery.ledger.errors import AskedWronglyError, LedgerError
+from worker.core.base.errors import StoreError
+from worker.core.base.events import LogEvent
+from worker.core.base.logs import emit
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 5
+"""When a client should ask again if the ledger or the state bucket refuses: outages of seconds are the usual ones."""
+MAX_SHOWN_CHARS = 80
+"""Of a wrong value."""
+_SAYS = {
+    400: "A parameter is wrong; `field`, `value` and `expected` say which, and what would be right.",
+    403: "The request came through a proxy, or from another site's page.",
+    404: "There is no such dead letter.",
+    421: "The Host header names another server than this one.",
+    500: "A fault of this program; the log has its stack.",
+    503: "The ledger or the state bucket cannot be used, or too many requests are under way. Ask again after `Retry-After`.",
+}
+_EVERYWHERE = (403, 421, 500, 503)
+"""What any route may answer: guard.py."""
+
+
+class Problem(BaseModel):
+    """What is wrong (RFC 9457)."""
+
+    type: str = Field(default="about:blank", description="Always `about:blank`: `status` and `detail` say it all.")
+    title: str = Field(description="The status in words.")
+    status: int = Field(description="The status of the answer.")
+    detail: str = Field(description="What is wrong, in a sentence.")
+    field: str | None = Field(
+        default=None, description="The parameter or filter that is wrong; absent if it is none of them."
+    )
+    value: str | None = Field(default=None, description=f"Its value, at most {MAX_SHOWN_CHARS} characters of it.")
+    expected: str | None = Field(default=None, description="What would be right.")
+
+
+def problem(
+    status: int, detail: str, *, wrong: AskedWronglyError | None = None, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """An answer that says what is wrong."""
+    made = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
+    if wrong is not None:
+        made.field, made.value, made.expected = wrong.field, wrong.value[:MAX_SHOWN_CHARS], wrong.expected
+    return JSONResponse(made.model_dump(exclude_none=True), status, headers, MEDIA_TYPE)
+
+
+def unavailable(detail: str) -> JSONResponse:
+    """The answer where something that is needed refuses for now."""
+    return problem(503, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """How a route describes these problems, and those that every route may answer."""
+    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {
+        status: {"description": _SAYS[status], "content": {MEDIA_TYPE: schema}}
+        for status in sorted({*statuses, *_EVERYWHERE})
+    }
+
+
+def not_found(detail: str) -> HTTPException:
+    """To be raised where something is not there."""
+    return HTTPException(404, detail)
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Answer every foreseen error with its problem; what is not foreseen goes on to the guard."""
+    app.add_exception_handler(AskedWronglyError, _asked_wrongly)
+    app.add_exception_handler(RequestValidationError, _not_valid)
+    app.add_exception_handler(LedgerError, _unavailable)
+    app.add_exception_handler(StoreError, _unavailable)
+    app.add_exception_handler(HTTPException, _of_http)
+
+
+async def _asked_wrongly(_request: Request, error: Exception) -> JSONResponse:
+    return problem(400, str(error), wrong=error if isinstance(error, AskedWronglyError) else None)
+
+
+async def _not_valid(_request: Request, error: Exception) -> JSONResponse:
+    """The first of the faults that FastAPI has found."""
+    first: dict[str, Any] = error.errors()[0] if isinstance(error, RequestValidationError) else {}
+    expected = re.sub(r"^(Input|String|Value) should (be |have )?", "", str(first.get("msg", "")))
+    wrong = AskedWronglyError(str(first["loc"][-1]), str(first.get("input"))[:MAX_SHOWN_CHARS], expected)
+    return problem(400, str(wrong), wrong=wrong)
+
+
+async def _unavailable(_request: Request, error: Exception) -> JSONResponse:
+    _log_unavailable(error)
+    return unavailable(str(error))
+
+
+def _log_unavailable(error: Exception) -> None:
+    emit(LogEvent.REQUEST_UNAVAILABLE, "warning", error=str(error))
+
+
+async def _of_http(_request: Request, error: Exception) -> JSONResponse:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    said = error.detail if isinstance(error, HTTPException) else ""
+    if said == HTTPStatus(status).phrase:  # the router's own words
+        said = "there is no such path; /openapi.json has all that there are" if status == 404 else said
+    return problem(status, said, headers=getattr(error, "headers", None))
