@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-from tools import alarms, metrics, performance, prometheus_rules, reference
+from tools import alarms, api, metrics, performance, prometheus_rules, reference
 from tools.events import EVENTS_MODULE, events, meanings
 from tools.mentions import Known, unknown_mentions
 
@@ -29,6 +29,9 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "prometheus alerts": prometheus_rules.alerts_table,
     "cloudwatch": alarms.figures_table,
     "alarms": alarms.alarms_table,
+    "api routes": api.routes,
+    "api problems": api.problems,
+    "api answers": api.answers,
     "figures": performance.figures_table,
     "contenders": performance.contenders_table,
     "delays": performance.delays_table,

@@ -9,7 +9,6 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -120,7 +119,7 @@ def _is_from_elsewhere(headers: Mapping[str, str]) -> bool:
     if (site := headers.get("sec-fetch-site")) is not None:
         return site in _FROM_ELSEWHERE
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != headers["host"].lower()
+    return origin is not None and origin.partition("://")[2].lower() != headers["host"].lower()
 
 
 def _log(method: str, scope: Scope, status: int, began: float) -> None:

@@ -12,7 +12,7 @@ from worker.core.base.classify import FailureKind
 from worker.core.sqs.dead_letter_store import StoredDeadLetter
 
 _AT = "2026-11-01T09:30:00.000Z"
-_EXAMPLE: dict[str, Any] = {
+EXAMPLE: dict[str, Any] = {
     "identity": EXAMPLE_ID, "key": f"dead-letters/2026-11-01/{EXAMPLE_ID}.json", "state": "open", "kind": "RECOVERABLE",
     "error_type": "ReadTimeoutError", "message": "GET s3://documents/経理/契約.pdf: no answer in 30 s",
     "fingerprint": "5b1f2c7d90aa", "type": "s3-event", "bucket": "documents", "object_key": "経理/契約.pdf",
@@ -24,12 +24,12 @@ _EXAMPLE: dict[str, Any] = {
     "sent_to": None, "sent_run": None, "retry_at": None, "owner": None, "note": None, "hold": None, "finding": None,
     "version": 1, "changed_at": _AT,
 }  # fmt: skip
+"""A Message."""
+EXAMPLE_WITH_ARRIVALS = {**EXAMPLE, "arrivals": [{"message_id": EXAMPLE_ID, "at": _AT}]}
 
 
 class Message(BaseModel):
     """One dead letter, as the ledger has it. Texts are empty, and times null, where nothing is known."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     identity: str = Field(description="The dead letter's id, which it keeps for its whole life.")
     key: str = Field(description="Key of its object in the state bucket.")
@@ -97,10 +97,6 @@ class Arrival(BaseModel):
 
 class MessageWithArrivals(Message):
     """One dead letter, and every time that it came."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{**_EXAMPLE, "arrivals": [{"message_id": EXAMPLE_ID, "at": _AT}]}]}
-    )
 
     arrivals: list[Arrival] = Field(description="The oldest first.")
 

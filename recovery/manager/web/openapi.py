@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from recovery.manager.web.message_models import EXAMPLE, EXAMPLE_WITH_ARRIVALS
 from recovery.manager.web.problems import Problem
 
 TITLE = "dlq-manager"
@@ -36,6 +37,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
         schemas = made["components"]["schemas"]
         for name in _OF_FASTAPI:
             schemas.pop(name, None)
+        schemas["Message"]["examples"] = [EXAMPLE]  # FastAPI leaves out what is null in those of a model
+        schemas["MessageWithArrivals"]["examples"] = [EXAMPLE_WITH_ARRIVALS]
         schemas["Problem"] = Problem.model_json_schema()
         app.openapi_schema = made
     return app.openapi_schema

@@ -93,5 +93,7 @@ def link_next(request: Request, response: Response, **changed: object) -> None:
     response.headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
 
 
-LINK = {"Link": {"description": '`<…>; rel="next"`: the next page, if there is one.', "schema": {"type": "string"}}}
+LINK = {
+    "Link": {"description": 'the next page, `rel="next"` (RFC 8288), if there is one.', "schema": {"type": "string"}}
+}
 """How a route describes that header."""

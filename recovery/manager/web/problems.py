@@ -21,15 +21,17 @@ RETRY_AFTER_S = 5
 """When a client should ask again if the ledger or the state bucket refuses: outages of seconds are the usual ones."""
 MAX_SHOWN_CHARS = 80
 """Of a wrong value."""
-_SAYS = {
+SAYS = {
     400: "A parameter is wrong; `field`, `value` and `expected` say which, and what would be right.",
     403: "The request came through a proxy, or from another site's page.",
-    404: "There is no such dead letter.",
+    404: "There is no such path, no such dead letter, or its object is gone; `detail` says which.",
+    405: "Only GET and HEAD are answered.",
     421: "The Host header names another server than this one.",
     500: "A fault of this program; the log has its stack.",
     503: "The ledger or the state bucket cannot be used, or too many requests are under way. Ask again after `Retry-After`.",
 }
-_EVERYWHERE = (403, 421, 500, 503)
+"""The statuses that are problems, and when they are answered."""
+EVERYWHERE = (403, 421, 500, 503)
 """What any route may answer: guard.py."""
 
 
@@ -66,8 +68,8 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """How a route describes these problems, and those that every route may answer."""
     schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
     return {
-        status: {"description": _SAYS[status], "content": {MEDIA_TYPE: schema}}
-        for status in sorted({*statuses, *_EVERYWHERE})
+        status: {"description": SAYS[status], "content": {MEDIA_TYPE: schema}}
+        for status in sorted({*statuses, *EVERYWHERE})
     }
 
 

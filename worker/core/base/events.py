@@ -187,6 +187,12 @@ class LogEvent(StrEnum):
     THREAD_SILENT = "thread.silent"
     """A thread makes no progress; the watchdog is no longer fed."""
 
+    WEB_DIED = "web.died"
+    """The manager's web server ended with an error."""
+
+    WEB_LISTENING = "web.listening"
+    """The manager's API answers at `host` and `port`."""
+
     WORKER_RECORD_FAILED = "worker.record_failed"
     """This worker's record in `s3-index-worker/workers/` could not be written, or old ones not removed; the work goes on.
     Logged once per cause.
@@ -197,12 +203,6 @@ class LogEvent(StrEnum):
 
     WORKER_RECORDS_REMOVED = "worker.records_removed"
     """The records of workers that have been silent for over a week were removed."""
-    WEB_DIED = "web.died"
-    """The manager's web server ended with an error."""
-
-    WEB_LISTENING = "web.listening"
-    """The manager's API answers at `host` and `port`."""
-
     WORKER_STARTED = "worker.started"
     """Ready and serving."""
 

@@ -1,0 +1,105 @@
+"""A manager's HTTP service for tests: over a real ledger, and a state bucket in memory."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from recovery.ledger.ledger import Ledger
+from recovery.ledger.rows import Arrival, Row
+from recovery.manager.web.app import Health, Service, Status, make_app
+from recovery.manager.web.parameters import EXAMPLE_ID
+from testing.fakes import Fakes
+from testing.ledgers import NOW_MS, row
+from worker.core.base.classify import FailureKind
+from worker.core.sqs.dead_letter import DeadLetter
+from worker.core.sqs.dead_letter_store import take_in
+from worker.core.sqs.queue import Message
+
+BODY = '{"bucket": "documents", "key": "経理/契約.pdf", "number": 12345678901234567890123}'
+STACK = "Traceback (most recent call last): …"
+
+
+class Api:
+    """The service, and what stands behind it. `ask` calls the application in this process, without a server."""
+
+    def __init__(self, ledger: Ledger, hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "::1"})) -> None:
+        self.ledger = ledger
+        self.fakes = Fakes()
+        self.health = Health(Status.HEALTHY, queue_connected=True, facts={"intake": "running"})
+        self.depth: int | None = 2
+        self.service = Service(
+            ledger=ledger,
+            state=self.fakes.state,
+            metrics=lambda: b"# TYPE up gauge\nup 1\n",
+            health=lambda: self.health,
+            dlq_depth=lambda: self.depth,
+            by="api@host",
+            allowed_hosts=hosts,
+        )
+        self.app: FastAPI = make_app(self.service)
+
+    def add(self, name: str, *, body: str = BODY, stored: bool = True, **fields: Any) -> Row:
+        """A dead letter in the ledger, and in the state bucket."""
+        given = {"message_id": f"m-{name}", **fields}
+        message_id = given.pop("message_id")
+        made = row(name, **given)
+        if stored:
+            key = self.store(name, body)
+            made = row(name, **given, key=key)
+        self.ledger.take_in([Arrival(message_id, made, made.last_seen_ms)])
+        found = self.ledger.get(name)
+        assert found is not None
+        return found
+
+    def store(self, name: str, body: str) -> str:
+        """The object of a dead letter; its key."""
+        failure = {"kind": "RECOVERABLE", "error_type": "ReadTimeoutError", "stack": STACK, "attempts": 5}
+        attributes = {
+            "failure": {"DataType": "String", "StringValue": json.dumps(failure)},
+            "raw": {"DataType": "Binary", "BinaryValue": b"\0\xff"},
+        }
+        message = Message(name, "r", body, {"SentTimestamp": str(NOW_MS)}, attributes)
+        stored, _ = take_in(self.fakes.state, DeadLetter.received(message), at_ms=NOW_MS)
+        return stored.key
+
+    def fill(self) -> None:
+        """The dead letter of the examples, and others."""
+        self.add(EXAMPLE_ID, object_key="経理/契約.pdf", about="s3://documents/経理/契約.pdf")
+        self.add("second", object_key="営業/見積.pdf", correlation_id="c-1", last_seen_ms=NOW_MS + 1_000)
+        self.add(
+            "third", kind=FailureKind.UNKNOWN, error_type="ValueError", fingerprint="77", bucket="", source_queue=""
+        )
+
+    def views(self) -> list[dict[str, Any]]:
+        """The views that are in the audit."""
+        return [one for one in self.fakes.under("s3-index-worker/audit/").values() if one["action"] == "view"]
+
+    def ask(self, path: str, *, method: str = "GET", host: str = "127.0.0.1:8024", **headers: str) -> httpx.Response:
+        """One request; underscores in the names of headers stand for hyphens."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return asyncio.run(self._ask(method, path, {"host": host, **named}))
+
+    async def _ask(self, method: str, path: str, headers: dict[str, str]) -> httpx.Response:
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8024") as client:
+            return await client.request(method, path, headers=headers)
+
+    def get(self, path: str) -> Any:
+        """The JSON of an answer that must be a success."""
+        answer = self.ask(path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def refused(self, path: str, status: int, **headers: str) -> dict[str, Any]:
+        """The problem that a request is answered with."""
+        answer = self.ask(path, **headers)
+        assert answer.status_code == status, answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+        said: dict[str, Any] = answer.json()
+        assert (said["status"], said["type"]) == (status, "about:blank")
+        assert said["title"]
+        assert said["detail"]
+        return said

@@ -1,0 +1,105 @@
+"""What every request passes: Host, proxies, other sites, methods, headers, the log."""
+
+import pytest
+
+from recovery.manager.web import guard
+from recovery.manager.web.parameters import EXAMPLE_ID
+from worker.core.base.logs import observe
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.0.0.1:8024", "localhost:1", "LOCALHOST", "localhost.", "[::1]:8024", "[::1]"]
+)
+def test_a_host_of_the_list_is_served(shared, host):
+    assert shared.ask("/health", host=host).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example:8024", "localhost.evil.example", "[::2]", "127.0.0.2"]
+)
+def test_another_host_is_misdirected(shared, host):
+    assert "MANAGER_ALLOWED_HOSTS" in shared.refused("/api/v1/messages", 421, host=host)["detail"]
+    shared.refused("/health", 421, host=host)
+
+
+@pytest.mark.parametrize("host", ["", "localhost:port", "a b", "user@localhost", "localhost:80:80", "http://localhost"])
+def test_a_host_that_is_none_is_refused(shared, host):
+    shared.refused("/health", 400, host=host)
+
+
+@pytest.mark.parametrize("name", ["forwarded", "x_forwarded_for", "X_Forwarded_Host", "x_forwarded_proto"])
+def test_what_came_through_a_proxy_is_refused(shared, name):
+    assert "proxy" in shared.refused("/api/v1/stats", 403, **{name: "x"})["detail"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"sec_fetch_site": "cross-site"}, 403),
+        ({"sec_fetch_site": "same-site"}, 403),
+        ({"sec_fetch_site": "same-origin"}, 200),
+        ({"sec_fetch_site": "none"}, 200),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "http://127.0.0.1:3000"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://[evil"}, 403),
+        ({"origin": "http://127.0.0.1:8024"}, 200),
+    ],
+)
+def test_a_page_of_another_origin_reads_nothing(shared, headers, status):
+    assert shared.ask("/api/v1/stats", **headers).status_code == status
+    assert shared.ask("/openapi.json", **headers).status_code == status
+    assert shared.ask("/health", **headers).status_code == 200
+    assert shared.ask("/metrics", **headers).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW"])
+@pytest.mark.parametrize("path", ["/api/v1/messages", f"/dlq/messages/{EXAMPLE_ID}", "/health", "/nowhere"])
+def test_any_method_that_does_not_read_is_refused(shared, method, path):
+    answer = shared.ask(path, method=method)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "path", ["/health", "/api/v1/messages", "/dlq/messages", f"/api/v1/messages/{EXAMPLE_ID}/body", "/nowhere"]
+)
+def test_head_is_get_without_the_body(shared, path):
+    got, head = shared.ask(path), shared.ask(path, method="HEAD")
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]
+    assert head.headers.get("content-length") == got.headers.get("content-length")
+
+
+@pytest.mark.parametrize(
+    "path", ["/health", "/metrics", "/openapi.json", "/api/v1/messages", "/dlq/messages", "/nowhere"]
+)
+def test_every_answer_has_the_headers_of_safety_and_none_of_cors(shared, path):
+    for headers in ({}, {"host": "evil.example"}, {"origin": "http://evil.example"}):
+        found = shared.ask(path, **headers).headers
+        assert found["content-security-policy"].startswith("default-src 'none'")
+        assert (found["x-content-type-options"], found["cache-control"]) == ("nosniff", "no-store")
+        assert not [name for name in found if name.startswith("access-control-")]
+
+
+def test_too_many_at_once_are_told_to_come_again(shared, monkeypatch):
+    monkeypatch.setattr(guard, "MAX_REQUESTS", 0)
+    assert shared.ask("/health").headers["retry-after"] == "5"
+    assert "under way" in shared.refused("/health", 503)["detail"]
+
+
+def test_the_log_has_templates_and_no_ids_and_no_queries(shared):
+    seen = []
+    ended = observe(lambda event, fields: seen.append((event, fields)))
+    try:
+        shared.ask(f"/api/v1/messages/{EXAMPLE_ID}/body?x=secret")
+        shared.ask("/secret", method="SECRET")
+    finally:
+        ended()
+    lines = [fields for event, fields in seen if event == "request.answered"]
+    assert [(one["method"], one["route"], one["status"]) for one in lines] == [
+        ("GET", "/api/v1/messages/{any_id}/body", 400),
+        ("other", "", 405),
+    ]
+    assert "secret" not in str(lines)
+    assert EXAMPLE_ID not in str(lines)

@@ -1,0 +1,61 @@
+"""The description of the API."""
+
+import re
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from recovery.manager.web.openapi import describe
+from recovery.manager.web.parameters import EXAMPLE_ID
+from tests.support.api import Api
+
+
+def operations(api: Api):
+    return {path: found["get"] for path, found in describe(api.app)["paths"].items()}
+
+
+def test_every_route_is_described_with_stable_names_and_problems(shared):
+    found = operations(shared)
+    assert shared.get("/openapi.json") == describe(shared.app)
+    assert describe(shared.app)["openapi"].startswith("3.1")
+    assert sorted(one["operationId"] for one in found.values()) == [
+        "alias_get_message", "alias_get_queue_stats", "alias_get_stats", "alias_list_error_groups", "alias_list_failures",
+        "alias_list_messages", "get_health", "get_message", "get_message_body", "get_metrics", "get_stats", "list_groups",
+        "list_message_events", "list_messages",
+    ]  # fmt: skip
+    for one in found.values():
+        assert one["description"]
+        assert "422" not in one["responses"]
+        assert all(
+            "application/problem+json" in answer["content"]
+            for status, answer in one["responses"].items()
+            if int(status) >= 400
+        )
+
+
+def test_every_answer_is_as_described(shared):
+    schemas = describe(shared.app)["components"]
+    for path, one in operations(shared).items():
+        content = one["responses"]["200"]["content"]
+        if "application/json" in content:
+            schema = {**content["application/json"]["schema"], "components": schemas}
+            Draft202012Validator(schema).validate(shared.get(path.replace("{any_id}", EXAMPLE_ID)))
+
+
+def test_every_example_is_as_described(shared):
+    made = describe(shared.app)
+    for name, schema in made["components"]["schemas"].items():
+        for example in schema.get("examples", []):
+            Draft202012Validator({**schema, "components": made["components"]}).validate(example)
+        for field, described in schema.get("properties", {}).items():
+            for example in described.get("examples", []):
+                Draft202012Validator({**described, "components": made["components"]}).validate(example), (name, field)
+
+
+@pytest.mark.parametrize("kept", ["MessagePage", "Problem", "FailedMessage"])
+def test_nothing_is_described_that_is_not_there(shared, kept):
+    made = describe(shared.app)
+    text = str(made)
+    referred = set(re.findall(r"#/components/schemas/(\w+)", text))
+    assert kept in referred
+    assert referred == set(made["components"]["schemas"])
