@@ -19,6 +19,8 @@ from worker.core.base.logs import emit
 
 MAX_REQUESTS = 64
 """Under way at the same time, waiting ones included; with what one holds (bodies.py), this bounds the memory."""
+MAX_HEAD_BYTES = 32 * 1024
+"""Path, query and headers; a query alone, of 2,000 characters, may have 24,000 once it is percent-encoded."""
 METHODS = ("GET", "HEAD")
 OPEN = frozenset({"/health", "/metrics"})
 """Paths that pages of other sites may ask for too; none can read the answer."""
@@ -80,10 +82,10 @@ class Guard:
             _log(scope["method"], inner, answer.status, began)
 
     async def _answer(self, scope: Scope, method: str, receive: Receive, send: Send) -> None:
-        refusal = self._refusal(method, scope["path"], _headers(scope))
+        refusal = self._refusal(method, scope, _headers(scope))
         await (refusal or self._app)(scope, receive, send)
 
-    def _refusal(self, method: str, path: str, headers: Mapping[str, str]) -> JSONResponse | None:
+    def _refusal(self, method: str, scope: Scope, headers: Mapping[str, str]) -> JSONResponse | None:
         """The answer to what must not be asked; None if it may be."""
         host = _HOST.fullmatch(headers.get("host", ""))
         if host is None:
@@ -96,10 +98,12 @@ class Guard:
             return problem(
                 403, f"the request has the header {forwarded[:80]}: it came through a proxy, and there is no sign-in"
             )
-        if path not in OPEN and _is_from_elsewhere(headers):
+        if scope["path"] not in OPEN and _is_from_elsewhere(headers):
             return problem(403, "the request comes from a page of another origin")
         if method not in METHODS:
             return problem(405, "everything here is only read", headers={"Allow": ", ".join(METHODS)})
+        if _head_bytes(scope) > MAX_HEAD_BYTES:
+            return problem(431, f"path, query and headers are over {MAX_HEAD_BYTES:,} bytes")
         if self._under_way > MAX_REQUESTS:
             return unavailable(f"{MAX_REQUESTS} requests are under way already")
         return None
@@ -107,6 +111,11 @@ class Guard:
 
 def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _head_bytes(scope: Scope) -> int:
+    headers = sum(len(name) + len(value) for name, value in scope["headers"])
+    return headers + len(scope.get("raw_path") or b"") + len(scope["query_string"])
 
 
 def _plain(host: str) -> str:

@@ -27,11 +27,12 @@ SAYS = {
     404: "There is no such path, no such dead letter, or its object is gone; `detail` says which.",
     405: "Only GET and HEAD are answered.",
     421: "The Host header names another server than this one.",
+    431: "Path, query and headers are too long together.",
     500: "A fault of this program; the log has its stack.",
     503: "The ledger or the state bucket cannot be used, or too many requests are under way. Ask again after `Retry-After`.",
 }
 """The statuses that are problems, and when they are answered."""
-EVERYWHERE = (403, 421, 500, 503)
+EVERYWHERE = (403, 421, 431, 500, 503)
 """What any route may answer: guard.py."""
 
 

@@ -11,13 +11,12 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from recovery.manager.web.guard import MAX_HEAD_BYTES
 from recovery.manager.web.problems import MEDIA_TYPE, RETRY_AFTER_S, problem
 from worker.core.base.errors import ConfigError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 
-MAX_HEAD_BYTES = 16 * 1024
-"""Request line and headers; a query has at most 2,000 characters, each of up to twelve bytes where it is percent-encoded."""
 MAX_CONNECTIONS = 256
 """Open at the same time, idle ones included."""
 KEEP_ALIVE_S = 5
@@ -62,17 +61,18 @@ class WebServer:
         emit(LogEvent.WEB_LISTENING, host=host, port=self.port)
 
     def stop(self, timeout_s: float) -> bool:
-        """Take no more requests, and wait until those under way are answered; whether they were, in about this time.
+        """Take no more requests, and wait until those under way are answered; whether they were in this time.
 
-        The rest is cut off when the process ends: a thread that waits for a database cannot be interrupted.
+        The rest is cut off. Threads that wait for a database or for S3 cannot be interrupted: theirs end when that answers.
         """
         if self._thread is None:
             return True
         self._server.should_exit = True
         self._thread.join(timeout_s)
+        answered = not self._thread.is_alive()
         self._server.force_exit = True
         self._thread.join(FORCED_S)
-        return not self._thread.is_alive()
+        return answered
 
     def _serve(self, listening: socket.socket) -> None:
         try:
@@ -119,7 +119,7 @@ class _Protocol(H11Protocol):
             self._refuse(503, f"{MAX_CONNECTIONS} connections are open already", [("Retry-After", str(RETRY_AFTER_S))])
 
     def send_400_response(self, msg: str) -> None:
-        """What h11 could not read, or what was longer than MAX_HEAD_BYTES."""
+        """What h11 could not read, or what was over MAX_HEAD_BYTES before its end came."""
         self._refuse(400, f"{msg} Or its first line and headers are over {MAX_HEAD_BYTES:,} bytes.", [])
 
     def _refuse(self, status: int, detail: str, more: list[tuple[str, str]]) -> None:

@@ -82,6 +82,13 @@ def test_every_answer_has_the_headers_of_safety_and_none_of_cors(shared, path):
         assert not [name for name in found if name.startswith("access-control-")]
 
 
+def test_a_long_head_is_refused(shared):
+    assert "32,768 bytes" in shared.refused("/health?" + "x" * 40_000, 431)["detail"]
+    shared.refused("/api/v1/messages", 431, x_any="x" * 40_000)
+    longest = "".join(f"%{byte:02X}" for byte in ("text:" + "契" * 1_024 + " key:" + "契" * 900).encode())
+    assert shared.ask(f"/api/v1/messages?q={longest}").status_code == 200
+
+
 def test_too_many_at_once_are_told_to_come_again(shared, monkeypatch):
     monkeypatch.setattr(guard, "MAX_REQUESTS", 0)
     assert shared.ask("/health").headers["retry-after"] == "5"
