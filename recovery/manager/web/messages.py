@@ -17,7 +17,17 @@ from recovery.manager.web.message_models import (
     messages_of,
 )
 from recovery.manager.web.moments import known
-from recovery.manager.web.parameters import LINK, AnyId, Direction, Limit, Offset, Q, found, link_next, selected
+from recovery.manager.web.parameters import (
+    LINK,
+    AnyId,
+    Direction,
+    Limit,
+    Offset,
+    Q,
+    found,
+    link_next,
+    selected,
+)
 from recovery.manager.web.problems import documented, not_found
 from recovery.manager.web.service import TheService
 

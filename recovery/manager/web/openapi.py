@@ -34,6 +34,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
         for path in made["paths"].values():
             for operation in path.values():
                 operation["responses"].pop("422", None)
+                for parameter in operation.get("parameters", []):
+                    _without_null(parameter["schema"])
         schemas = made["components"]["schemas"]
         for name in _OF_FASTAPI:
             schemas.pop(name, None)
@@ -42,3 +44,10 @@ def describe(app: FastAPI) -> dict[str, Any]:
         schemas["Problem"] = Problem.model_json_schema()
         app.openapi_schema = made
     return app.openapi_schema
+
+
+def _without_null(schema: dict[str, Any]) -> None:
+    """A parameter may be absent, but a query has no null."""
+    for option in schema.pop("anyOf", []):
+        if option.get("type") != "null":
+            schema.update(option)

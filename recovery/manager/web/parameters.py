@@ -18,6 +18,7 @@ from recovery.manager.web.problems import MAX_SHOWN_CHARS, not_found
 EXAMPLE_ID = "5b1f2c7d-90aa-4c3e-8f21-7d1f0c9b2a34"
 """The dead letter of every example; those in docs/reference/api.md are typed by a test, which has one of this name."""
 QUERY_FORMAT = "dead-letter-query"
+"""How the description names what a schema cannot express."""
 
 
 class Direction(StrEnum):

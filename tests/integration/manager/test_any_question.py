@@ -1,0 +1,38 @@
+"""schemathesis asks the running service what its own description allows, and what it does not."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+SETTINGS = """
+[warnings]
+fail-on = true
+
+[checks.negative_data_rejection]
+expected-statuses = ["400", "404", "431"]
+
+[[operations]]
+include-name = "GET /api/v1/messages"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400"]
+"""
+"""No schema can say which cursors there are; all that is made up are refused, as they must be."""
+
+
+@pytest.mark.slow("some hundred questions, each made up")
+@pytest.mark.timeout(400)
+def test_every_answer_to_any_question_is_as_described(served, tmp_path):
+    (tmp_path / "schemathesis.toml").write_text(SETTINGS)
+    address = f"http://127.0.0.1:{served.port}"
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).parent / "st"), "run", f"{address}/openapi.json", "--checks", "all", "--mode", "all",
+            "--phases", "examples,coverage,fuzzing", "--max-examples", "15", "--no-color",
+        ],
+        cwd=tmp_path, capture_output=True, text=True, timeout=380, check=False,
+        env=os.environ | {"SCHEMATHESIS_HOOKS": "tests.support.any_question", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr

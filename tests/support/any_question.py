@@ -1,0 +1,38 @@
+"""What schemathesis is told of the manager's API, beyond its description; its own process imports this.
+
+A format that a schema cannot express, and the pairs of parameters that do not go together.
+"""
+
+import schemathesis
+from hypothesis import strategies as st
+
+from recovery.ledger.selection import FILTERS
+from recovery.manager.web.parameters import QUERY_FORMAT
+
+_word = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zs", "Zl", "Zp"), exclude_characters='":\\'),
+    min_size=1, max_size=8,
+)  # fmt: skip
+_quoted = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8).map(
+    lambda text: '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+)
+_ago = st.from_regex(r"[0-9]{1,9}[smhdw]", fullmatch=True)
+_SPECIAL = {
+    "kind": st.sampled_from(["RECOVERABLE", "unknown"]),
+    "state": st.sampled_from(["any", "open,sent", "recovered"]),
+    "hold": st.sampled_from(["yes", "no"]),
+    "older": _ago,
+    "newer": _ago,
+}
+_queries = st.fixed_dictionaries({}, optional={name: _SPECIAL.get(name, _word | _quoted) for name in FILTERS})
+
+schemathesis.openapi.format(
+    QUERY_FORMAT, _queries.map(lambda found: " ".join(f"{name}:{value}" for name, value in found.items()))
+)
+
+
+@schemathesis.hook
+def filter_query(_context: object, query: object) -> bool:
+    """Whether these parameters go together: a filter is given once."""
+    given = set(query) if isinstance(query, dict) else set()
+    return not ("q" in given and given & {"error_type", "source_service", "correlation_id"})
