@@ -22,6 +22,8 @@ from recovery.ledger.selection import Selection
 
 RARE = 5_000
 """Rows of which each may be looked at: about 40 ms (benchmarks/ledger.py)."""
+UNKNOWN_SHARE = 0.006
+"""Of all rows: PostgreSQL expects 0.005 for what is not among the most common elements of an array (DEFAULT_CONTAIN_SEL)."""
 MAX_BRANCHES = 640
 BRANCHES_AT_ONCE = 64
 """SQLite takes 500 parts of one UNION; more than this plans no faster."""
@@ -86,7 +88,7 @@ def plan(connection: Connection, selection: Selection, *, by_cell: bool = True) 
     is_sqlite = connection.dialect.name == "sqlite"
     parameters = parameters_of(selection)
     conditions = tuple(_own_conditions(selection, is_sqlite=is_sqlite))
-    texts = " CROSS JOIN texts t" if _looks_at_texts(selection) else ""
+    texts = " CROSS JOIN texts t" if looks_at_texts(selection) else ""
     candidates = list(_candidates(selection, parameters, is_sqlite=is_sqlite))
     if not by_cell and _has_facets(selection):
         candidates += [_of_classes(connection, selection)]
@@ -105,7 +107,7 @@ def plan(connection: Connection, selection: Selection, *, by_cell: bool = True) 
 
 def is_counted(selection: Selection) -> bool:
     """Whether every dead letter of the selection's cells belongs to it, so that the cells' counts are right."""
-    return not _looks_at_texts(selection) and all(getattr(selection, name) is None for name in _OWN)
+    return not looks_at_texts(selection) and all(getattr(selection, name) is None for name in _OWN)
 
 
 def cells_of(
@@ -172,9 +174,13 @@ def _own_conditions(selection: Selection, *, is_sqlite: bool) -> Iterator[str]:
             yield "d.owner IS NULL"
         elif value is not None:
             yield condition
+    if looks_at_texts(selection):
+        yield from ("t.id = d.id", *text_conditions(selection, is_sqlite=is_sqlite))
+
+
+def text_conditions(selection: Selection, *, is_sqlite: bool) -> Iterator[str]:
+    """The exact tests of the substrings, in the texts `t`."""
     contains = "instr" if is_sqlite else "strpos"
-    if _looks_at_texts(selection):
-        yield "t.id = d.id"
     if selection.key_contains:
         yield f"{contains}(t.key, :key_contains) > 0"
     if selection.text_contains:
@@ -202,7 +208,8 @@ def _has_facets(selection: Selection) -> bool:
     return any(getattr(selection, name) is not None for name in _FACETS)
 
 
-def _looks_at_texts(selection: Selection) -> bool:
+def looks_at_texts(selection: Selection) -> bool:
+    """Whether a substring is looked for."""
     return bool(selection.key_contains or selection.text_contains)
 
 
@@ -220,7 +227,7 @@ def _rare_ids(
 
 
 def _candidates(selection: Selection, parameters: dict[str, Any], *, is_sqlite: bool) -> Iterator[str]:
-    if _looks_at_texts(selection):
+    if looks_at_texts(selection):
         yield _grams(selection, parameters, is_sqlite=is_sqlite)
     for name in ("correlation_id", "owner", "held"):
         if getattr(selection, name):
@@ -252,10 +259,15 @@ def _grams(selection: Selection, parameters: dict[str, Any], *, is_sqlite: bool)
 
 
 def _is_rare(connection: Connection, query: str, parameters: dict[str, Any], *, by_guess: bool) -> bool:
-    """A GIN index gives nothing before it has everything, so PostgreSQL is asked what it expects: it knows frequent grams."""
+    """A GIN index gives nothing before it has everything, so PostgreSQL is asked what it expects.
+
+    A gram that it does not know to be frequent is expected in one row of 200.
+    """
     if not by_guess:
         counting = f"SELECT count(*) FROM ({query} LIMIT {RARE + 1}) g"  # noqa: S608
         return int(connection.execute(text(counting), parameters).scalar_one()) <= RARE
     told = connection.execute(text(f"EXPLAIN (FORMAT JSON) {query}"), parameters).scalar_one()
     explained = orjson.loads(told) if isinstance(told, str) else told
-    return int(explained[0]["Plan"]["Plan Rows"]) <= RARE
+    expected = int(explained[0]["Plan"]["Plan Rows"])
+    total = connection.execute(text("SELECT reltuples FROM pg_class WHERE oid = CAST('gram_arrays' AS regclass)"))
+    return expected <= max(RARE, int(total.scalar_one()) * UNKNOWN_SHARE)
