@@ -22,6 +22,7 @@ from recovery.ledger.search import (
     Plan,
     cell_condition,
     cells_of,
+    has_rare_classes,
     looks_at_texts,
     parameters_of,
     plan,
@@ -34,7 +35,7 @@ MAX_LIMIT = 1_000
 MAX_OFFSET = 100_000
 """An offset reads everything before it; a cursor does not."""
 ROWS_AT_ONCE = 2_000
-WALKED = 10_000
+WALKED = 3_000
 """Rows whose texts are looked at before their index: about 20 ms on PostgreSQL."""
 MAX_CELLS = 100_000
 """Of one error type: far more than there are buckets and queues."""
@@ -144,10 +145,11 @@ def _walked(
 ) -> list[_Place] | None:
     """The places, if they are among the next WALKED rows in order; else None. Only for substrings on PostgreSQL.
 
-    There, nothing tells how many rows have a word: its grams come together, which the planner does not know. Where a word is
-    frequent, a page of it is near; where it is not, its index is quick.
+    There, an index of arrays gives nothing before it has everything, which is slow for a frequent word; but a page of it is near.
     """
     if connection.dialect.name == "sqlite" or order.sort is Sort.ERROR or not looks_at_texts(selection):
+        return None
+    if has_rare_classes(connection, selection):  # their next rows are far
         return None
     way = plan(connection, without_texts(selection), by_cell=order.sort is not Sort.KEY)
     parameters = dict(parameters_of(selection), **way.parameters)

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, Text, bindparam, text
 
 from recovery.ledger.bigrams import fts_query, wanted
@@ -22,8 +21,8 @@ from recovery.ledger.selection import Selection
 
 RARE = 5_000
 """Rows of which each may be looked at: about 40 ms (benchmarks/ledger.py)."""
-UNKNOWN_SHARE = 0.006
-"""Of all rows: PostgreSQL expects 0.005 for what is not among the most common elements of an array (DEFAULT_CONTAIN_SEL)."""
+RARE_IN_ARRAYS = 2_000
+"""The same where PostgreSQL has to fetch one more row for each, with its arrays of grams."""
 MAX_BRANCHES = 640
 BRANCHES_AT_ONCE = 64
 """SQLite takes 500 parts of one UNION; more than this plans no faster."""
@@ -90,9 +89,9 @@ def plan(connection: Connection, selection: Selection, *, by_cell: bool = True) 
     conditions = tuple(_own_conditions(selection, is_sqlite=is_sqlite))
     texts = " CROSS JOIN texts t" if looks_at_texts(selection) else ""
     candidates = list(_candidates(selection, parameters, is_sqlite=is_sqlite))
-    if not by_cell and _has_facets(selection):
-        candidates += [_of_classes(connection, selection)]
-    if rare := _rare_ids(connection, candidates, parameters, is_sqlite=is_sqlite):
+    if _has_facets(selection) and (candidates or not by_cell):
+        candidates.insert(0, _of_classes(connection, selection))
+    if rare := _rare_ids(connection, candidates, parameters):
         branch = " AND ".join(("d.id = g.id", _states(selection), *_class_condition(connection, selection)))
         tables = f"({rare}) g CROSS JOIN dead_letters d{texts}"
         return Plan(tables, (branch,), conditions, parameters, is_rare=True)
@@ -103,6 +102,11 @@ def plan(connection: Connection, selection: Selection, *, by_cell: bool = True) 
             return Plan(tables, tuple(cell.branch for cell in cells), conditions, parameters)
     conditions = (*conditions, *_class_condition(connection, selection))
     return Plan(tables, tuple(state_is(state) for state in selection.states), conditions, parameters)
+
+
+def has_rare_classes(connection: Connection, selection: Selection) -> bool:
+    """Whether so few dead letters are of the selection's classes and states that all may be looked at."""
+    return _has_facets(selection) and _is_rare(connection, _of_classes(connection, selection), {})
 
 
 def is_counted(selection: Selection) -> bool:
@@ -216,14 +220,9 @@ def looks_at_texts(selection: Selection) -> bool:
 # -- rare conditions ---------------------------------------------------------------------------------------------
 
 
-def _rare_ids(
-    connection: Connection, candidates: Sequence[str], parameters: dict[str, Any], *, is_sqlite: bool
-) -> str | None:
-    """A query for the numbers of at most RARE dead letters, among which all of the selection are; None if there is none."""
-    for query in candidates:
-        if _is_rare(connection, query, parameters, by_guess=not is_sqlite and "gram_arrays" in query):
-            return query
-    return None
+def _rare_ids(connection: Connection, candidates: Sequence[str], parameters: dict[str, Any]) -> str | None:
+    """A query for the numbers of so few dead letters that all may be looked at, among which are all of the selection."""
+    return next((query for query in candidates if _is_rare(connection, query, parameters)), None)
 
 
 def _candidates(selection: Selection, parameters: dict[str, Any], *, is_sqlite: bool) -> Iterator[str]:
@@ -258,16 +257,7 @@ def _grams(selection: Selection, parameters: dict[str, Any], *, is_sqlite: bool)
     return f"SELECT id FROM gram_arrays WHERE {' AND '.join(conditions)}"  # noqa: S608
 
 
-def _is_rare(connection: Connection, query: str, parameters: dict[str, Any], *, by_guess: bool) -> bool:
-    """A GIN index gives nothing before it has everything, so PostgreSQL is asked what it expects.
-
-    A gram that it does not know to be frequent is expected in one row of 200.
-    """
-    if not by_guess:
-        counting = f"SELECT count(*) FROM ({query} LIMIT {RARE + 1}) g"  # noqa: S608
-        return int(connection.execute(text(counting), parameters).scalar_one()) <= RARE
-    told = connection.execute(text(f"EXPLAIN (FORMAT JSON) {query}"), parameters).scalar_one()
-    explained = orjson.loads(told) if isinstance(told, str) else told
-    expected = int(explained[0]["Plan"]["Plan Rows"])
-    total = connection.execute(text("SELECT reltuples FROM pg_class WHERE oid = CAST('gram_arrays' AS regclass)"))
-    return expected <= max(RARE, int(total.scalar_one()) * UNKNOWN_SHARE)
+def _is_rare(connection: Connection, query: str, parameters: dict[str, Any]) -> bool:
+    most = RARE_IN_ARRAYS if "gram_arrays" in query else RARE
+    counting = f"SELECT count(*) FROM ({query} LIMIT {most + 1}) g"  # noqa: S608
+    return int(connection.execute(text(counting), parameters).scalar_one()) <= most
