@@ -60,10 +60,10 @@ bench-full: $(READY) ## Every benchmark: also latency, memory, a second process,
 	$(BIN)/python -m benchmarks --full
 
 # What systemd/install is told; PYTHON only where it was given, for the default above is that of the environment here.
-TO_INSTALL = PREFIX="$(PREFIX)" WHEEL="$(WHEEL)" WHEELS="$(WHEELS)" \
+TO_INSTALL = PREFIX="$(PREFIX)" WHEEL="$(WHEEL)" WHEELS="$(WHEELS)" MANAGER="$(MANAGER)" \
   PYTHON="$(if $(filter command environment,$(origin PYTHON)),$(PYTHON))"
 
-install: ## Install or upgrade on this host, with systemd units; as root (PREFIX=, PYTHON=, WHEEL=, WHEELS=)
+install: ## Install or upgrade on this host, with systemd units; as root (PREFIX=, PYTHON=, WHEEL=, WHEELS=, MANAGER=1)
 	@$(TO_INSTALL) systemd/install install
 
 upgrade: install ## The same from a newer checkout; keeps settings, restarts what runs

@@ -17,12 +17,14 @@ START_S = 30
 
 
 class WorkerProcess:
-    """`python -m worker run` with the given environment, or another module that also logs `worker.started`."""
+    """`python -m worker run` with the given environment, or another module, which logs `started` once it is ready."""
 
     def __init__(
-        self, env: Mapping[str, str], folder: Path, *, name: str = "worker", module: Sequence[str] = ("worker", "run")
-    ) -> None:
+        self, env: Mapping[str, str], folder: Path, *, name: str = "worker", module: Sequence[str] = ("worker", "run"),
+        started: str = "worker.started",
+    ) -> None:  # fmt: skip
         self._module = module
+        self._started = started
         self._env = {**base_env(), "TEMP_DIR": str(folder), "METRICS_PORT": "0", "LONG_POLL_S": "1", **env}
         self._log = folder / f"{name}-{time.monotonic_ns()}.log"
         self.process: subprocess.Popen[bytes] | None = None
@@ -39,7 +41,7 @@ class WorkerProcess:
         return self.wait_started()
 
     def wait_started(self) -> "WorkerProcess":
-        self.wait_for(lambda: self.events("worker.started"), timeout_s=START_S, what="worker.started")
+        self.wait_for(lambda: self.events(self._started), timeout_s=START_S, what=self._started)
         return self
 
     @property
@@ -112,7 +114,10 @@ def running(
 
 def base_env() -> dict[str, str]:
     """The environment of this process, without variables that could direct a daemon to other services."""
-    dropped = ("AWS_", "SQS_", "DLQ_", "S3_", "INDEX_", "OPENSEARCH_", "NOTIFY_SOCKET", "WATCHDOG_", "JOURNAL_STREAM")
+    dropped = (
+        "AWS_", "SQS_", "DLQ_", "S3_", "INDEX_", "OPENSEARCH_", "LEDGER_", "MANAGER_", "NOTIFY_SOCKET", "WATCHDOG_",
+        "JOURNAL_STREAM",
+    )  # fmt: skip
     return {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
 
 

@@ -47,9 +47,7 @@ def alarms() -> list[Alarm]:
 
 def alarms_table() -> list[str]:
     """All alarms, with their conditions and the origin of their metrics."""
-    rows = [
-        f"| [`{one.name}`](runbook.md#{one.name}) | {one.says} | {'own' if one.is_own else 'SQS'} |" for one in alarms()
-    ]
+    rows = [f"| [`{one.name}`](runbook.md#{one.name}) | {one.says} | {_origin(one)} |" for one in alarms()]
     return ["| alarm | condition | metrics |", "|---|---|---|", *rows]
 
 
@@ -59,11 +57,21 @@ def figures_table() -> list[str]:
     return ["| metric | unit | meaning |", "|---|---|---|", *rows]
 
 
+def _origin(one: Alarm) -> str:
+    namespaces = {namespace for namespace, _ in one.metrics}
+    return "own" if one.is_own else "SQS" if namespaces == {SQS_NAMESPACE} else "SQS, and own if they are sent"
+
+
 def _metrics(properties: dict[str, Any]) -> tuple[tuple[Any, str], ...]:
     if "MetricName" in properties:
         return ((_namespace(properties), properties["MetricName"]),)
-    parts = [part["MetricStat"]["Metric"] for part in properties["Metrics"] if "MetricStat" in part]
+    parts = [part["MetricStat"]["Metric"] for part in map(chosen, properties["Metrics"]) if "MetricStat" in part]
     return tuple((_namespace(part), part["MetricName"]) for part in parts)
+
+
+def chosen(value: Any) -> Any:
+    """What a value is where figures are sent: the first choice of an `!If`."""
+    return value["If"][1] if isinstance(value, dict) and set(value) == {"If"} else value
 
 
 def _namespace(part: dict[str, Any]) -> Any:

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TABLES: dict[str, Callable[[], list[str]]] = {
     "settings": reference.settings_table,
     "dlq settings": reference.dlq_settings_table,
+    "manager settings": reference.manager_settings_table,
     "commands": reference.commands_list,
     "exit codes": reference.exit_codes_table,
     "events": reference.events_table,
@@ -84,9 +85,8 @@ def _meanings_that_drifted(root: Path) -> list[str]:
 def _packages_that_drifted(root: Path) -> list[str]:
     """The architecture page gives a reason for every dependency, and for nothing else."""
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    wanted = {
-        re.split(r"[\[<>=~! ;]", one)[0] for one in project["dependencies"] + project["optional-dependencies"]["demo"]
-    }
+    extras = project["optional-dependencies"]
+    wanted = {re.split(r"[\[<>=~! ;]", one)[0] for one in project["dependencies"] + extras["demo"] + extras["manager"]}
     table = (root / "docs/architecture.md").read_text().partition("| package | because |")[2].partition("\n\n")[0]
     explained = {name for row in table.splitlines() for name in re.findall(r"`([\w-]+)`", row.partition(" | ")[0])}
     return [f"docs/architecture.md gives no reason for {name}" for name in sorted(wanted - explained)] + [

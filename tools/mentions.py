@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recovery.cli.settings import ToolSettings
+from recovery.manager.settings import ManagerSettings
 from tools import metrics, reference
 from tools.events import events
 from worker.core.base.settings import Settings
@@ -49,7 +50,7 @@ class Known:
         fields = Settings.model_fields.items()
         return cls(
             frozenset(name for field, info in fields for name in reference.environment_names(field, info))
-            | {name.upper() for name in ToolSettings.model_fields},
+            | {name.upper() for kind in (ToolSettings, ManagerSettings) for name in kind.model_fields},
             frozenset(reference.commands()),
             frozenset(re.findall(r"^([a-z][\w-]*):", (root / "Makefile").read_text(), re.MULTILINE)),
             frozenset(event.name for event in events(root)),

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from pydantic import AliasChoices
+from pydantic import AliasChoices, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from recovery.cli import main as dlq
 from recovery.cli import recover_dlq, replay_retry_index
 from recovery.cli.settings import ALIASES, ToolSettings
+from recovery.manager import cli as manager
+from recovery.manager.settings import ManagerSettings
 from tools.events import events, meanings
 from worker import cli
 from worker.core.base.settings import Settings
@@ -25,6 +27,7 @@ COMMAND_LINES: dict[str, typer.Typer] = {
     "recover_dlq": recover_dlq.app,
     "replay_retry_index": replay_retry_index.app,
     "dlq": dlq.app,
+    "dlq-manager": manager.app,
 }
 """All programs that we install, with their typer apps."""
 _COMPUTED = {
@@ -60,6 +63,17 @@ def dlq_settings_table() -> list[str]:
         names = also.get(name.upper(), (name.upper(),))
         if len(names) > 1 or name not in Settings.model_fields:
             lines.append(f"| {' or '.join(f'`{one}`' for one in names)} | {field.description} |")
+    return lines
+
+
+def manager_settings_table() -> list[str]:
+    """The settings that `dlq-manager` has beside the worker's."""
+    lines = ["| setting | default | bounds | purpose |", "|---|---|---|---|"]
+    for name, field in ManagerSettings.model_fields.items():
+        if name not in Settings.model_fields:
+            default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+            shown = f"`{default}`" if default not in (None, [], "") else ""
+            lines.append(row(f"`{name.upper()}`", shown, _bounds(name, field), field.description or ""))
     return lines
 
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from worker import notifications
@@ -26,7 +25,7 @@ from worker.core.s3.state import PAUSE_KEY
 from worker.core.sqs.queue import SqsQueue
 from worker.forget import forget
 from worker.preflight import check_all, dlq_max_bytes
-from worker.render import hit_text
+from worker.render import hit_text, show_checks
 from worker.terminal import (
     Json,
     agreed,
@@ -46,8 +45,6 @@ app = new_app(
     "Turns S3 events into searchable documents. Settings come from the environment: see docs/reference/settings.md.",
     no_args_is_help=True,
 )
-
-_MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "red")}
 
 
 def main() -> None:
@@ -114,11 +111,7 @@ def doctor(
     checks = []
     with err.status("checking …"):
         checks = list(check_all(settings, connect(settings), thorough=True, buckets=bucket or ()))
-    if as_json:
-        print_json(checks)
-    else:
-        stdout().print(_checks_table(checks))
-    raise typer.Exit(ExitCode.NOT_FOUND if any(check.level == "error" for check in checks) else ExitCode.OK)
+    raise typer.Exit(show_checks(checks, as_json=as_json))
 
 
 @app.command(epilog="Example: s3-index-worker pause --reason 'index upgrade' --for 30m")
@@ -245,19 +238,6 @@ def _preflight(settings: Settings, clients: Clients) -> int:
     if wrong:
         raise DependencyError(sentences)
     return dlq_max_bytes(clients)
-
-
-def _checks_table(checks: list[Check]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for column in ("", "check", "what was found", "ms"):
-        table.add_column(column, justify="right" if column == "ms" else "left", overflow="fold")
-    for check in checks:
-        mark, style = _MARKS[check.level]
-        found = Text(printable(check.what))
-        if check.hint:
-            found.append(f"\n→ {printable(check.hint)}", style)
-        table.add_row(Text(mark, style), check.name, found, f"{check.took_ms:.0f}")
-    return table
 
 
 if __name__ == "__main__":

@@ -1,13 +1,19 @@
 """Display results on a terminal, for all commands. Untrusted text is first reduced to one harmless line."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 
+from rich.table import Table
 from rich.text import Text
 
-from worker.core.base.text import one_line
+from worker.checks import Check
+from worker.core.base.errors import ExitCode
+from worker.core.base.text import one_line, printable
 from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START, Hit
+from worker.terminal import print_json, stdout
 
+_MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "red")}
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -46,3 +52,26 @@ def _moment(text: str) -> str:
         return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M %Z").strip()
     except ValueError:
         return one_line(text)
+
+
+def show_checks(checks: Sequence[Check], *, as_json: bool) -> ExitCode:
+    """Print the results of checks; the exit code of a `doctor`."""
+    if as_json:
+        print_json(checks)
+    else:
+        stdout().print(checks_table(checks))
+    return ExitCode.NOT_FOUND if any(check.level == "error" for check in checks) else ExitCode.OK
+
+
+def checks_table(checks: Sequence[Check]) -> Table:
+    """The results of checks, with what to do about each."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "check", "what was found", "ms"):
+        table.add_column(column, justify="right" if column == "ms" else "left", overflow="fold")
+    for check in checks:
+        mark, style = _MARKS[check.level]
+        found = Text(printable(check.what))
+        if check.hint:
+            found.append(f"\n→ {printable(check.hint)}", style)
+        table.add_row(Text(mark, style), check.name, found, f"{check.took_ms:.0f}")
+    return table

@@ -39,9 +39,9 @@ class Supervisor:
         thread.start()
         return thread
 
-    def join(self, until: float) -> bool:
-        """Wait for every loop to end, until that monotonic second at most; True if all have."""
-        return join_all([thread for thread, _ in self._members], until)
+    def join(self, until: float, *, but: str = "") -> bool:
+        """Wait for every loop to end, until that monotonic second at most; True if all have. `but`: the name of one to leave."""
+        return join_all([thread for thread, _ in self._members if thread.name != but], until)
 
     @property
     def has_dead(self) -> bool:

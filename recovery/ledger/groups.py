@@ -39,6 +39,8 @@ class _Found:
     first_ms: int = 0
     last_ms: int = 0
     ids: list[int] = field(default_factory=list)
+    cell: tuple[int, str] | None = None
+    """Class and state of its latest dead letter."""
 
     def add(self, count: int, first_ms: int, last_ms: int) -> None:
         self.count += count
@@ -78,50 +80,47 @@ def _samples(connection: Connection, numbers: Iterable[int]) -> dict[int, tuple[
 
 
 def _by_cells(connection: Connection, selection: Selection, limit: int) -> dict[_Name, _Found]:
-    """The largest groups by their cells; when they were seen is read from the ends of indexes."""
+    """The largest groups; the samples are the latest of the cell in which the latest is."""
     where = f"cells.count > 0 AND {cell_condition(selection)}"
     parameters = dict(parameters_of(selection), count=limit)
+    of_cells = "FROM cells JOIN classes c ON c.id = cells.class_id"
     largest = (
-        "SELECT c.fingerprint, c.error_type, c.kind, sum(cells.count) FROM cells JOIN classes c ON c.id = cells.class_id "  # noqa: S608
-        f"WHERE {where} GROUP BY c.fingerprint, c.error_type, c.kind ORDER BY 4 DESC, 1, 2, 3 LIMIT :count"
+        "SELECT c.fingerprint, c.error_type, c.kind, sum(cells.count), min(cells.first_seen_ms), max(cells.last_seen_ms) "
+        f"{of_cells} WHERE {where} GROUP BY c.fingerprint, c.error_type, c.kind ORDER BY 4 DESC, 1, 2, 3 LIMIT :count"
     )
-    names: list[_Name] = [(one[0], one[1], one[2]) for one in connection.execute(text(largest), parameters)]
-    if not names:
+    found: dict[_Name, _Found] = {}
+    for fingerprint, error_type, kind, count, first_ms, last_ms in connection.execute(text(largest), parameters):
+        place = len(found)
+        found[fingerprint, error_type, kind] = _Found(int(count), first_ms, last_ms)
+        parameters |= {f"f{place}": fingerprint, f"e{place}": error_type, f"k{place}": kind, f"l{place}": last_ms}
+    if not found:
         return {}
-    listed = ", ".join(f"(:f{place}, :e{place}, :k{place})" for place in range(len(names)))
-    for place, name in enumerate(names):
-        parameters.update(zip((f"f{place}", f"e{place}", f"k{place}"), name, strict=True))
-    of_cell = "FROM dead_letters d WHERE d.class_id = cells.class_id AND d.state = cells.state"
-    ends = (
-        "SELECT c.fingerprint, c.error_type, c.kind, cells.class_id, cells.state, cells.count, "  # noqa: S608
-        f"(SELECT min(d.first_seen_ms) {of_cell}), (SELECT max(d.last_seen_ms) {of_cell}) "
-        f"FROM cells JOIN classes c ON c.id = cells.class_id "
-        f"WHERE {where} AND (c.fingerprint, c.error_type, c.kind) IN (VALUES {listed})"
+    latest = ", ".join(f"(:f{place}, :e{place}, :k{place}, :l{place})" for place in range(len(found)))
+    cells = (
+        f"SELECT c.fingerprint, c.error_type, c.kind, cells.class_id, cells.state {of_cells} WHERE {where} "
+        f"AND (c.fingerprint, c.error_type, c.kind, cells.last_seen_ms) IN (VALUES {latest})"
     )
-    found: dict[_Name, _Found] = {name: _Found() for name in names}
-    latest: dict[_Name, list[tuple[int, int, str]]] = {name: [] for name in names}
-    for *parts, class_id, state, count, first_ms, last_ms in connection.execute(text(ends), parameters):
-        name = (parts[0], parts[1], parts[2])
-        found[name].add(int(count), first_ms, last_ms)
-        latest[name].append((last_ms, class_id, state))
-    _add_latest(connection, list(found.values()), [sorted(latest[name], reverse=True)[:SAMPLES] for name in names])
+    for fingerprint, error_type, kind, class_id, state in connection.execute(text(cells), parameters):
+        found[fingerprint, error_type, kind].cell = (class_id, state)
+    _add_latest(connection, list(found.values()))
     return found
 
 
-def _add_latest(connection: Connection, found: list[_Found], cells: list[list[tuple[int, int, str]]]) -> None:
-    """Give each group the numbers of its latest dead letters, which are in the cells that were seen last."""
+def _add_latest(connection: Connection, found: list[_Found]) -> None:
+    """Give each group the numbers of the latest dead letters of its cell."""
     queries = [
         f"SELECT {place} AS place, d.last_seen_ms AS last_ms, d.id AS id FROM dead_letters d "  # noqa: S608
-        f"WHERE d.class_id = {class_id} AND d.state = '{state}' ORDER BY d.last_seen_ms DESC, d.id DESC LIMIT {SAMPLES}"
-        for place, latest in enumerate(cells)
-        for _, class_id, state in latest
+        f"WHERE d.class_id = {one.cell[0]} AND d.state = '{one.cell[1]}' "
+        f"ORDER BY d.last_seen_ms DESC, d.id DESC LIMIT {SAMPLES}"
+        for place, one in enumerate(found)
+        if one.cell is not None
     ]
     numbers: list[list[tuple[int, int]]] = [[] for _ in found]
     for query in union(queries):
         for place, last_ms, number in connection.exec_driver_sql(query):
             numbers[place].append((last_ms, number))
     for one, latest in zip(found, numbers, strict=True):
-        one.ids = [number for _, number in sorted(latest, reverse=True)[:SAMPLES]]
+        one.ids = [number for _, number in sorted(latest, reverse=True)]
 
 
 # -- where rows have to be counted -------------------------------------------------------------------------------

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from recovery.ledger import changes, groups, intake, leases, lookups, migrating, pages, statistics
-from recovery.ledger.address import ledger_url
+from recovery.ledger import changes, groups, intake, leases, lookups, migrating, pages, statistics, summaries
+from recovery.ledger.address import SQLITE, file_of, ledger_url
 from recovery.ledger.changes import Changed
 from recovery.ledger.codec import rows_by_identity
 from recovery.ledger.counters import recount
@@ -20,6 +20,7 @@ from recovery.ledger.rows import Arrival, ArrivalRow, Change, Event, Row, Taken
 from recovery.ledger.schema import ledger_info
 from recovery.ledger.selection import Selection
 from recovery.ledger.statistics import COUNTED_TO, Stats
+from recovery.ledger.summaries import AgeSummary
 
 PRUNED_AT_ONCE = 2_000
 """Rows of one transaction of `prune`: 10,000 made other writers wait for over a second."""
@@ -42,13 +43,27 @@ def open_ledger(url: str, *, timeout_s: float = TIMEOUT_S) -> "Ledger":
     `timeout_s`: how long a call waits for another writer, or for a server. Raises ConfigError for a wrong URL, and LedgerError
     where the database cannot be used, or is PostgreSQL and has to be migrated by command.
     """
-    ledger = Ledger(Database(ledger_url(url), timeout_s=timeout_s))
+    ledger = unready_ledger(url, timeout_s=timeout_s)
     try:
         _make_ready(ledger)
     except BaseException:
         ledger.close()
         raise
     return ledger
+
+
+def unready_ledger(url: str, *, timeout_s: float = TIMEOUT_S) -> "Ledger":
+    """The ledger in whatever state its database is: only `schema_state` and `migrate` work before that is current.
+
+    Raises ConfigError for a wrong URL, and LedgerError.
+    """
+    return Ledger(Database(ledger_url(url), timeout_s=timeout_s))
+
+
+def is_missing(url: str) -> bool:
+    """Whether this is the URL of a SQLite file that does not exist; opening it would create it. Raises ConfigError."""
+    made = ledger_url(url)
+    return made.drivername == SQLITE and not file_of(made).exists()
 
 
 def _make_ready(ledger: "Ledger") -> None:
@@ -262,6 +277,21 @@ class Ledger:
         """The statistics of all dead letters."""
         with self._database.reading() as connection:
             return statistics.stats(connection, _now_ms())
+
+    def ages(self, quantiles: Sequence[float]) -> AgeSummary:
+        """How old the waiting dead letters are."""
+        with self._database.reading() as connection:
+            return summaries.ages(connection, _now_ms(), quantiles)
+
+    def repeating_correlations(self) -> int:
+        """The number of correlation ids whose messages fail again and again."""
+        with self._database.reading() as connection:
+            return summaries.repeating_correlations(connection)
+
+    def known_keys(self, keys: Iterable[str]) -> set[str]:
+        """Those of these keys of records that a row has."""
+        with self._database.reading() as connection:
+            return summaries.known_keys(connection, keys)
 
 
 def _now_ms() -> int:

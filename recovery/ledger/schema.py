@@ -61,6 +61,8 @@ cells = Table(
     Column("state", Text, primary_key=True),
     Column("count", Big, nullable=False),
     *(Column(name, Big, nullable=False) for name in CELL_SUMS),
+    Column("first_seen_ms", Big, nullable=False),  # the first and last times of its dead letters, while there are any
+    Column("last_seen_ms", Big, nullable=False),
 )
 
 dead_letters = Table(

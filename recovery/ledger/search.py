@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, Text, bindparam, text
 
 from recovery.ledger.bigrams import fts_query, wanted
@@ -22,6 +21,8 @@ from recovery.ledger.selection import Selection
 
 RARE = 5_000
 """Rows of which each may be looked at: about 40 ms (benchmarks/ledger.py)."""
+RARE_IN_ARRAYS = 2_000
+"""The same where PostgreSQL has to fetch one more row for each, with its arrays of grams."""
 MAX_BRANCHES = 640
 BRANCHES_AT_ONCE = 64
 """SQLite takes 500 parts of one UNION; more than this plans no faster."""
@@ -86,11 +87,11 @@ def plan(connection: Connection, selection: Selection, *, by_cell: bool = True) 
     is_sqlite = connection.dialect.name == "sqlite"
     parameters = parameters_of(selection)
     conditions = tuple(_own_conditions(selection, is_sqlite=is_sqlite))
-    texts = " CROSS JOIN texts t" if _looks_at_texts(selection) else ""
+    texts = " CROSS JOIN texts t" if looks_at_texts(selection) else ""
     candidates = list(_candidates(selection, parameters, is_sqlite=is_sqlite))
-    if not by_cell and _has_facets(selection):
-        candidates += [_of_classes(connection, selection)]
-    if rare := _rare_ids(connection, candidates, parameters, is_sqlite=is_sqlite):
+    if _has_facets(selection) and (candidates or not by_cell):
+        candidates.insert(0, _of_classes(connection, selection))
+    if rare := _rare_ids(connection, candidates, parameters):
         branch = " AND ".join(("d.id = g.id", _states(selection), *_class_condition(connection, selection)))
         tables = f"({rare}) g CROSS JOIN dead_letters d{texts}"
         return Plan(tables, (branch,), conditions, parameters, is_rare=True)
@@ -103,9 +104,14 @@ def plan(connection: Connection, selection: Selection, *, by_cell: bool = True) 
     return Plan(tables, tuple(state_is(state) for state in selection.states), conditions, parameters)
 
 
+def has_rare_classes(connection: Connection, selection: Selection) -> bool:
+    """Whether so few dead letters are of the selection's classes and states that all may be looked at."""
+    return _has_facets(selection) and _is_rare(connection, _of_classes(connection, selection), {})
+
+
 def is_counted(selection: Selection) -> bool:
     """Whether every dead letter of the selection's cells belongs to it, so that the cells' counts are right."""
-    return not _looks_at_texts(selection) and all(getattr(selection, name) is None for name in _OWN)
+    return not looks_at_texts(selection) and all(getattr(selection, name) is None for name in _OWN)
 
 
 def cells_of(
@@ -172,9 +178,13 @@ def _own_conditions(selection: Selection, *, is_sqlite: bool) -> Iterator[str]:
             yield "d.owner IS NULL"
         elif value is not None:
             yield condition
+    if looks_at_texts(selection):
+        yield from ("t.id = d.id", *text_conditions(selection, is_sqlite=is_sqlite))
+
+
+def text_conditions(selection: Selection, *, is_sqlite: bool) -> Iterator[str]:
+    """The exact tests of the substrings, in the texts `t`."""
     contains = "instr" if is_sqlite else "strpos"
-    if _looks_at_texts(selection):
-        yield "t.id = d.id"
     if selection.key_contains:
         yield f"{contains}(t.key, :key_contains) > 0"
     if selection.text_contains:
@@ -202,25 +212,21 @@ def _has_facets(selection: Selection) -> bool:
     return any(getattr(selection, name) is not None for name in _FACETS)
 
 
-def _looks_at_texts(selection: Selection) -> bool:
+def looks_at_texts(selection: Selection) -> bool:
+    """Whether a substring is looked for."""
     return bool(selection.key_contains or selection.text_contains)
 
 
 # -- rare conditions ---------------------------------------------------------------------------------------------
 
 
-def _rare_ids(
-    connection: Connection, candidates: Sequence[str], parameters: dict[str, Any], *, is_sqlite: bool
-) -> str | None:
-    """A query for the numbers of at most RARE dead letters, among which all of the selection are; None if there is none."""
-    for query in candidates:
-        if _is_rare(connection, query, parameters, by_guess=not is_sqlite and "gram_arrays" in query):
-            return query
-    return None
+def _rare_ids(connection: Connection, candidates: Sequence[str], parameters: dict[str, Any]) -> str | None:
+    """A query for the numbers of so few dead letters that all may be looked at, among which are all of the selection."""
+    return next((query for query in candidates if _is_rare(connection, query, parameters)), None)
 
 
 def _candidates(selection: Selection, parameters: dict[str, Any], *, is_sqlite: bool) -> Iterator[str]:
-    if _looks_at_texts(selection):
+    if looks_at_texts(selection):
         yield _grams(selection, parameters, is_sqlite=is_sqlite)
     for name in ("correlation_id", "owner", "held"):
         if getattr(selection, name):
@@ -251,11 +257,7 @@ def _grams(selection: Selection, parameters: dict[str, Any], *, is_sqlite: bool)
     return f"SELECT id FROM gram_arrays WHERE {' AND '.join(conditions)}"  # noqa: S608
 
 
-def _is_rare(connection: Connection, query: str, parameters: dict[str, Any], *, by_guess: bool) -> bool:
-    """A GIN index gives nothing before it has everything, so PostgreSQL is asked what it expects: it knows frequent grams."""
-    if not by_guess:
-        counting = f"SELECT count(*) FROM ({query} LIMIT {RARE + 1}) g"  # noqa: S608
-        return int(connection.execute(text(counting), parameters).scalar_one()) <= RARE
-    told = connection.execute(text(f"EXPLAIN (FORMAT JSON) {query}"), parameters).scalar_one()
-    explained = orjson.loads(told) if isinstance(told, str) else told
-    return int(explained[0]["Plan"]["Plan Rows"]) <= RARE
+def _is_rare(connection: Connection, query: str, parameters: dict[str, Any]) -> bool:
+    most = RARE_IN_ARRAYS if "gram_arrays" in query else RARE
+    counting = f"SELECT count(*) FROM ({query} LIMIT {most + 1}) g"  # noqa: S608
+    return int(connection.execute(text(counting), parameters).scalar_one()) <= most

@@ -6,7 +6,7 @@ kind:RECOVERABLE error:Timeout bucket:invoices key:契約 older:2h state:open,se
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from recovery.ledger.bigrams import folded
@@ -54,6 +54,11 @@ class Selection:
         """Texts are searched for as they are stored; an empty one is no condition."""
         for name in ("key_contains", "text_contains"):
             object.__setattr__(self, name, folded(getattr(self, name) or "") or None)
+
+
+def without_texts(selection: Selection) -> Selection:
+    """The same without its substrings."""
+    return replace(selection, key_contains=None, text_contains=None)
 
 
 def parse_query(query: str, *, now_ms: int | None = None) -> Selection:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.scan import scan
-from recovery.operations.dead_letters.stored import stored_open
+from recovery.operations.dead_letters.stored import stored_named
 from recovery.operations.find import FindRequest, Found
 from recovery.operations.progress import OnProgress, Progress, ignore_progress
 from recovery.operations.transfer.claims import Claims
@@ -162,8 +162,8 @@ def _came_back(
     }
     claims.extender.release_all_but([dead_letter for dead_letter, _ in rest])
     if clients.state is not None:
-        now_ms = clients.objects.clock.now_ms()
-        stored = (one.dead_letter for one in stored_open(clients.state, now_ms=now_ms))
+        ids = frozenset(dead_letter.possible_ids[0] for dead_letter, _ in first)
+        stored = (one.dead_letter for one in stored_named(clients.state, ids))
         again |= {one.id for one in stored if is_back(one) and again.isdisjoint(one.known_as)}
     return None if stop.is_set() else len(again)
 

@@ -120,7 +120,7 @@ def as_json(shown: str) -> "list[dict[str, str]]":
 @UNSOUND_RECORDS
 def test_a_record_that_is_no_dead_letter_is_refused_where_it_is_read(wrong):
     raw = json.dumps({**DEAD_LETTER, **dict.fromkeys(ARCHIVED, "x"), **wrong}).encode()
-    state = SimpleNamespace(get=lambda _: raw)
+    state = SimpleNamespace(get=lambda _: raw, get_with_etag=lambda _: (raw, "etag"))
     for observe in (read, dead_letter_store.read):
         with pytest.raises(ValueError, match="is no record of"):
             observe(state, "k")
@@ -128,7 +128,7 @@ def test_a_record_that_is_no_dead_letter_is_refused_where_it_is_read(wrong):
 
 def test_a_sound_record_is_read():
     raw = json.dumps({**DEAD_LETTER, **dict.fromkeys(ARCHIVED, "x")}).encode()
-    state = SimpleNamespace(get=lambda _: raw)
+    state = SimpleNamespace(get=lambda _: raw, get_with_etag=lambda _: (raw, "etag"))
     for observe in (read, dead_letter_store.read):
         assert observe(state, "k") is not None
 

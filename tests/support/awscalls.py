@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +11,34 @@ from typing import Any
 
 IAM = Path(__file__).resolve().parents[2] / "config/iam"
 CALLS = "RECORD_AWS_CALLS"
+ACTIONS = {
+    "sqs.receive_message": "sqs:ReceiveMessage",
+    "sqs.delete_message_batch": "sqs:DeleteMessage",
+    "sqs.change_message_visibility_batch": "sqs:ChangeMessageVisibility",
+    "sqs.send_message": "sqs:SendMessage",
+    "sqs.send_message_batch": "sqs:SendMessage",
+    "sqs.get_queue_attributes": "sqs:GetQueueAttributes",
+    "sqs.get_queue_url": "sqs:GetQueueUrl",
+    "sqs.start_message_move_task": "sqs:StartMessageMoveTask",
+    "sqs.list_message_move_tasks": "sqs:ListMessageMoveTasks",
+    "sqs.cancel_message_move_task": "sqs:CancelMessageMoveTask",
+    "s3.get_object": "s3:GetObject",
+    "s3.head_object": "s3:GetObject",
+    "s3.put_object": "s3:PutObject",
+    "s3.delete_object": "s3:DeleteObject",
+    "s3.delete_objects": "s3:DeleteObject",
+    "s3.list_objects_v2": "s3:ListBucket",
+    "s3.get_bucket_notification_configuration": "s3:GetBucketNotification",
+    "s3.put_bucket_notification_configuration": "s3:PutBucketNotification",
+    "cloudwatch.put_metric_data": "cloudwatch:PutMetricData",
+    "obstore.get": "s3:GetObject",
+    "obstore.head": "s3:GetObject",
+    "obstore.put": "s3:PutObject",
+    "http.GET": "es:ESHttpGet",
+    "http.POST": "es:ESHttpPost",
+    "http.PUT": "es:ESHttpPut",
+}
+"""What AWS calls the right to make a call. Source: Service Authorization Reference."""
 RECORDER = """
 import json, os
 import botocore.client, obstore
@@ -91,6 +119,34 @@ def allowed(action: str, resource: str, roles: Iterable[str]) -> bool:
     return any(
         action in listed(one["Action"]) and matches(one, resource) for role in roles for one in statements(role)
     )  # fmt: skip
+
+
+def needed(calls: Iterable[Call]) -> Iterator[tuple[str, str]]:
+    """The actions that calls need, each with its resource."""
+    for call in calls:
+        yield ACTIONS[call.name], call.resource
+        if ACTIONS[call.name] == "s3:GetObject":  # or a missing key answers 403, not 404 (docs/evidence.md, S3)
+            yield "s3:ListBucket", call.resource.partition("/")[0]
+
+
+def idle_actions(role: str, called: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The actions of a policy that none of these calls needed, each with its statement."""
+    return {
+        (one["Sid"], action)
+        for one in statements(role)
+        for action in listed(one["Action"])
+        if not any(action == made and matches(one, on) for made, on in called)
+    }
+
+
+def idle_resources(role: str, called: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The resources of a policy that none of these calls was about, each with its statement."""
+    return {
+        (one["Sid"], pattern)
+        for one in statements(role)
+        for pattern in listed(one["Resource"])
+        if not any(made in listed(one["Action"]) and is_like(pattern, on) for made, on in called)
+    }
 
 
 def matches(statement: dict[str, Any], resource: str) -> bool:

@@ -13,11 +13,13 @@ from tests.support.nspawn import Machine
 from tests.support.wheels import locked_wheels, our_wheel
 
 UNIT = "s3-index-worker.service"
-UNITS = (UNIT, "s3-index-worker@*.service", "recover-dlq.*", "replay-retry-index.*", "dlq-stats.*")
+MANAGER_UNIT = "dlq-manager.service"
+UNITS = (UNIT, MANAGER_UNIT, "s3-index-worker@*.service", "recover-dlq.*", "replay-retry-index.*", "dlq-stats.*")
 EARLIER = "phased-worker.service"
 """The unit of the earlier worker, which this one replaces."""
 WORKER_ENV = "/etc/s3-index-worker/worker.env"
 CREDENTIAL = "/etc/credstore/index_password"
+LEDGER_CREDENTIAL = "/etc/credstore/ledger_url"
 PREFIX = "/opt/s3-index-worker"
 SOURCE, PACKAGES = "/src", "/packages"
 """Where a machine shows this checkout, and the folder with wheels."""
@@ -39,10 +41,10 @@ class Installation:
         given = [f"{name}={value}" for name, value in variables.items()]
         return self.machine.run("make", "-C", SOURCE, target, *given, check=check, timeout_s=500)
 
-    def install(self) -> subprocess.CompletedProcess[str]:
-        """`make install` of the checkout, without any registry."""
+    def install(self, *, manager: str = "") -> subprocess.CompletedProcess[str]:
+        """`make install` of the checkout, without any registry; `manager` is its MANAGER."""
         self._fetch_wheels()
-        return self.make("install", WHEELS=PACKAGES)
+        return self.make("install", WHEELS=PACKAGES, MANAGER=manager)
 
     def install_version(self, version: str) -> subprocess.CompletedProcess[str]:
         """`make install` of a wheel that was built elsewhere, as that version."""
@@ -56,6 +58,22 @@ class Installation:
             self._failed = True
             self.install()
             self._failed = False
+
+    def has_manager(self) -> bool:
+        """Whether the current release was made with the manager, by what is there of it: unit and command, or neither."""
+        missing = [
+            name
+            for name in (f"/etc/systemd/system/{MANAGER_UNIT}", "/usr/local/bin/dlq-manager")
+            if self.machine.run("test", "-e", name, check=False).returncode
+        ]
+        assert len(missing) != 1, missing
+        return not missing
+
+    def ensure_manager(self) -> None:
+        """A release with the manager is the current one, and one without it the previous. worker.env must be good."""
+        self.ensure()
+        if not self.has_manager():
+            self.install(manager="1")
 
     def _fetch_wheels(self) -> None:
         if not list(self._packages.iterdir()):
@@ -79,7 +97,7 @@ class Installation:
         """Nothing runs, nothing has failed, nothing is enabled or changed."""
         run = self.machine.run
         units = shlex.join((*UNITS, EARLIER))
-        stop = f"systemctl kill -s KILL 's3-index-worker*' 2>/dev/null; systemctl stop {units} 2>/dev/null; :"
+        stop = f"systemctl kill -s KILL 's3-index-worker*' 'dlq-manager*' 2>/dev/null; systemctl stop {units} 2>/dev/null; :"
         run("sh", "-c", stop, timeout_s=90)
         run("sh", "-c", "rm -rf /etc/systemd/system/*.d /etc/systemd/system/*.wants /etc/credstore")
         run("rm", "-f", f"/etc/systemd/system/{EARLIER}")

@@ -1,4 +1,4 @@
-"""What an installation is made from: the project's wheel, and those that the lock names, fetched once and then cached."""
+"""What an installation is made from: the project's wheel, and those that the locks name, fetched once and then cached."""
 
 import fcntl
 import hashlib
@@ -13,7 +13,8 @@ from pathlib import Path
 from testing.process import UnavailableError
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCK, DEV_LOCK, INSTALL = ROOT / "requirements.lock", ROOT / "requirements-dev.lock", ROOT / "systemd/install"
+LOCK, DEV_LOCK, INSTALL = ROOT / "requirements-manager.lock", ROOT / "requirements-dev.lock", ROOT / "systemd/install"
+"""The manager's lock has all that the worker's has, of the same versions: tools/lock.py."""
 DEFAULT_CACHE = Path("~/.cache/s3-index-worker/wheels")
 
 

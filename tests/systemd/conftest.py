@@ -52,10 +52,22 @@ def installed(installation: Installation) -> Iterator[Installation]:
 
 
 @pytest.fixture
+def managed(installed: Installation, site: Site) -> Installation:
+    """The same with the manager, which has no ledger yet; settings for worker and manager are those of `site`."""
+    installed.configure(site.env)
+    try:
+        installed.ensure_manager()
+    except UnavailableError as reason:
+        do_without("systemd", reason)
+    installed.machine.run("sh", "-c", "rm -f /var/lib/s3-index-worker/*.sqlite*")
+    return installed
+
+
+@pytest.fixture
 def site(seaweedfs, elasticmq, opensearch) -> Iterator[Site]:
     """Buckets, queues and an index of its own, on the real servers."""
     made = make_site(seaweedfs, elasticmq, opensearch)
-    [port] = free_ports(1)
-    made.env.update(LONG_POLL_S="1", METRICS_PORT=str(port))
+    metrics, manager = free_ports(2)
+    made.env.update(LONG_POLL_S="1", METRICS_PORT=str(metrics), MANAGER_PORT=str(manager))
     yield made
     made.close()

@@ -3,7 +3,7 @@
 import pytest
 
 from testing.site import Site
-from tests.support.installation import EARLIER, PREFIX, SOURCE, UNIT, WORKER_ENV, Installation
+from tests.support.installation import EARLIER, MANAGER_UNIT, PREFIX, SOURCE, UNIT, WORKER_ENV, Installation
 
 pytestmark = pytest.mark.timeout(600)  # the first test has the installation in its set-up
 
@@ -19,6 +19,7 @@ FAKE_OLD_PYTHON = "#!/bin/sh\necho Python 3.9.16\nexit 1\n"
         ({"PREFIX": "/usr"}, "PREFIX=/usr belongs to the system; use another folder, such as /opt/s3-index-worker"),
         ({"PREFIX": "/home/worker"}, "is hidden in the sandbox of the units"),
         ({"PYTHON": "/bin/true-python"}, "PYTHON=/bin/true-python is not a Python 3.11 or newer"),
+        ({"MANAGER": "yes"}, "MANAGER=yes is neither 1 (install dlq-manager) nor 0 (do not)."),
         ({"WHEEL": "/nowhere.whl"}, "WHEEL=/nowhere.whl: the file does not exist"),
     ],
 )
@@ -75,16 +76,17 @@ def test_beside_an_enabled_earlier_worker_it_prints_the_cutover_and_changes_noth
     assert machine.run("ls", "-l", PREFIX, f"{PREFIX}/releases").stdout == before
 
 
-def test_upgrade_rollback_and_uninstall_keep_settings_and_data(installed: Installation, site: Site) -> None:
-    machine = installed.machine
-    installed.configure(site.env)
-    machine.run("systemctl", "enable", UNIT)
-    installed.start()
+def test_upgrade_rollback_and_uninstall_keep_settings_and_data(managed: Installation, site: Site) -> None:
+    installed, machine = managed, managed.machine
+    machine.run("systemctl", "enable", "--now", MANAGER_UNIT, UNIT)
+    manager = installed.main_pid(MANAGER_UNIT)
     old, settings = installed.main_pid(), machine.run("cat", WORKER_ENV).stdout
 
     done = installed.install_version(NEWER)
     assert "DLQ: send" in done.stdout  # doctor's table
     assert machine.run("s3-index-worker", "--version").stdout.strip() == NEWER
+    assert "Usage: dlq-manager" in machine.run("dlq-manager", "--help").stdout  # an upgrade keeps the manager
+    assert installed.main_pid(MANAGER_UNIT) not in {0, manager}
     new = installed.main_pid()
     assert new not in {0, old}
     assert f"{PREFIX}/releases/{NEWER}-" in machine.run("cat", f"/proc/{new}/maps").stdout

@@ -7,6 +7,7 @@ If `correlation_id` is required, a message without one is never sent to a queue 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import orjson
@@ -21,6 +22,8 @@ UNKNOWN = "unknown"
 S3_EVENT = "s3-event"
 NO_CORRELATION_ID = "message missing correlation_id, cannot safely redrive"
 MAX_FAULT_CHARS = 300
+REMEMBERED = 16
+"""Bodies whose type is remembered, because it is asked for several times in a row; a body can have a megabyte."""
 
 _HERE = Path(__file__).parent
 _FOLDERS = (_HERE / "message-types", _HERE.parents[2] / "config" / "message-types")
@@ -48,6 +51,7 @@ class MessageTypes:
         """`default_bucket` is the bucket for S3 events that contain only a key."""
         self._types = {one.name: one for one in types}
         self._default_bucket = default_bucket
+        self._read = lru_cache(REMEMBERED)(self._read_anew)
 
     @property
     def names(self) -> list[str]:
@@ -56,13 +60,12 @@ class MessageTypes:
 
     def of(self, body: str) -> str:
         """Return the type of a body; UNKNOWN if no type recognizes it."""
-        found = self._recognized(_json(body))
+        _, found = self._read(body)
         return found.name if found else UNKNOWN
 
     def label(self, body: str) -> str:
         """Return the label fields of a message, which identify it to a person."""
-        value = _json(body)
-        found = self._recognized(value)
+        value, found = self._read(body)
         if found is None or not isinstance(value, dict):
             return ""
         return " ".join(text for name in found.label_fields if isinstance(text := value.get(name), str))
@@ -73,8 +76,7 @@ class MessageTypes:
 
     def fault(self, body: str) -> str | None:
         """Return why a message must not be sent to a queue again; None if it is valid."""
-        value = _json(body)
-        found = self._recognized(value)
+        value, found = self._read(body)
         if found is None:
             what = "is not JSON" if value is None else "is of no known type"
             return f"the body {what}; the types are {', '.join(self.names)}"
@@ -88,8 +90,10 @@ class MessageTypes:
         where = error.json_path.removeprefix("$").removeprefix(".")
         return one_line(f"{found.name}: {where + ': ' if where else ''}{error.message}")[:MAX_FAULT_CHARS]
 
-    def _recognized(self, value: object) -> MessageType | None:
-        return next((one for one in self._types.values() if one.recognized_by.is_valid(value)), None)
+    def _read_anew(self, body: str) -> tuple[object, MessageType | None]:
+        """The value of a body, None if it is no JSON, and the type that recognizes it."""
+        value = _json(body)
+        return value, next((one for one in self._types.values() if one.recognized_by.is_valid(value)), None)
 
     def _not_an_event(self, body: str) -> str | None:
         """Return the error with which the worker rejects this body as an S3 event; None if it accepts it."""

@@ -48,11 +48,12 @@ SELECTIONS = [
     Selection(text_contains="denied", key_contains="経理", error_type="Denied"),
     Selection(text_contains="b-1/契約", owner="ana"),
 ]
+NOTHING_IS_RARE = {"RARE": -1, "RARE_IN_ARRAYS": -1}
 WAYS: dict[str, dict[str, int]] = {
     "as chosen": {},
-    "nothing is rare": {"RARE": -1},
-    "by state": {"RARE": -1, "MAX_BRANCHES": 0},
-    "by many branches": {"RARE": -1, "BRANCHES_AT_ONCE": 3},
+    "nothing is rare": NOTHING_IS_RARE,
+    "by state": {**NOTHING_IS_RARE, "MAX_BRANCHES": 0},
+    "by many branches": {**NOTHING_IS_RARE, "BRANCHES_AT_ONCE": 3},
 }
 
 

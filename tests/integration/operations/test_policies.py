@@ -1,13 +1,10 @@
 """config/iam against the calls that the programs really made in this night: each is allowed, and no permission is unused."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from testing.worker import run_module
 from tests.integration.operations.conftest import Night
-from tests.support.awscalls import Call, allowed, is_like, listed, statements
-from tests.unit.config.test_iam import ACTIONS
+from tests.support.awscalls import allowed, idle_actions, idle_resources, needed
 
 RARE = {"sqs:CancelMessageMoveTask"}
 """Called when an operator presses Ctrl-C while SQS moves a queue."""
@@ -22,17 +19,7 @@ def called(runbook: Night):
     _operate(night)
     _observe(night)
     _pause(night)
-    return {role: set(_needed(night.recorder.calls(role, names))) for role in ("worker", "operator", "reader", "pause")}
-
-
-def _needed(calls: set[Call]) -> Iterator[tuple[str, str]]:
-    for call in calls:
-        yield ACTIONS[call.name], call.resource
-        if ACTIONS[call.name] == "s3:GetObject":
-            yield (
-                "s3:ListBucket",
-                call.resource.partition("/")[0],
-            )  # or a missing key answers 403, not 404 (docs/evidence.md, S3)
+    return {role: set(needed(night.recorder.calls(role, names))) for role in ("worker", "operator", "reader", "pause")}
 
 
 def _operate(night: Night) -> None:
@@ -74,23 +61,9 @@ def test_everything_a_role_calls_is_allowed(called, role):
 
 @pytest.mark.parametrize("role", ["worker", "operator", "reader", "pause"])
 def test_nothing_is_granted_that_a_role_does_not_call(called, role):
-    idle = {
-        (one["Sid"], action)
-        for one in statements(role)
-        for action in listed(one["Action"])
-        if not any(
-            action == made and is_like(pattern, on) for made, on in called[role] for pattern in listed(one["Resource"])
-        )
-    }
-    assert {grant for grant in idle if grant[1] not in RARE} == set()
+    assert {grant for grant in idle_actions(role, called[role]) if grant[1] not in RARE} == set()
 
 
 @pytest.mark.parametrize("role", ["worker", "operator", "reader", "pause"])
 def test_no_statement_names_a_resource_that_it_is_not_needed_for(called, role):
-    idle = {
-        (one["Sid"], pattern)
-        for one in statements(role)
-        for pattern in listed(one["Resource"])
-        if not any(made in listed(one["Action"]) and is_like(pattern, on) for made, on in called[role])
-    }
-    assert idle == set()
+    assert idle_resources(role, called[role]) == set()

@@ -128,7 +128,9 @@ def test_the_template_makes_queues_bucket_role_and_policies(by_template):
             for one in iam.list_policies(Scope="Local")["Policies"]
         }
         assert len(iam.list_instance_profiles()["InstanceProfiles"]) == 1
-    assert names == {f"{one}Policy" for one in ("Worker", "Operator", "Reader", "Pause", "Connect", "CloudWatch")}
+    assert names == {
+        f"{one}Policy" for one in ("Worker", "Operator", "Reader", "Manager", "Pause", "Connect", "CloudWatch")
+    }
 
 
 def test_the_plain_commands_make_the_same(by_hand):

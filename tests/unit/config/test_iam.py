@@ -9,36 +9,10 @@ from pathlib import Path
 from botocore import xform_name
 from botocore.session import get_session
 
+from tests.support.awscalls import ACTIONS, listed
+
 ROOT = Path(__file__).resolve().parents[3]
 POLICIES = {path.stem: json.loads(path.read_text()) for path in (ROOT / "config/iam").glob("*.json")}
-ACTIONS = {
-    "sqs.receive_message": "sqs:ReceiveMessage",
-    "sqs.delete_message_batch": "sqs:DeleteMessage",
-    "sqs.change_message_visibility_batch": "sqs:ChangeMessageVisibility",
-    "sqs.send_message": "sqs:SendMessage",
-    "sqs.send_message_batch": "sqs:SendMessage",
-    "sqs.get_queue_attributes": "sqs:GetQueueAttributes",
-    "sqs.get_queue_url": "sqs:GetQueueUrl",
-    "sqs.start_message_move_task": "sqs:StartMessageMoveTask",
-    "sqs.list_message_move_tasks": "sqs:ListMessageMoveTasks",
-    "sqs.cancel_message_move_task": "sqs:CancelMessageMoveTask",
-    "s3.get_object": "s3:GetObject",
-    "s3.head_object": "s3:GetObject",
-    "s3.put_object": "s3:PutObject",
-    "s3.delete_object": "s3:DeleteObject",
-    "s3.delete_objects": "s3:DeleteObject",
-    "s3.list_objects_v2": "s3:ListBucket",
-    "s3.get_bucket_notification_configuration": "s3:GetBucketNotification",
-    "s3.put_bucket_notification_configuration": "s3:PutBucketNotification",
-    "cloudwatch.put_metric_data": "cloudwatch:PutMetricData",
-    "obstore.get": "s3:GetObject",
-    "obstore.head": "s3:GetObject",
-    "obstore.put": "s3:PutObject",
-    "http.GET": "es:ESHttpGet",
-    "http.POST": "es:ESHttpPost",
-    "http.PUT": "es:ESHttpPut",
-}
-"""What AWS calls the right to make a call. Source: Service Authorization Reference."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE"})
 SERVICES = ("sqs", "s3", "cloudwatch", "sts", "iam")
 
@@ -108,10 +82,6 @@ def _operations() -> dict[str, str]:
     session = get_session()
     models = {service: session.get_service_model(service) for service in SERVICES}
     return {xform_name(name): service for service, model in models.items() for name in model.operation_names}
-
-
-def listed(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
 
 
 OPERATIONS = _operations()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from recovery.manager.service import STOP_S
 from tests.support.wheels import build_tools
 from worker.core.base.errors import ConfigError, ExitCode
 from worker.core.base.settings import Settings, load
@@ -19,8 +20,10 @@ from worker.daemon import stop_timeout_s
 SYSTEMD = Path(__file__).resolve().parents[3] / "systemd"
 WORKERS = ("s3-index-worker.service", "s3-index-worker@.service")
 ONESHOTS = ("recover-dlq.service", "replay-retry-index.service", "dlq-stats.service")
-SERVICES = WORKERS + ONESHOTS
+MANAGER = "dlq-manager.service"
+SERVICES = (*WORKERS, MANAGER, *ONESHOTS)
 TIMERS = ("recover-dlq.timer", "replay-retry-index.timer", "dlq-stats.timer")
+LANDLOCK = "SystemCallFilter=landlock_create_ruleset landlock_add_rule landlock_restrict_self\n"
 MOST_EXPOSED = 1.5
 ROUNDED_UP_S = 5
 NEEDED = {
@@ -38,8 +41,8 @@ def directives(name: str) -> dict[str, list[str]]:
 
 
 def sandbox(name: str) -> list[str]:
-    """The directives after those for start and stop: its user, its limits and its sandbox."""
-    text = (SYSTEMD / name).read_text()
+    """The directives after those for start and stop: its user, its limits and its sandbox, but Landlock, which is for parsers."""
+    text = (SYSTEMD / name).read_text().replace(LANDLOCK, "")
     return text[text.index("User=") :].partition("\n[Install]")[0].split()
 
 
@@ -53,13 +56,18 @@ def test_the_unit_lets_the_drain_have_the_time_that_the_settings_give_it(name: s
     assert stop_timeout_s(settings()) <= int(limit) <= stop_timeout_s(settings()) + ROUNDED_UP_S
 
 
+def test_the_unit_lets_the_manager_store_what_an_open_poll_returns() -> None:
+    [limit] = directives(MANAGER)["TimeoutStopSec"]
+    assert STOP_S < int(limit) <= STOP_S + ROUNDED_UP_S
+
+
 def test_the_drain_outlasts_an_open_poll_and_what_it_takes_grows_with_its_setting() -> None:
     assert settings().shutdown_timeout_s > settings().long_poll_s
     assert stop_timeout_s(settings(shutdown_timeout_s=300)) == stop_timeout_s(settings()) + 275
 
 
-@pytest.mark.parametrize("name", WORKERS)
-def test_the_worker_is_watched_and_restarted_for_ever_but_not_for_a_wrong_setting(name: str) -> None:
+@pytest.mark.parametrize("name", [*WORKERS, MANAGER])
+def test_it_is_watched_and_restarted_for_ever_but_not_for_a_wrong_setting(name: str) -> None:
     found = directives(name)
     assert found["Type"] == ["notify"]
     assert found["WatchdogSec"] == ["60"]
@@ -86,7 +94,8 @@ def test_no_unit_dumps_core_floods_the_journal_or_dies_with_a_child(name: str) -
 @pytest.mark.parametrize("name", SERVICES)
 def test_settings_and_password_are_read_where_they_are_and_missed_nowhere(name: str) -> None:
     assert directives(name)["EnvironmentFile"] == ["-/etc/s3-index-worker/worker.env"]
-    assert directives(name)["LoadCredential"] == ["index_password"]
+    others = ["ledger_url"] if name == MANAGER else []
+    assert directives(name)["LoadCredential"] == ["index_password", *others]
 
 
 def test_an_instance_differs_from_the_single_worker_by_its_number_alone() -> None:
@@ -100,6 +109,10 @@ def test_an_instance_differs_from_the_single_worker_by_its_number_alone() -> Non
 
 def test_every_service_has_the_same_user_limits_and_sandbox() -> None:
     assert [sandbox(name) for name in SERVICES] == [sandbox(WORKERS[0])] * len(SERVICES)
+
+
+def test_only_what_starts_parsers_may_use_landlock() -> None:
+    assert [name for name in SERVICES if LANDLOCK not in (SYSTEMD / name).read_text()] == [MANAGER]
 
 
 @pytest.mark.parametrize("name", SERVICES)

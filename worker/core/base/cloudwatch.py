@@ -22,6 +22,7 @@ FIGURES: dict[str, tuple[str, str]] = {
     "Parked": ("Count", "Retry records that were given up and moved to `retry-index/parked/`."),
     "Archived": ("Count", "Dead letters that a recovery gave up and moved to `dlq-archive/`."),
     "Lag": ("Seconds", "Time from sending to the first receive, averaged over a minute."),
+    "StoredDeadLetters": ("Count", "Dead letters that the manager has taken in and that wait, open or scheduled."),
     "DlqOldestAge": ("Seconds", "Time since the oldest dead letter was first sent; 0 if there is none."),
     "DlqSoonestExpiry": ("Seconds", "Time until SQS drops the first dead letter; not sent if there is none."),
 }

@@ -15,6 +15,9 @@ class LogEvent(StrEnum):
     AUDIT_RECORDED = "audit.recorded"
     """An operator's command changed something; the whole record is at `record` in the state bucket."""
 
+    AUDIT_UNREADABLE = "audit.unreadable"
+    """An entry of the audit is not one of ours; the manager passes over it."""
+
     BREAKER_CLOSED = "breaker.closed"
     """What the breaker guards (`index`, or the bucket `s3://…`) answers again; normal work resumes."""
 
@@ -82,6 +85,34 @@ class LogEvent(StrEnum):
 
     INDEX_WRITE_FAILED = "index.write_failed"
     """An unforeseen error while writing, a bug in this program; the documents are stored for retry."""
+
+    INTAKE_DELETE_FAILED = "intake.delete_failed"
+    """SQS did not delete a dead letter that was taken in; it comes again, and is known then."""
+
+    INTAKE_RESTING = "intake.resting"
+    """The manager takes no dead letters in, because the ledger, the state bucket or the dead-letter queue refuses; the queue
+    keeps them. It tries again by itself.
+    """
+
+    INTAKE_RESUMED = "intake.resumed"
+    """The manager takes dead letters in again."""
+
+    INTAKE_TAKEN_IN = "intake.taken_in"
+    """A dead letter is stored in `dead-letters/` and in the ledger: `result` is new, returned or repeated."""
+
+    LEDGER_RECORD_MISSING = "ledger.record_missing"
+    """The record of a dead letter is gone from `dead-letters/`, and the audit does not say why. Restore it from an earlier
+    version of the object (`name`), if the bucket keeps versions.
+    """
+
+    MANAGER_STARTED = "manager.started"
+    """The manager is ready: it takes dead letters in, and answers at `port`."""
+
+    MANAGER_STOPPED = "manager.stopped"
+    """The last line of the manager; what it had received and not taken in comes again."""
+
+    MANAGER_STOPPING = "manager.stopping"
+    """The manager takes in what it has received, and ends."""
 
     MESSAGE_DELETE_FAILED = "message.delete_failed"
     """SQS did not delete a message whose effect is durable: it reappears and is processed again, which is
@@ -200,6 +231,14 @@ class LogEvent(StrEnum):
 
     WORKER_RECORD_WRITTEN = "worker.record_written"
     """The record could be written again."""
+
+    UPKEEP_CHECKED = "upkeep.checked"
+    """The manager has listed all records, as it does once a day: `missing` are gone without a word, `pruned` rows were old."""
+
+    UPKEEP_FAILED = "upkeep.failed"
+    """The manager could not follow the state bucket, or its daily check was aborted because most records seem to be gone. It
+    tries again by itself.
+    """
 
     WORKER_RECORDS_REMOVED = "worker.records_removed"
     """The records of workers that have been silent for over a week were removed."""

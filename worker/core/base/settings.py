@@ -258,9 +258,9 @@ class Settings(BaseSettings):
         return own_state_bucket(self.state_bucket, self.s3_bucket, shared=self.state_bucket_shared)
 
 
-def environment_name(field: str) -> str:
+def environment_name(field: str, kind: type[BaseSettings] = Settings) -> str:
     """The environment variable of a setting: its first alias, or its name in capitals."""
-    alias = Settings.model_fields[field].validation_alias
+    alias = kind.model_fields[field].validation_alias
     return str(alias.choices[0]) if isinstance(alias, AliasChoices) else field.upper()
 
 
@@ -277,18 +277,18 @@ def load_as(kind: type[AnySettings], **overrides: Any) -> AnySettings:
     try:
         return kind(**overrides)
     except ValidationError as error:
-        raise ConfigError("\n".join(_sentence(detail) for detail in error.errors())) from None
+        raise ConfigError("\n".join(_sentence(detail, kind) for detail in error.errors())) from None
 
 
-def _sentence(detail: Any) -> str:
+def _sentence(detail: Any, kind: type[BaseSettings]) -> str:
     """One validation error, with the name of the environment variable; the values of secrets are not shown."""
     message = detail["msg"].removeprefix("Value error, ")
     if not detail["loc"]:
         return str(message)
     location = str(detail["loc"][0])
     field = location.lower()
-    known = Settings.model_fields.get(field)
-    name = location if known is None else environment_name(field)
+    known = kind.model_fields.get(field)
+    name = location if known is None else environment_name(field, kind)
     if detail["type"] == "missing":
         return f"{name} is missing: {known.description if known else 'it must be set'}"
     given = str(detail["input"])

@@ -76,6 +76,9 @@ class State(Protocol):
     def keys(self, prefix: str) -> Iterator[str]:
         """The keys under a prefix, in order, read page by page."""
 
+    def modified(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """The same, each with when it was last written: ms since the epoch, which S3 knows to the second."""
+
     def count(self, prefix: str, *, at_most: int) -> int:
         """The number of records under a prefix, counted up to `at_most`."""
 
@@ -123,11 +126,15 @@ class S3State:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Keys under a prefix, a listing's page at a time."""
+        return (key for key, _ in self.modified(prefix))
+
+    def modified(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """Keys and times under a prefix, a listing's page at a time."""
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
         with aws_errors(StoreError):
             for page in pages:
                 for found in page.get("Contents", []):
-                    yield found["Key"]
+                    yield found["Key"], int(found["LastModified"].timestamp() * 1000)
 
     def delete_all(self, keys: Sequence[str]) -> None:
         """Delete records, a thousand a call."""

@@ -92,6 +92,11 @@ class DeadLetter:
         return hashlib.sha256(self.body.encode("utf-8", "surrogatepass")).hexdigest()
 
     @property
+    def size_bytes(self) -> int:
+        """What SQS counts of it: the body, and each attribute's name, type and value."""
+        return _size_bytes(self.body, self.attributes)
+
+    @property
     def source_queue(self) -> str:
         """URL of the queue in which it failed; empty if that is not known."""
         return self.failure.source_queue if self.failure else ""
@@ -230,7 +235,6 @@ def entry_bytes(entry: SendEntry) -> int:
 
 
 def _size_bytes(body: str, attributes: Mapping[str, Attribute]) -> int:
-    """Body, and each attribute's name, type and value."""
     total = len(body.encode())
     for name, value in attributes.items():
         total += len(name.encode()) + len(value.get("DataType", "").encode())

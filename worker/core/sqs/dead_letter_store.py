@@ -147,15 +147,19 @@ class Arrival(StrEnum):
     """The same delivery came twice; nothing has changed."""
 
 
-def take_in(state: State, dead_letter: DeadLetter, *, at_ms: int) -> tuple[StoredDeadLetter, Arrival]:
+def take_in(
+    state: State, dead_letter: DeadLetter, *, at_ms: int, keys: Mapping[str, str] | None = None
+) -> tuple[StoredDeadLetter, Arrival]:
     """Store a dead letter that came at this time (ms since the epoch); once this returns, it is durable. Raises StoreError.
 
-    It is harmless to do this again: an id that the record has already is a repeated delivery.
+    It is harmless to do this again: an id that the record has already is a repeated delivery. `keys`: the keys of records that
+    are known to exist, by dead letter id.
     """
-    day = dated(_first_failed_ms(dead_letter))
+    day = dated(first_failed_ms(dead_letter))
     forged = f"{dead_letter.id}-{dead_letter.body_sha256}"  # where a forger has taken even its own id
     for name in (*dead_letter.possible_ids, forged):
-        if (done := _take_in_as(name, day, state, dead_letter, at_ms)) is not None:
+        key = (keys or {}).get(name) or f"{DEAD_LETTERS_PREFIX}{day}/{safe_name(name)}.json"
+        if (done := _take_in_as(name, key, state, dead_letter, at_ms)) is not None:
             return done
     raise StoreError(
         f"every id of the dead letter {dead_letter.id} is another's in {DEAD_LETTERS_PREFIX}", code="Conflict"
@@ -163,10 +167,9 @@ def take_in(state: State, dead_letter: DeadLetter, *, at_ms: int) -> tuple[Store
 
 
 def _take_in_as(
-    name: str, day: str, state: State, dead_letter: DeadLetter, at_ms: int
+    name: str, key: str, state: State, dead_letter: DeadLetter, at_ms: int
 ) -> tuple[StoredDeadLetter, Arrival] | None:
     """Store it under this id; None if the id is another's."""
-    key = f"{DEAD_LETTERS_PREFIX}{day}/{safe_name(name)}.json"
     arrivals = {dead_letter.id: at_ms}
     new = StoredDeadLetter(_stored(dead_letter, name, key, arrivals), arrivals)
     for _ in range(ATTEMPTS):
@@ -241,7 +244,7 @@ def _stored(dead_letter: DeadLetter, name: str, key: str, arrivals: Mapping[str,
     return replace(dead_letter, id=name, receipt="", stored_key=key, known_as=frozenset(arrivals))
 
 
-def _first_failed_ms(dead_letter: DeadLetter) -> int:
+def first_failed_ms(dead_letter: DeadLetter) -> int:
     """When it first failed, as far as that is known; the same for each copy, and each time that it returns."""
     try:
         stated = dead_letter.failure.first_failed_at if dead_letter.failure else ""

@@ -63,6 +63,7 @@ def _create_classes() -> None:
         sa.Column("class_id", _BIG, sa.ForeignKey("classes.id", name="cells_class"), primary_key=True),
         _text("state", primary_key=True),
         *(_big(name) for name in ("count", "attempts", "redrives", "retries", "size_bytes")),
+        *(_big(name) for name in ("first_seen_ms", "last_seen_ms")),
     )
 
 

@@ -114,7 +114,8 @@ def test_stats_report_how_old_the_oldest_dead_letter_is_and_when_one_expires(fak
 
 
 def test_every_figure_has_its_sender():
-    assert {*CLOUDWATCH_SUMS, "Lag", "Archived", "DlqOldestAge", "DlqSoonestExpiry"} == set(FIGURES)
+    own = {"Lag", "Archived", "DlqOldestAge", "DlqSoonestExpiry", "StoredDeadLetters"}
+    assert {*CLOUDWATCH_SUMS, *own} == set(FIGURES)
 
 
 def test_what_cannot_be_sent_is_logged_and_stops_nothing(monkeypatch):

@@ -1,0 +1,55 @@
+"""Summaries that need the rows themselves: how old waiting dead letters are, and which correlation ids fail again and again."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, bindparam, select, text
+
+from recovery.ledger.rows import WAITING
+from recovery.ledger.schema import dead_letters
+from recovery.ledger.search import state_is
+
+REPEATING = 5
+"""A correlation id fails again and again once its dead letters have come so often, all together."""
+_SENT = " UNION ALL ".join(f"SELECT d.sent_ms AS at FROM dead_letters d WHERE {state_is(state)}" for state in WAITING)  # noqa: S608
+_KNOWN_KEYS = select(dead_letters.c.key).where(dead_letters.c.key.in_(bindparam("keys", expanding=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class AgeSummary:
+    """How old the waiting dead letters are, in seconds since they were last sent to the DLQ."""
+
+    count: int = 0
+    sum_s: float = 0.0
+    quantiles: Mapping[float, float] = field(default_factory=dict)
+    """Age by quantile; empty if nothing waits."""
+
+
+def ages(connection: Connection, now_ms: int, quantiles: Sequence[float]) -> AgeSummary:
+    """The ages of all waiting dead letters. A quantile is the smallest age that so many of them do not exceed."""
+    count, total = connection.execute(text(f"SELECT count(*), coalesce(sum(at), 0) FROM ({_SENT}) sent")).one()  # noqa: S608
+    if not count:
+        return AgeSummary()
+    found = {}
+    for quantile in quantiles:
+        younger = math.ceil(quantile * count)
+        query = text(f"SELECT at FROM ({_SENT}) sent ORDER BY at LIMIT 1 OFFSET :older")  # noqa: S608
+        at_ms = connection.execute(query, {"older": count - younger}).scalar_one()
+        found[quantile] = max(0.0, (now_ms - at_ms) / 1000)
+    return AgeSummary(count, max(0.0, (now_ms * count - int(total)) / 1000), found)
+
+
+def repeating_correlations(connection: Connection) -> int:
+    """The number of correlation ids whose dead letters have come REPEATING times or more, together."""
+    query = text(
+        "SELECT count(*) FROM (SELECT 1 FROM dead_letters WHERE correlation_id <> '' "
+        "GROUP BY correlation_id HAVING sum(attempts) >= :repeating) again"
+    )
+    return int(connection.execute(query, {"repeating": REPEATING}).scalar_one())
+
+
+def known_keys(connection: Connection, keys: Iterable[str]) -> set[str]:
+    """Those of these keys of records that a row has."""
+    wanted = sorted(set(keys))
+    return set(connection.execute(_KNOWN_KEYS, {"keys": wanted}).scalars()) if wanted else set()

@@ -1,0 +1,78 @@
+"""Connects the manager to what it works on, and opens its ledger."""
+
+from dataclasses import dataclass
+
+from recovery.ledger.ledger import Ledger, open_ledger, unready_ledger
+from recovery.manager.ownership import check_owner
+from recovery.manager.records import RowMaker
+from recovery.manager.settings import ManagerSettings
+from recovery.operations.clients import DlqClients, attributes_of
+from recovery.operations.dead_letters.message_types import load_types
+from worker.core.base.aws import Aws
+from worker.core.base.classify import is_transient
+from worker.core.base.errors import ConfigError, DependencyError, StoreError
+from worker.core.base.settings import load_as
+from worker.core.s3.state import S3State, State
+from worker.core.s3.store import S3ObjectStore
+from worker.core.sqs.queue import SqsQueue
+
+CONNECTIONS = 48
+"""Maximum number of concurrent requests to one service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the manager works on."""
+
+    aws: Aws
+    clients: DlqClients
+    state: State
+    rows: RowMaker
+
+
+def load_settings() -> ManagerSettings:
+    """The settings. Raises ConfigError with one line for each that is missing or wrong."""
+    return load_as(ManagerSettings)
+
+
+def connect(settings: ManagerSettings) -> Parts:
+    """Make the clients; no request is sent yet. Raises ConfigError."""
+    aws = Aws(region=settings.aws_region, connections=CONNECTIONS)
+    objects = S3ObjectStore(
+        aws, spool_bytes=settings.spool_bytes, max_object_bytes=settings.max_object_bytes, temp_dir=settings.temp_dir
+    )
+    state = S3State(objects, settings.state)
+    dlq = SqsQueue(aws.sqs(settings.dlq_queue_url), settings.dlq_queue_url)
+    types = load_types(settings.message_types_dir, default_bucket=settings.s3_bucket)
+    clients = DlqClients(dlq, objects, state, types, settings.s3_bucket)
+    return Parts(aws, clients, state, RowMaker(types, settings.s3_bucket))
+
+
+def open_checked(settings: ManagerSettings, parts: Parts, *, by: str) -> Ledger:
+    """Open the ledger, if DLQ and state bucket can be used and the ledger is the state bucket's.
+
+    Raises ConfigError, or DependencyError (LedgerError among them) where a later attempt may succeed.
+    """
+    attributes_of(parts.clients.dlq, called="DLQ_QUEUE_URL")
+    ledger = open_unchecked(settings)
+    try:
+        parts.state.calibrate_clock()
+        check_owner(parts.state, ledger, by)
+    except StoreError as error:
+        ledger.close()
+        kind = DependencyError if is_transient(error) else ConfigError
+        raise kind(f"the state bucket {settings.state}: {error}") from error
+    except BaseException:
+        ledger.close()
+        raise
+    return ledger
+
+
+def open_unchecked(settings: ManagerSettings) -> Ledger:
+    """Open the ledger, whichever it is. Raises ConfigError or LedgerError."""
+    return open_ledger(settings.ledger_url.get_secret_value())
+
+
+def ledger_to_migrate(settings: ManagerSettings) -> Ledger:
+    """The ledger in whatever state its database is. Raises ConfigError or LedgerError."""
+    return unready_ledger(settings.ledger_url.get_secret_value())

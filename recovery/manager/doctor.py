@@ -1,0 +1,97 @@
+"""The checks of `dlq-manager doctor`: what the manager needs, and what to do where it is missing. They change nothing."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from recovery.ledger.ledger import is_missing
+from recovery.ledger.migrating import SchemaState
+from recovery.manager.assembly import Parts, ledger_to_migrate
+from recovery.manager.ownership import OWNER_KEY, Owner
+from recovery.manager.settings import ManagerSettings
+from recovery.operations.clients import attributes_of, retention_of
+from worker.checks import Check, fatality
+from worker.core.base.errors import WorkerError
+from worker.core.s3.state import DEAD_LETTERS_PREFIX
+
+SHORT_RETENTION_S = 4 * 86_400
+
+
+def checks(settings: ManagerSettings, parts: Parts) -> Iterator[Check]:
+    """Every check, in the order in which a failure explains the next."""
+    steps: tuple[tuple[str, Callable[[], Check]], ...] = (
+        ("dead-letter queue", lambda: _queue(parts)),
+        ("state bucket", lambda: _state(parts)),
+        ("ledger", lambda: _ledger(settings)),
+        ("ledger: whose", lambda: _owner(settings, parts)),
+    )
+    for name, step in steps:
+        began = time.monotonic()
+        try:
+            found = step()
+        except WorkerError as error:
+            found = Check("", "error", str(error), _HINTS[name], fatality(error))
+        yield replace(found, name=name, took_ms=(time.monotonic() - began) * 1000)
+
+
+_HINTS = {
+    "dead-letter queue": "correct DLQ_QUEUE_URL, or allow this role what config/iam/manager.json allows",
+    "state bucket": "correct STATE_BUCKET, or allow this role what config/iam/manager.json allows",
+    "ledger": "correct LEDGER_URL; the database must exist, and its user must be allowed to create tables",
+    "ledger: whose": "correct LEDGER_URL and STATE_BUCKET",
+}
+
+
+def _queue(parts: Parts) -> Check:
+    attributes = attributes_of(parts.clients.dlq, called="DLQ_QUEUE_URL")
+    depth = int(attributes.get("ApproximateNumberOfMessages", 0))
+    days = retention_of(attributes) / 86_400
+    if retention_of(attributes) < SHORT_RETENTION_S:
+        hint = "raise its MessageRetentionPeriod to 14 days: while the manager is away, SQS drops what is older"
+        return Check("", "warning", f"{depth:,} messages; it keeps them only {days:g} days", hint)
+    return Check("", "ok", f"{depth:,} messages; it keeps them {days:g} days")
+
+
+def _state(parts: Parts) -> Check:
+    parts.clients.objects.check_bucket(parts.state.bucket)
+    count = parts.state.count(DEAD_LETTERS_PREFIX, at_most=1_000)
+    return Check("", "ok", f"{parts.state.bucket} has {count:,}{' or more' if count == 1_000 else ''} dead letters")
+
+
+def _ledger(settings: ManagerSettings) -> Check:
+    if is_missing(settings.ledger_url.get_secret_value()):
+        return Check("", "warning", "the ledger's file does not exist", "`serve` makes it, if its user may write there")
+    ledger = ledger_to_migrate(settings)
+    try:
+        state = ledger.schema_state()
+        if state is SchemaState.NEWER:
+            return Check("", "error", f"{ledger.shown} is of a newer version", "install that version", "config")
+        if state is not SchemaState.CURRENT:
+            hint = "`serve` makes it ready" if ledger.is_sqlite else "run `dlq-manager migrate`"
+            return Check("", "warning", f"{ledger.shown} is {state.value}", hint)
+        ledger.check()
+        return Check("", "ok", f"{ledger.shown} can be written to")
+    finally:
+        ledger.close()
+
+
+def _owner(settings: ManagerSettings, parts: Parts) -> Check:
+    raw = parts.state.get(OWNER_KEY)
+    if raw is None:
+        return Check("", "ok", "the state bucket has no ledger yet; `serve` gives it this one")
+    owner = Owner.from_json(raw)
+    if _ledger_id(settings) == owner.id:
+        return Check("", "ok", f"it is the state bucket's, since {owner.since}")
+    hint = "set LEDGER_URL to that one; or, if it is lost, stop the other manager and run `dlq-manager rebuild`"
+    return Check("", "error", f"the state bucket's ledger is {owner.name}, by {owner.by}", hint, "config")
+
+
+def _ledger_id(settings: ManagerSettings) -> str | None:
+    """The ledger's id; None if it has none yet."""
+    if is_missing(settings.ledger_url.get_secret_value()):
+        return None
+    ledger = ledger_to_migrate(settings)
+    try:
+        return ledger.ledger_id() if ledger.schema_state() is SchemaState.CURRENT else None
+    finally:
+        ledger.close()

@@ -1,0 +1,99 @@
+"""Reads the figures of `/metrics`, `/health` and CloudWatch: from the ledger, from the DLQ's attributes, and from the intake."""
+
+import threading
+import time
+from dataclasses import dataclass
+
+from recovery.ledger.ledger import Ledger
+from recovery.ledger.rows import State as RowState
+from recovery.ledger.statistics import Stats
+from recovery.manager.figures import QUANTILES, Ages, Depth, Figures, IntakeFigures
+from recovery.manager.intake import Intake
+from recovery.operations.clients import retention_of
+from worker.core.base.classify import FailureKind
+from worker.core.base.errors import QueueError
+from worker.core.sqs.queue import Queue
+
+FRESH_S = 15.0
+"""How long the DLQ's attributes count as fresh, seconds: several scrapers and pages share one call."""
+
+
+@dataclass(frozen=True, slots=True)
+class DlqReading:
+    """What the DLQ last said about itself."""
+
+    depth: int | None
+    """Visible and in flight; None if it did not answer."""
+    retention_s: int
+    error: str = ""
+
+
+class FiguresSource:
+    """The figures of one manager. May be used from any thread."""
+
+    def __init__(self, ledger: Ledger, dlq: Queue, intake: Intake) -> None:
+        self._ledger = ledger
+        self._dlq = dlq
+        self._intake = intake
+        self._lock = threading.Lock()
+        self._reading = DlqReading(None, 0, "it was not asked yet")
+        self._read_at = float("-inf")
+
+    def dlq(self) -> DlqReading:
+        """What the DLQ says, at most FRESH_S ago."""
+        with self._lock:
+            if time.monotonic() - self._read_at > FRESH_S:
+                self._reading = self._ask()
+                self._read_at = time.monotonic()
+            return self._reading
+
+    def figures(self) -> Figures:
+        """All figures. Raises LedgerError, and QueueError if the DLQ does not answer."""
+        reading, stats = self.dlq(), self._ledger.stats()
+        if reading.depth is None:
+            raise QueueError(reading.error, code="Unavailable")
+        now_s = time.time()
+        ages = self._ledger.ages(QUANTILES)
+        analysis = stats.by_kind.get(FailureKind.UNKNOWN.value, 0)
+        scheduled = stats.by_state[RowState.SCHEDULED]
+        return Figures(
+            depth=Depth(main=reading.depth + stats.waiting - scheduled - analysis, retry=scheduled, analysis=analysis),
+            by_error_type=stats.by_error_type,
+            ages=Ages(ages.count, ages.sum_s, ages.quantiles),
+            soonest_expiry_s=self._soonest_expiry_s(reading, now_s),
+            arrivals_last_day=stats.last_24_h,
+            arrivals_last_hour=sum(stats.hourly[-1:]),
+            average_retries=stats.average_retries,
+            pending=stats.by_state[RowState.SENT],
+            oldest_unhandled_s=_oldest_s(stats, now_s),
+            repeating_correlations=self._ledger.repeating_correlations(),
+            intake=self.intake(),
+        )
+
+    def for_cloudwatch(self) -> dict[str, float]:
+        """The figures for alarms, in seconds where they are times. Raises LedgerError."""
+        stats, now_s = self._ledger.stats(), time.time()
+        figures = {"StoredDeadLetters": float(stats.waiting), "DlqOldestAge": _oldest_s(stats, now_s)}
+        expiry_s = self._soonest_expiry_s(self.dlq(), now_s)
+        return figures if expiry_s is None else {**figures, "DlqSoonestExpiry": expiry_s}
+
+    def intake(self) -> IntakeFigures:
+        """How the intake does."""
+        seen = self._intake.seen
+        return IntakeFigures(seen.lag_s, seen.last_receive_s, bool(self._intake.rest.reason))
+
+    def _soonest_expiry_s(self, reading: DlqReading, now_s: float) -> float | None:
+        oldest_ms = self._intake.seen.oldest_waiting_ms
+        return None if oldest_ms is None else max(0.0, oldest_ms / 1000 + reading.retention_s - now_s)
+
+    def _ask(self) -> DlqReading:
+        try:
+            attributes = self._dlq.attributes()
+        except QueueError as error:
+            return DlqReading(None, self._reading.retention_s, str(error))
+        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        return DlqReading(sum(int(attributes.get(name, 0)) for name in names), retention_of(attributes))
+
+
+def _oldest_s(stats: Stats, now_s: float) -> float:
+    return 0.0 if stats.oldest_sent_ms is None else max(0.0, now_s - stats.oldest_sent_ms / 1000)

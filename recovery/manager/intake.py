@@ -1,0 +1,191 @@
+"""Takes dead letters in: from the DLQ into `dead-letters/`, then into the ledger; only then they are deleted from the DLQ.
+
+A kill at any point causes a second delivery, which finds its own record and its own row: never a loss, never two rows.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from recovery.ledger.errors import LedgerError
+from recovery.ledger.ledger import Ledger
+from recovery.ledger.rows import Arrival, Taken
+from recovery.ledger.rows import State as RowState
+from recovery.manager.group_commit import GroupCommit
+from recovery.manager.metrics import IntakeResult, ManagerMetrics
+from recovery.manager.records import RowMaker
+from recovery.manager.rest import Rest
+from worker.core.base.classify import is_transient
+from worker.core.base.clock import S3Clock
+from worker.core.base.errors import QueueError, StoreError
+from worker.core.base.events import LogEvent
+from worker.core.base.liveness import Liveness
+from worker.core.base.logs import emit
+from worker.core.base.retry import retry_transient
+from worker.core.s3.state import State
+from worker.core.sqs import dead_letter_store
+from worker.core.sqs.dead_letter import DeadLetter
+from worker.core.sqs.dead_letter_store import StoredDeadLetter
+from worker.core.sqs.queue import Queue, in_batch
+
+LANES = 8
+"""Number of receives at once. Each lane stores and deletes what it has received before it receives again."""
+WAIT_S = 10
+"""Wait time of one receive in seconds."""
+INVISIBLE_S = 60
+"""Visibility timeout of received messages in seconds; it expires after a kill -9. Ten are settled in far less."""
+BACK_S = 30
+"""After how many seconds a message that could not be taken in is visible again."""
+QUICK_LANES = 1
+"""Lanes that wait for messages while the DLQ is quiet; the others help once one receive was full."""
+MAX_SILENCE_S = 180
+"""The slowest step: three attempts of a call, each with its full timeout."""
+_COUNTED = {
+    Taken.NEW: IntakeResult.TAKEN_IN,
+    Taken.RETURNED: IntakeResult.RETURNED,
+    Taken.REPEATED: IntakeResult.REPEATED,
+}
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the intake has seen, for `/health` and `/metrics`."""
+
+    last_receive_s: float = 0.0
+    """When the DLQ last answered, seconds since the epoch; 0 if it never did."""
+    lag_s: float = 0.0
+    """From the sending of the latest dead letter until it was taken in."""
+    oldest_waiting_ms: int | None = None
+    """When the oldest of the dead letters that could not be taken in was first sent."""
+
+
+class Intake:
+    """The intake of one DLQ. `lane` runs on several threads."""
+
+    def __init__(
+        self, dlq: Queue, state: State, clock: S3Clock, ledger: Ledger, commit: GroupCommit, rows: RowMaker,
+        metrics: ManagerMetrics,
+    ) -> None:  # fmt: skip
+        self.rest = Rest()
+        self.seen = Seen()
+        self._dlq = dlq
+        self._state = state
+        self._clock = clock
+        self._ledger = ledger
+        self._commit = commit
+        self._rows = rows
+        self._metrics = metrics
+        self._stop = threading.Event()
+        self._busy = threading.Event()
+        """Set while the DLQ returns full batches: then every lane receives."""
+
+    def stop(self) -> None:
+        """Receive no more; what was received is still taken in."""
+        self._stop.set()
+        self._busy.set()
+
+    def lane(self, number: int, liveness: Liveness) -> None:
+        """Take in until stopped."""
+        while not self._stop.is_set():
+            liveness.beat()
+            if number >= QUICK_LANES and not self._busy.wait(1.0):
+                continue
+            if not self.rest.wait(self._stop, at_most_s=1.0):
+                continue
+            try:
+                self.once()
+            except (QueueError, StoreError, LedgerError) as error:
+                self.rest.begin(error)
+
+    def once(self, *, wait_s: int = WAIT_S) -> int:
+        """Receive once, and take in what came; its number. Raises QueueError, StoreError or LedgerError."""
+        messages = self._dlq.receive(wait_s=0 if self._stop.is_set() else wait_s, visibility_s=INVISIBLE_S)
+        self.seen.last_receive_s = time.time()
+        if messages:
+            self._busy.set()
+            self._take_in([DeadLetter.received(message) for message in messages])
+        else:
+            self._busy.clear()
+        self.rest.end()
+        return len(messages)
+
+    def _take_in(self, dead_letters: Sequence[DeadLetter]) -> None:
+        try:
+            known = self._known(dead_letters)
+            stored, problem = self._store([one for one in dead_letters if one.id not in known])
+            at_ms = self._clock.now_ms()
+            arrivals = [Arrival(one.id, self._rows.row(record), at_ms) for one, record in stored]
+            taken = dict.fromkeys(known, Taken.REPEATED) | (self._commit.take_in(arrivals) if arrivals else {})
+            self._reopen([record.dead_letter.id for one, record in stored if taken[one.id] is Taken.REPEATED])
+        except (StoreError, LedgerError):
+            self._give_back(dead_letters)
+            raise
+        self._delete([one for one in dead_letters if one.id in taken])
+        self._note(dead_letters, taken)
+        if problem is not None:
+            self._give_back([one for one in dead_letters if one.id not in taken])
+            raise problem
+
+    def _known(self, dead_letters: Sequence[DeadLetter]) -> set[str]:
+        """The ids that are repeated deliveries of what was taken in before. A record that is missing does not count."""
+        known = self._ledger.known_messages(one.id for one in dead_letters)
+        if not known:
+            return set()
+        rows = self._ledger.by_identity(set(known.values()))
+        return {name for name, identity in known.items() if rows[identity].state is not RowState.MISSING}
+
+    def _reopen(self, identities: Sequence[str]) -> None:
+        """Open the rows of dead letters whose records were missing, and that the DLQ has just delivered once more."""
+        rows = self._ledger.by_identity(identities) if identities else {}
+        for identity, row in rows.items():
+            if row.state is RowState.MISSING:
+                self._ledger.change(identity, version=None, by="intake", action="found again", state=RowState.OPEN)
+
+    def _store(
+        self, dead_letters: Sequence[DeadLetter]
+    ) -> tuple[list[tuple[DeadLetter, StoredDeadLetter]], StoreError | None]:
+        """Store dead letters in S3: what is durable there, and why the others are not."""
+        names = {name for one in dead_letters for name in one.possible_ids[:-1]}
+        keys = {identity: row.key for identity, row in self._ledger.by_identity(names).items()} if names else {}
+
+        def store(dead_letter: DeadLetter) -> StoredDeadLetter | StoreError:
+            at_ms = self._clock.now_ms()
+            try:
+                return retry_transient(
+                    lambda: dead_letter_store.take_in(self._state, dead_letter, at_ms=at_ms, keys=keys)[0],
+                    transient=is_transient, stop=self._stop,
+                )  # fmt: skip
+            except StoreError as error:
+                return error
+
+        results = list(zip(dead_letters, map(store, dead_letters), strict=True))
+        stored = [(one, record) for one, record in results if isinstance(record, StoredDeadLetter)]
+        return stored, next((error for _, error in results if isinstance(error, StoreError)), None)
+
+    def _delete(self, dead_letters: Sequence[DeadLetter]) -> None:
+        refused = (
+            in_batch(self._dlq.delete, [one.receipt for one in dead_letters], stop=self._stop) if dead_letters else {}
+        )
+        for place, refusal in refused.items():  # it comes again, and is known then
+            emit(LogEvent.INTAKE_DELETE_FAILED, "warning", message_id=dead_letters[place].id, code=refusal.code)
+
+    def _give_back(self, dead_letters: Sequence[DeadLetter]) -> None:
+        """Let the DLQ show what could not be taken in again before long."""
+        waiting = [one.sent_ms for one in dead_letters if one.sent_ms]
+        self.seen.oldest_waiting_ms = min([*waiting, *filter(None, [self.seen.oldest_waiting_ms])], default=None)
+        in_batch(self._dlq.change_visibility, [(one.receipt, BACK_S) for one in dead_letters], stop=self._stop)
+
+    def _note(self, dead_letters: Sequence[DeadLetter], taken: dict[str, Taken]) -> None:
+        for what, counted in _COUNTED.items():
+            count = sum(1 for one in taken.values() if one is what)
+            if count:
+                self._metrics.count(counted, count)
+        done = [one for one in dead_letters if one.id in taken]
+        if len(done) == len(dead_letters):
+            self.seen.oldest_waiting_ms = None
+        sent = [one.sent_ms for one in done if one.sent_ms]
+        if sent:
+            self.seen.lag_s = max(0.0, time.time() - max(sent) / 1000)
+        for one in done:
+            emit(LogEvent.INTAKE_TAKEN_IN, "debug", message_id=one.id, result=taken[one.id].value)

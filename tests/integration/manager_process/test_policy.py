@@ -1,0 +1,50 @@
+"""config/iam/manager.json against the calls that `dlq-manager` really makes: each is allowed, and no permission is unused."""
+
+from testing import failures
+from testing.aws import queue_depth
+from testing.waiting import wait_until
+from testing.worker import run_module
+from tests.integration.dlq.verbs import dlq
+from tests.integration.manager_process.conftest import SERVE
+from tests.support.awscalls import Recorder, allowed, idle_actions, idle_resources, needed
+from tests.support.faults import refusal
+
+ROLE = "manager"
+COUNT = 12
+
+
+def test_the_policy_allows_what_serve_rebuild_and_doctor_call_and_nothing_else(
+    site, elasticmq, manager_of, fault_proxy, tmp_path
+):
+    recorder = Recorder(tmp_path / "calls")
+    env = {**recorder.env(ROLE), "AWS_ENDPOINT_URL_S3": fault_proxy.urls["s3"], "MANAGER_PORT": "0"}
+    first, second = ({**env, "LEDGER_URL": f"sqlite:///{tmp_path}/{name}.sqlite"} for name in ("first", "second"))
+
+    manager = manager_of(**first).start()
+    fault_proxy.rules = [lambda call: refusal("s3", 403) if call.action == "PutObject" else None]
+    failures.fill(elasticmq.url, site.queues.dlq, source=site.queues.source, bucket=site.bucket, count=COUNT)
+    wait_until(lambda: manager.ask("/health")["intake"]["resting"], timeout_s=60, what="messages were given back")
+    fault_proxy.clear()
+    wait_until(lambda: _are_in(manager, site), timeout_s=120, what="all are taken in")
+    viewed = manager.ask("/api/v1/messages")["items"][0]["identity"]
+    manager.ask(f"/api/v1/messages/{viewed}/body")
+    assert dlq(site, "abandon", "--error", "QueueError", "--reason", "a test", "--yes").returncode == 0
+    manager.stop()
+    manager_of(**first).start().stop()  # it reads whose ledger it is, and the audit
+
+    for verb in (("rebuild", "--yes"), ("doctor",)):
+        done = run_module(SERVE[0], {**site.env, **second}, *verb)
+        assert done.returncode == 0, done.stderr
+
+    names = {
+        f"sqs {site.queues.dlq.rsplit('/', 1)[-1]}": "DLQ", f"sqs {site.queues.source.rsplit('/', 1)[-1]}": "QUEUE",
+        f"s3 {site.bucket}": "BUCKET", f"s3 {site.state_bucket}": "STATE-BUCKET",
+    }  # fmt: skip
+    called = set(needed(recorder.calls(ROLE, names)))
+    assert {one for one in called if not allowed(*one, (ROLE,))} == set()
+    assert idle_actions(ROLE, called) == set()
+    assert idle_resources(ROLE, called) == set()
+
+
+def _are_in(manager, site):
+    return queue_depth(site.sqs, site.queues.dlq)[:2] == (0, 0) and manager.count("state:any") == COUNT

@@ -1,0 +1,52 @@
+"""A manager's parts over the system in memory and a ledger in a file."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from recovery.ledger.ledger import Ledger, open_ledger
+from recovery.manager.figures import Figures
+from recovery.manager.follow import Follower
+from recovery.manager.group_commit import GroupCommit
+from recovery.manager.intake import Intake
+from recovery.manager.metrics import ManagerMetrics
+from recovery.manager.records import RowMaker
+from recovery.operations.dead_letters.message_types import load_types
+from testing.fakes import Fakes
+from testing.memory import BUCKET
+from worker.core.base.liveness import Liveness
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with contextlib.closing(open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def rows() -> RowMaker:
+    return RowMaker(load_types(default_bucket=BUCKET), BUCKET)
+
+
+@pytest.fixture
+def commit(ledger: Ledger) -> Iterator[GroupCommit]:
+    made = GroupCommit(ledger)
+    thread = threading.Thread(target=made.run, args=(Liveness(60),))
+    thread.start()
+    yield made
+    made.stop()
+    thread.join()
+
+
+@pytest.fixture
+def intake(fakes: Fakes, ledger: Ledger, commit: GroupCommit, rows: RowMaker) -> Intake:
+    metrics = ManagerMetrics(Figures)
+    return Intake(fakes.dlq, fakes.state, fakes.s3.clock, ledger, commit, rows, metrics)
+
+
+@pytest.fixture
+def follower(fakes: Fakes, ledger: Ledger, rows: RowMaker) -> Follower:
+    return Follower(ledger, fakes.state, fakes.s3.clock, rows, threading.Event())

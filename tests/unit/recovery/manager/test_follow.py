@@ -1,0 +1,259 @@
+"""Following: what commands and workers did without the manager; what is missing; and a ledger made again from nothing."""
+
+import contextlib
+import json
+import threading
+from dataclasses import replace
+
+import pytest
+
+from recovery.ledger.ledger import open_ledger
+from recovery.ledger.rows import State as RowState
+from recovery.ledger.selection import Selection
+from recovery.manager.ownership import OWNER_KEY, check_owner
+from recovery.manager.rebuild import rebuild
+from recovery.manager.upkeep import LEASE, Upkeep
+from recovery.operations.abandon import AbandonRequest, ArchivedAs, abandon
+from recovery.operations.clients import DlqClients
+from recovery.operations.dead_letters.facts import Filter, Ids
+from recovery.operations.dead_letters.message_types import load_types
+from recovery.operations.find import FindRequest, claiming, find
+from recovery.operations.recover import recover
+from recovery.operations.recovering.request import RecoverRequest
+from recovery.operations.redrive import RedriveRequest, plan_redrive, redrive
+from recovery.operations.transfer.targets import redrive_target
+from testing.memory import BUCKET, NOW_MS
+from worker.core.audit import Run
+from worker.core.base.errors import ConfigError, StoreError
+from worker.core.s3.state import DEAD_LETTERS_PREFIX
+from worker.core.sqs import dead_letter_store
+from worker.core.sqs.dead_letter import DeadLetter
+from worker.core.sqs.dead_letter_store import take_in
+
+QUEUE = "http://sqs/q/source"
+ALL = Selection(states=tuple(RowState))
+STOP = threading.Event()
+
+
+@pytest.fixture
+def clients(fakes):
+    return DlqClients(fakes.dlq, fakes.s3, fakes.state, load_types(default_bucket=BUCKET), BUCKET)
+
+
+@pytest.fixture
+def taken_in(fakes, intake):
+    """Four dead letters, s0 to s3, that the manager has taken in."""
+    for number in range(4):
+        failure = {
+            "source_message_id": f"s{number}",
+            "source_queue": QUEUE,
+            "error_type": "OSError",
+            "fingerprint": "f",
+        }
+        fakes.dead_letter(f"m{number}", f"{number}.txt", failure=failure)
+    while intake.once(wait_s=0):
+        pass
+
+
+def run_of(command):
+    return Run.new(command, action=command.partition(" ")[2], by="op@host")
+
+
+def which(*names):
+    return FindRequest(Ids(frozenset(names)) if names else Filter())
+
+
+def redriven(fakes, clients, *names):
+    run = run_of("dlq redrive")
+    with claiming(clients, run) as claims:
+        target = redrive_target(clients, fakes.source, is_named=True)
+        plan = plan_redrive(find(clients, claims, which(*names), stop=STOP), target)
+        redrive(clients, claims, RedriveRequest(run, which(*names)), plan, stop=STOP)
+
+
+def abandoned(fakes, clients, *names):
+    run = run_of("dlq abandon")
+    with claiming(clients, run) as claims:
+        found = find(clients, claims, which(*names), stop=STOP)
+        abandon(
+            clients,
+            fakes.state,
+            claims,
+            AbandonRequest(run, which(*names), "why", ArchivedAs.ABANDONED),
+            found,
+            stop=STOP,
+        )
+
+
+def recovered(fakes, *names):
+    for number in range(4):
+        fakes.s3.bodies[f"{number}.txt"] = b"x"
+    request = RecoverRequest(run_of("dlq recover"), load_types(), ids=frozenset(names) or None)
+    return recover(fakes.settings(), fakes.clients, request, stop=STOP)
+
+
+def states(ledger):
+    return {row.identity: row.state.value for row in ledger.page(ALL).rows}
+
+
+def test_what_commands_did_is_known_from_audit_and_records(fakes, clients, ledger, follower, taken_in):
+    redriven(fakes, clients, "s0")
+    abandoned(fakes, clients, "s1")
+    recovered(fakes, "s2")
+    follower.follow()
+    assert states(ledger) == {"s0": "sent", "s1": "abandoned", "s2": "recovered", "s3": "open"}
+    row = ledger.get("s0")
+    assert row is not None
+    assert (row.sent_by, row.sent_to) == ("op@host", fakes.source.url)
+    [event] = ledger.events("s1")
+    assert (event.action, event.by, event.details["outcome"]) == ("abandon", "op@host", "abandoned")
+
+
+def test_following_twice_changes_nothing_more(fakes, clients, ledger, follower, taken_in):
+    redriven(fakes, clients, "s0")
+    follower.follow()
+    before = list(ledger.rows(ALL))
+    follower.follow()
+    assert list(ledger.rows(ALL)) == before
+
+
+def test_what_a_worker_stored_gets_a_row(fakes, ledger, follower, taken_in):
+    spilled = DeadLetter("w1", "body", {"SentTimestamp": str(NOW_MS)}, {})
+    take_in(fakes.state, spilled, at_ms=NOW_MS)
+    follower.follow()
+    row = ledger.get("w1")
+    assert row is not None
+    assert (row.identity, row.state, row.attempts) == ("w1", "open", 1)
+
+
+def test_a_record_of_long_ago_without_a_row_gets_one_in_the_daily_check(fakes, ledger, follower, taken_in):
+    old = DeadLetter("w1", "body", {"SentTimestamp": "1600000000000"}, {})
+    take_in(fakes.state, old, at_ms=NOW_MS)
+    follower.follow()
+    assert ledger.get("w1") is None
+    assert follower.check() == 0
+    assert ledger.get("w1") is not None
+
+
+def test_a_record_that_is_gone_without_a_word_is_missing_and_comes_back(fakes, ledger, follower, taken_in):
+    key = ledger.get("s1").key
+    record = fakes.s3.records.pop(key)
+    assert follower.check() == 1
+    assert states(ledger)["s1"] == "missing"
+    assert follower.check() == 0, "it is said once"
+    fakes.s3.records[key] = record
+    follower.check()
+    assert states(ledger)["s1"] == "open"
+
+
+def test_a_check_in_which_most_records_are_gone_changes_nothing(fakes, ledger, follower, intake):
+    for number in range(30):
+        fakes.dead_letter(f"m{number}", f"{number}.txt")
+    while intake.once(wait_s=0):
+        pass
+    for key in list(fakes.under(DEAD_LETTERS_PREFIX))[:20]:
+        del fakes.s3.records[key]
+    with pytest.raises(ConfigError, match=r"20 of 30 records are not in s3://.*check STATE_BUCKET"):
+        follower.check()
+    assert set(states(ledger).values()) == {"open"}
+
+
+def test_a_record_that_only_the_listing_did_not_show_is_not_missing(fakes, ledger, follower, taken_in, monkeypatch):
+    keys = fakes.state.keys
+    monkeypatch.setattr(fakes.state, "keys", lambda prefix: (key for key in keys(prefix) if "s1" not in key))
+    assert follower.check() == 0
+    assert states(ledger)["s1"] == "open"
+
+
+def test_an_entry_of_the_audit_that_is_none_is_passed_over(fakes, clients, ledger, follower, taken_in):
+    for number, raw in enumerate([b"[]", b"{", b'{"ids": 7, "result": 1}', b'{"ids": [], "result": []}']):
+        fakes.s3.records[f"s3-index-worker/audit/2026-11-29/{number:012}-x-1.json"] = raw
+    redriven(fakes, clients, "s0")
+    follower.follow()
+    assert states(ledger)["s0"] == "sent"
+
+
+# -- upkeep ----------------------------------------------------------------------------------------------------------
+
+
+def test_one_manager_of_two_does_the_upkeep_and_a_failure_is_said_and_tried_again(fakes, ledger, follower, taken_in):
+    upkeep = Upkeep(ledger, follower, holder="a:1", keep_days=90, stop=threading.Event())
+    epoch = ledger.claim(LEASE, "b:2", 60)
+    fakes.s3.records.pop(ledger.get("s1").key)
+    upkeep.turn()
+    assert states(ledger)["s1"] == "open", "the other does it"
+    ledger.release(LEASE, "b:2", epoch)
+    fakes.faults.add("state.list", StoreError("denied", code="AccessDenied"), times=1)
+    upkeep.turn()
+    assert upkeep.problem == "denied"
+    upkeep.turn()
+    assert (upkeep.problem, states(ledger)["s1"]) == ("", "missing")
+
+
+def test_what_has_long_ended_leaves_the_ledger_and_what_waits_does_not(fakes, clients, ledger, follower, taken_in):
+    abandoned(fakes, clients, "s1")
+    follower.follow()
+    Upkeep(ledger, follower, holder="a:1", keep_days=-1, stop=threading.Event()).turn()
+    assert sorted(states(ledger)) == ["s0", "s2", "s3"]
+
+
+# -- whose ledger ----------------------------------------------------------------------------------------------------
+
+
+def test_a_state_bucket_has_one_ledger(fakes, ledger, tmp_path):
+    check_owner(fakes.state, ledger, "op@host")
+    check_owner(fakes.state, ledger, "op@host")
+    other = open_ledger(f"sqlite:///{tmp_path}/other.sqlite")
+    said = r"is .*ledger.sqlite \(since .*, by op@host\), and not .*other.sqlite.*rebuild"
+    with contextlib.closing(other), pytest.raises(ConfigError, match=said):
+        check_owner(fakes.state, other, "op@host")
+    fakes.s3.records[OWNER_KEY] = b"{"
+    with pytest.raises(ConfigError, match="cannot be read"):
+        check_owner(fakes.state, ledger, "op@host")
+
+
+# -- rebuild ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_ledger_made_again_from_nothing_has_the_same_rows(fakes, clients, ledger, follower, rows, taken_in, tmp_path):
+    redriven(fakes, clients, "s0")
+    abandoned(fakes, clients, "s1")
+    recovered(fakes, "s2")
+    follower.follow()
+    with contextlib.closing(open_ledger(f"sqlite:///{tmp_path}/new.sqlite")) as new:
+        done = rebuild(new, fakes.state, rows, by="op@host", now_ms=NOW_MS, stop=STOP)
+        assert (done.stored, done.archived) == (2, 1)
+        check_owner(fakes.state, new, "op@host")
+        with pytest.raises(ConfigError):
+            check_owner(fakes.state, ledger, "op@host")
+        for name in ("s0", "s3"):
+            assert _alike(new.get(name)) == _alike(ledger.get(name))
+        assert states(new) == {"s0": "sent", "s1": "abandoned", "s3": "open"}, "what was recovered left no record"
+        known = new.get("m0")
+        assert known is not None
+        assert known.identity == "s0"
+        assert [event.action for event in new.events("s1")] == ["abandon", "abandon"]
+        with pytest.raises(ConfigError, match="is not empty"):
+            rebuild(new, fakes.state, rows, by="op@host", now_ms=NOW_MS, stop=STOP)
+
+
+def _alike(row):
+    return replace(row, id=0, version=0, changed_ms=0)
+
+
+def test_a_rebuild_that_is_interrupted_leaves_the_bucket_its_ledger(fakes, ledger, rows, taken_in, tmp_path):
+    check_owner(fakes.state, ledger, "op@host")
+    stop = threading.Event()
+    stop.set()
+    new = open_ledger(f"sqlite:///{tmp_path}/new.sqlite")
+    with contextlib.closing(new), pytest.raises(ConfigError, match="interrupted"):
+        rebuild(new, fakes.state, rows, by="op@host", now_ms=NOW_MS, stop=stop)
+    assert json.loads(fakes.s3.records[OWNER_KEY])["id"] == ledger.ledger_id()
+
+
+def test_a_record_that_is_none_is_passed_over(fakes, follower, ledger, taken_in):
+    fakes.s3.records["dead-letters/2026-11-29/x.json"] = b"[]"
+    follower.check()
+    assert len(states(ledger)) == 4
+    with pytest.raises(ValueError, match="is no record"):
+        dead_letter_store.read(fakes.state, "dead-letters/2026-11-29/x.json")
