@@ -78,8 +78,8 @@ def scene(seaweedfs, elasticmq, opensearch, tmp_path_factory) -> Iterator[Scene]
         site = make_site(seaweedfs, elasticmq, opensearch)
         stack.callback(site.close)
         try:
-            alertmanager = AlertmanagerServer(folder / "alertmanager", _alertmanager_config(folder, hook_port))
-            config = _prometheus_config(folder, [worker_port, dead_port], manager_port, alertmanager.port)
+            alertmanager = AlertmanagerServer(folder / "alertmanager", alertmanager_config(folder, hook_port))
+            config = prometheus_config(folder, [worker_port, dead_port], manager_port, alertmanager.port)
             prometheus = PrometheusServer(folder / "prometheus", config)
         except UnavailableError as reason:
             do_without("alerts", reason)
@@ -155,7 +155,7 @@ def _hook(scene: Scene, port: int) -> Iterator[None]:
 # -- our files, hurried ----------------------------------------------------------------------------------------------
 
 
-def _prometheus_config(folder: Path, workers: list[int], manager: int, alertmanager: int) -> Path:
+def prometheus_config(folder: Path, workers: list[int], manager: int, alertmanager: int) -> Path:
     """config/prometheus/prometheus.yml with these ports and short intervals, and rules that hardly wait."""
     rules = yaml.safe_load((CONFIG / "rules.yml").read_text())
     for rule in (rule for group in rules["groups"] for rule in group["rules"]):
@@ -173,7 +173,7 @@ def _prometheus_config(folder: Path, workers: list[int], manager: int, alertmana
     return path
 
 
-def _alertmanager_config(folder: Path, hook: int) -> Path:
+def alertmanager_config(folder: Path, hook: int) -> Path:
     """config/prometheus/alertmanager.yml with one address for all who are told, at once."""
     config = yaml.safe_load((CONFIG / "alertmanager.yml").read_text())
     for route in (config["route"], *config["route"]["routes"]):
