@@ -70,7 +70,10 @@ EXTENDED = (
 """What `make test-all` runs and `make test` leaves out, with all that asks an OpenSearch 2.19: it takes long, and is broken
 seldom by what a developer does in an afternoon."""
 TOGETHER = ("tests/systemd/", "tests/integration/operations/")
-"""Folders whose files share what takes long to make: a booted systemd, a night of operations."""
+"""Folders whose files share what takes long to make: a booted systemd, a night of operations.
+
+They take longest, so they come first: at the end, the other sessions would have nothing to do meanwhile.
+"""
 MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 * 1024**3
 _started: dict[str, Server] = {}
 
@@ -100,6 +103,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 raise pytest.UsageError(f"{item.nodeid}: pytest.mark.slow needs the reason why it is slow")
         if item.nodeid.startswith(EXTENDED) or "opensearch_2" in servers:
             item.add_marker(pytest.mark.extended)
+    items.sort(key=lambda item: not item.nodeid.startswith(TOGETHER))  # else as they are
 
 
 class _WholeFiles(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types

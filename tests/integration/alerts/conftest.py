@@ -142,7 +142,7 @@ def _hook(scene: Scene, port: int) -> Iterator[None]:
 
     server = ThreadingHTTPServer((LOOPBACK, port), Answer)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
         yield
