@@ -52,9 +52,12 @@ REAL_SERVERS: dict[str, str | None] = {
 EXTENDED = (
     "tests/systemd/",  # boots a machine, installs the worker on it, types what the pages say
     "tests/acceptance/test_convergence.py",  # two workers at once for ten seconds, and their start
+    "tests/acceptance/test_healing.py",  # waits for what a worker does by itself within a minute
+    "tests/acceptance/test_forget.py",  # a corpus for each of its cases
     "tests/acceptance/test_demo.py",  # the demo five times over, which `make demo` shows as well
     "tests/integration/recovery/test_recover_dlq.py::test_repeated_kill_9",  # tests/chaos kills as well
     "tests/integration/recovery/test_replay.py::test_a_killed_index",
+    "tests/integration/life/test_workers.py",  # waits for records of workers to be written, and to grow old
     "tests/integration/life/test_deadlines.py",  # waits for deadlines and for what was released
     "tests/integration/operations/",  # every line of the runbook, after a night that leaves what it is about
     "tests/integration/manager/test_any_question.py",  # schemathesis asks the API some thousand questions

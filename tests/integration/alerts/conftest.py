@@ -14,9 +14,10 @@ import prometheus_client
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from recovery.manager.figures import Ages, Depth, Figures, IntakeFigures
+from recovery.manager.figures import Depth, Figures, IntakeFigures
 from recovery.manager.metrics import IntakeResult, ManagerMetrics, NotificationStatus, ReplayStatus, RetryResult
 from testing.binaries import do_without
+from testing.ledgers import ages_of
 from testing.ports import free_ports
 from testing.process import LOOPBACK, UnavailableError
 from testing.site import make_site
@@ -31,7 +32,7 @@ STAYS_PENDING = "DlqOldMessages"
 TROUBLE = Figures(
     depth=Depth(main=480, retry=30, analysis=12),
     by_error_type={"ConnectTimeoutError": 400, "UnreadableFileError": 110, "KeyError": 12},
-    ages=Ages.of([60.0, 86_400.0, 700_000.0]),
+    ages=ages_of([60.0, 86_400.0, 700_000.0]),
     soonest_expiry_s=3_600.0,
     arrivals_last_day=522,
     arrivals_last_hour=30,
