@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from recovery.ledger.ledger import Ledger, open_ledger, unready_ledger
 from recovery.manager.ownership import check_owner
 from recovery.manager.records import RowMaker
+from recovery.manager.redaction import Redactor
 from recovery.manager.settings import ManagerSettings
 from recovery.operations.clients import DlqClients, attributes_of
 from recovery.operations.dead_letters.message_types import load_types
@@ -45,7 +46,7 @@ def connect(settings: ManagerSettings) -> Parts:
     dlq = SqsQueue(aws.sqs(settings.dlq_queue_url), settings.dlq_queue_url)
     types = load_types(settings.message_types_dir, default_bucket=settings.s3_bucket)
     clients = DlqClients(dlq, objects, state, types, settings.s3_bucket)
-    return Parts(aws, clients, state, RowMaker(types, settings.s3_bucket))
+    return Parts(aws, clients, state, RowMaker(types, settings.s3_bucket, Redactor(settings.redact_fields)))
 
 
 def open_checked(settings: ManagerSettings, parts: Parts, *, by: str) -> Ledger:
