@@ -13,6 +13,7 @@ from recovery.ledger.rows import Arrival, Row
 from recovery.manager.redaction import Redactor
 from recovery.manager.web.app import Health, Service, Status, make_app
 from recovery.manager.web.parameters import EXAMPLE_ID
+from recovery.manager.web.rates import Rates
 from recovery.manager.web.sign_in import SignIn
 from testing.fakes import Fakes
 from testing.ledgers import NOW_MS, row
@@ -42,7 +43,7 @@ class Api:
             metrics=lambda: b"# TYPE up gauge\nup 1\n",
             health=lambda: self.health,
             dlq_depth=lambda: self.depth,
-            sign_in=sign_in or SignIn("api@host"),
+            sign_in=sign_in or SignIn("api@host", rates=Rates(1_000_000)),  # tests ask often
             allowed_hosts=hosts,
             redactor=redactor or Redactor(),
         )
