@@ -90,11 +90,20 @@ class Api:
         content: bytes | AsyncIterator[bytes] | None = None, **headers: str,
     ) -> httpx.Response:  # fmt: skip
         """One request, from this address; underscores in the names of headers stand for hyphens."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return asyncio.run(self._ask(method, path, {"host": host, **named}, peer, content))
+        named = [(name.replace("_", "-"), value) for name, value in headers.items()]
+        return asyncio.run(self._ask(method, path, [("host", host), *named], peer, content))
+
+    def ask_with(self, headers: list[tuple[str, str]], path: str, *, peer: str) -> httpx.Response:
+        """One request with these headers, some of which may be there twice."""
+        return asyncio.run(self._ask("GET", path, [("host", "127.0.0.1:8024"), *headers], peer, None))
 
     async def _ask(
-        self, method: str, path: str, headers: dict[str, str], peer: str, content: bytes | AsyncIterator[bytes] | None
+        self,
+        method: str,
+        path: str,
+        headers: list[tuple[str, str]],
+        peer: str,
+        content: bytes | AsyncIterator[bytes] | None,
     ) -> httpx.Response:
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False, client=(peer, 50_000))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8024") as client:

@@ -95,7 +95,8 @@ class SignIn:
 
     def is_proxy(self, peer: str) -> bool:
         """Whether the proxy is at this address."""
-        return self.proxy is not None and any(address_of(peer) in one for one in self.proxy.trusted)
+        address = address_of(peer)
+        return self.proxy is not None and address is not None and any(address in one for one in self.proxy.trusted)
 
     def still_valid(self, principal: Principal) -> bool:
         """Whether somebody who has asked may go on: their token or session has not ended. Raises LedgerError."""
