@@ -38,7 +38,9 @@ class Redactor:
 
     def __init__(self, paths: Iterable[str] = ()) -> None:
         """Raises ValueError, which names the path, for one that is none."""
-        self._paths = tuple(parse_path(one) for one in paths)
+        self.paths = tuple(paths)
+        """As they are written."""
+        self._paths = tuple(map(parse_path, self.paths))
 
     @property
     def is_active(self) -> bool:

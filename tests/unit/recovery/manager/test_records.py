@@ -13,7 +13,8 @@ from worker.core.sqs.failure_record import FailureRecord
 
 BODY = json.dumps({"bucket": "documents", "key": "経理/契約.pdf", "email": "alice@example.com"})
 FAILURE = FailureRecord(
-    FailureKind.USER_ERROR, error_type="E", message="alice@example.com: s3://documents/経理/契約.pdf", correlation_id="alice@example.com"
+    FailureKind.USER_ERROR, error_type="E", message="alice@example.com: s3://documents/経理/契約.pdf",
+    correlation_id="alice@example.com"
 )  # fmt: skip
 
 
