@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -87,9 +86,12 @@ class Api:
 
     def ask(
         self, path: str, *, method: str = "GET", host: str = "127.0.0.1:8024", peer: str = "127.0.0.1",
-        content: bytes | AsyncIterator[bytes] | None = None, **headers: str,
+        content: Any = None, **headers: str,
     ) -> httpx.Response:  # fmt: skip
-        """One request, from this address; underscores in the names of headers stand for hyphens."""
+        """One request, from this address, with this body (bytes, or an async iterator of some).
+
+        Underscores in the names of headers stand for hyphens.
+        """
         named = [(name.replace("_", "-"), value) for name, value in headers.items()]
         return asyncio.run(self._ask(method, path, [("host", host), *named], peer, content))
 
@@ -103,7 +105,7 @@ class Api:
         path: str,
         headers: list[tuple[str, str]],
         peer: str,
-        content: bytes | AsyncIterator[bytes] | None,
+        content: Any,
     ) -> httpx.Response:
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False, client=(peer, 50_000))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8024") as client:

@@ -73,7 +73,7 @@ class IdentityProvider:
                 ends = {"authorization_endpoint": "/authorize", "token_endpoint": "/token", "jwks_uri": "/keys"}
                 return 200, {"issuer": self.calls_itself, **{name: self.issuer + end for name, end in ends.items()}}
             case "/keys":
-                return 200, KeySet([*self.keys]).as_dict(private=False)
+                return 200, {**KeySet([*self.keys]).as_dict(private=False)}
             case "/token":
                 return self._token(form, authorization)
         return 404, {}

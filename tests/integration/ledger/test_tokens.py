@@ -6,8 +6,8 @@ from recovery.ledger.ledger import Ledger
 from recovery.ledger.tokens import Token
 
 
-def token(name: str, digest: str = "", **fields: int) -> Token:
-    return Token(name, "operator", digest or f"digest of {name}", 1_000, "me@host", **fields)
+def token(name: str, digest: str = "", *, expires_ms: int | None = None) -> Token:
+    return Token(name, "operator", digest or f"digest of {name}", 1_000, "me@host", expires_ms)
 
 
 def test_a_token_is_found_by_the_digest_of_its_secret_alone(ledger: Ledger) -> None:

@@ -7,7 +7,7 @@ import pytest
 from recovery.manager.redacted import redacted
 from recovery.manager.redaction import HIDDEN, NOT_JSON, NOT_SHOWN, Redactor
 from worker.core.base.classify import FailureKind
-from worker.core.sqs.dead_letter import DeadLetter
+from worker.core.sqs.dead_letter import Attribute, DeadLetter
 from worker.core.sqs.failure_record import FailureRecord
 
 BODY = json.dumps({"customer": {"email": "alice@example.com", "id": 7}, "password": "契約-9", "n": 1.10})
@@ -109,7 +109,7 @@ def test_everything_that_a_hidden_object_has_is_hidden_in_texts():
 
 def dead_letter(body=BODY, **failure):
     record = FailureRecord(FailureKind.USER_ERROR, error_type="E", **failure)
-    attributes = {
+    attributes: dict[str, Attribute] = {
         "token": {"DataType": "String", "StringValue": "t0ken"},
         "json": {"DataType": "String", "StringValue": '{"token": "0ther"}'},
         "raw": {"DataType": "Binary", "BinaryValue": b"t0ken"},
@@ -124,6 +124,7 @@ def test_attributes_failure_record_and_metadata_are_hidden_in_too():
         ),
         Redactor(["$.token", "$.customer.email"]),
     )
+    assert found.failure is not None
     assert found.attributes["token"]["StringValue"] == HIDDEN
     assert json.loads(found.attributes["json"]["StringValue"]) == {"token": HIDDEN}
     assert found.attributes["raw"] == {"DataType": "Binary", "BinaryValue": NOT_SHOWN}
@@ -135,6 +136,7 @@ def test_attributes_failure_record_and_metadata_are_hidden_in_too():
 
 def test_the_form_of_an_answer_does_not_depend_on_the_paths():
     found = redacted(dead_letter(message="m"), Redactor(["$.*", "$..*"]))
+    assert found.failure is not None
     assert (found.failure["kind"], found.failure["attempts"]) == ("USER_ERROR", 0)
     assert found.failure["message"] == HIDDEN
     assert found.attributes["token"] == {"DataType": "String", "StringValue": HIDDEN}

@@ -230,7 +230,7 @@ def test_who_came_in_and_who_did_not_is_logged_without_secrets(browser, idp):
         browser.sign_in()
     finally:
         ended()
-    events = {event: fields for event, fields in seen if event.startswith("sign_in.")}
+    events = {str(event): fields for event, fields in seen if event.startswith("sign_in.")}
     assert (events["sign_in.accepted"]["by"], events["sign_in.accepted"]["role"]) == ("alice", "operator")
     assert "nonce" in events["sign_in.refused"]["reason"]
     assert "code=" not in str(seen)
