@@ -8,6 +8,7 @@ from recovery.ledger.ledger import Ledger
 from recovery.manager.web.app import Health, Service, Status, make_app
 from recovery.manager.web.openapi import describe
 from recovery.manager.web.problems import EVERYWHERE, SAYS
+from recovery.manager.web.sign_in import SignIn
 from tools.reference import row
 from worker.core.s3.state import State
 
@@ -25,7 +26,7 @@ def description() -> Schema:
         metrics=bytes,
         health=lambda: Health(Status.HEALTHY, queue_connected=True),
         dlq_depth=lambda: None,
-        by="",
+        sign_in=SignIn(by=""),
         allowed_hosts=frozenset(),
     )
     return describe(make_app(nothing))

@@ -1,7 +1,7 @@
 """Compare what a page mentions with what exists: names in `code`, commands, make targets, files, links."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,11 +51,19 @@ class Known:
         return cls(
             frozenset(name for field, info in fields for name in reference.environment_names(field, info))
             | {name.upper() for kind in (ToolSettings, ManagerSettings) for name in kind.model_fields},
-            frozenset(reference.commands()),
+            frozenset(_and_groups(reference.commands())),
             frozenset(re.findall(r"^([a-z][\w-]*):", (root / "Makefile").read_text(), re.MULTILINE)),
             frozenset(event.name for event in events(root)),
             frozenset(one.name for one in metrics.all_metrics()),
         )
+
+
+def _and_groups(commands: Iterable[str]) -> Iterator[str]:
+    """Commands, and the groups that they are in."""
+    for command in commands:
+        words = command.split()
+        yield from (" ".join(words[:count]) for count in range(2, len(words) + 1))
+        yield command
 
 
 def unknown_mentions(text: str, page: Path, root: Path, known: Known) -> Iterator[str]:

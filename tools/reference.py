@@ -145,10 +145,16 @@ def commands() -> dict[str, Any]:
     """The commands by what is typed (`recover_dlq`, `s3-index-worker run`), as click objects made by typer."""
     found: dict[str, Any] = {}
     for program, app in COMMAND_LINES.items():
-        made: Any = typer.main.get_command(app)
-        verbs = getattr(made, "commands", None)
-        found |= {program: made} if verbs is None else {f"{program} {verb}": one for verb, one in verbs.items()}
+        found |= _commands_of(program, typer.main.get_command(app))
     return found
+
+
+def _commands_of(typed: str, made: Any) -> dict[str, Any]:
+    """A command, or all those of a group of commands."""
+    verbs = getattr(made, "commands", None)
+    if verbs is None:
+        return {typed: made}
+    return {name: one for verb, group in verbs.items() for name, one in _commands_of(f"{typed} {verb}", group).items()}
 
 
 def exit_codes() -> list[tuple[str, int, str]]:

@@ -20,6 +20,7 @@ from recovery.ledger.schema import ledger_info
 from recovery.ledger.selection import Selection
 from recovery.ledger.statistics import COUNTED_TO, Stats
 from recovery.ledger.summaries import Backlog
+from recovery.ledger.tokens import Tokens
 
 PRUNED_AT_ONCE = 2_000
 """Rows of one transaction of `prune`: 10,000 made other writers wait for over a second."""
@@ -85,6 +86,7 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         """`database` may be empty or of any version: only `schema_state` and `migrate` work before it is current."""
         self._database = database
+        self.tokens = Tokens(database)
         database.create_file()
 
     @property

@@ -174,6 +174,21 @@ marks = Table(
     Column("value", Text, nullable=False),
 )
 
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("digest", Text, primary_key=True),  # SHA-256 of the secret, which is nowhere
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("created_ms", Big, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_ms", Big),
+    Column("revoked_ms", Big),
+    Column("revoked_by", Text),
+    Column("used_ms", Big),
+    UniqueConstraint("name", name="tokens_name"),
+)
+
 postgresql = MetaData()
 """What PostgreSQL has in addition. SQLite has the table `grams`, which SQLAlchemy cannot describe."""
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from recovery.ledger.ledger import Ledger, open_ledger, unready_ledger
 from recovery.manager.ownership import check_owner
 from recovery.manager.records import RowMaker
+from recovery.manager.redaction import Redactor
+from recovery.manager.remask import remask
 from recovery.manager.settings import ManagerSettings
 from recovery.operations.clients import DlqClients, attributes_of
 from recovery.operations.dead_letters.message_types import load_types
@@ -15,9 +17,12 @@ from worker.core.base.settings import load_as
 from worker.core.s3.state import S3State, State
 from worker.core.s3.store import S3ObjectStore
 from worker.core.sqs.queue import SqsQueue
+from worker.sdnotify import notify
 
 CONNECTIONS = 48
 """Maximum number of concurrent requests to one service."""
+START_EXTENDED_S = 60
+"""For how long a start may go on after each few hundred rows whose texts are made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +50,11 @@ def connect(settings: ManagerSettings) -> Parts:
     dlq = SqsQueue(aws.sqs(settings.dlq_queue_url), settings.dlq_queue_url)
     types = load_types(settings.message_types_dir, default_bucket=settings.s3_bucket)
     clients = DlqClients(dlq, objects, state, types, settings.s3_bucket)
-    return Parts(aws, clients, state, RowMaker(types, settings.s3_bucket))
+    return Parts(aws, clients, state, RowMaker(types, settings.s3_bucket, Redactor(settings.redact_fields)))
 
 
 def open_checked(settings: ManagerSettings, parts: Parts, *, by: str) -> Ledger:
-    """Open the ledger, if DLQ and state bucket can be used and the ledger is the state bucket's.
+    """Open the ledger, if DLQ and state bucket can be used and the ledger is the state bucket's; it has nothing that is hidden.
 
     Raises ConfigError, or DependencyError (LedgerError among them) where a later attempt may succeed.
     """
@@ -58,6 +63,7 @@ def open_checked(settings: ManagerSettings, parts: Parts, *, by: str) -> Ledger:
     try:
         parts.state.calibrate_clock()
         check_owner(parts.state, ledger, by)
+        remask(ledger, parts.state, parts.rows, on_progress=_extend_start)
     except StoreError as error:
         ledger.close()
         kind = DependencyError if is_transient(error) else ConfigError
@@ -66,6 +72,11 @@ def open_checked(settings: ManagerSettings, parts: Parts, *, by: str) -> Ledger:
         ledger.close()
         raise
     return ledger
+
+
+def _extend_start() -> None:
+    """Tell systemd that the start goes on."""
+    notify(EXTEND_TIMEOUT_USEC=str(START_EXTENDED_S * 1_000_000))
 
 
 def open_unchecked(settings: ManagerSettings) -> Ledger:

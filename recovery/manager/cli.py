@@ -1,4 +1,4 @@
-"""`dlq-manager`: serve, rebuild, migrate, doctor."""
+"""`dlq-manager`: serve, rebuild, migrate, doctor, token."""
 
 import os
 import sys
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from recovery.manager import token_cli
 from worker.core.base import logs
 from worker.core.base.errors import ExitCode
 from worker.core.base.text import one_line
@@ -28,6 +29,7 @@ app = new_app(
     "docs/reference/settings.md.",
     no_args_is_help=True,
 )
+app.add_typer(token_cli.app, name="token")
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from worker.core.sqs.stored_dead_letter import Sending, StoredDeadLetter
 
 LOST = (
     "the statistics of earlier arrivals, and the history of dead letters that were recovered: their records are deleted, and "
-    "the audit has only their ids"
+    "the audit has only their ids; tokens, of which nothing but the ledger knows"
 )
 """What a rebuild cannot restore, for the operator."""
 

@@ -1,8 +1,10 @@
 """The ledger's row of a stored dead letter. Whatever is in a row can be made again from its record in S3."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from recovery.ledger.rows import MAX_MESSAGE_CHARS, ArrivalRow, Row, State
+from recovery.manager.redacted import redacted
+from recovery.manager.redaction import Redactor
 from recovery.operations.dead_letters.facts import facts_of
 from recovery.operations.dead_letters.message_types import MessageTypes
 from worker.core.sqs.stored_dead_letter import StoredDeadLetter, first_failed_ms
@@ -14,13 +16,15 @@ class RowMaker:
 
     types: MessageTypes
     default_bucket: str | None
+    redactor: Redactor = field(default_factory=Redactor)
+    """What the ledger never gets to know: so no list shows it, no search finds it, and no notification has it."""
 
     def row(self, stored: StoredDeadLetter) -> Row:
         """The row of a record, without what only the ledger knows (its events)."""
         dead_letter, sent = stored.dead_letter, stored.sent
         facts = facts_of(dead_letter, self.types, default_bucket=self.default_bucket)
         failure, first = facts.failure, facts.refs[0] if facts.refs else None
-        return Row(
+        made = Row(
             identity=dead_letter.id,
             key=stored.key,
             state=State.SCHEDULED if stored.is_scheduled else State(stored.state.value),
@@ -56,6 +60,16 @@ class RowMaker:
             note=stored.note,
             hold=stored.hold.reason if stored.hold else None,
         )
+        return self._redacted(made, stored) if self.redactor.is_active else made
+
+    def _redacted(self, row: Row, stored: StoredDeadLetter) -> Row:
+        """A row whose texts have nothing that is hidden. A key that would have is not known to the ledger."""
+        text = redacted(stored.dead_letter, self.redactor).view.text
+        key = row.object_key if row.object_key is None or text(row.object_key) == row.object_key else None
+        return replace(
+            row, message=text(row.message), about=text(row.about), bucket=text(row.bucket), object_key=key,
+            correlation_id=text(row.correlation_id),
+        )  # fmt: skip
 
 
 def arrivals_of(stored: StoredDeadLetter) -> list[ArrivalRow]:

@@ -17,10 +17,12 @@ from recovery.manager.group_commit import GroupCommit
 from recovery.manager.intake import Intake
 from recovery.manager.metrics import ManagerMetrics
 from recovery.manager.records import RowMaker
+from recovery.manager.redaction import Redactor
 from recovery.manager.settings import ManagerSettings
 from recovery.manager.upkeep import Upkeep
 from recovery.manager.web.app import Health, Service, Status, make_app
 from recovery.manager.web.server import WebServer
+from recovery.manager.who import sign_in_of
 from recovery.operations.clients import DlqClients
 from worker.core.base.aws import Aws
 from worker.core.base.cloudwatch import tell_cloudwatch
@@ -60,7 +62,8 @@ class Manager:
         self._exit = ExitCode.OK
         self._supervisor = Supervisor()
         clock = clients.objects.clock
-        rows = RowMaker(clients.types, clients.default_bucket)
+        redactor = Redactor(settings.redact_fields)
+        rows = RowMaker(clients.types, clients.default_bucket, redactor)
         self._commit = GroupCommit(ledger)
         self._metrics = ManagerMetrics(self._figures)
         self._intake = Intake(clients.dlq, state, clock, ledger, self._commit, rows, self._metrics)
@@ -74,8 +77,9 @@ class Manager:
             metrics=self._metrics.text,
             health=self._health,
             dlq_depth=lambda: self._source.dlq().depth,
-            by=by,
+            sign_in=sign_in_of(settings, ledger, by=by),
             allowed_hosts=settings.hosts,
+            redactor=redactor,
         )
         self._web = WebServer(make_app(service))
 

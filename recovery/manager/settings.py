@@ -1,15 +1,22 @@
-"""The settings of `dlq-manager`: the worker's, and those of the ledger and of the address at which it answers."""
+"""The settings of `dlq-manager`: the worker's, and those of the ledger, of the address at which it answers, and of who may ask."""
 
-import ipaddress
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from recovery.manager.addresses import OfList, PublicUrl, is_loopback, network
+from recovery.manager.json_paths import parse_path, split_paths
 from worker.core.base.settings import Settings
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_NEEDED = {
+    "oidc": ("oidc_issuer", "oidc_client_id", "oidc_client_secret", "manager_public_url"),
+    "proxy": ("proxy_user_header", "proxy_role_header", "proxy_trusted"),
+}
+"""What these ways of signing in cannot do without."""
 
 
 class ManagerSettings(Settings):
@@ -26,11 +33,55 @@ class ManagerSettings(Settings):
         description="Days after which recovered, archived and abandoned dead letters leave the ledger, with their history.",
     )
     manager_host: str = Field(
-        "127.0.0.1", description="Address at which the manager answers; one of this machine alone (loopback)."
+        "127.0.0.1",
+        description="Address at which the manager answers; one that other machines can reach needs MANAGER_AUTH.",
     )
     manager_port: int = Field(8024, ge=0, le=65_535, description="Port at which the manager answers; 0: any free one.")
     manager_allowed_hosts: Annotated[list[str], NoDecode] = Field(
         [], description="Comma-separated host names besides localhost by which the manager may be asked for."
+    )
+    manager_auth: Literal["none", "token", "oidc", "proxy"] = Field(
+        "none",
+        description="Who may ask: none: everybody on this machine, as operator; token: whoever has a token of "
+        "`dlq-manager token create`; oidc: also whoever signs in at OIDC_ISSUER; proxy: also whom a proxy in front names.",
+    )
+    manager_public_url: PublicUrl | None = Field(
+        None, description="URL by which browsers reach the manager: https://HOST[:PORT]. Needed for oidc."
+    )
+    manager_readers: OfList = Field(
+        [], description="Comma-separated values of OIDC_ROLES_CLAIM or PROXY_ROLE_HEADER that make somebody a reader."
+    )
+    manager_operators: OfList = Field([], description="The same for operators, who may also see bodies and act.")
+    manager_admins: OfList = Field([], description="The same for admins, who may also delete.")
+    manager_requests_per_minute: int = Field(
+        6_000, ge=10, le=1_000_000, description="Requests per minute of one principal; more are answered with 429."
+    )
+    oidc_issuer: PublicUrl | None = Field(
+        None, description="Issuer of the OpenID provider; its /.well-known/openid-configuration says the rest."
+    )
+    oidc_client_id: str | None = Field(None, description="Client id that the provider has given the manager.")
+    oidc_client_secret: SecretStr | None = Field(
+        None, description="Client secret of the same; preferably given as a systemd credential."
+    )
+    oidc_scopes: str = Field("openid profile", description="Scopes that are asked for, separated by spaces.")
+    oidc_name_claim: str = Field(
+        "preferred_username", description="Claim by which people are named in the audit; where it is absent: sub."
+    )
+    oidc_roles_claim: str = Field(
+        "roles", description="Claim with somebody's roles or groups; a dot goes into an object: realm_access.roles."
+    )
+    proxy_user_header: str | None = Field(
+        None, description="Header in which the proxy names who asks; it must remove what others send under this name."
+    )
+    proxy_role_header: str | None = Field(None, description="Header in which it gives their roles, comma-separated.")
+    proxy_trusted: OfList = Field(
+        [],
+        description="Comma-separated addresses or networks of the proxy: of the connection itself, never of a header.",
+    )
+    redact_fields: Annotated[list[str], NoDecode] = Field(
+        [],
+        description="Comma-separated JSON paths ($.customer.email, $..password) whose values are never shown, in bodies, "
+        "attributes and error texts; a body that is no JSON is then not shown at all.",
     )
     message_types_dir: Path | None = Field(
         None, description="Folder of message types (NAME.json, a JSON Schema each), instead of the included one."
@@ -41,20 +92,23 @@ class ManagerSettings(Settings):
     def _split(cls, value: object) -> object:
         return [name.strip().lower() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
-    @field_validator("manager_host")
+    @field_validator("redact_fields", mode="before")
     @classmethod
-    def _is_loopback(cls, value: str) -> str:
-        if value == "localhost":
-            return value
-        try:
-            is_loopback = ipaddress.ip_address(value).is_loopback
-        except ValueError:
-            is_loopback = False
-        if not is_loopback:
-            raise ValueError(
-                "is not an address of this machine alone; it should be 127.0.0.1, ::1 or localhost, because whoever reaches the "
-                "manager can read every dead letter: to reach it from elsewhere, use a tunnel (ssh -L)"
-            )
+    def _split_paths(cls, value: object) -> object:
+        return split_paths(value) if isinstance(value, str) else value
+
+    @field_validator("redact_fields")
+    @classmethod
+    def _are_paths(cls, value: list[str]) -> list[str]:
+        for one in value:
+            parse_path(one)
+        return value
+
+    @field_validator("proxy_trusted")
+    @classmethod
+    def _are_networks(cls, value: list[str]) -> list[str]:
+        for one in value:
+            network(one)
         return value
 
     @model_validator(mode="after")
@@ -65,7 +119,31 @@ class ManagerSettings(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _is_safe(self) -> Self:
+        if self.manager_auth == "none" and not is_loopback(self.manager_host):
+            raise ValueError(
+                f"MANAGER_HOST={self.manager_host!r}: is not an address of this machine alone, and with MANAGER_AUTH=none whoever "
+                "reaches the manager may act; it should be 127.0.0.1, ::1 or localhost, which a tunnel reaches from elsewhere "
+                "(ssh -L), or MANAGER_AUTH should be token, oidc or proxy"
+            )
+        if missing := [name.upper() for name in _NEEDED.get(self.manager_auth, ()) if not getattr(self, name)]:
+            raise ValueError(f"MANAGER_AUTH={self.manager_auth} needs settings that are missing: {', '.join(missing)}")
+        if self.manager_auth in {"oidc", "proxy"} and not any(self.roles.values()):
+            raise ValueError(
+                f"MANAGER_AUTH={self.manager_auth}: MANAGER_READERS, MANAGER_OPERATORS and MANAGER_ADMINS are missing, at least "
+                "one of which should name a role; nobody else gets in"
+            )
+        return self
+
+    @property
+    def roles(self) -> dict[str, frozenset[str]]:
+        """What makes somebody reader, operator or admin."""
+        named = {"reader": self.manager_readers, "operator": self.manager_operators, "admin": self.manager_admins}
+        return {role: frozenset(values) for role, values in named.items()}
+
     @property
     def hosts(self) -> frozenset[str]:
         """The names by which the manager may be asked for (the Host header of a request)."""
-        return LOOPBACK | {self.manager_host} | frozenset(self.manager_allowed_hosts)
+        public = {urlsplit(self.manager_public_url).hostname or ""} if self.manager_public_url else set()
+        return LOOPBACK | {self.manager_host} | frozenset(self.manager_allowed_hosts) | public

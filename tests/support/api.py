@@ -9,8 +9,11 @@ from fastapi import FastAPI
 
 from recovery.ledger.ledger import Ledger
 from recovery.ledger.rows import Arrival, Row
+from recovery.manager.redaction import Redactor
 from recovery.manager.web.app import Health, Service, Status, make_app
 from recovery.manager.web.parameters import EXAMPLE_ID
+from recovery.manager.web.rates import Rates
+from recovery.manager.web.sign_in import SignIn
 from testing.fakes import Fakes
 from testing.ledgers import NOW_MS, row
 from worker.core.base.classify import FailureKind
@@ -19,13 +22,16 @@ from worker.core.sqs.dead_letter_store import take_in
 from worker.core.sqs.queue import Message
 
 BODY = '{"bucket": "documents", "key": "経理/契約.pdf", "number": 12345678901234567890123}'
+HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 STACK = "Traceback (most recent call last): …"
 
 
 class Api:
     """The service, and what stands behind it. `ask` calls the application in this process, without a server."""
 
-    def __init__(self, ledger: Ledger, hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "::1"})) -> None:
+    def __init__(
+        self, ledger: Ledger, hosts: frozenset[str] = HOSTS, sign_in: SignIn | None = None, redactor: Redactor | None = None,
+    ) -> None:  # fmt: skip
         self.ledger = ledger
         self.fakes = Fakes()
         self.health = Health(Status.HEALTHY, queue_connected=True, facts={"intake": "running"})
@@ -36,8 +42,9 @@ class Api:
             metrics=lambda: b"# TYPE up gauge\nup 1\n",
             health=lambda: self.health,
             dlq_depth=lambda: self.depth,
-            by="api@host",
+            sign_in=sign_in or SignIn("api@host", rates=Rates(1_000_000)),  # tests ask often
             allowed_hosts=hosts,
+            redactor=redactor or Redactor(),
         )
         self.app: FastAPI = make_app(self.service)
 
@@ -77,15 +84,32 @@ class Api:
         """The views that are in the audit."""
         return [one for one in self.fakes.under("s3-index-worker/audit/").values() if one["action"] == "view"]
 
-    def ask(self, path: str, *, method: str = "GET", host: str = "127.0.0.1:8024", **headers: str) -> httpx.Response:
-        """One request; underscores in the names of headers stand for hyphens."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return asyncio.run(self._ask(method, path, {"host": host, **named}))
+    def ask(
+        self, path: str, *, method: str = "GET", host: str = "127.0.0.1:8024", peer: str = "127.0.0.1",
+        content: Any = None, **headers: str,
+    ) -> httpx.Response:  # fmt: skip
+        """One request, from this address, with this body (bytes, or an async iterator of some).
 
-    async def _ask(self, method: str, path: str, headers: dict[str, str]) -> httpx.Response:
-        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        Underscores in the names of headers stand for hyphens.
+        """
+        named = [(name.replace("_", "-"), value) for name, value in headers.items()]
+        return asyncio.run(self._ask(method, path, [("host", host), *named], peer, content))
+
+    def ask_with(self, headers: list[tuple[str, str]], path: str, *, peer: str) -> httpx.Response:
+        """One request with these headers, some of which may be there twice."""
+        return asyncio.run(self._ask("GET", path, [("host", "127.0.0.1:8024"), *headers], peer, None))
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        headers: list[tuple[str, str]],
+        peer: str,
+        content: Any,
+    ) -> httpx.Response:
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False, client=(peer, 50_000))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8024") as client:
-            return await client.request(method, path, headers=headers)
+            return await client.request(method, path, headers=headers, content=content)
 
     def get(self, path: str) -> Any:
         """The JSON of an answer that must be a success."""

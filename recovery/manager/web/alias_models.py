@@ -46,7 +46,7 @@ class FailedMessage(BaseModel):
     source_service: str | None = Field(examples=["s3-index-worker"])
     payload: Any = Field(
         description="The body: as it is if it is an object or array of JSON, else as a text. Null if it was not asked for, "
-        "or if its object is gone.",
+        "or not for readers, or if its object is gone; REDACT_FIELDS hides parts of it.",
         examples=[{"bucket": "documents", "key": "経理/契約.pdf"}],
     )
     metadata: Metadata

@@ -12,6 +12,7 @@ from recovery.ledger.pages import MAX_LIMIT
 from recovery.ledger.rows import State
 from recovery.ledger.selection import Selection
 from recovery.manager.web.alias_models import ErrorGroup, Failed, FailedJob, FailedJobs, FailedQueueStats, FailedStats
+from recovery.manager.web.principal import Reader
 from recovery.manager.web.problems import documented
 from recovery.manager.web.service import TheService
 from worker.core.base.classify import FailureKind
@@ -21,7 +22,7 @@ _ANY_NUMBER = 2**62
 
 
 @router.get("/dlq/stats", responses=documented(400))
-def alias_get_stats(service: TheService) -> FailedStats:
+def alias_get_stats(_reader: Reader, service: TheService) -> FailedStats:
     """Alias of `/api/v1/stats`."""
     stats, in_sqs = service.ledger.stats(), service.dlq_depth() or 0
     return FailedStats.of(
@@ -35,7 +36,7 @@ def _for_review(ledger: Ledger) -> int:
 
 
 @router.get("/dlq/errors/grouped", responses=documented(400))
-def alias_list_error_groups(service: TheService) -> list[ErrorGroup]:
+def alias_list_error_groups(_reader: Reader, service: TheService) -> list[ErrorGroup]:
     """Alias of `/api/v1/groups`, by error type alone: the most frequent first, of the 1,000 largest groups."""
     by_error_type: dict[str, list[Group]] = {}
     for group in service.ledger.groups(Selection(), limit=MAX_GROUPS):
@@ -48,13 +49,14 @@ def _largest_first(groups: Sequence[Sequence[Group]]) -> list[ErrorGroup]:
 
 
 @router.get("/api/queue/dlq/stats", responses=documented(400))
-def alias_get_queue_stats(service: TheService) -> FailedQueueStats:
+def alias_get_queue_stats(_reader: Reader, service: TheService) -> FailedQueueStats:
     """Alias of `/api/v1/stats`, with how far recovery is."""
     return FailedQueueStats(dlq=Failed.of(service.ledger.stats(), in_sqs=service.dlq_depth() or 0))
 
 
 @router.get("/api/queue/dlq/failures", responses=documented(400))
 def alias_list_failures(
+    _reader: Reader,
     service: TheService,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="At most so many.", examples=[20])] = 20,
 ) -> FailedJobs:

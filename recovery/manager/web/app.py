@@ -7,7 +7,7 @@ import anyio.to_thread
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
-from recovery.manager.web import alias_messages, alias_stats, health, messages, openapi, overview
+from recovery.manager.web import alias_messages, alias_stats, auth_routes, health, messages, openapi, overview
 from recovery.manager.web.guard import Guard
 from recovery.manager.web.parameters import only_known
 from recovery.manager.web.problems import add_handlers
@@ -25,6 +25,7 @@ def make_app(service: Service) -> FastAPI:
     app = FastAPI(
         title=openapi.TITLE,
         version=__version__,
+        openapi_url=None,  # health.py has a route of it, which is counted as any other
         docs_url=None,  # both pages load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
@@ -36,8 +37,10 @@ def make_app(service: Service) -> FastAPI:
     for one in (messages, overview, alias_messages, alias_stats):
         app.include_router(one.router, dependencies=[Depends(only_known)])
     app.include_router(health.router)  # probes and scrapers may add parameters of their own
+    if service.sign_in.oidc is not None:
+        app.include_router(auth_routes.make_router(service.sign_in.oidc, service.sign_in))
     add_handlers(app)
-    app.add_middleware(Guard, allowed_hosts=service.allowed_hosts)
+    app.add_middleware(Guard, allowed_hosts=service.allowed_hosts, sign_in=service.sign_in)
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
     return app
 

@@ -47,10 +47,10 @@ def _windows(state: State, rows: Sequence[Row]) -> Iterator[list[Read]]:
             yield list(zip(window, pool.map(lambda row: read_one(state, row), window), strict=True))
 
 
-def record_view(service: Service, rows: Sequence[Row]) -> None:
-    """Record in the audit that these bodies are viewed. Raises StoreError; then they must not be shown."""
+def record_view(service: Service, rows: Sequence[Row], *, by: str) -> None:
+    """Record in the audit that somebody views these bodies. Raises StoreError; then they must not be shown."""
     if not rows:
         return
-    run = Run.new("dlq-manager api", action="view", by=service.by)
+    run = Run.new("dlq-manager api", action="view", by=by)
     ids = tuple(row.identity for row in rows)
     write(service.state, AuditEvent(run.action, run.name, run.by, ids, {"viewed": len(ids)}))

@@ -1,8 +1,9 @@
 """What every request passes: whom it is meant for, where it comes from, how many there are; and the log line about it.
 
-Without sign-in, whoever reaches the port may read. A page of another site that the operator's browser has open, and a name that
-its owner points at 127.0.0.1 (DNS rebinding), reach it through that browser; so would anyone through a proxy beside it. Hence
-the checks of Host, Sec-Fetch-Site, Origin and the Forwarded headers.
+Without sign-in, whoever reaches the port may act. A page of another site that the operator's browser has open, and a name that
+its owner points at 127.0.0.1 (DNS rebinding), reach it through that browser; so would anyone through a proxy beside it. With
+sign-in, that browser has a session, or the proxy's. Hence the checks of Host, Sec-Fetch-Site, Origin and the Forwarded headers.
+Who asks, and whether they may, is each route's question (principal.py).
 """
 
 import re
@@ -10,10 +11,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from recovery.manager.web.problems import problem, unavailable
+from recovery.manager.web.problems import METHODS, problem, unavailable
+from recovery.manager.web.sign_in import Mode, SignIn
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 
@@ -21,9 +24,13 @@ MAX_REQUESTS = 64
 """Under way at the same time, waiting ones included; with what one holds (bodies.py), this bounds the memory."""
 MAX_HEAD_BYTES = 32 * 1024
 """Path, query and headers; a query alone, of 2,000 characters, may have 24,000 once it is percent-encoded."""
-METHODS = ("GET", "HEAD")
-OPEN = frozenset({"/health", "/metrics"})
-"""Paths that pages of other sites may ask for too; none can read the answer."""
+MAX_BODY_BYTES = 2 * 1024 * 1024
+"""Of a request; the longest, a batch of 1,000 ids, has 200 KB."""
+SAFE = frozenset({"GET", "HEAD"})
+QUIET = frozenset({"/health", "/metrics"})
+"""Paths that are asked for all the time."""
+OPEN = QUIET | {"/auth/login", "/auth/callback"}
+"""Paths that pages of other sites may ask for too; none can read the answer. A provider sends browsers to the last."""
 SECURITY_HEADERS = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
     (b"x-content-type-options", b"nosniff"),
@@ -31,6 +38,7 @@ SECURITY_HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
+_TOO_LONG = f"the body is over {MAX_BODY_BYTES:,} bytes"
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]@/]+)(?::\d{1,5})?")
 _FROM_ELSEWHERE = frozenset({"cross-site", "same-site"})
 """Same-site is another port of this host, or another name of its domain: not ours either."""
@@ -46,8 +54,9 @@ class _Answer:
 class Guard:
     """Refuses what must not be asked, bounds how much is asked, adds the headers of every answer, and logs it."""
 
-    def __init__(self, app: ASGIApp, allowed_hosts: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, allowed_hosts: frozenset[str], sign_in: SignIn) -> None:
         self._app = app
+        self._sign_in = sign_in
         self._allowed = frozenset(map(_plain, allowed_hosts))
         self._under_way = 0
 
@@ -83,7 +92,7 @@ class Guard:
 
     async def _answer(self, scope: Scope, method: str, receive: Receive, send: Send) -> None:
         refusal = self._refusal(method, scope, _headers(scope))
-        await (refusal or self._app)(scope, receive, send)
+        await (refusal or self._app)(scope, _bounded(receive), send)
 
     def _refusal(self, method: str, scope: Scope, headers: Mapping[str, str]) -> JSONResponse | None:
         """The answer to what must not be asked; None if it may be."""
@@ -92,21 +101,60 @@ class Guard:
             return problem(400, "the request has no Host header that names this server")
         if _plain(host[1]) not in self._allowed:
             return problem(421, "the Host header names another server; MANAGER_ALLOWED_HOSTS has the names of this one")
-        if forwarded := next(
-            (name for name in headers if name == "forwarded" or name.startswith("x-forwarded-")), None
-        ):
-            return problem(
-                403, f"the request has the header {forwarded[:80]}: it came through a proxy, and there is no sign-in"
-            )
-        if scope["path"] not in OPEN and _is_from_elsewhere(headers):
+        if why := self._not_through_a_proxy(scope, headers):
+            return problem(403, why)
+        if _is_from_elsewhere(headers) and not (method in SAFE and scope["path"] in OPEN):
             return problem(403, "the request comes from a page of another origin")
-        if method not in METHODS:
-            return problem(405, "everything here is only read", headers={"Allow": ", ".join(METHODS)})
+        if method not in SAFE and (refusal := self._unsafe(headers)):
+            return refusal
         if _head_bytes(scope) > MAX_HEAD_BYTES:
             return problem(431, f"path, query and headers are over {MAX_HEAD_BYTES:,} bytes")
         if self._under_way > MAX_REQUESTS:
             return unavailable(f"{MAX_REQUESTS} requests are under way already")
         return None
+
+    def _not_through_a_proxy(self, scope: Scope, headers: Mapping[str, str]) -> str | None:
+        """Why a request with a Forwarded header is refused. Where people sign in, nobody reads it, whoever wrote it."""
+        name = next((one for one in headers if one == "forwarded" or one.startswith("x-forwarded-")), None)
+        if name is None or self._sign_in.mode in {Mode.TOKEN, Mode.OIDC}:
+            return None
+        said = f"the request has the header {name[:80]}"
+        if self._sign_in.mode is Mode.NONE:
+            return f"{said}: it came through a proxy, and there is no sign-in"
+        peer = (scope.get("client") or ("",))[0]
+        return None if self._sign_in.is_proxy(peer) else f"{said}, but does not come from an address in PROXY_TRUSTED"
+
+    def _unsafe(self, headers: Mapping[str, str]) -> JSONResponse | None:
+        """The answer to a change that must not be asked for in this way; None if it may be.
+
+        A browser says where a change comes from, in one way or the other. What has neither comes from a program, which has to
+        have a token where a browser would have a session.
+        """
+        is_of_browser = "sec-fetch-site" in headers or "origin" in headers
+        if not is_of_browser and self._sign_in.mode in {Mode.OIDC, Mode.PROXY} and "authorization" not in headers:
+            return problem(403, "a change needs a token, or the headers Sec-Fetch-Site or Origin of a browser")
+        length = headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > MAX_BODY_BYTES:
+            return problem(413, _TOO_LONG)
+        has_body = length != "0" or "transfer-encoding" in headers
+        if has_body and headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return problem(415, "a body has to be of type application/json")
+        return None
+
+
+def _bounded(receive: Receive) -> Receive:
+    """Receives a body up to MAX_BODY_BYTES, whatever its length is said to be."""
+    total = 0
+
+    async def receive_bounded() -> Message:
+        nonlocal total
+        message = await receive()
+        total += len(message.get("body") or b"")
+        if total > MAX_BODY_BYTES:
+            raise HTTPException(413, _TOO_LONG)
+        return message
+
+    return receive_bounded
 
 
 def _headers(scope: Scope) -> dict[str, str]:
@@ -137,7 +185,7 @@ def _log(method: str, scope: Scope, status: int, began: float) -> None:
     spent_ms = round((time.monotonic() - began) * 1000)
     emit(
         LogEvent.REQUEST_ANSWERED,
-        "debug" if scope["path"] in OPEN else "info",
+        "debug" if scope["path"] in QUIET else "info",
         method=shown,
         route=_route(scope),
         status=status,

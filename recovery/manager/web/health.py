@@ -1,12 +1,14 @@
-"""`/health` and `/metrics`."""
+"""`/health`, `/metrics`, and the description of the API, which has no secrets."""
 
 import time
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict, Field
 
 from recovery.manager.web.moments import Moment, known
+from recovery.manager.web.principal import Anyone, Reader
 from recovery.manager.web.problems import documented
 from recovery.manager.web.service import Status, TheService
 
@@ -27,7 +29,7 @@ class HealthAnswer(BaseModel):
 
 
 @router.get("/health", responses=documented())
-def get_health(service: TheService) -> HealthAnswer:
+def get_health(_anyone: Anyone, service: TheService) -> HealthAnswer:
     """How the manager is. Degraded is still a 200: it answers, and nothing is lost."""
     health = service.health()
     return HealthAnswer.model_validate({
@@ -44,6 +46,12 @@ def get_health(service: TheService) -> HealthAnswer:
     },
     response_class=Response,
 )
-def get_metrics(service: TheService) -> Response:
+def get_metrics(_reader: Reader, service: TheService) -> Response:
     """Metrics in Prometheus's text format."""
     return Response(service.metrics(), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/openapi.json", include_in_schema=False)
+def get_description(_anyone: Anyone, request: Request) -> JSONResponse:
+    """The description of the API."""
+    return JSONResponse(request.app.openapi())

@@ -6,6 +6,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from recovery.ledger.rows import Event, Row, State
+from recovery.manager.redacted import redacted
+from recovery.manager.redaction import Redactor
 from recovery.manager.web.moments import Moment, known, moment
 from recovery.manager.web.parameters import EXAMPLE_ID
 from worker.core.base.classify import FailureKind
@@ -158,7 +160,10 @@ class Body(BaseModel):
     """The whole message, and why it failed, from its object in the state bucket."""
 
     identity: str = Field(examples=[EXAMPLE_ID])
-    body: str = Field(description="As it was received.", examples=['{"bucket": "documents", "key": "経理/契約.pdf"}'])
+    body: str = Field(
+        description="As it was received, but for what REDACT_FIELDS hides.",
+        examples=['{"bucket": "documents", "key": "経理/契約.pdf"}'],
+    )
     system_attributes: Mapping[str, str] = Field(examples=[{"SentTimestamp": "1793525400000"}])
     attributes: Mapping[str, Attribute]
     failure: Failure | None = Field(
@@ -166,14 +171,12 @@ class Body(BaseModel):
     )
 
     @classmethod
-    def of(cls, stored: StoredDeadLetter) -> Self:
-        """What an object says."""
-        dead_letter = stored.dead_letter
-        said = dead_letter.as_json()
-        failure = dead_letter.failure.as_json() if dead_letter.failure else None
+    def of(cls, stored: StoredDeadLetter, redactor: Redactor) -> Self:
+        """What an object says, as far as it may be shown."""
+        shown = redacted(stored.dead_letter, redactor)
         return cls.model_validate({
-            "identity": dead_letter.id, "body": dead_letter.body, "system_attributes": said["system_attributes"],
-            "attributes": said["message_attributes"], "failure": failure,
+            "identity": stored.dead_letter.id, "body": shown.body, "system_attributes": shown.system,
+            "attributes": shown.attributes, "failure": shown.failure,
         })  # fmt: skip
 
 

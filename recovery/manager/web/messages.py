@@ -28,6 +28,7 @@ from recovery.manager.web.parameters import (
     link_next,
     selected,
 )
+from recovery.manager.web.principal import Operator, Reader
 from recovery.manager.web.problems import documented, not_found
 from recovery.manager.web.service import TheService
 
@@ -40,6 +41,7 @@ _UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "It is still
 
 @router.get("/api/v1/messages", responses={**documented(400), 200: {"headers": LINK}})
 def list_messages(
+    _reader: Reader,
     request: Request,
     response: Response,
     service: TheService,
@@ -70,6 +72,7 @@ def list_messages(
 
 @router.get("/api/v1/messages/{any_id:path}/events", responses={**documented(400, 404), 200: {"headers": LINK}})
 def list_message_events(
+    _reader: Reader,
     request: Request,
     response: Response,
     service: TheService,
@@ -88,14 +91,14 @@ def list_message_events(
 
 
 @router.get("/api/v1/messages/{any_id:path}/body", responses=documented(400, 404), response_model_exclude_none=True)
-def get_message_body(service: TheService, any_id: AnyId) -> Body:
+def get_message_body(principal: Operator, service: TheService, any_id: AnyId) -> Body:
     """The whole message with its failure record and stack. Each view is recorded in the audit before it is answered."""
     row = found(service.ledger, any_id)
     stored = read_one(service.state, row)
     if stored is None:
         raise not_found(f"the object of this dead letter, {row.key}, is gone; its state is {row.state.value}")
-    record_view(service, [row])
-    return Body.of(stored)
+    record_view(service, [row], by=principal.name)
+    return Body.of(stored, service.redactor)
 
 
 @router.get(
@@ -104,6 +107,7 @@ def get_message_body(service: TheService, any_id: AnyId) -> Body:
     response_model=MessageWithArrivals,
 )
 def get_message(
+    _reader: Reader,
     response: Response,
     service: TheService,
     any_id: AnyId,

@@ -10,7 +10,7 @@ from recovery.manager.web.problems import Problem
 
 TITLE = "dlq-manager"
 DESCRIPTION = (
-    "The dead letters of s3-index-worker: what failed, why, when and how often. Everything here reads. "
+    "The dead letters of s3-index-worker: what failed, why, when and how often. "
     "Paths under `/api/v1` are stable; those of tag `aliases` are the paths and fields that such tools have had. "
     "Errors are problem details (RFC 9457); times are UTC."
 )

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from recovery.manager.web.overview_models import Group, Groups, Stats
 from recovery.manager.web.parameters import Limit, Q, selected
+from recovery.manager.web.principal import Reader
 from recovery.manager.web.problems import documented
 from recovery.manager.web.service import TheService
 
@@ -13,13 +14,13 @@ router = APIRouter(tags=["overview"])
 
 
 @router.get("/api/v1/groups", responses=documented(400))
-def list_groups(service: TheService, q: Q = "", limit: Limit = 100) -> Groups:
+def list_groups(_reader: Reader, service: TheService, q: Q = "", limit: Limit = 100) -> Groups:
     """The largest groups of dead letters with one cause."""
     groups = service.ledger.groups(selected(q), limit=limit)
     return Groups(items=[Group.of(group) for group in groups])
 
 
 @router.get("/api/v1/stats", responses=documented(400))
-def get_stats(service: TheService) -> Stats:
+def get_stats(_reader: Reader, service: TheService) -> Stats:
     """How many dead letters there are, of what kind, since when."""
     return Stats.of(service.ledger.stats(), in_sqs=service.dlq_depth(), now_ms=time.time_ns() // 1_000_000)

@@ -10,9 +10,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
-from recovery.ledger.errors import AskedWronglyError, LedgerError
-from worker.core.base.errors import StoreError
+from recovery.ledger.errors import AskedWronglyError
+from worker.core.base.errors import DependencyError, StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 
@@ -23,17 +24,23 @@ MAX_SHOWN_CHARS = 80
 """Of a wrong value."""
 SAYS = {
     400: "A parameter is wrong; `field`, `value` and `expected` say which, and what would be right.",
-    403: "The request came through a proxy, or from another site's page.",
+    401: "Nobody knows who asks: a token is missing, unknown, revoked or expired, or nobody has signed in.",
+    403: "The role does not suffice; or the request came through a proxy that is not trusted, or from another site's page.",
     404: "There is no such path, no such dead letter, or its object is gone; `detail` says which.",
-    405: "Only GET and HEAD are answered.",
+    405: "The path has no such method; `Allow` says which it has.",
+    413: "The body is too long.",
+    415: "The body is not of type application/json.",
     421: "The Host header names another server than this one.",
+    429: "This principal, or this address, has asked too often. Ask again after `Retry-After`.",
     431: "Path, query and headers are too long together.",
     500: "A fault of this program; the log has its stack.",
     503: "The ledger or the state bucket cannot be used, or too many requests are under way. Ask again after `Retry-After`.",
 }
 """The statuses that are problems, and when they are answered."""
-EVERYWHERE = (403, 421, 431, 500, 503)
-"""What any route may answer: guard.py."""
+EVERYWHERE = (401, 403, 421, 429, 431, 500, 503)
+"""What any route may answer: guard.py, principal.py."""
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+"""Those that any route may have."""
 
 
 class Problem(BaseModel):
@@ -79,11 +86,16 @@ def not_found(detail: str) -> HTTPException:
     return HTTPException(404, detail)
 
 
+def too_many(wait_s: int) -> HTTPException:
+    """To be raised where somebody asks too often."""
+    return HTTPException(429, f"too many requests: ask again in {wait_s} s", {"Retry-After": str(wait_s)})
+
+
 def add_handlers(app: FastAPI) -> None:
     """Answer every foreseen error with its problem; what is not foreseen goes on to the guard."""
     app.add_exception_handler(AskedWronglyError, _asked_wrongly)
     app.add_exception_handler(RequestValidationError, _not_valid)
-    app.add_exception_handler(LedgerError, _unavailable)
+    app.add_exception_handler(DependencyError, _unavailable)  # the ledger, the OpenID provider
     app.add_exception_handler(StoreError, _unavailable)
     app.add_exception_handler(HTTPException, _of_http)
 
@@ -109,9 +121,22 @@ def _log_unavailable(error: Exception) -> None:
     emit(LogEvent.REQUEST_UNAVAILABLE, "warning", error=str(error))
 
 
-async def _of_http(_request: Request, error: Exception) -> JSONResponse:
+async def _of_http(request: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == 405:
+        allowed = ", ".join(_methods_of(request))
+        return problem(405, f"this path is asked by {allowed}", headers={"Allow": allowed})
     said = error.detail if isinstance(error, HTTPException) else ""
     if said == HTTPStatus(status).phrase:  # the router's own words
         said = "there is no such path; /openapi.json has all that there are" if status == 404 else said
     return problem(status, said, headers=getattr(error, "headers", None))
+
+
+def _methods_of(request: Request) -> list[str]:
+    """The methods of a path. The router names only those of the first route that it has."""
+    routes = request.app.routes
+    found = [
+        method for method in METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]  # fmt: skip
+    return ["GET", "HEAD", *found[1:]] if found[:1] == ["GET"] and "HEAD" not in found else found

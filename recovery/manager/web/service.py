@@ -8,6 +8,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from recovery.ledger.ledger import Ledger
+from recovery.manager.redaction import Redactor
+from recovery.manager.web.sign_in import SignIn
 from worker.core.s3.state import State
 
 
@@ -42,10 +44,12 @@ class Service:
     health: Callable[[], Health]
     dlq_depth: Callable[[], int | None]
     """Messages that are still in SQS, visible and in flight; None if that is not known. The caller caches it."""
-    by: str
-    """Who views, for the audit: `api@host`."""
+    sign_in: SignIn
+    """Who asks."""
     allowed_hosts: frozenset[str]
     """Names and addresses, without port, by which this service may be called."""
+    redactor: Redactor = field(default_factory=Redactor)
+    """What is never shown."""
 
 
 async def the_service(request: Request) -> Service:

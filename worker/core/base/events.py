@@ -201,6 +201,14 @@ class LogEvent(StrEnum):
     REQUEST_UNAVAILABLE = "request.unavailable"
     """The manager's API answered 503, because the ledger or the state bucket refused; nothing was changed."""
 
+    SIGN_IN_ACCEPTED = "sign_in.accepted"
+    """Somebody has signed in to the manager at the OpenID provider."""
+
+    SIGN_IN_REFUSED = "sign_in.refused"
+    """The manager refused a token, or a sign-in at the OpenID provider; from which address, and why. Many from one address may be
+    somebody who tries, or a program whose token has expired.
+    """
+
     STATE_FALLBACK = "state.fallback"
     """The state bucket's store does not have a call (`what`); another way is used from now on (`instead`)."""
 

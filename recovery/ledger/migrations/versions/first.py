@@ -143,6 +143,17 @@ def _create_the_rest() -> None:
         _big("count"),
     )
     op.create_table("leases", _text("name", primary_key=True), _text("holder"), _big("until_ms"), _big("epoch"))
+    op.create_table(
+        "tokens",
+        _text("digest", primary_key=True),
+        *(_text(name) for name in ("name", "role")),
+        _big("created_ms"),
+        _text("created_by"),
+        *(_big(name, nullable=True) for name in ("expires_ms", "revoked_ms")),
+        _text("revoked_by", nullable=True),
+        _big("used_ms", nullable=True),
+        sa.UniqueConstraint("name", name="tokens_name"),
+    )
     op.create_table("marks", _text("name", primary_key=True), _text("value"))
 
 

@@ -1,9 +1,11 @@
 """What every request passes: Host, proxies, other sites, methods, headers, the log."""
 
 import pytest
+from fastapi import APIRouter, Request
 
 from recovery.manager.web import guard
 from recovery.manager.web.parameters import EXAMPLE_ID
+from recovery.manager.web.principal import Admin, Operator
 from worker.core.base.logs import observe
 
 
@@ -54,8 +56,8 @@ def test_a_page_of_another_origin_reads_nothing(shared, headers, status):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW"])
-@pytest.mark.parametrize("path", ["/api/v1/messages", f"/dlq/messages/{EXAMPLE_ID}", "/health", "/nowhere"])
-def test_any_method_that_does_not_read_is_refused(shared, method, path):
+@pytest.mark.parametrize("path", ["/api/v1/messages", f"/dlq/messages/{EXAMPLE_ID}", "/health"])
+def test_a_method_that_a_path_does_not_have_is_refused_with_those_that_it_has(shared, method, path):
     answer = shared.ask(path, method=method)
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
     assert answer.headers["content-type"] == "application/problem+json"
@@ -106,7 +108,83 @@ def test_the_log_has_templates_and_no_ids_and_no_queries(shared):
     lines = [fields for event, fields in seen if event == "request.answered"]
     assert [(one["method"], one["route"], one["status"]) for one in lines] == [
         ("GET", "/api/v1/messages/{any_id}/body", 400),
-        ("other", "", 405),
+        ("other", "", 404),
     ]
     assert "secret" not in str(lines)
     assert EXAMPLE_ID not in str(lines)
+
+
+# -- changes ----------------------------------------------------------------------------------------------------------
+
+JSON = {"content_type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def changing(shared):
+    """The service, and routes such as those that change something."""
+    router = APIRouter()
+
+    @router.post("/change/{name}")
+    async def post(_operator: Operator, request: Request, name: str) -> dict[str, int]:
+        return {"length": len(await request.body())}
+
+    @router.delete("/change/{name}")
+    def delete(_admin: Admin, name: str) -> None: ...
+
+    shared.app.include_router(router)
+    return shared
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"sec_fetch_site": "same-origin"}, 200),
+        ({"origin": "http://127.0.0.1:8024"}, 200),
+        ({"sec_fetch_site": "cross-site"}, 403),
+        ({"sec_fetch_site": "same-site"}, 403),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec_fetch_site": "cross-site", "origin": "http://127.0.0.1:8024"}, 403),
+        ({"authorization": "Bearer x", "sec_fetch_site": "cross-site"}, 403),
+    ],
+)
+def test_a_page_of_another_origin_changes_nothing(changing, headers, status):
+    assert changing.ask("/change/x", method="POST", **headers).status_code == status
+
+
+@pytest.mark.parametrize("path", ["/health", "/metrics", "/auth/login", "/auth/callback"])
+def test_what_is_open_to_other_pages_is_so_for_reading_alone(changing, path):
+    assert changing.ask(path, method="POST", sec_fetch_site="cross-site").status_code == 403
+
+
+def test_the_methods_of_a_path_are_those_of_all_its_routes(changing):
+    answer = changing.ask("/change/x", method="PATCH")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST, DELETE")
+    assert changing.refused("/change/x", 405)["detail"] == "this path is asked by POST, DELETE"
+
+
+@pytest.mark.parametrize(
+    "kind", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+)
+def test_a_body_that_a_form_could_send_is_refused(changing, kind):
+    answer = changing.ask("/change/x", method="POST", content=b"{}", content_type=kind)
+    assert (answer.status_code, answer.headers["content-type"]) == (415, "application/problem+json")
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_body_is_bounded_whether_or_not_it_says_its_length(changing, is_chunked, more):
+    body = b"x" * (guard.MAX_BODY_BYTES + more)
+
+    async def chunks():
+        for start in range(0, len(body), 1 << 20):
+            yield body[start : start + (1 << 20)]
+
+    answer = changing.ask("/change/x", method="POST", content=chunks() if is_chunked else body, **JSON)
+    assert answer.status_code == (413 if more else 200)
+    assert ("2,097,152 bytes" in answer.text) == bool(more)
+
+
+def test_without_sign_in_nobody_is_an_admin(changing):
+    assert "MANAGER_AUTH=none" in changing.ask("/change/x", method="DELETE").json()["detail"]

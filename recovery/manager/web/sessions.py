@@ -1,0 +1,82 @@
+"""What a browser that signs in keeps, in two signed cookies: the sign-in that is under way, and the session after it.
+
+Both are `__Host-` cookies: no other host, and no page without TLS, can set them (browsers make an exception of TLS on this
+machine). They are SameSite=Lax, not Strict: the provider sends the browser back from its own site, and with Strict the
+sign-in's cookie would be missing there. What Lax lets other sites do, the guard refuses (Sec-Fetch-Site).
+"""
+
+import hashlib
+import hmac
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+from starlette.requests import Request
+from starlette.responses import Response
+
+from recovery.manager.roles import Principal, Role
+
+SESSION_S = 8 * 3600
+"""After this, the provider is asked again; it is also how long somebody keeps a role that the provider takes away."""
+SIGN_IN_S = 600
+SESSION, SIGN_IN = "__Host-dlq-manager", "__Host-dlq-manager-sign-in"
+
+
+class Sessions:
+    """Writes and reads the cookies."""
+
+    def __init__(self, client_secret: str) -> None:
+        """The key is made from the client's secret: so all managers share it, and a new secret ends all sessions."""
+        key = hmac.digest(client_secret.encode(), b"dlq-manager: cookies", hashlib.sha256)
+        self._made = {
+            name: URLSafeTimedSerializer(
+                key, salt=name, signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"}
+            )
+            for name in (SESSION, SIGN_IN)
+        }
+
+    def begin(self, response: Response, secrets: Mapping[str, str]) -> None:
+        """Keep what the end of a sign-in needs."""
+        self._set(response, SIGN_IN, dict(secrets), SIGN_IN_S)
+
+    def begun(self, request: Request) -> dict[str, str] | None:
+        """What was kept; None if nothing was, or not lately, or it is forged."""
+        return self._get(request, SIGN_IN, SIGN_IN_S)
+
+    def open(self, response: Response, principal: Principal) -> None:
+        """Begin a session, and forget the sign-in."""
+        self._set(response, SESSION, {"name": principal.name, "role": principal.role.value}, SESSION_S)
+        self._drop(response, SIGN_IN)
+
+    def close(self, response: Response) -> None:
+        """Forget everything."""
+        self._drop(response, SESSION)
+        self._drop(response, SIGN_IN)
+
+    def principal(self, request: Request) -> Principal | None:
+        """Who has signed in; None if nobody has, or their session is over."""
+        found = self._get(request, SESSION, SESSION_S)
+        if found is None:
+            return None
+        return Principal(found["name"], Role(found["role"]), found["until_ms"])
+
+    def _set(self, response: Response, name: str, value: dict[str, str], ttl_s: int) -> None:
+        response.set_cookie(
+            name, str(self._made[name].dumps(value)), max_age=ttl_s, path="/", secure=True, httponly=True, samesite="lax"
+        )  # fmt: skip
+
+    def _get(self, request: Request, name: str, ttl_s: int) -> dict[str, Any] | None:
+        try:
+            value, at = self._made[name].loads(request.cookies.get(name, ""), max_age=ttl_s, return_timestamp=True)
+        except BadData:
+            return None
+        return {**value, "until_ms": round((at.timestamp() + ttl_s) * 1000)}
+
+    def _drop(self, response: Response, name: str) -> None:
+        response.delete_cookie(name, path="/", secure=True, httponly=True, samesite="lax")
+
+
+def now_ms() -> int:
+    """The time at which sessions are compared."""
+    return time.time_ns() // 1_000_000

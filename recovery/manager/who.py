@@ -1,0 +1,30 @@
+"""Who may ask the manager, as its settings say."""
+
+from recovery.ledger.ledger import Ledger
+from recovery.manager.addresses import network
+from recovery.manager.settings import ManagerSettings
+from recovery.manager.web.provider import Client, Provider
+from recovery.manager.web.rates import Rates
+from recovery.manager.web.sessions import Sessions
+from recovery.manager.web.sign_in import Mode, Oidc, Proxy, SignIn
+
+
+def sign_in_of(settings: ManagerSettings, ledger: Ledger, *, by: str) -> SignIn:
+    """The sign-in of a manager; the settings are complete, as they were checked. `by`: who asks where nobody is asked."""
+    mode = Mode(settings.manager_auth)
+    rates = Rates(settings.manager_requests_per_minute)
+    oidc = _oidc(settings) if mode is Mode.OIDC else None
+    proxy = _proxy(settings) if mode is Mode.PROXY else None
+    return SignIn(by, mode, ledger.tokens, settings.roles, proxy, oidc, rates)
+
+
+def _proxy(settings: ManagerSettings) -> Proxy:
+    trusted = tuple(map(network, settings.proxy_trusted))
+    return Proxy(settings.proxy_user_header or "", settings.proxy_role_header or "", trusted)
+
+
+def _oidc(settings: ManagerSettings) -> Oidc:
+    secret = settings.oidc_client_secret.get_secret_value() if settings.oidc_client_secret else ""
+    back = f"{(settings.manager_public_url or '').rstrip('/')}/auth/callback"
+    client = Client(settings.oidc_issuer or "", settings.oidc_client_id or "", secret, settings.oidc_scopes, back)
+    return Oidc(Provider(client), Sessions(secret), settings.oidc_name_claim, settings.oidc_roles_claim)

@@ -1,0 +1,38 @@
+"""The ledger's rows: nothing that REDACT_FIELDS hides is in them."""
+
+import json
+
+from recovery.manager.records import RowMaker
+from recovery.manager.redaction import HIDDEN, Redactor
+from recovery.operations.dead_letters.message_types import load_types
+from testing.memory import BUCKET
+from worker.core.base.classify import FailureKind
+from worker.core.sqs.dead_letter import DeadLetter
+from worker.core.sqs.failure_record import FailureRecord
+from worker.core.sqs.stored_dead_letter import StoredDeadLetter
+
+BODY = json.dumps({"bucket": "documents", "key": "経理/契約.pdf", "email": "alice@example.com"})
+FAILURE = FailureRecord(
+    FailureKind.USER_ERROR, error_type="E", message="alice@example.com: s3://documents/経理/契約.pdf",
+    correlation_id="alice@example.com"
+)  # fmt: skip
+
+
+def row(*paths):
+    types = load_types(default_bucket=BUCKET)
+    dead_letter = DeadLetter("m", BODY, {"SentTimestamp": "1"}, {}, failure=FAILURE, stored_key="dead-letters/x.json")
+    return RowMaker(types, BUCKET, Redactor(paths)).row(StoredDeadLetter(dead_letter, {"m": 1}))
+
+
+def test_the_ledger_never_gets_to_know_what_is_hidden():
+    open_row, hidden = row(), row("$.email")
+    assert "alice@example.com" in str(open_row)
+    assert "alice" not in str(hidden)
+    assert hidden.message == f"{HIDDEN}: s3://documents/経理/契約.pdf"
+    assert hidden.object_key == open_row.object_key
+
+
+def test_a_key_that_is_hidden_is_not_known():
+    found = row("$.key")
+    assert "契約" not in str(found)
+    assert found.object_key is None

@@ -1,0 +1,140 @@
+"""Every route of the application, asked by each role in each way that must be refused. A route that has no role fails here."""
+
+import contextlib
+import re
+from typing import Any
+
+import pytest
+from fastapi.routing import iter_route_contexts
+
+from recovery.manager.roles import Role
+from recovery.manager.web.principal import Needs
+from recovery.manager.web.sign_in import Mode
+from testing.ledgers import new_ledger
+from tests.support.signed_in import OTHER_PEER, PROXY_PEER, bearer, new_token, signed_in
+
+MODES = [Mode.TOKEN, Mode.OIDC, Mode.PROXY]
+
+
+class Matrix:
+    """A service of each mode over one ledger, and a token of each role."""
+
+    def __init__(self, ledger):
+        self.apis = {mode: signed_in(ledger, mode) for mode in Mode}
+        self.tokens = {role: new_token(ledger, role) for role in Role}
+        self.revoked = {role: new_token(ledger, role, f"revoked-{role}") for role in Role}
+        for role in Role:
+            assert ledger.tokens.revoke(f"revoked-{role}", by="me")
+
+    def ask(self, mode, route, **how):
+        method, path, _ = route
+        body: dict[str, Any] = (
+            {"content": b"{}", "content_type": "application/json"} if method not in {"GET", "DELETE"} else {}
+        )
+        return self.apis[mode].ask(path, method=method, **body, **how)
+
+
+def needs_of(route):
+    """The roles that a route needs, by its dependencies."""
+    return [one.call.role for one in route.dependant.dependencies if isinstance(one.call, Needs)]
+
+
+def routes_of(app):
+    """(method, path, needed role) of each route. Ids that do not exist: who asks comes before what is there."""
+    for route in iter_route_contexts(app.routes):
+        needed = needs_of(route.original_route)
+        assert len(needed) == 1, f"{route.path} takes {len(needed)} of Anyone, Reader, Operator and Admin"
+        path = (route.path or "").replace(":path}", "}")
+        for name in re.findall(r"\{(\w+)\}", path):
+            path = path.replace(f"{{{name}}}", "no-such-id")
+        for method in sorted((route.methods or set()) - {"HEAD"}):
+            yield method, path, needed[0]
+
+
+@pytest.fixture(scope="module")
+def matrix(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("matrix")
+    with contextlib.closing(new_ledger(f"sqlite:///{folder}/ledger.sqlite")) as ledger:
+        yield Matrix(ledger)
+
+
+def each(matrix, modes=MODES):
+    for mode in modes:
+        for route in routes_of(matrix.apis[mode].app):
+            yield mode, route
+
+
+def test_every_route_says_who_may_ask(matrix):
+    found = {(method, path): role for _, (method, path, role) in each(matrix)}
+    assert len(found) > 14
+    opened = {path for (_, path), role in found.items() if role is None}
+    assert opened == {"/health", "/openapi.json", "/auth/login", "/auth/callback", "/auth/logout"}
+    assert found["GET", "/api/v1/messages/no-such-id/body"] is Role.OPERATOR
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_token_is_good_for_what_its_role_may_do(matrix, role):
+    for mode, route in each(matrix):
+        if route[2] is None:
+            continue
+        answer = matrix.ask(mode, route, **bearer(matrix.tokens[role]))
+        assert (answer.status_code == 403) == (not role.includes(route[2])), (mode, route, answer.text)
+        assert answer.status_code != 401
+
+
+def test_without_sign_in_everybody_is_an_operator(matrix):
+    for _, route in each(matrix, [Mode.NONE]):
+        answer = matrix.ask(Mode.NONE, route)
+        assert (answer.status_code == 403) == (route[2] is Role.ADMIN), (route, answer.text)
+        assert answer.status_code != 401
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("how", ["none", "revoked", "made up", "twice", "no scheme"])
+def test_without_a_good_token_nobody_gets_in(matrix, role, how):
+    headers = {
+        "none": {}, "revoked": bearer(matrix.revoked[role]), "made up": bearer("dlqm_" + "a" * 43),
+        "twice": bearer(matrix.tokens[role] + ", Bearer x"), "no scheme": {"authorization": matrix.tokens[role]},
+    }[how]  # fmt: skip
+    for mode, route in each(matrix):
+        if route[2] is None:
+            continue
+        answer = matrix.ask(mode, route, sec_fetch_site="same-origin", **headers)
+        assert answer.status_code in {401, 429}, (mode, route, answer.text)
+        assert answer.headers["content-type"] == "application/problem+json"
+        if answer.status_code == 401:
+            assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("role", [None, *Role])
+def test_a_foreign_origin_or_host_is_refused_whoever_asks(matrix, role):
+    headers = bearer(matrix.tokens[role]) if role else {}
+    for mode, route in each(matrix, list(Mode)):
+        read_by_all = route[0] == "GET" and route[1] in {"/health", "/metrics", "/auth/login", "/auth/callback"}
+        for foreign in ({"sec_fetch_site": "cross-site"}, {"origin": "http://evil.example"}):
+            status = matrix.ask(mode, route, **headers, **foreign).status_code
+            assert read_by_all or status == 403, (mode, route)
+        assert matrix.ask(mode, route, host="evil.example", **headers).status_code == 421
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_proxy_is_believed_from_its_own_address_alone(matrix, role):
+    named = {"x_forwarded_user": "alice", "x_forwarded_groups": f"others, dlq-{role.value}s"}
+    for mode, route in each(matrix, list(Mode)):
+        forged = matrix.ask(mode, route, peer=OTHER_PEER, sec_fetch_site="same-origin", **named).status_code
+        if mode in {Mode.NONE, Mode.PROXY}:
+            assert forged == 403, (mode, route)
+        elif route[2] is not None:
+            assert forged == 401, (mode, route)
+    for _, route in each(matrix, [Mode.PROXY]):
+        answer = matrix.ask(Mode.PROXY, route, peer=PROXY_PEER, sec_fetch_site="same-origin", **named)
+        allowed = route[2] is None or role.includes(route[2])
+        assert (answer.status_code == 403) == (not allowed), (route, answer.text)
+        assert answer.status_code != 401
+
+
+def test_where_browsers_sign_in_a_change_without_their_headers_needs_a_token(matrix):
+    logout = ("POST", "/auth/logout", None)
+    assert matrix.ask(Mode.OIDC, logout).status_code == 403
+    assert matrix.ask(Mode.OIDC, logout, **bearer(matrix.tokens[Role.READER])).status_code == 204
+    assert matrix.ask(Mode.OIDC, logout, sec_fetch_site="same-origin").status_code == 204
