@@ -12,7 +12,8 @@ from worker.core.base.aws import Aws
 from worker.core.base.settings import Settings, load
 from worker.core.clients import Clients
 from worker.core.sqs.dead_letter import DeadLetter
-from worker.core.sqs.dead_letter_store import StoredDeadLetter, take_in
+from worker.core.sqs.dead_letter_store import take_in
+from worker.core.sqs.stored_dead_letter import StoredDeadLetter
 
 
 class Fakes:

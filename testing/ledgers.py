@@ -2,10 +2,13 @@
 
 from typing import Any
 
+from sqlalchemy import text
+
 from recovery.ledger.address import ledger_url
 from recovery.ledger.database import Database
 from recovery.ledger.ledger import Ledger
 from recovery.ledger.rows import Arrival, Row
+from recovery.ledger.schema import CELL_SUMS
 from worker.core.base.classify import FailureKind
 
 NOW_MS = 1_790_000_000_000
@@ -17,6 +20,20 @@ def new_ledger(url: str, *, timeout_s: float = 10) -> Ledger:
     ledger = Ledger(Database(ledger_url(url), timeout_s=timeout_s))
     ledger.migrate()
     return ledger
+
+
+def recounted(ledger: Ledger) -> None:
+    """Make every cell anew from the rows."""
+    sums = ", ".join(f"sum({name})" for name in CELL_SUMS)
+    with ledger._database.writing() as connection:
+        connection.execute(text("DELETE FROM cells"))
+        connection.execute(
+            text(
+                f"INSERT INTO cells (class_id, state, count, {', '.join(CELL_SUMS)}, first_seen_ms, last_seen_ms) "
+                f"SELECT class_id, state, count(*), {sums}, min(first_seen_ms), max(last_seen_ms) "
+                "FROM dead_letters GROUP BY class_id, state"
+            )
+        )
 
 
 def row(name: str, **fields: Any) -> Row:

@@ -25,7 +25,7 @@ COLUMNS_OF_OWN = (*OWN_FIELDS, "class_id")
 _own = attrgetter(*OWN_FIELDS)
 _texts = attrgetter(*(one.name for one in fields(Row) if one.name in OWN_FIELDS and one.type in {str, str | None}))
 _shared = attrgetter(*CLASS_FIELDS)
-_STATE, _KIND, _KEY, _NEVER_RETRY = map(ROW_FIELDS.index, ("state", "kind", "object_key", "never_retry"))
+_STATE, _KIND, _KEY = map(ROW_FIELDS.index, ("state", "kind", "object_key"))
 _STATES = {state.value: state for state in State}  # several times as fast as State(value)
 _KINDS = {kind.value: kind for kind in FailureKind}
 _OBJECT_KEY, _CHANGED, _ID = map(OWN_FIELDS.index, ("object_key", "changed_ms", "id"))
@@ -67,7 +67,6 @@ def row_of(found: Sequence[Any]) -> Row:
     made = list(found)
     made[_STATE], made[_KIND] = _STATES[made[_STATE]], _KINDS[made[_KIND]]
     made[_KEY] = made[_KEY] or None
-    made[_NEVER_RETRY] = bool(made[_NEVER_RETRY])
     return Row(*made)
 
 

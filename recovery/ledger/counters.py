@@ -7,7 +7,7 @@ Measured at 1,000,000 rows on SQLite: groups read from a covering index took 360
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from recovery.ledger.bulk import insert_many
 from recovery.ledger.rows import Row
@@ -17,11 +17,6 @@ NEVER_MS = 2**62
 """Later than any time: what is the first seen of nothing."""
 _SUMS = ("count", *CELL_SUMS)
 _COLUMNS = ("class_id", "state", *_SUMS, "first_seen_ms", "last_seen_ms")
-_RECOUNT = (
-    f"INSERT INTO cells ({', '.join(_COLUMNS)}) SELECT class_id, state, count(*), "  # noqa: S608
-    f"{', '.join(f'sum({name})' for name in CELL_SUMS)}, min(first_seen_ms), max(last_seen_ms) "
-    "FROM dead_letters GROUP BY class_id, state"
-)
 
 
 @dataclass(slots=True)
@@ -69,12 +64,6 @@ class Tally:
         for place, amount in enumerate((1, row.attempts, row.redrives, row.retries, row.size_bytes)):
             change.sums[place] += sign * amount
         return change
-
-
-def recount(connection: Connection) -> None:
-    """Make every cell anew from the rows."""
-    connection.execute(text("DELETE FROM cells"))
-    connection.execute(text(_RECOUNT))
 
 
 def _cell(change: tuple[tuple[int, str], _Change]) -> tuple[int, str]:

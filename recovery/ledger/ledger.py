@@ -10,7 +10,6 @@ from recovery.ledger import changes, groups, intake, leases, lookups, migrating,
 from recovery.ledger.address import SQLITE, file_of, ledger_url
 from recovery.ledger.changes import Changed
 from recovery.ledger.codec import rows_by_identity
-from recovery.ledger.counters import recount
 from recovery.ledger.database import TIMEOUT_S, Database
 from recovery.ledger.errors import LedgerError, UnknownDeadLetterError, VersionConflictError
 from recovery.ledger.groups import MAX_GROUPS, Group
@@ -177,11 +176,6 @@ class Ledger:
         """
         with self._database.writing() as connection:
             changes.restore_rows(connection, rows, arrivals, events)
-
-    def recount(self) -> None:
-        """Make the counters anew from the rows. They are right anyway, unless somebody changed rows by hand."""
-        with self._database.writing() as connection:
-            recount(connection)
 
     def prune(self, before_ms: int) -> int:
         """Delete recovered, archived and abandoned rows that were last changed before; how many they were."""

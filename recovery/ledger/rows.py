@@ -66,8 +66,6 @@ class Row:
     attribute_count: int = 0
     fault: str | None = None
     """Why it must never be sent again as it is; None if it can be sent."""
-    never_retry: bool = False
-    """Whether its schedule must leave it alone."""
     attempts: int = 1
     """Arrivals in the DLQ."""
     redrives: int = 0

@@ -9,7 +9,6 @@ substrings are looked for in; their bigrams are in `grams`, an FTS5 table, on SQ
 from sqlalchemy import (
     JSON,
     BigInteger,
-    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -89,7 +88,6 @@ dead_letters = Table(
     Column("size_bytes", Big, nullable=False),
     Column("attribute_count", Integer, nullable=False),
     Column("fault", Text),
-    Column("never_retry", Boolean, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("redrives", Integer, nullable=False),
     Column("retries", Integer, nullable=False),

@@ -26,7 +26,7 @@ from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.s3.state import DEAD_LETTERS_PREFIX, State, dated
 from worker.core.sqs import dead_letter_store
-from worker.core.sqs.dead_letter_store import StoredDeadLetter
+from worker.core.sqs.stored_dead_letter import StoredDeadLetter
 
 T = TypeVar("T")
 
@@ -40,7 +40,9 @@ OVERLAP_MS = 60_000
 AUDIT_MARK, RECORDS_MARK = "audit", "records"
 _IN_S3 = (RowState.OPEN, RowState.SCHEDULED, RowState.SENT)
 """The states in which a dead letter has a record."""
-_FROM_RECORD = ("state", "sent_at_ms", "sent_by", "sent_to", "sent_run")
+_FROM_RECORD = (
+    "state", "sent_at_ms", "sent_by", "sent_to", "sent_run", "retries", "retry_at_ms", "owner", "note", "hold",
+)  # fmt: skip
 
 
 class Follower:

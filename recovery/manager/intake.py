@@ -26,8 +26,8 @@ from worker.core.base.retry import retry_transient
 from worker.core.s3.state import State
 from worker.core.sqs import dead_letter_store
 from worker.core.sqs.dead_letter import DeadLetter
-from worker.core.sqs.dead_letter_store import StoredDeadLetter
 from worker.core.sqs.queue import Queue, in_batch
+from worker.core.sqs.stored_dead_letter import StoredDeadLetter
 
 LANES = 8
 """Number of receives at once. Each lane stores and deletes what it has received before it receives again."""

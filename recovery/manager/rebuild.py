@@ -19,7 +19,7 @@ from recovery.operations.records.archive import ArchivedDeadLetter
 from recovery.operations.records.archive import read_all as read_archive
 from worker.core.base.errors import ConfigError
 from worker.core.s3.state import ARCHIVE_PREFIX, State
-from worker.core.sqs.dead_letter_store import Sending, StoredDeadLetter
+from worker.core.sqs.stored_dead_letter import Sending, StoredDeadLetter
 
 LOST = (
     "the statistics of earlier arrivals, and the history of dead letters that were recovered: their records are deleted, and "

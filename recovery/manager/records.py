@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from recovery.ledger.rows import MAX_MESSAGE_CHARS, ArrivalRow, Row, State
 from recovery.operations.dead_letters.facts import facts_of
 from recovery.operations.dead_letters.message_types import MessageTypes
-from worker.core.sqs.dead_letter_store import StoredDeadLetter, first_failed_ms
+from worker.core.sqs.stored_dead_letter import StoredDeadLetter, first_failed_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class RowMaker:
         return Row(
             identity=dead_letter.id,
             key=stored.key,
-            state=State(stored.state.value),
+            state=State.SCHEDULED if stored.is_scheduled else State(stored.state.value),
             kind=dead_letter.kind,
             error_type=failure.error_type,
             message=failure.message[:MAX_MESSAGE_CHARS],
@@ -33,6 +33,7 @@ class RowMaker:
             object_key=first.key if first else None,
             about=facts.about,
             source_queue=failure.source_queue,
+            source_service=failure.source_service,
             correlation_id=failure.correlation_id,
             worker=failure.worker,
             body_sha256=dead_letter.body_sha256,
@@ -49,6 +50,11 @@ class RowMaker:
             sent_by=sent.by if sent else None,
             sent_to=sent.to if sent else None,
             sent_run=sent.run if sent else None,
+            retries=stored.retry.count,
+            retry_at_ms=stored.retry.at_ms,
+            owner=stored.owner,
+            note=stored.note,
+            hold=stored.hold.reason if stored.hold else None,
         )
 
 

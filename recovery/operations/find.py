@@ -17,7 +17,7 @@ from worker.core.audit import Run
 from worker.core.base.errors import StoreError
 from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, State
 from worker.core.sqs.dead_letter import DeadLetter
-from worker.core.sqs.dead_letter_store import StoredDeadLetter
+from worker.core.sqs.stored_dead_letter import StoredDeadLetter
 from worker.core.sqs.visibility import VisibilityExtender
 
 

@@ -13,7 +13,7 @@ from worker.core.s3.events import ObjectRef
 from worker.core.s3.objects import ObjectState, ObjectStore
 from worker.core.s3.state import State
 from worker.core.sqs import dead_letter_store
-from worker.core.sqs.dead_letter_store import StoredDeadLetter
+from worker.core.sqs.stored_dead_letter import StoredDeadLetter
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,8 +144,8 @@ class Fleet:
             worker.kill()
 
     def stop(self) -> list[int]:
-        """Send SIGTERM to all; their exit codes."""
-        return [worker.stop() for worker in self.workers]
+        """Send SIGTERM to all, once they have started: before, it ends a process as it ends any; their exit codes."""
+        return [worker.wait_started().stop() for worker in self.workers]
 
 
 @contextmanager

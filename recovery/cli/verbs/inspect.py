@@ -18,8 +18,8 @@ from worker.core.base.text import printable
 from worker.core.index import Index
 from worker.core.index.open import open_index
 from worker.core.sqs.dead_letter import DeadLetter
-from worker.core.sqs.dead_letter_store import StoredDeadLetter, StoredState
 from worker.core.sqs.failure_record import ATTRIBUTE
+from worker.core.sqs.stored_dead_letter import StoredDeadLetter, StoredState
 from worker.terminal import iso, print_json, stdout
 
 _HISTORY = (

@@ -11,7 +11,7 @@ from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.s3.state import State
 from worker.core.sqs import dead_letter_store
-from worker.core.sqs.dead_letter_store import StoredDeadLetter
+from worker.core.sqs.stored_dead_letter import StoredDeadLetter
 
 READERS = 4
 """Objects that one request reads at once; as many are in memory, of up to a mebibyte each."""

@@ -9,7 +9,7 @@ from recovery.ledger.rows import Event, Row, State
 from recovery.manager.web.moments import Moment, known, moment
 from recovery.manager.web.parameters import EXAMPLE_ID
 from worker.core.base.classify import FailureKind
-from worker.core.sqs.dead_letter_store import StoredDeadLetter
+from worker.core.sqs.stored_dead_letter import StoredDeadLetter
 
 _AT = "2026-11-01T09:30:00.000Z"
 EXAMPLE: dict[str, Any] = {
@@ -19,7 +19,7 @@ EXAMPLE: dict[str, Any] = {
     "about": "s3://documents/経理/契約.pdf", "source_queue": "https://sqs.eu-west-1.amazonaws.com/1/documents",
     "source_service": "s3-index-worker", "correlation_id": "", "worker": "worker-1",
     "body_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "size_bytes": 900,
-    "attribute_count": 1, "fault": None, "never_retry": False, "attempts": 1, "redrives": 0, "retries": 0,
+    "attribute_count": 1, "fault": None, "attempts": 1, "redrives": 0, "retries": 0,
     "first_failed_at": _AT, "first_seen_at": _AT, "last_seen_at": _AT, "arrived_at": _AT, "sent_at": None, "sent_by": None,
     "sent_to": None, "sent_run": None, "retry_at": None, "owner": None, "note": None, "hold": None, "finding": None,
     "version": 1, "changed_at": _AT,
@@ -50,7 +50,6 @@ class Message(BaseModel):
     size_bytes: int = Field(description="Bytes of body and attributes, as SQS counts them.")
     attribute_count: int
     fault: str | None = Field(description="Why it must never be sent again as it is; null if it can be.")
-    never_retry: bool = Field(description="Whether no schedule may send it again.")
     attempts: int = Field(description="How often it arrived in the dead-letter queue.")
     redrives: int = Field(description="How often operators sent it again.")
     retries: int = Field(description="How often its schedule sent it again.")

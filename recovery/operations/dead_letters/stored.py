@@ -7,11 +7,13 @@ from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.s3.state import DEAD_LETTERS_PREFIX, State, safe_name
 from worker.core.sqs import dead_letter_store
-from worker.core.sqs.dead_letter_store import StoredDeadLetter
+from worker.core.sqs.stored_dead_letter import StoredDeadLetter
 
 
 def why_not(stored: StoredDeadLetter, *, now_ms: int, run: str = "") -> str:
     """Why a run must not act on a stored dead letter at this time (ms on S3's clock); empty if it may."""
+    if stored.hold is not None:
+        return f"{stored.hold.by} holds it: {stored.hold.reason}"
     if stored.sent is not None and stored.is_waiting(now_ms):
         return f"{stored.sent.by} has sent it to {stored.sent.to}; what came of that is not known yet"
     claim = stored.claim

@@ -39,7 +39,7 @@ from worker.core.indexing.pipeline import Pipeline
 from worker.core.indexing.retry_store import RetryStore
 from worker.core.s3.state import State
 from worker.core.sqs.dead_letter import DeadLetter
-from worker.core.sqs.dead_letter_store import StoredDeadLetter
+from worker.core.sqs.stored_dead_letter import StoredDeadLetter
 from worker.core.sqs.visibility import VisibilityExtender
 
 MAX_LANES = 16

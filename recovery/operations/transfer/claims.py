@@ -24,8 +24,8 @@ from worker.core.base.retry import retry_transient
 from worker.core.s3.state import State
 from worker.core.sqs import dead_letter_store
 from worker.core.sqs.dead_letter import DeadLetter
-from worker.core.sqs.dead_letter_store import Claim, Sending, StoredDeadLetter, StoredState
 from worker.core.sqs.queue import MAX_BATCH, Queue, in_batch
+from worker.core.sqs.stored_dead_letter import Claim, Sending, StoredDeadLetter, StoredState
 from worker.core.sqs.visibility import VisibilityExtender
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ class Claims:
 
         def mark(dead_letter: DeadLetter) -> str:
             held = self._held.pop(dead_letter.id)
-            done = replace(held, state=StoredState.SENT, sent=sending, claim=None)
+            done = _sent(held, sending)
             return self._try(lambda: "" if not self._write(done) else self._mark_changed(held, sending))
 
         left = {name: why for name, why in self._each(mark, dead_letters) if why}
@@ -141,8 +141,8 @@ class Claims:
         found = dead_letter_store.read(self._need_state(), held.key)
         if found is None:
             return ""
-        state = StoredState.SENT if found.arrivals == held.arrivals else found.state
-        return self._write(replace(found, state=state, sent=sending, claim=None))
+        came_back = found.arrivals != held.arrivals
+        return self._write(replace(found, sent=sending, claim=None) if came_back else _sent(found, sending))
 
     def _delete_stored(self, stored: Sequence[DeadLetter], outcome: Mapping[str, str] | str) -> str:
         state = self._need_state()
@@ -182,6 +182,12 @@ class Claims:
             self.extender.forget(batch)
             left |= {batch[at].id: f"{refusal.code}: {refusal.message}" for at, refusal in refused.items()}
         return left
+
+
+def _sent(stored: StoredDeadLetter, sending: Sending) -> StoredDeadLetter:
+    """A record after its dead letter was sent: nobody acts on it, and nothing will send it by itself."""
+    retry = replace(stored.retry, at_ms=None)
+    return replace(stored, state=StoredState.SENT, sent=sending, claim=None, retry=retry)
 
 
 def _at_once(act: Callable[[T], str], items: Sequence[T]) -> list[str]:

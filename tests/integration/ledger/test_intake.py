@@ -12,7 +12,7 @@ from pathlib import Path
 from recovery.ledger.ledger import Ledger, open_ledger
 from recovery.ledger.rows import Arrival, State, Taken
 from recovery.ledger.selection import Selection
-from testing.ledgers import MINUTE_MS, NOW_MS, arrival, row
+from testing.ledgers import MINUTE_MS, NOW_MS, arrival, recounted, row
 from testing.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -42,7 +42,7 @@ def go(process: subprocess.Popen[str]) -> None:
 
 
 def test_a_new_dead_letter_has_a_row_with_all_that_was_given(ledger: Ledger) -> None:
-    given = row("a", fault="no key", never_retry=True, retry_at_ms=5, state=State.SCHEDULED, object_key=None)
+    given = row("a", fault="no key", retry_at_ms=5, state=State.SCHEDULED, object_key=None)
     assert ledger.take_in([Arrival("m-1", given, NOW_MS)]) == {"m-1": Taken.NEW}
     assert ledger.get("a") == ledger.get("m-1") == replace(given, id=1, changed_ms=NOW_MS)
     assert ledger.known_messages(["m-1", "m-2"]) == {"m-1": "a"}
@@ -139,7 +139,7 @@ def test_a_killed_writer_leaves_whole_batches_and_a_ledger_that_opens(tmp_path: 
         with contextlib.closing(open_ledger(url)) as ledger:
             names = {one.identity for one in ledger.rows(Selection())}
             stats = ledger.stats()
-            ledger.recount()
+            recounted(ledger)
             assert ledger.stats() == stats
             assert stats.waiting == len(names) >= confirmed
             assert len(names) % 50 == 0

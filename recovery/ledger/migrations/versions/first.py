@@ -82,7 +82,6 @@ def _create_dead_letters() -> None:
         _big("size_bytes"),
         sa.Column("attribute_count", sa.Integer, nullable=False),
         _text("fault", nullable=True),
-        sa.Column("never_retry", sa.Boolean, nullable=False),
         *(sa.Column(name, sa.Integer, nullable=False) for name in ("attempts", "redrives", "retries")),
         _big("first_failed_ms"),
         _big("sent_at_ms", nullable=True),

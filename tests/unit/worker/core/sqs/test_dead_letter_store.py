@@ -13,17 +13,9 @@ from worker.core.base.errors import StoreError
 from worker.core.s3.state import DEAD_LETTERS_PREFIX
 from worker.core.sqs import dead_letter_store
 from worker.core.sqs.dead_letter import DeadLetter
-from worker.core.sqs.dead_letter_store import (
-    Arrival,
-    Claim,
-    Sending,
-    StoredDeadLetter,
-    StoredState,
-    read,
-    take_in,
-    write,
-)
+from worker.core.sqs.dead_letter_store import Arrival, read, take_in, write
 from worker.core.sqs.failure_record import FailureRecord
+from worker.core.sqs.stored_dead_letter import Claim, Sending, StoredDeadLetter, StoredState
 
 QUEUE = "http://sqs/q/source"
 NO_CONDITIONS = StoreError("no such thing", code="NotImplemented")
