@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, bindparam, select, text
 
 from recovery.ledger import news as news_
 from recovery.ledger.codec import storable
@@ -149,6 +149,16 @@ class Outbox:
             for topic in told:
                 connection.execute(_TOLD, {**_key(topic), "waiting": topic.waiting, "now_ms": now_ms})
 
+    def made_since(self, at_ms: int, recipients: Sequence[str]) -> int:
+        """How many notifications of single groups were made since then for each of these recipients, who are told the same."""
+        if not recipients:
+            return 0
+        query = text(
+            "SELECT count(*) FROM notifications WHERE about <> 'digest' AND created_ms > :at_ms AND recipient IN :recipients"
+        ).bindparams(bindparam("recipients", list(recipients), expanding=True))
+        with self._database.reading() as connection:
+            return int(connection.execute(query, {"at_ms": at_ms}).scalar_one()) // len(recipients)
+
     # -- notifications -----------------------------------------------------------------------------------------------
 
     def due(self, now_ms: int, *, limit: int) -> list[Notification]:
@@ -170,7 +180,9 @@ class Outbox:
     def not_sent(self, number: int, error: str, *, next_ms: int | None) -> None:
         """Note that sending failed, and when it is tried again; None: no more."""
         state = Sending.FAILED if next_ms is None else Sending.WAITING
-        changed = f"state = '{state.value}', attempts = attempts + 1, error = :error, next_ms = coalesce(:next_ms, next_ms)"
+        changed = (
+            f"state = '{state.value}', attempts = attempts + 1, error = :error, next_ms = coalesce(:next_ms, next_ms)"
+        )
         self._mark(changed, {"id": number, "error": storable(error), "next_ms": next_ms})
 
     def page(self, *, state: Sending | None = None, before: int | None = None, limit: int) -> list[Notification]:
@@ -187,8 +199,8 @@ class Outbox:
         """How many notifications made since then were given up, and why the latest was."""
         where = "FROM notifications WHERE state = 'failed' AND created_ms >= :at_ms"
         with self._database.reading() as connection:
-            count = connection.execute(text(f"SELECT count(*) {where}"), {"at_ms": at_ms}).scalar_one()  # noqa: S608
-            latest = text(f"SELECT error {where} ORDER BY id DESC LIMIT 1")  # noqa: S608
+            count = connection.execute(text(f"SELECT count(*) {where}"), {"at_ms": at_ms}).scalar_one()
+            latest = text(f"SELECT error {where} ORDER BY id DESC LIMIT 1")
             return int(count), str(connection.execute(latest, {"at_ms": at_ms}).scalar_one_or_none() or "")
 
     def prune(self, *, quiet_before_ms: int, made_before_ms: int) -> None:

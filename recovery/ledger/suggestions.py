@@ -85,7 +85,9 @@ class Suggestion:
         """The same in words."""
         done, those = self.outcomes, "in this group" if self.basis is Basis.GROUP else "similar to these"
         if self.advice is Advice.REDRIVE:
-            return f"of {done.redriven:,} {those} redriven in {DAYS} days, {done.stayed_away:,} did not come back: redrive"
+            return (
+                f"of {done.redriven:,} {those} redriven in {DAYS} days, {done.stayed_away:,} did not come back: redrive"
+            )
         settled = done.given_up + done.stayed_away
         return f"of {settled:,} {those} settled in {DAYS} days, {done.given_up:,} were archived or abandoned: abandon"
 

@@ -2,7 +2,8 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
@@ -35,6 +36,34 @@ class ManagerSettings(Settings):
     message_types_dir: Path | None = Field(
         None, description="Folder of message types (NAME.json, a JSON Schema each), instead of the included one."
     )
+    manager_url: str | None = Field(
+        None,
+        description="Address of the manager in the links of notifications. Default: http://127.0.0.1:MANAGER_PORT.",
+    )
+    notify_urls: SecretStr = Field(
+        SecretStr(""),
+        description="Comma-separated URLs of apprise (mailtos://…, slack://…) to which those who operate the system are "
+        "notified; a comma within one is written %2C. Preferably given as a systemd credential.",
+    )
+    notify_language: Literal["en", "ja"] = Field("en", description="Language of notifications: en or ja.")
+    notify_every_s: int = Field(
+        3_600,
+        ge=60,
+        le=604_800,
+        description="Seconds between two notifications of one group: it is told at once when it is new, then in a digest.",
+    )
+    owners: SecretStr = Field(
+        SecretStr(""),
+        description="Comma-separated PREFIX=ADDRESS: who is notified of failures of objects whose keys begin so; a mail "
+        "address or a URL of apprise. s3://BUCKET/PREFIX is of one bucket, * the default; the longest prefix wins.",
+    )
+
+    @field_validator("manager_url")
+    @classmethod
+    def _is_web_address(cls, value: str | None) -> str | None:
+        if value is not None and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
+            raise ValueError("is no address of the web; it should be such as https://dlq.example.com")
+        return value.rstrip("/") if value else None
 
     @field_validator("manager_allowed_hosts", mode="before")
     @classmethod
