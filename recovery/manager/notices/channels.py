@@ -16,8 +16,8 @@ from recovery.manager.notices.wording import Said
 from worker.core.base.errors import ConfigError, DependencyError
 from worker.core.base.text import one_line
 
-SERVICE_TIMEOUT_S = 30
-"""Of one notification; a mail server gets half of it to accept the connection."""
+SERVICE_TIMEOUT_S = 20
+"""Of one notification, in seconds: a manager that stops waits no longer for its threads (LANES_STOP_S)."""
 MAX_ERROR_CHARS = 300
 MAX_URLS = 20
 _SHORTEST_SECRET = 4

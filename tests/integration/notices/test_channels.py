@@ -82,7 +82,7 @@ def test_wrong_credentials_and_a_server_that_is_not_there_are_named_without_the_
         assert "wr0ng-Secret" not in str(raised.value)
         assert "T0KEN12345" not in str(raised.value)
     assert caplog.records == []
-    assert logging.getLogger("apprise").handlers == []
+    assert [type(one) for one in logging.getLogger("apprise").handlers] == [logging.NullHandler]
 
 
 @pytest.mark.parametrize(

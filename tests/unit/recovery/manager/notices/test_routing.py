@@ -1,5 +1,7 @@
 """Who hears of a failure: whom the object names, else whose prefix it has, else those who operate the system."""
 
+from typing import Any
+
 import pytest
 
 from recovery.ledger.rows import Arrival
@@ -55,7 +57,7 @@ def test_an_object_that_names_nobody_to_whom_we_may_write_has_the_owner_of_its_p
 
 
 def test_an_object_that_cannot_be_asked_has_the_owner_of_its_prefix(desk, failed):
-    class Gone(dict):
+    class Gone(dict[str, Any]):
         def get(self, *_):
             raise StoreError("gone", code="404")
 
