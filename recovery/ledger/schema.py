@@ -220,15 +220,15 @@ notifications = Table(
     Index("notifications_by_state", "state", "next_ms"),
 )
 
-outcomes = Table(  # what became of the dead letters of each group, by the hour
+outcomes = Table(  # what became of the dead letters of each group, by the quarter of a day
     "outcomes",
     metadata,
-    Column("hour", Big, primary_key=True, autoincrement=False),  # hours since the epoch
+    Column("period", Big, primary_key=True, autoincrement=False),  # quarters of days since the epoch
     Column("fingerprint", Text, primary_key=True),
     Column("error_type", Text, primary_key=True),
     Column("words", Text, nullable=False),  # of an error message of the group
     *(Column(name, Big, nullable=False) for name in OUTCOMES),
-    Index("outcomes_by_error_type", "error_type", "hour"),
+    Index("outcomes_by_error_type", "error_type", "period"),
 )
 
 postgresql = MetaData()

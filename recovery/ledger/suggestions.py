@@ -13,12 +13,11 @@ from enum import StrEnum
 from sqlalchemy import Connection, Text, bindparam, text
 
 from recovery.ledger.database import Database
-from recovery.ledger.outcomes import HOUR_MS, KEPT_HOURS, words_of
+from recovery.ledger.outcomes import KEPT_DAYS, PERIOD_MS, first_period, words_of
 from recovery.ledger.schema import OUTCOMES
 
-DAYS = KEPT_HOURS // 24
-SETTLED_HOURS = 1
-"""A redrive counts after this: what fails again takes up to maxReceiveCount × visibility timeout to come back, 50 minutes."""
+SETTLED_MS = 3_600_000
+"""A redrive counts this long after its period: what fails again takes up to maxReceiveCount × visibility timeout to come back, 50 minutes."""
 MIN_CASES = 10
 """Of fewer, nothing is concluded."""
 MIN_SHARE = 0.8
@@ -49,7 +48,7 @@ class Outcomes:
     """What became of dead letters."""
 
     redriven: int = 0
-    """Times that one was sent again, at least SETTLED_HOURS ago."""
+    """Times that one was sent again, whose period ended SETTLED_MS ago."""
     returned: int = 0
     """Of these, times that it came back."""
     archived: int = 0
@@ -85,11 +84,11 @@ class Suggestion:
         """The same in words."""
         done, those = self.outcomes, "in this group" if self.basis is Basis.GROUP else "similar to these"
         if self.advice is Advice.REDRIVE:
-            return (
-                f"of {done.redriven:,} {those} redriven in {DAYS} days, {done.stayed_away:,} did not come back: redrive"
-            )
+            return f"of {done.redriven:,} {those} redriven in {KEPT_DAYS} days, {done.stayed_away:,} did not come back: redrive"
         settled = done.given_up + done.stayed_away
-        return f"of {settled:,} {those} settled in {DAYS} days, {done.given_up:,} were archived or abandoned: abandon"
+        return (
+            f"of {settled:,} {those} settled in {KEPT_DAYS} days, {done.given_up:,} were archived or abandoned: abandon"
+        )
 
 
 def suggest(done: Outcomes, basis: Basis) -> Suggestion | None:
@@ -131,14 +130,14 @@ _Known = tuple[str, frozenset[str], Outcomes]
 
 def _known(connection: Connection, error_types: Sequence[str]) -> Mapping[str, Sequence[_Known]]:
     """What became of the groups of these error types, by type."""
-    hour = int(time.time() * 1000) // HOUR_MS
-    settled = "sum(CASE WHEN hour < :settled THEN {0} ELSE 0 END)"
+    unsettled = (int(time.time() * 1000) - SETTLED_MS) // PERIOD_MS
+    settled = "sum(CASE WHEN period < :settled THEN {0} ELSE 0 END)"
     sums = ", ".join([*(settled.format(name) for name in OUTCOMES[:2]), *(f"sum({name})" for name in OUTCOMES[2:])])
     query = text(
         f"SELECT error_type, fingerprint, max(words), {sums} FROM outcomes "  # noqa: S608 (of fixed parts)
-        "WHERE error_type IN :types AND hour >= :since GROUP BY error_type, fingerprint"
+        "WHERE error_type IN :types AND period >= :since GROUP BY error_type, fingerprint"
     ).bindparams(bindparam("types", list(error_types), type_=Text, expanding=True))
-    rows = connection.execute(query, {"since": hour - KEPT_HOURS, "settled": hour - SETTLED_HOURS})
+    rows = connection.execute(query, {"since": first_period(), "settled": unsettled})
     found: dict[str, list[_Known]] = {}
     for error_type, fingerprint, words, *counts in rows:
         found.setdefault(error_type, []).append((fingerprint, frozenset(words.split()), Outcomes(*map(int, counts))))

@@ -4,7 +4,8 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
-from recovery.ledger.suggestions import DAYS, Advice, Basis
+from recovery.ledger.outcomes import KEPT_DAYS
+from recovery.ledger.suggestions import Advice, Basis
 from recovery.ledger.suggestions import Suggestion as LedgerSuggestion
 
 
@@ -17,8 +18,8 @@ class Suggestion(BaseModel):
         examples=["of 412 in this group redriven in 30 days, 397 did not come back: redrive"],
     )
     basis: Basis = Field(description="Learned from this `group`, or from `similar` ones: same error type, like words.")
-    days: int = Field(description="Over so many days.", examples=[DAYS])
-    redriven: int = Field(description="Times that one was sent again, at least an hour ago.", examples=[412])
+    days: int = Field(description="Over so many days.", examples=[KEPT_DAYS])
+    redriven: int = Field(description="Times that one was sent again, one to seven hours ago at least.", examples=[412])
     returned: int = Field(description="Of these, times that it came back.", examples=[15])
     archived: int = Field(examples=[0])
     abandoned: int = Field(examples=[0])
@@ -33,6 +34,6 @@ class Suggestion(BaseModel):
             return None
         done = one.outcomes
         return cls(
-            advice=one.advice, text=one.text, basis=one.basis, days=DAYS, redriven=done.redriven, returned=done.returned,
+            advice=one.advice, text=one.text, basis=one.basis, days=KEPT_DAYS, redriven=done.redriven, returned=done.returned,
             archived=done.archived, abandoned=done.abandoned, share=round(one.share, 3),
         )  # fmt: skip

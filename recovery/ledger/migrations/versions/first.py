@@ -177,12 +177,12 @@ def _create_notices() -> None:
     op.create_index("notifications_by_state", "notifications", ["state", "next_ms"])
     op.create_table(
         "outcomes",
-        sa.Column("hour", _BIG, primary_key=True, autoincrement=False),
+        sa.Column("period", _BIG, primary_key=True, autoincrement=False),
         *(_text(name, primary_key=True) for name in ("fingerprint", "error_type")),
         _text("words"),
         *(_big(name) for name in ("redriven", "returned", "archived", "abandoned")),
     )
-    op.create_index("outcomes_by_error_type", "outcomes", ["error_type", "hour"])
+    op.create_index("outcomes_by_error_type", "outcomes", ["error_type", "period"])
 
 
 def _create_arrays() -> None:
