@@ -1,5 +1,7 @@
 """Ledgers for tests, and dead letters to put into them."""
 
+import math
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import text
@@ -9,6 +11,8 @@ from recovery.ledger.database import Database
 from recovery.ledger.ledger import Ledger
 from recovery.ledger.rows import Arrival, Row
 from recovery.ledger.schema import CELL_SUMS
+from recovery.ledger.summaries import AgeSummary
+from recovery.manager.figures import QUANTILES
 from worker.core.base.classify import FailureKind
 
 NOW_MS = 1_790_000_000_000
@@ -34,6 +38,13 @@ def recounted(ledger: Ledger) -> None:
                 "FROM dead_letters GROUP BY class_id, state"
             )
         )
+
+
+def ages_of(ages_s: Iterable[float]) -> AgeSummary:
+    """The summary of a list of ages. A quantile is the smallest age that so many of them do not exceed."""
+    ages = sorted(ages_s)
+    found = {quantile: ages[math.ceil(quantile * len(ages)) - 1] for quantile in QUANTILES} if ages else {}
+    return AgeSummary(len(ages), math.fsum(ages), found)
 
 
 def row(name: str, **fields: Any) -> Row:

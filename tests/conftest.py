@@ -52,9 +52,12 @@ REAL_SERVERS: dict[str, str | None] = {
 EXTENDED = (
     "tests/systemd/",  # boots a machine, installs the worker on it, types what the pages say
     "tests/acceptance/test_convergence.py",  # two workers at once for ten seconds, and their start
+    "tests/acceptance/test_healing.py",  # waits for what a worker does by itself within a minute
+    "tests/acceptance/test_forget.py",  # a corpus for each of its cases
     "tests/acceptance/test_demo.py",  # the demo five times over, which `make demo` shows as well
     "tests/integration/recovery/test_recover_dlq.py::test_repeated_kill_9",  # tests/chaos kills as well
     "tests/integration/recovery/test_replay.py::test_a_killed_index",
+    "tests/integration/life/test_workers.py",  # waits for records of workers to be written, and to grow old
     "tests/integration/life/test_deadlines.py",  # waits for deadlines and for what was released
     "tests/integration/operations/",  # every line of the runbook, after a night that leaves what it is about
     "tests/integration/manager/test_any_question.py",  # schemathesis asks the API some thousand questions
@@ -70,7 +73,10 @@ EXTENDED = (
 """What `make test-all` runs and `make test` leaves out, with all that asks an OpenSearch 2.19: it takes long, and is broken
 seldom by what a developer does in an afternoon."""
 TOGETHER = ("tests/systemd/", "tests/integration/operations/")
-"""Folders whose files share what takes long to make: a booted systemd, a night of operations."""
+"""Folders whose files share what takes long to make: a booted systemd, a night of operations.
+
+They take longest, so they come first: at the end, the other sessions would have nothing to do meanwhile.
+"""
 MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 * 1024**3
 _started: dict[str, Server] = {}
 
@@ -100,6 +106,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 raise pytest.UsageError(f"{item.nodeid}: pytest.mark.slow needs the reason why it is slow")
         if item.nodeid.startswith(EXTENDED) or "opensearch_2" in servers:
             item.add_marker(pytest.mark.extended)
+    items.sort(key=lambda item: not item.nodeid.startswith(TOGETHER))  # else as they are
 
 
 class _WholeFiles(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types

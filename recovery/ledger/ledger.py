@@ -21,7 +21,7 @@ from recovery.ledger.schema import ledger_info
 from recovery.ledger.selection import Selection
 from recovery.ledger.statistics import COUNTED_TO, Stats
 from recovery.ledger.suggestions import Suggestions
-from recovery.ledger.summaries import AgeSummary
+from recovery.ledger.summaries import Backlog
 
 PRUNED_AT_ONCE = 2_000
 """Rows of one transaction of `prune`: 10,000 made other writers wait for over a second."""
@@ -274,15 +274,10 @@ class Ledger:
         with self._database.reading() as connection:
             return statistics.stats(connection, _now_ms())
 
-    def ages(self, quantiles: Sequence[float]) -> AgeSummary:
-        """How old the waiting dead letters are."""
+    def backlog(self, quantiles: Sequence[float]) -> Backlog:
+        """How old the waiting dead letters are, and what of them is nobody's or comes again and again."""
         with self._database.reading() as connection:
-            return summaries.ages(connection, _now_ms(), quantiles)
-
-    def repeating_correlations(self) -> int:
-        """The number of correlation ids whose messages fail again and again."""
-        with self._database.reading() as connection:
-            return summaries.repeating_correlations(connection)
+            return summaries.backlog(connection, _now_ms(), quantiles)
 
     def known_keys(self, keys: Iterable[str]) -> set[str]:
         """Those of these keys of records that a row has."""

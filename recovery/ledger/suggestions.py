@@ -17,7 +17,7 @@ from recovery.ledger.outcomes import KEPT_DAYS, PERIOD_MS, first_period, words_o
 from recovery.ledger.schema import OUTCOMES
 
 SETTLED_MS = 3_600_000
-"""A redrive counts this long after its period: what fails again takes up to maxReceiveCount × visibility timeout to come back, 50 minutes."""
+"""A redrive counts this long after its period: to come back takes maxReceiveCount × visibility timeout, 50 minutes."""
 MIN_CASES = 10
 """Of fewer, nothing is concluded."""
 MIN_SHARE = 0.8

@@ -1,9 +1,9 @@
 """The figures behind the manager's `/metrics`: how many dead letters wait, how old they are, how intake and operations do."""
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+
+from recovery.ledger.summaries import AgeSummary
 
 QUANTILES = (0.5, 0.9, 0.99)
 
@@ -18,23 +18,6 @@ class Depth:
     """Scheduled for a retry by the manager."""
     analysis: int = 0
     """Open, and waiting for a person's review."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ages:
-    """How long dead letters have waited since they first failed, seconds: a summary, as a million need no list."""
-
-    count: int = 0
-    sum_s: float = 0.0
-    quantiles: Mapping[float, float] = field(default_factory=dict)
-    """Age by quantile, of QUANTILES; empty if there is no dead letter."""
-
-    @classmethod
-    def of(cls, ages_s: Iterable[float]) -> Self:
-        """The summary of a list of ages. A quantile is the smallest age that so many of them do not exceed."""
-        ages = sorted(ages_s)
-        found = {quantile: ages[math.ceil(quantile * len(ages)) - 1] for quantile in QUANTILES} if ages else {}
-        return cls(len(ages), math.fsum(ages), found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +39,19 @@ class Figures:
     depth: Depth = field(default_factory=Depth)
     by_error_type: Mapping[str, int] = field(default_factory=dict)
     """Dead letters of `depth` by error type, in any number; `/metrics` shows the largest."""
-    ages: Ages = field(default_factory=Ages)
+    ages: AgeSummary = field(default_factory=AgeSummary)
     soonest_expiry_s: float | None = None
     """Seconds until SQS drops the first of what is still in SQS; None if nothing is."""
     arrivals_last_day: int = 0
-    """Dead letters that arrived in the last 24 hours, returns included."""
+    """Arrivals in the present hour and the 23 before, returns included."""
     arrivals_last_hour: int = 0
+    """Dead letters that arrived in the last 60 minutes."""
     average_retries: float = 0.0
     """Retries and redrives of the dead letters of `depth`, on average."""
     pending: int = 0
     """Dead letters whose recovery is under way: sent, and not confirmed."""
     oldest_unhandled_s: float = 0.0
-    """How long the first open dead letter has waited that has no owner, schedule, hold or operation; 0 if there is none."""
+    """How long the first open dead letter has waited that has no owner, schedule or hold; 0 if there is none."""
     operations: Mapping[str, int] = field(default_factory=dict)
     """Operations by state."""
     repeating_correlations: int = 0

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from recovery.ledger.ledger import Ledger
 from recovery.ledger.rows import State as RowState
-from recovery.ledger.statistics import Stats
-from recovery.manager.figures import QUANTILES, Ages, Depth, Figures, IntakeFigures
+from recovery.manager.figures import QUANTILES, Depth, Figures, IntakeFigures
 from recovery.manager.intake import Intake
 from recovery.operations.clients import retention_of
 from worker.core.base.classify import FailureKind
@@ -53,27 +52,27 @@ class FiguresSource:
         if reading.depth is None:
             raise QueueError(reading.error, code="Unavailable")
         now_s = time.time()
-        ages = self._ledger.ages(QUANTILES)
+        backlog = self._ledger.backlog(QUANTILES)
         analysis = stats.by_kind.get(FailureKind.UNKNOWN.value, 0)
         scheduled = stats.by_state[RowState.SCHEDULED]
         return Figures(
             depth=Depth(main=reading.depth + stats.waiting - scheduled - analysis, retry=scheduled, analysis=analysis),
             by_error_type=stats.by_error_type,
-            ages=Ages(ages.count, ages.sum_s, ages.quantiles),
+            ages=backlog.ages,
             soonest_expiry_s=self._soonest_expiry_s(reading, now_s),
             arrivals_last_day=stats.last_24_h,
-            arrivals_last_hour=sum(stats.hourly[-1:]),
+            arrivals_last_hour=backlog.seen_last_hour,
             average_retries=stats.average_retries,
             pending=stats.by_state[RowState.SENT],
-            oldest_unhandled_s=_oldest_s(stats, now_s),
-            repeating_correlations=self._ledger.repeating_correlations(),
+            oldest_unhandled_s=_since_s(backlog.oldest_unhandled_ms, now_s),
+            repeating_correlations=backlog.repeating_correlations,
             intake=self.intake(),
         )
 
     def for_cloudwatch(self) -> dict[str, float]:
         """The figures for alarms, in seconds where they are times. Raises LedgerError."""
         stats, now_s = self._ledger.stats(), time.time()
-        figures = {"StoredDeadLetters": float(stats.waiting), "DlqOldestAge": _oldest_s(stats, now_s)}
+        figures = {"StoredDeadLetters": float(stats.waiting), "DlqOldestAge": _since_s(stats.oldest_sent_ms, now_s)}
         expiry_s = self._soonest_expiry_s(self.dlq(), now_s)
         return figures if expiry_s is None else {**figures, "DlqSoonestExpiry": expiry_s}
 
@@ -95,5 +94,5 @@ class FiguresSource:
         return DlqReading(sum(int(attributes.get(name, 0)) for name in names), retention_of(attributes))
 
 
-def _oldest_s(stats: Stats, now_s: float) -> float:
-    return 0.0 if stats.oldest_sent_ms is None else max(0.0, now_s - stats.oldest_sent_ms / 1000)
+def _since_s(at_ms: int | None, now_s: float) -> float:
+    return 0.0 if at_ms is None else max(0.0, now_s - at_ms / 1000)

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from recovery.ledger.ledger import Ledger
@@ -49,12 +50,10 @@ class GroupCommit:
     def _collect(self) -> list[_Wanted]:
         """What is wanted now: everything that came while the last transaction was written."""
         wanted: list[_Wanted] = []
-        try:
+        with suppress(Empty):
             wanted.append(self._queue.get(timeout=IDLE_TURN_S))
             while sum(len(arrivals) for arrivals, _ in wanted) < MAX_ROWS:
                 wanted.append(self._queue.get_nowait())
-        except Empty:
-            pass
         return wanted
 
     def _write(self, wanted: Sequence[_Wanted]) -> None:

@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from recovery.manager.figures import Ages, Depth, Figures
+from recovery.ledger.summaries import AgeSummary
+from recovery.manager.figures import Depth, Figures
 from worker.core.base.errors import WorkerError
 
 MAX_ERROR_TYPES = 50
@@ -131,8 +132,8 @@ READABLE = "Whether ledger and dead-letter queue could be read for this scrape."
 def _single_figures(figures: Figures) -> tuple[tuple[str, str, float], ...]:
     intake = figures.intake
     return (
-        ("dlq_arrivals_last_day", "Dead letters that arrived in the last 24 hours.", figures.arrivals_last_day),
-        ("dlq_arrivals_last_hour", "Dead letters that arrived in the last hour.", figures.arrivals_last_hour),
+        ("dlq_arrivals_last_day", "Arrivals in the present hour and the 23 before.", figures.arrivals_last_day),
+        ("dlq_arrivals_last_hour", "Dead letters that arrived in the last 60 minutes.", figures.arrivals_last_hour),
         ("dlq_average_retries", "Retries of the dead letters that wait, on average.", figures.average_retries),
         ("dlq_recovery_pending", "Dead letters that were sent and are not confirmed yet.", figures.pending),
         (
@@ -177,9 +178,9 @@ def _depth(depth: Depth) -> Metric:
     return family
 
 
-def _ages(ages: Ages) -> Metric:
+def _ages(ages: AgeSummary) -> Metric:
     """A summary with quantiles, which the client's own Summary has not."""
-    family = Metric("dlq_message_age_seconds", "Time since the dead letters that wait first failed.", "summary")
+    family = Metric("dlq_message_age_seconds", "Time since the dead letters that wait last arrived.", "summary")
     for quantile, age_s in ages.quantiles.items():
         family.add_sample(family.name, {"quantile": str(quantile)}, age_s)
     family.add_sample(f"{family.name}_sum", {}, ages.sum_s)

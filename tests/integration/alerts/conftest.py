@@ -14,9 +14,10 @@ import prometheus_client
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from recovery.manager.figures import Ages, Depth, Figures, IntakeFigures
+from recovery.manager.figures import Depth, Figures, IntakeFigures
 from recovery.manager.metrics import IntakeResult, ManagerMetrics, NotificationStatus, ReplayStatus, RetryResult
 from testing.binaries import do_without
+from testing.ledgers import ages_of
 from testing.ports import free_ports
 from testing.process import LOOPBACK, UnavailableError
 from testing.site import make_site
@@ -31,7 +32,7 @@ STAYS_PENDING = "DlqOldMessages"
 TROUBLE = Figures(
     depth=Depth(main=480, retry=30, analysis=12),
     by_error_type={"ConnectTimeoutError": 400, "UnreadableFileError": 110, "KeyError": 12},
-    ages=Ages.of([60.0, 86_400.0, 700_000.0]),
+    ages=ages_of([60.0, 86_400.0, 700_000.0]),
     soonest_expiry_s=3_600.0,
     arrivals_last_day=522,
     arrivals_last_hour=30,
@@ -78,8 +79,8 @@ def scene(seaweedfs, elasticmq, opensearch, tmp_path_factory) -> Iterator[Scene]
         site = make_site(seaweedfs, elasticmq, opensearch)
         stack.callback(site.close)
         try:
-            alertmanager = AlertmanagerServer(folder / "alertmanager", _alertmanager_config(folder, hook_port))
-            config = _prometheus_config(folder, [worker_port, dead_port], manager_port, alertmanager.port)
+            alertmanager = AlertmanagerServer(folder / "alertmanager", alertmanager_config(folder, hook_port))
+            config = prometheus_config(folder, [worker_port, dead_port], manager_port, alertmanager.port)
             prometheus = PrometheusServer(folder / "prometheus", config)
         except UnavailableError as reason:
             do_without("alerts", reason)
@@ -142,7 +143,7 @@ def _hook(scene: Scene, port: int) -> Iterator[None]:
 
     server = ThreadingHTTPServer((LOOPBACK, port), Answer)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
         yield
@@ -155,7 +156,7 @@ def _hook(scene: Scene, port: int) -> Iterator[None]:
 # -- our files, hurried ----------------------------------------------------------------------------------------------
 
 
-def _prometheus_config(folder: Path, workers: list[int], manager: int, alertmanager: int) -> Path:
+def prometheus_config(folder: Path, workers: list[int], manager: int, alertmanager: int) -> Path:
     """config/prometheus/prometheus.yml with these ports and short intervals, and rules that hardly wait."""
     rules = yaml.safe_load((CONFIG / "rules.yml").read_text())
     for rule in (rule for group in rules["groups"] for rule in group["rules"]):
@@ -173,7 +174,7 @@ def _prometheus_config(folder: Path, workers: list[int], manager: int, alertmana
     return path
 
 
-def _alertmanager_config(folder: Path, hook: int) -> Path:
+def alertmanager_config(folder: Path, hook: int) -> Path:
     """config/prometheus/alertmanager.yml with one address for all who are told, at once."""
     config = yaml.safe_load((CONFIG / "alertmanager.yml").read_text())
     for route in (config["route"], *config["route"]["routes"]):

@@ -111,7 +111,7 @@ def test_calls_are_counted_in_cloudwatch_if_this_is_switched_on(site):
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), CloudWatch)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     about(site, "a.txt")
     address = f"http://127.0.0.1:{server.server_port}"
     env = {"AWS_ENDPOINT_URL_CLOUDWATCH": address, "CLOUDWATCH_NAMESPACE": "Ours"}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from recovery.ledger import ledger as ledger_module
 from recovery.ledger import search
 from recovery.ledger.bigrams import folded
 from recovery.ledger.errors import AskedWronglyError
@@ -14,7 +15,8 @@ from recovery.ledger.ledger import Ledger
 from recovery.ledger.pages import MAX_LIMIT, Sort
 from recovery.ledger.rows import WAITING, Row, State
 from recovery.ledger.selection import Selection, parse_query
-from testing.ledgers import MINUTE_MS, NOW_MS, row
+from recovery.manager.figures import QUANTILES
+from testing.ledgers import MINUTE_MS, NOW_MS, ages_of, row
 from worker.core.base.classify import FailureKind
 
 EVERY = tuple(State)
@@ -244,6 +246,26 @@ def test_statistics_are_those_of_a_loop(filled: Filled) -> None:
     assert stats.oldest_sent_ms == min(one.sent_ms for one in waiting)
     assert stats.newest_sent_ms == max(one.sent_ms for one in waiting)
     assert list(stats.by_error_type.values()) == sorted(stats.by_error_type.values(), reverse=True)
+
+
+def test_the_backlog_is_that_of_a_loop(filled: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
+    now_ms = max(one.last_seen_ms for one in filled.rows) + MINUTE_MS
+    monkeypatch.setattr(ledger_module, "_now_ms", lambda: now_ms)
+    backlog = filled.ledger.backlog(QUANTILES)
+    ages = ages_of((now_ms - one.sent_ms) / 1000 for one in filled.wanted(Selection()) if one.sent_ms)
+    assert (backlog.ages.count, backlog.ages.quantiles) == (ages.count, ages.quantiles)
+    assert backlog.ages.sum_s == pytest.approx(ages.sum_s)
+    unhandled = [one for one in filled.rows if one.state is State.OPEN and one.owner is None and one.hold is None]
+    assert backlog.oldest_unhandled_ms == min(one.sent_ms for one in unhandled)
+    assert backlog.seen_last_hour == sum(one.last_seen_ms >= now_ms - 60 * MINUTE_MS for one in filled.rows) > 0
+
+
+def test_what_has_no_time_has_no_age_and_is_not_the_oldest(ledger: Ledger) -> None:
+    ledger.restore_rows(
+        [row("a", sent_ms=0), row("owned", sent_ms=5, owner="ana"), row("held", sent_ms=6, hold="wait")]
+    )
+    backlog = ledger.backlog(QUANTILES)
+    assert (backlog.ages.count, backlog.oldest_unhandled_ms) == (2, None)
 
 
 def test_an_empty_ledger_has_nothing_of_anything(ledger: Ledger) -> None:

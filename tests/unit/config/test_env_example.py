@@ -68,8 +68,9 @@ def test_what_is_commented_out_is_the_default_or_an_example_that_loads(bare):
 
 
 def test_no_secret_is_in_it():
+    fields = ManagerSettings.model_fields
     secret = {
-        name for name, field in NAMES.items() if SecretStr in getattr(ManagerSettings.model_fields[field].annotation, "__args__", ())
+        name for name, field in NAMES.items() if SecretStr in getattr(fields[field].annotation, "__args__", ())
     }  # fmt: skip
     assert secret == {"INDEX_PASSWORD"}
     assert not secret & (set(SET) | set(SHOWN))

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from recovery.manager.figures import Ages, Depth, Figures
+from recovery.manager.figures import Depth, Figures
 from recovery.manager.metrics import ManagerMetrics
+from testing.ledgers import ages_of
 from tests.support.monitoring import tool
 from tests.support.pages import sections
 from tools.metrics import all_metrics
@@ -256,7 +257,7 @@ def test_alerts_ask_for_metrics_that_exist():
 
 def test_the_manager_sends_what_its_alerts_ask_for():
     """A label that a rule names is one that the collector makes."""
-    figures = Figures(depth=Depth(main=1), ages=Ages.of([1.0]))
+    figures = Figures(depth=Depth(main=1), ages=ages_of([1.0]))
     text = ManagerMetrics(lambda: figures).text().decode()
     for series in ('dlq_message_age_seconds{quantile="0.99"}', 'dlq_replay_total{status="error"}'):
         assert f"\n{series} " in text

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from worker import batches
 from worker.batcher import Batcher
 from worker.core.base.breaker import Breaker
 from worker.core.base.clock import S3Clock
@@ -56,6 +57,11 @@ class FakeRetry:
     def put_all(self, records):
         self.records.extend(records)
         return [self.error] * len(records)
+
+
+@pytest.fixture(autouse=True)
+def _hurried(monkeypatch):
+    monkeypatch.setattr(batches, "IDLE_TURN_S", 0.01)
 
 
 def run(keys, *, answer=None, index=None, retry_error=None, age_ms=0, breaker=None, rounds=1):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from testing.fakes import Fakes
+from worker import batches
 from worker.core.base.errors import QueueError, StoreError
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import observe
@@ -25,6 +26,11 @@ def events():
     end = observe(lambda event, fields: seen.append((event, dict(fields))))
     yield seen
     end()
+
+
+@pytest.fixture(autouse=True)
+def _hurried(monkeypatch):
+    monkeypatch.setattr(batches, "IDLE_TURN_S", 0.01)
 
 
 def settle(outcome, fakes=None, *, body="body"):

@@ -1,7 +1,6 @@
 """Create the boto3 clients with every important default set explicitly, and wrap the SDK's errors."""
 
 import os
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError, PartialCredentialsError
 
 from worker.core.base.address import QueuePlace, address_without_user, proxy_for, queue_place
+from worker.core.base.certificates import require_certificates
 from worker.core.base.classify import TRANSIENT_CODES
 from worker.core.base.errors import ConfigError, DependencyError, QueueError, StoreError
 
@@ -139,14 +139,6 @@ class Aws:
         given = self._core.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
         return Path(given) if given else None
 
-    def _require_certificates(self) -> None:
-        path = self.certificates()
-        try:
-            if path is not None:
-                ssl.create_default_context(cafile=path)
-        except OSError as error:
-            raise ConfigError(f"AWS_CA_BUNDLE={path}: {error}; it should be a PEM file of certificates") from None
-
     def _client(
         self,
         service: str,
@@ -181,7 +173,7 @@ class Aws:
                     f"{name}: it should be an address without user and password, such as {example}"
                 ) from None
         proxy_for(client.meta.endpoint_url)
-        self._require_certificates()
+        require_certificates(self.certificates())
         return client
 
 

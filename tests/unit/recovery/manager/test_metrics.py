@@ -4,7 +4,7 @@ import pytest
 from prometheus_client.openmetrics.exposition import generate_latest as open_metrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from recovery.manager.figures import Ages, Depth, Figures, IntakeFigures
+from recovery.manager.figures import Depth, Figures, IntakeFigures
 from recovery.manager.metrics import (
     MAX_ERROR_TYPES,
     IntakeResult,
@@ -13,13 +13,14 @@ from recovery.manager.metrics import (
     ReplayStatus,
     RetryResult,
 )
+from testing.ledgers import ages_of
 from tests.support.monitoring import tool
 from worker.core.base.errors import StoreError
 
 BUSY = Figures(
     depth=Depth(main=7, retry=3, analysis=2),
     by_error_type={"TimeoutError": 9, "KeyError": 3},
-    ages=Ages.of([1.0, 2.0, 9.0]),
+    ages=ages_of([1.0, 2.0, 9.0]),
     soonest_expiry_s=3_600.5,
     arrivals_last_day=12,
     arrivals_last_hour=4,

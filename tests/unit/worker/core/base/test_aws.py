@@ -45,7 +45,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def impostor(monkeypatch) -> Iterator[Impostor]:
     server = Impostor(("127.0.0.1", 0), _Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
     for name, value in {
         "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_ENDPOINT_URL_SQS": url, "AWS_ENDPOINT_URL_S3": url,

@@ -45,7 +45,7 @@ def answering(answer) -> Iterator[tuple[Index, list[int]]]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     settings = load(
         sqs_queue_url="https://sqs.eu-west-1.amazonaws.com/1/q", dlq_queue_url="https://sqs.eu-west-1.amazonaws.com/1/d",
         state_bucket="state-bucket", index_url=f"http://127.0.0.1:{server.server_port}", opensearch_index="files",
