@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, bindparam, delete, select, text
 
-from recovery.ledger import texts
+from recovery.ledger import outcomes, texts
 from recovery.ledger.codec import Class, class_ids, rows_by_identity
 from recovery.ledger.counters import Tally
 from recovery.ledger.intake import insert_rows, update_rows, write_arrivals, write_events
 from recovery.ledger.rows import CHANGEABLE, ENDED, ArrivalRow, Change, Event, Row
-from recovery.ledger.schema import arrivals, dead_letters, events
+from recovery.ledger.schema import arrivals, dead_letters, events, news
 
 MAX_CHANGES = 1_000
 """Of one `change_many`: longer transactions would let other writers wait."""
@@ -37,6 +37,7 @@ def change_many(connection: Connection, changes: Sequence[Change], *, now_ms: in
     made = [one for one in changes if one.identity in known and one.identity not in conflicts]
     pairs = [(known[one.identity], _changed(known[one.identity], one, now_ms)) for one in made]
     update_rows(connection, pairs, tally)
+    outcomes.count(connection, pairs, now_ms=now_ms)
     write_events(
         connection,
         [
@@ -73,7 +74,7 @@ def delete_rows(connection: Connection, rows: Sequence[Row], tally: Tally) -> No
     numbers = class_ids(connection, {Class.of(row) for row in rows})
     ids = [row.id for row in rows]
     texts.remove(connection, ids)
-    for column in (arrivals.c.dead_letter, events.c.dead_letter, dead_letters.c.id):
+    for column in (arrivals.c.dead_letter, events.c.dead_letter, news.c.dead_letter, dead_letters.c.id):
         connection.execute(delete(column.table).where(column.in_(bindparam("ids", expanding=True))), {"ids": ids})
     for row in rows:
         tally.leave(numbers[Class.of(row)], row)
@@ -90,6 +91,7 @@ def prune(connection: Connection, before_ms: int, *, at_most: int) -> int:
     tally = Tally()
     delete_rows(connection, list(rows.values()), tally)
     tally.apply(connection)
+    outcomes.forget(connection)
     connection.execute(text("DELETE FROM cells WHERE count = 0"))
     connection.execute(text("DELETE FROM classes WHERE NOT EXISTS (SELECT 1 FROM cells WHERE class_id = classes.id)"))
     return len(rows)

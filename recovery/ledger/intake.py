@@ -9,10 +9,11 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, bindparam, select, text
 
-from recovery.ledger import texts
+from recovery.ledger import outcomes, texts
 from recovery.ledger.bulk import insert_many, update_many
 from recovery.ledger.codec import COLUMNS_OF_OWN, Class, Texts, class_ids, rows_by_identity, storable, values
 from recovery.ledger.counters import Tally
+from recovery.ledger.news import write_news
 from recovery.ledger.rows import Arrival, Event, Row, Taken
 from recovery.ledger.schema import arrivals, dead_letters, events, hourly
 
@@ -119,6 +120,8 @@ def _take_in_once(connection: Connection, batch: Sequence[Arrival]) -> dict[str,
     )
     numbers.update({identity: row.id for identity, row in known.items()})
     write_arrivals(connection, [(numbers[one.row.identity], one.message_id, one.at_ms) for one in batch])
+    write_news(connection, [(numbers[one.row.identity], one) for one in batch])
+    outcomes.count(connection, changes, now_ms=batch[0].at_ms, have_returned=True)
     _count_hours(connection, batch)
     tally.apply(connection)
     return {one.message_id: Taken.RETURNED if one.row.identity in known else Taken.NEW for one in batch}

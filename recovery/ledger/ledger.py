@@ -14,18 +14,18 @@ from recovery.ledger.database import TIMEOUT_S, Database
 from recovery.ledger.errors import LedgerError, UnknownDeadLetterError, VersionConflictError
 from recovery.ledger.groups import MAX_GROUPS, Group
 from recovery.ledger.migrating import SchemaState
+from recovery.ledger.outbox import Outbox
 from recovery.ledger.pages import Order, Page, Sort
 from recovery.ledger.rows import Arrival, ArrivalRow, Change, Event, Row, Taken
 from recovery.ledger.schema import ledger_info
 from recovery.ledger.selection import Selection
 from recovery.ledger.statistics import COUNTED_TO, Stats
+from recovery.ledger.suggestions import Suggestions
 from recovery.ledger.summaries import Backlog
 from recovery.ledger.tokens import Tokens
 
 PRUNED_AT_ONCE = 2_000
 """Rows of one transaction of `prune`: 10,000 made other writers wait for over a second."""
-MIGRATE = "dlq-manager migrate"
-"""The command that migrates PostgreSQL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def _make_ready(ledger: "Ledger") -> None:
         return
     if not ledger.is_sqlite:
         why = "is empty" if state is SchemaState.EMPTY else "is of an older version"
-        raise LedgerError(f"the ledger {ledger.shown} {why}: run `{MIGRATE}`")
+        raise LedgerError(f"the ledger {ledger.shown} {why}: run `dlq-manager migrate`")
     ledger.migrate()
 
 
@@ -87,6 +87,8 @@ class Ledger:
         """`database` may be empty or of any version: only `schema_state` and `migrate` work before it is current."""
         self._database = database
         self.tokens = Tokens(database)
+        self.outbox = Outbox(database)
+        self.suggestions = Suggestions(database)
         database.create_file()
 
     @property

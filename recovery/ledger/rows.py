@@ -111,6 +111,8 @@ class Arrival:
     row: Row
     at_ms: int
     by: str = "intake"
+    is_news: bool = False
+    """Whether somebody is to be notified of it, if its kind is one of which somebody is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ VERSION_TABLE = "ledger_schema"
 GRAMS = "grams"
 CELL_SUMS = ("attempts", "redrives", "retries", "size_bytes")
 """What a cell adds up, beside the number of its dead letters."""
+OUTCOMES = ("redriven", "returned", "archived", "abandoned")
+"""What is counted in `outcomes`."""
 
 metadata = MetaData()
 
@@ -187,6 +189,61 @@ tokens = Table(
     Column("revoked_by", Text),
     Column("used_ms", Big),
     UniqueConstraint("name", name="tokens_name"),
+)
+
+news = Table(  # arrivals, and other events, about which nobody has been notified yet
+    "news",
+    metadata,
+    Column("id", Big, primary_key=True),
+    Column("dead_letter", Big, ForeignKey("dead_letters.id", name="news_dead_letter"), nullable=False),
+    Column("at_ms", Big, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("news_of", "dead_letter"),
+)
+
+topics = Table(  # what each recipient hears of: the groups, with what was not said yet
+    "topics",
+    metadata,
+    Column("recipient", Text, primary_key=True),
+    Column("reason", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("name", Text, primary_key=True),  # the fingerprint, else the error type
+    Column("fingerprint", Text, nullable=False),
+    Column("error_type", Text, nullable=False),
+    Column("waiting", Big, nullable=False),  # of which nothing was said yet; the next two are of these
+    Column("first_ms", Big, nullable=False),
+    Column("last_ms", Big, nullable=False),
+    Column("example", Text, nullable=False),
+    Column("total", Big, nullable=False),
+    Column("told_ms", Big, nullable=False),  # 0: never
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", Big, primary_key=True),
+    Column("created_ms", Big, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("next_ms", Big, nullable=False),
+    Column("sent_ms", Big),
+    Index("notifications_by_state", "state", "next_ms"),
+)
+
+outcomes = Table(  # what became of the dead letters of each group, by the quarter of a day
+    "outcomes",
+    metadata,
+    Column("period", Big, primary_key=True, autoincrement=False),  # quarters of days since the epoch
+    Column("fingerprint", Text, primary_key=True),
+    Column("error_type", Text, primary_key=True),
+    Column("words", Text, nullable=False),  # of an error message of the group
+    *(Column(name, Big, nullable=False) for name in OUTCOMES),
+    Index("outcomes_by_error_type", "error_type", "period"),
 )
 
 postgresql = MetaData()

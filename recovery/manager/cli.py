@@ -1,4 +1,4 @@
-"""`dlq-manager`: serve, rebuild, migrate, doctor, token."""
+"""`dlq-manager`: serve, rebuild, migrate, doctor, notify-test, token."""
 
 import os
 import sys
@@ -123,6 +123,18 @@ def doctor(as_json: Json = False) -> None:
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     raise typer.Exit(show_checks(list(checks(settings, connect(settings))), as_json=as_json))
+
+
+@app.command("notify-test", epilog="Example: dlq-manager notify-test")
+def notify_test(as_json: Json = False) -> None:
+    """Send a test message to every address of NOTIFY_URLS and OWNERS. Exit codes: 0, 1 if one was not accepted, 78."""
+    from recovery.manager.assembly import load_settings
+    from recovery.manager.doctor import sendings
+    from worker.render import show_checks
+
+    settings = load_settings()
+    configure_logs(settings.log_level, settings.log_format)
+    raise typer.Exit(show_checks(list(sendings(settings)), as_json=as_json))
 
 
 if __name__ == "__main__":

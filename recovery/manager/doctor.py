@@ -7,6 +7,9 @@ from dataclasses import replace
 from recovery.ledger.ledger import is_missing
 from recovery.ledger.migrating import SchemaState
 from recovery.manager.assembly import Parts, ledger_to_migrate
+from recovery.manager.notices.assembly import open_parts
+from recovery.manager.notices.channels import NotifyError
+from recovery.manager.notices.owners import is_mail
 from recovery.manager.ownership import OWNER_KEY, Owner
 from recovery.manager.settings import ManagerSettings
 from recovery.operations.clients import attributes_of, retention_of
@@ -24,6 +27,7 @@ def checks(settings: ManagerSettings, parts: Parts) -> Iterator[Check]:
         ("state bucket", lambda: _state(parts)),
         ("ledger", lambda: _ledger(settings)),
         ("ledger: whose", lambda: _owner(settings, parts)),
+        ("notifications", lambda: _notifications(settings)),
     )
     for name, step in steps:
         began = time.monotonic()
@@ -39,6 +43,7 @@ _HINTS = {
     "state bucket": "correct STATE_BUCKET, or allow this role what config/iam/manager.json allows",
     "ledger": "correct LEDGER_URL; the database must exist, and its user must be allowed to create tables",
     "ledger: whose": "correct LEDGER_URL and STATE_BUCKET",
+    "notifications": "correct NOTIFY_URLS and OWNERS; docs/manager.md has examples",
 }
 
 
@@ -86,6 +91,15 @@ def _owner(settings: ManagerSettings, parts: Parts) -> Check:
     return Check("", "error", f"the state bucket's ledger is {owner.name}, by {owner.by}", hint, "config")
 
 
+def _notifications(settings: ManagerSettings) -> Check:
+    """The addresses can be used; nothing is sent."""
+    found = open_parts(settings, lambda: settings.manager_port)
+    if not found.notifies:
+        return Check("", "warning", "nobody is notified of failures", "set NOTIFY_URLS, or watch the alerts in config/")
+    ops, owners = ", ".join(found.channels.ops) or "nobody", len(found.owners)
+    return Check("", "ok", f"{ops}; {owners:,} prefixes have owners. `dlq-manager notify-test` sends a message")
+
+
 def _ledger_id(settings: ManagerSettings) -> str | None:
     """The ledger's id; None if it has none yet."""
     if is_missing(settings.ledger_url.get_secret_value()):
@@ -95,3 +109,20 @@ def _ledger_id(settings: ManagerSettings) -> str | None:
         return ledger.ledger_id() if ledger.schema_state() is SchemaState.CURRENT else None
     finally:
         ledger.close()
+
+
+def sendings(settings: ManagerSettings) -> Iterator[Check]:
+    """Send a test message to each address of NOTIFY_URLS and each owner, and say what became of it. Raises ConfigError."""
+    found = open_parts(settings, lambda: settings.manager_port)
+    mailed = dict.fromkeys(one.name for one in found.owners if is_mail(one.address))
+    for recipient in (*found.channels.ops, *found.channels.owners, *mailed):
+        began = time.monotonic()
+        try:
+            found.channels.send(recipient, found.wording.test())
+            done = Check(recipient, "ok", "the message was accepted; see whether it arrives")
+        except NotifyError as error:
+            hint = "correct the address, its password or token; or let this host reach the service"
+            done = Check(recipient, "error", str(error), hint)
+        yield replace(done, took_ms=(time.monotonic() - began) * 1000)
+    if not found.notifies:
+        yield Check("notifications", "error", "NOTIFY_URLS and OWNERS are empty", "set NOTIFY_URLS: docs/manager.md")

@@ -65,8 +65,9 @@ class Intake:
 
     def __init__(
         self, dlq: Queue, state: State, clock: S3Clock, ledger: Ledger, commit: GroupCommit, rows: RowMaker,
-        metrics: ManagerMetrics,
+        metrics: ManagerMetrics, *, notifies: bool = False,
     ) -> None:  # fmt: skip
+        """`notifies`: whether somebody is to be notified of what arrives; the ledger notes it then."""
         self.rest = Rest()
         self.seen = Seen()
         self._dlq = dlq
@@ -76,6 +77,7 @@ class Intake:
         self._commit = commit
         self._rows = rows
         self._metrics = metrics
+        self._notifies = notifies
         self._stop = threading.Event()
         self._busy = threading.Event()
         """Set while the DLQ returns full batches: then every lane receives."""
@@ -115,7 +117,9 @@ class Intake:
             known = self._known(dead_letters)
             stored, problem = self._store([one for one in dead_letters if one.id not in known])
             at_ms = self._clock.now_ms()
-            arrivals = [Arrival(one.id, self._rows.row(record), at_ms) for one, record in stored]
+            arrivals = [
+                Arrival(one.id, self._rows.row(record), at_ms, is_news=self._notifies) for one, record in stored
+            ]
             taken = dict.fromkeys(known, Taken.REPEATED) | (self._commit.take_in(arrivals) if arrivals else {})
             self._reopen([record.dead_letter.id for one, record in stored if taken[one.id] is Taken.REPEATED])
         except (StoreError, LedgerError):

@@ -16,6 +16,8 @@ from recovery.manager.follow import Follower
 from recovery.manager.group_commit import GroupCommit
 from recovery.manager.intake import Intake
 from recovery.manager.metrics import ManagerMetrics
+from recovery.manager.notices import notices
+from recovery.manager.notices.assembly import make_notices, open_parts
 from recovery.manager.records import RowMaker
 from recovery.manager.redaction import Redactor
 from recovery.manager.settings import ManagerSettings
@@ -66,11 +68,25 @@ class Manager:
         rows = RowMaker(clients.types, clients.default_bucket, redactor)
         self._commit = GroupCommit(ledger)
         self._metrics = ManagerMetrics(self._figures)
-        self._intake = Intake(clients.dlq, state, clock, ledger, self._commit, rows, self._metrics)
+        self._notifying = notifying = open_parts(settings, lambda: self.port)
+        self._intake = Intake(
+            clients.dlq, state, clock, ledger, self._commit, rows, self._metrics, notifies=notifying.notifies
+        )
         self._source = FiguresSource(ledger, clients.dlq, self._intake)
         follower = Follower(ledger, state, clock, rows, self._stopping)
         holder = f"{os.uname().nodename}:{os.getpid()}"
         self._upkeep = Upkeep(ledger, follower, holder=holder, keep_days=settings.ledger_keep_days, stop=self._stopping)
+        self._notices = make_notices(
+            settings,
+            notifying,
+            ledger,
+            state,
+            aws,
+            self._metrics,
+            holder=holder,
+            now_ms=clock.now_ms,
+            stop=self._stopping,
+        )
         service = Service(
             ledger=ledger,
             state=state,
@@ -111,6 +127,8 @@ class Manager:
         for number in range(intake.LANES):
             start(f"intake-{number}", partial(self._intake.lane, number), max_silence_s=intake.MAX_SILENCE_S)
         start("upkeep", self._upkeep.run, max_silence_s=upkeep.MAX_SILENCE_S)
+        if self._notifying.notifies:
+            start("notices", self._notices.run, max_silence_s=notices.MAX_SILENCE_S)
         if self._settings.cloudwatch_namespace:
             start("cloudwatch", self._send_figures, max_silence_s=SENDER_SILENCE_S)
         emit(LogEvent.MANAGER_STARTED, pid=os.getpid(), ledger=self._ledger.shown, port=self._web.port)
@@ -179,6 +197,7 @@ class Manager:
         threads = [f"the thread {name} makes no progress" for name in self._unhealthy()]
         found = [self._intake.rest.reason and f"intake rests: {self._intake.rest.reason}"]
         found.append(self._upkeep.problem and f"upkeep: {self._upkeep.problem}")
+        found.append(self._notices.problem())
         return threads + [text for text in found if text]
 
     def _health(self) -> Health:

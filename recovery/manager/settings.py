@@ -13,7 +13,7 @@ from worker.core.base.settings import Settings
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _NEEDED = {
-    "oidc": ("oidc_issuer", "oidc_client_id", "oidc_client_secret", "manager_public_url"),
+    "oidc": ("oidc_issuer", "oidc_client_id", "oidc_client_secret", "manager_url"),
     "proxy": ("proxy_user_header", "proxy_role_header", "proxy_trusted"),
 }
 """What these ways of signing in cannot do without."""
@@ -45,8 +45,10 @@ class ManagerSettings(Settings):
         description="Who may ask: none: everybody on this machine, as operator; token: whoever has a token of "
         "`dlq-manager token create`; oidc: also whoever signs in at OIDC_ISSUER; proxy: also whom a proxy in front names.",
     )
-    manager_public_url: PublicUrl | None = Field(
-        None, description="URL by which browsers reach the manager: https://HOST[:PORT]. Needed for oidc."
+    manager_url: PublicUrl | None = Field(
+        None,
+        description="URL by which browsers reach the manager, also in the links of notifications: https://HOST[:PORT]. Needed "
+        "for oidc. Default of links: http://127.0.0.1:MANAGER_PORT.",
     )
     manager_readers: OfList = Field(
         [], description="Comma-separated values of OIDC_ROLES_CLAIM or PROXY_ROLE_HEADER that make somebody a reader."
@@ -85,6 +87,23 @@ class ManagerSettings(Settings):
     )
     message_types_dir: Path | None = Field(
         None, description="Folder of message types (NAME.json, a JSON Schema each), instead of the included one."
+    )
+    notify_urls: SecretStr = Field(
+        SecretStr(""),
+        description="Comma-separated URLs of apprise (mailtos://…, slack://…) to which those who operate the system are "
+        "notified; a comma within one is written %2C. Preferably given as a systemd credential.",
+    )
+    notify_language: Literal["en", "ja"] = Field("en", description="Language of notifications: en or ja.")
+    notify_every_s: int = Field(
+        3_600,
+        ge=60,
+        le=604_800,
+        description="Seconds between two notifications of one group: it is told at once when it is new, then in a digest.",
+    )
+    owners: SecretStr = Field(
+        SecretStr(""),
+        description="Comma-separated PREFIX=ADDRESS: who is notified of failures of objects whose keys begin so; a mail "
+        "address or a URL of apprise. s3://BUCKET/PREFIX is of one bucket, * the default; the longest prefix wins.",
     )
 
     @field_validator("manager_allowed_hosts", mode="before")
@@ -143,7 +162,12 @@ class ManagerSettings(Settings):
         return {role: frozenset(values) for role, values in named.items()}
 
     @property
+    def base_url(self) -> str | None:
+        """What stands before a path in the links of notifications, and where a provider sends people back; None if unknown."""
+        return self.manager_url.rstrip("/") if self.manager_url else None
+
+    @property
     def hosts(self) -> frozenset[str]:
         """The names by which the manager may be asked for (the Host header of a request)."""
-        public = {urlsplit(self.manager_public_url).hostname or ""} if self.manager_public_url else set()
+        public = {urlsplit(self.manager_url).hostname or ""} if self.manager_url else set()
         return LOOPBACK | {self.manager_host} | frozenset(self.manager_allowed_hosts) | public

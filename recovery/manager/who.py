@@ -25,6 +25,6 @@ def _proxy(settings: ManagerSettings) -> Proxy:
 
 def _oidc(settings: ManagerSettings) -> Oidc:
     secret = settings.oidc_client_secret.get_secret_value() if settings.oidc_client_secret else ""
-    back = f"{(settings.manager_public_url or '').rstrip('/')}/auth/callback"
+    back = f"{settings.base_url or ''}/auth/callback"
     client = Client(settings.oidc_issuer or "", settings.oidc_client_id or "", secret, settings.oidc_scopes, back)
     return Oidc(Provider(client), Sessions(secret), settings.oidc_name_claim, settings.oidc_roles_claim)

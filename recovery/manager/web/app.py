@@ -7,7 +7,16 @@ import anyio.to_thread
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
-from recovery.manager.web import alias_messages, alias_stats, auth_routes, health, messages, openapi, overview
+from recovery.manager.web import (
+    alias_messages,
+    alias_stats,
+    auth_routes,
+    health,
+    messages,
+    notifications,
+    openapi,
+    overview,
+)
 from recovery.manager.web.guard import Guard
 from recovery.manager.web.parameters import only_known
 from recovery.manager.web.problems import add_handlers
@@ -34,7 +43,7 @@ def make_app(service: Service) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.service = service
-    for one in (messages, overview, alias_messages, alias_stats):
+    for one in (messages, overview, notifications, alias_messages, alias_stats):
         app.include_router(one.router, dependencies=[Depends(only_known)])
     app.include_router(health.router)  # probes and scrapers may add parameters of their own
     if service.sign_in.oidc is not None:

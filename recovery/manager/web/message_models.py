@@ -10,6 +10,7 @@ from recovery.manager.redacted import redacted
 from recovery.manager.redaction import Redactor
 from recovery.manager.web.moments import Moment, known, moment
 from recovery.manager.web.parameters import EXAMPLE_ID
+from recovery.manager.web.suggested import Suggestion
 from worker.core.base.classify import FailureKind
 from worker.core.sqs.stored_dead_letter import StoredDeadLetter
 
@@ -27,7 +28,7 @@ EXAMPLE: dict[str, Any] = {
     "version": 1, "changed_at": _AT,
 }  # fmt: skip
 """A Message."""
-EXAMPLE_WITH_ARRIVALS = {**EXAMPLE, "arrivals": [{"message_id": EXAMPLE_ID, "at": _AT}]}
+EXAMPLE_WITH_ARRIVALS = {**EXAMPLE, "arrivals": [{"message_id": EXAMPLE_ID, "at": _AT}], "suggestion": None}
 
 
 class Message(BaseModel):
@@ -97,9 +98,10 @@ class Arrival(BaseModel):
 
 
 class MessageWithArrivals(Message):
-    """One dead letter, and every time that it came."""
+    """One dead letter, every time that it came, and what earlier ones of its group suggest."""
 
     arrivals: list[Arrival] = Field(description="The oldest first.")
+    suggestion: Suggestion | None = Field(description="What to do, learned from earlier ones; null if little is known.")
 
 
 class MessagePage(BaseModel):

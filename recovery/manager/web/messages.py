@@ -31,6 +31,7 @@ from recovery.manager.web.parameters import (
 from recovery.manager.web.principal import Operator, Reader
 from recovery.manager.web.problems import documented, not_found
 from recovery.manager.web.service import TheService
+from recovery.manager.web.suggested import Suggestion
 
 MAX_CURSOR_CHARS = 8_000
 """One that stands at a key of 1,024 bytes has about 1,500."""
@@ -115,14 +116,16 @@ def get_message(
         str | None, Header(description="An `ETag` that is known already.", examples=['"1"'])
     ] = None,
 ) -> MessageWithArrivals | Response:
-    """One dead letter, and every time that it came."""
+    """One dead letter, every time that it came, and what earlier ones of its group suggest to do."""
     row = found(service.ledger, any_id)
     etag = f'"{row.version}"'
     if if_none_match is not None and _names(if_none_match, etag):
         return Response(status_code=304, headers={"ETag": etag})
     response.headers["ETag"] = etag
     arrivals = [Arrival(message_id=name, at=known(at_ms)) for name, at_ms in service.ledger.messages_of(row.identity)]
-    return MessageWithArrivals.of(row, arrivals=arrivals)
+    known_groups = service.ledger.suggestions.of([(row.fingerprint, row.error_type, row.message)])
+    suggestion = Suggestion.of(known_groups.get((row.fingerprint, row.error_type)))
+    return MessageWithArrivals.of(row, arrivals=arrivals, suggestion=suggestion)
 
 
 def _names(if_none_match: str, etag: str) -> bool:

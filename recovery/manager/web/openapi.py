@@ -17,6 +17,7 @@ DESCRIPTION = (
 TAGS = [
     {"name": "messages", "description": "The dead letters."},
     {"name": "overview", "description": "Groups and figures."},
+    {"name": "notifications", "description": "What was said about failures, and to whom."},
     {"name": "aliases", "description": "Paths and fields that such tools have had, for programs that use them."},
     {"name": "service", "description": "The manager itself."},
 ]

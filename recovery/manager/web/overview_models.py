@@ -6,8 +6,10 @@ from pydantic import BaseModel, Field
 
 from recovery.ledger.groups import Group as LedgerGroup
 from recovery.ledger.statistics import Stats as LedgerStats
+from recovery.ledger.suggestions import Suggestion as LedgerSuggestion
 from recovery.manager.web.moments import Moment, known, moment
 from recovery.manager.web.parameters import EXAMPLE_ID
+from recovery.manager.web.suggested import Suggestion
 from worker.core.base.classify import FailureKind
 
 MAX_NAMES = 1_000
@@ -26,14 +28,15 @@ class Group(BaseModel):
     last_seen_at: Moment | None = Field(examples=[_AT])
     message: str = Field(description="What one of them says.", examples=["no answer in 30 s"])
     samples: list[str] = Field(description="Identities of some of them.", examples=[[EXAMPLE_ID]])
+    suggestion: Suggestion | None = Field(description="What to do, learned from earlier ones; null if little is known.")
 
     @classmethod
-    def of(cls, group: LedgerGroup) -> Self:
+    def of(cls, group: LedgerGroup, suggestion: LedgerSuggestion | None = None) -> Self:
         """What the ledger says."""
         return cls(
             fingerprint=group.fingerprint, error_type=group.error_type, kind=group.kind, count=group.count,
             first_seen_at=moment(group.first_seen_ms), last_seen_at=moment(group.last_seen_ms), message=group.message,
-            samples=list(group.samples),
+            samples=list(group.samples), suggestion=Suggestion.of(suggestion),
         )  # fmt: skip
 
 

@@ -17,7 +17,8 @@ def test_the_policy_allows_what_serve_rebuild_and_doctor_call_and_nothing_else(
     site, elasticmq, manager_of, fault_proxy, tmp_path
 ):
     recorder = Recorder(tmp_path / "calls")
-    env = {**recorder.env(ROLE), "AWS_ENDPOINT_URL_S3": fault_proxy.urls["s3"], "MANAGER_PORT": "0"}
+    env = {**recorder.env(ROLE), "AWS_ENDPOINT_URL_S3": fault_proxy.urls["s3"], "MANAGER_PORT": "0",
+           "OWNERS": "*=json://127.0.0.1:9/nobody"}  # fmt: skip
     first, second = ({**env, "LEDGER_URL": f"sqlite:///{tmp_path}/{name}.sqlite"} for name in ("first", "second"))
 
     manager = manager_of(**first).start()
@@ -26,6 +27,7 @@ def test_the_policy_allows_what_serve_rebuild_and_doctor_call_and_nothing_else(
     wait_until(lambda: manager.ask("/health")["intake"]["resting"], timeout_s=60, what="messages were given back")
     fault_proxy.clear()
     wait_until(lambda: _are_in(manager, site), timeout_s=120, what="all are taken in")
+    wait_until(lambda: _is_owned(manager), timeout_s=60, what="an owner is recorded")
     viewed = manager.ask("/api/v1/messages")["items"][0]["identity"]
     manager.ask(f"/api/v1/messages/{viewed}/body")
     assert dlq(site, "abandon", "--error", "QueueError", "--reason", "a test", "--yes").returncode == 0
@@ -48,3 +50,8 @@ def test_the_policy_allows_what_serve_rebuild_and_doctor_call_and_nothing_else(
 
 def _are_in(manager, site):
     return queue_depth(site.sqs, site.queues.dlq)[:2] == (0, 0) and manager.count("state:any") == COUNT
+
+
+def _is_owned(manager):
+    """Its object was asked who owns it, and the default was written to its record."""
+    return any(item["owner"] for item in manager.ask("/api/v1/messages")["items"])

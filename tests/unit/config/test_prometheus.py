@@ -89,6 +89,13 @@ CASES = {
     "DlqMessageUnhandled": Case({f"dlq_oldest_unhandled_seconds{{{MANAGER}}}": Gauge(900, 901)}),
     "DlqIntakeStopped": Case({f"dlq_intake_last_receive_timestamp_seconds{{{MANAGER}}}": Clock()}, lag=5),
     "DlqFiguresUnreadable": Case({f"dlq_figures_readable{{{MANAGER}}}": Gauge(1, 0)}),
+    "DlqNotificationsFailing": Case(
+        {
+            f'dlq_notifications_total{{status="failed",{MANAGER}}}': Counter(4),
+            f'dlq_notifications_total{{status="sent",{MANAGER}}}': Counter(2),
+        },
+        tail=60,
+    ),
     "WorkerNotPolling": Case({f"worker_last_poll_timestamp_seconds{{{WORKER}}}": Clock()}, lag=5),
     "WorkerIndexBreakerOpen": Case({f"worker_index_breaker_open{{{WORKER}}}": Gauge(0, 1)}),
     "WorkerS3Unavailable": Case({f"worker_s3_unavailable{{{WORKER}}}": Gauge(0, 1)}),

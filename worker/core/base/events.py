@@ -133,6 +133,23 @@ class LogEvent(StrEnum):
     METRICS_UNAVAILABLE = "metrics.unavailable"
     """The port of `/metrics` cannot be used; the work is not affected."""
 
+    NOTICES_FAILED = "notices.failed"
+    """The manager could not work on its notifications, because the ledger refused; nothing is lost, and it tries again. Logged
+    once per outage.
+    """
+
+    NOTICES_OWNER_NOT_RECORDED = "notices.owner_not_recorded"
+    """The owner that was found for a dead letter could not be written to its record; the owner is notified all the same."""
+
+    NOTIFICATION_FAILED = "notification.failed"
+    """A notification was not accepted (`error`); it is tried again, each time after twice as long."""
+
+    NOTIFICATION_GIVEN_UP = "notification.given_up"
+    """A notification was not accepted for over five hours, and is not tried any more: `/api/v1/notifications` has its text."""
+
+    NOTIFICATION_SENT = "notification.sent"
+    """A notification was accepted by the service that delivers it."""
+
     OBSERVER_FAILED = "observer.failed"
     """Counting an event in the metrics failed, a bug in this program; the work is not affected."""
 

@@ -30,6 +30,7 @@ def upgrade() -> None:
     _create_dead_letters()
     _create_what_belongs_to_them()
     _create_the_rest()
+    _create_notices()
     if op.get_bind().dialect.name == "sqlite":
         op.execute(sa.text(_SQLITE_GRAMS.replace(":", "\\:")))
     else:
@@ -155,6 +156,44 @@ def _create_the_rest() -> None:
         sa.UniqueConstraint("name", name="tokens_name"),
     )
     op.create_table("marks", _text("name", primary_key=True), _text("value"))
+
+
+def _create_notices() -> None:
+    op.create_table(
+        "news",
+        sa.Column("id", _BIG, primary_key=True),
+        sa.Column("dead_letter", _BIG, sa.ForeignKey("dead_letters.id", name="news_dead_letter"), nullable=False),
+        _big("at_ms"),
+        _text("reason"),
+    )
+    op.create_index("news_of", "news", ["dead_letter"])
+    op.create_table(
+        "topics",
+        *(_text(name, primary_key=True) for name in ("recipient", "reason", "kind", "name")),
+        *(_text(name) for name in ("fingerprint", "error_type")),
+        *(_big(name) for name in ("waiting", "first_ms", "last_ms")),
+        _text("example"),
+        *(_big(name) for name in ("total", "told_ms")),
+    )
+    op.create_table(
+        "notifications",
+        sa.Column("id", _BIG, primary_key=True),
+        _big("created_ms"),
+        *(_text(name) for name in ("about", "recipient", "subject", "text", "state")),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        _text("error"),
+        _big("next_ms"),
+        _big("sent_ms", nullable=True),
+    )
+    op.create_index("notifications_by_state", "notifications", ["state", "next_ms"])
+    op.create_table(
+        "outcomes",
+        sa.Column("period", _BIG, primary_key=True, autoincrement=False),
+        *(_text(name, primary_key=True) for name in ("fingerprint", "error_type")),
+        _text("words"),
+        *(_big(name) for name in ("redriven", "returned", "archived", "abandoned")),
+    )
+    op.create_index("outcomes_by_error_type", "outcomes", ["error_type", "period"])
 
 
 def _create_arrays() -> None:

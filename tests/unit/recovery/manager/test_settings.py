@@ -16,7 +16,7 @@ USUAL = {
 }  # fmt: skip
 OIDC = {
     "manager_auth": "oidc", "oidc_issuer": "https://idp.example.com/realm", "oidc_client_id": "dlq", "oidc_client_secret": "s",
-    "manager_public_url": "https://dlq.example.com:8443/", "manager_operators": "ops, on-call",
+    "manager_url": "https://dlq.example.com:8443/", "manager_operators": "ops, on-call",
 }  # fmt: skip
 PROXY = {
     "manager_auth": "proxy", "proxy_user_header": "X-User", "proxy_role_header": "X-Groups", "proxy_trusted": "10.0.0.7,::1",
@@ -52,7 +52,7 @@ def test_on_any_other_address_somebody_has_to(host):
 @pytest.mark.parametrize(
     ("mode", "missing"),
     [
-        (OIDC, ["oidc_issuer", "oidc_client_id", "oidc_client_secret", "manager_public_url"]),
+        (OIDC, ["oidc_issuer", "oidc_client_id", "oidc_client_secret", "manager_url"]),
         (PROXY, ["proxy_user_header", "proxy_role_header", "proxy_trusted"]),
     ],
 )
@@ -77,8 +77,8 @@ def test_without_a_role_that_lets_somebody_in_it_does_not_start(mode):
         ({"redact_fields": "$.a,password"}, "'password' is not a JSON path"),
         ({"oidc_issuer": "http://idp.example.com"}, "OIDC_ISSUER='http://idp.example.com': is not such a URL"),
         ({"oidc_issuer": "https://user@idp.example.com"}, "is not such a URL"),
-        ({"manager_public_url": "dlq.example.com"}, "MANAGER_PUBLIC_URL='dlq.example.com'"),
-        ({"manager_public_url": "https://dlq.example.com?x"}, "is not such a URL"),
+        ({"manager_url": "dlq.example.com"}, "MANAGER_URL='dlq.example.com'"),
+        ({"manager_url": "https://dlq.example.com?x"}, "is not such a URL"),
         ({"manager_requests_per_minute": 1}, "MANAGER_REQUESTS_PER_MINUTE"),
     ],
 )

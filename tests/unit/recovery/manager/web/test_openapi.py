@@ -21,7 +21,7 @@ def test_every_route_is_described_with_stable_names_and_problems(shared):
     assert sorted(one["operationId"] for one in found.values()) == [
         "alias_get_message", "alias_get_queue_stats", "alias_get_stats", "alias_list_error_groups", "alias_list_failures",
         "alias_list_messages", "get_health", "get_message", "get_message_body", "get_metrics", "get_stats", "list_groups",
-        "list_message_events", "list_messages",
+        "list_message_events", "list_messages", "list_notifications",
     ]  # fmt: skip
     for one in found.values():
         assert one["description"]

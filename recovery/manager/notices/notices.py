@@ -1,0 +1,229 @@
+"""Notifies: counts news by recipient and group, says what is due, and sends what waits in the outbox. One manager does it.
+
+A group is told at once, when it is new; what is added to it follows in a digest. A group that was quiet for a day is new again.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from itertools import groupby
+from operator import attrgetter
+
+from recovery.ledger.ledger import Ledger
+from recovery.ledger.news import Reason
+from recovery.ledger.outbox import About, Notification, Topic, ToSay
+from recovery.ledger.rows import Row
+from recovery.manager.metrics import ManagerMetrics, NotificationStatus
+from recovery.manager.notices.channels import Channels, NotifyError
+from recovery.manager.notices.routing import OPS, Router
+from recovery.manager.notices.wording import Said, Wording
+from worker.core.base.classify import FailureKind
+from worker.core.base.errors import WorkerError
+from worker.core.base.events import LogEvent
+from worker.core.base.liveness import Liveness
+from worker.core.base.logs import emit
+from worker.supervisor import IDLE_TURN_S
+
+LEASE = "notify"
+LEASE_S = 120.0
+"""Renewed before each sending, which takes half a minute at most."""
+MAX_SILENCE_S = 180.0
+"""A sending, or the lookups of one turn."""
+AT_ONCE = 100
+"""News that are counted, and notifications that are sent, in one turn."""
+GATHER_S = 10
+"""How long a new group gathers before it is told, so that a burst is told with its number."""
+LONGEST_COUNT_S = 30
+"""While there are more news to count, nothing is said for so long: a number that grows would be wrong at once."""
+MAX_NEW = 10
+"""New groups of which one recipient is told by themselves within the time of a digest; further ones are in the digest."""
+QUIET_MS = 86_400_000
+FIRST_RETRY_S, LONGEST_RETRY_S = 30, 3_600
+MAX_ATTEMPTS = 12
+"""Of one notification: over five hours."""
+DAY_MS = 86_400_000
+
+
+class Notices:
+    """The notifications of one manager; `run` is a thread of its own."""
+
+    def __init__(
+        self, ledger: Ledger, channels: Channels, router: Router, wording: Wording, metrics: ManagerMetrics, *, holder: str,
+        every_s: int, keep_days: int, now_ms: Callable[[], int], stop: threading.Event,
+    ) -> None:  # fmt: skip
+        """`holder` names this process among the managers; `now_ms` is the clock by which arrivals are dated."""
+        self._outbox = ledger.outbox
+        self._ledger = ledger
+        self._channels = channels
+        self._router = router
+        self._wording = wording
+        self._metrics = metrics
+        self._holder = holder
+        self._every_s = every_s
+        self._keep_days = keep_days
+        self._now_ms = now_ms
+        self._stop = stop
+        self._epoch: int | None = None
+        self._say_by = time.monotonic() + LONGEST_COUNT_S
+        self._prune_at = 0.0
+        self._trouble = ""
+
+    def retries_used_up(self, row: Row) -> None:
+        """Let those who operate the system hear that a dead letter's scheduled retries did not help. Raises LedgerError."""
+        if not self._channels.is_empty:
+            self._outbox.note(row.identity, Reason.RETRIES_USED_UP, at_ms=self._now_ms())
+
+    def problem(self) -> str:
+        """What was not sent in the last day, in a sentence; empty if all was."""
+        try:
+            count, error = self._outbox.failed_since(self._now_ms() - DAY_MS)
+        except WorkerError:
+            return ""  # the ledger's own problem is told elsewhere
+        return self._trouble or (f"{count:,} notifications could not be sent in 24 h: {error}" if count else "")
+
+    def run(self, liveness: Liveness) -> None:
+        """Notify until stopped."""
+        is_busy = False
+        while not self._stop.wait(0 if is_busy else IDLE_TURN_S):
+            liveness.beat()
+            is_busy = self._try_turn(liveness)
+        self._release()
+
+    def turn(self, liveness: Liveness | None = None) -> bool:
+        """One step, if no other manager notifies; whether there is more to do at once. Raises LedgerError."""
+        if not self._holds():
+            return False
+        has_more = self._count_news(liveness)
+        if not has_more or time.monotonic() >= self._say_by:
+            self._say()
+            self._say_by = time.monotonic() + LONGEST_COUNT_S
+        self._send(liveness)
+        self._prune()
+        return has_more
+
+    def _try_turn(self, liveness: Liveness) -> bool:
+        try:
+            has_more = self.turn(liveness)
+        except WorkerError as error:  # nothing is lost: each step is one transaction
+            if not self._trouble:
+                emit(LogEvent.NOTICES_FAILED, "error", error=str(error))
+            self._trouble = f"notifications: {error}"
+            return False
+        self._trouble = ""
+        return has_more
+
+    # -- the lease -----------------------------------------------------------------------------------------------
+
+    def _holds(self) -> bool:
+        """Whether this manager is the one that notifies; for a while, it is."""
+        if self._epoch is not None and not self._ledger.renew(LEASE, self._holder, self._epoch, LEASE_S):
+            self._epoch = None
+        if self._epoch is None:
+            self._epoch = self._ledger.claim(LEASE, self._holder, LEASE_S)
+        return self._epoch is not None
+
+    def _release(self) -> None:
+        if self._epoch is not None:
+            try:
+                self._ledger.release(LEASE, self._holder, self._epoch)
+            except WorkerError as error:  # it ends by itself
+                self._trouble = str(error)
+
+    # -- what is said --------------------------------------------------------------------------------------------
+
+    def _count_news(self, liveness: Liveness | None) -> bool:
+        news = self._outbox.news(limit=AT_ONCE)
+        routed = []
+        for one in news:
+            if self._stop.is_set():
+                break
+            routed.append((one, self._router.recipient(one)))
+            _beat(liveness)
+        self._outbox.count_news(routed)
+        return len(news) == AT_ONCE
+
+    def _say(self) -> None:
+        topics = sorted((one for one in self._outbox.topics() if one.waiting), key=attrgetter("recipient"))
+        for recipient, found in groupby(topics, key=attrgetter("recipient")):
+            self._say_to(recipient, list(found))
+
+    def _say_to(self, recipient: str, topics: list[Topic]) -> None:
+        now_ms = self._now_ms()
+        overdue_ms, gathered_ms = now_ms - self._every_s * 1000, now_ms - GATHER_S * 1000
+        fresh = [one for one in topics if _is_new(one) and overdue_ms < one.first_ms <= gathered_ms]
+        if fresh:
+            said = self._outbox.made_since(overdue_ms, self._addresses(recipient))
+            fresh = fresh[: max(0, MAX_NEW - said)]
+        for topic in fresh:
+            about = About.RETRIES if topic.reason is Reason.RETRIES_USED_UP else About.GROUP
+            self._put(recipient, about, self._wording.of_group(topic, every_s=self._every_s), [topic])
+        others = [one for one in topics if one not in fresh and (not _is_new(one) or one.first_ms <= gathered_ms)]
+        if any(one.first_ms <= overdue_ms for one in others):
+            self._put(recipient, About.DIGEST, self._wording.digest(others), others)
+
+    def _put(self, recipient: str, about: About, said: Said, topics: list[Topic]) -> None:
+        messages = [ToSay(about, address, said.subject, said.text) for address in self._addresses(recipient)]
+        self._outbox.say(messages, topics, now_ms=self._now_ms())
+
+    def _addresses(self, recipient: str) -> tuple[str, ...]:
+        return self._channels.ops if recipient == OPS else (recipient,)
+
+    # -- what is sent --------------------------------------------------------------------------------------------
+
+    def _send(self, liveness: Liveness | None) -> None:
+        refused: set[str] = set()
+        for one in self._outbox.due(self._now_ms(), limit=AT_ONCE):
+            if (
+                one.recipient in refused
+            ):  # each attempt may take half a minute: the others must not wait for all of them
+                continue
+            if self._stop.is_set() or not self._holds():
+                return
+            _beat(liveness)
+            if not self._send_one(one):
+                refused.add(one.recipient)
+
+    def _send_one(self, one: Notification) -> bool:
+        try:
+            self._channels.send(one.recipient, Said(one.subject, one.text))
+        except NotifyError as error:
+            self._not_sent(one, str(error))
+            return False
+        self._outbox.sent(one.id, at_ms=self._now_ms())
+        self._metrics.count(NotificationStatus.SENT)
+        emit(LogEvent.NOTIFICATION_SENT, "info", about=one.about.value, to=one.recipient, attempts=one.attempts + 1)
+        return True
+
+    def _not_sent(self, one: Notification, error: str) -> None:
+        self._metrics.count(NotificationStatus.FAILED)
+        attempts = one.attempts + 1
+        is_last = attempts >= MAX_ATTEMPTS
+        next_ms = None if is_last else self._now_ms() + retry_after_s(attempts) * 1000
+        self._outbox.not_sent(one.id, error, next_ms=next_ms)
+        if is_last:
+            emit(LogEvent.NOTIFICATION_GIVEN_UP, "error", to=one.recipient, attempts=attempts, error=error)
+        else:
+            emit(LogEvent.NOTIFICATION_FAILED, "warning", to=one.recipient, attempts=attempts, error=error)
+
+    def _prune(self) -> None:
+        """Once an hour, forget what was long ago."""
+        if time.monotonic() < self._prune_at:
+            return
+        self._prune_at = time.monotonic() + 3_600
+        now_ms = self._now_ms()
+        self._outbox.prune(quiet_before_ms=now_ms - QUIET_MS, made_before_ms=now_ms - self._keep_days * DAY_MS)
+
+
+def retry_after_s(attempts: int) -> int:
+    """Seconds until the next attempt, after so many: twice as long each time."""
+    return min(LONGEST_RETRY_S, FIRST_RETRY_S << (attempts - 1))
+
+
+def _is_new(topic: Topic) -> bool:
+    """Whether it is told by itself. What SQS moved, and nobody knows why, waits for review in the digest."""
+    return topic.told_ms == 0 and topic.kind is not FailureKind.UNKNOWN
+
+
+def _beat(liveness: Liveness | None) -> None:
+    if liveness is not None:
+        liveness.beat()
