@@ -109,6 +109,7 @@ def _work(manager: ManagerMetrics) -> None:
     manager.count(ReplayStatus.NOT_FOUND)
     manager.count(IntakeResult.TAKEN_IN, 20)
     manager.count(NotificationStatus.SENT)
+    manager.count(NotificationStatus.FAILED, 5)
     manager.count(RetryResult.FAILED)
 
 
