@@ -98,13 +98,18 @@ class Execution:
             )
             return bool(enlisted + CHUNK < total)
 
-    def begin(self, taken: Taken, ttl_s: float, *, after: int, limit: int) -> Begun:
-        """Mark the next items as `sending`, if the operation is to go on. Raises LeaseLostError."""
+    def begin(self, taken: Taken, ttl_s: float, *, after: int, limit: int, ties: int = 0) -> Begun:
+        """Mark the next items as `sending`, if the operation is to go on. Raises LeaseLostError.
+
+        `ties`: so many may be added that were sent in the same millisecond as the last of them: only together can they be put
+        in order.
+        """
         with self._database.writing() as connection:
             state = self._hold(connection, taken, ttl_s)
             if state is not OperationState.RUNNING:
                 return Begun(state)
-            items = operation_items.following(connection, taken.number, after, limit)
+            items = operation_items.following(connection, taken.number, after, limit + ties)
+            items = operation_items.with_ties(items, limit)
             operation_items.mark(connection, taken.number, items)
             return Begun(state, items)
 
@@ -127,14 +132,17 @@ class Execution:
             now_ms = int(connection.execute(text(f"SELECT {self._now}")).scalar_one())
             return changes.change_many(connection, made, now_ms=now_ms)
 
-    def tell(
-        self, taken: Taken, *, error: str | None = None, step: int | None = None, ttl_s: float | None = None
-    ) -> None:
+    def tell(self, taken: Taken, *, error: str | None = None, step: int | None = None) -> None:
         """Say what keeps the operation from its work, or how far its ramp-up is. Raises LeaseLostError."""
         values = {name: value for name, value in {"error": error, "step": step}.items() if value is not None}
         with self._database.writing() as connection:
-            self._hold(connection, taken, ttl_s)
+            self._hold(connection, taken, None)
             connection.execute(update(operations).where(operations.c.id == taken.operation.id).values(**values))
+
+    def renew(self, taken: Taken, ttl_s: float) -> None:
+        """Hold it for `ttl_s` from now. Raises LeaseLostError."""
+        with self._database.writing() as connection:
+            self._hold(connection, taken, ttl_s)
 
     def stop(self, taken: Taken, state: OperationState, error: str = "") -> None:
         """Let a running operation stop by itself: FAILED, or PAUSED. Raises LeaseLostError."""

@@ -101,6 +101,17 @@ def following(connection: Connection, plan: int, after: int, limit: int) -> list
     return _items(connection, plan, "i.state = 'waiting' AND i.place > :after", after=after, limit=limit)
 
 
+def with_ties(items: Sequence[Item], limit: int) -> list[Item]:
+    """The first of these, and those that were sent in the same millisecond as the last of them."""
+    some = list(items[:limit])
+    last = some[-1].row if some else None
+    for one in items[limit:]:
+        if last is None or one.row is None or one.row.sent_ms != last.sent_ms:
+            break
+        some.append(one)
+    return some
+
+
 def sending(connection: Connection, plan: int) -> list[Item]:
     """Every item that somebody has begun to act on."""
     return _items(connection, plan, "i.state = 'sending'", after=0, limit=CHUNK)

@@ -160,9 +160,8 @@ class Operations:
         """Pause (PAUSED), resume (WAITING) or cancel (CANCELLED) one; None where its state does not allow that."""
         allowed = [one.value for one in _MOVES[state]]
         error = {"error": ""} if state is OperationState.WAITING else {}
-        values = {"state": state.value, "changed_ms": text(self._now), "until_ms": 0, **error}
-        if state is not OperationState.WAITING:
-            values.pop("until_ms")  # whoever executes it notices before its next batch
+        # Whoever executes it notices before its next batch, and lets it go: its lease must not be taken away meanwhile.
+        values = {"state": state.value, "changed_ms": text(self._now), **error}
         query = (
             update(operations).where(operations.c.id == operation_id, operations.c.state.in_(allowed)).values(**values)
         )

@@ -90,10 +90,9 @@ class Plans:
             now_ms = int(connection.execute(text(f"SELECT {self._database.now_sql}")).scalar_one())
             found, refused = _select(connection, wanted)
         number, plan = self._begin(wanted, found, refused, now_ms)
-        rows = ((number, place, one[1], one[2], "planned", 0) for place, one in enumerate(found, start=1))
-        while chunk := list(islice(rows, CHUNK)):
+        for start in range(0, len(found), CHUNK):
             with self._database.writing() as connection:
-                insert_many(connection, plan_items, _COLUMNS, chunk)
+                _insert(connection, number, start, found[start : start + CHUNK])
         with self._database.writing() as connection:
             connection.execute(update(plans).where(plans.c.number == number).values(ready=1))
             if answering is not None:
@@ -158,6 +157,19 @@ def delete_some_items(connection: Connection, number: int) -> int:
     return connection.execute(
         delete(plan_items).where(plan_items.c.plan == number, plan_items.c.place <= last)
     ).rowcount
+
+
+def _insert(connection: Connection, number: int, before: int, chunk: Sequence[_Found]) -> None:
+    """Insert items that follow `before` others. PostgreSQL is given two arrays: at 100,000, each more takes 0.2 s."""
+    if connection.dialect.name == "sqlite":
+        rows = ((number, place, one[1], one[2], "planned", 0) for place, one in enumerate(chunk, before + 1))
+        insert_many(connection, plan_items, _COLUMNS, rows)
+        return
+    connection.exec_driver_sql(
+        f"INSERT INTO plan_items ({', '.join(_COLUMNS)}) SELECT %s, %s + u.place, u.number, u.version, 'planned', 0 "  # noqa: S608
+        "FROM unnest(CAST(%s AS bigint[]), CAST(%s AS bigint[])) WITH ORDINALITY AS u (number, version, place)",
+        (number, before, [one[1] for one in chunk], [one[2] for one in chunk]),
+    )
 
 
 def _query() -> Any:

@@ -72,7 +72,7 @@ def _refusals(verb: Verb, limits: Limits) -> Iterator[tuple[str, str]]:
         yield "already sent", f"d.state = '{State.SENT}'"
     if verb is Verb.RECOVER:
         own = ", ".join(f"'{name}'" for name in limits.own_types)
-        yield "another program's", f"c.type NOT IN ({own})"
+        yield "of another program", f"c.type NOT IN ({own})"
     if verb in {Verb.REDRIVE, Verb.RECOVER}:
         yield "at fault", "d.fault IS NOT NULL"
     if verb is Verb.REDRIVE and not limits.force:
