@@ -5,6 +5,7 @@ import shlex
 from typing import Any, cast
 
 from recovery.ledger.ledger import Ledger
+from recovery.manager.acting.verbs import Verbs
 from recovery.manager.web.app import Health, Service, Status, make_app
 from recovery.manager.web.openapi import describe
 from recovery.manager.web.problems import EVERYWHERE, SAYS
@@ -23,6 +24,8 @@ def description() -> Schema:
         ledger=cast("Ledger", None),
         state=cast("State", None),
         metrics=bytes,
+        verbs=cast("Verbs", None),
+        count=lambda _: None,
         health=lambda: Health(Status.HEALTHY, queue_connected=True),
         dlq_depth=lambda: None,
         by="",

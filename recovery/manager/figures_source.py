@@ -66,6 +66,7 @@ class FiguresSource:
             average_retries=stats.average_retries,
             pending=stats.by_state[RowState.SENT],
             oldest_unhandled_s=_oldest_s(stats, now_s),
+            operations=self._ledger.operations.counts(),
             repeating_correlations=self._ledger.repeating_correlations(),
             intake=self.intake(),
         )

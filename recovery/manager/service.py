@@ -9,13 +9,15 @@ from functools import partial
 from types import FrameType
 
 from recovery.ledger.ledger import Ledger
-from recovery.manager import group_commit, intake, upkeep
+from recovery.manager import group_commit, intake, leases, operations, upkeep
+from recovery.manager.assembly import Parts, make_verbs
 from recovery.manager.figures import Figures
 from recovery.manager.figures_source import FiguresSource
 from recovery.manager.follow import Follower
 from recovery.manager.group_commit import GroupCommit
 from recovery.manager.intake import Intake
 from recovery.manager.metrics import ManagerMetrics
+from recovery.manager.operations import Operations
 from recovery.manager.records import RowMaker
 from recovery.manager.settings import ManagerSettings
 from recovery.manager.upkeep import Upkeep
@@ -68,9 +70,13 @@ class Manager:
         follower = Follower(ledger, state, clock, rows, self._stopping)
         holder = f"{os.uname().nodename}:{os.getpid()}"
         self._upkeep = Upkeep(ledger, follower, holder=holder, keep_days=settings.ledger_keep_days, stop=self._stopping)
+        verbs = make_verbs(settings, Parts(aws, clients, state, rows), self._stopping)
+        self._operations = Operations(ledger, verbs, self._metrics, stop=self._stopping)
         service = Service(
             ledger=ledger,
             state=state,
+            verbs=verbs,
+            count=self._metrics.count,
             metrics=self._metrics.text,
             health=self._health,
             dlq_depth=lambda: self._source.dlq().depth,
@@ -106,6 +112,11 @@ class Manager:
         start("commit", self._commit.run, max_silence_s=group_commit.MAX_SILENCE_S)
         for number in range(intake.LANES):
             start(f"intake-{number}", partial(self._intake.lane, number), max_silence_s=intake.MAX_SILENCE_S)
+        start("leases", self._operations.leases.run, max_silence_s=leases.MAX_SILENCE_S)
+        for number in range(operations.LANES):
+            start(
+                f"operations-{number}", partial(self._operations.lane, number), max_silence_s=operations.MAX_SILENCE_S
+            )
         start("upkeep", self._upkeep.run, max_silence_s=upkeep.MAX_SILENCE_S)
         if self._settings.cloudwatch_namespace:
             start("cloudwatch", self._send_figures, max_silence_s=SENDER_SILENCE_S)
@@ -174,6 +185,7 @@ class Manager:
         """What keeps the manager from its work, in sentences."""
         threads = [f"the thread {name} makes no progress" for name in self._unhealthy()]
         found = [self._intake.rest.reason and f"intake rests: {self._intake.rest.reason}"]
+        found.append(self._operations.problem and f"operations: {self._operations.problem}")
         found.append(self._upkeep.problem and f"upkeep: {self._upkeep.problem}")
         return threads + [text for text in found if text]
 

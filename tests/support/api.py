@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from typing import Any
 
 import httpx
@@ -9,10 +10,17 @@ from fastapi import FastAPI
 
 from recovery.ledger.ledger import Ledger
 from recovery.ledger.rows import Arrival, Row
+from recovery.manager.acting.acts import World
+from recovery.manager.acting.verbs import Verbs
+from recovery.manager.metrics import ReplayStatus
+from recovery.manager.records import RowMaker
 from recovery.manager.web.app import Health, Service, Status, make_app
 from recovery.manager.web.parameters import EXAMPLE_ID
+from recovery.operations.clients import DlqClients
+from recovery.operations.dead_letters.message_types import load_types
 from testing.fakes import Fakes
 from testing.ledgers import NOW_MS, row
+from testing.memory import BUCKET
 from worker.core.base.classify import FailureKind
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.dead_letter_store import take_in
@@ -28,11 +36,15 @@ class Api:
     def __init__(self, ledger: Ledger, hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "::1"})) -> None:
         self.ledger = ledger
         self.fakes = Fakes()
+        self.counted: list[ReplayStatus] = []
+        self.stopping = threading.Event()
         self.health = Health(Status.HEALTHY, queue_connected=True, facts={"intake": "running"})
         self.depth: int | None = 2
         self.service = Service(
             ledger=ledger,
             state=self.fakes.state,
+            verbs=self._verbs(),
+            count=self.counted.append,
             metrics=lambda: b"# TYPE up gauge\nup 1\n",
             health=lambda: self.health,
             dlq_depth=lambda: self.depth,
@@ -40,6 +52,12 @@ class Api:
             allowed_hosts=hosts,
         )
         self.app: FastAPI = make_app(self.service)
+
+    def _verbs(self) -> Verbs:
+        fakes, types = self.fakes, load_types(default_bucket=BUCKET)
+        clients = DlqClients(fakes.dlq, fakes.s3, fakes.state, types, BUCKET)
+        world = World(clients, fakes.state, RowMaker(types, BUCKET), fakes.source, lambda _url: fakes.source)
+        return Verbs(world, fakes.settings(), lambda: fakes.clients, self.stopping)
 
     def add(self, name: str, *, body: str = BODY, stored: bool = True, **fields: Any) -> Row:
         """A dead letter in the ledger, and in the state bucket."""
@@ -77,15 +95,23 @@ class Api:
         """The views that are in the audit."""
         return [one for one in self.fakes.under("s3-index-worker/audit/").values() if one["action"] == "view"]
 
-    def ask(self, path: str, *, method: str = "GET", host: str = "127.0.0.1:8024", **headers: str) -> httpx.Response:
+    def ask(
+        self, path: str, *, method: str = "GET", host: str = "127.0.0.1:8024", body: Any = None, **headers: str
+    ) -> httpx.Response:
         """One request; underscores in the names of headers stand for hyphens."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return asyncio.run(self._ask(method, path, {"host": host, **named}))
+        return asyncio.run(self._ask(method, path, {"host": host, **named}, body))
 
-    async def _ask(self, method: str, path: str, headers: dict[str, str]) -> httpx.Response:
+    async def _ask(self, method: str, path: str, headers: dict[str, str], body: Any) -> httpx.Response:
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8024") as client:
-            return await client.request(method, path, headers=headers)
+            return await client.request(method, path, headers=headers, json=body)
+
+    def post(self, path: str, body: Any = None, *, status: int = 200, **headers: str) -> Any:
+        """The JSON of an answer to a POST."""
+        answer = self.ask(path, method="POST", body=body, **headers)
+        assert answer.status_code == status, answer.text
+        return answer.json()
 
     def get(self, path: str) -> Any:
         """The JSON of an answer that must be a success."""

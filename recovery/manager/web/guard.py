@@ -21,7 +21,7 @@ MAX_REQUESTS = 64
 """Under way at the same time, waiting ones included; with what one holds (bodies.py), this bounds the memory."""
 MAX_HEAD_BYTES = 32 * 1024
 """Path, query and headers; a query alone, of 2,000 characters, may have 24,000 once it is percent-encoded."""
-METHODS = ("GET", "HEAD")
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 OPEN = frozenset({"/health", "/metrics"})
 """Paths that pages of other sites may ask for too; none can read the answer."""
 SECURITY_HEADERS = [
@@ -101,7 +101,7 @@ class Guard:
         if scope["path"] not in OPEN and _is_from_elsewhere(headers):
             return problem(403, "the request comes from a page of another origin")
         if method not in METHODS:
-            return problem(405, "everything here is only read", headers={"Allow": ", ".join(METHODS)})
+            return problem(405, "no path here has this method", headers={"Allow": ", ".join(METHODS)})
         if _head_bytes(scope) > MAX_HEAD_BYTES:
             return problem(431, f"path, query and headers are over {MAX_HEAD_BYTES:,} bytes")
         if self._under_way > MAX_REQUESTS:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from recovery.ledger.errors import AskedWronglyError, LedgerError
-from worker.core.base.errors import StoreError
+from worker.core.base.errors import ConfigError, DependencyError, QueueError, StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 
@@ -25,8 +25,14 @@ SAYS = {
     400: "A parameter is wrong; `field`, `value` and `expected` say which, and what would be right.",
     403: "The request came through a proxy, or from another site's page.",
     404: "There is no such path, no such dead letter, or its object is gone; `detail` says which.",
-    405: "Only GET and HEAD are answered.",
+    405: "This path is not asked in this way; `Allow` says how it is.",
+    409: "What is asked for does not go with how things are: `detail` says why.",
+    410: "The plan is too old; make another.",
+    412: "The dead letter has changed since; `ETag` has its version now.",
+    413: "The body is too long, or more than 1,000,000 dead letters are selected.",
     421: "The Host header names another server than this one.",
+    422: "The `Idempotency-Key` was used for another request.",
+    428: "The header `If-Match` is missing: it says which version of the dead letter is meant.",
     431: "Path, query and headers are too long together.",
     500: "A fault of this program; the log has its stack.",
     503: "The ledger or the state bucket cannot be used, or too many requests are under way. Ask again after `Retry-After`.",
@@ -84,7 +90,9 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(AskedWronglyError, _asked_wrongly)
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(LedgerError, _unavailable)
-    app.add_exception_handler(StoreError, _unavailable)
+    for kind in (StoreError, QueueError, DependencyError):
+        app.add_exception_handler(kind, _unavailable)
+    app.add_exception_handler(ConfigError, _conflicts)
     app.add_exception_handler(HTTPException, _of_http)
 
 
@@ -96,8 +104,14 @@ async def _not_valid(_request: Request, error: Exception) -> JSONResponse:
     """The first of the faults that FastAPI has found."""
     first: dict[str, Any] = error.errors()[0] if isinstance(error, RequestValidationError) else {}
     expected = re.sub(r"^(Input|String|Value) should (be |have )?", "", str(first.get("msg", "")))
-    wrong = AskedWronglyError(str(first["loc"][-1]), str(first.get("input"))[:MAX_SHOWN_CHARS], expected)
+    place = [str(one) for one in first["loc"][1:] if isinstance(one, str)]  # without where it stands: query, path, body
+    wrong = AskedWronglyError(".".join(place) or "body", str(first.get("input"))[:MAX_SHOWN_CHARS], expected)
     return problem(400, str(wrong), wrong=wrong)
+
+
+async def _conflicts(_request: Request, error: Exception) -> JSONResponse:
+    """A queue that does not exist, or one that is not for these dead letters."""
+    return problem(409, str(error))
 
 
 async def _unavailable(_request: Request, error: Exception) -> JSONResponse:
