@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from recovery.manager.web import limits
 from recovery.manager.web.parameters import EXAMPLE_ID
 from recovery.manager.web.principal import Principal, Role, an_admin
 from recovery.operations.records.export_file import ExportFileError, export_lines, read_export
-from recovery.operations.records.operator_file import OperatorFile
+from recovery.operations.records.operator_file import OperatorFile, perform
 from testing.aws import s3_event, s3_record
 from testing.memory import BUCKET
 from worker.core.base.liveness import Liveness
@@ -201,7 +202,7 @@ def test_hold_note_and_owner_need_the_version_that_was_looked_at(three):
     assert held["hold"] == "legal"
     owned = three.ask(f"{path}/owner", method="PUT", body={"owner": "ana"}, if_match="*").json()
     assert (owned["owner"], owned["version"]) == ("ana", 4)
-    stored = dead_letter_store.read(three.fakes.state, owned["key"])
+    stored: Any = dead_letter_store.read(three.fakes.state, owned["key"])
     assert (stored.note, stored.owner, stored.hold.reason) == ("調査中", "ana", "legal")
     assert planned(three, ids=["a"])["refused"] == {"held": 1}
     assert three.ask(f"{path}/hold", method="DELETE", if_match="*").json()["hold"] is None
@@ -271,7 +272,7 @@ def test_an_export_can_be_imported_and_is_audited(three, tmp_path):
     answer = three.ask("/api/v1/export?q=state:any")
     file = tmp_path / "export.jsonl"
     file.write_bytes(answer.content)
-    seal, dead_letters = read_export(OperatorFile(file))
+    seal, dead_letters = read_export(OperatorFile(str(file), lambda action: perform(action, file)))
     assert (seal.messages, seal.by) == (3, "api@host")
     assert {one.id for one in dead_letters} == {"a", "b", EXAMPLE_ID}
     [entry] = [one for one in three.fakes.under("s3-index-worker/audit/").values() if one["action"] == "export"]
@@ -282,7 +283,7 @@ def test_a_redacted_export_cannot_be_imported(tmp_path):
     file = tmp_path / "export.jsonl"
     file.write_bytes(b"".join(export_lines([], queue="q", by="ana", redacted=True)))
     with pytest.raises(ExportFileError, match="redacted export"):
-        read_export(OperatorFile(file))
+        read_export(OperatorFile(str(file), lambda action: perform(action, file)))
 
 
 def test_items_of_an_operation_that_waits_are_waiting(three):
