@@ -9,13 +9,17 @@ import httpx
 from fastapi import FastAPI
 
 from recovery.ledger.ledger import Ledger
+from recovery.ledger.plans import Wanted
+from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import Arrival, Row
+from recovery.ledger.selection import Selection
 from recovery.manager.acting.acts import World
 from recovery.manager.acting.verbs import Verbs
 from recovery.manager.metrics import ReplayStatus
 from recovery.manager.records import RowMaker
 from recovery.manager.web.app import Health, Service, Status, make_app
 from recovery.manager.web.parameters import EXAMPLE_ID
+from recovery.manager.web.plan_models import EXAMPLE_OPERATION, EXAMPLE_PLAN
 from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.message_types import load_types
 from testing.fakes import Fakes
@@ -90,6 +94,21 @@ class Api:
         self.add(
             "third", kind=FailureKind.UNKNOWN, error_type="ValueError", fingerprint="77", bucket="", source_queue=""
         )
+
+    def operate(self) -> None:
+        """The plan and the operation of the examples; the operation waits, and the plan is one of its own."""
+        none = Selection(correlation_id="nothing has this")
+        for name in (EXAMPLE_OPERATION, EXAMPLE_PLAN):
+            plan = self.ledger.plans.make(Wanted(Verb.REDRIVE, "api@host", {}, none, ""))
+            if name == EXAMPLE_OPERATION:
+                made = self.ledger.operations.create(plan, by="api@host")
+                self._rename("operations", made.id, name)
+            else:
+                self._rename("plans", plan.id, name)
+
+    def _rename(self, table: str, name: str, to: str) -> None:
+        with self.ledger._database.writing() as connection:
+            connection.exec_driver_sql(f"UPDATE {table} SET id = '{to}' WHERE id = '{name}'")
 
     def views(self) -> list[dict[str, Any]]:
         """The views that are in the audit."""
