@@ -24,6 +24,8 @@ from recovery.ledger.database import Database
 from recovery.ledger.ledger import Ledger
 from recovery.ledger.migrating import SchemaState
 from recovery.ledger.pages import Sort
+from recovery.ledger.plans import Wanted
+from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import Arrival, Change, Row, State
 from recovery.ledger.selection import Selection, parse_query
 from testing.postgresql import PostgresServer
@@ -32,6 +34,8 @@ from worker.core.base.classify import FailureKind
 LOADED_AT_ONCE = 5_000
 NOW_MS = 1_790_000_000_000
 STEP_MS = 1_000
+PLANNED = 100_000
+"""Dead letters of a plan; 2 s are allowed."""
 WORDS = (
     "report", "invoice", "契約書", "請求書", "見積", "議事録", "backup", "archive", "経理", "人事", "東京", "大阪", "summary",
     "draft", "図面", "仕様書",
@@ -150,12 +154,20 @@ def measure(ledger: Ledger, rows: int, times: int) -> Iterator[tuple[str, list[f
         chance = random.Random(3)
         ask(ledger, random.Random(2))
         yield name, [_ms(partial(ask, ledger, chance)) for _ in range(times)]
+    planned = [_ms(partial(_plan, ledger)) for _ in range(3)]
+    yield f"plan of {min(rows, PLANNED):,}", planned
     before_mb = rss_mb(os.getpid())
     streamed_ms = _ms(lambda: sum(1 for _ in islice(ledger.rows(Selection()), 100_000)))
     yield f"stream 100,000 rows (memory +{max(0.0, rss_mb(os.getpid()) - before_mb):.0f} MB)", [streamed_ms]
     found = ledger.page(Selection(), limit=1_000).rows
     changes = [Change(one.identity, "sent", "benchmark", {"state": State.SENT}, version=one.version) for one in found]
     yield "change 1,000 rows", [_ms(lambda: ledger.change_many(changes))]
+
+
+def _plan(ledger: Ledger) -> object:
+    """Plan to redrive about PLANNED dead letters: the oldest, of which four fifths are open."""
+    until_ms = NOW_MS + int(PLANNED / 0.85) * STEP_MS
+    return ledger.plans.make(Wanted(Verb.REDRIVE, "benchmark", selection=Selection(sent_before_ms=until_ms)))
 
 
 def _batches(rows: int, times: int) -> Iterator[list[Arrival]]:

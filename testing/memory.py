@@ -203,6 +203,10 @@ class MemoryState:
         for key in keys:
             self._s3.records.pop(key, None)
 
+    def destroy(self, key: str) -> None:
+        self._faults.call("state.destroy")
+        self._s3.records.pop(key, None)
+
     def keys(self, prefix: str) -> Iterator[str]:
         self._faults.call("state.list")
         yield from sorted(key for key in self._s3.records if key.startswith(prefix))

@@ -4,7 +4,10 @@ import functools
 import shlex
 from typing import Any, cast
 
+import orjson
+
 from recovery.ledger.ledger import Ledger
+from recovery.manager.acting.verbs import Verbs
 from recovery.manager.web.app import Health, Service, Status, make_app
 from recovery.manager.web.openapi import describe
 from recovery.manager.web.problems import EVERYWHERE, SAYS
@@ -24,6 +27,8 @@ def description() -> Schema:
         ledger=cast("Ledger", None),
         state=cast("State", None),
         metrics=bytes,
+        verbs=cast("Verbs", None),
+        count=lambda _: None,
         health=lambda: Health(Status.HEALTHY, queue_connected=True),
         dlq_depth=lambda: None,
         sign_in=SignIn(by=""),
@@ -39,8 +44,9 @@ def routes() -> list[str]:
     for tag in made["tags"]:
         lines += [f"## {tag['name'].capitalize()}", "", tag["description"], ""]
         for path, operations in made["paths"].items():
-            if tag["name"] in operations["get"]["tags"]:
-                lines += _route(path, operations["get"])
+            for method, operation in operations.items():
+                if tag["name"] in operation["tags"]:
+                    lines += _route(method.upper(), path, operation)
     return lines
 
 
@@ -63,9 +69,10 @@ def answers() -> list[str]:
     return lines
 
 
-def curl(path: str, parameters: list[Schema]) -> str:
+def curl(path: str, parameters: list[Schema], *, method: str = "GET", body: str = "") -> str:
     """What to type: with the examples of the parameters that have one."""
     options = []
+    headers = []
     for one in parameters:
         for example in one["schema"].get("examples", [])[:1]:
             if one["in"] == "path":
@@ -73,12 +80,22 @@ def curl(path: str, parameters: list[Schema]) -> str:
             elif one["in"] == "query":
                 given = shlex.quote(f"{one['name']}={example}")
                 options.append(f"--data-urlencode {given}")
-    return " ".join(["curl", "-fsSG" if options else "-fsS", ADDRESS + path, *options])
+            else:
+                given = shlex.quote(f"{one['name']}: {example}")
+                headers.append(f"-H {given}")
+    if method == "GET":
+        return " ".join(["curl", "-fsSG" if options else "-fsS", ADDRESS + path, *options])
+    if body:
+        headers += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(body)}"]
+    return " ".join(["curl", "-fsS", "-X", method, ADDRESS + path, *headers])
 
 
-def _route(path: str, operation: Schema) -> list[str]:
+def _route(method: str, path: str, operation: Schema) -> list[str]:
     parameters = operation.get("parameters", [])
-    lines = [f"### GET {path}", "", operation["description"], ""]
+    lines = [f"### {method} {path}", "", operation["description"], ""]
+    body = _body(operation)
+    if body:
+        lines += [f"Body: {_named(body)}, as `application/json`.", ""]
     if parameters:
         lines += [
             "| parameter | in | type | default | meaning |",
@@ -92,7 +109,14 @@ def _route(path: str, operation: Schema) -> list[str]:
         for status, answer in operation["responses"].items()
         if int(status) not in EVERYWHERE
     ]
-    return [*lines, "", f"    {curl(path, parameters)}", ""]
+    example = orjson.dumps(description()["components"]["schemas"][body]["examples"][0]).decode() if body else ""
+    return [*lines, "", f"    {curl(path, parameters, method=method, body=example)}", ""]
+
+
+def _body(operation: Schema) -> str:
+    """The name of what is sent; empty if nothing is."""
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    return str(content.get("schema", {}).get("$ref", "")).removeprefix(_REFERENCE)
 
 
 def _parameter(one: Schema) -> str:
@@ -103,7 +127,7 @@ def _parameter(one: Schema) -> str:
 
 
 def _answer(status: str, answer: Schema) -> str:
-    if not status.startswith("2"):
+    if not status.startswith("2") or "content" not in answer:
         return str(answer["description"])
     [(media, content)] = answer["content"].items()
     headers = "".join(f" Header `{name}`: {one['description']}" for name, one in answer.get("headers", {}).items())

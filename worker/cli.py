@@ -7,7 +7,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 from rich.text import Text
 
@@ -21,7 +20,7 @@ from worker.core.base.settings import Settings, load, load_as
 from worker.core.base.text import one_line, printable
 from worker.core.clients import Clients, connect
 from worker.core.index.open import open_index
-from worker.core.s3.state import PAUSE_KEY
+from worker.core.s3.pause import pause_fleet, resume_fleet
 from worker.core.sqs.queue import SqsQueue
 from worker.forget import forget
 from worker.preflight import check_all, dlq_max_bytes
@@ -123,25 +122,15 @@ def pause(
 ) -> None:
     """Stop the polling of all workers within 15 s. Messages wait in the queue; those in flight wait too."""
     lasting_s = seconds(duration, "--for")
-    state = connect(load_for_command()).state
-    now = time.time()
-    record = {
-        "reason": one_line(reason),
-        "by": operator(),
-        "at": iso(now),
-        "until_ms": None if lasting_s is None else int((now + lasting_s) * 1000),
-    }
-    state.put(PAUSE_KEY, orjson.dumps(record))
-    until = "until `s3-index-worker resume`" if lasting_s is None else f"until {iso(now + lasting_s)}"
+    pause_fleet(connect(load_for_command()).state, reason=reason, by=operator(), lasting_s=lasting_s)
+    until = "until `s3-index-worker resume`" if lasting_s is None else f"until {iso(time.time() + lasting_s)}"
     err.print(f"paused {until}: every worker stops polling within 15 s")
 
 
 @app.command(epilog="Example: s3-index-worker resume")
 def resume() -> None:
     """End a pause: all workers poll again within 15 s."""
-    state = connect(load_for_command()).state
-    was = state.pause_record()
-    state.delete(PAUSE_KEY)
+    was = resume_fleet(connect(load_for_command()).state)
     said = "the fleet was not paused"
     if was is not None:
         said = f"resumed; the fleet was paused by {was.get('by', '?')}: {was['reason']}"

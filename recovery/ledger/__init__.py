@@ -7,5 +7,7 @@ selection    which dead letters: the query language    errors      what is raise
 address, database, migrating, migrations/              the database: its URL, transactions, errors, schema
 schema, codec, counters, texts, bigrams                the tables, and how a row stands in them
 intake, changes, leases                                writing
+plans, refusals, operations, operation_items, execution, answers
+                                                       what is to be done with many dead letters, and what was answered
 search, pages, groups, statistics, lookups             reading
 """

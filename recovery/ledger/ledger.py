@@ -8,14 +8,18 @@ from sqlalchemy import select
 
 from recovery.ledger import changes, groups, intake, leases, lookups, migrating, pages, statistics, summaries
 from recovery.ledger.address import SQLITE, file_of, ledger_url
+from recovery.ledger.answers import Answers
 from recovery.ledger.changes import Changed
 from recovery.ledger.codec import rows_by_identity
 from recovery.ledger.database import TIMEOUT_S, Database
 from recovery.ledger.errors import LedgerError, UnknownDeadLetterError, VersionConflictError
+from recovery.ledger.execution import Execution
 from recovery.ledger.groups import MAX_GROUPS, Group
 from recovery.ledger.migrating import SchemaState
+from recovery.ledger.operations import Operations
 from recovery.ledger.outbox import Outbox
 from recovery.ledger.pages import Order, Page, Sort
+from recovery.ledger.plans import Plans
 from recovery.ledger.rows import Arrival, ArrivalRow, Change, Event, Row, Taken
 from recovery.ledger.schema import ledger_info
 from recovery.ledger.selection import Selection
@@ -90,6 +94,8 @@ class Ledger:
         self.outbox = Outbox(database)
         self.suggestions = Suggestions(database)
         database.create_file()
+        self.plans, self.answers = Plans(database), Answers(database)
+        self.operations, self.execution = Operations(database), Execution(database)
 
     @property
     def shown(self) -> str:

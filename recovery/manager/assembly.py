@@ -1,8 +1,11 @@
 """Connects the manager to what it works on, and opens its ledger."""
 
+import threading
 from dataclasses import dataclass
 
 from recovery.ledger.ledger import Ledger, open_ledger, unready_ledger
+from recovery.manager.acting.acts import World
+from recovery.manager.acting.verbs import Verbs
 from recovery.manager.ownership import check_owner
 from recovery.manager.records import RowMaker
 from recovery.manager.redaction import Redactor
@@ -14,6 +17,8 @@ from worker.core.base.aws import Aws
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import ConfigError, DependencyError, StoreError
 from worker.core.base.settings import load_as
+from worker.core.clients import Clients
+from worker.core.index.open import open_index
 from worker.core.s3.state import S3State, State
 from worker.core.s3.store import S3ObjectStore
 from worker.core.sqs.queue import SqsQueue
@@ -51,6 +56,22 @@ def connect(settings: ManagerSettings) -> Parts:
     types = load_types(settings.message_types_dir, default_bucket=settings.s3_bucket)
     clients = DlqClients(dlq, objects, state, types, settings.s3_bucket)
     return Parts(aws, clients, state, RowMaker(types, settings.s3_bucket, Redactor(settings.redact_fields)))
+
+
+def make_verbs(settings: ManagerSettings, parts: Parts, stop: threading.Event) -> Verbs:
+    """What can be done with dead letters. `stop` ends waits between attempts of `recover`."""
+    clients = parts.clients
+
+    def queue(url: str) -> SqsQueue:
+        return SqsQueue(parts.aws.sqs(url), url)
+
+    def connect_index() -> Clients:
+        index = open_index(settings, parts.aws.credentials)
+        source = queue(settings.sqs_queue_url)
+        return Clients(parts.aws, source, clients.dlq, clients.objects, parts.state, index)
+
+    world = World(clients, parts.state, parts.rows, queue(settings.sqs_queue_url), queue)
+    return Verbs(world, settings, connect_index, stop)
 
 
 def open_checked(settings: ManagerSettings, parts: Parts, *, by: str) -> Ledger:

@@ -65,6 +65,7 @@ class FiguresSource:
             average_retries=stats.average_retries,
             pending=stats.by_state[RowState.SENT],
             oldest_unhandled_s=_since_s(backlog.oldest_unhandled_ms, now_s),
+            operations=self._ledger.operations.counts(),
             repeating_correlations=backlog.repeating_correlations,
             intake=self.intake(),
         )

@@ -18,7 +18,7 @@ from recovery.ledger.rows import Arrival, Change, Row
 from recovery.ledger.rows import State as RowState
 from recovery.ledger.selection import Selection
 from recovery.manager.audit_trail import VIEW, Entry, entries, first_mark
-from recovery.manager.records import RowMaker
+from recovery.manager.records import FROM_RECORD, RowMaker
 from recovery.operations.records.reading import read_all
 from worker.core.base.clock import S3Clock
 from worker.core.base.errors import ConfigError
@@ -40,9 +40,6 @@ OVERLAP_MS = 60_000
 AUDIT_MARK, RECORDS_MARK = "audit", "records"
 _IN_S3 = (RowState.OPEN, RowState.SCHEDULED, RowState.SENT)
 """The states in which a dead letter has a record."""
-_FROM_RECORD = (
-    "state", "sent_at_ms", "sent_by", "sent_to", "sent_run", "retries", "retry_at_ms", "owner", "note", "hold",
-)  # fmt: skip
 
 
 class Follower:
@@ -136,7 +133,7 @@ class Follower:
 
     def _from_record(self, row: Row, stored: StoredDeadLetter) -> Change | None:
         now = self._rows.row(stored)
-        fields = {name: getattr(now, name) for name in _FROM_RECORD if getattr(now, name) != getattr(row, name)}
+        fields = {name: getattr(now, name) for name in FROM_RECORD if getattr(now, name) != getattr(row, name)}
         if not fields:
             return None
         by = stored.sent.by if stored.sent and now.state is RowState.SENT else "records"

@@ -9,6 +9,11 @@ from recovery.operations.dead_letters.facts import facts_of
 from recovery.operations.dead_letters.message_types import MessageTypes
 from worker.core.sqs.stored_dead_letter import StoredDeadLetter, first_failed_ms
 
+FROM_RECORD = (
+    "state", "sent_at_ms", "sent_by", "sent_to", "sent_run", "retries", "retry_at_ms", "owner", "note", "hold",
+)  # fmt: skip
+"""What was done to a dead letter and said about it: fields of its row that change with its record."""
+
 
 @dataclass(frozen=True, slots=True)
 class RowMaker:

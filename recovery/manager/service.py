@@ -9,7 +9,8 @@ from functools import partial
 from types import FrameType
 
 from recovery.ledger.ledger import Ledger
-from recovery.manager import group_commit, intake, upkeep
+from recovery.manager import group_commit, intake, leases, operations, upkeep
+from recovery.manager.assembly import Parts, make_verbs
 from recovery.manager.figures import Figures
 from recovery.manager.figures_source import FiguresSource
 from recovery.manager.follow import Follower
@@ -18,6 +19,7 @@ from recovery.manager.intake import Intake
 from recovery.manager.metrics import ManagerMetrics
 from recovery.manager.notices import notices
 from recovery.manager.notices.assembly import make_notices, open_parts
+from recovery.manager.operations import Operations
 from recovery.manager.records import RowMaker
 from recovery.manager.redaction import Redactor
 from recovery.manager.settings import ManagerSettings
@@ -87,9 +89,13 @@ class Manager:
             now_ms=clock.now_ms,
             stop=self._stopping,
         )
+        verbs = make_verbs(settings, Parts(aws, clients, state, rows), self._stopping)
+        self._operations = Operations(ledger, verbs, self._metrics, stop=self._stopping)
         service = Service(
             ledger=ledger,
             state=state,
+            verbs=verbs,
+            count=self._metrics.count,
             metrics=self._metrics.text,
             health=self._health,
             dlq_depth=lambda: self._source.dlq().depth,
@@ -126,6 +132,11 @@ class Manager:
         start("commit", self._commit.run, max_silence_s=group_commit.MAX_SILENCE_S)
         for number in range(intake.LANES):
             start(f"intake-{number}", partial(self._intake.lane, number), max_silence_s=intake.MAX_SILENCE_S)
+        start("leases", self._operations.leases.run, max_silence_s=leases.MAX_SILENCE_S)
+        for number in range(operations.LANES):
+            start(
+                f"operations-{number}", partial(self._operations.lane, number), max_silence_s=operations.MAX_SILENCE_S
+            )
         start("upkeep", self._upkeep.run, max_silence_s=upkeep.MAX_SILENCE_S)
         if self._notifying.notifies:
             start("notices", self._notices.run, max_silence_s=notices.MAX_SILENCE_S)
@@ -196,6 +207,7 @@ class Manager:
         """What keeps the manager from its work, in sentences."""
         threads = [f"the thread {name} makes no progress" for name in self._unhealthy()]
         found = [self._intake.rest.reason and f"intake rests: {self._intake.rest.reason}"]
+        found.append(self._operations.problem and f"operations: {self._operations.problem}")
         found.append(self._upkeep.problem and f"upkeep: {self._upkeep.problem}")
         found.append(self._notices.problem())
         return threads + [text for text in found if text]

@@ -55,6 +55,7 @@ class Upkeep:
             if epoch is None:
                 return
             self._follower.follow()
+            self._ledger.plans.prune()
             if self._is_due(_CHECKED, DAY_S):
                 self._check()
             self.problem = ""
@@ -73,6 +74,7 @@ class Upkeep:
         missing = self._follower.check()
         before_ms = int((time.time() - self._keep_days * DAY_S) * 1000)
         pruned = self._ledger.prune(before_ms)
+        self._ledger.operations.prune(before_ms)
         if not self._stop.is_set():
             self._ledger.set_mark(_CHECKED, str(int(time.time())))
             emit(LogEvent.UPKEEP_CHECKED, "info", missing=missing, pruned=pruned)

@@ -61,7 +61,9 @@ def abandon(
             part = found.facts[start : start + CHUNK]
             report.refused |= claims.take(one.dead_letter for one in part)
             claimed = [one for one in part if one.dead_letter.id not in report.refused]
-            archived = _archive(archive, request, claimed, report, stop)
+            archived = archive_claimed(
+                archive, claimed, report, stop, reason=request.reason, archived_as=request.archived_as
+            )
             report.not_deleted += claims.remove(archived, request.archived_as.value)
             on_progress(Progress(len(report.sent), len(found.facts)))
     finally:
@@ -71,9 +73,10 @@ def abandon(
     return Transferred(report, recorded)
 
 
-def _archive(
-    archive: Archive, request: AbandonRequest, claimed: list[Facts], report: TransferReport, stop: threading.Event
-) -> list[DeadLetter]:
+def archive_claimed(
+    archive: Archive, claimed: list[Facts], report: TransferReport, stop: threading.Event, *, reason: str,
+    archived_as: ArchivedAs,
+) -> list[DeadLetter]:  # fmt: skip
     """Archive the dead letters; returns those that are archived durably. Only these may be deleted."""
 
     def put(one: Facts) -> DeadLetter | None:
@@ -84,7 +87,7 @@ def _archive(
         try:
             retry_transient(
                 lambda: archive.put(
-                    one.dead_letter, about=about, reason=request.reason, error_type=request.archived_as.value
+                    one.dead_letter, about=about, reason=reason, error_type=archived_as.value
                 ),
                 transient=is_transient, stop=stop,
             )  # fmt: skip

@@ -76,7 +76,7 @@ def restore(
         if stop.is_set():
             report.kept[pair[0].dead_letter.id] = "interrupted"
         else:
-            _restore(state, request, plan, *pair)
+            restore_one(state, request.run, plan.target, *pair, report)
 
     try:
         with ThreadPoolExecutor(THREADS, thread_name_prefix="restore") as pool:
@@ -90,16 +90,17 @@ def restore(
     return Transferred(report, recorded)
 
 
-def _restore(
-    state: State, request: RestoreRequest, plan: RestorePlan, entry: ArchivedDeadLetter, message: SendEntry
+def restore_one(
+    state: State, run: Run, target: Target, entry: ArchivedDeadLetter, message: SendEntry, report: TransferReport
 ) -> None:
-    report, name = plan.report, entry.dead_letter.id
+    """Claim one archived dead letter, send it, and mark it as restored. The report says what came of that. Never raises."""
+    name = entry.dead_letter.id
     try:
-        claimed = claim(state, entry.key, by=request.run.by, run=request.run.name, to=plan.target.url)
+        claimed = claim(state, entry.key, by=run.by, run=run.name, to=target.url)
         if isinstance(claimed, Refused):
             report.refused[name] = claimed.reason
             return
-        refused = in_batch(plan.target.queue.send, [message], stop=threading.Event())
+        refused = in_batch(target.queue.send, [message], stop=threading.Event())
         if refused:
             report.kept[name] = f"{refused[0].code}: {refused[0].message}"
         else:

@@ -2,20 +2,32 @@
 
 import asyncio
 import json
+import threading
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
 
 from recovery.ledger.ledger import Ledger
+from recovery.ledger.plans import Wanted
+from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import Arrival, Row
+from recovery.ledger.selection import Selection
+from recovery.manager.acting.acts import World
+from recovery.manager.acting.verbs import Verbs
+from recovery.manager.metrics import ReplayStatus
+from recovery.manager.records import RowMaker
 from recovery.manager.redaction import Redactor
 from recovery.manager.web.app import Health, Service, Status, make_app
 from recovery.manager.web.parameters import EXAMPLE_ID
+from recovery.manager.web.plan_models import EXAMPLE_OPERATION, EXAMPLE_PLAN
 from recovery.manager.web.rates import Rates
 from recovery.manager.web.sign_in import SignIn
+from recovery.operations.clients import DlqClients
+from recovery.operations.dead_letters.message_types import load_types
 from testing.fakes import Fakes
 from testing.ledgers import NOW_MS, row
+from testing.memory import BUCKET
 from worker.core.base.classify import FailureKind
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.dead_letter_store import take_in
@@ -34,11 +46,15 @@ class Api:
     ) -> None:  # fmt: skip
         self.ledger = ledger
         self.fakes = Fakes()
+        self.counted: list[ReplayStatus] = []
+        self.stopping = threading.Event()
         self.health = Health(Status.HEALTHY, queue_connected=True, facts={"intake": "running"})
         self.depth: int | None = 2
         self.service = Service(
             ledger=ledger,
             state=self.fakes.state,
+            verbs=self._verbs(),
+            count=self.counted.append,
             metrics=lambda: b"# TYPE up gauge\nup 1\n",
             health=lambda: self.health,
             dlq_depth=lambda: self.depth,
@@ -47,6 +63,12 @@ class Api:
             redactor=redactor or Redactor(),
         )
         self.app: FastAPI = make_app(self.service)
+
+    def _verbs(self) -> Verbs:
+        fakes, types = self.fakes, load_types(default_bucket=BUCKET)
+        clients = DlqClients(fakes.dlq, fakes.s3, fakes.state, types, BUCKET)
+        world = World(clients, fakes.state, RowMaker(types, BUCKET), fakes.source, lambda _url: fakes.source)
+        return Verbs(world, fakes.settings(), lambda: fakes.clients, self.stopping)
 
     def add(self, name: str, *, body: str = BODY, stored: bool = True, **fields: Any) -> Row:
         """A dead letter in the ledger, and in the state bucket."""
@@ -80,19 +102,36 @@ class Api:
             "third", kind=FailureKind.UNKNOWN, error_type="ValueError", fingerprint="77", bucket="", source_queue=""
         )
 
+    def operate(self) -> None:
+        """The plan and the operation of the examples; the operation waits, and the plan is one of its own."""
+        none = Selection(correlation_id="nothing has this")
+        for name in (EXAMPLE_OPERATION, EXAMPLE_PLAN):
+            plan = self.ledger.plans.make(Wanted(Verb.REDRIVE, "api@host", {}, none, ""))
+            if name == EXAMPLE_OPERATION:
+                made = self.ledger.operations.create(plan, by="api@host")
+                self._rename("operations", made.id, name)
+            else:
+                self._rename("plans", plan.id, name)
+
+    def _rename(self, table: str, name: str, to: str) -> None:
+        with self.ledger._database.writing() as connection:
+            connection.exec_driver_sql(f"UPDATE {table} SET id = '{to}' WHERE id = '{name}'")
+
     def views(self) -> list[dict[str, Any]]:
         """The views that are in the audit."""
         return [one for one in self.fakes.under("s3-index-worker/audit/").values() if one["action"] == "view"]
 
     def ask(
         self, path: str, *, method: str = "GET", host: str = "127.0.0.1:8024", peer: str = "127.0.0.1",
-        content: Any = None, **headers: str,
+        content: Any = None, body: Any = None, **headers: str,
     ) -> httpx.Response:  # fmt: skip
-        """One request, from this address, with this body (bytes, or an async iterator of some).
+        """One request, from this address, with this content (bytes, or an async iterator of some), or this body, as JSON.
 
         Underscores in the names of headers stand for hyphens.
         """
         named = [(name.replace("_", "-"), value) for name, value in headers.items()]
+        if body is not None:
+            content, named = json.dumps(body).encode(), [("content-type", "application/json"), *named]
         return asyncio.run(self._ask(method, path, [("host", host), *named], peer, content))
 
     def ask_with(self, headers: list[tuple[str, str]], path: str, *, peer: str) -> httpx.Response:
@@ -110,6 +149,12 @@ class Api:
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False, client=(peer, 50_000))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8024") as client:
             return await client.request(method, path, headers=headers, content=content)
+
+    def post(self, path: str, body: Any = None, *, status: int = 200, **headers: str) -> Any:
+        """The JSON of an answer to a POST."""
+        answer = self.ask(path, method="POST", body=body, **headers)
+        assert answer.status_code == status, answer.text
+        return answer.json()
 
     def get(self, path: str) -> Any:
         """The JSON of an answer that must be a success."""

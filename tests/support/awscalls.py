@@ -28,6 +28,7 @@ ACTIONS = {
     "s3.delete_object": "s3:DeleteObject",
     "s3.delete_objects": "s3:DeleteObject",
     "s3.list_objects_v2": "s3:ListBucket",
+    "s3.list_object_versions": "s3:ListBucketVersions",
     "s3.get_bucket_notification_configuration": "s3:GetBucketNotification",
     "s3.put_bucket_notification_configuration": "s3:PutBucketNotification",
     "cloudwatch.put_metric_data": "cloudwatch:PutMetricData",

@@ -9,28 +9,38 @@ from fastapi.routing import APIRoute
 
 from recovery.manager.web import (
     alias_messages,
+    alias_replay,
     alias_stats,
     auth_routes,
+    export,
+    fleet,
     health,
     messages,
     notifications,
     openapi,
+    operations,
     overview,
+    plans,
+    said,
 )
 from recovery.manager.web.guard import Guard
 from recovery.manager.web.parameters import only_known
 from recovery.manager.web.problems import add_handlers
 from recovery.manager.web.service import Health, Service, Status
+from recovery.manager.web.watching import Watch
 from worker import __version__
 
 __all__ = ["Health", "Service", "Status", "make_app"]
 
+_ROUTES = (
+    messages, said, overview, notifications, plans, operations, export, fleet, alias_messages, alias_replay, alias_stats,
+)  # fmt: skip
 THREADS = 12
 """Requests that read ledger or objects at the same time; fewer than the ledger's connections, which intake needs too."""
 
 
 def make_app(service: Service) -> FastAPI:
-    """The application of a service. It reads, and changes nothing but the audit."""
+    """The application of a service."""
     app = FastAPI(
         title=openapi.TITLE,
         version=__version__,
@@ -43,7 +53,8 @@ def make_app(service: Service) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.service = service
-    for one in (messages, overview, notifications, alias_messages, alias_stats):
+    app.state.watch = Watch(service.ledger)
+    for one in _ROUTES:
         app.include_router(one.router, dependencies=[Depends(only_known)])
     app.include_router(health.router)  # probes and scrapers may add parameters of their own
     if service.sign_in.oidc is not None:

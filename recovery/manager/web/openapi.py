@@ -10,12 +10,16 @@ from recovery.manager.web.problems import Problem
 
 TITLE = "dlq-manager"
 DESCRIPTION = (
-    "The dead letters of s3-index-worker: what failed, why, when and how often. "
+    "The dead letters of s3-index-worker: what failed, why, when and how often, and what to do with them. "
     "Paths under `/api/v1` are stable; those of tag `aliases` are the paths and fields that such tools have had. "
     "Errors are problem details (RFC 9457); times are UTC."
 )
 TAGS = [
     {"name": "messages", "description": "The dead letters."},
+    {
+        "name": "operations",
+        "description": "What is done with many dead letters: planned, then carried out. And the fleet.",
+    },
     {"name": "overview", "description": "Groups and figures."},
     {"name": "notifications", "description": "What was said about failures, and to whom."},
     {"name": "aliases", "description": "Paths and fields that such tools have had, for programs that use them."},
@@ -34,7 +38,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
         )  # fmt: skip
         for path in made["paths"].values():
             for operation in path.values():
-                operation["responses"].pop("422", None)
+                if "HTTPValidationError" in str(operation["responses"].get("422")):
+                    operation["responses"].pop("422")
                 for parameter in operation.get("parameters", []):
                     _without_null(parameter["schema"])
         schemas = made["components"]["schemas"]

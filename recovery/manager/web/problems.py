@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from recovery.ledger.errors import AskedWronglyError
-from worker.core.base.errors import DependencyError, StoreError
+from recovery.ledger.errors import AskedWronglyError, LedgerError
+from worker.core.base.errors import ConfigError, DependencyError, QueueError, StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 
@@ -28,9 +28,14 @@ SAYS = {
     403: "The role does not suffice; or the request came through a proxy that is not trusted, or from another site's page.",
     404: "There is no such path, no such dead letter, or its object is gone; `detail` says which.",
     405: "The path has no such method; `Allow` says which it has.",
-    413: "The body is too long.",
+    409: "What is asked for does not go with how things are: `detail` says why.",
+    410: "The plan is too old; make another.",
+    412: "The dead letter has changed since; `ETag` has its version now.",
+    413: "The body is too long, or more than 1,000,000 dead letters are selected.",
     415: "The body is not of type application/json.",
     421: "The Host header names another server than this one.",
+    422: "The `Idempotency-Key` was used for another request.",
+    428: "The header `If-Match` is missing: it says which version of the dead letter is meant.",
     429: "This principal, or this address, has asked too often. Ask again after `Retry-After`.",
     431: "Path, query and headers are too long together.",
     500: "A fault of this program; the log has its stack.",
@@ -95,8 +100,10 @@ def add_handlers(app: FastAPI) -> None:
     """Answer every foreseen error with its problem; what is not foreseen goes on to the guard."""
     app.add_exception_handler(AskedWronglyError, _asked_wrongly)
     app.add_exception_handler(RequestValidationError, _not_valid)
-    app.add_exception_handler(DependencyError, _unavailable)  # the ledger, the OpenID provider
-    app.add_exception_handler(StoreError, _unavailable)
+    app.add_exception_handler(LedgerError, _unavailable)
+    for kind in (StoreError, QueueError, DependencyError):  # the last: the OpenID provider, among others
+        app.add_exception_handler(kind, _unavailable)
+    app.add_exception_handler(ConfigError, _conflicts)
     app.add_exception_handler(HTTPException, _of_http)
 
 
@@ -108,8 +115,14 @@ async def _not_valid(_request: Request, error: Exception) -> JSONResponse:
     """The first of the faults that FastAPI has found."""
     first: dict[str, Any] = error.errors()[0] if isinstance(error, RequestValidationError) else {}
     expected = re.sub(r"^(Input|String|Value) should (be |have )?", "", str(first.get("msg", "")))
-    wrong = AskedWronglyError(str(first["loc"][-1]), str(first.get("input"))[:MAX_SHOWN_CHARS], expected)
+    place = [str(one) for one in first["loc"][1:] if isinstance(one, str)]  # without where it stands: query, path, body
+    wrong = AskedWronglyError(".".join(place) or "body", str(first.get("input"))[:MAX_SHOWN_CHARS], expected)
     return problem(400, str(wrong), wrong=wrong)
+
+
+async def _conflicts(_request: Request, error: Exception) -> JSONResponse:
+    """A queue that does not exist, or one that is not for these dead letters."""
+    return problem(409, str(error))
 
 
 async def _unavailable(_request: Request, error: Exception) -> JSONResponse:

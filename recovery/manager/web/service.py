@@ -8,6 +8,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from recovery.ledger.ledger import Ledger
+from recovery.manager.acting.verbs import Verbs
+from recovery.manager.metrics import ReplayStatus
 from recovery.manager.redaction import Redactor
 from recovery.manager.web.sign_in import SignIn
 from worker.core.s3.state import State
@@ -41,6 +43,10 @@ class Service:
     """The state bucket: bodies and stacks are read from its objects, and each view of a body is recorded there."""
     metrics: Callable[[], bytes]
     """In Prometheus's text format."""
+    verbs: Verbs
+    """What can be done with dead letters."""
+    count: Callable[[ReplayStatus], None]
+    """Counts a replay in the metrics."""
     health: Callable[[], Health]
     dlq_depth: Callable[[], int | None]
     """Messages that are still in SQS, visible and in flight; None if that is not known. The caller caches it."""

@@ -1,7 +1,7 @@
 """Export files: one JSON line for each dead letter, without loss, and a last line with a checksum of the rest."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from worker.core.sqs.dead_letter import DeadLetter
 
 SCHEMA = 1
 _END = "end_of_export"
+_REDACTED = "redacted_export"
 
 
 class ExportFileError(WorkerError):
@@ -34,21 +35,45 @@ class Seal:
     by: str
 
 
+def export_lines(
+    dead_letters: Iterable[DeadLetter], *, queue: str, by: str,
+    redact: Callable[[DeadLetter], Mapping[str, object]] | None = None,
+) -> Generator[bytes, None, Seal]:  # fmt: skip
+    """The lines of an export, one after another; its seal is the last of them, and is returned.
+
+    `redact` returns what may be shown of each. Such an export says so in its first line, and cannot be imported: what was
+    masked would be sent.
+    """
+    digest = hashlib.sha256()
+    count = 0
+    if redact is not None:
+        head = orjson.dumps({_REDACTED: SCHEMA, "by": by}) + b"\n"
+        digest.update(head)
+        yield head
+    for dead_letter in dead_letters:
+        line = orjson.dumps(redact(dead_letter) if redact else dead_letter.as_json()) + b"\n"
+        digest.update(line)
+        count += 1
+        yield line
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    seal = Seal(count, digest.hexdigest(), queue, now, by)
+    yield orjson.dumps({_END: SCHEMA, **asdict(seal)}) + b"\n"
+    return seal
+
+
 def write_export(file: OperatorFile, dead_letters: Sequence[DeadLetter], *, queue: str, by: str) -> Seal:
     """Write dead letters durably to a new file. An existing file is never replaced.
 
     Raises OSError; no new file is left behind then.
     """
-    digest = hashlib.sha256()
+    lines = export_lines(dead_letters, queue=queue, by=by)
     with file.new() as stream:
-        for dead_letter in dead_letters:
-            line = orjson.dumps(dead_letter.as_json()) + b"\n"
-            digest.update(line)
-            stream.write(line)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        seal = Seal(len(dead_letters), digest.hexdigest(), queue, now, by)
-        stream.write(orjson.dumps({_END: SCHEMA, **asdict(seal)}) + b"\n")
-    return seal
+        while True:
+            try:
+                stream.write(next(lines))
+            except StopIteration as ended:
+                seal: Seal = ended.value
+                return seal
 
 
 def write_verified(file: OperatorFile, dead_letters: Sequence[DeadLetter], *, queue: str, by: str) -> Seal:
@@ -109,6 +134,8 @@ def _verified(stream: BinaryIO, take: Callable[[DeadLetter], None]) -> Seal:
         if seal is not None:
             raise ValueError(f"line {number} comes after the checksum; the file was altered")
         record = _loads(line, number)
+        if _REDACTED in record:
+            raise ValueError("it is a redacted export, for reading only: what is masked in it must not be sent")
         if _END in record:
             seal = record
             continue

@@ -44,6 +44,8 @@ class Claims:
         self.extender = extender
         self.copies: dict[str, list[DeadLetter]] = {}
         """Messages of the DLQ that are copies of stored dead letters, by dead letter id; they are deleted with these."""
+        self.last_sending: Sending | None = None
+        """What the records say of the dead letters that were settled last as sent."""
         self._dlq = dlq
         self._state = state
         self._run = run
@@ -72,6 +74,7 @@ class Claims:
         """
         now_ms = self._clock.now_ms()
         sending = Sending(now_ms, self._run.by, self._run.name, to, now_ms + int(unconfirmed_s * 1000))
+        self.last_sending = sending
 
         def mark(dead_letter: DeadLetter) -> str:
             held = self._held.pop(dead_letter.id)

@@ -25,6 +25,7 @@ def api(ledger: Ledger) -> Api:
     """Three dead letters, on either database."""
     made = Api(ledger)
     made.fill()
+    made.operate()
     return made
 
 

@@ -35,6 +35,16 @@ class ManagerProcess(WorkerProcess):
         assert found == status, body
         return json.loads(body) if body[:1] in b"[{" else body.decode()
 
+    def post(self, path: str, body: Any = None, *, status: int = 200) -> Any:
+        """What it answers to a POST."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}", json.dumps(body).encode() if body else b"", method="POST",
+            headers={"Content-Type": "application/json"},
+        )  # fmt: skip
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            assert answer.status == status
+            return json.loads(answer.read())
+
     def count(self, query: str = "") -> int:
         """The number of dead letters that a filter selects."""
         return int(self.ask(f"/api/v1/messages?limit=1&q={query}")["count"])

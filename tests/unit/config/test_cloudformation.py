@@ -15,8 +15,8 @@ from worker.preflight import LEAST_RECEIVES
 IAM = Path(__file__).resolve().parents[3] / "config/iam"
 RESOURCES = template()["Resources"]
 ALARMS = {one.name: one for one in alarms()}
-RUNS = {"worker": "Worker", "operator": "Operator", "reader": "Reader", "manager": "Manager", "pause": "Pause",
-        "connect": "Connect", "cloudwatch": "CloudWatch", "index": "Index"}  # fmt: skip
+RUNS = {"worker": "Worker", "operator": "Operator", "reader": "Reader", "manager": "Manager", "manager-purge": "ManagerPurge",
+        "pause": "Pause",        "connect": "Connect", "cloudwatch": "CloudWatch", "index": "Index"}  # fmt: skip
 
 
 def properties(name: str):

@@ -153,6 +153,17 @@ class LogEvent(StrEnum):
     OBSERVER_FAILED = "observer.failed"
     """Counting an event in the metrics failed, a bug in this program; the work is not affected."""
 
+    OPERATION_ENDED = "operation.ended"
+    """An operation has ended: `done`, `failed` or `cancelled`, with what has become of its dead letters. If it failed, `error`
+    says why; the runbook says what to do."""
+
+    OPERATION_INTERRUPTED = "operation.interrupted"
+    """An operation could not be gone on with for now, as `error` says. It is tried again by itself, by another manager where
+    that has taken it over."""
+
+    OPERATION_TAKEN = "operation.taken"
+    """This manager executes an operation from now on."""
+
     PAUSE_UNREADABLE = "pause.unreadable"
     """Whether the fleet is paused could not be read; it stays as it was."""
 

@@ -31,6 +31,7 @@ def upgrade() -> None:
     _create_what_belongs_to_them()
     _create_the_rest()
     _create_notices()
+    _create_operations()
     if op.get_bind().dialect.name == "sqlite":
         op.execute(sa.text(_SQLITE_GRAMS.replace(":", "\\:")))
     else:
@@ -194,6 +195,63 @@ def _create_notices() -> None:
         *(_big(name) for name in ("redriven", "returned", "archived", "abandoned")),
     )
     op.create_index("outcomes_by_error_type", "outcomes", ["error_type", "period"])
+
+
+def _create_operations() -> None:
+    op.create_table(
+        "plans",
+        sa.Column("number", _BIG, primary_key=True, autoincrement=False),
+        *(_text(name) for name in ("id", "verb")),
+        sa.Column("options", sa.JSON, nullable=False),
+        _text("query", nullable=True),
+        _text("by"),
+        *(_big(name) for name in ("created_ms", "expires_ms")),
+        sa.Column("ready", sa.Integer, nullable=False),
+        *(_big(name) for name in ("count", "size_bytes")),
+        sa.Column("refused", sa.JSON, nullable=False),
+        sa.UniqueConstraint("id", name="plans_id"),
+    )
+    op.create_table(
+        "plan_items",
+        sa.Column("plan", _BIG, primary_key=True, autoincrement=False),
+        sa.Column("place", _BIG, primary_key=True, autoincrement=False),
+        *(_big(name) for name in ("dead_letter", "version")),
+        _text("state"),
+        sa.Column("twice", sa.Integer, nullable=False),
+        _text("result", nullable=True),
+    )
+    unfinished = sa.text("state IN ('waiting', 'sending')")
+    op.create_index(
+        "plan_items_unfinished", "plan_items", ["dead_letter"], unique=True, sqlite_where=unfinished,
+        postgresql_where=unfinished,
+    )  # fmt: skip
+    op.create_table(
+        "operations",
+        _text("id", primary_key=True),
+        sa.Column("plan", _BIG, sa.ForeignKey("plans.number", name="operations_plan"), nullable=False),
+        _text("verb"),
+        sa.Column("options", sa.JSON, nullable=False),
+        *(_text(name) for name in ("by", "state")),
+        _big("created_ms"),
+        _big("started_ms", nullable=True),
+        _big("changed_ms"),
+        _big("ended_ms", nullable=True),
+        *(_big(name) for name in ("total", "enlisted", "done", "failed", "skipped", "twice")),
+        sa.Column("skips", sa.JSON, nullable=False),
+        sa.Column("step", sa.Integer, nullable=False),
+        *(_text(name) for name in ("error", "holder")),
+        *(_big(name) for name in ("until_ms", "epoch")),
+        sa.UniqueConstraint("plan", name="operations_plan_once"),
+    )
+    op.create_index("operations_by_time", "operations", ["created_ms", "id"])
+    op.create_table(
+        "answers",
+        *(_text(name, primary_key=True) for name in ("key", "by")),
+        _text("digest"),
+        _big("created_ms"),
+        sa.Column("status", sa.Integer),
+        *(_text(name, nullable=True) for name in ("body", "location")),
+    )
 
 
 def _create_arrays() -> None:

@@ -8,15 +8,19 @@ from pathlib import Path
 import pytest
 
 from recovery.ledger.ledger import Ledger, open_ledger
+from recovery.manager.acting.acts import World
+from recovery.manager.acting.verbs import Verbs
 from recovery.manager.figures import Figures
 from recovery.manager.follow import Follower
 from recovery.manager.group_commit import GroupCommit
 from recovery.manager.intake import Intake
 from recovery.manager.metrics import ManagerMetrics
+from recovery.manager.operations import Operations
 from recovery.manager.records import RowMaker
+from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.message_types import load_types
 from testing.fakes import Fakes
-from testing.memory import BUCKET
+from testing.memory import BUCKET, MemoryQueue
 from worker.core.base.liveness import Liveness
 
 
@@ -50,3 +54,27 @@ def intake(fakes: Fakes, ledger: Ledger, commit: GroupCommit, rows: RowMaker) ->
 @pytest.fixture
 def follower(fakes: Fakes, ledger: Ledger, rows: RowMaker) -> Follower:
     return Follower(ledger, fakes.state, fakes.s3.clock, rows, threading.Event())
+
+
+@pytest.fixture
+def stop() -> threading.Event:
+    return threading.Event()
+
+
+@pytest.fixture
+def verbs(fakes: Fakes, rows: RowMaker, stop: threading.Event) -> Verbs:
+    clients = DlqClients(fakes.dlq, fakes.s3, fakes.state, rows.types, BUCKET)
+    world = World(
+        clients, fakes.state, rows, fakes.source, lambda url: MemoryQueue(fakes.faults, url.rsplit("/", 1)[-1])
+    )
+    return Verbs(world, fakes.settings(), lambda: fakes.clients, stop)
+
+
+@pytest.fixture
+def metrics() -> ManagerMetrics:
+    return ManagerMetrics(Figures)
+
+
+@pytest.fixture
+def operations(ledger: Ledger, verbs: Verbs, metrics: ManagerMetrics, stop: threading.Event) -> Operations:
+    return Operations(ledger, verbs, metrics, stop=stop)

@@ -1,0 +1,200 @@
+"""The items of operations: each is one dead letter of a plan, in the version that it had then, and what has become of it."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, Connection, bindparam, text
+
+from recovery.ledger.codec import COLUMNS, JOINED, row_of, storable
+from recovery.ledger.plans import CHUNK
+from recovery.ledger.rows import Row, State
+
+ELSEWHERE = "in another operation"
+CHANGED = "changed"
+GONE = "forgotten"
+MAX_RESULT_CHARS = 500
+
+
+class Result(StrEnum):
+    """The state of an item."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    """Somebody is acting on it; where that was ended by a kill, it is in doubt."""
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    """Nothing was done; the result says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item on which the executor may act."""
+
+    place: int
+    version: int
+    twice: bool
+    row: Row | None
+    """As it is now; None if the ledger has forgotten it."""
+
+    @property
+    def why_not(self) -> str:
+        """Why nothing may be done with it; empty if something may."""
+        if self.row is None:
+            return GONE
+        return "" if self.row.version == self.version else CHANGED
+
+
+@dataclass(frozen=True, slots=True)
+class ItemResult:
+    """What has become of an item; WAITING: it is to be tried again."""
+
+    place: int
+    state: Result
+    result: str = ""
+    twice: bool = False
+    """Whether it may have been sent twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How many items were settled, and how."""
+
+    done: int = 0
+    failed: int = 0
+    twice: int = 0
+    skips: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An item as people see it."""
+
+    place: int
+    identity: str | None
+    """None if the ledger has forgotten it."""
+    about: str
+    state: Result
+    result: str
+    twice: bool
+
+
+def enlist(connection: Connection, plan: int, after: int, until: int) -> int:
+    """Make planned items waiting; how many are skipped because another operation has them."""
+    part = {"plan": plan, "after": after, "until": until}
+    of_part = "plan = :plan AND place > :after AND place <= :until AND state = 'planned'"
+    connection.execute(
+        text(
+            f"UPDATE plan_items SET state = 'waiting' WHERE {of_part} AND NOT EXISTS (SELECT 1 FROM plan_items o "  # noqa: S608
+            "WHERE o.dead_letter = plan_items.dead_letter AND o.state IN ('waiting', 'sending'))"
+        ),
+        part,
+    )
+    rest = text(f"UPDATE plan_items SET state = 'skipped', result = '{ELSEWHERE}' WHERE {of_part}")  # noqa: S608
+    return connection.execute(rest, part).rowcount
+
+
+def following(connection: Connection, plan: int, after: int, limit: int) -> list[Item]:
+    """The next items that wait, in order, after a place."""
+    return _items(connection, plan, "i.state = 'waiting' AND i.place > :after", after=after, limit=limit)
+
+
+def with_ties(items: Sequence[Item], limit: int) -> list[Item]:
+    """The first of these, and those that were sent in the same millisecond as the last of them."""
+    some = list(items[:limit])
+    last = some[-1].row if some else None
+    for one in items[limit:]:
+        if last is None or one.row is None or one.row.sent_ms != last.sent_ms:
+            break
+        some.append(one)
+    return some
+
+
+def sending(connection: Connection, plan: int) -> list[Item]:
+    """Every item that somebody has begun to act on."""
+    return _items(connection, plan, "i.state = 'sending'", after=0, limit=CHUNK)
+
+
+def mark(connection: Connection, plan: int, items: Sequence[Item]) -> None:
+    """Mark items before they are acted upon."""
+    _set(connection, plan, [ItemResult(one.place, Result.SENDING, twice=one.twice) for one in items])
+
+
+def settle(connection: Connection, plan: int, results: Sequence[ItemResult]) -> Settled:
+    """Write what has become of items."""
+    _set(connection, plan, results)
+    states = Counter(one.state for one in results)
+    skips = Counter(one.result for one in results if one.state is Result.SKIPPED)
+    twice = sum(1 for one in results if one.twice and one.state in {Result.DONE, Result.FAILED})
+    return Settled(states[Result.DONE], states[Result.FAILED], twice, skips)
+
+
+def let_go(connection: Connection, plan: int, why: str) -> int:
+    """Skip up to CHUNK items with which nothing was done; how many they were."""
+    query = text(
+        "UPDATE plan_items SET state = 'skipped', result = :why WHERE plan = :plan AND place IN (SELECT place FROM plan_items "
+        "WHERE plan = :plan AND state IN ('planned', 'waiting') ORDER BY place LIMIT :some)"
+    )
+    return connection.execute(query, {"plan": plan, "why": why, "some": CHUNK}).rowcount
+
+
+def came_back(connection: Connection, plan: int, run: str) -> int:
+    """How many dead letters that this run has sent are open again."""
+    query = text(
+        "SELECT count(*) FROM plan_items i JOIN dead_letters d ON d.id = i.dead_letter WHERE i.plan = :plan "  # noqa: S608
+        f"AND i.state = 'done' AND d.sent_run = :run AND d.state IN ('{State.OPEN}', '{State.SCHEDULED}')"
+    )
+    return int(connection.execute(query, {"plan": plan, "run": run}).scalar_one())
+
+
+def shown(connection: Connection, operation: str, state: Result | None, after: int, limit: int) -> list[Shown]:
+    """Items of an operation, in order, after a place."""
+    of_state = "" if state is None else f"AND i.state = '{state.value}'"
+    query = text(
+        "SELECT i.place, d.identity, coalesce(d.about, ''), i.state, coalesce(i.result, ''), i.twice FROM plan_items i "  # noqa: S608
+        "JOIN operations o ON o.plan = i.plan LEFT JOIN dead_letters d ON d.id = i.dead_letter "
+        f"WHERE o.id = :operation AND i.place > :after {of_state} ORDER BY i.place LIMIT :limit"
+    )
+    found = connection.execute(query, {"operation": operation, "after": after, "limit": limit})
+    return [
+        Shown(place, identity, about, Result.WAITING if named == "planned" else Result(named), result, bool(twice))
+        for place, identity, about, named, result, twice in found
+    ]
+
+
+def _items(connection: Connection, plan: int, condition: str, **values: int) -> list[Item]:
+    query = text(
+        f"SELECT i.place, i.version, i.twice, i.dead_letter FROM plan_items i WHERE i.plan = :plan AND {condition} "  # noqa: S608
+        "ORDER BY i.place LIMIT :limit"
+    )
+    values.setdefault("after", 0)
+    used = {name: value for name, value in values.items() if f":{name}" in query.text}
+    found = connection.execute(query, {"plan": plan, **used}).all()
+    rows = _rows(connection, [number for *_, number in found])
+    return [Item(place, version, bool(twice), rows.get(number)) for place, version, twice, number in found]
+
+
+def _rows(connection: Connection, numbers: Sequence[int]) -> dict[int, Row]:
+    query = text(f"SELECT {COLUMNS} FROM {JOINED} WHERE d.id IN :numbers")  # noqa: S608
+    wanted = bindparam("numbers", list(numbers), type_=BigInteger, expanding=True)
+    return {row.id: row for row in map(row_of, connection.execute(query.bindparams(wanted)))}
+
+
+def _set(connection: Connection, plan: int, results: Sequence[ItemResult]) -> None:
+    if not results:
+        return
+    query = text(
+        "UPDATE plan_items SET state = :state, result = :result, twice = :twice WHERE plan = :plan AND place = :place"
+    )
+    connection.execute(
+        query,
+        [
+            {
+                "plan": plan, "place": one.place, "state": one.state.value, "twice": int(one.twice),
+                "result": storable(one.result[:MAX_RESULT_CHARS]) or None,
+            }
+            for one in results
+        ],
+    )  # fmt: skip

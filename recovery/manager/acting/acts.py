@@ -1,0 +1,125 @@
+"""What every verb is given, and what it returns."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from recovery.ledger.operation_items import Result
+from recovery.ledger.refusals import Verb
+from recovery.ledger.rows import Change, Row
+from recovery.manager.records import FROM_RECORD, RowMaker
+from recovery.operations.clients import DlqClients
+from recovery.operations.transfer.claims import Claims
+from worker.core.audit import Run
+from worker.core.base.classify import is_transient
+from worker.core.base.errors import StoreError
+from worker.core.base.retry import retry_transient
+from worker.core.s3.state import State
+from worker.core.sqs import dead_letter_store
+from worker.core.sqs.queue import Queue
+from worker.core.sqs.stored_dead_letter import StoredDeadLetter
+from worker.core.sqs.visibility import VisibilityExtender
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+READERS = 10
+"""Records that are read at once: a batch."""
+VISIBILITY_S = 120
+"""Nothing is received here; an extender needs a number all the same."""
+GONE = "its record is gone"
+NEVER = threading.Event()
+"""What has begun is ended: a batch is short."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What verbs act on."""
+
+    clients: DlqClients
+    state: State
+    rows: RowMaker
+    source: Queue
+    """The queue to which dead letters are sent again, unless another is named."""
+    queue: Callable[[str], Queue]
+    """A queue by its URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """What has become of one dead letter."""
+
+    row: Row
+    state: Result
+    """WAITING: something that is needed refused; it can be tried again."""
+    result: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """What its row is to say."""
+
+    def change(self, verb: Verb, run: Run) -> Change | None:
+        """The change of its row; None if nothing was done."""
+        if self.state is not Result.DONE:
+            return None
+        details = {"run": run.name, **({"result": self.result} if self.result else {})}
+        return Change(self.row.identity, verb.value, run.by, self.fields, details, self.row.version)
+
+
+Options = Mapping[str, Any]
+Act = Callable[[Sequence[Row]], list[Acted]]
+"""Acts on up to ten dead letters, and says in the audit what it did. Raises WorkerError before it has done anything."""
+
+
+@contextmanager
+def claiming(world: World, run: Run) -> Iterator[Claims]:
+    """Claims of this run on stored dead letters; they end with this context."""
+    extender = VisibilityExtender(world.clients.dlq, visibility_s=VISIBILITY_S)
+    claims = Claims(world.clients.dlq, world.state, run, extender, world.clients.objects.clock)
+    try:
+        yield claims
+    finally:
+        claims.release()
+
+
+def read_records(world: World, rows: Iterable[Row]) -> dict[str, StoredDeadLetter | None]:
+    """The records of dead letters, by identity; None where one is gone, or somebody else's. Raises StoreError."""
+
+    def read(row: Row) -> StoredDeadLetter | None:
+        try:
+            return retry_transient(
+                lambda: dead_letter_store.read(world.state, row.key), transient=is_transient, stop=NEVER
+            )
+        except ValueError:
+            return None
+
+    wanted = list(rows)
+    return dict(zip((row.identity for row in wanted), at_once(read, wanted), strict=True))
+
+
+def at_once(act: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """Do the same with a few things at once; the results in order."""
+    if len(items) < 2:
+        return [act(one) for one in items]
+    with ThreadPoolExecutor(READERS, thread_name_prefix="acting") as pool:
+        return list(pool.map(act, items))
+
+
+def as_recorded(world: World, stored: StoredDeadLetter) -> dict[str, Any]:
+    """What a record says was done and said: the fields of its row."""
+    row = world.rows.row(stored)
+    return {name: getattr(row, name) for name in FROM_RECORD}
+
+
+def after_conflict(world: World, acted: Acted, change: Change, version: int) -> Change:
+    """The same change of a row that somebody else has changed meanwhile: what its record says now, if there is one.
+
+    A dead letter that was sent may have come back already: then it is open, and must not be said to be sent.
+    """
+    try:
+        stored = read_records(world, [acted.row])[acted.row.identity]
+    except StoreError:
+        stored = None
+    fields = as_recorded(world, stored) if stored is not None else dict(change.fields)
+    return Change(change.identity, change.action, change.by, fields, change.details, version)

@@ -1,0 +1,43 @@
+"""`abandon` and `delete`: archive dead letters, and delete their records."""
+
+from collections.abc import Sequence
+
+from recovery.ledger.operation_items import Result
+from recovery.ledger.rows import Row, State
+from recovery.manager.acting.acts import GONE, NEVER, Acted, Options, World, claiming, read_records
+from recovery.manager.acting.sending import UNREADABLE
+from recovery.operations.abandon import ArchivedAs, archive_claimed
+from recovery.operations.dead_letters.facts import facts_of
+from recovery.operations.records.archive import Archive
+from recovery.operations.transfer.sending import TransferReport
+from worker.core.audit import Run
+
+
+def remove(world: World, rows: Sequence[Row], run: Run, options: Options, *, archived_as: ArchivedAs) -> list[Acted]:
+    """Archive stored dead letters; what is archived is deleted once the audit says so. Raises StoreError before that."""
+    records = read_records(world, rows)
+    facts = [
+        facts_of(stored.dead_letter, world.clients.types, default_bucket=world.clients.default_bucket)
+        for row in rows
+        if (stored := records[row.identity]) is not None
+    ]
+    archive = Archive(world.state, world.clients.dlq.url, run.by, run.name)
+    report = TransferReport()
+    reason = str(options.get("reason") or f"{archived_as.value} by {run.by}")
+    with claiming(world, run) as claims:
+        report.refused |= claims.take(one.dead_letter for one in facts)
+        claimed = [one for one in facts if one.dead_letter.id not in report.refused]
+        archived = archive_claimed(archive, claimed, report, NEVER, reason=reason, archived_as=archived_as)
+        left = claims.remove(archived, archived_as.value)
+    return [_result(row, report, left, is_there=records[row.identity] is not None) for row in rows]
+
+
+def _result(row: Row, report: TransferReport, left: dict[str, str], *, is_there: bool) -> Acted:
+    name = row.identity
+    if (why := left.get(name) or report.kept.get(name)) is not None:
+        return Acted(row, Result.WAITING, why)
+    if (why := report.refused.get(name)) is not None:
+        return Acted(row, Result.WAITING if why.startswith(UNREADABLE) else Result.SKIPPED, why)
+    if not is_there:
+        return Acted(row, Result.FAILED, GONE)
+    return Acted(row, Result.DONE, fields={"state": State.ABANDONED, "retry_at_ms": None})

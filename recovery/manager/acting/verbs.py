@@ -1,0 +1,110 @@
+"""All verbs, by name, and which of them need what."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from recovery.ledger.operation_items import Result
+from recovery.ledger.refusals import SAYING, Limits, Verb
+from recovery.ledger.rows import Row, State
+from recovery.manager.acting import recovering, removing, saying, sending
+from recovery.manager.acting.acts import Act, Acted, Options, World, as_recorded, read_records
+from recovery.operations.abandon import ArchivedAs
+from recovery.operations.clients import attributes_of
+from recovery.operations.dead_letters.facts import MAX_REDRIVES
+from recovery.operations.dead_letters.message_types import S3_EVENT, UNKNOWN
+from recovery.operations.transfer.targets import refuse_while_paused
+from worker.core.audit import Run
+from worker.core.base.settings import Settings
+from worker.core.clients import Clients
+from worker.core.sqs.queue import MAX_MESSAGE_BYTES
+from worker.core.sqs.stored_dead_letter import StoredDeadLetter
+
+COMMAND = "dlq-manager"
+_REMOVING = {Verb.ABANDON: ArchivedAs.ABANDONED, Verb.DELETE: ArchivedAs.DELETED}
+PAUSES_WITH_FLEET = frozenset({Verb.REDRIVE, Verb.RECOVER, Verb.RESTORE})
+
+
+@dataclass(frozen=True, slots=True)
+class Verbs:
+    """What can be done with dead letters. May be used from any thread."""
+
+    world: World
+    settings: Settings
+    connect: Callable[[], Clients]
+    """The clients that `recover` needs."""
+    stop: threading.Event
+
+    def run(self, verb: Verb, *, name: str, by: str) -> Run:
+        """A run of a verb, under this name."""
+        return Run(name, COMMAND, verb.value, by)
+
+    @contextmanager
+    def doing(self, verb: Verb, run: Run, options: Options) -> Iterator[Act]:
+        """What acts on a few dead letters. Raises WorkerError where it must not begin."""
+        world = self.world
+        if verb is Verb.RECOVER:
+            with recovering.recovering(world, self.settings, self.connect, run, options, self.stop) as act:
+                yield act
+        elif verb in SAYING:
+            yield lambda rows: saying.say(world, rows, run, options, verb=verb)
+        elif verb in _REMOVING:
+            yield lambda rows: removing.remove(world, rows, run, options, archived_as=_REMOVING[verb])
+        else:
+            yield self._send(verb, run, options)
+
+    def _send(self, verb: Verb, run: Run, options: Options) -> Act:
+        """Send to one queue, which is looked at once; whether the fleet is paused, each time."""
+        target = sending.target_of(self.world, options)
+        send = sending.restore if verb is Verb.RESTORE else sending.redrive
+
+        def act(rows: Sequence[Row]) -> list[Acted]:
+            self.check(verb, options)
+            return send(self.world, target, rows, run)
+
+        return act
+
+    def check(self, verb: Verb, options: Options) -> None:
+        """Raises PausedError while the fleet is paused, if the verb causes work."""
+        if verb in PAUSES_WITH_FLEET:
+            refuse_while_paused(self.world.state, while_paused=bool(options.get("while_paused")))
+
+    def is_ordered(self, verb: Verb, options: Options) -> bool:
+        """Whether dead letters must be sent in their order. Raises WorkerError."""
+        return verb is Verb.REDRIVE and sending.is_fifo(sending.target_of(self.world, options))
+
+    def limits(self, verb: Verb, options: Options) -> Limits:
+        """What a plan compares rows with. Raises WorkerError where the queue does not answer."""
+        max_bytes = MAX_MESSAGE_BYTES
+        if verb is Verb.REDRIVE:
+            to = options.get("to")
+            attributes = attributes_of(self.world.queue(to) if to else self.world.source)
+            max_bytes = int(attributes.get("MaximumMessageSize", MAX_MESSAGE_BYTES))
+        force = bool(options.get("force"))
+        return Limits(MAX_REDRIVES, max_bytes, force=force, own_types=(S3_EVENT, UNKNOWN))
+
+    def what_became(self, verb: Verb, rows: Sequence[Row], run: Run) -> list[Acted]:
+        """What a run that was killed has done with these, as their records say; WAITING where nothing says so.
+
+        Raises StoreError.
+        """
+        if verb is Verb.RESTORE:
+            return [self._restored(row, run) for row in rows]
+        records = read_records(self.world, rows)
+        return [self._became(verb, row, records[row.identity], run) for row in rows]
+
+    def _became(self, verb: Verb, row: Row, record: StoredDeadLetter | None, run: Run) -> Acted:
+        if record is None:
+            removed = verb in _REMOVING or verb is Verb.RECOVER
+            fields = {"state": State.ABANDONED} if verb in _REMOVING else {}
+            return Acted(row, Result.DONE if removed else Result.WAITING, "before the interruption", fields)
+        if verb is Verb.REDRIVE and record.sent is not None and record.sent.run == run.name:
+            return Acted(row, Result.DONE, "before the interruption", as_recorded(self.world, record))
+        return Acted(row, Result.WAITING)
+
+    def _restored(self, row: Row, run: Run) -> Acted:
+        entry = sending.archived(self.world, row)
+        mark = entry.restored if entry is not None else None
+        is_done = mark is not None and mark.done and mark.run == run.name
+        return Acted(row, Result.DONE if is_done else Result.WAITING, "before the interruption" if is_done else "")

@@ -1,0 +1,234 @@
+"""Executes operations, one item after another, in a few threads; several managers share the operations of one ledger.
+
+Each batch: check that the operation is still ours and is to go on, mark its items, act, write in the audit what was done, then
+write results and rows. After a kill, what was marked is looked up in the records: what they do not say to be done is done
+again, and marked "perhaps twice" if that sends a message.
+"""
+
+import threading
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+
+from recovery.ledger.execution import LeaseLostError, Taken
+from recovery.ledger.ledger import Ledger
+from recovery.ledger.operation_items import Item, ItemResult, Result
+from recovery.ledger.operations import OperationState
+from recovery.ledger.refusals import SENDING, Verb
+from recovery.ledger.rows import Row
+from recovery.manager.acting.acts import Act, Acted, after_conflict
+from recovery.manager.acting.verbs import Verbs
+from recovery.manager.leases import Leases
+from recovery.manager.metrics import ManagerMetrics, ReplayStatus
+from recovery.manager.ramp import Ramp, why_stop
+from recovery.operations.dead_letters.message_types import S3_EVENT, UNKNOWN
+from worker.core.base.errors import ConfigError, PausedError, WorkerError
+from worker.core.base.events import LogEvent
+from worker.core.base.liveness import Liveness
+from worker.core.base.logs import Level, emit
+from worker.core.sqs.queue import MAX_BATCH
+from worker.supervisor import IDLE_TURN_S
+
+LANES = 3
+"""Operations that one manager executes at a time: a long one must not keep a short one waiting."""
+MAX_SILENCE_S = 1_800.0
+"""A batch of files may take minutes to be read."""
+OUTAGE_S = 10.0
+"""After this an operation is tried again whose queue or bucket refuses; others are executed meanwhile."""
+MAX_OUTAGES = 3
+"""Times that all items of a batch may be refused before they count as failed: then they are at fault, not the service."""
+FOREIGN_AT_ONCE = 5
+"""Messages of other services' types that are sent at once: their consumers may be slow, and are not ours."""
+TIES = 200
+"""Items that are looked at for those that were sent in the same millisecond, where the order counts."""
+_LATER = frozenset({OperationState.PAUSED, OperationState.WAITING})
+_OURS = frozenset({S3_EVENT, UNKNOWN})
+
+
+class Operations:
+    """The executor of one manager; each lane is a thread."""
+
+    def __init__(self, ledger: Ledger, verbs: Verbs, metrics: ManagerMetrics, *, stop: threading.Event) -> None:
+        self._ledger = ledger
+        self._execution = ledger.execution
+        self._verbs = verbs
+        self._metrics = metrics
+        self._stop = stop
+        self._name = uuid.uuid4().hex
+        self._foreign = threading.Lock()
+        self._outages: dict[str, int] = {}
+        self.leases = Leases(ledger, stop)
+        self.problem = ""
+        """Why the ledger could not be asked for operations; empty if it could."""
+
+    def lane(self, number: int, liveness: Liveness) -> None:
+        """Execute one operation after another, until stopped."""
+        while not self._stop.wait(IDLE_TURN_S):
+            liveness.beat()
+            try:
+                while not self._stop.is_set() and self.once(f"{self._name}-{number}", liveness):
+                    liveness.beat()
+                self.problem = ""
+            except WorkerError as error:
+                self.problem = str(error)
+                emit(LogEvent.OPERATION_INTERRUPTED, "warning", error=str(error))
+
+    def once(self, holder: str, liveness: Liveness) -> bool:
+        """Take one operation and execute it as far as possible; False if there is none. Raises LedgerError."""
+        taken = self._execution.take(holder, self.leases.ttl_s)
+        if taken is None:
+            return False
+        with self.leases.keeping(taken):
+            try:
+                self._execute(taken, liveness)
+            except LeaseLostError:
+                emit(LogEvent.OPERATION_INTERRUPTED, "warning", operation=taken.operation.id, error="it was taken over")
+        return True
+
+    def _execute(self, taken: Taken, liveness: Liveness) -> None:
+        operation = taken.operation
+        emit(LogEvent.OPERATION_TAKEN, "info", operation=operation.id, verb=operation.verb, by=operation.by)
+        delay_s: float | None = None
+        try:
+            self._resolve(taken)
+            if operation.state is OperationState.RUNNING:
+                while self._execution.enlist(taken, self.leases.ttl_s):
+                    liveness.beat()
+                delay_s = self._run(taken, liveness)
+        except PausedError as error:
+            self._execution.stop(taken, OperationState.PAUSED, str(error))
+        except ConfigError as error:
+            self._execution.stop(taken, OperationState.FAILED, str(error))
+        except WorkerError as error:
+            self._execution.tell(taken, error=str(error))
+            delay_s = OUTAGE_S
+        self._end(taken, delay_s, liveness)
+
+    def _end(self, taken: Taken, delay_s: float | None, liveness: Liveness) -> None:
+        """Let the operation end if it is to; otherwise somebody goes on with it later."""
+        found = self._ledger.operations.get(taken.operation.id)
+        may_go_on = (
+            found is not None and found.state is OperationState.RUNNING and (delay_s is not None or self._stop.is_set())
+        )
+        if found is None or may_go_on or found.state in _LATER:
+            self._execution.release(taken, for_s=delay_s or 0)
+            return
+        while not self._execution.wind_up(taken, self.leases.ttl_s):
+            liveness.beat()
+        ended = self._ledger.operations.get(taken.operation.id) or found
+        level: Level = "info" if ended.state is OperationState.DONE else "warning"
+        emit(
+            LogEvent.OPERATION_ENDED, level, operation=ended.id, verb=ended.verb, state=ended.state, done=ended.done,
+            failed=ended.failed, skipped=ended.skipped, twice=ended.twice, error=ended.error,
+        )  # fmt: skip
+
+    def _run(self, taken: Taken, liveness: Liveness) -> float | None:
+        """Execute batches; seconds after which it is to be tried again, None if it need not be."""
+        operation, options = taken.operation, taken.operation.options
+        run = self._verbs.run(operation.verb, name=operation.run, by=operation.by)
+        ramps = operation.verb is Verb.REDRIVE and options.get("ramp", True)
+        ramp = Ramp(rate=options.get("rate"), ramps=bool(ramps), step=operation.step)
+        with self._verbs.doing(operation.verb, run, options) as act:
+            is_ordered = self._verbs.is_ordered(operation.verb, options)
+            after = 0
+            while not self._stop.is_set():
+                liveness.beat()
+                count = ramp.next_count(self._stop)
+                if ramp.is_step_over and self._came_back(taken, ramp):
+                    return None
+                begun = self._execution.begin(
+                    taken, self.leases.ttl_s, after=after, limit=count, ties=TIES if is_ordered else 0
+                )
+                if not begun.items:
+                    return None
+                if not self._batch(taken, act, begun.items):
+                    return OUTAGE_S
+                after = begun.items[-1].place
+        return None
+
+    def _came_back(self, taken: Taken, ramp: Ramp) -> bool:
+        """Whether so much has come back that the operation was stopped; otherwise it goes on faster."""
+        found = self._ledger.operations.get(taken.operation.id)
+        why = why_stop(found.done if found else 0, lambda: self._execution.came_back(taken))
+        if why:
+            self._execution.stop(taken, OperationState.FAILED, why)
+            return True
+        ramp.next_step()
+        self._execution.tell(taken, step=ramp.step)
+        return False
+
+    # -- batches -----------------------------------------------------------------------------------------------------
+
+    def _batch(self, taken: Taken, act: Act, items: Sequence[Item]) -> bool:
+        """Act on items, and write what has become of them. False if something refuses that all of them need."""
+        skipped = [ItemResult(one.place, Result.SKIPPED, one.why_not) for one in items if one.why_not]
+        todo = {one.row.identity: one for one in items if one.row is not None and not one.why_not}
+        try:
+            acted = self._act(act, [one.row for one in todo.values() if one.row is not None])
+        except WorkerError:
+            back = [ItemResult(one.place, Result.WAITING, twice=one.twice) for one in todo.values()]
+            self._execution.settle(taken, [*skipped, *back])
+            raise
+        acted, is_out = self._outage(taken, acted)
+        verb = taken.operation.verb
+        results = [_result(todo[one.row.identity], one, is_sent=verb in SENDING) for one in acted]
+        self._settle(taken, [*skipped, *results], acted)
+        if verb is Verb.REDRIVE:
+            self._metrics.count(ReplayStatus.SUCCESS, sum(one.state is Result.DONE for one in acted))
+            self._metrics.count(ReplayStatus.ERROR, sum(one.state is Result.FAILED for one in acted))
+        if is_out:
+            self._execution.tell(taken, error=acted[0].result)
+        elif acted and taken.operation.id in self._outages:
+            self._outages.pop(taken.operation.id)
+            self._execution.tell(taken, error="")
+        return not is_out
+
+    def _act(self, act: Act, rows: Sequence[Row]) -> list[Acted]:
+        """Act on dead letters of our own types together, on those of others a few at a time."""
+        ours = [row for row in rows if row.type in _OURS]
+        acted = act(ours) if ours else []
+        foreign = [row for row in rows if row.type not in _OURS]
+        for start in range(0, len(foreign), FOREIGN_AT_ONCE):
+            with self._foreign:
+                acted += act(foreign[start : start + FOREIGN_AT_ONCE])
+        return acted
+
+    def _outage(self, taken: Taken, acted: list[Acted]) -> tuple[list[Acted], bool]:
+        """What could not be done is tried again if that is true of all of a batch, and was so a few times at most."""
+        name = taken.operation.id
+        is_out = bool(acted) and all(one.state is Result.WAITING for one in acted)
+        if is_out:
+            self._outages[name] = self._outages.get(name, 0) + 1
+            if self._outages[name] <= MAX_OUTAGES:
+                return acted, True
+        return [replace(one, state=Result.FAILED) if one.state is Result.WAITING else one for one in acted], False
+
+    def _settle(self, taken: Taken, results: Sequence[ItemResult], acted: Sequence[Acted]) -> None:
+        operation = taken.operation
+        run = self._verbs.run(operation.verb, name=operation.run, by=operation.by)
+        made = {
+            one.row.identity: (one, change) for one in acted if (change := one.change(operation.verb, run)) is not None
+        }
+        changed = self._execution.settle(taken, results, [change for _, change in made.values()])
+        again = [after_conflict(self._verbs.world, *made[name], version) for name, version in changed.conflicts.items()]
+        self._ledger.change_many(again)  # what is changed once more meanwhile is brought up to date by the upkeep
+
+    # -- after a kill ------------------------------------------------------------------------------------------------
+
+    def _resolve(self, taken: Taken) -> None:
+        """Find out what has become of the items that whoever was here before was acting on. Raises StoreError."""
+        operation = taken.operation
+        while items := self._execution.in_doubt(taken)[:MAX_BATCH]:
+            run = self._verbs.run(operation.verb, name=operation.run, by=operation.by)
+            rows = {one.row.identity: one for one in items if one.row is not None}
+            acted = self._verbs.what_became(operation.verb, [one.row for one in rows.values() if one.row], run)
+            is_sent = operation.verb in SENDING
+            results = [_result(rows[one.row.identity], one, is_sent=is_sent) for one in acted]
+            results += [ItemResult(one.place, Result.FAILED, one.why_not) for one in items if one.row is None]
+            self._settle(taken, results, acted)
+
+
+def _result(item: Item, acted: Acted, *, is_sent: bool) -> ItemResult:
+    """What is tried again may have been sent already, by whoever was killed, or where SQS's answer was lost."""
+    in_doubt = is_sent and acted.state is Result.WAITING
+    return ItemResult(item.place, acted.state, acted.result, item.twice or in_doubt)

@@ -1,0 +1,87 @@
+"""`/api/v1/fleet`: pause and resume all workers."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from recovery.ledger.answers import Answer
+from recovery.manager.web.idempotency import Once, once
+from recovery.manager.web.moments import Moment, moment
+from recovery.manager.web.principal import Operator, Reader
+from recovery.manager.web.problems import documented
+from recovery.manager.web.service import Service, TheService
+from recovery.operations.dead_letters.desk import MAX_REASON_CHARS
+from worker.core.audit import AuditEvent, Run, record
+from worker.core.s3.pause import pause_fleet, resume_fleet
+
+router = APIRouter(tags=["operations"])
+
+
+class PauseRequest(BaseModel):
+    """Why the fleet is to pause, and for how long."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"reason": "index upgrade", "for_s": 1800}]}
+    )
+
+    reason: Annotated[
+        str, Field(min_length=1, max_length=MAX_REASON_CHARS, pattern=r"\S", description="Shown to others.")
+    ]
+    for_s: Annotated[int | None, Field(ge=1, le=31 * 86_400, description="Seconds; null: until it is resumed.")] = None
+
+
+class Pause(BaseModel):
+    """Whether the fleet is paused."""
+
+    paused: bool = Field(examples=[False])
+    reason: str | None = Field(examples=[None])
+    by: str | None = Field(examples=[None])
+    at: str | None = Field(examples=[None])
+    until: Moment | None = Field(description="When it ends by itself; null if it does not.", examples=[None])
+
+
+@router.get("/api/v1/fleet/pause", responses=documented(400))
+def get_pause(service: TheService, _principal: Reader) -> Pause:
+    """Whether the fleet is paused, by whom and why."""
+    return _pause(service)
+
+
+@router.post("/api/v1/fleet/pause", response_model=Pause, responses=documented(400, 409, 413, 422))
+def pause_the_fleet(service: TheService, principal: Operator, asked: Once, wanted: PauseRequest) -> Response:
+    """Stop the polling of all workers within 15 s. Messages wait in their queue; operations that would send more pause, too."""
+
+    def do() -> Answer:
+        pause_fleet(service.state, reason=wanted.reason, by=principal.name, lasting_s=wanted.for_s)
+        _record(service, "pause", principal.name, {"reason": wanted.reason, "for_s": wanted.for_s})
+        return Answer(200, _pause(service).model_dump_json())
+
+    return once(service, asked, do)
+
+
+@router.post("/api/v1/fleet/resume", response_model=Pause, responses=documented(400, 409, 413, 422))
+def resume_the_fleet(service: TheService, principal: Operator, asked: Once) -> Response:
+    """End a pause: all workers poll again within 15 s. Operations stay paused until they are resumed themselves."""
+
+    def do() -> Answer:
+        was = resume_fleet(service.state)
+        if was is not None:
+            _record(service, "resume", principal.name, {"was": was["reason"]})
+        return Answer(200, _pause(service).model_dump_json())
+
+    return once(service, asked, do)
+
+
+def _pause(service: Service) -> Pause:
+    found = service.state.pause_record()
+    if found is None:
+        return Pause(paused=False, reason=None, by=None, at=None, until=None)
+    until_ms = found.get("until_ms")
+    by, at = (None if found.get(name) is None else str(found[name]) for name in ("by", "at"))
+    until = moment(until_ms) if isinstance(until_ms, int) else None
+    return Pause(paused=True, reason=str(found["reason"]), by=by, at=at, until=until)
+
+
+def _record(service: Service, action: str, by: str, details: dict[str, object]) -> None:
+    run = Run.new("dlq-manager api", action=action, by=by)
+    record(service.state, AuditEvent(action, run.name, by, (), {}, details))

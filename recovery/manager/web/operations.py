@@ -1,0 +1,176 @@
+"""`/api/v1/operations`: plans that are carried out, and how far they are."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import anyio.to_thread
+from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Request, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from recovery.ledger.answers import Answer
+from recovery.ledger.operation_items import Result
+from recovery.ledger.operations import Operation as Known
+from recovery.ledger.operations import OperationState, PlanExpiredError, PlanUsedError
+from recovery.manager.web.idempotency import Once, once
+from recovery.manager.web.parameters import Limit, Offset, link_next
+from recovery.manager.web.plan_models import (
+    EXAMPLE_OPERATION,
+    ItemPage,
+    Move,
+    Operation,
+    OperationItem,
+    OperationPage,
+    OperationRequest,
+)
+from recovery.manager.web.plans import planned
+from recovery.manager.web.principal import Operator, Reader, still_valid
+from recovery.manager.web.problems import documented, not_found
+from recovery.manager.web.service import Service, TheService
+from recovery.manager.web.watching import TooManyViewersError, Watch
+from worker.core.base.errors import PausedError
+
+router = APIRouter(tags=["operations"])
+OperationId = Annotated[str, Path(max_length=64, description="An operation's id.", examples=[EXAMPLE_OPERATION])]
+_BECOMES: dict[Move, OperationState] = {
+    "pause": OperationState.PAUSED, "resume": OperationState.WAITING, "cancel": OperationState.CANCELLED
+}  # fmt: skip
+
+
+@router.post(
+    "/api/v1/operations", status_code=202, response_model=Operation, responses=documented(400, 404, 409, 410, 413, 422)
+)
+def start_operation(service: TheService, principal: Operator, asked: Once, wanted: OperationRequest) -> Response:
+    """Carry a plan out. Its dead letters are dealt with one after another; those that have changed since are skipped."""
+    return once(service, asked, lambda: _start(service, principal.name, asked, wanted.plan), is_kept=True)
+
+
+@router.get("/api/v1/operations", responses=documented(400))
+def list_operations(
+    service: TheService,
+    _principal: Reader,
+    state: Annotated[OperationState | None, Query(description="Only those in this state.")] = None,
+    limit: Limit = 100,
+    offset: Offset = 0,
+) -> OperationPage:
+    """Operations, the latest first."""
+    return OperationPage(
+        items=[Operation.of(one) for one in service.ledger.operations.page(state=state, offset=offset, limit=limit)]
+    )
+
+
+@router.get("/api/v1/operations/{operation_id}", responses=documented(400, 404))
+def get_operation(service: TheService, _principal: Reader, operation_id: OperationId) -> Operation:
+    """One operation."""
+    return Operation.of(_found(service, operation_id))
+
+
+@router.get("/api/v1/operations/{operation_id}/items", responses=documented(400, 404))
+def list_operation_items(
+    request: Request,
+    response: Response,
+    service: TheService,
+    _principal: Reader,
+    operation_id: OperationId,
+    state: Annotated[Result | None, Query(description="Only those in this state.")] = None,
+    after: Annotated[int, Query(ge=0, le=2**63 - 1, description="Only those after this place.")] = 0,
+    limit: Limit = 100,
+) -> ItemPage:
+    """What has become of each dead letter of an operation."""
+    _found(service, operation_id)
+    found = service.ledger.operations.items(operation_id, state=state, after=after, limit=limit + 1)
+    shown = [OperationItem.of(one) for one in found[:limit]]
+    if len(found) <= limit:
+        return ItemPage(items=shown, next=None)
+    link_next(request, response, after=shown[-1].place)
+    return ItemPage(items=shown, next=shown[-1].place)
+
+
+async def _watched(request: Request, operation_id: OperationId) -> Watch:
+    """The watch, if the operation is there, and not too many look on. Raises HTTPException."""
+    watch: Watch = request.app.state.watch
+    found = await watch.read([operation_id] if "\0" not in operation_id else [])
+    if not found:
+        raise not_found(_UNKNOWN)
+    try:
+        watch.check()
+    except TooManyViewersError as error:
+        raise HTTPException(503, str(error)) from None
+    return watch
+
+
+@router.get(
+    "/api/v1/operations/{operation_id}/events",
+    response_class=EventSourceResponse,
+    responses={
+        **documented(400, 404),
+        200: {"description": "Events.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+    },
+)
+async def watch_operation(
+    service: TheService,
+    principal: Reader,
+    operation_id: OperationId,
+    watch: Annotated[Watch, Depends(_watched)],
+    last_event_id: Annotated[
+        str | None,
+        Header(max_length=64, description="The last event that was received, when a browser connects again."),
+    ] = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """Follow an operation (server-sent events): an Operation at each change, until it or the sign-in has ended."""
+
+    async def goes_on() -> bool:
+        return await anyio.to_thread.run_sync(still_valid, service, principal)
+
+    async for one in watch.follow(operation_id, after=last_event_id, goes_on=goes_on):
+        yield ServerSentEvent(raw_data=Operation.of(one).model_dump_json(), event="operation", id=str(one.changed_ms))
+
+
+@router.post(
+    "/api/v1/operations/{operation_id}/{move}", response_model=Operation, responses=documented(400, 404, 409, 413, 422)
+)
+def move_operation(
+    service: TheService,
+    _principal: Operator,
+    asked: Once,
+    operation_id: OperationId,
+    move: Annotated[Move, Path(description="What is to be done with it.", examples=["pause"])],
+) -> Response:
+    """Pause an operation, resume it, or cancel it; what is under way is ended first. Cancelling leaves the rest as it was."""
+
+    def do() -> Answer:
+        before = _found(service, operation_id)
+        moved = service.ledger.operations.move(operation_id, _BECOMES[move])
+        if moved is None:
+            raise HTTPException(409, f"the operation is {before.state.value}: it cannot {move} now")
+        return Answer(200, Operation.of(moved).model_dump_json())
+
+    return once(service, asked, do)
+
+
+_UNKNOWN = "there is no operation with this id; those that ended long ago are forgotten"
+
+
+def _found(service: Service, operation_id: str) -> Known:
+    found = None if "\0" in operation_id else service.ledger.operations.get(operation_id)
+    if found is None:
+        raise not_found(_UNKNOWN)
+    return found
+
+
+def _start(service: Service, by: str, asked: Once, plan_id: str) -> Answer:
+    plan = planned(service, plan_id)
+    try:
+        service.verbs.check(plan.verb, plan.options)
+        return _answer(
+            service.ledger.operations.create(plan, by=by, answering=None if asked is None else (asked, _answer))
+        )
+    except PausedError as error:
+        raise HTTPException(409, f"the fleet is paused {error}") from None
+    except PlanUsedError as error:
+        raise HTTPException(409, str(error), {"Location": f"/api/v1/operations/{error.operation}"}) from None
+    except PlanExpiredError as error:
+        raise HTTPException(410, str(error)) from None
+
+
+def _answer(operation: Known) -> Answer:
+    return Answer(202, Operation.of(operation).model_dump_json(), f"/api/v1/operations/{operation.id}")

@@ -1,0 +1,57 @@
+"""`/api/v1/plans`: what an operation is going to do, frozen, before it does anything."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Path, Response
+
+from recovery.ledger.answers import Answer
+from recovery.ledger.plans import Plan as Planned
+from recovery.ledger.plans import TooManyError, Wanted
+from recovery.manager.web.idempotency import Once, once
+from recovery.manager.web.parameters import selected
+from recovery.manager.web.plan_models import EXAMPLE_PLAN, Plan, PlanRequest
+from recovery.manager.web.principal import Operator, Reader
+from recovery.manager.web.problems import documented, not_found
+from recovery.manager.web.service import Service, TheService
+
+router = APIRouter(tags=["operations"])
+PlanId = Annotated[str, Path(max_length=64, description="A plan's id.", examples=[EXAMPLE_PLAN])]
+
+
+@router.post(
+    "/api/v1/plans", status_code=201, response_model=Plan, responses=documented(400, 409, 413, 422),
+)  # fmt: skip
+def make_plan(service: TheService, principal: Operator, asked: Once, wanted: PlanRequest) -> Response:
+    """Freeze a set of dead letters, up to 1,000,000, and say what would be refused. Nothing is done with them."""
+    return once(service, asked, lambda: _make(service, principal.name, asked, wanted), is_kept=True)
+
+
+@router.get("/api/v1/plans/{plan_id}", responses=documented(400, 404))
+def get_plan(service: TheService, _principal: Reader, plan_id: PlanId) -> Plan:
+    """A plan, until it is forgotten some time after it has expired."""
+    return Plan.of(planned(service, plan_id))
+
+
+def planned(service: Service, plan_id: str) -> Planned:
+    """The plan of this id. Raises HTTPException 404."""
+    plan = None if "\0" in plan_id else service.ledger.plans.get(plan_id)
+    if plan is None:
+        raise not_found(
+            "there is no plan with this id; one that was not used is forgotten half an hour after it was made"
+        )
+    return plan
+
+
+def _make(service: Service, by: str, asked: Once, wanted: PlanRequest) -> Answer:
+    options = wanted.options.model_dump(exclude_defaults=True)
+    limits = service.verbs.limits(wanted.verb, options)
+    selection = None if wanted.q is None else selected(wanted.q)
+    request = Wanted(wanted.verb, by, options, selection, wanted.q, tuple(wanted.ids or ()), limits)
+    try:
+        return _answer(service.ledger.plans.make(request, None if asked is None else (asked, _answer)))
+    except TooManyError as error:
+        raise HTTPException(413, str(error)) from None
+
+
+def _answer(plan: Planned) -> Answer:
+    return Answer(201, Plan.of(plan).model_dump_json(), f"/api/v1/plans/{plan.id}")

@@ -1,0 +1,121 @@
+"""What people say about a dead letter: hold, note and owner, in its record first, and only of the version that was meant."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, HTTPException, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from recovery.ledger.operation_items import Result
+from recovery.ledger.refusals import Verb
+from recovery.ledger.rows import ENDED, State
+from recovery.manager.acting.single import act_on
+from recovery.manager.web.message_models import Message
+from recovery.manager.web.parameters import AnyId, found
+from recovery.manager.web.principal import Operator
+from recovery.manager.web.problems import documented
+from recovery.manager.web.service import Service, TheService
+from recovery.operations.dead_letters.desk import MAX_NOTE_CHARS, MAX_OWNER_CHARS, MAX_REASON_CHARS
+
+router = APIRouter(tags=["messages"])
+IfMatch = Annotated[
+    str | None,
+    Header(
+        description="The `ETag` that the dead letter had when you looked at it, or `*` for any; needed.", examples=["*"]
+    ),
+]
+_ANSWERS = {
+    **documented(400, 404, 409, 412, 413, 428),
+    200: {"headers": {"ETag": {"description": "Its version now.", "schema": {"type": "string"}}}},
+}
+
+
+class HoldRequest(BaseModel):
+    """Why nothing is to be done with a dead letter."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "waits for the legal team"}]})
+    reason: Annotated[str, Field(min_length=1, max_length=MAX_REASON_CHARS, pattern=r"\S")]
+
+
+class NoteRequest(BaseModel):
+    """What people want each other to know."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"note": "調査中: ticket 4711"}]})
+    note: Annotated[str, Field(max_length=MAX_NOTE_CHARS, description="Empty: none.")]
+
+
+class OwnerRequest(BaseModel):
+    """Who is to deal with it."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"owner": "ana@example.com"}]})
+    owner: Annotated[str, Field(max_length=MAX_OWNER_CHARS, description="A name or an address; empty: nobody.")]
+
+
+@router.put("/api/v1/messages/{any_id:path}/hold", responses=_ANSWERS)
+def hold_message(
+    response: Response,
+    service: TheService,
+    principal: Operator,
+    any_id: AnyId,
+    said: HoldRequest,
+    if_match: IfMatch = None,
+) -> Message:
+    """Hold a dead letter: nothing is done with it, by nobody and nothing, until it is released."""
+    return _say(response, service, principal.name, any_id, if_match, Verb.HOLD, {"reason": said.reason})
+
+
+@router.delete("/api/v1/messages/{any_id:path}/hold", responses=_ANSWERS)
+def release_message(
+    response: Response, service: TheService, principal: Operator, any_id: AnyId, if_match: IfMatch = None
+) -> Message:
+    """End a hold."""
+    return _say(response, service, principal.name, any_id, if_match, Verb.RELEASE, {})
+
+
+@router.put("/api/v1/messages/{any_id:path}/note", responses=_ANSWERS)
+def note_message(
+    response: Response,
+    service: TheService,
+    principal: Operator,
+    any_id: AnyId,
+    said: NoteRequest,
+    if_match: IfMatch = None,
+) -> Message:
+    """Write a note in place of the one before."""
+    return _say(response, service, principal.name, any_id, if_match, Verb.NOTE, {"note": said.note})
+
+
+@router.put("/api/v1/messages/{any_id:path}/owner", responses=_ANSWERS)
+def assign_message(
+    response: Response,
+    service: TheService,
+    principal: Operator,
+    any_id: AnyId,
+    said: OwnerRequest,
+    if_match: IfMatch = None,
+) -> Message:
+    """Say who is to deal with it."""
+    return _say(response, service, principal.name, any_id, if_match, Verb.ASSIGN, {"owner": said.owner})
+
+
+def _say(
+    response: Response, service: Service, by: str, any_id: str, if_match: str | None, verb: Verb, options: Mapping[str, Any]
+) -> Message:  # fmt: skip
+    row = found(service.ledger, any_id)
+    etag = f'"{row.version}"'
+    if if_match is None:
+        raise HTTPException(
+            428, "the header If-Match is missing: it should be the ETag of the dead letter that you looked at"
+        )
+    if if_match.strip() != "*" and etag not in {one.strip() for one in if_match.split(",")}:
+        raise HTTPException(412, f"the dead letter has changed since: its ETag is {etag} now", {"ETag": etag})
+    if row.state in {*ENDED, State.MISSING}:
+        raise HTTPException(409, f"the dead letter is {row.state.value}: it has no record any more")
+    [acted] = act_on(service.ledger, service.verbs, verb, [row], options, by=by)
+    if acted.state is Result.WAITING:
+        raise HTTPException(503, acted.result)
+    if acted.state is not Result.DONE:
+        raise HTTPException(409, acted.result)
+    now = found(service.ledger, row.identity)
+    response.headers["ETag"] = f'"{now.version}"'
+    return Message.of(now)

@@ -1,0 +1,410 @@
+"""Operations: whatever fails, whoever is killed, nothing is lost, and nothing is sent twice without a mark."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from recovery.ledger.errors import LedgerError
+from recovery.ledger.execution import LeaseLostError
+from recovery.ledger.operation_items import Result
+from recovery.ledger.operations import OperationState
+from recovery.ledger.plans import Wanted
+from recovery.ledger.refusals import Verb
+from recovery.ledger.rows import State as RowState
+from recovery.ledger.selection import Selection
+from recovery.manager import operations as module
+from recovery.manager import ramp
+from recovery.manager.metrics import ReplayStatus
+from recovery.manager.operations import Operations
+from testing.memory import DOWN, INDEX_DOWN, SQS_DOWN
+from worker.core.base.liveness import Liveness
+from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, PAUSE_KEY
+from worker.core.sqs import dead_letter_store
+
+FAST = {"ramp": False}
+ALL = Selection(states=tuple(RowState))
+
+
+class KilledError(BaseException):
+    """Raised where a process is killed: nothing catches it."""
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(module, "OUTAGE_S", 0)
+    monkeypatch.setattr("worker.core.base.retry.FIRST_WAIT_S", 0.0)
+    monkeypatch.setattr("worker.core.base.retry.LONGEST_WAIT_S", 0.0)
+
+
+@pytest.fixture
+def fill(fakes, intake):
+    """Takes dead letters in, which are about objects that are there."""
+
+    def make(count, **more):
+        for number in range(count):
+            fakes.s3.bodies[f"k{number}"] = b"text"
+            failure = {"kind": "RECOVERABLE", "error_type": "TimeoutError", "message": "例", "source_message_id": f"s{number}",
+                       "source_queue": "http://sqs/q/source", "fingerprint": "f1", **more}  # fmt: skip
+            fakes.dead_letter(f"m{number}", f"k{number}", failure=failure)
+        while intake.once(wait_s=0):
+            pass
+
+    return make
+
+
+def begin(ledger, verb, selection=None, **options):
+    plan = ledger.plans.make(Wanted(verb, "ana", options, selection or Selection()))
+    return ledger.operations.create(plan, by="ana")
+
+
+def execute(operations, *, turns=20):
+    for _ in range(turns):
+        if not operations.once("one", Liveness(60)):
+            return
+
+
+def state_of(ledger, operation):
+    found = ledger.operations.get(operation.id)
+    assert found is not None
+    return found
+
+
+def items(ledger, operation):
+    return {one.identity: one for one in ledger.operations.items(operation.id, limit=1_000)}
+
+
+def sent_bodies(fakes):
+    return Counter(message.body for message in fakes.source.messages.values())
+
+
+def expire(ledger):
+    """The leases of whoever was killed."""
+    with ledger._database.writing() as connection:
+        connection.exec_driver_sql("UPDATE operations SET until_ms = 0")
+
+
+def test_a_redrive_sends_every_dead_letter_once_and_says_so_everywhere(fakes, ledger, operations, fill, metrics):
+    fill(25)
+    operation = begin(ledger, Verb.REDRIVE, **FAST)
+    execute(operations)
+    done = state_of(ledger, operation)
+    assert (done.state, done.done, done.failed, done.skipped, done.twice) == (OperationState.DONE, 25, 0, 0, 0)
+    assert done.ended_ms is not None
+    assert set(sent_bodies(fakes).values()) == {1}
+    assert len(fakes.source.messages) == 25
+    row = ledger.get("s3")
+    assert (row.state, row.sent_by, row.sent_run) == (RowState.SENT, "ana", operation.run)
+    stored: Any = dead_letter_store.read(fakes.state, row.key)
+    assert (stored.state, stored.sent.run, stored.sent.at_ms) == ("sent", operation.run, row.sent_at_ms)
+    [event] = ledger.events("s3")
+    assert (event.by, event.action, event.details["run"]) == ("ana", "redrive", operation.run)
+    audited = [one for one in fakes.under("s3-index-worker/audit/").values() if one["action"] == "redrive"]
+    assert sum(len(one["ids"]) for one in audited) == 25
+    assert {one["run"] for one in audited} == {operation.run}
+    assert f'dlq_replay_total{{status="{ReplayStatus.SUCCESS}"}} 25.0' in metrics.text().decode()
+
+
+def test_only_what_is_as_it_was_in_the_plan_is_acted_upon(fakes, ledger, operations, fill):
+    fill(4)
+    operation = begin(ledger, Verb.REDRIVE, **FAST)
+    ledger.change("s1", version=None, by="ben", action="note", note="n")
+    fill_later = ledger.plans.make(Wanted(Verb.REDRIVE, "ben", FAST, Selection()))
+    second = ledger.operations.create(fill_later, by="ben")
+    execute(operations)
+    assert state_of(ledger, operation).skips == {"changed": 1}
+    assert items(ledger, operation)["s1"].result == "changed"
+    assert state_of(ledger, operation).done == 3
+    assert state_of(ledger, second).done + state_of(ledger, second).skipped == 4
+    assert set(sent_bodies(fakes).values()) == {1}
+
+
+def test_a_dead_letter_belongs_to_one_unfinished_operation(ledger, operations, fill):
+    fill(3)
+    first, second = begin(ledger, Verb.REDRIVE, **FAST), begin(ledger, Verb.REDRIVE, **FAST)
+    execution = ledger.execution
+    one, two = execution.take("a", 60), execution.take("b", 60)
+    assert {one.operation.id, two.operation.id} == {first.id, second.id}
+    execution.enlist(one, 60)
+    execution.enlist(two, 60)
+    assert state_of(ledger, two.operation).skips == {"in another operation": 3}
+    assert len(execution.begin(one, 60, after=0, limit=10).items) == 3
+    assert execution.begin(two, 60, after=0, limit=10).items == []
+
+
+@pytest.mark.parametrize("call", ["source.send", "state.claim", "state.put", "state.get"])
+@pytest.mark.parametrize("after", [0, 2, 11])
+def test_a_call_that_fails_for_a_while_loses_nothing_and_sends_nothing_twice_unmarked(
+    fakes, ledger, operations, fill, call, after
+):
+    fill(12)
+    operation = begin(ledger, Verb.REDRIVE, **FAST)
+    fakes.faults.add(call, SQS_DOWN if call.endswith("send") else DOWN, after=after, times=7)
+    execute(operations)
+    marked = {one.identity for one in items(ledger, operation).values() if one.twice}
+    twice = [body for body, count in sent_bodies(fakes).items() if count > 1]
+    assert len(twice) <= len(marked)
+    found = items(ledger, operation)
+    assert len(found) == 12
+    assert {one.state for one in found.values()} <= {Result.DONE, Result.FAILED}
+    done = {name for name, one in found.items() if one.state is Result.DONE}
+    assert len(sent_bodies(fakes)) >= len(done)
+    open_ones = {row.identity for row in ledger.rows(Selection())}
+    assert done.isdisjoint(open_ones)
+    assert len(fakes.under(DEAD_LETTERS_PREFIX)) == 12
+
+
+@pytest.mark.parametrize("verb", [Verb.REDRIVE, Verb.ABANDON])
+@pytest.mark.parametrize(
+    ("call", "after"),
+    [("source.send", 0), ("source.send", 1), ("state.claim", 0), ("state.claim", 14), ("state.claim", 27), ("state.get", 3),
+     ("state.get", 13), ("state.put", 0), ("state.put", 1), ("state.delete", 0)],
+)  # fmt: skip
+def test_after_a_kill_at_any_call_another_goes_on_and_marks_what_it_may_send_twice(
+    fakes, ledger, operations, fill, verbs, metrics, stop, verb, call, after
+):
+    fill(25)
+    operation = begin(ledger, verb, **FAST)
+    fakes.faults.add(call, KilledError(), after=after, times=1)
+    try:
+        operations.once("killed", Liveness(60))
+    except KilledError:
+        expire(ledger)
+    execute(Operations(ledger, verbs, metrics, stop=stop))
+    done = state_of(ledger, operation)
+    assert (done.state, done.done) == (OperationState.DONE, 25), done
+    if verb is Verb.REDRIVE:
+        counts = sent_bodies(fakes)
+        assert len(counts) == 25
+        assert sum(count - 1 for count in counts.values()) <= done.twice <= 10
+    else:
+        assert len(fakes.under(ARCHIVE_PREFIX)) == 25
+        assert fakes.under(DEAD_LETTERS_PREFIX) == {}
+        assert done.twice == 0
+
+
+def test_a_kill_between_the_send_and_its_record_is_marked_and_resent_once(fakes, ledger, operations, fill, monkeypatch):
+    fill(3)
+    operation = begin(ledger, Verb.REDRIVE, **FAST)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "recovery.operations.transfer.claims.Claims.sent", lambda *_a, **_k: (_ for _ in ()).throw(KilledError())
+        )
+        with pytest.raises(KilledError):
+            operations.once("killed", Liveness(60))
+    expire(ledger)
+    execute(operations)
+    done = state_of(ledger, operation)
+    assert (done.state, done.done, done.twice) == (OperationState.DONE, 3, 3)
+    assert set(sent_bodies(fakes).values()) == {2}
+
+
+def test_a_kill_before_the_results_are_written_sends_nothing_twice(fakes, ledger, operations, fill, monkeypatch):
+    fill(3)
+    operation = begin(ledger, Verb.REDRIVE, **FAST)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(ledger.execution), "settle", lambda *_: (_ for _ in ()).throw(KilledError()))
+        with pytest.raises(KilledError):
+            operations.once("killed", Liveness(60))
+    expire(ledger)
+    execute(operations)
+    done = state_of(ledger, operation)
+    assert (done.state, done.done, done.twice) == (OperationState.DONE, 3, 0)
+    assert set(sent_bodies(fakes).values()) == {1}
+    assert {row.state for row in ledger.rows(ALL)} == {RowState.SENT}
+
+
+def test_whoever_lost_the_lease_writes_nothing_more(ledger, fill):
+    fill(3)
+    begin(ledger, Verb.REDRIVE, **FAST)
+    execution = ledger.execution
+    old = execution.take("old", 60)
+    execution.enlist(old, 60)
+    execution.begin(old, 60, after=0, limit=10)
+    assert execution.take("new", 60) is None
+    expire(ledger)
+    new = execution.take("new", 60)
+    assert new.epoch == old.epoch + 1
+    for call in (
+        lambda: execution.begin(old, 60, after=0, limit=10),
+        lambda: execution.settle(old, []),
+        lambda: execution.renew(old, 60),
+        lambda: execution.wind_up(old, 60),
+    ):
+        with pytest.raises(LeaseLostError):
+            call()
+    assert len(execution.in_doubt(new)) == 3
+
+
+def test_a_database_that_fails_once_stops_nothing_for_good(ledger, operations, fill, monkeypatch, fakes):
+    fill(12)
+    operation = begin(ledger, Verb.REDRIVE, **FAST)
+    right, left = ledger.execution.settle, [1]
+
+    def settle(*given):
+        if left:
+            left.pop()
+            raise LedgerError("is full")
+        return right(*given)
+
+    monkeypatch.setattr(type(ledger.execution), "settle", lambda _self, *given: settle(*given))
+    execute(operations)
+    done = state_of(ledger, operation)
+    assert (done.state, done.done) == (OperationState.DONE, 12)
+    assert set(sent_bodies(fakes).values()) == {1}
+
+
+def test_a_pause_of_the_fleet_pauses_the_operation(fakes, ledger, operations, fill):
+    fill(3)
+    operation = begin(ledger, Verb.REDRIVE, **FAST)
+    fakes.s3.records[PAUSE_KEY] = json.dumps({"reason": "upgrade", "by": "ops"}).encode()
+    execute(operations)
+    paused = state_of(ledger, operation)
+    assert paused.state is OperationState.PAUSED
+    assert "upgrade" in paused.error
+    assert fakes.source.messages == {}
+    fakes.s3.records.pop(PAUSE_KEY)
+    assert ledger.operations.move(operation.id, OperationState.WAITING).error == ""
+    execute(operations)
+    assert state_of(ledger, operation).done == 3
+
+
+def test_cancel_leaves_the_rest_as_it_was(fakes, ledger, operations, fill):
+    fill(25)
+    operation = begin(ledger, Verb.REDRIVE, **FAST)
+    right = ledger.execution.settle
+
+    def settle(*given, **more):
+        ledger.operations.move(operation.id, OperationState.CANCELLED)
+        return right(*given, **more)
+
+    ledger.execution.settle = settle
+    execute(operations)
+    ended = state_of(ledger, operation)
+    assert (ended.state, ended.done, ended.skips) == (OperationState.CANCELLED, 10, {"cancelled": 15})
+    assert len(fakes.source.messages) == 10
+    assert ledger.count(Selection()) == 15
+    assert {row.version for row in ledger.rows(Selection())} == {1}
+    assert ledger.operations.move(operation.id, OperationState.WAITING) is None
+
+
+def test_what_comes_back_stops_the_operation_with_its_numbers(fakes, ledger, operations, fill, intake, monkeypatch):
+    fill(40)
+    monkeypatch.setattr(ramp, "STEPS", (10_000, 10_000, None))
+    monkeypatch.setattr(ramp, "STEP_S", 0.0)
+    operation = begin(ledger, Verb.REDRIVE)
+    right = ledger.execution.settle
+
+    def settle(*given, **more):
+        made = right(*given, **more)
+        for number, message in enumerate(list(fakes.source.messages.values())):
+            failed = json.loads(message.attributes["failure"]["StringValue"])
+            fakes.dlq.add(f"back-{fakes.source.sent}-{number}", message.body, {
+                "failure": {"DataType": "String", "StringValue": json.dumps(failed)}})  # fmt: skip
+        fakes.source.messages.clear()
+        while intake.once(wait_s=0):
+            pass
+        return made
+
+    ledger.execution.settle = settle
+    execute(operations)
+    ended = state_of(ledger, operation)
+    assert ended.state is OperationState.FAILED
+    assert ended.error.startswith("10 of the 10 that were sent have come back, more than 10%")
+    assert ended.skips == {"the operation has stopped": 30}
+    assert ledger.get("s1").attempts == 2
+    assert ledger.get("s1").state is RowState.OPEN
+
+
+def test_a_hold_a_note_and_an_owner_are_in_record_and_row(fakes, ledger, operations, fill):
+    fill(3)
+    for verb, options in (
+        (Verb.NOTE, {"note": "調査中"}),
+        (Verb.ASSIGN, {"owner": "ana"}),
+        (Verb.HOLD, {"reason": "legal"}),
+    ):
+        operation = begin(ledger, verb, **options)
+        execute(operations)
+        assert state_of(ledger, operation).done == 3
+    row = ledger.get("s0")
+    assert (row.note, row.owner, row.hold) == ("調査中", "ana", "legal")
+    stored: Any = dead_letter_store.read(fakes.state, row.key)
+    assert (stored.note, stored.owner, stored.hold.reason, stored.hold.by) == ("調査中", "ana", "legal", "ana")
+    plan = ledger.plans.make(Wanted(Verb.REDRIVE, "ana", FAST, Selection()))
+    assert (plan.count, plan.refused) == (0, {"held": 3})
+    execute(operations, turns=1)
+    released = begin(ledger, Verb.RELEASE)
+    execute(operations)
+    assert state_of(ledger, released).done == 3
+    assert ledger.get("s0").hold is None
+
+
+def test_abandoned_dead_letters_can_be_restored_once(fakes, ledger, operations, fill):
+    fill(3)
+    operation = begin(ledger, Verb.ABANDON, reason="old")
+    execute(operations)
+    assert state_of(ledger, operation).done == 3
+    assert {row.state for row in ledger.rows(ALL)} == {RowState.ABANDONED}
+    archived = fakes.under(ARCHIVE_PREFIX)
+    assert {one["reason"] for one in archived.values()} == {"old"}
+    for expected in (3, 0):
+        restored = begin(ledger, Verb.RESTORE, ALL)
+        execute(operations)
+        assert state_of(ledger, restored).done == expected
+    assert set(sent_bodies(fakes).values()) == {1}
+    assert len(fakes.source.messages) == 3
+
+
+def test_recovered_dead_letters_are_indexed_and_gone(fakes, ledger, operations, fill):
+    fill(12)
+    operation = begin(ledger, Verb.RECOVER)
+    execute(operations)
+    assert state_of(ledger, operation).done == 12
+    assert {row.state for row in ledger.rows(ALL)} == {RowState.RECOVERED}
+    assert len(fakes.index.documents) == 12
+    assert fakes.under(DEAD_LETTERS_PREFIX) == {}
+
+
+def test_an_index_that_is_away_leaves_everything_as_it_is_until_it_is_back(fakes, ledger, operations, fill):
+    fill(3)
+    operation = begin(ledger, Verb.RECOVER)
+    fakes.faults.add("index.write", INDEX_DOWN, times=3)
+    operations.once("one", Liveness(60))
+    assert state_of(ledger, operation).state is OperationState.RUNNING
+    assert "down" in state_of(ledger, operation).error
+    execute(operations)
+    assert state_of(ledger, operation).done == 3
+
+
+def test_messages_of_other_services_are_sent_a_few_at_a_time(fakes, ledger, operations, intake, verbs):
+    for number in range(12):
+        fakes.dlq.add(
+            f"f{number}",
+            json.dumps({"correlation_id": f"c{number}", "file_id": f"{number}", "bucket": "b", "key": "k"}),
+        )
+    while intake.once(wait_s=0):
+        pass
+    rows = list(ledger.rows(Selection()))
+    seen = []
+
+    def act(some):
+        seen.append(len(some))
+        return []
+
+    foreign = [replace(row, type="invoice") for row in rows]
+    assert operations._act(act, foreign) == []
+    assert seen == [5, 5, 2]
+
+
+def test_what_the_queue_refuses_for_good_has_failed_after_a_few_times(fakes, ledger, operations, fill):
+    fill(2)
+    operation = begin(ledger, Verb.REDRIVE, **FAST)
+    fakes.faults.add("source.send", SQS_DOWN)
+    execute(operations)
+    ended = state_of(ledger, operation)
+    assert (ended.state, ended.failed) == (OperationState.DONE, 2)
+    assert "ServiceUnavailable" in items(ledger, operation)["s0"].result
+    assert {row.state for row in ledger.rows(ALL)} == {RowState.OPEN}
+    assert not [one for one in fakes.under(DEAD_LETTERS_PREFIX).values() if one["claim"]]

@@ -1,0 +1,295 @@
+"""Plans, operations, holds, notes, owners, the fleet: the routes that change something."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from recovery.ledger import plans
+from recovery.ledger.operation_items import Result
+from recovery.ledger.operations import OperationState
+from recovery.ledger.rows import State
+from recovery.manager.figures import Figures
+from recovery.manager.metrics import ManagerMetrics, ReplayStatus
+from recovery.manager.operations import Operations
+from recovery.manager.web.guard import MAX_BODY_BYTES
+from recovery.manager.web.parameters import EXAMPLE_ID
+from recovery.manager.web.principal import Needs, Principal, Role
+from recovery.operations.records.export_file import ExportFileError, export_lines, read_export
+from recovery.operations.records.operator_file import OperatorFile, perform
+from testing.aws import s3_event, s3_record
+from testing.memory import BUCKET
+from worker.core.base.liveness import Liveness
+from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, PAUSE_KEY
+from worker.core.sqs import dead_letter_store
+
+FAST = {"ramp": False}
+
+
+@pytest.fixture
+def three(api):
+    """Three dead letters that can be sent again."""
+    for name in ("a", "b", EXAMPLE_ID):
+        api.add(name, body=s3_event(s3_record(BUCKET, name)))
+    return api
+
+
+def planned(api, status=201, **wanted):
+    return api.post("/api/v1/plans", {"verb": "redrive", "options": FAST, **wanted}, status=status)
+
+
+def execute(api):
+    operations = Operations(api.ledger, api.service.verbs, ManagerMetrics(Figures), stop=api.stopping)
+    while operations.once("one", Liveness(60)):
+        pass
+
+
+def refused(api, method, path, status, body=None, **headers):
+    answer = api.ask(path, method=method, body=body, **headers)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    return answer.json()
+
+
+def test_a_plan_becomes_an_operation_that_can_be_followed(three):
+    plan = planned(three, q="")
+    assert (plan["count"], plan["refused"], plan["by"], plan["options"]) == (3, {}, "api@host", FAST)
+    assert three.get(f"/api/v1/plans/{plan['id']}") == plan
+    answer = three.ask("/api/v1/operations", method="POST", body={"plan": plan["id"]})
+    assert answer.status_code == 202
+    where = answer.headers["location"]
+    assert three.get(where)["state"] == "waiting"
+    execute(three)
+    done = three.get(where)
+    assert (done["state"], done["done"], done["left"]) == ("done", 3, 0)
+    assert three.get("/api/v1/operations?state=done")["items"] == [done]
+    page = three.get(f"{where}/items?limit=2")
+    assert [one["identity"] for one in page["items"]] == ["a", "b"]
+    assert [one["identity"] for one in three.get(f"{where}/items?after={page['next']}&state=done")["items"]] == [
+        EXAMPLE_ID
+    ]
+    assert three.get(f"/api/v1/plans/{plan['id']}")["operation"] == done["id"]
+    assert len(three.fakes.source.messages) == 3
+    assert three.get("/api/v1/messages/a/events")["items"][-1]["action"] == "redrive"
+
+
+def test_a_plan_is_used_once_and_not_when_it_is_too_old(three, monkeypatch):
+    plan = planned(three, q="")
+    three.post("/api/v1/operations", {"plan": plan["id"]}, status=202)
+    again = refused(three, "POST", "/api/v1/operations", 409, {"plan": plan["id"]})
+    assert "make another" in again["detail"]
+    monkeypatch.setattr(plans, "EXPIRES_MS", 0)
+    old = planned(three, q="")
+    assert "15 minutes" in refused(three, "POST", "/api/v1/operations", 410, {"plan": old["id"]})["detail"]
+    refused(three, "POST", "/api/v1/operations", 404, {"plan": "none"})
+
+
+def test_what_must_not_be_done_is_counted_by_reason(three):
+    three.add("held", hold="legal")
+    three.add("often", redrives=3)
+    three.add("bad", fault="is not JSON")
+    three.add("sent", state=State.SENT)
+    plan = planned(three, q="state:any")
+    assert plan["count"] == 3
+    assert plan["refused"] == {"held": 1, "redriven too often": 1, "at fault": 1, "already sent": 1}
+    forced = planned(three, q="state:any", options={"force": True})
+    assert (forced["count"], forced["refused"]) == (5, {"held": 1, "at fault": 1})
+    by_id = planned(three, ids=["a", "m-a", "nobody", "held"])
+    assert (by_id["count"], by_id["refused"]) == (1, {"held": 1, "unknown": 1})
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"verb": "explode", "q": ""}, "verb"),
+        ({"verb": "redrive"}, "body"),
+        ({"verb": "redrive", "q": "", "ids": ["a"]}, "body"),
+        ({"verb": "redrive", "q": "colour:red"}, "colour"),
+        ({"verb": "redrive", "q": "", "options": {"rate": 0}}, "options.rate"),
+        ({"verb": "redrive", "q": "", "options": {"speed": 1}}, "options.speed"),
+        ({"verb": "hold", "q": ""}, "body"),
+        ({"verb": "redrive", "ids": []}, "ids"),
+    ],
+)
+def test_a_plan_that_is_asked_for_wrongly_names_what_is_wrong(three, body, field):
+    assert refused(three, "POST", "/api/v1/plans", 400, body)["field"] == field
+
+
+def test_an_idempotency_key_gives_the_same_answer_once(three):
+    body = {"verb": "redrive", "q": "", "options": FAST}
+    first = three.post("/api/v1/plans", body, status=201, idempotency_key="k1")
+    assert three.post("/api/v1/plans", body, status=201, idempotency_key="k1") == first
+    refused(three, "POST", "/api/v1/plans", 422, {**body, "verb": "recover"}, idempotency_key="k1")
+    one = three.post("/api/v1/operations", {"plan": first["id"]}, status=202, idempotency_key="k2")
+    assert three.post("/api/v1/operations", {"plan": first["id"]}, status=202, idempotency_key="k2") == one
+    assert len(three.get("/api/v1/operations")["items"]) == 1
+    with three.ledger._database.writing() as connection:
+        connection.exec_driver_sql("UPDATE answers SET status = NULL")
+    refused(three, "POST", "/api/v1/plans", 409, body, idempotency_key="k1")
+
+
+def test_a_key_of_a_refused_request_can_be_used_again(three):
+    refused(three, "POST", "/api/v1/operations", 404, {"plan": "x"}, idempotency_key="k")
+    plan = planned(three, q="")
+    three.post("/api/v1/operations", {"plan": plan["id"]}, status=202, idempotency_key="k")
+
+
+def test_operations_are_paused_resumed_and_cancelled(three):
+    operation = three.post("/api/v1/operations", {"plan": planned(three, q="")["id"]}, status=202)
+    path = f"/api/v1/operations/{operation['id']}"
+    assert three.post(f"{path}/pause")["state"] == "paused"
+    execute(three)
+    assert three.get(path)["done"] == 0
+    assert "paused" in refused(three, "POST", f"{path}/pause", 409)["detail"]
+    assert three.post(f"{path}/resume")["state"] == "waiting"
+    assert three.post(f"{path}/cancel")["state"] == "cancelled"
+    execute(three)
+    ended = three.get(path)
+    assert (ended["state"], ended["skips"], ended["left"]) == ("cancelled", {"cancelled": 3}, 0)
+    refused(three, "POST", f"{path}/resume", 409)
+    refused(three, "POST", "/api/v1/operations/none/cancel", 404)
+    refused(three, "POST", f"{path}/stop", 400)
+
+
+def test_the_events_of_an_operation_end_with_it(three):
+    operation = three.post("/api/v1/operations", {"plan": planned(three, q="")["id"]}, status=202)
+    execute(three)
+    answer = three.ask(f"/api/v1/operations/{operation['id']}/events")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    [data] = [line for line in answer.text.splitlines() if line.startswith("data:")]
+    assert json.loads(data.removeprefix("data:"))["state"] == "done"
+    [name] = [line.removeprefix("id:").strip() for line in answer.text.splitlines() if line.startswith("id:")]
+    again = three.ask(f"/api/v1/operations/{operation['id']}/events", last_event_id=name)
+    assert "data:" not in again.text
+    three.refused("/api/v1/operations/none/events", 404)
+
+
+def test_viewers_share_one_poller_and_see_each_change(three):
+    operation = three.post("/api/v1/operations", {"plan": planned(three, q="")["id"]}, status=202)
+    watch, read = three.app.state.watch, []
+    right = three.ledger.operations.many
+
+    def many(ids):
+        read.append(tuple(ids))
+        return right(ids)
+
+    three.ledger.operations.many = many
+
+    async def goes_on():
+        return True
+
+    async def follow():
+        return [one.state async for one in watch.follow(operation["id"], after=None, goes_on=goes_on)]
+
+    async def watched():
+        viewers = [asyncio.create_task(follow()) for _ in range(8)]
+        await asyncio.sleep(0.1)
+        three.ledger.operations.move(operation["id"], OperationState.CANCELLED)
+        await asyncio.to_thread(execute, three)
+        return await asyncio.gather(*viewers)
+
+    found = asyncio.run(watched())
+    assert {(one[0], one[-1]) for one in found} == {(OperationState.WAITING, OperationState.CANCELLED)}
+    assert len(read) <= 8
+    assert watch._viewers == {}
+
+
+def test_hold_note_and_owner_need_the_version_that_was_looked_at(three):
+    path = "/api/v1/messages/a"
+    assert "If-Match" in refused(three, "PUT", f"{path}/note", 428, {"note": "n"})["detail"]
+    refused(three, "PUT", f"{path}/note", 412, {"note": "n"}, if_match='"7"')
+    answer = three.ask(f"{path}/note", method="PUT", body={"note": "調査中"}, if_match='"1"')
+    assert (answer.status_code, answer.json()["note"], answer.headers["etag"]) == (200, "調査中", '"2"')
+    held = three.ask(f"{path}/hold", method="PUT", body={"reason": "legal"}, if_match='"2"').json()
+    assert held["hold"] == "legal"
+    owned = three.ask(f"{path}/owner", method="PUT", body={"owner": "ana"}, if_match="*").json()
+    assert (owned["owner"], owned["version"]) == ("ana", 4)
+    stored: Any = dead_letter_store.read(three.fakes.state, owned["key"])
+    assert (stored.note, stored.owner, stored.hold.reason) == ("調査中", "ana", "legal")
+    assert planned(three, ids=["a"])["refused"] == {"held": 1}
+    assert three.ask(f"{path}/hold", method="DELETE", if_match="*").json()["hold"] is None
+    actions = [one["action"] for one in three.get(f"{path}/events")["items"]]
+    assert actions[-4:] == ["note", "hold", "assign", "release"]
+    audited = {one["action"] for one in three.fakes.under("s3-index-worker/audit/").values()}
+    assert {"note", "hold", "assign", "release"} <= audited
+    assert refused(three, "PUT", f"{path}/hold", 400, {"reason": " "}, if_match="*")["field"] == "reason"
+
+
+def test_the_fleet_is_paused_with_a_reason_and_nothing_is_sent_meanwhile(three):
+    assert three.get("/api/v1/fleet/pause")["paused"] is False
+    paused = three.post("/api/v1/fleet/pause", {"reason": "更新", "for_s": 600})
+    assert (paused["paused"], paused["reason"], paused["by"]) == (True, "更新", "api@host")
+    assert paused["until"]
+    assert three.fakes.s3.records[PAUSE_KEY]
+    plan = planned(three, q="")
+    assert "更新" in refused(three, "POST", "/api/v1/operations", 409, {"plan": plan["id"]})["detail"]
+    assert three.post("/api/v1/fleet/resume")["paused"] is False
+    three.post("/api/v1/operations", {"plan": plan["id"]}, status=202)
+    refused(three, "POST", "/api/v1/fleet/pause", 400, {"reason": ""})
+
+
+def test_a_body_that_is_too_long_is_refused(three):
+    body = {"verb": "redrive", "q": "x" * MAX_BODY_BYTES}
+    refused(three, "POST", "/api/v1/plans", 413, body)
+
+
+def test_a_replay_sends_one_once(three):
+    first = three.post("/dlq/replay/a")
+    assert first == {"success": True, "message": "sent to http://sqs/source"}
+    again = three.post("/dlq/replay/a", status=409)
+    assert again["success"] is False
+    assert three.post("/dlq/replay/nobody", status=404)["success"] is False
+    assert three.counted == [ReplayStatus.SUCCESS, ReplayStatus.ERROR, ReplayStatus.NOT_FOUND]
+    assert len(three.fakes.source.messages) == 1
+    assert three.ledger.get("a").state == "sent"
+
+
+def test_a_batch_of_replays_names_what_was_not_sent(three):
+    done = three.post("/dlq/replay/batch", {"message_ids": ["a", "b", "nobody", "a"], "max_retries": 1})
+    assert (done["success"], done["replayed_count"], done["failed_count"]) == (False, 2, 1)
+    assert done["errors"] == [{"message_id": "nobody", "error": "there is no dead letter with this id"}]
+    refused(three, "POST", "/dlq/replay/batch", 400, {"message_ids": ["x"] * 1_001})
+
+
+def test_only_an_admin_deletes_or_destroys(three):
+    assert "for the role admin" in refused(three, "DELETE", "/dlq/message/a", 403)["detail"]
+    three.app.dependency_overrides[Needs(Role.ADMIN)] = lambda: Principal("root", Role.ADMIN)
+    assert three.ask("/dlq/message/a", method="DELETE").json()["success"] is True
+    assert [one["error_type"] for one in three.fakes.under(ARCHIVE_PREFIX).values()] == ["deleted"]
+    assert three.ask("/dlq/message/a", method="DELETE").status_code == 409
+    for name in ("a", "b"):
+        assert three.ask(f"/dlq/message/{name}?purge=true", method="DELETE").json() == {
+            "success": True,
+            "message": "destroyed",
+        }
+    assert three.fakes.under(ARCHIVE_PREFIX) == {}
+    assert len(three.fakes.under(DEAD_LETTERS_PREFIX)) == 1
+    purges = [one for one in three.fakes.under("s3-index-worker/audit/").values() if one["action"] == "purge"]
+    assert [(one["by"], one["result"]) for one in purges] == [("root", {"a": "purged"}), ("root", {"b": "purged"})]
+    assert three.ledger.get("b").state == "abandoned"
+    assert three.ask("/dlq/message/nobody", method="DELETE").status_code == 404
+
+
+def test_an_export_can_be_imported_and_is_audited(three, tmp_path):
+    answer = three.ask("/api/v1/export?q=state:any")
+    file = tmp_path / "export.jsonl"
+    file.write_bytes(answer.content)
+    seal, dead_letters = read_export(OperatorFile(str(file), lambda action: perform(action, file)))
+    assert (seal.messages, seal.by) == (3, "api@host")
+    assert {one.id for one in dead_letters} == {"a", "b", EXAMPLE_ID}
+    [entry] = [one for one in three.fakes.under("s3-index-worker/audit/").values() if one["action"] == "export"]
+    assert (entry["q"], entry["result"]) == ("state:any", {"rows": 3})
+
+
+def test_a_redacted_export_cannot_be_imported(tmp_path):
+    file = tmp_path / "export.jsonl"
+    file.write_bytes(b"".join(export_lines([], queue="q", by="ana", redact=DeadLetter.as_json)))
+    with pytest.raises(ExportFileError, match="redacted export"):
+        read_export(OperatorFile(str(file), lambda action: perform(action, file)))
+
+
+def test_items_of_an_operation_that_waits_are_waiting(three):
+    operation = three.post("/api/v1/operations", {"plan": planned(three, q="")["id"]}, status=202)
+    found = three.get(f"/api/v1/operations/{operation['id']}/items")["items"]
+    assert {one["state"] for one in found} == {Result.WAITING}
