@@ -55,6 +55,8 @@ class MemoryQueue:
         self.refuses = dict(refuses or {})
         self.changed: list[tuple[str, int]] = []
         """Receipt handles and seconds of each change of visibility."""
+        self.also: dict[str, str] = {}
+        """Further attributes."""
         self._faults = faults
         self.messages: dict[str, Message] = {}
         self.hidden: set[str] = set()
@@ -100,6 +102,7 @@ class MemoryQueue:
             "ApproximateNumberOfMessages": str(len(self.messages) - held),
             "ApproximateNumberOfMessagesNotVisible": str(held),
             "MessageRetentionPeriod": "1209600",
+            **self.also,
         }
 
     def start_move(self, to_arn: str, *, per_second: int | None) -> str:

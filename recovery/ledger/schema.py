@@ -99,6 +99,7 @@ dead_letters = Table(
     Column("note", Text),
     Column("hold", Text),
     Column("finding", Text),
+    Column("outcome", Text),
     UniqueConstraint("identity", name="dead_letters_identity"),
     UniqueConstraint("key", name="dead_letters_key"),
     # The columns after `id` are there to be tested without a look at the row.
@@ -119,6 +120,10 @@ _rare = {
 }
 for _name, _where in _rare.items():
     Index(f"by_{_name}", dead_letters.c[_name], sqlite_where=_where, postgresql_where=_where)
+_has_outcome = text("outcome IS NOT NULL")
+Index(
+    "by_outcome", dead_letters.c.outcome, dead_letters.c.state, sqlite_where=_has_outcome, postgresql_where=_has_outcome
+)  # counted at each scrape
 
 texts = Table(
     "texts",

@@ -11,6 +11,8 @@ from recovery.ledger.search import cell_condition, is_counted, parameters_of, pl
 from recovery.ledger.selection import Selection
 
 COUNTED_TO = 10_000
+UNHANDLED_AMONG = 1_000
+"""Rows of which each is looked at: about 10 ms."""
 HOURS = 14 * 24
 """Two weeks of arrivals, as long as SQS keeps a message."""
 
@@ -28,15 +30,19 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What a dashboard shows. All but `by_state` is about waiting dead letters: open and scheduled."""
+    """What a dashboard shows. All but the first two is about waiting dead letters: open and scheduled."""
 
     by_state: dict[State, int]
+    by_outcome: dict[str, int]
+    """Of what was sent, and is not confirmed."""
     by_kind: dict[str, int]
     by_error_type: dict[str, int]
     by_service: dict[str, int]
     by_queue: dict[str, int]
     oldest_sent_ms: int | None
     newest_sent_ms: int | None
+    oldest_unhandled_ms: int | None
+    """The same of the oldest open one without owner and hold; of the UNHANDLED_AMONG oldest."""
     hourly: tuple[int, ...]
     """Arrivals in each of the last HOURS hours; the last is the present one."""
     totals: Totals
@@ -66,12 +72,14 @@ def stats(connection: Connection, now_ms: int) -> Stats:
     oldest, newest = _sent(connection)
     return Stats(
         by_state=_by_state(connection),
+        by_outcome=_by_outcome(connection),
         by_kind=_by(connection, "kind"),
         by_error_type=_by(connection, "error_type"),
         by_service=_by(connection, "source_service"),
         by_queue=_by(connection, "source_queue"),
         oldest_sent_ms=oldest,
         newest_sent_ms=newest,
+        oldest_unhandled_ms=_oldest_unhandled(connection),
         hourly=_hourly(connection, now_ms // HOUR_MS),
         totals=_totals(connection),
     )
@@ -81,6 +89,16 @@ def _by_state(connection: Connection) -> dict[State, int]:
     found = connection.execute(text("SELECT state, sum(count) FROM cells GROUP BY state"))
     counts = {State(state): int(total) for state, total in found}
     return {state: counts.get(state, 0) for state in State}
+
+
+def _by_outcome(connection: Connection) -> dict[str, int]:
+    found = connection.execute(
+        text(
+            f"SELECT outcome, count(*) FROM dead_letters WHERE outcome IS NOT NULL AND state = '{State.SENT}' "  # noqa: S608
+            "GROUP BY outcome"
+        )
+    )
+    return {outcome: int(total) for outcome, total in found}
 
 
 def _by(connection: Connection, name: str) -> dict[str, int]:
@@ -107,6 +125,16 @@ def _sent(connection: Connection) -> tuple[int | None, int | None]:
             found.append(connection.execute(text(query)).scalar_one())
     known = [int(one) for one in found if one is not None]
     return min(known, default=None), max(known, default=None)
+
+
+def _oldest_unhandled(connection: Connection) -> int | None:
+    query = (
+        "SELECT min(sent_ms) FROM (SELECT d.sent_ms, d.owner, d.hold FROM dead_letters d "  # noqa: S608
+        f"WHERE {state_is(State.OPEN)} AND d.sent_ms > 0 ORDER BY d.sent_ms LIMIT {UNHANDLED_AMONG}) oldest "
+        "WHERE owner IS NULL AND hold IS NULL"
+    )
+    found = connection.execute(text(query)).scalar_one()
+    return None if found is None else int(found)
 
 
 def _hourly(connection: Connection, hour: int) -> tuple[int, ...]:

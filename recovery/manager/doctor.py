@@ -6,13 +6,16 @@ from dataclasses import replace
 
 from recovery.ledger.ledger import is_missing
 from recovery.ledger.migrating import SchemaState
-from recovery.manager.assembly import Parts, ledger_to_migrate
+from recovery.manager.assembly import Parts, ledger_to_migrate, open_own_index
+from recovery.manager.fleet_health import why_unhealthy
 from recovery.manager.ownership import OWNER_KEY, Owner
 from recovery.manager.settings import ManagerSettings
 from recovery.operations.clients import attributes_of, retention_of
+from recovery.operations.transfer.targets import retry_target
 from worker.checks import Check, fatality
-from worker.core.base.errors import WorkerError
+from worker.core.base.errors import PausedError, WorkerError
 from worker.core.s3.state import DEAD_LETTERS_PREFIX
+from worker.core.sqs.queue import SqsQueue
 
 SHORT_RETENTION_S = 4 * 86_400
 
@@ -24,6 +27,8 @@ def checks(settings: ManagerSettings, parts: Parts) -> Iterator[Check]:
         ("state bucket", lambda: _state(parts)),
         ("ledger", lambda: _ledger(settings)),
         ("ledger: whose", lambda: _owner(settings, parts)),
+        ("index", lambda: _index(settings, parts)),
+        ("retries", lambda: _retries(settings, parts)),
     )
     for name, step in steps:
         began = time.monotonic()
@@ -39,6 +44,8 @@ _HINTS = {
     "state bucket": "correct STATE_BUCKET, or allow this role what config/iam/manager.json allows",
     "ledger": "correct LEDGER_URL; the database must exist, and its user must be allowed to create tables",
     "ledger: whose": "correct LEDGER_URL and STATE_BUCKET",
+    "index": "correct INDEX_URL, or allow this role to read the index; until then, nothing is confirmed or diagnosed",
+    "retries": "correct SQS_QUEUE_URL, or allow this role what config/iam/manager.json allows",
 }
 
 
@@ -84,6 +91,32 @@ def _owner(settings: ManagerSettings, parts: Parts) -> Check:
         return Check("", "ok", f"it is the state bucket's, since {owner.since}")
     hint = "set LEDGER_URL to that one; or, if it is lost, stop the other manager and run `dlq-manager rebuild`"
     return Check("", "error", f"the state bucket's ledger is {owner.name}, by {owner.by}", hint, "config")
+
+
+def _index(settings: ManagerSettings, parts: Parts) -> Check:
+    index = open_own_index(settings, parts)
+    if index is None:
+        what = "INDEX_URL is not set: no recovery is confirmed, and dead letters of an unknown kind are not diagnosed"
+        return Check("", "warning", what, "set INDEX_URL to the workers' index")
+    try:
+        index.stored([("doctor", "doctor")])
+    finally:
+        index.close()
+    return Check("", "ok", f"{index.description} can be read")
+
+
+def _retries(settings: ManagerSettings, parts: Parts) -> Check:
+    url = settings.sqs_queue_url
+    try:
+        retry_target(parts.clients, SqsQueue(parts.aws.sqs(url), url))
+        why = why_unhealthy(parts.state, parts.clients.objects.clock.now_ms())
+    except PausedError as error:
+        why = str(error)
+    if why:
+        return Check(
+            "", "warning", f"retries would wait now: {why}", "they are sent once index, S3 and fleet are healthy"
+        )
+    return Check("", "ok", f"they are sent to {url} while index, S3 and fleet are healthy, as they are now")
 
 
 def _ledger_id(settings: ManagerSettings) -> str | None:

@@ -2,9 +2,11 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from recovery.ledger.ledger import Ledger
+from recovery.ledger.rows import Outcome
 from recovery.ledger.rows import State as RowState
 from recovery.ledger.statistics import Stats
 from recovery.manager.figures import QUANTILES, Ages, Depth, Figures, IntakeFigures
@@ -31,7 +33,11 @@ class DlqReading:
 class FiguresSource:
     """The figures of one manager. May be used from any thread."""
 
-    def __init__(self, ledger: Ledger, dlq: Queue, intake: Intake) -> None:
+    def __init__(
+        self, ledger: Ledger, dlq: Queue, intake: Intake, *, retries_waiting: Callable[[], int] = lambda: 0
+    ) -> None:
+        """`retries_waiting`: how many retries are due, and wait for index, S3 or fleet."""
+        self._retries_waiting = retries_waiting
         self._ledger = ledger
         self._dlq = dlq
         self._intake = intake
@@ -64,8 +70,10 @@ class FiguresSource:
             arrivals_last_day=stats.last_24_h,
             arrivals_last_hour=sum(stats.hourly[-1:]),
             average_retries=stats.average_retries,
-            pending=stats.by_state[RowState.SENT],
-            oldest_unhandled_s=_oldest_s(stats, now_s),
+            pending=stats.by_state[RowState.SENT] - stats.by_outcome.get(Outcome.NOT_RETURNED, 0),
+            unconfirmed=stats.by_outcome.get(Outcome.UNCONFIRMED, 0),
+            retries_waiting=self._retries_waiting(),
+            oldest_unhandled_s=_age_s(stats.oldest_unhandled_ms, now_s),
             repeating_correlations=self._ledger.repeating_correlations(),
             intake=self.intake(),
         )
@@ -96,4 +104,8 @@ class FiguresSource:
 
 
 def _oldest_s(stats: Stats, now_s: float) -> float:
-    return 0.0 if stats.oldest_sent_ms is None else max(0.0, now_s - stats.oldest_sent_ms / 1000)
+    return _age_s(stats.oldest_sent_ms, now_s)
+
+
+def _age_s(at_ms: int | None, now_s: float) -> float:
+    return 0.0 if at_ms is None else max(0.0, now_s - at_ms / 1000)

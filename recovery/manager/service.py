@@ -4,31 +4,32 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from types import FrameType
 
 from recovery.ledger.ledger import Ledger
+from recovery.ledger.rows import Row
 from recovery.manager import group_commit, intake, upkeep
+from recovery.manager.assembly import Parts
+from recovery.manager.automation import Automation
 from recovery.manager.figures import Figures
 from recovery.manager.figures_source import FiguresSource
 from recovery.manager.follow import Follower
 from recovery.manager.group_commit import GroupCommit
 from recovery.manager.intake import Intake
 from recovery.manager.metrics import ManagerMetrics
-from recovery.manager.records import RowMaker
+from recovery.manager.schedule import Scheduler
 from recovery.manager.settings import ManagerSettings
 from recovery.manager.upkeep import Upkeep
 from recovery.manager.web.app import Health, Service, Status, make_app
 from recovery.manager.web.server import WebServer
-from recovery.operations.clients import DlqClients
-from worker.core.base.aws import Aws
 from worker.core.base.cloudwatch import tell_cloudwatch
 from worker.core.base.errors import ExitCode, WorkerError
 from worker.core.base.events import LogEvent
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit
-from worker.core.s3.state import State
 from worker.sdnotify import notify, watchdog_interval_s
 from worker.supervisor import Supervisor
 
@@ -48,11 +49,17 @@ class Manager:
     """One manager process, from READY to its exit code."""
 
     def __init__(
-        self, settings: ManagerSettings, aws: Aws, clients: DlqClients, state: State, ledger: Ledger, *, by: str
-    ) -> None:
-        """`by` names who views and acts through this manager, for the audit."""
+        self, settings: ManagerSettings, parts: Parts, ledger: Ledger, *, by: str,
+        on_retries_used_up: Callable[[Row], None] = lambda _: None,
+    ) -> None:  # fmt: skip
+        """`by` names who views and acts through this manager, for the audit.
+
+        `on_retries_used_up` is called with the row of each dead letter that has come back from its last retry; it must return
+        at once. Raises ConfigError.
+        """
+        clients, state = parts.clients, parts.state
         self._settings = settings
-        self._aws = aws
+        self._aws = parts.aws
         self._ledger = ledger
         self._stopping = threading.Event()
         self._ended = threading.Event()
@@ -60,13 +67,23 @@ class Manager:
         self._exit = ExitCode.OK
         self._supervisor = Supervisor()
         clock = clients.objects.clock
-        rows = RowMaker(clients.types, clients.default_bucket)
+        scheduler = Scheduler(settings.retry_rules, clients.types, clock.now_ms)
         self._commit = GroupCommit(ledger)
         self._metrics = ManagerMetrics(self._figures)
-        self._intake = Intake(clients.dlq, state, clock, ledger, self._commit, rows, self._metrics)
-        self._source = FiguresSource(ledger, clients.dlq, self._intake)
-        follower = Follower(ledger, state, clock, rows, self._stopping)
-        holder = f"{os.uname().nodename}:{os.getpid()}"
+        self._intake = Intake(
+            clients.dlq, state, clock, ledger, self._commit, parts.rows, self._metrics, scheduler,
+            on_used_up=on_retries_used_up,
+        )  # fmt: skip
+        follower = Follower(ledger, state, clock, parts.rows, self._stopping, scheduler.scheduled)
+        host = os.uname().nodename
+        holder = f"{host}:{os.getpid()}"
+        self._automation = Automation(
+            settings, parts, ledger, self._metrics, holder=holder, by=f"manager@{host}", refresh=follower.refresh,
+            stop=self._stopping,
+        )  # fmt: skip
+        self._source = FiguresSource(
+            ledger, clients.dlq, self._intake, retries_waiting=lambda: self._automation.retries.waiting
+        )
         self._upkeep = Upkeep(ledger, follower, holder=holder, keep_days=settings.ledger_keep_days, stop=self._stopping)
         service = Service(
             ledger=ledger,
@@ -87,6 +104,7 @@ class Manager:
     def run(self) -> ExitCode:
         """Serve until a signal or a dead thread ends it; the exit code. Raises ConfigError if it cannot listen."""
         with ExitStack() as stack:
+            stack.callback(self._automation.close)
             self._start(stack)
             self._serve()
             self._stop()
@@ -107,6 +125,7 @@ class Manager:
         for number in range(intake.LANES):
             start(f"intake-{number}", partial(self._intake.lane, number), max_silence_s=intake.MAX_SILENCE_S)
         start("upkeep", self._upkeep.run, max_silence_s=upkeep.MAX_SILENCE_S)
+        self._automation.start(start)
         if self._settings.cloudwatch_namespace:
             start("cloudwatch", self._send_figures, max_silence_s=SENDER_SILENCE_S)
         emit(LogEvent.MANAGER_STARTED, pid=os.getpid(), ledger=self._ledger.shown, port=self._web.port)
@@ -175,7 +194,7 @@ class Manager:
         threads = [f"the thread {name} makes no progress" for name in self._unhealthy()]
         found = [self._intake.rest.reason and f"intake rests: {self._intake.rest.reason}"]
         found.append(self._upkeep.problem and f"upkeep: {self._upkeep.problem}")
-        return threads + [text for text in found if text]
+        return threads + [text for text in found if text] + self._automation.problems
 
     def _health(self) -> Health:
         problems, reading = self._problems(), self._source.dlq()
@@ -195,9 +214,13 @@ class Manager:
                 "lag_s": round(figures.lag_s, 3),
                 "last_receive_s": figures.last_receive_timestamp_s,
             },
+            **self._automation.facts(),
         }
         return Health(Status.DEGRADED if problems else Status.HEALTHY, reading.depth is not None, facts)
 
     def _status(self) -> str:
         """One line for `systemctl status`."""
-        return f"{'; '.join(self._problems()) or 'serving'} | port {self._web.port} | ledger {self._ledger.shown}"
+        retries = self._automation.retries
+        waits = f" | {retries.waiting:,} retries wait: {retries.waiting_for}" if retries.waiting_for else ""
+        said = "; ".join(self._problems()) or "serving"
+        return f"{said} | port {self._web.port} | ledger {self._ledger.shown}{waits}"

@@ -7,12 +7,12 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from worker.core.base.settings import Settings
+from recovery.manager.settings_retry import RetrySettings
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-class ManagerSettings(Settings):
+class ManagerSettings(RetrySettings):
     """All settings of the manager."""
 
     ledger_url: SecretStr = Field(

@@ -18,6 +18,9 @@ class LogEvent(StrEnum):
     AUDIT_UNREADABLE = "audit.unreadable"
     """An entry of the audit is not one of ours; the manager passes over it."""
 
+    AUTOMATION_FAILED = "automation.failed"
+    """What the manager does by itself (`what`: retries, confirmation or diagnosis) failed; it tries again by itself."""
+
     BREAKER_CLOSED = "breaker.closed"
     """What the breaker guards (`index`, or the bucket `s3://…`) answers again; normal work resumes."""
 
@@ -37,6 +40,12 @@ class LogEvent(StrEnum):
 
     CLOUDWATCH_FAILED = "cloudwatch.failed"
     """One set of figures did not reach CloudWatch; the work is not affected."""
+
+    CONFIRM_RECOVERED = "confirm.recovered"
+    """S3 and the index confirm the work of dead letters that were sent again; their records are deleted."""
+
+    CONFIRM_UNCONFIRMED = "confirm.unconfirmed"
+    """A dead letter was sent again, and neither its work nor its return was seen in time: look at it, and send it again."""
 
     DLQ_HANDED_OFF = "dlq.handed_off"
     """A failed message is in the dead-letter queue, with its failure record."""
@@ -189,6 +198,21 @@ class LogEvent(StrEnum):
 
     REPLAY_RECORD = "replay.record"
     """What became of one record of `retry-index/`: `result`, with the reason where it was not written."""
+
+    RETRY_ENDED = "retry.ended"
+    """A dead letter is not sent again by itself any more: its retries are used up, or it must not be sent as it is (`why`)."""
+
+    RETRY_FAILED = "retry.failed"
+    """Dead letters that were due could not be sent again by themselves; the manager tries again by itself."""
+
+    RETRY_RESUMED = "retry.resumed"
+    """Index, S3 and fleet are healthy again: what is due is sent, at RETRY_RATE."""
+
+    RETRY_SENT = "retry.sent"
+    """Dead letters whose time had come were sent to their queue again."""
+
+    RETRY_WAITING = "retry.waiting"
+    """Dead letters are due to be sent again, and wait because index, S3 or fleet is not healthy (`why`)."""
 
     REQUEST_ANSWERED = "request.answered"
     """The manager's API answered a request; `route` is the path's template, and no ids and no queries are logged. Those of
