@@ -29,6 +29,7 @@ from recovery.manager.figures import Figures
 from recovery.manager.group_commit import GroupCommit
 from recovery.manager.intake import LANES, Intake
 from recovery.manager.metrics import ManagerMetrics
+from recovery.manager.schedule import RetryRules, Scheduler
 from testing import failures
 from testing.aws import queue_depth
 from testing.servers import ElasticMQServer, SeaweedFSServer
@@ -109,7 +110,8 @@ def take_in(parts: Parts, ledger_url: str) -> None:
         writer.start()
         metrics = ManagerMetrics(Figures)
         clock = parts.clients.objects.clock
-        intake = Intake(parts.clients.dlq, parts.state, clock, ledger, commit, parts.rows, metrics)
+        scheduler = Scheduler(RetryRules(), parts.clients.types, clock.now_ms)
+        intake = Intake(parts.clients.dlq, parts.state, clock, ledger, commit, parts.rows, metrics, scheduler)
 
         def lane() -> None:
             while intake.once(wait_s=1):

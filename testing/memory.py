@@ -50,11 +50,11 @@ class MemoryQueue:
 
     def __init__(self, faults: Faults, name: str, refuses: Mapping[int, Refusal] | None = None) -> None:
         """`refuses`: by position, what every batch call refuses."""
-        self.url = f"http://sqs/{name}"
-        self.name = name
+        self.name, self.url = name, f"http://sqs/{name}"
         self.refuses = dict(refuses or {})
         self.changed: list[tuple[str, int]] = []
         """Receipt handles and seconds of each change of visibility."""
+        self.also: dict[str, str] = {}  # further attributes
         self._faults = faults
         self.messages: dict[str, Message] = {}
         self.hidden: set[str] = set()
@@ -100,6 +100,7 @@ class MemoryQueue:
             "ApproximateNumberOfMessages": str(len(self.messages) - held),
             "ApproximateNumberOfMessagesNotVisible": str(held),
             "MessageRetentionPeriod": "1209600",
+            **self.also,
         }
 
     def start_move(self, to_arn: str, *, per_second: int | None) -> str:

@@ -17,7 +17,7 @@ from recovery.ledger.operation_items import Item, ItemResult, Settled
 from recovery.ledger.operations import Operation, OperationState, one
 from recovery.ledger.plans import CHUNK
 from recovery.ledger.rows import Change
-from recovery.ledger.schema import operations
+from recovery.ledger.schema_operations import operations
 
 CANCELLED = "cancelled"
 STOPPED = "the operation has stopped"

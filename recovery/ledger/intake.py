@@ -115,10 +115,10 @@ def _take_in_once(connection: Connection, batch: Sequence[Arrival]) -> dict[str,
     numbers = insert_rows(connection, [one.row for one in new], tally)
     changes = [(known[one.row.identity], _returned(known[one.row.identity], one)) for one in returned]
     update_rows(connection, changes, tally)
-    write_events(
-        connection, [(after.id, _event(before, one)) for (before, after), one in zip(changes, returned, strict=True)]
-    )
     numbers.update({identity: row.id for identity, row in known.items()})
+    happened = [(one, _event(before, one)) for (before, _), one in zip(changes, returned, strict=True)]
+    happened += [(one, Event(one.row.identity, one.at_ms, one.by, action)) for one in batch for action in one.also]
+    write_events(connection, [(numbers[one.row.identity], event) for one, event in happened])
     write_arrivals(connection, [(numbers[one.row.identity], one.message_id, one.at_ms) for one in batch])
     write_news(connection, [(numbers[one.row.identity], one) for one in batch])
     outcomes.count(connection, changes, now_ms=batch[0].at_ms, have_returned=True)

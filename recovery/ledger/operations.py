@@ -17,7 +17,7 @@ from recovery.ledger.database import Database
 from recovery.ledger.operation_items import Result
 from recovery.ledger.plans import Plan, Plans
 from recovery.ledger.refusals import Verb
-from recovery.ledger.schema import operations, plans
+from recovery.ledger.schema_operations import operations, plans
 
 
 class OperationState(StrEnum):

@@ -19,7 +19,7 @@ from recovery.ledger.answers import Answer, Asked
 from recovery.ledger.bulk import insert_many
 from recovery.ledger.database import Database
 from recovery.ledger.refusals import Limits, Verb, refusal_sql
-from recovery.ledger.schema import operations, plan_items, plans
+from recovery.ledger.schema_operations import operations, plan_items, plans
 from recovery.ledger.search import plan as way_to
 from recovery.ledger.selection import Selection
 

@@ -29,6 +29,19 @@ class State(StrEnum):
     """Its object is gone, and no audit entry says why."""
 
 
+class Outcome(StrEnum):
+    """What is known of a sending whose work is not confirmed; a row without one was sent too recently to say more."""
+
+    STORED_FOR_RETRY = "stored_for_retry"
+    """It was processed, and its document waits in `retry-index/`."""
+    PARKED = "parked"
+    """It was processed, and the index refuses its document: the record of it is parked."""
+    NOT_RETURNED = "not_returned"
+    """Nobody can confirm its work, but its queue was empty since, and it has not come back."""
+    UNCONFIRMED = "unconfirmed"
+    """Neither its work nor its return was seen in time: it may be sent again."""
+
+
 WAITING = (State.OPEN, State.SCHEDULED)
 """What the depth of the dead letters counts, beside the DLQ itself; the default of every selection."""
 ENDED = (State.RECOVERED, State.ARCHIVED, State.ABANDONED)
@@ -88,7 +101,9 @@ class Row:
     hold: str | None = None
     """Why nothing may be done with it; None if it is not held."""
     finding: str | None = None
-    """What a dry run of recovery found."""
+    """What the manager knows of it, in a sentence: what recovery would do, why it is not retried, what became of a sending."""
+    outcome: str | None = None
+    """An Outcome, where there is one."""
     version: int = 1
     """One more with every change; the ETag."""
     changed_ms: int = 0
@@ -113,6 +128,8 @@ class Arrival:
     by: str = "intake"
     is_news: bool = False
     """Whether somebody is to be notified of it, if its kind is one of which somebody is."""
+    also: tuple[str, ...] = ()
+    """What else it means: the actions of further events."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ _OWN = {
     "correlation_id": "d.correlation_id = :correlation_id AND d.correlation_id <> ''",
     "owner": "d.owner = :owner",
     "held": "d.hold IS NOT NULL",
+    "outcome": "d.outcome = :outcome",
     "sent_before_ms": "d.sent_ms <= :sent_before_ms",
     "sent_after_ms": "d.sent_ms > :sent_after_ms",
 }
@@ -228,7 +229,7 @@ def _rare_ids(connection: Connection, candidates: Sequence[str], parameters: dic
 def _candidates(selection: Selection, parameters: dict[str, Any], *, is_sqlite: bool) -> Iterator[str]:
     if looks_at_texts(selection):
         yield _grams(selection, parameters, is_sqlite=is_sqlite)
-    for name in ("correlation_id", "owner", "held"):
+    for name in ("correlation_id", "owner", "held", "outcome"):
         if getattr(selection, name):
             yield f"SELECT d.id FROM dead_letters d WHERE {_OWN[name]}"  # noqa: S608
     ages = " AND ".join(_OWN[name] for name in _AGES if getattr(selection, name) is not None)

@@ -11,7 +11,7 @@ from typing import Any
 
 from recovery.ledger.bigrams import folded
 from recovery.ledger.errors import AskedWronglyError
-from recovery.ledger.rows import WAITING, State
+from recovery.ledger.rows import WAITING, Outcome, State
 from worker.core.base.classify import FailureKind
 
 MAX_QUERY_CHARS = 2_000
@@ -41,6 +41,8 @@ class Selection:
     """Empty: those that nobody owns."""
     held: bool | None = None
     correlation_id: str | None = None
+    outcome: str | None = None
+    """An Outcome."""
     sent_before_ms: int | None = None
     """Dead letters that arrived, the last time, at this moment or before."""
     sent_after_ms: int | None = None
@@ -116,6 +118,12 @@ def _states(name: str, value: str, _now_ms: int) -> tuple[State, ...]:
         raise AskedWronglyError(name, value, f"any, or some of {','.join(State)}, separated by commas") from None
 
 
+def _outcome(name: str, value: str, _now_ms: int) -> str:
+    if value not in set(Outcome):
+        raise AskedWronglyError(name, value, f"one of {', '.join(Outcome)}")
+    return value
+
+
 def _held(name: str, value: str, _now_ms: int) -> bool:
     if value not in {"yes", "no"}:
         raise AskedWronglyError(name, value, "yes or no")
@@ -141,6 +149,7 @@ FILTERS: Mapping[str, tuple[str, Callable[[str, str, int], object]]] = {
     "owner": ("owner", _owner),
     "hold": ("held", _held),
     "correlation": ("correlation_id", _text),
+    "outcome": ("outcome", _outcome),
     "older": ("sent_before_ms", _moment),
     "newer": ("sent_after_ms", _moment),
     "key": ("key_contains", _text),

@@ -28,9 +28,11 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What a dashboard shows. All but `by_state` is about waiting dead letters: open and scheduled."""
+    """What a dashboard shows. All but the first two is about waiting dead letters: open and scheduled."""
 
     by_state: dict[State, int]
+    by_outcome: dict[str, int]
+    """Of what was sent, and is not confirmed."""
     by_kind: dict[str, int]
     by_error_type: dict[str, int]
     by_service: dict[str, int]
@@ -66,6 +68,7 @@ def stats(connection: Connection, now_ms: int) -> Stats:
     oldest, newest = _sent(connection)
     return Stats(
         by_state=_by_state(connection),
+        by_outcome=_by_outcome(connection),
         by_kind=_by(connection, "kind"),
         by_error_type=_by(connection, "error_type"),
         by_service=_by(connection, "source_service"),
@@ -81,6 +84,16 @@ def _by_state(connection: Connection) -> dict[State, int]:
     found = connection.execute(text("SELECT state, sum(count) FROM cells GROUP BY state"))
     counts = {State(state): int(total) for state, total in found}
     return {state: counts.get(state, 0) for state in State}
+
+
+def _by_outcome(connection: Connection) -> dict[str, int]:
+    found = connection.execute(
+        text(
+            f"SELECT outcome, count(*) FROM dead_letters WHERE outcome IS NOT NULL AND state = '{State.SENT}' "  # noqa: S608
+            "GROUP BY outcome"
+        )
+    )
+    return {outcome: int(total) for outcome, total in found}
 
 
 def _by(connection: Connection, name: str) -> dict[str, int]:

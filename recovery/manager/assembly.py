@@ -18,6 +18,7 @@ from worker.core.base.classify import is_transient
 from worker.core.base.errors import ConfigError, DependencyError, StoreError
 from worker.core.base.settings import load_as
 from worker.core.clients import Clients
+from worker.core.index import Index
 from worker.core.index.open import open_index
 from worker.core.s3.state import S3State, State
 from worker.core.s3.store import S3ObjectStore
@@ -98,6 +99,11 @@ def open_checked(settings: ManagerSettings, parts: Parts, *, by: str) -> Ledger:
 def _extend_start() -> None:
     """Tell systemd that the start goes on."""
     notify(EXTEND_TIMEOUT_USEC=str(START_EXTENDED_S * 1_000_000))
+
+
+def open_own_index(settings: ManagerSettings, parts: Parts) -> Index | None:
+    """The index, if one is set; no request is sent yet. Raises ConfigError."""
+    return open_index(settings, parts.aws.credentials) if settings.has_index else None
 
 
 def open_unchecked(settings: ManagerSettings) -> Ledger:

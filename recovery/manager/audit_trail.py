@@ -19,10 +19,11 @@ VIEW = "view"
 """The action of those who only looked."""
 _ENDINGS = {
     "recovered": RowState.RECOVERED, "already_indexed": RowState.RECOVERED, "gone": RowState.RECOVERED,
-    "stored_for_retry": RowState.RECOVERED, "archived": RowState.ARCHIVED, "skipped": RowState.ARCHIVED,
+    "stored_for_retry": RowState.RECOVERED, "not_returned": RowState.RECOVERED,
+    "archived": RowState.ARCHIVED, "skipped": RowState.ARCHIVED,
     "deleted": RowState.ABANDONED, "abandoned": RowState.ABANDONED, "purged": RowState.ABANDONED,
 }  # fmt: skip
-"""By the outcomes that operations write (recovery/operations/engine.py, abandon.py, purge.py)."""
+"""By the outcomes that operations write (recovery/operations/engine.py, abandon.py, purge.py) and the manager's confirmation."""
 COPY = "copy of one that was settled"
 
 

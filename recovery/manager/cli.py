@@ -56,7 +56,7 @@ def serve() -> None:
     parts = connect(settings)
     ledger = open_checked(settings, parts, by=operator())
     try:
-        code = Manager(settings, parts.aws, parts.clients, parts.state, ledger, by=f"api@{os.uname().nodename}").run()
+        code = Manager(settings, parts, ledger, by=f"api@{os.uname().nodename}").run()
     finally:
         ledger.close()
     raise typer.Exit(code)

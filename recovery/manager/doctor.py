@@ -6,16 +6,19 @@ from dataclasses import replace
 
 from recovery.ledger.ledger import is_missing
 from recovery.ledger.migrating import SchemaState
-from recovery.manager.assembly import Parts, ledger_to_migrate
+from recovery.manager.assembly import Parts, ledger_to_migrate, open_own_index
+from recovery.manager.fleet_health import why_unhealthy
 from recovery.manager.notices.assembly import open_parts
 from recovery.manager.notices.channels import NotifyError
 from recovery.manager.notices.owners import is_mail
 from recovery.manager.ownership import OWNER_KEY, Owner
 from recovery.manager.settings import ManagerSettings
 from recovery.operations.clients import attributes_of, retention_of
+from recovery.operations.transfer.targets import retry_target
 from worker.checks import Check, fatality
-from worker.core.base.errors import WorkerError
+from worker.core.base.errors import PausedError, WorkerError
 from worker.core.s3.state import DEAD_LETTERS_PREFIX
+from worker.core.sqs.queue import SqsQueue
 
 SHORT_RETENTION_S = 4 * 86_400
 
@@ -28,6 +31,8 @@ def checks(settings: ManagerSettings, parts: Parts) -> Iterator[Check]:
         ("ledger", lambda: _ledger(settings)),
         ("ledger: whose", lambda: _owner(settings, parts)),
         ("notifications", lambda: _notifications(settings)),
+        ("index", lambda: _index(settings, parts)),
+        ("retries", lambda: _retries(settings, parts)),
     )
     for name, step in steps:
         began = time.monotonic()
@@ -44,6 +49,8 @@ _HINTS = {
     "ledger": "correct LEDGER_URL; the database must exist, and its user must be allowed to create tables",
     "ledger: whose": "correct LEDGER_URL and STATE_BUCKET",
     "notifications": "correct NOTIFY_URLS and OWNERS; docs/manager.md has examples",
+    "index": "correct INDEX_URL, or allow this role to read the index; until then, nothing is confirmed or diagnosed",
+    "retries": "correct SQS_QUEUE_URL, or allow this role what config/iam/manager.json allows",
 }
 
 
@@ -98,6 +105,32 @@ def _notifications(settings: ManagerSettings) -> Check:
         return Check("", "warning", "nobody is notified of failures", "set NOTIFY_URLS, or watch the alerts in config/")
     ops, owners = ", ".join(found.channels.ops) or "nobody", len(found.owners)
     return Check("", "ok", f"{ops}; {owners:,} prefixes have owners. `dlq-manager notify-test` sends a message")
+
+
+def _index(settings: ManagerSettings, parts: Parts) -> Check:
+    index = open_own_index(settings, parts)
+    if index is None:
+        what = "INDEX_URL is not set: no recovery is confirmed, and dead letters of an unknown kind are not diagnosed"
+        return Check("", "warning", what, "set INDEX_URL to the workers' index")
+    try:
+        index.stored([("doctor", "doctor")])
+    finally:
+        index.close()
+    return Check("", "ok", f"{index.description} can be read")
+
+
+def _retries(settings: ManagerSettings, parts: Parts) -> Check:
+    url = settings.sqs_queue_url
+    try:
+        retry_target(parts.clients, SqsQueue(parts.aws.sqs(url), url))
+        why = why_unhealthy(parts.state, parts.clients.objects.clock.now_ms())
+    except PausedError as error:
+        why = str(error)
+    if why:
+        return Check(
+            "", "warning", f"retries would wait now: {why}", "they are sent once index, S3 and fleet are healthy"
+        )
+    return Check("", "ok", f"they are sent to {url} while index, S3 and fleet are healthy, as they are now")
 
 
 def _ledger_id(settings: ManagerSettings) -> str | None:

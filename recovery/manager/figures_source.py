@@ -2,9 +2,11 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from recovery.ledger.ledger import Ledger
+from recovery.ledger.rows import Outcome
 from recovery.ledger.rows import State as RowState
 from recovery.manager.figures import QUANTILES, Depth, Figures, IntakeFigures
 from recovery.manager.intake import Intake
@@ -30,7 +32,11 @@ class DlqReading:
 class FiguresSource:
     """The figures of one manager. May be used from any thread."""
 
-    def __init__(self, ledger: Ledger, dlq: Queue, intake: Intake) -> None:
+    def __init__(
+        self, ledger: Ledger, dlq: Queue, intake: Intake, *, retries_waiting: Callable[[], int] = lambda: 0
+    ) -> None:
+        """`retries_waiting`: how many retries are due, and wait for index, S3 or fleet."""
+        self._retries_waiting = retries_waiting
         self._ledger = ledger
         self._dlq = dlq
         self._intake = intake
@@ -63,7 +69,9 @@ class FiguresSource:
             arrivals_last_day=stats.last_24_h,
             arrivals_last_hour=backlog.seen_last_hour,
             average_retries=stats.average_retries,
-            pending=stats.by_state[RowState.SENT],
+            pending=stats.by_state[RowState.SENT] - stats.by_outcome.get(Outcome.NOT_RETURNED, 0),
+            unconfirmed=stats.by_outcome.get(Outcome.UNCONFIRMED, 0),
+            retries_waiting=self._retries_waiting(),
             oldest_unhandled_s=_since_s(backlog.oldest_unhandled_ms, now_s),
             operations=self._ledger.operations.counts(),
             repeating_correlations=backlog.repeating_correlations,

@@ -7,7 +7,7 @@ are listed: a row whose record is gone, and of which the audit says nothing, is 
 import threading
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from itertools import islice
@@ -26,9 +26,10 @@ from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.s3.state import DEAD_LETTERS_PREFIX, State, dated
 from worker.core.sqs import dead_letter_store
-from worker.core.sqs.stored_dead_letter import StoredDeadLetter
+from worker.core.sqs.stored_dead_letter import Retry, StoredDeadLetter
 
 T = TypeVar("T")
+Schedule = Callable[[StoredDeadLetter], StoredDeadLetter]
 
 AT_ONCE = 500
 """Records, entries or rows that are dealt with together."""
@@ -45,13 +46,20 @@ _IN_S3 = (RowState.OPEN, RowState.SCHEDULED, RowState.SENT)
 class Follower:
     """Follows one state bucket into one ledger. For one thread. Every method raises StoreError or LedgerError."""
 
-    def __init__(self, ledger: Ledger, state: State, clock: S3Clock, rows: RowMaker, stop: threading.Event) -> None:
-        """`stop` ends it between two steps; what is left is done the next time."""
+    def __init__(
+        self, ledger: Ledger, state: State, clock: S3Clock, rows: RowMaker, stop: threading.Event,
+        schedule: Schedule = lambda stored: stored,
+    ) -> None:  # fmt: skip
+        """`stop` ends it between two steps; what is left is done the next time.
+
+        `schedule` says when what a worker stored itself, because the DLQ refused it, is sent again by itself.
+        """
         self._ledger = ledger
         self._state = state
         self._clock = clock
         self._rows = rows
         self._stop = stop
+        self._schedule = schedule
 
     def follow(self) -> None:
         """Read what was written since the last time."""
@@ -89,7 +97,7 @@ class Follower:
             if _contains(ordered, _digest(row.key))
         )
         for part in chunks(back):
-            self._refresh(part, {})
+            self.refresh(part)
         return sum(self._refresh(part, {}, is_missing=True) for part in chunks(unlisted))
 
     # -- the audit ---------------------------------------------------------------------------------------------------
@@ -106,6 +114,10 @@ class Follower:
             self._refresh(rows, endings)
             mark = max(mark, part[-1].key)
             self._ledger.set_mark(AUDIT_MARK, mark)
+
+    def refresh(self, rows: Sequence[Row]) -> None:
+        """Bring rows to what their records say; those of records that are gone stay as they are. May be used from any thread."""
+        self._refresh(rows, {})
 
     def _refresh(self, rows: Sequence[Row], endings: dict[str, Entry], *, is_missing: bool = False) -> int:
         """Bring rows to what their records say; the number that are missing, which only `is_missing` makes of them.
@@ -136,6 +148,8 @@ class Follower:
         fields = {name: getattr(now, name) for name in FROM_RECORD if getattr(now, name) != getattr(row, name)}
         if not fields:
             return None
+        if "sent_at_ms" in fields:
+            fields |= {"finding": None, "outcome": None}  # they were about what was before
         by = stored.sent.by if stored.sent and now.state is RowState.SENT else "records"
         details = {"run": stored.sent.run} if stored.sent else {}
         return Change(
@@ -155,6 +169,7 @@ class Follower:
             if self._stop.is_set():
                 return
             rows = self._ledger.by_identity(one.dead_letter.id for one in part)
+            part = [one if one.dead_letter.id in rows else self._scheduled(one) for one in part]  # noqa: PLW2901
             arrivals = [
                 Arrival(name, self._rows.row(one), at_ms, by="records")
                 for one in part for name, at_ms in one.arrivals.items()
@@ -162,6 +177,13 @@ class Follower:
             self._ledger.take_in(arrivals)  # known ones change nothing
             changed = [self._from_record(rows[one.dead_letter.id], one) for one in part if one.dead_letter.id in rows]
             self._ledger.change_many([change for change in changed if change is not None])
+
+    def _scheduled(self, stored: StoredDeadLetter) -> StoredDeadLetter:
+        """The record of what intake has not seen, with its next retry. If somebody has just changed it, that is left to them."""
+        if stored.retry != Retry() or stored.sent is not None:
+            return stored
+        wanted = self._schedule(stored)
+        return stored if wanted == stored else dead_letter_store.write(self._state, wanted) or stored
 
     def _read(self, key: str) -> StoredDeadLetter | None:
         try:
@@ -188,10 +210,10 @@ def _missing(row: Row) -> Change:
     return Change(row.identity, "missing", "check", {"state": RowState.MISSING}, {"key": row.key}, row.version)
 
 
-def chunks(items: Iterable[T]) -> Iterator[list[T]]:
-    """Lists of up to AT_ONCE of these."""
+def chunks(items: Iterable[T], size: int = AT_ONCE) -> Iterator[list[T]]:
+    """Lists of up to so many of these."""
     remaining = iter(items)
-    while part := list(islice(remaining, AT_ONCE)):
+    while part := list(islice(remaining, size)):
         yield part
 
 

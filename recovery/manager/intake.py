@@ -5,17 +5,18 @@ A kill at any point causes a second delivery, which finds its own record and its
 
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from recovery.ledger.errors import LedgerError
 from recovery.ledger.ledger import Ledger
-from recovery.ledger.rows import Arrival, Taken
+from recovery.ledger.rows import Arrival, Row, Taken
 from recovery.ledger.rows import State as RowState
 from recovery.manager.group_commit import GroupCommit
-from recovery.manager.metrics import IntakeResult, ManagerMetrics
+from recovery.manager.metrics import IntakeResult, ManagerMetrics, RetryResult
 from recovery.manager.records import RowMaker
 from recovery.manager.rest import Rest
+from recovery.manager.schedule import Scheduler
 from worker.core.base.classify import is_transient
 from worker.core.base.clock import S3Clock
 from worker.core.base.errors import QueueError, StoreError
@@ -39,6 +40,8 @@ BACK_S = 30
 """After how many seconds a message that could not be taken in is visible again."""
 QUICK_LANES = 1
 """Lanes that wait for messages while the DLQ is quiet; the others help once one receive was full."""
+USED_UP = "retries used up"
+"""The event of a dead letter that has come back from its last retry."""
 MAX_SILENCE_S = 180
 """The slowest step: three attempts of a call, each with its full timeout."""
 _COUNTED = {
@@ -65,9 +68,13 @@ class Intake:
 
     def __init__(
         self, dlq: Queue, state: State, clock: S3Clock, ledger: Ledger, commit: GroupCommit, rows: RowMaker,
-        metrics: ManagerMetrics, *, notifies: bool = False,
+        metrics: ManagerMetrics, scheduler: Scheduler, *, notifies: bool = False,
+        on_used_up: Callable[[Row], None] = lambda _: None,
     ) -> None:  # fmt: skip
-        """`notifies`: whether somebody is to be notified of what arrives; the ledger notes it then."""
+        """`notifies`: whether somebody is to be notified of what arrives; the ledger notes it then.
+
+        `on_used_up` is called with the row of what has come back from its last retry.
+        """
         self.rest = Rest()
         self.seen = Seen()
         self._dlq = dlq
@@ -78,6 +85,8 @@ class Intake:
         self._rows = rows
         self._metrics = metrics
         self._notifies = notifies
+        self._scheduler = scheduler
+        self._on_used_up = on_used_up
         self._stop = threading.Event()
         self._busy = threading.Event()
         """Set while the DLQ returns full batches: then every lane receives."""
@@ -117,9 +126,7 @@ class Intake:
             known = self._known(dead_letters)
             stored, problem = self._store([one for one in dead_letters if one.id not in known])
             at_ms = self._clock.now_ms()
-            arrivals = [
-                Arrival(one.id, self._rows.row(record), at_ms, is_news=self._notifies) for one, record in stored
-            ]
+            arrivals = [self._arrival(one, record, at_ms) for one, record in stored]
             taken = dict.fromkeys(known, Taken.REPEATED) | (self._commit.take_in(arrivals) if arrivals else {})
             self._reopen([record.dead_letter.id for one, record in stored if taken[one.id] is Taken.REPEATED])
         except (StoreError, LedgerError):
@@ -127,9 +134,24 @@ class Intake:
             raise
         self._delete([one for one in dead_letters if one.id in taken])
         self._note(dead_letters, taken)
+        self._tell(one for one in arrivals if one.also and taken[one.message_id] is not Taken.REPEATED)
         if problem is not None:
             self._give_back([one for one in dead_letters if one.id not in taken])
             raise problem
+
+    def _arrival(self, dead_letter: DeadLetter, record: StoredDeadLetter, at_ms: int) -> Arrival:
+        row = self._rows.row(record)
+        if not self._scheduler.is_used_up(record):
+            return Arrival(dead_letter.id, row, at_ms, is_news=self._notifies)
+        count = record.retry.count
+        finding = f"its {count} retries are used up: nothing sends it again by itself"
+        return Arrival(dead_letter.id, replace(row, finding=finding), at_ms, is_news=self._notifies, also=(USED_UP,))
+
+    def _tell(self, used_up: Iterable[Arrival]) -> None:
+        for one in used_up:
+            self._metrics.count(RetryResult.USED_UP)
+            emit(LogEvent.RETRY_ENDED, "warning", message_id=one.row.identity, why=one.row.finding)
+            self._on_used_up(one.row)
 
     def _known(self, dead_letters: Sequence[DeadLetter]) -> set[str]:
         """The ids that are repeated deliveries of what was taken in before. A record that is missing does not count."""
@@ -153,11 +175,13 @@ class Intake:
         names = {name for one in dead_letters for name in one.possible_ids[:-1]}
         keys = {identity: row.key for identity, row in self._ledger.by_identity(names).items()} if names else {}
 
+        prepare = self._scheduler.scheduled
+
         def store(dead_letter: DeadLetter) -> StoredDeadLetter | StoreError:
             at_ms = self._clock.now_ms()
             try:
                 return retry_transient(
-                    lambda: dead_letter_store.take_in(self._state, dead_letter, at_ms=at_ms, keys=keys)[0],
+                    lambda: dead_letter_store.take_in(self._state, dead_letter, at_ms=at_ms, keys=keys, prepare=prepare)[0],
                     transient=is_transient, stop=self._stop,
                 )  # fmt: skip
             except StoreError as error:

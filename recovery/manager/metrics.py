@@ -137,6 +137,16 @@ def _single_figures(figures: Figures) -> tuple[tuple[str, str, float], ...]:
         ("dlq_average_retries", "Retries of the dead letters that wait, on average.", figures.average_retries),
         ("dlq_recovery_pending", "Dead letters that were sent and are not confirmed yet.", figures.pending),
         (
+            "dlq_recovery_unconfirmed",
+            "Dead letters that were sent, and of which neither work nor return was seen in time.",
+            figures.unconfirmed,
+        ),
+        (
+            "dlq_retries_waiting",
+            "Dead letters that are due to be sent by themselves, and wait for index, S3 or fleet to be healthy.",
+            figures.retries_waiting,
+        ),
+        (
             "dlq_oldest_unhandled_seconds",
             "How long the first dead letter has waited with which nobody and nothing deals.",
             figures.oldest_unhandled_s,

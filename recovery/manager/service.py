@@ -5,12 +5,14 @@ import signal
 import threading
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from types import FrameType
 
 from recovery.ledger.ledger import Ledger
 from recovery.manager import group_commit, intake, leases, operations, upkeep
 from recovery.manager.assembly import Parts, make_verbs
+from recovery.manager.automation import Automation
 from recovery.manager.figures import Figures
 from recovery.manager.figures_source import FiguresSource
 from recovery.manager.follow import Follower
@@ -20,21 +22,18 @@ from recovery.manager.metrics import ManagerMetrics
 from recovery.manager.notices import notices
 from recovery.manager.notices.assembly import make_notices, open_parts
 from recovery.manager.operations import Operations
-from recovery.manager.records import RowMaker
 from recovery.manager.redaction import Redactor
+from recovery.manager.schedule import Scheduler
 from recovery.manager.settings import ManagerSettings
 from recovery.manager.upkeep import Upkeep
 from recovery.manager.web.app import Health, Service, Status, make_app
 from recovery.manager.web.server import WebServer
 from recovery.manager.who import sign_in_of
-from recovery.operations.clients import DlqClients
-from worker.core.base.aws import Aws
 from worker.core.base.cloudwatch import tell_cloudwatch
 from worker.core.base.errors import ExitCode, WorkerError
 from worker.core.base.events import LogEvent
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit
-from worker.core.s3.state import State
 from worker.sdnotify import notify, watchdog_interval_s
 from worker.supervisor import Supervisor
 
@@ -53,12 +52,11 @@ STOP_S = CHECK_INTERVAL_S + WEB_STOP_S + LANES_STOP_S + COMMIT_STOP_S
 class Manager:
     """One manager process, from READY to its exit code."""
 
-    def __init__(
-        self, settings: ManagerSettings, aws: Aws, clients: DlqClients, state: State, ledger: Ledger, *, by: str
-    ) -> None:
-        """`by` names who views and acts through this manager, for the audit."""
+    def __init__(self, settings: ManagerSettings, parts: Parts, ledger: Ledger, *, by: str) -> None:
+        """`by` names who views and acts through this manager, for the audit. Raises ConfigError."""
+        clients, state = parts.clients, parts.state
         self._settings = settings
-        self._aws = aws
+        self._aws = parts.aws
         self._ledger = ledger
         self._stopping = threading.Event()
         self._ended = threading.Event()
@@ -66,30 +64,31 @@ class Manager:
         self._exit = ExitCode.OK
         self._supervisor = Supervisor()
         clock = clients.objects.clock
-        redactor = Redactor(settings.redact_fields)
-        rows = RowMaker(clients.types, clients.default_bucket, redactor)
+        parts = replace(parts, rows=replace(parts.rows, redactor=Redactor(settings.redact_fields)))
+        scheduler = Scheduler(settings.retry_rules, clients.types, clock.now_ms)
         self._commit = GroupCommit(ledger)
         self._metrics = ManagerMetrics(self._figures)
         self._notifying = notifying = open_parts(settings, lambda: self.port)
-        self._intake = Intake(
-            clients.dlq, state, clock, ledger, self._commit, rows, self._metrics, notifies=notifying.notifies
-        )
-        self._source = FiguresSource(ledger, clients.dlq, self._intake)
-        follower = Follower(ledger, state, clock, rows, self._stopping)
-        holder = f"{os.uname().nodename}:{os.getpid()}"
-        self._upkeep = Upkeep(ledger, follower, holder=holder, keep_days=settings.ledger_keep_days, stop=self._stopping)
+        host = os.uname().nodename
+        holder = f"{host}:{os.getpid()}"
         self._notices = make_notices(
-            settings,
-            notifying,
-            ledger,
-            state,
-            aws,
-            self._metrics,
-            holder=holder,
-            now_ms=clock.now_ms,
+            settings, notifying, ledger, state, parts.aws, self._metrics, holder=holder, now_ms=clock.now_ms,
             stop=self._stopping,
+        )  # fmt: skip
+        self._intake = Intake(
+            clients.dlq, state, clock, ledger, self._commit, parts.rows, self._metrics, scheduler,
+            notifies=notifying.notifies, on_used_up=self._notices.retries_used_up,
+        )  # fmt: skip
+        follower = Follower(ledger, state, clock, parts.rows, self._stopping, scheduler.scheduled)
+        self._automation = Automation(
+            settings, parts, ledger, self._metrics, holder=holder, by=f"manager@{host}", refresh=follower.refresh,
+            stop=self._stopping,
+        )  # fmt: skip
+        self._source = FiguresSource(
+            ledger, clients.dlq, self._intake, retries_waiting=lambda: self._automation.retries.waiting
         )
-        verbs = make_verbs(settings, Parts(aws, clients, state, rows), self._stopping)
+        self._upkeep = Upkeep(ledger, follower, holder=holder, keep_days=settings.ledger_keep_days, stop=self._stopping)
+        verbs = make_verbs(settings, parts, self._stopping)
         self._operations = Operations(ledger, verbs, self._metrics, stop=self._stopping)
         service = Service(
             ledger=ledger,
@@ -101,7 +100,7 @@ class Manager:
             dlq_depth=lambda: self._source.dlq().depth,
             sign_in=sign_in_of(settings, ledger, by=by),
             allowed_hosts=settings.hosts,
-            redactor=redactor,
+            redactor=parts.rows.redactor,
         )
         self._web = WebServer(make_app(service))
 
@@ -113,6 +112,7 @@ class Manager:
     def run(self) -> ExitCode:
         """Serve until a signal or a dead thread ends it; the exit code. Raises ConfigError if it cannot listen."""
         with ExitStack() as stack:
+            stack.callback(self._automation.close)
             self._start(stack)
             self._serve()
             self._stop()
@@ -138,6 +138,7 @@ class Manager:
                 f"operations-{number}", partial(self._operations.lane, number), max_silence_s=operations.MAX_SILENCE_S
             )
         start("upkeep", self._upkeep.run, max_silence_s=upkeep.MAX_SILENCE_S)
+        self._automation.start(start)
         if self._notifying.notifies:
             start("notices", self._notices.run, max_silence_s=notices.MAX_SILENCE_S)
         if self._settings.cloudwatch_namespace:
@@ -210,7 +211,7 @@ class Manager:
         found.append(self._operations.problem and f"operations: {self._operations.problem}")
         found.append(self._upkeep.problem and f"upkeep: {self._upkeep.problem}")
         found.append(self._notices.problem())
-        return threads + [text for text in found if text]
+        return threads + [text for text in found if text] + self._automation.problems
 
     def _health(self) -> Health:
         problems, reading = self._problems(), self._source.dlq()
@@ -230,9 +231,13 @@ class Manager:
                 "lag_s": round(figures.lag_s, 3),
                 "last_receive_s": figures.last_receive_timestamp_s,
             },
+            **self._automation.facts(),
         }
         return Health(Status.DEGRADED if problems else Status.HEALTHY, reading.depth is not None, facts)
 
     def _status(self) -> str:
         """One line for `systemctl status`."""
-        return f"{'; '.join(self._problems()) or 'serving'} | port {self._web.port} | ledger {self._ledger.shown}"
+        retries = self._automation.retries
+        waits = f" | {retries.waiting:,} retries wait: {retries.waiting_for}" if retries.waiting_for else ""
+        said = "; ".join(self._problems()) or "serving"
+        return f"{said} | port {self._web.port} | ledger {self._ledger.shown}{waits}"

@@ -9,7 +9,7 @@ from pydantic_settings import NoDecode
 
 from recovery.manager.addresses import OfList, PublicUrl, is_loopback, network
 from recovery.manager.json_paths import parse_path, split_paths
-from worker.core.base.settings import Settings
+from recovery.manager.settings_retry import RetrySettings
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _NEEDED = {
@@ -19,7 +19,7 @@ _NEEDED = {
 """What these ways of signing in cannot do without."""
 
 
-class ManagerSettings(Settings):
+class ManagerSettings(RetrySettings):
     """All settings of the manager."""
 
     ledger_url: SecretStr = Field(

@@ -12,6 +12,7 @@ from recovery.operations.transfer.sending import FIFO, Prepared, TransferReport,
 from recovery.operations.transfer.targets import Target, redrive_target
 from worker.core.audit import AuditEvent, Run, record
 from worker.core.sqs.dead_letter import DeadLetter, Refused
+from worker.core.sqs.stored_dead_letter import Sending
 
 UNREADABLE = "its record could not be read or written"
 """How a refusal of Claims begins where S3 refuses, which may pass."""
@@ -33,17 +34,23 @@ def redrive(world: World, target: Target, rows: Sequence[Row], run: Run) -> list
     found = [stored.dead_letter for row in rows if (stored := records[row.identity]) is not None]
     if is_fifo(target):
         found.sort(key=_place_in_queue)
-    report, fields = TransferReport(), {}
+    report = TransferReport()
     with claiming(world, run) as claims:
         for part in _parts(prepare(found, target.entry_of, report), one_by_one=is_fifo(target)):
             if is_fifo(target) and report.kept:  # what follows must not overtake it
                 report.keep((dead_letter for dead_letter, _ in part), "one before it was not sent")
                 continue
             for confirmed in post(target.queue, part, report, stop=NEVER, claim=claims.take):
-                unmarked = claims.sent(confirmed, to=target.url, unconfirmed_s=target.unconfirmed_s)
-                report.not_deleted += unmarked
-                fields = _sent(claims.last_sending, run, target)
-    acted = [_result(row, report, fields, is_there=records[row.identity] is not None) for row in rows]
+                report.not_deleted += claims.sent(confirmed, to=target.url, unconfirmed_s=target.unconfirmed_s)
+    acted = [
+        _result(
+            row,
+            report,
+            _sent(claims.sendings.get(row.identity), run, target),
+            is_there=records[row.identity] is not None,
+        )
+        for row in rows
+    ]
     _say(world, run, acted, target)
     return acted
 
@@ -95,11 +102,10 @@ def _parts(prepared: list[Prepared], *, one_by_one: bool) -> list[list[Prepared]
     return [[one] for one in prepared] if one_by_one else [prepared]
 
 
-def _sent(sending: object, run: Run, target: Target) -> dict[str, object]:
-    at_ms = getattr(sending, "at_ms", None)
+def _sent(sending: Sending | None, run: Run, target: Target) -> dict[str, object]:
     return {
-        "state": State.SENT, "sent_at_ms": at_ms, "sent_by": run.by, "sent_to": target.url, "sent_run": run.name,
-        "retry_at_ms": None,
+        "state": State.SENT, "sent_at_ms": sending.at_ms if sending else None, "sent_by": run.by, "sent_to": target.url,
+        "sent_run": run.name, "retry_at_ms": None,
     }  # fmt: skip
 
 

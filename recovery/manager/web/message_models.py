@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from recovery.ledger.rows import Event, Row, State
+from recovery.ledger.rows import Event, Outcome, Row, State
 from recovery.manager.redacted import redacted
 from recovery.manager.redaction import Redactor
 from recovery.manager.web.moments import Moment, known, moment
@@ -25,7 +25,7 @@ EXAMPLE: dict[str, Any] = {
     "attribute_count": 1, "fault": None, "attempts": 1, "redrives": 0, "retries": 0,
     "first_failed_at": _AT, "first_seen_at": _AT, "last_seen_at": _AT, "arrived_at": _AT, "sent_at": None, "sent_by": None,
     "sent_to": None, "sent_run": None, "retry_at": None, "owner": None, "note": None, "hold": None, "finding": None,
-    "version": 1, "changed_at": _AT,
+    "outcome": None, "version": 1, "changed_at": _AT,
 }  # fmt: skip
 """A Message."""
 EXAMPLE_WITH_ARRIVALS = {**EXAMPLE, "arrivals": [{"message_id": EXAMPLE_ID, "at": _AT}], "suggestion": None}
@@ -70,7 +70,12 @@ class Message(BaseModel):
     owner: str | None
     note: str | None
     hold: str | None = Field(description="Why nothing may be done with it; null if it is not held.")
-    finding: str | None = Field(description="What a dry run of recovery found.")
+    finding: str | None = Field(
+        description="What the manager knows of it: what recovery would do, why it is not retried, or what became of a sending."
+    )
+    outcome: Outcome | None = Field(
+        description="What is known of a sending that is not confirmed; null while that may still come, and if it was not sent."
+    )
     version: int = Field(description="One more with every change; the `ETag`.")
     changed_at: Moment | None
 

@@ -1,7 +1,8 @@
 """The message types, each a JSON Schema in config/message-types/ (in the wheel: next to this file).
 
-A file NAME.json declares the type NAME. There are two additional keywords: `x-recognized-by` is a schema that
+A file NAME.json declares the type NAME. There are three additional keywords: `x-recognized-by` is a schema that
 matches every message of this type, valid or not; `x-label-fields` lists the fields that identify a message to a person.
+`x-retry`, true or false, says whether the manager sends such messages again by itself; by default, only S3 events.
 If `correlation_id` is required, a message without one is never sent to a queue again.
 """
 
@@ -37,6 +38,8 @@ class MessageType:
     recognized_by: Draft202012Validator
     valid: Draft202012Validator
     label_fields: tuple[str, ...] = ()
+    retry: bool = False
+    """Whether dead letters of this type are sent again by themselves."""
 
     @property
     def needs_correlation_id(self) -> bool:
@@ -73,6 +76,11 @@ class MessageTypes:
     def needs_correlation_id(self, name: str) -> bool:
         """Whether messages of this type need a correlation id."""
         return name in self._types and self._types[name].needs_correlation_id
+
+    def is_retried(self, body: str) -> bool:
+        """Whether a message may be sent again by itself: its type allows it, and it is valid."""
+        _, found = self._read(body)
+        return found is not None and found.retry and self.fault(body) is None
 
     def fault(self, body: str) -> str | None:
         """Return why a message must not be sent to a queue again; None if it is valid."""
@@ -119,7 +127,7 @@ def _declared(file: Path) -> MessageType:
         Draft202012Validator.check_schema(schema)
         recognized_by = schema["x-recognized-by"]
         Draft202012Validator.check_schema(recognized_by)
-        labels = schema.get("x-label-fields", [])
+        labels, retry = schema.get("x-label-fields", []), schema.get("x-retry", file.stem == S3_EVENT)
     except SchemaError as error:
         raise ConfigError(f"{file}: is not a JSON Schema: {error.message}") from None
     except KeyError:
@@ -130,7 +138,11 @@ def _declared(file: Path) -> MessageType:
         raise ConfigError(f"{file}: cannot be read: {error}") from None
     if not isinstance(labels, list) or not all(isinstance(name, str) for name in labels):
         raise ConfigError(f"{file}: x-label-fields is {labels!r}; it must be a list of field names")
-    return MessageType(file.stem, Draft202012Validator(recognized_by), Draft202012Validator(schema), tuple(labels))
+    if not isinstance(retry, bool):
+        raise ConfigError(f"{file}: x-retry is {retry!r}; it must be true or false")
+    return MessageType(
+        file.stem, Draft202012Validator(recognized_by), Draft202012Validator(schema), tuple(labels), retry
+    )
 
 
 def _json(body: str) -> object:

@@ -25,7 +25,7 @@ from worker.core.s3.state import State
 from worker.core.sqs import dead_letter_store
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.queue import MAX_BATCH, Queue, in_batch
-from worker.core.sqs.stored_dead_letter import Claim, Sending, StoredDeadLetter, StoredState
+from worker.core.sqs.stored_dead_letter import Claim, Retry, Sending, StoredDeadLetter, StoredState
 from worker.core.sqs.visibility import VisibilityExtender
 
 T = TypeVar("T")
@@ -39,19 +39,28 @@ THREADS = 16
 class Claims:
     """The claims of one run. May be used from any thread, but each dead letter by one at a time."""
 
-    def __init__(self, dlq: Queue, state: State | None, run: Run, extender: VisibilityExtender, clock: S3Clock) -> None:
-        """`extender` keeps invisible what was received from the DLQ; `clock` is S3's, which dates claims."""
+    def __init__(
+        self, dlq: Queue, state: State | None, run: Run, extender: VisibilityExtender, clock: S3Clock, *,
+        refuse: Callable[[StoredDeadLetter], str] = lambda _: "",
+    ) -> None:  # fmt: skip
+        """`extender` keeps invisible what was received from the DLQ; `clock` is S3's, which dates claims.
+
+        `refuse` says why this run in particular must not act on a record as it is now; nothing if it may.
+        """
         self.extender = extender
         self.copies: dict[str, list[DeadLetter]] = {}
         """Messages of the DLQ that are copies of stored dead letters, by dead letter id; they are deleted with these."""
-        self.last_sending: Sending | None = None
-        """What the records say of the dead letters that were settled last as sent."""
+        self.sendings: dict[str, Sending] = {}
+        """What the records say of those that were settled as sent, by dead letter id."""
         self._dlq = dlq
         self._state = state
         self._run = run
         self._clock = clock
+        self._refuse = refuse
         self._held: dict[str, StoredDeadLetter] = {}
         """The claimed records, by dead letter id."""
+        self._taken_ms: dict[str, int] = {}
+        """When each was last claimed: whoever sends it does so after that time."""
         self._never = threading.Event()
 
     @contextmanager
@@ -65,21 +74,27 @@ class Claims:
 
     def take(self, dead_letters: Iterable[DeadLetter]) -> dict[str, str]:
         """Claim the stored ones among these. Returns those that must not be acted upon, by id, with the reason."""
-        return {name: why for name, why in self._each(self._take, dead_letters) if why}
+        taken = list(dead_letters)
+        left = {name: why for name, why in self._each(self._take, taken) if why}
+        self._taken_ms |= dict.fromkeys((one.id for one in taken if one.id not in left), self._clock.earliest_ms())
+        return left
 
-    def sent(self, dead_letters: Sequence[DeadLetter], *, to: str, unconfirmed_s: float) -> dict[str, str]:
+    def sent(
+        self, dead_letters: Sequence[DeadLetter], *, to: str, unconfirmed_s: float, by_schedule: bool = False
+    ) -> dict[str, str]:
         """Settle dead letters that a queue has accepted. Returns those that stay as they were as well, by id, with the reason.
 
-        `unconfirmed_s` is the time in which they should be processed or return; until then, no one sends them again.
+        They count as sent when they were claimed: a worker may have been faster than the answer of SQS. `unconfirmed_s` is
+        the time in which they should be processed or return; until then, no one sends them again. `by_schedule` counts a retry.
         """
-        now_ms = self._clock.now_ms()
-        sending = Sending(now_ms, self._run.by, self._run.name, to, now_ms + int(unconfirmed_s * 1000))
-        self.last_sending = sending
+        now_ms, retries = self._clock.now_ms(), int(by_schedule)
 
         def mark(dead_letter: DeadLetter) -> str:
-            held = self._held.pop(dead_letter.id)
-            done = _sent(held, sending)
-            return self._try(lambda: "" if not self._write(done) else self._mark_changed(held, sending))
+            held, at_ms = self._held.pop(dead_letter.id), self._taken_ms.pop(dead_letter.id, now_ms)
+            sending = Sending(at_ms, self._run.by, self._run.name, to, now_ms + int(unconfirmed_s * 1000))
+            self.sendings[dead_letter.id] = sending
+            done = _sent(held, sending, retries)
+            return self._try(lambda: "" if not self._write(done) else self._mark_changed(held, sending, retries))
 
         left = {name: why for name, why in self._each(mark, dead_letters) if why}
         return left | self._delete_received(dead_letters, but=left)
@@ -122,7 +137,7 @@ class Claims:
             if found is None:
                 return "it is no longer stored: someone has dealt with it meanwhile, as the audit says"
             now_ms = self._clock.now_ms()
-            if reason := why_not(found, run=self._run.name, now_ms=now_ms):
+            if reason := why_not(found, run=self._run.name, now_ms=now_ms) or self._refuse(found):
                 return reason
             claim = Claim(self._run.by, self._run.name, now_ms + CLAIM_S * 1000)
             written = dead_letter_store.write(self._need_state(), replace(found, claim=claim))
@@ -139,13 +154,16 @@ class Claims:
         """Write a record that this run has claimed; why it was not written, or nothing."""
         return "" if dead_letter_store.write(self._need_state(), stored) else "its record has changed meanwhile"
 
-    def _mark_changed(self, held: StoredDeadLetter, sending: Sending) -> str:
+    def _mark_changed(self, held: StoredDeadLetter, sending: Sending, retries: int) -> str:
         """Mark as sent what has changed since it was claimed. If it came here once more meanwhile, it stays open."""
         found = dead_letter_store.read(self._need_state(), held.key)
         if found is None:
             return ""
         came_back = found.arrivals != held.arrivals
-        return self._write(replace(found, sent=sending, claim=None) if came_back else _sent(found, sending))
+        done = _sent(found, sending, retries)
+        return self._write(
+            replace(done, state=found.state, retry=replace(done.retry, at_ms=found.retry.at_ms)) if came_back else done
+        )
 
     def _delete_stored(self, stored: Sequence[DeadLetter], outcome: Mapping[str, str] | str) -> str:
         state = self._need_state()
@@ -187,9 +205,9 @@ class Claims:
         return left
 
 
-def _sent(stored: StoredDeadLetter, sending: Sending) -> StoredDeadLetter:
+def _sent(stored: StoredDeadLetter, sending: Sending, retries: int) -> StoredDeadLetter:
     """A record after its dead letter was sent: nobody acts on it, and nothing will send it by itself."""
-    retry = replace(stored.retry, at_ms=None)
+    retry = Retry(stored.retry.count + retries)
     return replace(stored, state=StoredState.SENT, sent=sending, claim=None, retry=retry)
 
 

@@ -89,6 +89,19 @@ class Rules:
             return self.unchanged(dead_letter)
         return Refused(f"{entry.reason}; --force sends it without its redrive count")
 
+    def retried(self, dead_letter: DeadLetter) -> SendEntry | Refused:
+        """Make the entry that sends a dead letter by itself: no redrive is counted. Or return why it must not be sent so.
+
+        Without room for its failure record, it would return as another dead letter, and be retried for ever.
+        """
+        fault = self._types.fault(dead_letter.body)
+        if fault is not None:
+            return Refused(fault)
+        record = (dead_letter.failure or FailureRecord()).retried(
+            dead_letter.possible_ids[0], sent_ms=dead_letter.sent_ms
+        )
+        return dead_letter.entry(record, max_bytes=self._max_bytes, fifo=self._fifo)
+
     def unchanged(self, dead_letter: DeadLetter) -> SendEntry | Refused:
         """Make the entry that sends a dead letter without any change, or return why the queue cannot accept it."""
         return dead_letter.entry(None, max_bytes=self._max_bytes, fifo=self._fifo)
@@ -113,14 +126,17 @@ def post(
     *,
     stop: threading.Event,
     rate: float | None = None,
+    pace: Pace | None = None,
     claim: Callable[[Iterable[DeadLetter]], Mapping[str, str]] = lambda _: {},
 ) -> Iterator[list[DeadLetter]]:
-    """Send messages, at most `rate` per second. Yields after each batch what SQS has confirmed, to be settled at once.
+    """Send messages, at most `rate` per second, or per `pace` where calls share one.
+
+    Yields after each batch what SQS has confirmed, to be settled at once.
 
     What `claim` returns of a batch, by id, is refused. Once `stop` is set, the rest is kept. Never raises: what SQS does not
     accept is added to the report.
     """
-    pace = Pace(rate)
+    pace = pace or Pace(rate)
     for batch in _batches(prepared, 1 if rate is not None and rate < MAX_BATCH else MAX_BATCH):
         pace.wait(stop, count=len(batch))
         if stop.is_set():

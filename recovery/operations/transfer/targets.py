@@ -1,7 +1,7 @@
 """The queues to which dead letters can be sent, and the checks before anything is sent."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -65,6 +65,18 @@ def redrive_target(
         _check_leads_here(clients, to, attributes)
     refuse_while_paused(clients.state, while_paused=while_paused)
     return Target(to, attributes, Rules(to, attributes, clients.types, force=force).redriven)
+
+
+def retry_target(clients: DlqClients, to: Queue) -> Target:
+    """A queue to which dead letters are sent by themselves: no redrive is counted, and a record must fit.
+
+    Its redrive policy must lead to this DLQ: which queue it is may come from a forged failure record. Raises ConfigError or
+    DependencyError if it cannot be used, and PausedError while the fleet is paused.
+    """
+    target = redrive_target(clients, to, is_named=False)
+    if leads_to(target.attributes) is None:
+        raise ConfigError(f"{to.url} has no redrive policy that leads to DLQ_QUEUE_URL={clients.dlq.url}")
+    return replace(target, entry_of=Rules(to, target.attributes, clients.types).retried)
 
 
 def refuse_while_paused(state: State | None, *, while_paused: bool) -> None:

@@ -86,6 +86,7 @@ CASES = {
     ),
     "DlqAverageRetries": Case({f"dlq_average_retries{{{MANAGER}}}": Gauge(2.5, 2.6)}),
     "DlqRecoveryPending": Case({f"dlq_recovery_pending{{{MANAGER}}}": Gauge(5, 6)}),
+    "DlqUnconfirmed": Case({f"dlq_recovery_unconfirmed{{{MANAGER}}}": Gauge(0, 1)}),
     "DlqMessageUnhandled": Case({f"dlq_oldest_unhandled_seconds{{{MANAGER}}}": Gauge(900, 901)}),
     "DlqIntakeStopped": Case({f"dlq_intake_last_receive_timestamp_seconds{{{MANAGER}}}": Clock()}, lag=5),
     "DlqFiguresUnreadable": Case({f"dlq_figures_readable{{{MANAGER}}}": Gauge(1, 0)}),

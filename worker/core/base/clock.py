@@ -50,6 +50,10 @@ class S3Clock:
         """Milliseconds since the epoch on S3's clock; at most 15 minutes ahead of this machine's own."""
         return int(min(time.monotonic() + (self._low + self._high) / 2, time.time() + MAX_AHEAD_S) * 1000)
 
+    def earliest_ms(self) -> int:
+        """The same, but certainly not later than it is: for what is compared with the times of other processes."""
+        return self.now_ms() - int(min(self.uncertainty_s, 1.0) * 1000)
+
     def observe(self, sent: float, date: str, received: float) -> None:
         """Take one answer into account: its Date header, and when request and answer were sent and received.
 

@@ -18,13 +18,15 @@ class LogEvent(StrEnum):
     AUDIT_UNREADABLE = "audit.unreadable"
     """An entry of the audit is not one of ours; the manager passes over it."""
 
+    AUTOMATION_FAILED = "automation.failed"
+    """What the manager does by itself (`what`: retries, confirmation or diagnosis) failed; it tries again by itself."""
+
     BREAKER_CLOSED = "breaker.closed"
     """What the breaker guards (`index`, or the bucket `s3://…`) answers again; normal work resumes."""
 
     BREAKER_OPENED = "breaker.opened"
     """The index, or everything in a bucket, is unavailable. Without the index, documents go to `retry-index/`; the
-    messages of a bucket that cannot be read go back to the queue.
-    """
+    messages of a bucket that cannot be read go back to the queue."""
 
     BREAKER_PROBE_FAILED = "breaker.probe_failed"
     """Still unavailable; the next probe follows."""
@@ -38,6 +40,12 @@ class LogEvent(StrEnum):
     CLOUDWATCH_FAILED = "cloudwatch.failed"
     """One set of figures did not reach CloudWatch; the work is not affected."""
 
+    CONFIRM_RECOVERED = "confirm.recovered"
+    """S3 and the index confirm the work of dead letters that were sent again; their records are deleted."""
+
+    CONFIRM_UNCONFIRMED = "confirm.unconfirmed"
+    """A dead letter was sent again, and neither its work nor its return was seen in time: look at it, and send it again."""
+
     DLQ_HANDED_OFF = "dlq.handed_off"
     """A failed message is in the dead-letter queue, with its failure record."""
 
@@ -46,8 +54,7 @@ class LogEvent(StrEnum):
 
     DLQ_UNREACHABLE = "dlq.unreachable"
     """Neither the dead-letter queue nor `dead-letters/` accepted a failed message: it stays in the source queue
-    and reappears. Correct the permissions or addresses of both.
-    """
+    and reappears. Correct the permissions or addresses of both."""
 
     EXTRACT_CHILD_STARTED = "extract.child_started"
     """A child process that parses files was started."""
@@ -60,8 +67,7 @@ class LogEvent(StrEnum):
 
     HANDLER_BUG = "handler.bug"
     """An unforeseen error, a bug in this program: the message goes to the dead-letter queue with its stack
-    trace.
-    """
+    trace."""
 
     HEARTBEAT_ENDED = "heartbeat.ended"
     """SQS no longer knows the receipt handle: the message has been settled, or will be received again."""
@@ -80,8 +86,7 @@ class LogEvent(StrEnum):
 
     INDEX_STORED_FOR_RETRY = "index.stored_for_retry"
     """A document is in `retry-index/` because the index was unavailable, or, if `rejected`, because the index
-    refuses this document.
-    """
+    refuses this document."""
 
     INDEX_WRITE_FAILED = "index.write_failed"
     """An unforeseen error while writing, a bug in this program; the documents are stored for retry."""
@@ -91,8 +96,7 @@ class LogEvent(StrEnum):
 
     INTAKE_RESTING = "intake.resting"
     """The manager takes no dead letters in, because the ledger, the state bucket or the dead-letter queue refuses; the queue
-    keeps them. It tries again by itself.
-    """
+    keeps them. It tries again by itself."""
 
     INTAKE_RESUMED = "intake.resumed"
     """The manager takes dead letters in again."""
@@ -102,8 +106,7 @@ class LogEvent(StrEnum):
 
     LEDGER_RECORD_MISSING = "ledger.record_missing"
     """The record of a dead letter is gone from `dead-letters/`, and the audit does not say why. Restore it from an earlier
-    version of the object (`name`), if the bucket keeps versions.
-    """
+    version of the object (`name`), if the bucket keeps versions."""
 
     MANAGER_STARTED = "manager.started"
     """The manager is ready: it takes dead letters in, and answers at `port`."""
@@ -116,16 +119,14 @@ class LogEvent(StrEnum):
 
     MESSAGE_DELETE_FAILED = "message.delete_failed"
     """SQS did not delete a message whose effect is durable: it reappears and is processed again, which is
-    harmless.
-    """
+    harmless."""
 
     MESSAGE_RELEASE_FAILED = "message.release_failed"
     """A message could not be released early: it reappears when its visibility timeout ends."""
 
     MESSAGE_SETTLED = "message.settled"
     """The end of each message, with `bucket` and `key`, or the number of `records`. `outcome` is done, failed or
-    release; `note` gives the reason or what was done.
-    """
+    release; `note` gives the reason or what was done."""
 
     MESSAGE_STUCK = "message.stuck"
     """The work on a message made no progress for too long: the message is let go, and the worker exits with 70."""
@@ -135,8 +136,7 @@ class LogEvent(StrEnum):
 
     NOTICES_FAILED = "notices.failed"
     """The manager could not work on its notifications, because the ledger refused; nothing is lost, and it tries again. Logged
-    once per outage.
-    """
+    once per outage."""
 
     NOTICES_OWNER_NOT_RECORDED = "notices.owner_not_recorded"
     """The owner that was found for a dead letter could not be written to its record; the owner is notified all the same."""
@@ -218,10 +218,24 @@ class LogEvent(StrEnum):
     REPLAY_RECORD = "replay.record"
     """What became of one record of `retry-index/`: `result`, with the reason where it was not written."""
 
+    RETRY_ENDED = "retry.ended"
+    """A dead letter is not sent again by itself any more: its retries are used up, or it must not be sent as it is (`why`)."""
+
+    RETRY_FAILED = "retry.failed"
+    """Dead letters that were due could not be sent again by themselves; the manager tries again by itself."""
+
+    RETRY_RESUMED = "retry.resumed"
+    """Index, S3 and fleet are healthy again: what is due is sent, at RETRY_RATE."""
+
+    RETRY_SENT = "retry.sent"
+    """Dead letters whose time had come were sent to their queue again."""
+
+    RETRY_WAITING = "retry.waiting"
+    """Dead letters are due to be sent again, and wait because index, S3 or fleet is not healthy (`why`)."""
+
     REQUEST_ANSWERED = "request.answered"
     """The manager's API answered a request; `route` is the path's template, and no ids and no queries are logged. Those of
-    `/health` and `/metrics` are logged at level debug only.
-    """
+    `/health` and `/metrics` are logged at level debug only."""
 
     REQUEST_FAILED = "request.failed"
     """An unforeseen error, a bug in the manager, met a request: it was answered with 500, or cut off."""
@@ -234,16 +248,14 @@ class LogEvent(StrEnum):
 
     SIGN_IN_REFUSED = "sign_in.refused"
     """The manager refused a token, or a sign-in at the OpenID provider; from which address, and why. Many from one address may be
-    somebody who tries, or a program whose token has expired.
-    """
+    somebody who tries, or a program whose token has expired."""
 
     STATE_FALLBACK = "state.fallback"
     """The state bucket's store does not have a call (`what`); another way is used from now on (`instead`)."""
 
     STORE_OBSTORE_FAILING = "store.obstore_failing"
     """boto3 reads what obstore cannot read in this bucket (`error`); for `rest_s` seconds, boto3 is used at once, which takes
-    eleven times the CPU.
-    """
+    eleven times the CPU."""
 
     STORE_PANICKED = "store.panicked"
     """obstore panicked over a request; boto3 made it instead."""
@@ -262,8 +274,7 @@ class LogEvent(StrEnum):
 
     WORKER_RECORD_FAILED = "worker.record_failed"
     """This worker's record in `s3-index-worker/workers/` could not be written, or old ones not removed; the work goes on.
-    Logged once per cause.
-    """
+    Logged once per cause."""
 
     WORKER_RECORD_WRITTEN = "worker.record_written"
     """The record could be written again."""
@@ -273,8 +284,7 @@ class LogEvent(StrEnum):
 
     UPKEEP_FAILED = "upkeep.failed"
     """The manager could not follow the state bucket, or its daily check was aborted because most records seem to be gone. It
-    tries again by itself.
-    """
+    tries again by itself."""
 
     WORKER_RECORDS_REMOVED = "worker.records_removed"
     """The records of workers that have been silent for over a week were removed."""

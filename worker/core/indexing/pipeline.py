@@ -38,6 +38,17 @@ class Product:
     """Why the object, which exists, is not to be in the index; empty otherwise."""
 
 
+def excluded(settings: Settings, bucket: str, key: str) -> str | None:
+    """Why an object is not to be in the index according to the settings; None if it is."""
+    if bucket == settings.state and key.startswith(OWN_PREFIXES):
+        return "own prefix"
+    if settings.include_keys and not any(fnmatchcase(key, glob) for glob in settings.include_keys):
+        return OUTSIDE
+    if any(fnmatchcase(key, glob) for glob in settings.exclude_keys):
+        return INSIDE
+    return None
+
+
 class Pipeline:
     """Makes documents. Every method may be called from any thread."""
 
@@ -57,14 +68,7 @@ class Pipeline:
 
     def excluded(self, bucket: str, key: str) -> str | None:
         """Why an object is not to be in the index; None if it is."""
-        settings = self._settings
-        if bucket == settings.state and key.startswith(OWN_PREFIXES):
-            return "own prefix"
-        if settings.include_keys and not any(fnmatchcase(key, glob) for glob in settings.include_keys):
-            return OUTSIDE
-        if any(fnmatchcase(key, glob) for glob in settings.exclude_keys):
-            return INSIDE
-        return None
+        return excluded(self._settings, bucket, key)
 
     def _is_gone(self, ref: ObjectRef) -> bool:
         """Whether S3 says so. A denial of this object alone is no reason to do anything: it is excluded.

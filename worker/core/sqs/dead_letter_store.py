@@ -8,7 +8,7 @@ Everyone who changes a record does so by a conditional write, and keeps the fiel
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import StrEnum
 
@@ -24,6 +24,9 @@ ATTEMPTS = 10
 """Conditional writes of one record that may fail because others write it at the same time."""
 
 
+Prepare = Callable[[StoredDeadLetter], StoredDeadLetter]
+
+
 class Arrival(StrEnum):
     """What it means that a dead letter came."""
 
@@ -35,18 +38,19 @@ class Arrival(StrEnum):
 
 
 def take_in(
-    state: State, dead_letter: DeadLetter, *, at_ms: int, keys: Mapping[str, str] | None = None
-) -> tuple[StoredDeadLetter, Arrival]:
+    state: State, dead_letter: DeadLetter, *, at_ms: int, keys: Mapping[str, str] | None = None,
+    prepare: Prepare = lambda stored: stored,
+) -> tuple[StoredDeadLetter, Arrival]:  # fmt: skip
     """Store a dead letter that came at this time (ms since the epoch); once this returns, it is durable. Raises StoreError.
 
     It is harmless to do this again: an id that the record has already is a repeated delivery. `keys`: the keys of records that
-    are known to exist, by dead letter id.
+    are known to exist, by dead letter id. `prepare` makes of the record of what is new or has returned what is written.
     """
     day = dated(first_failed_ms(dead_letter))
     forged = f"{dead_letter.id}-{dead_letter.body_sha256}"  # where a forger has taken even its own id
     for name in (*dead_letter.possible_ids, forged):
         key = (keys or {}).get(name) or f"{DEAD_LETTERS_PREFIX}{day}/{safe_name(name)}.json"
-        if (done := _take_in_as(name, key, state, dead_letter, at_ms)) is not None:
+        if (done := _take_in_as(name, key, state, dead_letter, at_ms, prepare)) is not None:
             return done
     raise StoreError(
         f"every id of the dead letter {dead_letter.id} is another's in {DEAD_LETTERS_PREFIX}", code="Conflict"
@@ -54,11 +58,11 @@ def take_in(
 
 
 def _take_in_as(
-    name: str, key: str, state: State, dead_letter: DeadLetter, at_ms: int
+    name: str, key: str, state: State, dead_letter: DeadLetter, at_ms: int, prepare: Prepare
 ) -> tuple[StoredDeadLetter, Arrival] | None:
     """Store it under this id; None if the id is another's."""
     arrivals = {dead_letter.id: at_ms}
-    new = StoredDeadLetter(as_stored(dead_letter, name, key, arrivals), arrivals)
+    new = prepare(StoredDeadLetter(as_stored(dead_letter, name, key, arrivals), arrivals))
     for _ in range(ATTEMPTS):
         if (created := _create(state, new)) is not None:
             return created, Arrival.NEW
@@ -72,7 +76,7 @@ def _take_in_as(
             return found, Arrival.REPEATED
         if not found.is_same(dead_letter):
             return None
-        if (returned := write(state, found.returned(dead_letter, at_ms))) is not None:
+        if (returned := write(state, prepare(found.returned(dead_letter, at_ms)))) is not None:
             return returned, Arrival.RETURNED
     raise StoreError(f"{key} is being written by others all the time", code="Conflict")
 

@@ -143,6 +143,10 @@ class FailureRecord:
         first_failed_at = self.first_failed_at or sent_at
         return replace(self, redrives=self.redrives + 1, dead_letter_id=dead_letter_id, first_failed_at=first_failed_at)
 
+    def retried(self, dead_letter_id: str, *, sent_ms: int = 0) -> Self:
+        """The same record before the dead letter is sent again by itself: that counts as no redrive. Otherwise as `redriven`."""
+        return replace(self.redriven(dead_letter_id, sent_ms=sent_ms), redrives=self.redrives)
+
     def as_json(
         self, *, metadata: bool = True, stack_chars: int = MAX_STACK_CHARS, message_chars: int = MAX_MESSAGE_CHARS
     ) -> dict[str, object]:

@@ -17,6 +17,7 @@ from recovery.manager.intake import Intake
 from recovery.manager.metrics import ManagerMetrics
 from recovery.manager.operations import Operations
 from recovery.manager.records import RowMaker
+from recovery.manager.schedule import RetryRules, Scheduler
 from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.message_types import load_types
 from testing.fakes import Fakes
@@ -48,7 +49,8 @@ def commit(ledger: Ledger) -> Iterator[GroupCommit]:
 @pytest.fixture
 def intake(fakes: Fakes, ledger: Ledger, commit: GroupCommit, rows: RowMaker) -> Intake:
     metrics = ManagerMetrics(Figures)
-    return Intake(fakes.dlq, fakes.state, fakes.s3.clock, ledger, commit, rows, metrics)
+    scheduler = Scheduler(RetryRules(times=0), rows.types, fakes.s3.clock.now_ms)
+    return Intake(fakes.dlq, fakes.state, fakes.s3.clock, ledger, commit, rows, metrics, scheduler)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from testing.memory import BUCKET
 from worker.core.base.liveness import Liveness
 from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, PAUSE_KEY
 from worker.core.sqs import dead_letter_store
+from worker.core.sqs.dead_letter import DeadLetter
 
 FAST = {"ramp": False}
 

@@ -1,0 +1,253 @@
+"""Retries: only what is due, only while all is healthy, at one rate; the claim decides, and nothing is lost."""
+
+import json
+import threading
+import time
+from dataclasses import replace
+
+import orjson
+import pytest
+
+from recovery.ledger.rows import Row
+from recovery.ledger.rows import State as RowState
+from recovery.manager.figures import Figures
+from recovery.manager.fleet_health import FleetHealth
+from recovery.manager.intake import USED_UP, Intake
+from recovery.manager.metrics import ManagerMetrics
+from recovery.manager.retries import Retries, RetryParts
+from recovery.manager.retry_targets import RetryTargets
+from recovery.manager.schedule import RetryRules, Scheduler
+from recovery.operations.clients import DlqClients
+from recovery.operations.dead_letters.desk import change_record, held
+from testing.memory import BUCKET, DOWN, NOW_MS, SQS_DOWN, MemoryQueue
+from worker.core.base.errors import WorkerError
+from worker.core.s3.state import DEAD_LETTERS_PREFIX, PAUSE_KEY
+from worker.core.s3.workers import FRESH_MS, WorkerRecord, write_worker
+from worker.core.sqs import dead_letter_store
+from worker.core.sqs.stored_dead_letter import Claim
+
+QUEUE = "http://sqs/source"
+
+
+class Retrying:
+    """A manager's intake and retries over the system in memory; each retry is due at once."""
+
+    def __init__(self, fakes, ledger, commit, rows, follower, *, rate=1000.0, **rules):
+        self.fakes, self.ledger = fakes, ledger
+        self.used_up: list[Row] = []
+        self.metrics = ManagerMetrics(Figures)
+        clock = fakes.s3.clock
+        scheduler = Scheduler(RetryRules(**rules), rows.types, clock.now_ms, lambda: 0.0)
+        self.intake = Intake(
+            fakes.dlq, fakes.state, clock, ledger, commit, rows, self.metrics, scheduler, on_used_up=self.used_up.append
+        )
+        fakes.dlq.also = {"QueueArn": "arn:dlq"}
+        fakes.source.also = {"QueueArn": "arn:source", "RedrivePolicy": '{"deadLetterTargetArn":"arn:dlq"}'}
+        self.queues = {QUEUE: fakes.source}
+        clients = DlqClients(fakes.dlq, fakes.s3, fakes.state, rows.types, BUCKET)
+        self.parts = RetryParts(
+            clients=clients, state=fakes.state, ledger=ledger, rows=rows,
+            targets=RetryTargets(clients, QUEUE, lambda url: self.queues[url]), health=FleetHealth(fakes.state, clock),
+            metrics=self.metrics, rate=rate, by="manager@h", stop=threading.Event(),
+        )  # fmt: skip
+        self.follower = follower
+        self.retries = self.anew()
+        self.worker()
+
+    def anew(self):
+        return Retries(
+            replace(self.parts, health=FleetHealth(self.fakes.state, self.fakes.s3.clock)),
+            refresh=self.follower.refresh,
+        )
+
+    def worker(self, **more):
+        write_worker(self.fakes.state, WorkerRecord("w1", **{"state": "serving", "written_at_ms": NOW_MS, **more}))
+
+    def fails(self, *names, **more):
+        for name in names:
+            failure = {
+                "kind": "RECOVERABLE",
+                "error_type": "TimeoutError",
+                "source_message_id": name,
+                "source_queue": QUEUE,
+                **more,
+            }
+            self.fakes.dead_letter(f"dlq-{name}", f"{name}.txt", failure=failure)
+        while self.intake.once(wait_s=0):
+            pass
+
+    def turn(self):
+        self.retries.turn(lambda: True)
+
+    def comes_back(self):
+        """What waits in the queue fails again."""
+        for name, message in list(self.fakes.source.messages.items()):
+            del self.fakes.source.messages[name]
+            failure = json.loads(message.attributes["failure"]["StringValue"])
+            attribute = {
+                "failure": {"DataType": "String", "StringValue": json.dumps({**failure, "source_message_id": name})}
+            }
+            self.fakes.dlq.add(f"again-{name}", message.body, attribute)
+        while self.intake.once(wait_s=0):
+            pass
+
+    def record(self, name):
+        return dead_letter_store.read(self.fakes.state, self.ledger.get(name).key)
+
+    def counted(self, result):
+        return self.metrics.registry.get_sample_value("dlq_retries_total", {"result": result})
+
+
+@pytest.fixture
+def retrying(fakes, ledger, commit, rows, follower):
+    return Retrying(fakes, ledger, commit, rows, follower)
+
+
+def test_what_is_due_is_sent_once_with_its_retry_counted_apart_from_redrives(fakes, ledger, retrying):
+    retrying.fails("a", "b")
+    assert ledger.get("a").state is RowState.SCHEDULED
+    retrying.turn()
+    retrying.turn()
+    assert len(fakes.source.messages) == 2
+    row, stored = ledger.get("a"), retrying.record("a")
+    assert (row.state, row.retries, row.redrives, row.retry_at_ms) == (RowState.SENT, 1, 0, None)
+    assert (stored.retry.count, stored.retry.at_ms, stored.sent.by, stored.claim) == (1, None, "manager@h", None)
+    texts = (one.attributes["failure"]["StringValue"] for one in fakes.source.messages.values())
+    failures = [json.loads(text) for text in texts]
+    assert sorted((one["dead_letter_id"], one["redrives"]) for one in failures) == [("a", 0), ("b", 0)]
+    [entry] = fakes.under("s3-index-worker/audit/").values()
+    assert (entry["action"], sorted(entry["ids"]), entry["result"]["sent"]) == ("retry", ["a", "b"], 2)
+    assert retrying.counted("sent") == 2
+
+
+def test_what_returns_is_the_same_dead_letter_scheduled_again_and_open_after_its_last_retry(
+    fakes, ledger, commit, rows, follower
+):
+    one = Retrying(fakes, ledger, commit, rows, follower, times=2)
+    one.fails("a")
+    one.turn()
+    one.comes_back()
+    row = ledger.get("a")
+    assert (row.state, row.attempts, row.retries) == (RowState.SCHEDULED, 2, 1)
+    one.retries = one.anew()
+    one.turn()
+    one.comes_back()
+    row = ledger.get("a")
+    assert (row.state, row.attempts, row.retries, row.retry_at_ms) == (RowState.OPEN, 3, 2, None)
+    assert "2 retries are used up" in row.finding
+    assert [event.action for event in ledger.events("a")] == ["sent", "returned", "sent", "returned", USED_UP]
+    assert ([row.identity for row in one.used_up], one.counted("used_up")) == (["a"], 1)
+    one.turn()
+    assert fakes.source.messages == {}
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        ({"written_at_ms": NOW_MS - FRESH_MS - 1}, "no worker"),
+        ({"state": "stopped"}, "no worker"),
+        ({"breakers": {"index": "down"}, "open_breakers": 1}, "index is unavailable, says w1: down"),
+        ({"breakers": {"s3://files": "denied"}}, "s3://files is unavailable"),
+        ({"open_breakers": 1}, "1 breakers are open"),
+        ({"failing_calls": ("receive: denied",)}, "w1 cannot work: receive: denied"),
+    ],
+)
+def test_nothing_is_sent_while_index_s3_or_fleet_is_not_healthy(fakes, ledger, retrying, record, why):
+    retrying.fails("a")
+    retrying.worker(**record)
+    retrying.turn()
+    assert why in retrying.retries.waiting_for
+    assert (retrying.retries.waiting, fakes.source.messages, ledger.get("a").state) == (1, {}, RowState.SCHEDULED)
+    retrying.worker()
+    retrying.retries = retrying.anew()
+    retrying.turn()
+    assert (retrying.retries.waiting_for, retrying.retries.waiting, len(fakes.source.messages)) == ("", 0, 1)
+
+
+def test_nothing_is_sent_while_the_fleet_is_paused(fakes, retrying):
+    retrying.fails("a")
+    fakes.state.put(PAUSE_KEY, orjson.dumps({"reason": "migration", "by": "op@h", "until_ms": None, "at": "x"}))
+    retrying.turn()
+    assert ("migration" in retrying.retries.waiting_for, fakes.source.messages) == (True, {})
+
+
+def test_after_an_outage_what_is_due_is_spread_at_the_rate(fakes, ledger, commit, rows, follower):
+    one = Retrying(fakes, ledger, commit, rows, follower, rate=50.0)
+    one.fails(*(f"a{number}" for number in range(40)))
+    began = time.monotonic()
+    for _ in range(4):
+        one.turn()
+    assert len(fakes.source.messages) == 40
+    assert time.monotonic() - began >= 30 / 50 - 0.05
+
+
+def test_a_held_one_is_not_sent(fakes, ledger, retrying, follower):
+    retrying.fails("a")
+    change_record(fakes.state, ledger.get("a").key, held("wait", by="op@h"))
+    retrying.turn()
+    assert fakes.source.messages == {}
+    assert retrying.record("a").retry.count == 0
+
+
+def test_one_that_an_operator_has_claimed_is_left_to_them(fakes, ledger, retrying):
+    retrying.fails("a")
+    stored = retrying.record("a")
+    dead_letter_store.write(fakes.state, replace(stored, claim=Claim("op@h", "dlq-redrive-1", NOW_MS + 1)))
+    retrying.turn()
+    assert (fakes.source.messages, ledger.get("a").state) == ({}, RowState.SCHEDULED)
+
+
+def test_one_that_an_operator_has_sent_gets_the_row_that_its_record_says(fakes, ledger, retrying):
+    retrying.fails("a")
+    row = ledger.get("a")
+    retrying.turn()
+    ledger.change(
+        "a", version=None, by="test", action="as before", state=RowState.SCHEDULED, retry_at_ms=row.retry_at_ms
+    )
+    retrying.turn()
+    assert (len(fakes.source.messages), ledger.get("a").state) == (1, RowState.SENT)
+
+
+def test_one_whose_failure_record_does_not_fit_is_open_and_says_why(fakes, ledger, retrying):
+    fakes.source.also["MaximumMessageSize"] = "600"
+    retrying.fails("a", stack="x" * 400, metadata={"a": "b" * 600})
+    retrying.turn()
+    row = ledger.get("a")
+    assert (row.state, row.retry_at_ms, fakes.source.messages) == (RowState.OPEN, None, {})
+    assert row.finding.startswith("not retried: its ")
+    assert ledger.events("a")[-1].action == "not retried"
+
+
+def test_a_queue_that_a_forged_record_names_is_never_asked_nor_sent_to(fakes, ledger, retrying):
+    retrying.fails("a", source_queue="http://evil/source")
+    retrying.fails("b", source_queue="http://sqs/other")
+    retrying.queues["http://sqs/other"] = other = MemoryQueue(fakes.faults, "other")
+    retrying.turn()
+    assert (other.messages, len(fakes.source.messages)) == ({}, 2)
+
+
+def test_a_queue_beside_the_dlq_whose_failures_come_here_is_sent_to(fakes, retrying):
+    retrying.fails("b", source_queue="http://sqs/other")
+    retrying.queues["http://sqs/other"] = other = MemoryQueue(fakes.faults, "other")
+    other.also = {"QueueArn": "arn:other", "RedrivePolicy": '{"deadLetterTargetArn":"arn:dlq"}'}
+    retrying.turn()
+    assert (len(other.messages), fakes.source.messages) == (1, {})
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [("state.get", DOWN), ("state.claim", DOWN), ("source.send", SQS_DOWN), ("source.attributes", SQS_DOWN),
+     ("state.list", DOWN), ("state.put", DOWN)],
+)  # fmt: skip
+def test_any_single_failing_call_loses_nothing_and_a_later_turn_sends_it(fakes, ledger, retrying, call, error):
+    retrying.fails("a")
+    fakes.faults.add(call, error, times=3)
+    for _ in range(6):
+        try:
+            retrying.turn()
+        except WorkerError:
+            assert len(fakes.under(DEAD_LETTERS_PREFIX)) == 1
+        retrying.retries = retrying.anew()
+    assert len(fakes.source.messages) >= 1
+    assert len(fakes.under(DEAD_LETTERS_PREFIX)) == 1
+    assert ledger.get("a").state is RowState.SENT
