@@ -7,7 +7,7 @@ from worker.core.base.clock import S3Clock
 from worker.core.s3.state import State
 from worker.core.s3.workers import FRESH_MS, read_workers
 
-FRESH_S = 20.0
+FRESH_S = 10.0
 """How long an answer counts as fresh, seconds: workers write every minute, and a turn may come every few seconds."""
 
 

@@ -16,10 +16,11 @@ from recovery.manager.fleet_health import FleetHealth
 from recovery.manager.metrics import ManagerMetrics, RetryResult
 from recovery.manager.records import RowMaker
 from recovery.manager.retry_targets import RetryTargets
-from recovery.manager.schedule import RUN, unscheduled
+from recovery.manager.schedule import unscheduled
 from recovery.manager.turns import LEASE_S, Beat
 from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.desk import change_record
+from recovery.operations.dead_letters.stored import RETRY
 from recovery.operations.records.reading import read_all
 from recovery.operations.transfer.claims import Claims
 from recovery.operations.transfer.sending import Prepared, TransferReport, post, prepare
@@ -172,7 +173,7 @@ class Retries:
         report.refused.clear()
         if not prepared:
             return
-        run = Run.new(RUN, action="retry", by=parts.by)
+        run = Run.new(RETRY, action="retry", by=parts.by)
         extender = VisibilityExtender(parts.clients.dlq, visibility_s=INVISIBLE_S)
         clock = parts.clients.objects.clock
         with Claims(parts.clients.dlq, parts.state, run, extender, clock, refuse=self._why_not).running() as claims:

@@ -9,12 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from recovery.operations.dead_letters.message_types import MessageTypes
+from recovery.operations.dead_letters.stored import is_retry
 from worker.core.base.classify import FailureKind
 from worker.core.sqs.stored_dead_letter import Retry, StoredDeadLetter, StoredState
-
-RUN = "dlq-manager retry"
-"""The command of the audit under which dead letters are sent again by themselves."""
-_RUN_PREFIX = RUN.replace(" ", "-") + "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +68,6 @@ class Scheduler:
     def _is_retryable(self, stored: StoredDeadLetter) -> bool:
         dead_letter = stored.dead_letter
         return dead_letter.kind is FailureKind.RECOVERABLE and self.types.is_retried(dead_letter.body)
-
-
-def is_retry(run: str) -> bool:
-    """Whether this is the name of a run of the manager's that sends dead letters by themselves."""
-    return run.startswith(_RUN_PREFIX)
 
 
 def unscheduled(stored: StoredDeadLetter) -> StoredDeadLetter:

@@ -180,7 +180,7 @@ class _Stored:
                 self.count += 1
                 facts = facts_of(stored.dead_letter, self._clients.types, default_bucket=self._clients.default_bucket)
                 if wants(facts):
-                    found.append(facts)
+                    found.append(replace(facts, stored=stored))
         except StoreError as error:
             self.problem = f"{DEAD_LETTERS_PREFIX} could not be read: {error}"
         return found

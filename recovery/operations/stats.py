@@ -1,6 +1,8 @@
 """`stats`: the depth, causes and age of the DLQ, the runs that hold dead letters, and what waits in the state bucket."""
 
 import time
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -13,6 +15,7 @@ from worker.core.base.errors import QueueError, StoreError
 from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, PARKED_PREFIX, RETRY_PREFIX, State
 from worker.core.s3.workers import WorkerRecord, read_workers
 from worker.core.sqs.queue import Queue
+from worker.core.sqs.stored_dead_letter import StoredDeadLetter, StoredState
 
 MAX_GROUPS = 5
 """Number of groups in the result."""
@@ -50,6 +53,8 @@ class Stats:
     in_flight: int
     stored: int
     """Number of dead letters in `dead-letters/` that can be acted upon, as far as they were read."""
+    by_status: dict[str, int]
+    """The same by what is to happen with them: open, scheduled, held, unconfirmed; and how many have an owner."""
     seen: int
     about: int
     oldest_s: float | None
@@ -94,6 +99,7 @@ def stats(clients: DlqClients, found: Found, *, source: Queue | None) -> Stats:
         visible=found.scan.visible,
         in_flight=found.scan.in_flight,
         stored=sum(1 for one in found.dead_letters if one.stored_key),
+        by_status=_by_status([one.stored for one in found.facts if one.stored is not None]),
         seen=found.scan.seen,
         about=found.scan.about,
         oldest_s=min((one.sent_ms / 1000 for one in dead_letters), default=None),
@@ -104,6 +110,20 @@ def stats(clients: DlqClients, found: Found, *, source: Queue | None) -> Stats:
         redrive_policy=None if source is None else _policy(source, found.scan.attributes.get("QueueArn")),
         waiting=None if clients.state is None else _waiting(clients.state, clients.objects.clock.now_ms()),
     )
+
+
+def _by_status(stored: Sequence[StoredDeadLetter]) -> dict[str, int]:
+    found = Counter(map(_status, stored))
+    found["owned"] = sum(1 for one in stored if one.owner)
+    return {name: found[name] for name in ("open", "scheduled", "held", "unconfirmed", "owned") if found[name]}
+
+
+def _status(stored: StoredDeadLetter) -> str:
+    if stored.hold is not None:
+        return "held"
+    if stored.state is StoredState.SENT:
+        return "unconfirmed"
+    return "scheduled" if stored.is_scheduled else "open"
 
 
 def _policy(source: Queue, dlq_arn: str | None) -> dict[str, object] | None:

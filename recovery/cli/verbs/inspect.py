@@ -9,8 +9,10 @@ from rich.text import Text
 from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.verb import verb
+from recovery.cli.view.status import retries, status
 from recovery.cli.view.tables import shown, span, table
 from recovery.operations.dead_letters.facts import Ids
+from recovery.operations.dead_letters.stored import is_retry
 from recovery.operations.inspect import Inspection
 from recovery.operations.inspect import inspect as inspect_messages
 from worker.core.base.errors import ConfigError, ExitCode
@@ -100,12 +102,16 @@ def _stored(stored: StoredDeadLetter | None) -> list[tuple[str, object]]:
     """What its record in `dead-letters/` says about its life until now."""
     if stored is None:
         return []
-    rows: list[tuple[str, object]] = [
-        ("came here", f"{iso(at_ms / 1000)} as {one}") for one, at_ms in stored.arrivals.items()
-    ]
+    said: list[tuple[str, object]] = [("status", status(stored))]
+    said += [("owner", stored.owner)] if stored.owner else []
+    said += [("note", stored.note)] if stored.note else []
+    if stored.retry.at_ms is not None:
+        said.append(("next retry", f"{iso(stored.retry.at_ms / 1000)}, after {retries(stored, ordinal=False)}"))
+    rows = said + [("came here", f"{iso(at_ms / 1000)} as {one}") for one, at_ms in stored.arrivals.items()]
     if stored.sent is not None:
         now = "; its result is not known yet" if stored.state is StoredState.SENT else ""
-        rows.append(("redriven", f"{iso(stored.sent.at_ms / 1000)} by {stored.sent.by} to {stored.sent.to}{now}"))
+        what = "retried" if is_retry(stored.sent.run) else "redriven"
+        rows.append((what, f"{iso(stored.sent.at_ms / 1000)} by {stored.sent.by} to {stored.sent.to}{now}"))
     if stored.claim is not None:
         rows.append(
             ("claimed", f"until {iso(stored.claim.until_ms / 1000)} by {stored.claim.holder} ({stored.claim.run})")

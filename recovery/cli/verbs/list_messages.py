@@ -1,20 +1,28 @@
 """`dlq list`: lists the DLQ or the archive."""
 
+from collections.abc import Sequence
+from textwrap import indent
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
 from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.verb import verb
-from recovery.cli.view.tables import span, table
+from recovery.cli.view.status import status_of
+from recovery.cli.view.tables import shown, span, table
 from recovery.operations.dead_letters.facts import Facts, Filter
 from recovery.operations.find import find_archived
 from recovery.operations.records.archive import ArchivedDeadLetter
 from worker.core.base.errors import ExitCode
 from worker.terminal import err, print_json, stdout
 
-_COLUMNS = ("message id", "age", "expires in", "kind", "error", "type", "bucket/key", "receives", "redrives")
+NEVER = "never"
+TABLE_WIDTH = 160
+"""Columns of a terminal below which the table is of no use: an id alone takes 36."""
+_COLUMNS = ("message id", "age", "expires in", "kind", "error", "type", "bucket/key", "receives", "redrives", "status")
 _ARCHIVE_COLUMNS = ("message id", "archived", "run", "bucket/key", "error", "reason", "restored")
 
 
@@ -36,19 +44,43 @@ def list_messages(
         found = find_and_report(context, claims, chosen, at_most=max_messages)
     context.count("list")
     if context.as_json:
-        print_json([one.as_json(retention_s=context.retention_s) for one in found.facts])
+        rows = ({**one.as_json(retention_s=context.retention_s), "status": status_of(one)} for one in found.facts)
+        print_json(list(rows))
     elif found.facts:
-        stdout().print(table(_COLUMNS, [_row(one, context.retention_s) for one in found.facts]))
+        show(stdout(), found.facts, context.retention_s)
     return found_code(found)
+
+
+def show(out: Console, found: Sequence[Facts], retention_s: int) -> None:
+    """Print them as a table; on a narrow terminal, which would fold most of its columns to nothing, each on several lines."""
+    rows = [_row(facts, retention_s) for facts in found]
+    if out.width >= TABLE_WIDTH:
+        out.print(table(_COLUMNS, rows))
+        return
+    for row in rows:
+        name, age, expiry, *others = map(shown, row)
+        kind, error, kind_of_message, about, receives, redrives, said = others
+        out.print(Text(name, "bold"), soft_wrap=True)
+        counts = f"{receives} receives, {redrives} redrives"
+        for line in (
+            f"{kind} {error}, {age} old, expires {_in(expiry)}",
+            f"{kind_of_message} {about}",
+            f"{said}; {counts}",
+        ):
+            out.print(Text(indent(line, "    ")), soft_wrap=True)
+
+
+def _in(expiry: str) -> str:
+    return expiry if expiry == NEVER else f"in {expiry}"
 
 
 def _row(facts: Facts, retention_s: int) -> tuple[object, ...]:
     dead_letter, age_s = facts.dead_letter, facts.age_s()
     more = f" (and {len(facts.refs) - 1} more)" if len(facts.refs) > 1 else ""
-    expiry = "never (stored)" if dead_letter.stored_key else span(retention_s - age_s)
+    expiry = NEVER if dead_letter.stored_key else span(retention_s - age_s)
     return (
         dead_letter.id, span(age_s), expiry, dead_letter.kind, facts.error, facts.type, facts.about + more,
-        dead_letter.receives, dead_letter.redrives,
+        dead_letter.receives, dead_letter.redrives, status_of(facts),
     )  # fmt: skip
 
 

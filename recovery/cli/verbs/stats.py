@@ -44,6 +44,7 @@ def _as_json(found: Stats) -> dict[str, object]:
         "in_flight": found.in_flight,
         "stored": found.stored,
         "depth": found.depth,
+        "stored_by_status": found.by_status,
         "coverage": {"seen": found.seen, "about": found.about},
         "oldest_at": None if found.oldest_s is None else iso(found.oldest_s),
         "soonest_expiry_at": None if expiry_s is None else iso(expiry_s),
@@ -67,6 +68,8 @@ def _show(found: Stats) -> None:
             f"{found.depth:,}: {found.visible:,} visible, {found.in_flight:,} in flight, {found.stored:,} stored",
         ),
     ]
+    if found.by_status:
+        rows.append(("stored", _counts_text(found.by_status)))
     if found.oldest_s is not None:
         rows.append(("oldest", f"{span(now - found.oldest_s)} ago"))
     if found.soonest_expiry_s is not None:

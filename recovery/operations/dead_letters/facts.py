@@ -9,6 +9,7 @@ from worker.core.base.errors import MalformedEventError
 from worker.core.s3.events import ObjectRef, parse
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.failure_record import FailureRecord
+from worker.core.sqs.stored_dead_letter import StoredDeadLetter
 
 MAX_REDRIVES = 3
 """A message that was redriven this often is only redriven again with --force."""
@@ -26,6 +27,8 @@ class Facts:
     """The objects that its body refers to."""
     about: str
     """Bucket and key of the first object; for messages without objects, the label fields of their type."""
+    stored: StoredDeadLetter | None = None
+    """Its record, if it was found in `dead-letters/`."""
 
     @property
     def failure(self) -> FailureRecord:
@@ -61,6 +64,7 @@ class Facts:
         return {
             "message_id": dead_letter.id,
             "stored": dead_letter.stored_key or None,
+            **({} if self.stored is None else _standing(self.stored)),
             "known_as": sorted(dead_letter.names - {dead_letter.id}),
             "sent_at_ms": dead_letter.sent_ms,
             "age_s": age_s,
@@ -79,6 +83,12 @@ class Facts:
             "source_service": failure.source_service or None,
             "routing_key": failure.routing_key or None,
         }
+
+
+def _standing(stored: StoredDeadLetter) -> dict[str, object]:
+    """What its record says of its life, beside the message."""
+    life = stored.life()
+    return {name: life[name] for name in ("state", "owner", "note", "hold", "retry", "sent")}
 
 
 def facts_of(dead_letter: DeadLetter, types: MessageTypes, *, default_bucket: str | None = None) -> Facts:

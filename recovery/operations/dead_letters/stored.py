@@ -9,6 +9,15 @@ from worker.core.s3.state import DEAD_LETTERS_PREFIX, State, safe_name
 from worker.core.sqs import dead_letter_store
 from worker.core.sqs.stored_dead_letter import StoredDeadLetter
 
+RETRY = "dlq-manager retry"
+"""The command of the audit under which dead letters are sent again by themselves."""
+_RETRY_RUN = RETRY.replace(" ", "-") + "-"
+
+
+def is_retry(run: str) -> bool:
+    """Whether this is the name of a run of the manager's that sends dead letters by themselves."""
+    return run.startswith(_RETRY_RUN)
+
 
 def why_not(stored: StoredDeadLetter, *, now_ms: int, run: str = "") -> str:
     """Why a run must not act on a stored dead letter at this time (ms on S3's clock); empty if it may."""

@@ -1,5 +1,8 @@
 """config/iam/manager.json against the calls that `dlq-manager` really makes: each is allowed, and no permission is unused."""
 
+import json
+import time
+
 from testing import failures
 from testing.aws import queue_depth
 from testing.waiting import wait_until
@@ -8,6 +11,8 @@ from tests.integration.dlq.verbs import dlq
 from tests.integration.manager_process.conftest import SERVE
 from tests.support.awscalls import Recorder, allowed, idle_actions, idle_resources, needed
 from tests.support.faults import refusal
+from worker.core.index.sqlite import SqliteIndex
+from worker.core.s3.workers import WorkerRecord, WorkerState
 
 ROLE = "manager"
 COUNT = 12
@@ -17,8 +22,11 @@ def test_the_policy_allows_what_serve_rebuild_and_doctor_call_and_nothing_else(
     site, elasticmq, manager_of, fault_proxy, tmp_path
 ):
     recorder = Recorder(tmp_path / "calls")
-    env = {**recorder.env(ROLE), "AWS_ENDPOINT_URL_S3": fault_proxy.urls["s3"], "MANAGER_PORT": "0",
-           "OWNERS": "*=json://127.0.0.1:9/nobody"}  # fmt: skip
+    env = {
+        **recorder.env(ROLE), "AWS_ENDPOINT_URL_S3": fault_proxy.urls["s3"], "MANAGER_PORT": "0", "RETRY_FIRST_S": "1",
+        "INDEX_URL": f"sqlite:///{tmp_path}/index.sqlite", "OWNERS": "*=json://127.0.0.1:9/nobody",
+    }  # fmt: skip
+    SqliteIndex(tmp_path / "index.sqlite", timeout_s=10).ensure()
     first, second = ({**env, "LEDGER_URL": f"sqlite:///{tmp_path}/{name}.sqlite"} for name in ("first", "second"))
 
     manager = manager_of(**first).start()
@@ -31,6 +39,9 @@ def test_the_policy_allows_what_serve_rebuild_and_doctor_call_and_nothing_else(
     viewed = manager.ask("/api/v1/messages")["items"][0]["identity"]
     manager.ask(f"/api/v1/messages/{viewed}/body")
     assert dlq(site, "abandon", "--error", "QueueError", "--reason", "a test", "--yes").returncode == 0
+    worker = WorkerRecord("w1", state=WorkerState.SERVING, written_at_ms=int(time.time() * 1000))
+    site.s3.put_object(Bucket=site.state_bucket, Key=worker.key, Body=json.dumps(worker.as_json()).encode())
+    wait_until(lambda: manager.count("state:recovered"), timeout_s=60, what="what was retried is confirmed: it is gone")
     manager.stop()
     manager_of(**first).start().stop()  # it reads whose ledger it is, and the audit
 

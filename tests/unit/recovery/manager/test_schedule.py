@@ -5,8 +5,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recovery.manager.schedule import RetryRules, Scheduler, is_retry, unscheduled
+from recovery.manager.schedule import RetryRules, Scheduler, unscheduled
 from recovery.operations.dead_letters.message_types import load_types
+from recovery.operations.dead_letters.stored import is_retry
 from testing.aws import s3_event, s3_record
 from testing.memory import BUCKET, NOW_MS
 from worker.core.audit import Run
