@@ -1,5 +1,7 @@
 """config/iam/manager.json against the calls that `dlq-manager` really makes: each is allowed, and no permission is unused."""
 
+from functools import partial
+
 from testing import failures
 from testing.aws import queue_depth
 from testing.waiting import wait_until
@@ -35,7 +37,7 @@ def test_the_policy_allows_what_serve_rebuild_and_doctor_call_and_nothing_else(
         ("restore", "state:abandoned", "abandoned"), ("recover", "kind:UNKNOWN", "any"),
     ):  # fmt: skip
         name = start(manager, verb, q, ramp=False)
-        wait_until(lambda name=name: operation(manager, name)["ended_at"], timeout_s=60, what=f"{verb} has ended")
+        wait_until(partial(_has_ended, manager, name), timeout_s=60, what=f"{verb} has ended")
         assert operation(manager, name)["done"] > 0, (verb, operation(manager, name))
         assert manager.count(f"state:{state}") > 0
     manager.post("/api/v1/fleet/pause", {"reason": "a test"})
@@ -44,8 +46,8 @@ def test_the_policy_allows_what_serve_rebuild_and_doctor_call_and_nothing_else(
     manager.stop()
     manager_of(**first).start().stop()  # it reads whose ledger it is, and the audit
 
-    for verb in (("rebuild", "--yes"), ("doctor",)):
-        done = run_module(SERVE[0], {**site.env, **second}, *verb)
+    for command in (("rebuild", "--yes"), ("doctor",)):
+        done = run_module(SERVE[0], {**site.env, **second}, *command)
         assert done.returncode == 0, done.stderr
 
     names = {
@@ -57,6 +59,10 @@ def test_the_policy_allows_what_serve_rebuild_and_doctor_call_and_nothing_else(
     assert idle_actions(ROLE, called) == set()
     only_if_rejected = ("NameTheLedgerAuditAndArchive", "arn:aws:s3:::STATE-BUCKET/retry-index/*")  # by the index
     assert idle_resources(ROLE, called) == {only_if_rejected}
+
+
+def _has_ended(manager, name):
+    return operation(manager, name)["ended_at"] is not None
 
 
 def _are_in(manager, site):
