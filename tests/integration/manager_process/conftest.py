@@ -52,8 +52,8 @@ class ManagerProcess(WorkerProcess):
 
 @pytest.fixture
 def site(seaweedfs, elasticmq) -> Iterator[Site]:
-    """A deployment whose index nobody asks."""
-    made = make_site(seaweedfs, elasticmq, SimpleNamespace(url="http://127.0.0.1:9"))  # type: ignore[arg-type]
+    """A deployment without an index."""
+    made = make_site(seaweedfs, elasticmq, SimpleNamespace(url=""))  # type: ignore[arg-type]
     yield made
     made.close()
 

@@ -1,6 +1,7 @@
 """Dead letters in `dead-letters/`: every operation finds them beside those of the DLQ, and only one run at a time acts on them."""
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,7 +27,8 @@ from worker.core.audit import Run
 from worker.core.base.errors import StoreError
 from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX
 from worker.core.sqs.dead_letter import DeadLetter
-from worker.core.sqs.dead_letter_store import read
+from worker.core.sqs.dead_letter_store import read, write
+from worker.core.sqs.stored_dead_letter import Retry
 from worker.core.sqs.visibility import VisibilityExtender
 
 DENIED = StoreError("denied", code="AccessDenied")
@@ -151,6 +153,31 @@ def test_what_was_sent_stays_marked_until_its_result_is_known(fakes, clients, mo
     assert "what came of that is not known yet" in again.report.refused["s0"]
     monkeypatch.setattr(fakes.s3.clock, "now_ms", lambda: NOW_MS + 2 * 900_000 + 1)
     assert len(found_ids(clients, Filter())[0]) == 3, "what has neither been processed nor returned can be sent again"
+
+
+def test_a_redrive_ends_the_schedule_and_keeps_its_count(fakes, clients):
+    fill(fakes, in_dlq=0)
+    [key, *_] = sorted(fakes.under(DEAD_LETTERS_PREFIX))
+    stored = read(fakes.state, key)
+    assert stored is not None
+    assert write(fakes.state, replace(stored, retry=Retry(2, NOW_MS + 1)))
+    assert send_all(fakes, clients).report.is_complete
+    sent = read(fakes.state, key)
+    assert sent is not None
+    assert (sent.state, sent.retry, sent.is_scheduled) == ("sent", Retry(2, None), False)
+
+
+def test_a_sending_is_dated_by_its_claim_for_a_worker_may_be_faster_than_sqs_answers(fakes, clients, monkeypatch):
+    fill(fakes, in_dlq=0)
+    send = fakes.source.send
+
+    def send_slowly(entries):
+        monkeypatch.setattr(fakes.s3.clock, "now_ms", lambda: NOW_MS + 5_000)
+        return send(entries)
+
+    monkeypatch.setattr(fakes.source, "send", send_slowly)
+    assert send_all(fakes, clients).report.is_complete
+    assert {one["sent"]["at_ms"] for one in records(fakes).values()} == {NOW_MS}
 
 
 def test_a_redriven_message_that_fails_again_is_the_same_dead_letter(fakes, clients):

@@ -1,21 +1,31 @@
 """What `dlq stats`, `list`, `groups` and `inspect` show, and that they use nothing up."""
 
+import io
 import json
 import signal
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import typer
+from rich.console import Console
 
 from recovery.cli.verbs.abandon import delete
 from recovery.cli.verbs.groups import groups
 from recovery.cli.verbs.inspect import inspect
 from recovery.cli.verbs.list_messages import list_messages
+from recovery.cli.verbs.list_messages import show as show_list
 from recovery.cli.verbs.stats import stats
-from recovery.operations.dead_letters.facts import Filter
-from testing.memory import NOW_MS
+from recovery.operations.dead_letters.facts import Filter, facts_of
+from recovery.operations.dead_letters.message_types import load_types
+from testing.memory import BUCKET, NOW_MS
 from tests.support.verbs import fill, ids, said
 from worker.core.base.errors import ExitCode, QueueError
+from worker.core.s3.state import DEAD_LETTERS_PREFIX
 from worker.core.s3.workers import WORKERS_PREFIX, WorkerRecord, write_worker
+from worker.core.sqs.dead_letter import NEVER_MS
+from worker.core.sqs.dead_letter_store import read, write
+from worker.core.sqs.stored_dead_letter import Hold, Retry
 
 
 @pytest.mark.parametrize(
@@ -132,3 +142,30 @@ def test_hostile_keys_and_bodies_move_no_cursor(fakes, context, capsys, as_json)
     shown = heard.out + heard.err if not as_json else heard.out
     assert not [c for c in shown if c != "\n" and not c.isprintable() and not (as_json and c == "\u202e")]
     assert as_json or "[red]x[/red]" in shown
+
+
+def test_schedule_hold_and_owner_are_shown_by_list_and_stats_on_a_narrow_terminal_too(fakes, context, capsys):
+    fill(fakes, 3)
+    changes: dict[str, dict[str, Any]] = {
+        "m0": {"retry": Retry(1, NEVER_MS - 1)}, "m1": {"hold": Hold("until Monday", "op@h"), "owner": "経理"}, "m2": {},
+    }  # fmt: skip
+    for name, said_of_it in changes.items():
+        write(fakes.state, replace(fakes.store(name), **said_of_it))
+    assert list_messages(context("list", as_json=True), Filter()) == ExitCode.OK
+    found = {one["status"] for one in json.loads(capsys.readouterr().out)}
+    assert {text.partition(" in ")[0] for text in found} == {
+        "retry 2",
+        "held by op@h: until Monday; owner 経理",
+        "open",
+    }
+    assert stats(context("stats", as_json=True)) == ExitCode.OK
+    counts = {"open": 1, "scheduled": 1, "held": 1, "owned": 1}
+    assert json.loads(capsys.readouterr().out)["stored_by_status"] == counts
+    stored = [read(fakes.state, key) for key in fakes.under(DEAD_LETTERS_PREFIX)]
+    types = load_types(default_bucket=BUCKET)
+    facts = [replace(facts_of(one.dead_letter, types, default_bucket=BUCKET), stored=one) for one in stored if one]
+    out = io.StringIO()
+    show_list(Console(width=80, file=out), facts, 1_209_600)
+    text = out.getvalue()
+    assert "held by op@h: until Monday; owner 経理; 0 receives" in text
+    assert all(one.dead_letter.id in text for one in facts)

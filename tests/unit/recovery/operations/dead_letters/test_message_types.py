@@ -126,6 +126,20 @@ def test_the_error_for_invalid_label_fields_names_the_file(tmp_path):
         load_types(tmp_path)
 
 
+def test_only_s3_events_and_types_that_say_so_are_retried_and_only_if_they_are_valid(tmp_path):
+    assert TYPES.is_retried('{"key": "a.txt", "bucket": "files"}')
+    assert [TYPES.is_retried(body) for body in (json.dumps(MAPS), '{"Records": 7}', "noise", '{"what": 1}')] == [
+        False
+    ] * 4
+    order = {"x-recognized-by": {"required": ["order"]}, "properties": {"order": {"type": "string"}}, "x-retry": True}
+    (tmp_path / "order.json").write_text(json.dumps(order))
+    own = load_types(tmp_path)
+    assert [own.is_retried(body) for body in ('{"order": "o-1"}', '{"order": 1}')] == [True, False]
+    (tmp_path / "order.json").write_text(json.dumps({**order, "x-retry": "yes"}))
+    with pytest.raises(ConfigError, match=r"order\.json: x-retry is 'yes'; it must be true or false"):
+        load_types(tmp_path)
+
+
 def test_the_error_for_an_empty_folder_names_the_setting(tmp_path):
     with pytest.raises(ConfigError, match="MESSAGE_TYPES_DIR"):
         load_types(tmp_path)
