@@ -94,7 +94,7 @@ def test_no_unit_dumps_core_floods_the_journal_or_dies_with_a_child(name: str) -
 @pytest.mark.parametrize("name", SERVICES)
 def test_settings_and_password_are_read_where_they_are_and_missed_nowhere(name: str) -> None:
     assert directives(name)["EnvironmentFile"] == ["-/etc/s3-index-worker/worker.env"]
-    others = ["ledger_url", "notify_urls", "owners"] if name == MANAGER else []
+    others = ["ledger_url", "oidc_client_secret", "notify_urls", "owners"] if name == MANAGER else []
     assert directives(name)["LoadCredential"] == ["index_password", *others]
 
 
