@@ -23,7 +23,12 @@ IncludePayload = Annotated[
 
 
 def _filter(of: str) -> Any:
-    return Query(min_length=1, max_length=1_024, description=f"Only dead letters of this {of}.")
+    return Query(
+        min_length=1,
+        max_length=1_024,
+        description=f"Only dead letters of this {of}.",
+        json_schema_extra={"pattern": r"^[^\x00]*$"},  # which `selected` refuses in better words
+    )
 
 
 @router.get(

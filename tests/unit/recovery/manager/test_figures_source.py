@@ -11,7 +11,6 @@ from testing.ledgers import row
 from worker.core.base.classify import FailureKind
 from worker.core.base.errors import QueueError
 
-NOW_MS = int(time.time() * 1000)
 MINUTE_MS = 60_000
 
 
@@ -21,10 +20,11 @@ def source(fakes, ledger, intake):
 
 
 def test_each_dead_letter_is_counted_in_one_place(fakes, ledger, source):
-    seen = {"last_seen_ms": NOW_MS - MINUTE_MS, "sent_ms": NOW_MS - 2 * MINUTE_MS}
+    now_ms = int(time.time() * 1000)
+    seen = {"last_seen_ms": now_ms - MINUTE_MS, "sent_ms": now_ms - 2 * MINUTE_MS}
     ledger.restore_rows([
         row("a", **seen), row("b", **seen, kind=FailureKind.UNKNOWN), row("c", **seen, state=State.SCHEDULED),
-        row("d", **seen, state=State.SENT), row("e", **(seen | {"last_seen_ms": NOW_MS - 61 * MINUTE_MS})),
+        row("d", **seen, state=State.SENT), row("e", **(seen | {"last_seen_ms": now_ms - 61 * MINUTE_MS})),
     ])  # fmt: skip
     fakes.dead_letter("m0", "0.txt")
     figures = source.figures()
