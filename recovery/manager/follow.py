@@ -40,9 +40,7 @@ OVERLAP_MS = 60_000
 AUDIT_MARK, RECORDS_MARK = "audit", "records"
 _IN_S3 = (RowState.OPEN, RowState.SCHEDULED, RowState.SENT)
 """The states in which a dead letter has a record."""
-_FROM_RECORD = (
-    "state", "sent_at_ms", "sent_by", "sent_to", "sent_run", "retries", "retry_at_ms", "owner", "note", "hold",
-)  # fmt: skip
+_FROM_RECORD = ("state", "sent_at_ms", "sent_by", "sent_to", "sent_run")
 
 
 class Follower:

@@ -23,7 +23,7 @@ class RowMaker:
         return Row(
             identity=dead_letter.id,
             key=stored.key,
-            state=State.SCHEDULED if stored.is_scheduled else State(stored.state.value),
+            state=State(stored.state.value),
             kind=dead_letter.kind,
             error_type=failure.error_type,
             message=failure.message[:MAX_MESSAGE_CHARS],
@@ -50,11 +50,6 @@ class RowMaker:
             sent_by=sent.by if sent else None,
             sent_to=sent.to if sent else None,
             sent_run=sent.run if sent else None,
-            retries=stored.retry.count,
-            retry_at_ms=stored.retry.at_ms,
-            owner=stored.owner,
-            note=stored.note,
-            hold=stored.hold.reason if stored.hold else None,
         )
 
 

@@ -12,8 +12,6 @@ from worker.core.sqs.stored_dead_letter import StoredDeadLetter
 
 def why_not(stored: StoredDeadLetter, *, now_ms: int, run: str = "") -> str:
     """Why a run must not act on a stored dead letter at this time (ms on S3's clock); empty if it may."""
-    if stored.hold is not None:
-        return f"{stored.hold.by} holds it: {stored.hold.reason}"
     if stored.sent is not None and stored.is_waiting(now_ms):
         return f"{stored.sent.by} has sent it to {stored.sent.to}; what came of that is not known yet"
     claim = stored.claim

@@ -185,9 +185,8 @@ class Claims:
 
 
 def _sent(stored: StoredDeadLetter, sending: Sending) -> StoredDeadLetter:
-    """A record after its dead letter was sent: nobody acts on it, and nothing will send it by itself."""
-    retry = replace(stored.retry, at_ms=None)
-    return replace(stored, state=StoredState.SENT, sent=sending, claim=None, retry=retry)
+    """A record after its dead letter was sent: nobody acts on it any more."""
+    return replace(stored, state=StoredState.SENT, sent=sending, claim=None)
 
 
 def _at_once(act: Callable[[T], str], items: Sequence[T]) -> list[str]:

@@ -1,4 +1,4 @@
-"""One record of `dead-letters/`: a dead letter outside the DLQ, for its whole life, and what was done and said about it.
+"""One record of `dead-letters/`: a dead letter outside the DLQ, for its whole life, and what was done with it.
 
 Everyone who changes a record keeps the fields that they do not know.
 """
@@ -49,24 +49,6 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
-    """Why nothing is to be done with a dead letter, and who says so."""
-
-    reason: str
-    by: str
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """How a dead letter is sent again by itself."""
-
-    count: int = 0
-    """How often it was."""
-    at_ms: int | None = None
-    """When it will be the next time; None if it will not."""
-
-
-@dataclass(frozen=True, slots=True)
 class StoredDeadLetter:
     """One record of `dead-letters/`."""
 
@@ -77,12 +59,6 @@ class StoredDeadLetter:
     sent: Sending | None = None
     """The last time; it stays when the dead letter returns."""
     claim: Claim | None = None
-    owner: str | None = None
-    """Who is to deal with it: a name or an address; None if nobody is."""
-    note: str | None = None
-    """What people want each other to know about it."""
-    hold: Hold | None = None
-    retry: Retry = Retry()
     etag: str = ""
     rest: Mapping[str, object] = field(default_factory=dict)
     """Fields of other programs, or of a newer version."""
@@ -91,11 +67,6 @@ class StoredDeadLetter:
     def key(self) -> str:
         """Key of the record."""
         return self.dead_letter.stored_key
-
-    @property
-    def is_scheduled(self) -> bool:
-        """Whether it will be sent again by itself."""
-        return self.state is StoredState.OPEN and self.retry.at_ms is not None
 
     def is_waiting(self, now_ms: int) -> bool:
         """Whether it was sent and may still be processed: until then, nothing is to be done with it."""
@@ -108,12 +79,10 @@ class StoredDeadLetter:
         return mine.body_sha256 == other.body_sha256 and (not mine.source_queue or other.source_queue in queues)
 
     def returned(self, other: DeadLetter, at_ms: int) -> Self:
-        """This dead letter, after it came here once more: open, and what was done and said is kept."""
+        """This dead letter, after it came here once more: open, with what was done before."""
         newest = dict(list({**self.arrivals, other.id: at_ms}.items())[-MAX_ARRIVALS:])
         mine = as_stored(other, self.dead_letter.id, self.key, newest)
-        return replace(
-            self, dead_letter=mine, arrivals=newest, state=StoredState.OPEN, retry=replace(self.retry, at_ms=None)
-        )
+        return replace(self, dead_letter=mine, arrivals=newest, state=StoredState.OPEN)
 
     # -- JSON --------------------------------------------------------------------------------------------------------
 
@@ -136,10 +105,6 @@ class StoredDeadLetter:
             "state": self.state.value,
             "sent": _fields(self.sent),
             "claim": _fields(self.claim),
-            "owner": self.owner,
-            "note": self.note,
-            "hold": _fields(self.hold),
-            "retry": _fields(self.retry),
         }
 
     @classmethod
@@ -156,10 +121,6 @@ class StoredDeadLetter:
                 StoredState(stored.pop("state", StoredState.OPEN)),
                 _sending(stored.pop("sent", None)),
                 _claim(stored.pop("claim", None)),
-                _text(stored.pop("owner", None)),
-                _text(stored.pop("note", None)),
-                _hold(stored.pop("hold", None)),
-                _retry(stored.pop("retry", None)),
                 etag,
                 {name: value for name, value in stored.items() if name not in _OF_DEAD_LETTER},
             )
@@ -185,7 +146,7 @@ def first_failed_ms(dead_letter: DeadLetter) -> int:
     return first_ms if 0 <= first_ms < NEVER_MS else dead_letter.sent_ms
 
 
-def _fields(value: Sending | Claim | Hold | Retry | None) -> dict[str, object] | None:
+def _fields(value: Sending | Claim | None) -> dict[str, object] | None:
     return None if value is None else {name: getattr(value, name) for name in value.__slots__}
 
 
@@ -200,21 +161,6 @@ def _claim(found: object) -> Claim | None:
     if not isinstance(found, dict):
         return None
     return Claim(str(found["holder"]), str(found["run"]), _ms(found["until_ms"]))
-
-
-def _hold(found: object) -> Hold | None:
-    return Hold(str(found["reason"]), str(found["by"])) if isinstance(found, dict) else None
-
-
-def _retry(found: object) -> Retry:
-    if not isinstance(found, dict):
-        return Retry()
-    at_ms = found["at_ms"]
-    return Retry(_ms(found["count"]), None if at_ms is None else _ms(at_ms))
-
-
-def _text(found: object) -> str | None:
-    return found if isinstance(found, str) else None
 
 
 def _ms(value: object) -> int:
