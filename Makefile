@@ -15,10 +15,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 demo: $(READY) ## Watch it work: S3 and SQS in process, sample files, searches (DIR=folder: your own files)
 	@$(BIN)/python -m worker demo $(if $(DIR),"$(DIR:~/%=$(HOME)/%)")
 
-test: $(READY) ## Prove it on OpenSearch, ElasticMQ and SeaweedFS, which it fetches and starts (under five minutes)
+test: $(READY) ## Prove it on OpenSearch, ElasticMQ and SeaweedFS, which it fetches and starts (nine minutes on two cores)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not extended"
 
-test-fast: $(READY) ## Run the tests that need no server (under a minute)
+test-fast: $(READY) ## Run the tests that need no server (two minutes)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/unit
 
 test-all: $(READY) ## Run what `make test` leaves out: real systemd, every documented command, attacks, OpenSearch 2.19

@@ -23,7 +23,7 @@ SMALLER = {"DlqDepth", "DlqDepthHigh", "DlqArrivalsLastDay"}
 
 def test_all_that_is_wrong_fires_and_nothing_else(scene):
     expected = {name: "pending" if name == STAYS_PENDING else "firing" for name in WRONG}
-    wait_until(lambda: scene.states() == expected, 20, f"{expected}")
+    assert wait_until(lambda: scene.states() == expected, 20, f"{expected}")
 
 
 def test_alerts_arrive_at_alertmanager_with_words_and_a_runbook(scene):
@@ -71,8 +71,8 @@ def test_the_table_and_the_pie_show_the_error_types(scene):
 def test_alerts_end_when_the_trouble_does_and_people_are_told(scene):
     ended = {one.name for one in rules() if set(one.metrics) <= {"dlq_messages_total", "dlq_arrivals_last_hour"}}
     scene.figures = calm()
-    wait_until(lambda: not ended & set(scene.states()), 20, "the end of these alerts")
-    wait_until(
+    assert wait_until(lambda: not ended & set(scene.states()), 20, "the end of these alerts")
+    assert wait_until(
         lambda: (
             {"DlqDepthCritical", "DlqArrivalsLastHour"}
             <= {one["labels"]["alertname"] for one in scene.told if one["status"] == "resolved"}

@@ -77,8 +77,9 @@ def test_without_a_change_it_is_written_every_interval(fakes, hurried):
     worker = Worker()
     made = Announcer(fakes.state, worker.record)
     made.start()
-    eventually(lambda: worker.asked > 5)
+    eventually(lambda: worker.asked > 6)
     made.close(5)
+    assert fakes.faults.calls.count("state.put") > 5
 
 
 def test_many_changes_are_written_once_per_gap(fakes, monkeypatch):
@@ -148,7 +149,7 @@ def test_the_records_of_long_silent_workers_are_removed_once_and_a_refusal_is_tr
     with events() as seen:
         made = Announcer(fakes.state, worker.record)
         made.start()
-        eventually(lambda: worker.asked > 5)
+        eventually(lambda: worker.asked > 6)
         made.close(5)
     assert [one.name for one in read_workers(fakes.state, NOW_MS)] == ["w"]
     assert seen == [(LogEvent.WORKER_RECORDS_REMOVED, None)]

@@ -60,6 +60,12 @@ def test_a_dead_letter_is_stored_has_a_row_and_has_left_the_dlq(fakes, intake, l
     assert [row.identity for row in ledger.page(Selection(key_contains="約")).rows] != []
 
 
+def test_the_service_in_which_it_failed_is_in_its_row_and_counted(fakes, intake, ledger):
+    fill(fakes, 2, source_service="billing")
+    drain(intake)
+    assert ledger.stats().by_service == {"billing": 2}
+
+
 def test_the_same_delivery_twice_changes_nothing_and_is_deleted(fakes, intake, ledger):
     fill(fakes, 1)
     again = fakes.dlq.messages["m0"]

@@ -26,7 +26,7 @@ def test_another_host_is_misdirected(shared, host):
 
 @pytest.mark.parametrize("host", ["", "localhost:port", "a b", "user@localhost", "localhost:80:80", "http://localhost"])
 def test_a_host_that_is_none_is_refused(shared, host):
-    shared.refused("/health", 400, host=host)
+    assert "no Host header" in shared.refused("/health", 400, host=host)["detail"]
 
 
 @pytest.mark.parametrize("name", ["forwarded", "x_forwarded_for", "X_Forwarded_Host", "x_forwarded_proto"])

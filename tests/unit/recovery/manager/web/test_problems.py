@@ -39,7 +39,7 @@ def test_a_long_value_is_cut(shared):
     "path", ["/", "/api", "/api/v2/messages", "/docs", "/redoc", "/api/v1/messages/", "/dlq/messages/"]
 )
 def test_an_unknown_path_is_a_problem_too(shared, path):
-    shared.refused(path, 404)
+    assert shared.refused(path, 404)["detail"].startswith("there is no ")
 
 
 def test_a_bug_is_answered_without_its_stack_and_logged_with_it(shared, capsys, monkeypatch):
