@@ -187,8 +187,7 @@ class MemoryState:
         self._s3.records[key] = record
 
     def get(self, key: str) -> bytes | None:
-        found = self.get_with_etag(key)
-        return None if found is None else found[0]
+        return (self.get_with_etag(key) or (None,))[0]
 
     def get_with_etag(self, key: str) -> tuple[bytes, str] | None:
         self._faults.call("state.get")
@@ -204,9 +203,10 @@ class MemoryState:
         for key in keys:
             self._s3.records.pop(key, None)
 
-    def destroy(self, key: str) -> None:
+    def destroy(self, key: str, *, but_latest: bool = False) -> None:
         self._faults.call("state.destroy")
-        self._s3.records.pop(key, None)
+        if not but_latest:
+            self._s3.records.pop(key, None)
 
     def keys(self, prefix: str) -> Iterator[str]:
         self._faults.call("state.list")

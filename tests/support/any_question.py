@@ -3,10 +3,14 @@
 A format that a schema cannot express, and the pairs of parameters that do not go together.
 """
 
+import uuid
+from typing import Any
+
 import schemathesis
 from hypothesis import strategies as st
 
 from recovery.ledger.selection import FILTERS
+from recovery.manager.web.idempotency import MAX_KEY_CHARS
 from recovery.manager.web.parameters import QUERY_FORMAT
 
 _word = st.text(
@@ -20,6 +24,7 @@ _ago = st.from_regex(r"[0-9]{1,9}[smhdw]", fullmatch=True)
 _SPECIAL = {
     "kind": st.sampled_from(["RECOVERABLE", "unknown"]),
     "state": st.sampled_from(["any", "open,sent", "recovered"]),
+    "outcome": st.sampled_from(["parked", "unconfirmed"]),
     "hold": st.sampled_from(["yes", "no"]),
     "older": _ago,
     "newer": _ago,
@@ -29,6 +34,13 @@ _queries = st.fixed_dictionaries({}, optional={name: _SPECIAL.get(name, _word | 
 schemathesis.openapi.format(
     QUERY_FORMAT, _queries.map(lambda found: " ".join(f"{name}:{value}" for name, value in found.items()))
 )
+
+
+@schemathesis.hook
+def before_call(_context: object, case: Any, _kwargs: object) -> None:
+    """Each request is another one, so each has another key."""
+    if 1 <= len((case.headers or {}).get("idempotency-key") or "") <= MAX_KEY_CHARS:
+        case.headers["idempotency-key"] = str(uuid.uuid4())
 
 
 @schemathesis.hook

@@ -47,12 +47,17 @@ def _destroy_archived(world: World, row: Row, names: set[str]) -> None:
 
 
 def _forget_in_audit(world: World, names: set[str]) -> None:
-    """Take its body out of the entries that have it; everything else that they say stays."""
+    """Take its body out of the entries that have it; everything else that they say stays.
+
+    An entry is never missing meanwhile: first it is written without the body, then its earlier versions go. If only the first
+    was done, `purged` says so the next time.
+    """
     for key in list(world.state.keys(AUDIT_PREFIX)):
         raw = world.state.get(key)
         entry = orjson.loads(raw) if raw else {}
-        bodies = entry.get("dead_letters") or []
+        bodies, purged = entry.get("dead_letters") or [], set(entry.get("purged") or [])
         kept = [one for one in bodies if one.get("message_id") not in names]
         if len(kept) < len(bodies):
-            world.state.destroy(key)
-            world.state.put(key, orjson.dumps({**entry, "dead_letters": kept, "purged": sorted(names)}))
+            world.state.put(key, orjson.dumps({**entry, "dead_letters": kept, "purged": sorted(purged | names)}))
+        if len(kept) < len(bodies) or purged & names:
+            world.state.destroy(key, but_latest=True)

@@ -6,7 +6,7 @@ from recovery.ledger.operation_items import Result
 from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import Row
 from recovery.manager.acting.acts import GONE, NEVER, Acted, Options, World, as_recorded, at_once
-from recovery.operations.dead_letters.desk import Said, change_record, held, noted, owned_by
+from recovery.operations.dead_letters.desk import Said, change_record, held, noted, owned_by, released
 from worker.core.audit import AuditEvent, Run, record
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import StoreError
@@ -19,7 +19,7 @@ def said_of(verb: Verb, options: Options, *, by: str) -> Said:
         case Verb.HOLD:
             return held(options.get("reason"), by=by)
         case Verb.RELEASE:
-            return held(None, by=by)
+            return released
         case Verb.NOTE:
             return noted(options.get("note"))
         case Verb.ASSIGN:

@@ -28,7 +28,7 @@ router = APIRouter(tags=["aliases"])
 AT_ONCE = 5
 UNKNOWN = "there is no dead letter with this id"
 _FAILED: dict[int | str, dict[str, Any]] = {
-    status: {"model": Replayed, "description": said}
+    status: {"model": Replayed, **documented(status)[status], "description": said}
     for status, said in (
         (404, "`success` is false: there is no such dead letter."),
         (

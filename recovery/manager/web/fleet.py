@@ -11,7 +11,7 @@ from recovery.manager.web.moments import Moment, moment
 from recovery.manager.web.principal import Operator, Reader
 from recovery.manager.web.problems import documented
 from recovery.manager.web.service import Service, TheService
-from recovery.operations.dead_letters.desk import MAX_REASON_CHARS
+from recovery.operations.dead_letters.desk import MAX_REASON_CHARS, SAYING
 from worker.core.audit import AuditEvent, Run, record
 from worker.core.s3.pause import pause_fleet, resume_fleet
 
@@ -25,9 +25,7 @@ class PauseRequest(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"reason": "index upgrade", "for_s": 1800}]}
     )
 
-    reason: Annotated[
-        str, Field(min_length=1, max_length=MAX_REASON_CHARS, pattern=r"\S", description="Shown to others.")
-    ]
+    reason: Annotated[str, Field(max_length=MAX_REASON_CHARS, pattern=SAYING, description="Shown to others.")]
     for_s: Annotated[int | None, Field(ge=1, le=31 * 86_400, description="Seconds; null: until it is resumed.")] = None
 
 

@@ -3,9 +3,12 @@
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import iter_route_contexts
 
 from recovery.manager.web.message_models import EXAMPLE, EXAMPLE_WITH_ARRIVALS
+from recovery.manager.web.principal import Needs, Role
 from recovery.manager.web.problems import Problem
 
 TITLE = "dlq-manager"
@@ -29,6 +32,14 @@ _OF_FASTAPI = ("HTTPValidationError", "ValidationError")
 """What FastAPI says of wrong parameters, which we answer with a problem."""
 
 
+_NEEDS = {
+    None: "Open to everybody.",
+    Role.READER: "Needs the role reader, operator or admin.",
+    Role.OPERATOR: "Needs the role operator or admin.",
+    Role.ADMIN: "Needs the role admin.",
+}
+
+
 def describe(app: FastAPI) -> dict[str, Any]:
     """The description, made once."""
     if app.openapi_schema is None:
@@ -36,8 +47,10 @@ def describe(app: FastAPI) -> dict[str, Any]:
             title=TITLE, version=app.version, description=DESCRIPTION, routes=app.routes, tags=TAGS,
             openapi_version=app.openapi_version,
         )  # fmt: skip
+        roles = _roles(app)
         for path in made["paths"].values():
             for operation in path.values():
+                operation["description"] += f"\n\n{roles[operation['operationId']]}"
                 if "HTTPValidationError" in str(operation["responses"].get("422")):
                     operation["responses"].pop("422")
                 for parameter in operation.get("parameters", []):
@@ -50,6 +63,16 @@ def describe(app: FastAPI) -> dict[str, Any]:
         schemas["Problem"] = Problem.model_json_schema()
         app.openapi_schema = made
     return app.openapi_schema
+
+
+def _roles(app: FastAPI) -> dict[str, str]:
+    """Who may ask each route, in a sentence, by the name of its operation."""
+    found: dict[str, str] = {}
+    for route in iter_route_contexts(app.routes):
+        dependencies = getattr(route.original_route, "dependant", Dependant()).dependencies
+        needed = next((one.call.role for one in dependencies if isinstance(one.call, Needs)), None)
+        found[route.name or ""] = _NEEDS[needed]
+    return found
 
 
 def _without_null(schema: dict[str, Any]) -> None:

@@ -16,7 +16,6 @@ from recovery.manager.web.parameters import Limit, Offset, link_next
 from recovery.manager.web.plan_models import (
     EXAMPLE_OPERATION,
     ItemPage,
-    Move,
     Operation,
     OperationItem,
     OperationPage,
@@ -31,9 +30,7 @@ from worker.core.base.errors import PausedError
 
 router = APIRouter(tags=["operations"])
 OperationId = Annotated[str, Path(max_length=64, description="An operation's id.", examples=[EXAMPLE_OPERATION])]
-_BECOMES: dict[Move, OperationState] = {
-    "pause": OperationState.PAUSED, "resume": OperationState.WAITING, "cancel": OperationState.CANCELLED
-}  # fmt: skip
+_MOVED = documented(400, 404, 409, 413, 422)
 
 
 @router.post(
@@ -125,26 +122,22 @@ async def watch_operation(
         yield ServerSentEvent(raw_data=Operation.of(one).model_dump_json(), event="operation", id=str(one.changed_ms))
 
 
-@router.post(
-    "/api/v1/operations/{operation_id}/{move}", response_model=Operation, responses=documented(400, 404, 409, 413, 422)
-)
-def move_operation(
-    service: TheService,
-    _principal: Operator,
-    asked: Once,
-    operation_id: OperationId,
-    move: Annotated[Move, Path(description="What is to be done with it.", examples=["pause"])],
-) -> Response:
-    """Pause an operation, resume it, or cancel it; what is under way is ended first. Cancelling leaves the rest as it was."""
+@router.post("/api/v1/operations/{operation_id}/pause", response_model=Operation, responses=_MOVED)
+def pause_operation(service: TheService, _principal: Operator, asked: Once, operation_id: OperationId) -> Response:
+    """Pause an operation; what is under way is ended first."""
+    return once(service, asked, lambda: _move(service, operation_id, OperationState.PAUSED))
 
-    def do() -> Answer:
-        before = _found(service, operation_id)
-        moved = service.ledger.operations.move(operation_id, _BECOMES[move])
-        if moved is None:
-            raise HTTPException(409, f"the operation is {before.state.value}: it cannot {move} now")
-        return Answer(200, Operation.of(moved).model_dump_json())
 
-    return once(service, asked, do)
+@router.post("/api/v1/operations/{operation_id}/resume", response_model=Operation, responses=_MOVED)
+def resume_operation(service: TheService, _principal: Operator, asked: Once, operation_id: OperationId) -> Response:
+    """Go on with an operation that was paused."""
+    return once(service, asked, lambda: _move(service, operation_id, OperationState.WAITING))
+
+
+@router.post("/api/v1/operations/{operation_id}/cancel", response_model=Operation, responses=_MOVED)
+def cancel_operation(service: TheService, _principal: Operator, asked: Once, operation_id: OperationId) -> Response:
+    """Cancel an operation; what is under way is ended first, and the rest stays as it was."""
+    return once(service, asked, lambda: _move(service, operation_id, OperationState.CANCELLED))
 
 
 _UNKNOWN = "there is no operation with this id; those that ended long ago are forgotten"
@@ -155,6 +148,14 @@ def _found(service: Service, operation_id: str) -> Known:
     if found is None:
         raise not_found(_UNKNOWN)
     return found
+
+
+def _move(service: Service, operation_id: str, to: OperationState) -> Answer:
+    before = _found(service, operation_id)
+    moved = service.ledger.operations.move(operation_id, to)
+    if moved is None:
+        raise HTTPException(409, f"the operation is {before.state.value}: it cannot become {to.value} now")
+    return Answer(200, Operation.of(moved).model_dump_json())
 
 
 def _start(service: Service, by: str, asked: Once, plan_id: str) -> Answer:

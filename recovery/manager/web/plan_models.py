@@ -1,9 +1,9 @@
 """What is asked of, and answered by, plans and operations."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from recovery.ledger import operations as ledger_operations
 from recovery.ledger import plans as ledger_plans
@@ -13,7 +13,7 @@ from recovery.ledger.refusals import Verb
 from recovery.ledger.selection import MAX_QUERY_CHARS
 from recovery.manager.web.moments import Moment, known, moment
 from recovery.manager.web.parameters import EXAMPLE_ID
-from recovery.operations.dead_letters.desk import MAX_NOTE_CHARS, MAX_OWNER_CHARS, MAX_REASON_CHARS
+from recovery.operations.dead_letters.desk import LINE, LINES, MAX_NOTE_CHARS, MAX_OWNER_CHARS, MAX_REASON_CHARS
 from worker.core.base.address import queue_url
 
 MAX_IDS = 10_000
@@ -45,16 +45,21 @@ class Options(BaseModel):
     while_paused: bool = Field(False, description="Also while the fleet is paused.")
     reason: Annotated[
         str | None,
-        Field(max_length=MAX_REASON_CHARS, description="Why: for hold, which needs one, abandon and delete."),
+        Field(
+            max_length=MAX_REASON_CHARS, pattern=LINE, description="Why: for hold, which needs one, abandon and delete."
+        ),
     ] = None
-    note: Annotated[str | None, Field(max_length=MAX_NOTE_CHARS, description="For note; empty: none.")] = None
-    owner: Annotated[str | None, Field(max_length=MAX_OWNER_CHARS, description="For assign; empty: nobody.")] = None
+    note: Annotated[
+        str | None, Field(max_length=MAX_NOTE_CHARS, pattern=LINES, description="For note; empty: none.")
+    ] = None
+    owner: Annotated[
+        str | None, Field(max_length=MAX_OWNER_CHARS, pattern=LINE, description="For assign; empty: nobody.")
+    ] = None
 
-    @model_validator(mode="after")
-    def _is_queue(self) -> Self:
-        if self.to is not None:
-            queue_url(self.to)
-        return self
+    @field_validator("to")
+    @classmethod
+    def _is_queue(cls, to: str | None) -> str | None:
+        return None if to is None else queue_url(to)
 
 
 class PlanRequest(BaseModel):
@@ -80,9 +85,9 @@ class PlanRequest(BaseModel):
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
         if (self.q is None) == (self.ids is None):
-            raise ValueError("q or ids should be given, and not both")
+            raise ValueError("with q or with ids, and not with both")
         if self.verb is Verb.HOLD and not (self.options.reason or "").strip():
-            raise ValueError("options.reason should be given: whoever meets the hold will want to know why")
+            raise ValueError("with options.reason: whoever meets the hold will want to know why")
         return self
 
 
@@ -189,6 +194,3 @@ class ItemPage(BaseModel):
 
     items: list[OperationItem]
     next: int | None = Field(description="`after` of the next page; null if this is the last.", examples=[None])
-
-
-Move = Literal["pause", "resume", "cancel"]

@@ -8,9 +8,9 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
 
 from recovery.ledger.errors import AskedWronglyError, LedgerError
 from worker.core.base.errors import ConfigError, DependencyError, QueueError, StoreError
@@ -114,7 +114,8 @@ async def _asked_wrongly(_request: Request, error: Exception) -> JSONResponse:
 async def _not_valid(_request: Request, error: Exception) -> JSONResponse:
     """The first of the faults that FastAPI has found."""
     first: dict[str, Any] = error.errors()[0] if isinstance(error, RequestValidationError) else {}
-    expected = re.sub(r"^(Input|String|Value) should (be |have )?", "", str(first.get("msg", "")))
+    *_, said = str(first.get("msg", "")).rpartition("it should be ")  # in our own words, or in those of pydantic
+    expected = re.sub(r"^(Value error, |(Input|String|Value) should (be |have )?)", "", said)
     place = [str(one) for one in first["loc"][1:] if isinstance(one, str)]  # without where it stands: query, path, body
     wrong = AskedWronglyError(".".join(place) or "body", str(first.get("input"))[:MAX_SHOWN_CHARS], expected)
     return problem(400, str(wrong), wrong=wrong)
@@ -146,10 +147,15 @@ async def _of_http(request: Request, error: Exception) -> JSONResponse:
 
 
 def _methods_of(request: Request) -> list[str]:
-    """The methods of a path. The router names only those of the first route that it has."""
-    routes = request.app.routes
-    found = [
-        method for method in METHODS
-        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
-    ]  # fmt: skip
+    """The methods of a path. The router names only those of the first route that it has.
+
+    An id may have slashes, so a path ending in `/hold` is also that of a dead letter: of several, the longest template counts.
+    """
+    matching: dict[str, set[str]] = {}
+    for context in iter_route_contexts(request.app.routes):
+        route = context.original_route
+        if isinstance(route, APIRoute) and route.path_regex.match(request.url.path):
+            matching.setdefault(route.path, set()).update(route.methods or ())
+    methods = matching[max(matching, key=len)] if matching else set()
+    found = [method for method in METHODS if method in methods]
     return ["GET", "HEAD", *found[1:]] if found[:1] == ["GET"] and "HEAD" not in found else found

@@ -15,7 +15,14 @@ from recovery.manager.web.parameters import AnyId, found
 from recovery.manager.web.principal import Operator
 from recovery.manager.web.problems import documented
 from recovery.manager.web.service import Service, TheService
-from recovery.operations.dead_letters.desk import MAX_NOTE_CHARS, MAX_OWNER_CHARS, MAX_REASON_CHARS
+from recovery.operations.dead_letters.desk import (
+    LINE,
+    LINES,
+    MAX_NOTE_CHARS,
+    MAX_OWNER_CHARS,
+    MAX_REASON_CHARS,
+    SAYING,
+)
 
 router = APIRouter(tags=["messages"])
 IfMatch = Annotated[
@@ -34,21 +41,23 @@ class HoldRequest(BaseModel):
     """Why nothing is to be done with a dead letter."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "waits for the legal team"}]})
-    reason: Annotated[str, Field(min_length=1, max_length=MAX_REASON_CHARS, pattern=r"\S")]
+    reason: Annotated[str, Field(max_length=MAX_REASON_CHARS, pattern=SAYING)]
 
 
 class NoteRequest(BaseModel):
     """What people want each other to know."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"note": "調査中: ticket 4711"}]})
-    note: Annotated[str, Field(max_length=MAX_NOTE_CHARS, description="Empty: none.")]
+    note: Annotated[str, Field(max_length=MAX_NOTE_CHARS, pattern=LINES, description="Empty: none.")]
 
 
 class OwnerRequest(BaseModel):
     """Who is to deal with it."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"owner": "ana@example.com"}]})
-    owner: Annotated[str, Field(max_length=MAX_OWNER_CHARS, description="A name or an address; empty: nobody.")]
+    owner: Annotated[
+        str, Field(max_length=MAX_OWNER_CHARS, pattern=LINE, description="A name or an address; empty: nobody.")
+    ]
 
 
 @router.put("/api/v1/messages/{any_id:path}/hold", responses=_ANSWERS)
@@ -60,7 +69,7 @@ def hold_message(
     said: HoldRequest,
     if_match: IfMatch = None,
 ) -> Message:
-    """Hold a dead letter: nothing is done with it, by nobody and nothing, until it is released."""
+    """Hold a dead letter: nobody and nothing acts on it until it is released."""
     return _say(response, service, principal.name, any_id, if_match, Verb.HOLD, {"reason": said.reason})
 
 

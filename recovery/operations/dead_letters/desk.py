@@ -1,5 +1,6 @@
 """What people say about a stored dead letter: its owner, a note, a hold. It stands in its record, which outlives any ledger."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,6 +15,14 @@ MAX_NOTE_CHARS = 4_000
 """A note is for people: whoever has more to say has a ticket for it."""
 MAX_OWNER_CHARS = 320
 """As long as a mail address may be (RFC 3696, erratum 1690)."""
+_CONTROLS = r"\x00-\x1f\x7f-\x9f"
+"""They would act on the terminal that shows them."""
+LINE = f"^[^{_CONTROLS}]*$"
+"""The pattern of what has one line."""
+SAYING = f"^[^{_CONTROLS}]*[^\\s{_CONTROLS}][^{_CONTROLS}]*$"
+"""The pattern of one line that is not empty."""
+LINES = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
+"""The pattern of what may have several."""
 
 Said = Callable[[StoredDeadLetter], StoredDeadLetter]
 """Makes of a record what it is to be."""
@@ -27,14 +36,21 @@ def owned_by(owner: str | None) -> Said:
 
 def noted(note: str | None) -> Said:
     """Write a note in place of the one before; None: none. Raises ValueError if it is too long."""
-    said = _checked("note", note, MAX_NOTE_CHARS, lines=True)
+    said = _checked("note", note, MAX_NOTE_CHARS, LINES)
     return lambda stored: replace(stored, note=said)
 
 
 def held(reason: str | None, *, by: str) -> Said:
-    """Hold it, so that nothing is done with it until the hold ends; None ends it. Raises ValueError if the reason is too long."""
-    said = _checked("hold", reason, MAX_REASON_CHARS)
-    return lambda stored: replace(stored, hold=Hold(said, by) if said else None)
+    """Hold it, so that nothing is done with it until it is released. Raises ValueError if the reason is missing or too long."""
+    said = _checked("reason", reason, MAX_REASON_CHARS)
+    if said is None:
+        raise ValueError("reason is empty; whoever meets the hold will want to know why")
+    return lambda stored: replace(stored, hold=Hold(said, by))
+
+
+def released(stored: StoredDeadLetter) -> StoredDeadLetter:
+    """End its hold."""
+    return replace(stored, hold=None)
 
 
 def change_record(state: State, key: str, change: Said) -> StoredDeadLetter | None:
@@ -50,11 +66,11 @@ def change_record(state: State, key: str, change: Said) -> StoredDeadLetter | No
     raise StoreError(f"{key} is being written by others all the time", code="Conflict")
 
 
-def _checked(name: str, said: str | None, at_most: int, *, lines: bool = False) -> str | None:
+def _checked(name: str, said: str | None, at_most: int, pattern: str = LINE) -> str | None:
     """A text without the space around it; None if nothing is left."""
     text = (said or "").strip()
     if len(text) > at_most:
         raise ValueError(f"{name} has {len(text):,} characters; at most {at_most:,} are kept")
-    if not (text.replace("\n", "").replace("\t", "") if lines else text).isprintable():
+    if not re.fullmatch(pattern, text):
         raise ValueError(f"{name} has control characters; it should be plain text")
     return text or None

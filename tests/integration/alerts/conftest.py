@@ -41,6 +41,8 @@ TROUBLE = Figures(
     oldest_unhandled_s=1_000.0,
     operations={"running": 1, "waiting": 2},
     repeating_correlations=2,
+    unconfirmed=3,
+    retries_waiting=7,
     intake=IntakeFigures(lag_s=45.0, last_receive_timestamp_s=time.time() - 900, is_resting=True),
 )
 

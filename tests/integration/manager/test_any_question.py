@@ -15,11 +15,23 @@ fail-on = true
 [checks.negative_data_rejection]
 expected-statuses = ["400", "404", "431"]
 
+[checks.positive_data_acceptance]
+expected-statuses = ["2xx", "401", "403", "404", "409", "410", "412", "422", "428"]
+
 [[operations]]
-include-name = "GET /api/v1/messages"
-checks.positive_data_acceptance.expected-statuses = ["2xx", "400"]
+include-name = ["GET /api/v1/messages", "POST /api/v1/plans"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409", "422"]
+
+[[operations]]
+include-name = "DELETE /dlq/message/{any_id}"
+warnings = false
+checks.negative_data_rejection.expected-statuses = ["400", "403", "404"]
 """
-"""No schema can say which cursors there are; all that is made up are refused, as they must be."""
+"""What no schema can say, and is refused as it must be.
+
+Which cursors there are; that a plan takes q or ids, and its hold a reason; which ETag, plan and Idempotency-Key are still good;
+and that nobody is an admin without sign-in.
+"""
 
 
 @pytest.mark.slow("some hundred questions, each made up")

@@ -1,6 +1,7 @@
 """One night of one deployment, run once for all tests of this folder: a worker at `debug`, marked secrets and bodies, every
 call of AWS written down; then the runbook, typed line by line."""
 
+import contextlib
 import json
 import os
 import re
@@ -22,6 +23,7 @@ from testing.process import UnavailableError
 from testing.site import Site, make_site
 from testing.worker import WorkerProcess, base_env, run_cli, run_module
 from tests.support.awscalls import CALLS, Recorder
+from tests.support.hook import Hook
 from tests.support.pages import Typed, typed
 from tests.support.retry_records import put_record, record_of
 from worker.core.sqs.dead_letter import DeadLetter
@@ -32,6 +34,7 @@ BODY = "BODYMARK7f3a"
 PASSWORD = "PASSWORDMARK91c2"
 NOISE = "2026-01-01/x.1.json"
 GROUP, UNREADABLE = "3d2572ea9916", "契約書 (秘).pdf"
+MANAGER = "127.0.0.1:8024"
 ELSEWHERE = ("systemctl", "make")
 """Typed on a machine with systemd: tests/systemd."""
 
@@ -67,6 +70,8 @@ class Night:
     folder: Path
     env: dict[str, str]
     port: int
+    manager_port: int
+    hook: Hook
     secrets: list[str]
     worker: WorkerProcess
     logs: str = ""
@@ -166,7 +171,8 @@ def night(seaweedfs, elasticmq, opensearch, tmp_path_factory) -> Iterator[Night]
     folder = tmp_path_factory.mktemp("night")
     site = make_site(seaweedfs, elasticmq, opensearch)
     keys = seaweedfs.grant("Admin", "Read", "Write", "List", "Tagging")
-    [port] = free_ports(1)
+    port, manager_port = free_ports(2)
+    hook = Hook()
     env = {
         **site.env, "AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key, "INDEX_USER": "worker",
         "INDEX_PASSWORD": PASSWORD, "LOG_LEVEL": "debug", "METRICS_PORT": str(port), "PAUSE_POLL_S": "2",
@@ -176,7 +182,7 @@ def night(seaweedfs, elasticmq, opensearch, tmp_path_factory) -> Iterator[Night]
     run = {**env, **recorder.env("worker")}
     unavailable = WorkerProcess({**run, "INDEX_URL": "http://127.0.0.1:9"}, folder, name="unavailable")
     worker = WorkerProcess(run, folder)
-    made = Night(site, recorder, folder, env, port, [PASSWORD, keys.secret_key], worker)
+    made = Night(site, recorder, folder, env, port, manager_port, hook, [PASSWORD, keys.secret_key], worker)
     try:
         _bad_hours(made, unavailable)
         worker.start()
@@ -187,6 +193,7 @@ def night(seaweedfs, elasticmq, opensearch, tmp_path_factory) -> Iterator[Night]
     finally:
         unavailable.kill()
         worker.kill()
+        hook.stop()
         site.close()
 
 
@@ -240,9 +247,26 @@ def runbook(night: Night) -> Night:
             continue
         _stage(night, line)
         if not line.line.startswith(READ_ONLY) or all(one.line.line != line.line for one in night.answers):
-            night.answers.append(_type(night, bin_folder, line))  # a read-only command is typed once
+            with _manager(night) if MANAGER in line.line else contextlib.nullcontext():
+                night.answers.append(_type(night, bin_folder, line))  # a read-only command is typed once
         _see(night, line)
     return night
+
+
+@contextlib.contextmanager
+def _manager(night: Night) -> Iterator[None]:
+    """A manager that runs while a line is typed; all the time, it would take in what the other lines are about."""
+    serve = ("recovery.manager.cli", "serve")
+    env = {**night.env, **_ledger(night), "MANAGER_PORT": str(night.manager_port)}
+    one = WorkerProcess(env, night.folder, name="manager", module=serve, started="manager.started").start()
+    try:
+        yield
+    finally:
+        assert one.stop() == 0  # killed, it would leave messages in flight
+
+
+def _ledger(night: Night) -> dict[str, str]:
+    return {"LEDGER_URL": f"sqlite:///{night.folder}/ledger.sqlite"}
 
 
 def _programs(night: Night) -> Path:
@@ -281,6 +305,7 @@ def _type(night: Night, bin_folder: Path, line: Typed) -> Answer:
     """One line in a shell as the page says: with the settings in its environment."""
     text = line.line.replace("/etc/s3-index-worker/worker.env", str(night.folder / "worker.env"))
     text = text.replace("127.0.0.1:9464", f"127.0.0.1:{night.port}").replace("our-files", night.site.bucket)
+    text = text.replace(MANAGER, f"127.0.0.1:{night.manager_port}")
     text = text.replace("our-worker-state", night.site.state_bucket)
     text = text.replace("--canary 10", "--canary 1 --canary-wait 1").replace(
         "DLQ-NAME", night.site.queues.dlq.rsplit("/", 1)[-1]
@@ -290,6 +315,8 @@ def _type(night: Night, bin_folder: Path, line: Typed) -> Answer:
     path = f"{bin_folder}{os.pathsep}{os.environ['PATH']}"
     role = "worker" if "doctor" in text else "operator"
     env = {**base_env(), **night.as_role(role), "PATH": path, "METRICS_PORT": "0", "LOG_LEVEL": "info"}
+    if line.program == "dlq-manager":
+        env |= {**_ledger(night), "NOTIFY_URLS": night.hook.url}
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", text], cwd=night.folder, env=env, capture_output=True, text=True, timeout=90,
         check=False, stdin=subprocess.DEVNULL,

@@ -129,7 +129,8 @@ def test_the_template_makes_queues_bucket_role_and_policies(by_template):
         }
         assert len(iam.list_instance_profiles()["InstanceProfiles"]) == 1
     assert names == {
-        f"{one}Policy" for one in ("Worker", "Operator", "Reader", "Manager", "Pause", "Connect", "CloudWatch")
+        f"{one}Policy"
+        for one in ("Worker", "Operator", "Reader", "Manager", "ManagerPurge", "Pause", "Connect", "CloudWatch")
     }
 
 

@@ -73,8 +73,8 @@ class State(Protocol):
     def delete_all(self, keys: Sequence[str]) -> None:
         """Delete records. Raises StoreError if any was not deleted; deleting again is no error."""
 
-    def destroy(self, key: str) -> None:
-        """Delete every version of a record. It is no error if there is none."""
+    def destroy(self, key: str, *, but_latest: bool = False) -> None:
+        """Delete every version of a record, or all but the latest. It is no error if there is none."""
 
     def keys(self, prefix: str) -> Iterator[str]:
         """The keys under a prefix, in order, read page by page."""
@@ -127,13 +127,13 @@ class S3State:
         with aws_errors(StoreError):
             self._s3.delete_object(Bucket=self.bucket, Key=key)
 
-    def destroy(self, key: str) -> None:
-        """List the versions of a key, and delete each, its delete markers too."""
+    def destroy(self, key: str, *, but_latest: bool = False) -> None:
+        """List the versions of a key, and delete them, its delete markers too."""
         pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=key)
         with aws_errors(StoreError):
             for page in pages:
                 for found in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
-                    if found["Key"] == key:
+                    if found["Key"] == key and not (but_latest and found["IsLatest"]):
                         self._s3.delete_object(Bucket=self.bucket, Key=key, VersionId=found["VersionId"])
 
     def keys(self, prefix: str) -> Iterator[str]:

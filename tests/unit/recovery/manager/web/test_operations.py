@@ -150,7 +150,8 @@ def test_operations_are_paused_resumed_and_cancelled(three):
     assert (ended["state"], ended["skips"], ended["left"]) == ("cancelled", {"cancelled": 3}, 0)
     refused(three, "POST", f"{path}/resume", 409)
     refused(three, "POST", "/api/v1/operations/none/cancel", 404)
-    refused(three, "POST", f"{path}/stop", 400)
+    refused(three, "POST", f"{path}/stop", 404)
+    refused(three, "POST", f"{path}/items", 405)
 
 
 def test_the_events_of_an_operation_end_with_it(three):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from recovery.manager.records import RowMaker
-from recovery.operations.dead_letters.desk import change_record, held, noted, owned_by
+from recovery.operations.dead_letters.desk import change_record, held, noted, owned_by, released
 from recovery.operations.dead_letters.message_types import load_types
 from recovery.operations.dead_letters.stored import why_not
 from testing.memory import NOW_MS
@@ -34,9 +34,9 @@ def test_what_is_said_is_in_the_record_and_the_rest_of_it_unchanged(fakes, key):
     before = present(read(fakes.state, key))
     change_record(fakes.state, key, owned_by(" 経理@example.com "))
     change_record(fakes.state, key, noted("ask Yuki\nbefore Friday"))
-    change_record(fakes.state, key, held("法務の確認待ち", by="yuki"))
+    change_record(fakes.state, key, held("法務の　確認待ち", by="yuki"))
     after = present(read(fakes.state, key))
-    hold = Hold("法務の確認待ち", "yuki")
+    hold = Hold("法務の　確認待ち", "yuki")
     assert (after.owner, after.note, after.hold) == ("経理@example.com", "ask Yuki\nbefore Friday", hold)
     assert replace(after, owner=None, note=None, hold=None, etag=before.etag) == before
 
@@ -44,7 +44,7 @@ def test_what_is_said_is_in_the_record_and_the_rest_of_it_unchanged(fakes, key):
 def test_nothing_is_done_with_what_is_held_until_the_hold_ends(fakes, key):
     stored = present(change_record(fakes.state, key, held("legal", by="yuki")))
     assert why_not(stored, now_ms=NOW_MS) == "yuki holds it: legal"
-    stored = present(change_record(fakes.state, key, held(None, by="yuki")))
+    stored = present(change_record(fakes.state, key, released))
     assert why_not(stored, now_ms=NOW_MS) == ""
 
 
@@ -85,7 +85,10 @@ def test_a_record_that_is_gone_is_none_and_one_that_others_write_all_the_time_an
     [
         (lambda: owned_by("x" * 321), "owner has 321 characters; at most 320 are kept"),
         (lambda: noted("x" * 4_001), "note has 4,001 characters; at most 4,000 are kept"),
-        (lambda: held("a\x1b[31m", by="b"), "hold has control characters; it should be plain text"),
+        (lambda: owned_by("a\nb"), "owner has control characters; it should be plain text"),
+        (lambda: noted("a\x9bb"), "note has control characters; it should be plain text"),
+        (lambda: held("\u3000", by="b"), "reason is empty; whoever meets the hold will want to know why"),
+        (lambda: held("a\x1b[31m", by="b"), "reason has control characters; it should be plain text"),
     ],
 )
 def test_what_cannot_be_kept_is_refused_with_its_name_and_what_would_be_right(make, says):
