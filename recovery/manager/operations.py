@@ -116,6 +116,7 @@ class Operations:
         while not self._execution.wind_up(taken, self.leases.ttl_s):
             liveness.beat()
         ended = self._ledger.operations.get(taken.operation.id) or found
+        self._outages.pop(ended.id, None)
         level: Level = "info" if ended.state is OperationState.DONE else "warning"
         emit(
             LogEvent.OPERATION_ENDED, level, operation=ended.id, verb=ended.verb, state=ended.state, done=ended.done,
@@ -141,7 +142,7 @@ class Operations:
                 )
                 if not begun.items:
                     return None
-                if not self._batch(taken, act, begun.items):
+                if not self._batch(taken, act, begun.items, is_ordered=is_ordered):
                     return OUTAGE_S
                 after = begun.items[-1].place
         return None
@@ -159,7 +160,7 @@ class Operations:
 
     # -- batches -----------------------------------------------------------------------------------------------------
 
-    def _batch(self, taken: Taken, act: Act, items: Sequence[Item]) -> bool:
+    def _batch(self, taken: Taken, act: Act, items: Sequence[Item], *, is_ordered: bool) -> bool:
         """Act on items, and write what has become of them. False if something refuses that all of them need."""
         skipped = [ItemResult(one.place, Result.SKIPPED, one.why_not) for one in items if one.why_not]
         todo = {one.row.identity: one for one in items if one.row is not None and not one.why_not}
@@ -169,19 +170,21 @@ class Operations:
             back = [ItemResult(one.place, Result.WAITING, twice=one.twice) for one in todo.values()]
             self._execution.settle(taken, [*skipped, *back])
             raise
-        acted, is_out = self._outage(taken, acted)
+        acted, why = self._outage(taken, acted, is_ordered=is_ordered)
         verb = taken.operation.verb
         results = [_result(todo[one.row.identity], one, is_sent=verb in SENDING) for one in acted]
         self._settle(taken, [*skipped, *results], acted)
         if verb is Verb.REDRIVE:
             self._metrics.count(ReplayStatus.SUCCESS, sum(one.state is Result.DONE for one in acted))
             self._metrics.count(ReplayStatus.ERROR, sum(one.state is Result.FAILED for one in acted))
-        if is_out:
-            self._execution.tell(taken, error=acted[0].result)
+        if why and is_ordered and self._outages[taken.operation.id] > MAX_OUTAGES:
+            self._execution.stop(taken, OperationState.FAILED, f"{why}; what follows must not overtake it")
+        elif why:
+            self._execution.tell(taken, error=why)
         elif acted and taken.operation.id in self._outages:
             self._outages.pop(taken.operation.id)
             self._execution.tell(taken, error="")
-        return not is_out
+        return not why
 
     def _act(self, act: Act, rows: Sequence[Row]) -> list[Acted]:
         """Act on dead letters of our own types together, on those of others a few at a time."""
@@ -193,15 +196,20 @@ class Operations:
                 acted += act(foreign[start : start + FOREIGN_AT_ONCE])
         return acted
 
-    def _outage(self, taken: Taken, acted: list[Acted]) -> tuple[list[Acted], bool]:
-        """What could not be done is tried again if that is true of all of a batch, and was so a few times at most."""
-        name = taken.operation.id
-        is_out = bool(acted) and all(one.state is Result.WAITING for one in acted)
-        if is_out:
-            self._outages[name] = self._outages.get(name, 0) + 1
-            if self._outages[name] <= MAX_OUTAGES:
-                return acted, True
-        return [replace(one, state=Result.FAILED) if one.state is Result.WAITING else one for one in acted], False
+    def _outage(self, taken: Taken, acted: list[Acted], *, is_ordered: bool) -> tuple[list[Acted], str]:
+        """What the operation rests for, with what is tried again then; otherwise empty, and what could not be done has failed.
+
+        It rests if nothing of a batch could be done. If that is so again and again although the queue answers, the messages are
+        at fault. Where the order counts, it rests if anything could not be done, for what follows must not overtake it.
+        """
+        operation = taken.operation
+        waiting = [one for one in acted if one.state is Result.WAITING]
+        if waiting and (is_ordered or len(waiting) == len(acted)):
+            before = self._outages.get(operation.id, 0) if len(waiting) == len(acted) else 0
+            self._outages[operation.id] = before + 1
+            if is_ordered or before < MAX_OUTAGES or not self._verbs.queue_answers(operation.verb, operation.options):
+                return acted, waiting[0].result
+        return [replace(one, state=Result.FAILED) if one.state is Result.WAITING else one for one in acted], ""
 
     def _settle(self, taken: Taken, results: Sequence[ItemResult], acted: Sequence[Acted]) -> None:
         operation = taken.operation

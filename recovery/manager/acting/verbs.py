@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from recovery.ledger.operation_items import Result
-from recovery.ledger.refusals import SAYING, Limits, Verb
+from recovery.ledger.refusals import SAYING, SENDING, Limits, Verb
 from recovery.ledger.rows import Row, State
 from recovery.manager.acting import recovering, removing, saying, sending
 from recovery.manager.acting.acts import Act, Acted, Options, World, as_recorded, read_records
@@ -16,9 +16,10 @@ from recovery.operations.dead_letters.facts import MAX_REDRIVES
 from recovery.operations.dead_letters.message_types import S3_EVENT, UNKNOWN
 from recovery.operations.transfer.targets import refuse_while_paused
 from worker.core.audit import Run
+from worker.core.base.errors import WorkerError
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
-from worker.core.sqs.queue import MAX_MESSAGE_BYTES
+from worker.core.sqs.queue import MAX_MESSAGE_BYTES, Queue
 from worker.core.sqs.stored_dead_letter import StoredDeadLetter
 
 COMMAND = "dlq-manager"
@@ -70,6 +71,16 @@ class Verbs:
         if verb in PAUSES_WITH_FLEET:
             refuse_while_paused(self.world.state, while_paused=bool(options.get("while_paused")))
 
+    def queue_answers(self, verb: Verb, options: Options) -> bool:
+        """Whether the queue to which a verb sends can be asked; True for a verb that sends nothing."""
+        if verb not in SENDING:
+            return True
+        try:
+            attributes_of(self._queue(options))
+        except WorkerError:
+            return False
+        return True
+
     def is_ordered(self, verb: Verb, options: Options) -> bool:
         """Whether dead letters must be sent in their order. Raises WorkerError."""
         return verb is Verb.REDRIVE and sending.is_fifo(sending.target_of(self.world, options))
@@ -78,11 +89,14 @@ class Verbs:
         """What a plan compares rows with. Raises WorkerError where the queue does not answer."""
         max_bytes = MAX_MESSAGE_BYTES
         if verb is Verb.REDRIVE:
-            to = options.get("to")
-            attributes = attributes_of(self.world.queue(to) if to else self.world.source)
+            attributes = attributes_of(self._queue(options))
             max_bytes = int(attributes.get("MaximumMessageSize", MAX_MESSAGE_BYTES))
         force = bool(options.get("force"))
         return Limits(MAX_REDRIVES, max_bytes, force=force, own_types=(S3_EVENT, UNKNOWN))
+
+    def _queue(self, options: Options) -> Queue:
+        to = options.get("to")
+        return self.world.queue(to) if to else self.world.source
 
     def what_became(self, verb: Verb, rows: Sequence[Row], run: Run) -> list[Acted]:
         """What a run that was killed has done with these, as their records say; WAITING where nothing says so.

@@ -29,7 +29,12 @@ class ReplayBatchRequest(BaseModel):
     ]
     max_retries: Annotated[
         int,
-        Field(ge=0, le=MAX_RETRIES, description="How often each is tried again where the queue refuses it for now."),
+        Field(
+            strict=True,
+            ge=0,
+            le=MAX_RETRIES,
+            description="How often each is tried again where the queue refuses it for now.",
+        ),
     ] = 3
 
 

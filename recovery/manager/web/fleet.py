@@ -26,7 +26,9 @@ class PauseRequest(BaseModel):
     )
 
     reason: Annotated[str, Field(max_length=MAX_REASON_CHARS, pattern=SAYING, description="Shown to others.")]
-    for_s: Annotated[int | None, Field(ge=1, le=31 * 86_400, description="Seconds; null: until it is resumed.")] = None
+    for_s: Annotated[
+        int | None, Field(strict=True, ge=1, le=31 * 86_400, description="Seconds; null: until it is resumed.")
+    ] = None
 
 
 class Pause(BaseModel):

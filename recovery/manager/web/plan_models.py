@@ -32,17 +32,20 @@ class Options(BaseModel):
         str | None, Field(max_length=500, description="URL of the queue to send to, instead of SQS_QUEUE_URL.")
     ] = None
     rate: Annotated[
-        float | None, Field(gt=0, le=10_000, description="At most so many messages a second, from the beginning.")
+        float | None,
+        Field(strict=True, gt=0, le=10_000, description="At most so many messages a second, from the beginning."),
     ] = None
     ramp: bool = Field(
         True,
+        strict=True,
         description="Whether a redrive begins with one message a second, grows faster, and stops if over 10% come back.",
     )
     force: bool = Field(
         False,
+        strict=True,
         description="Also those that were redriven too often, were sent already, or have no room for their record.",
     )
-    while_paused: bool = Field(False, description="Also while the fleet is paused.")
+    while_paused: bool = Field(False, strict=True, description="Also while the fleet is paused.")
     reason: Annotated[
         str | None,
         Field(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from recovery.ledger.errors import LedgerError
-from recovery.ledger.execution import LeaseLostError
+from recovery.ledger.execution import STOPPED, LeaseLostError
 from recovery.ledger.operation_items import Result
 from recovery.ledger.operations import OperationState
 from recovery.ledger.plans import Wanted
@@ -19,7 +19,7 @@ from recovery.manager import operations as module
 from recovery.manager import ramp
 from recovery.manager.metrics import ReplayStatus
 from recovery.manager.operations import Operations
-from testing.memory import DOWN, INDEX_DOWN, SQS_DOWN
+from testing.memory import DOWN, INDEX_DOWN, NOW_MS, SQS_DOWN
 from worker.core.base.liveness import Liveness
 from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, PAUSE_KEY
 from worker.core.sqs import dead_letter_store
@@ -408,3 +408,47 @@ def test_what_the_queue_refuses_for_good_has_failed_after_a_few_times(fakes, led
     assert "ServiceUnavailable" in items(ledger, operation)["s0"].result
     assert {row.state for row in ledger.rows(ALL)} == {RowState.OPEN}
     assert not [one for one in fakes.under(DEAD_LETTERS_PREFIX).values() if one["claim"]]
+
+
+def test_to_a_fifo_queue_everything_goes_in_its_order_one_at_a_time(fakes, ledger, operations, intake):
+    fakes.source.name = "source.fifo"
+    order = list(range(43))
+    for number in sorted(order, key=lambda one: one * 17 % 43):  # they come in another order
+        fakes.dead_letter(f"m{number}", f"k{number}", sent_ms=NOW_MS + number // 13)
+        system = fakes.dlq.messages[f"m{number}"].system
+        system |= {"MessageGroupId": "g", "SequenceNumber": str(18_874_385_000_000_000_000 + number)}
+    while intake.once(wait_s=0):
+        pass
+    begin(ledger, Verb.REDRIVE, **FAST)
+    fakes.faults.add("source.fifo.send", SQS_DOWN, after=20, times=2)
+    execute(operations)
+    bodies = [json.loads(message.body) for message in fakes.source.messages.values()]
+    assert [one["Records"][0]["s3"]["object"]["key"] for one in bodies] == [f"k{number}" for number in order]
+    assert fakes.faults.calls.count("source.fifo.send") == len(order) + 2
+
+
+def test_what_cannot_be_sent_to_a_fifo_queue_is_not_overtaken(fakes, ledger, operations, fill):
+    fakes.source.name = "source.fifo"
+    fill(25)
+    operation = begin(ledger, Verb.REDRIVE, **FAST)
+    fakes.faults.add("source.fifo.send", SQS_DOWN, after=13)
+    execute(operations)
+    ended = state_of(ledger, operation)
+    assert (ended.state, ended.done, ended.failed, ended.skips) == (OperationState.FAILED, 13, 0, {STOPPED: 12})
+    assert ended.error.endswith("what follows must not overtake it")
+    assert ledger.count(Selection()) == 12
+
+
+def test_however_long_the_queue_is_away_no_dead_letter_is_at_fault(fakes, ledger, operations, fill):
+    fill(25)
+    operation = begin(ledger, Verb.REDRIVE, **FAST)
+    for call in ("source.send", "source.attributes"):
+        fakes.faults.add(
+            call, SQS_DOWN, after=2 if call == "source.attributes" else 0
+        )  # it begins after the first look
+    execute(operations)
+    assert state_of(ledger, operation).error.endswith("down")
+    fakes.faults.plan.clear()
+    execute(operations)
+    ended = state_of(ledger, operation)
+    assert (ended.state, ended.done, ended.failed) == (OperationState.DONE, 25, 0)

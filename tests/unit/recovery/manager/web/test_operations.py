@@ -252,6 +252,7 @@ def test_a_batch_of_replays_names_what_was_not_sent(three):
     assert (done["success"], done["replayed_count"], done["failed_count"]) == (False, 2, 1)
     assert done["errors"] == [{"message_id": "nobody", "error": "there is no dead letter with this id"}]
     refused(three, "POST", "/dlq/replay/batch", 400, {"message_ids": ["x"] * 1_001})
+    refused(three, "POST", "/dlq/replay/batch", 400, {"message_ids": ["x"], "max_retries": True})
 
 
 def test_only_an_admin_deletes_or_destroys(three):
