@@ -71,7 +71,7 @@ class CommandContext:
     @cached_property
     def clients(self) -> DlqClients:
         """The clients of every operation except `recover`. Raises ConfigError if the message types cannot be read."""
-        return DlqClients(self.dlq, self.objects, self.state, self.types, self.settings.s3_bucket)
+        return DlqClients(self.dlq, self.objects, self.state, self.types)
 
     @cached_property
     def types(self) -> MessageTypes:

@@ -55,8 +55,8 @@ def connect(settings: ManagerSettings) -> Parts:
     state = S3State(objects, settings.state)
     dlq = SqsQueue(aws.sqs(settings.dlq_queue_url), settings.dlq_queue_url)
     types = load_types(settings.message_types_dir, default_bucket=settings.s3_bucket)
-    clients = DlqClients(dlq, objects, state, types, settings.s3_bucket)
-    return Parts(aws, clients, state, RowMaker(types, settings.s3_bucket, Redactor(settings.redact_fields)))
+    clients = DlqClients(dlq, objects, state, types)
+    return Parts(aws, clients, state, RowMaker(types, Redactor(settings.redact_fields)))
 
 
 def make_verbs(settings: ManagerSettings, parts: Parts, stop: threading.Event) -> Verbs:

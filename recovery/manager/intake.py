@@ -124,11 +124,9 @@ class Intake:
     def _take_in(self, dead_letters: Sequence[DeadLetter]) -> None:
         try:
             known = self._known(dead_letters)
-            stored, problem = self._store([one for one in dead_letters if one.id not in known])
-            at_ms = self._clock.now_ms()
-            arrivals = [self._arrival(one, record, at_ms) for one, record in stored]
+            arrivals, problem = self._store([one for one in dead_letters if one.id not in known])
             taken = dict.fromkeys(known, Taken.REPEATED) | (self._commit.take_in(arrivals) if arrivals else {})
-            self._reopen([record.dead_letter.id for one, record in stored if taken[one.id] is Taken.REPEATED])
+            self._reopen([one.row.identity for one in arrivals if taken[one.message_id] is Taken.REPEATED])
         except (StoreError, LedgerError):
             self._give_back(dead_letters)
             raise
@@ -139,8 +137,8 @@ class Intake:
             self._give_back([one for one in dead_letters if one.id not in taken])
             raise problem
 
-    def _arrival(self, dead_letter: DeadLetter, record: StoredDeadLetter, at_ms: int) -> Arrival:
-        row = self._rows.row(record)
+    def _arrival(self, dead_letter: DeadLetter, record: StoredDeadLetter) -> Arrival:
+        row, at_ms = self._rows.row(record), self._clock.now_ms()
         if not self._scheduler.is_used_up(record):
             return Arrival(dead_letter.id, row, at_ms, is_news=self._notifies)
         count = record.retry.count
@@ -168,28 +166,27 @@ class Intake:
             if row.state is RowState.MISSING:
                 self._ledger.change(identity, version=None, by="intake", action="found again", state=RowState.OPEN)
 
-    def _store(
-        self, dead_letters: Sequence[DeadLetter]
-    ) -> tuple[list[tuple[DeadLetter, StoredDeadLetter]], StoreError | None]:
-        """Store dead letters in S3: what is durable there, and why the others are not."""
+    def _store(self, dead_letters: Sequence[DeadLetter]) -> tuple[list[Arrival], StoreError | None]:
+        """Store dead letters in S3: those that are durable there, with their rows, and why the others are not."""
         names = {name for one in dead_letters for name in one.possible_ids[:-1]}
         keys = {identity: row.key for identity, row in self._ledger.by_identity(names).items()} if names else {}
 
         prepare = self._scheduler.scheduled
 
-        def store(dead_letter: DeadLetter) -> StoredDeadLetter | StoreError:
+        def store(dead_letter: DeadLetter) -> Arrival | StoreError:
             at_ms = self._clock.now_ms()
             try:
-                return retry_transient(
-                    lambda: dead_letter_store.take_in(self._state, dead_letter, at_ms=at_ms, keys=keys, prepare=prepare)[0],
+                record, _ = retry_transient(
+                    lambda: dead_letter_store.take_in(self._state, dead_letter, at_ms=at_ms, keys=keys, prepare=prepare),
                     transient=is_transient, stop=self._stop,
                 )  # fmt: skip
             except StoreError as error:
                 return error
+            return self._arrival(dead_letter, record)
 
-        results = list(zip(dead_letters, map(store, dead_letters), strict=True))
-        stored = [(one, record) for one, record in results if isinstance(record, StoredDeadLetter)]
-        return stored, next((error for _, error in results if isinstance(error, StoreError)), None)
+        results = [store(one) for one in dead_letters]
+        problem = next((one for one in results if isinstance(one, StoreError)), None)
+        return [one for one in results if isinstance(one, Arrival)], problem
 
     def _delete(self, dead_letters: Sequence[DeadLetter]) -> None:
         refused = (

@@ -17,17 +17,16 @@ FROM_RECORD = (
 
 @dataclass(frozen=True, slots=True)
 class RowMaker:
-    """Makes rows: by which types messages are recognized, and the bucket of events that name only a key."""
+    """Makes rows: by which types messages are recognized, and what the ledger must not know."""
 
     types: MessageTypes
-    default_bucket: str | None
     redactor: Redactor = field(default_factory=Redactor)
     """What the ledger never gets to know: so no list shows it, no search finds it, and no notification has it."""
 
     def row(self, stored: StoredDeadLetter) -> Row:
         """The row of a record, without what only the ledger knows (its events)."""
         dead_letter, sent = stored.dead_letter, stored.sent
-        facts = facts_of(dead_letter, self.types, default_bucket=self.default_bucket)
+        facts = facts_of(dead_letter, self.types)
         failure, first = facts.failure, facts.refs[0] if facts.refs else None
         made = Row(
             identity=dead_letter.id,

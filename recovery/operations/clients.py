@@ -23,8 +23,6 @@ class DlqClients:
     state: State | None
     """The state bucket; None if none is set."""
     types: MessageTypes
-    default_bucket: str | None = None
-    """Bucket for S3 events that contain only a key."""
 
     def need_state(self, command: str, why: str) -> State:
         """Return the state bucket. Raises ConfigError if it is not set (`why` states what `command` needs it for) or unusable."""

@@ -123,7 +123,7 @@ def _in_dlq(
     own_ids = set(which.names) if isinstance(which, Ids) else {""}
 
     def wanted(dead_letter: DeadLetter) -> bool:
-        facts = facts_of(dead_letter, clients.types, default_bucket=clients.default_bucket)
+        facts = facts_of(dead_letter, clients.types)
         is_wanted = which.wants(facts)
         if is_wanted:
             found[dead_letter.id] = facts
@@ -178,7 +178,7 @@ class _Stored:
                 if len(found) >= at_most or self._stop.is_set():
                     break
                 self.count += 1
-                facts = facts_of(stored.dead_letter, self._clients.types, default_bucket=self._clients.default_bucket)
+                facts = facts_of(stored.dead_letter, self._clients.types)
                 if wants(facts):
                     found.append(replace(facts, stored=stored))
         except StoreError as error:
@@ -216,7 +216,7 @@ def find_archived(
     for entry in read_all(state, state.keys(ARCHIVE_PREFIX)):
         if stop.is_set() or len(found) == at_most:
             return FoundArchived(tuple(found), is_all=False)
-        facts = facts_of(entry.dead_letter, clients.types, default_bucket=clients.default_bucket)
+        facts = facts_of(entry.dead_letter, clients.types)
         if which.wants(facts):
             found.append((entry, facts))
     return FoundArchived(tuple(found), is_all=True)

@@ -66,8 +66,8 @@ class Api:
 
     def _verbs(self) -> Verbs:
         fakes, types = self.fakes, load_types(default_bucket=BUCKET)
-        clients = DlqClients(fakes.dlq, fakes.s3, fakes.state, types, BUCKET)
-        world = World(clients, fakes.state, RowMaker(types, BUCKET), fakes.source, lambda _url: fakes.source)
+        clients = DlqClients(fakes.dlq, fakes.s3, fakes.state, types)
+        world = World(clients, fakes.state, RowMaker(types), fakes.source, lambda _url: fakes.source)
         return Verbs(world, fakes.settings(), lambda: fakes.clients, self.stopping)
 
     def add(self, name: str, *, body: str = BODY, stored: bool = True, **fields: Any) -> Row:

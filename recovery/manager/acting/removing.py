@@ -17,7 +17,7 @@ def remove(world: World, rows: Sequence[Row], run: Run, options: Options, *, arc
     """Archive stored dead letters; what is archived is deleted once the audit says so. Raises StoreError before that."""
     records = read_records(world, rows)
     facts = [
-        facts_of(stored.dead_letter, world.clients.types, default_bucket=world.clients.default_bucket)
+        facts_of(stored.dead_letter, world.clients.types)
         for row in rows
         if (stored := records[row.identity]) is not None
     ]

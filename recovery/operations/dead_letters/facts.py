@@ -5,8 +5,7 @@ from dataclasses import asdict, dataclass, replace
 
 from recovery.operations.dead_letters.message_types import MessageTypes
 from worker.core.base.classify import FailureKind
-from worker.core.base.errors import MalformedEventError
-from worker.core.s3.events import ObjectRef, parse
+from worker.core.s3.events import ObjectRef
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.failure_record import FailureRecord
 from worker.core.sqs.stored_dead_letter import StoredDeadLetter
@@ -91,13 +90,9 @@ def _standing(stored: StoredDeadLetter) -> dict[str, object]:
     return {name: life[name] for name in ("state", "owner", "note", "hold", "retry", "sent")}
 
 
-def facts_of(dead_letter: DeadLetter, types: MessageTypes, *, default_bucket: str | None = None) -> Facts:
+def facts_of(dead_letter: DeadLetter, types: MessageTypes) -> Facts:
     """Return what is known about a dead letter. Never raises, whatever the body contains."""
-    try:
-        items = parse(dead_letter.body, default_bucket=default_bucket)
-        refs = tuple(item for item in items if isinstance(item, ObjectRef))
-    except MalformedEventError:
-        refs = ()
+    refs = types.objects(dead_letter.body)
     about = f"{refs[0].bucket}/{refs[0].key}" if refs else types.label(dead_letter.body)
     return Facts(dead_letter, types.of(dead_letter.body), refs, about)
 

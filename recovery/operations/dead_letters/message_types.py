@@ -17,14 +17,14 @@ from jsonschema.exceptions import SchemaError, best_match
 
 from worker.core.base.errors import ConfigError, MalformedEventError
 from worker.core.base.text import one_line
-from worker.core.s3.events import parse
+from worker.core.s3.events import Item, ObjectRef, parse
 
 UNKNOWN = "unknown"
 S3_EVENT = "s3-event"
 NO_CORRELATION_ID = "message missing correlation_id, cannot safely redrive"
 MAX_FAULT_CHARS = 300
 REMEMBERED = 16
-"""Bodies whose type is remembered, because it is asked for several times in a row; a body can have a megabyte."""
+"""Bodies whose type, fault and objects are remembered, because each is asked for several times; a body can have a megabyte."""
 
 _HERE = Path(__file__).parent
 _FOLDERS = (_HERE / "message-types", _HERE.parents[2] / "config" / "message-types")
@@ -55,6 +55,8 @@ class MessageTypes:
         self._types = {one.name: one for one in types}
         self._default_bucket = default_bucket
         self._read = lru_cache(REMEMBERED)(self._read_anew)
+        self._fault = lru_cache(REMEMBERED)(self._fault_anew)
+        self._events = lru_cache(REMEMBERED)(self._events_anew)
 
     @property
     def names(self) -> list[str]:
@@ -82,8 +84,18 @@ class MessageTypes:
         _, found = self._read(body)
         return found is not None and found.retry and self.fault(body) is None
 
+    def objects(self, body: str) -> tuple[ObjectRef, ...]:
+        """Return the objects that a message is about, if it is an S3 event; what of it is malformed is left out."""
+        items = self._events(body)
+        return (
+            () if isinstance(items, MalformedEventError) else tuple(one for one in items if isinstance(one, ObjectRef))
+        )
+
     def fault(self, body: str) -> str | None:
         """Return why a message must not be sent to a queue again; None if it is valid."""
+        return self._fault(body)
+
+    def _fault_anew(self, body: str) -> str | None:
         value, found = self._read(body)
         if found is None:
             what = "is not JSON" if value is None else "is of no known type"
@@ -103,12 +115,18 @@ class MessageTypes:
         value = _json(body)
         return value, next((one for one in self._types.values() if one.recognized_by.is_valid(value)), None)
 
+    def _events_anew(self, body: str) -> Sequence[Item] | MalformedEventError:
+        """What the worker makes of a body: its items, or the error with which it rejects all of it."""
+        try:
+            return parse(body, default_bucket=self._default_bucket)
+        except MalformedEventError as error:
+            return error
+
     def _not_an_event(self, body: str) -> str | None:
         """Return the error with which the worker rejects this body as an S3 event; None if it accepts it."""
-        try:
-            items = parse(body, default_bucket=self._default_bucket)
-        except MalformedEventError as error:
-            return str(error)
+        items = self._events(body)
+        if isinstance(items, MalformedEventError):
+            return str(items)
         return next((str(item) for item in items if isinstance(item, MalformedEventError)), None)
 
 

@@ -33,7 +33,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture
 def rows() -> RowMaker:
-    return RowMaker(load_types(default_bucket=BUCKET), BUCKET)
+    return RowMaker(load_types(default_bucket=BUCKET))
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def stop() -> threading.Event:
 
 @pytest.fixture
 def verbs(fakes: Fakes, rows: RowMaker, stop: threading.Event) -> Verbs:
-    clients = DlqClients(fakes.dlq, fakes.s3, fakes.state, rows.types, BUCKET)
+    clients = DlqClients(fakes.dlq, fakes.s3, fakes.state, rows.types)
     world = World(
         clients, fakes.state, rows, fakes.source, lambda url: MemoryQueue(fakes.faults, url.rsplit("/", 1)[-1])
     )

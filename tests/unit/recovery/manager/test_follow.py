@@ -37,7 +37,7 @@ STOP = threading.Event()
 
 @pytest.fixture
 def clients(fakes):
-    return DlqClients(fakes.dlq, fakes.s3, fakes.state, load_types(default_bucket=BUCKET), BUCKET)
+    return DlqClients(fakes.dlq, fakes.s3, fakes.state, load_types(default_bucket=BUCKET))
 
 
 @pytest.fixture

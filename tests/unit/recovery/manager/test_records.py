@@ -21,7 +21,7 @@ FAILURE = FailureRecord(
 def row(*paths):
     types = load_types(default_bucket=BUCKET)
     dead_letter = DeadLetter("m", BODY, {"SentTimestamp": "1"}, {}, failure=FAILURE, stored_key="dead-letters/x.json")
-    return RowMaker(types, BUCKET, Redactor(paths)).row(StoredDeadLetter(dead_letter, {"m": 1}))
+    return RowMaker(types, Redactor(paths)).row(StoredDeadLetter(dead_letter, {"m": 1}))
 
 
 def test_the_ledger_never_gets_to_know_what_is_hidden():

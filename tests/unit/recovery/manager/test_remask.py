@@ -32,7 +32,7 @@ def test_rows_hide_what_is_hidden_from_now_on_and_show_what_no_longer_is(fakes, 
     steps = []
 
     def again(*paths):
-        made = RowMaker(rows.types, rows.default_bucket, Redactor(paths))
+        made = RowMaker(rows.types, Redactor(paths))
         return remask(ledger, fakes.state, made, on_progress=lambda: steps.append(paths))
 
     stored(fakes, ledger, rows)
@@ -50,7 +50,7 @@ def test_rows_hide_what_is_hidden_from_now_on_and_show_what_no_longer_is(fakes, 
 
 def test_what_has_ended_has_no_record_so_its_texts_are_given_up(fakes, ledger, rows):
     ledger.take_in([Arrival("gone", replace(row("gone"), message=ALICE), NOW_MS)])
-    made = RowMaker(rows.types, rows.default_bucket, Redactor(["$.email"]))
+    made = RowMaker(rows.types, Redactor(["$.email"]))
     assert remask(ledger, fakes.state, made, on_progress=lambda: None) == 1
     assert texts(ledger) == {"gone": NOT_SHOWN}
     found = ledger.get("gone")

@@ -19,7 +19,7 @@ from recovery.manager.retry_targets import RetryTargets
 from recovery.manager.schedule import RetryRules, Scheduler
 from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.desk import change_record, held
-from testing.memory import BUCKET, DOWN, NOW_MS, SQS_DOWN, MemoryQueue
+from testing.memory import DOWN, NOW_MS, SQS_DOWN, MemoryQueue
 from worker.core.base.errors import WorkerError
 from worker.core.s3.state import DEAD_LETTERS_PREFIX, PAUSE_KEY
 from worker.core.s3.workers import FRESH_MS, WorkerRecord, write_worker
@@ -44,7 +44,7 @@ class Retrying:
         fakes.dlq.also = {"QueueArn": "arn:dlq"}
         fakes.source.also = {"QueueArn": "arn:source", "RedrivePolicy": '{"deadLetterTargetArn":"arn:dlq"}'}
         self.queues = {QUEUE: fakes.source}
-        clients = DlqClients(fakes.dlq, fakes.s3, fakes.state, rows.types, BUCKET)
+        clients = DlqClients(fakes.dlq, fakes.s3, fakes.state, rows.types)
         self.parts = RetryParts(
             clients=clients, state=fakes.state, ledger=ledger, rows=rows,
             targets=RetryTargets(clients, QUEUE, lambda url: self.queues[url]), health=FleetHealth(fakes.state, clock),

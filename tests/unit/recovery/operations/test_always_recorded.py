@@ -34,7 +34,7 @@ def run_of(action):
 def clients(fakes):
     for number in range(3):
         fakes.dead_letter(f"m{number}", f"{number}.txt", failure={"error_type": "OSError"})
-    return DlqClients(fakes.dlq, fakes.s3, fakes.state, load_types(), BUCKET)
+    return DlqClients(fakes.dlq, fakes.s3, fakes.state, load_types(default_bucket=BUCKET))
 
 
 def audited(fakes, action):

@@ -38,7 +38,7 @@ def fakes():
 
 @pytest.fixture
 def clients(fakes):
-    return DlqClients(fakes.dlq, fakes.s3, fakes.state, load_types(), BUCKET)
+    return DlqClients(fakes.dlq, fakes.s3, fakes.state, load_types(default_bucket=BUCKET))
 
 
 def run_of(command):

@@ -163,7 +163,7 @@ def test_schedule_hold_and_owner_are_shown_by_list_and_stats_on_a_narrow_termina
     assert json.loads(capsys.readouterr().out)["stored_by_status"] == counts
     stored = [read(fakes.state, key) for key in fakes.under(DEAD_LETTERS_PREFIX)]
     types = load_types(default_bucket=BUCKET)
-    facts = [replace(facts_of(one.dead_letter, types, default_bucket=BUCKET), stored=one) for one in stored if one]
+    facts = [replace(facts_of(one.dead_letter, types), stored=one) for one in stored if one]
     out = io.StringIO()
     show_list(Console(width=80, file=out), facts, 1_209_600)
     text = out.getvalue()

@@ -101,6 +101,6 @@ def test_the_row_says_what_the_record_says(fakes, key):
     stored = present(
         change_record(fakes.state, key, lambda one: replace(one, retry=Retry(3, NOW_MS), owner="ana", note="n"))
     )
-    row = RowMaker(load_types(None), None).row(stored)
+    row = RowMaker(load_types(None)).row(stored)
     assert (row.state, row.owner, row.note, row.hold) == ("scheduled", "ana", "n", "legal")
     assert (row.retries, row.retry_at_ms) == (3, NOW_MS)
