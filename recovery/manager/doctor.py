@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TypeVar
 
-from recovery.ledger.ledger import is_missing
+from recovery.ledger.ledger import Ledger, is_missing
 from recovery.ledger.migrating import SchemaState
 from recovery.manager.assembly import Parts, ledger_to_migrate, open_own_index
 from recovery.manager.fleet_health import why_unhealthy
@@ -13,6 +14,7 @@ from recovery.manager.notices.channels import NotifyError
 from recovery.manager.notices.owners import is_mail
 from recovery.manager.ownership import OWNER_KEY, Owner
 from recovery.manager.settings import ManagerSettings
+from recovery.manager.who import check_provider
 from recovery.operations.clients import attributes_of, retention_of
 from recovery.operations.transfer.targets import retry_target
 from worker.checks import Check, fatality
@@ -21,6 +23,7 @@ from worker.core.s3.state import DEAD_LETTERS_PREFIX
 from worker.core.sqs.queue import SqsQueue
 
 SHORT_RETENTION_S = 4 * 86_400
+T = TypeVar("T")
 
 
 def checks(settings: ManagerSettings, parts: Parts) -> Iterator[Check]:
@@ -30,6 +33,7 @@ def checks(settings: ManagerSettings, parts: Parts) -> Iterator[Check]:
         ("state bucket", lambda: _state(parts)),
         ("ledger", lambda: _ledger(settings)),
         ("ledger: whose", lambda: _owner(settings, parts)),
+        ("sign-in", lambda: _sign_in(settings)),
         ("notifications", lambda: _notifications(settings)),
         ("index", lambda: _index(settings, parts)),
         ("retries", lambda: _retries(settings, parts)),
@@ -48,6 +52,7 @@ _HINTS = {
     "state bucket": "correct STATE_BUCKET, or allow this role what config/iam/manager.json allows",
     "ledger": "correct LEDGER_URL; the database must exist, and its user must be allowed to create tables",
     "ledger: whose": "correct LEDGER_URL and STATE_BUCKET",
+    "sign-in": "correct OIDC_ISSUER, or let this host reach the provider; until then, nobody new can sign in",
     "notifications": "correct NOTIFY_URLS and OWNERS; docs/manager.md has examples",
     "index": "correct INDEX_URL, or allow this role to read the index; until then, nothing is confirmed or diagnosed",
     "retries": "correct SQS_QUEUE_URL, or allow this role what config/iam/manager.json allows",
@@ -98,6 +103,21 @@ def _owner(settings: ManagerSettings, parts: Parts) -> Check:
     return Check("", "error", f"the state bucket's ledger is {owner.name}, by {owner.by}", hint, "config")
 
 
+def _sign_in(settings: ManagerSettings) -> Check:
+    mode, tokens = settings.manager_auth, _tokens(settings)
+    if mode == "none":
+        who = "there is no sign-in; whoever reaches the port on this machine may do what an operator may"
+        return Check("", "ok", who)
+    if mode == "oidc":
+        check_provider(settings)
+        return Check("", "ok", f"{settings.oidc_issuer} answers; {tokens:,} tokens are valid")
+    if mode == "proxy":
+        return Check("", "ok", f"believes {', '.join(settings.proxy_trusted)}; {tokens:,} tokens are valid")
+    if not tokens:
+        return Check("", "warning", "no token is valid: nobody can ask", "run `dlq-manager token create`")
+    return Check("", "ok", f"{tokens:,} tokens are valid")
+
+
 def _notifications(settings: ManagerSettings) -> Check:
     """The addresses can be used; nothing is sent."""
     found = open_parts(settings, lambda: settings.manager_port)
@@ -135,11 +155,23 @@ def _retries(settings: ManagerSettings, parts: Parts) -> Check:
 
 def _ledger_id(settings: ManagerSettings) -> str | None:
     """The ledger's id; None if it has none yet."""
+    return _asked(settings, lambda ledger: ledger.ledger_id())
+
+
+def _tokens(settings: ManagerSettings) -> int:
+    """How many tokens are valid."""
+    now_ms = int(time.time() * 1000)
+    valid = _asked(settings, lambda ledger: [one for one in ledger.tokens.all() if one.is_valid(now_ms)])
+    return len(valid or ())
+
+
+def _asked(settings: ManagerSettings, ask: Callable[[Ledger], T]) -> T | None:
+    """What a ledger answers; None if it has nothing yet."""
     if is_missing(settings.ledger_url.get_secret_value()):
         return None
     ledger = ledger_to_migrate(settings)
     try:
-        return ledger.ledger_id() if ledger.schema_state() is SchemaState.CURRENT else None
+        return ask(ledger) if ledger.schema_state() is SchemaState.CURRENT else None
     finally:
         ledger.close()
 

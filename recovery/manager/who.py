@@ -18,6 +18,11 @@ def sign_in_of(settings: ManagerSettings, ledger: Ledger, *, by: str) -> SignIn:
     return SignIn(by, mode, ledger.tokens, settings.roles, proxy, oidc, rates)
 
 
+def check_provider(settings: ManagerSettings) -> None:
+    """Ask the OpenID provider that the settings name. Raises DependencyError if it cannot be used."""
+    _oidc(settings).provider.check()
+
+
 def _proxy(settings: ManagerSettings) -> Proxy:
     trusted = tuple(map(network, settings.proxy_trusted))
     return Proxy(settings.proxy_user_header or "", settings.proxy_role_header or "", trusted)

@@ -63,6 +63,10 @@ class Provider:
         self._lock = threading.Lock()
         self._known: _Known | None = None
 
+    def check(self) -> None:
+        """Ask for its description and keys. Raises DependencyError if they cannot be used."""
+        self._know()
+
     def sign_in_url(self, *, state: str, nonce: str, verifier: str) -> str:
         """Where somebody signs in. Raises DependencyError if the provider does not say."""
         with self._session() as session:

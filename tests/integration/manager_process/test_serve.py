@@ -1,5 +1,6 @@
 """The real manager: takes in while commands run alongside, is killed, stops, and answers."""
 
+import json
 import signal
 import sqlite3
 
@@ -11,6 +12,7 @@ from testing.worker import run_module
 from tests.integration.dlq.verbs import ask, dlq
 from tests.integration.manager_process.conftest import SERVE, ManagerProcess
 from tests.support.faults import refusal
+from tests.support.identity_provider import IdentityProvider
 from tests.support.in_process import run_in_process
 from worker.core.s3.state import DEAD_LETTERS_PREFIX
 
@@ -156,6 +158,28 @@ def test_doctor_says_what_is_well_and_what_is_not(site, tmp_path):
     ill = run_in_process(_main, {**env, "DLQ_QUEUE_URL": f"{site.queues.dlq}-no"}, "doctor")
     assert ill.returncode == 1
     assert "DLQ_QUEUE_URL" in ill.stdout
+
+
+def test_doctor_says_who_can_sign_in(site, tmp_path):
+    env = {**site.env, "LEDGER_URL": f"sqlite:///{tmp_path}/ledger.sqlite", "MANAGER_AUTH": "token"}
+
+    def said(**more: str) -> str:
+        shown = run_in_process(_main, {**env, **more}, "doctor", "--json").stdout
+        return next(str(one) for one in json.loads(shown) if one["name"] == "sign-in")
+
+    assert "nobody can ask" in said()
+    assert run_in_process(_main, env, "token", "create", "--role", "reader", "--name", "a").returncode == 0
+    assert "1 tokens are valid" in said()
+    oidc = {
+        "OIDC_CLIENT_ID": "m",
+        "OIDC_CLIENT_SECRET": "s" * 40,
+        "MANAGER_URL": "http://127.0.0.1:8024",
+        "MANAGER_READERS": "all",
+    }
+    away = said(MANAGER_AUTH="oidc", OIDC_ISSUER="http://127.0.0.1:9", **oidc)
+    assert "the OpenID provider http://127.0.0.1:9 cannot be used" in away
+    with IdentityProvider() as provider:
+        assert f"{provider.issuer} answers" in said(MANAGER_AUTH="oidc", OIDC_ISSUER=provider.issuer, **oidc)
 
 
 def _main() -> None:
