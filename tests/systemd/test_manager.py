@@ -3,26 +3,33 @@
 import json
 import time
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from testing import failures
+from testing.aws import s3_event, s3_record
 from testing.site import Site
 from testing.waiting import wait_until
 from tests.support.installation import LEDGER_CREDENTIAL, MANAGER_UNIT, UNIT, Installation
 
 pytestmark = pytest.mark.timeout(600)  # the first test has two installations in its set-up
 
+WORD = Path(__file__).resolve().parents[2] / "samples/legal/NDA draft (v2+final).docx"
 COUNT = 15
 FAST = "[Service]\nRestartSec=1\nWatchdogSec=4\n"
 WATCHDOG_PERIODS_S = 9
 TIMEOUT_STOP_S = 40
 
 
-def ask(site: Site, path: str) -> Any:
-    """What the manager answers on this machine's loopback."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{site.env['MANAGER_PORT']}{path}", timeout=20) as answer:
+def ask(site: Site, path: str, body: Any = None) -> Any:
+    """What the manager answers on this machine's loopback; to a POST, if there is a body."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{site.env['MANAGER_PORT']}{path}", headers={"Content-Type": "application/json"},
+        data=None if body is None else json.dumps(body).encode(),
+    )  # fmt: skip
+    with urllib.request.urlopen(request, timeout=20) as answer:
         return json.load(answer)
 
 
@@ -112,3 +119,17 @@ def test_worker_and_manager_run_beside_each_other(managed: Installation, site: S
     wait_until(lambda: ask(site, "/api/v1/messages")["count"] == 1, 60, "the dead letter")
     site.wait_empty()
     assert ask(site, "/api/v1/messages")["items"][0]["kind"] == "USER_ERROR"
+
+
+def test_it_recovers_a_file_with_the_parsers_of_the_sandbox(managed: Installation, site: Site) -> None:
+    site.put("契約.docx", WORD.read_bytes())
+    body = s3_event(s3_record(site.bucket, "契約.docx"))
+    site.sqs.send_message(QueueUrl=site.queues.dlq, MessageBody=body)
+    managed.start(MANAGER_UNIT)
+    wait_until(lambda: ask(site, "/api/v1/messages")["count"] == 1, 60, "the dead letter")
+    plan = ask(site, "/api/v1/plans", {"verb": "recover", "q": "key:契約"})
+    name = ask(site, "/api/v1/operations", {"plan": plan["id"]})["id"]
+    done = wait_until(lambda: (one := ask(site, f"/api/v1/operations/{name}"))["ended_at"] and one, 60, "its end")
+    assert (done["state"], done["done"]) == ("done", 1), done
+    [document] = site.documents().values()
+    assert "confidential" in document["content"].lower()

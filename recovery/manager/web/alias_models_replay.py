@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from recovery.manager.web.parameters import EXAMPLE_ID
+from recovery.manager.web.parameters import EXAMPLE_ID, Whole
 
 MAX_IDS = 1_000
 MAX_RETRIES = 10
@@ -28,9 +28,8 @@ class ReplayBatchRequest(BaseModel):
         list[Annotated[str, Field(min_length=1, max_length=128)]], Field(min_length=1, max_length=MAX_IDS)
     ]
     max_retries: Annotated[
-        int,
+        Whole,
         Field(
-            strict=True,
             ge=0,
             le=MAX_RETRIES,
             description="How often each is tried again where the queue refuses it for now.",

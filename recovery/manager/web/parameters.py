@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from fastapi import Path, Query, Request, Response
 from fastapi.routing import APIRoute
+from pydantic import BeforeValidator, Field
 
 from recovery.ledger.errors import AskedWronglyError
 from recovery.ledger.ledger import Ledger
@@ -19,6 +20,15 @@ EXAMPLE_ID = "5b1f2c7d-90aa-4c3e-8f21-7d1f0c9b2a34"
 """The dead letter of every example; those in docs/reference/api.md are typed by a test, which has one of this name."""
 QUERY_FORMAT = "dead-letter-query"
 """How the description names what a schema cannot express."""
+
+
+def _whole(value: object) -> object:
+    """To JSON, 10.0 is an integer; a boolean or a text is none (JSON Schema validation, 6.1.1)."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole), Field(strict=True)]
+"""An integer in a body."""
 
 
 class Direction(StrEnum):

@@ -248,7 +248,7 @@ def test_a_replay_sends_one_once(three):
 
 
 def test_a_batch_of_replays_names_what_was_not_sent(three):
-    done = three.post("/dlq/replay/batch", {"message_ids": ["a", "b", "nobody", "a"], "max_retries": 1})
+    done = three.post("/dlq/replay/batch", {"message_ids": ["a", "b", "nobody", "a"], "max_retries": 1.0})
     assert (done["success"], done["replayed_count"], done["failed_count"]) == (False, 2, 1)
     assert done["errors"] == [{"message_id": "nobody", "error": "there is no dead letter with this id"}]
     refused(three, "POST", "/dlq/replay/batch", 400, {"message_ids": ["x"] * 1_001})
