@@ -164,5 +164,5 @@ def _named(name: str) -> str:
 def _bounds(schema: Schema) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and high is not None and high < 2**62:
-        return f", {low} to {high:,}"
-    return f", {low} or more" if low is not None else ""
+        return f", {low:,g} to {high:,.12g}"
+    return f", {low:,g} or more" if low is not None else ""

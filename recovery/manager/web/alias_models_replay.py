@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from recovery.manager.web.parameters import EXAMPLE_ID, Whole
+from recovery.manager.web.parameters import EXAMPLE_ID, WHOLE
 
 MAX_IDS = 1_000
 MAX_RETRIES = 10
@@ -28,12 +28,14 @@ class ReplayBatchRequest(BaseModel):
         list[Annotated[str, Field(min_length=1, max_length=128)]], Field(min_length=1, max_length=MAX_IDS)
     ]
     max_retries: Annotated[
-        Whole,
+        int,
         Field(
+            strict=True,
             ge=0,
             le=MAX_RETRIES,
             description="How often each is tried again where the queue refuses it for now.",
         ),
+        WHOLE,
     ] = 3
 
 

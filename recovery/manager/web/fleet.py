@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from recovery.ledger.answers import Answer
 from recovery.manager.web.idempotency import Once, once
 from recovery.manager.web.moments import Moment, moment
-from recovery.manager.web.parameters import Whole
+from recovery.manager.web.parameters import WHOLE
 from recovery.manager.web.principal import Operator, Reader
 from recovery.manager.web.problems import documented
 from recovery.manager.web.service import Service, TheService
@@ -27,9 +27,10 @@ class PauseRequest(BaseModel):
     )
 
     reason: Annotated[str, Field(max_length=MAX_REASON_CHARS, pattern=SAYING, description="Shown to others.")]
-    for_s: Annotated[Whole | None, Field(ge=1, le=31 * 86_400, description="Seconds; null: until it is resumed.")] = (
-        None
-    )
+    for_s: Annotated[
+        Annotated[int, Field(strict=True, ge=1, le=31 * 86_400), WHOLE] | None,
+        Field(description="Seconds; null: until it is resumed."),
+    ] = None
 
 
 class Pause(BaseModel):

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from fastapi import Path, Query, Request, Response
 from fastapi.routing import APIRoute
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 
 from recovery.ledger.errors import AskedWronglyError
 from recovery.ledger.ledger import Ledger
@@ -27,8 +27,8 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Whole = Annotated[int, BeforeValidator(_whole), Field(strict=True)]
-"""An integer in a body."""
+WHOLE = BeforeValidator(_whole)
+"""Behind the strict Field of an integer in a body."""
 
 
 class Direction(StrEnum):
