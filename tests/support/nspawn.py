@@ -94,10 +94,13 @@ class Machine:
         return done
 
     def command(self, *argv: str, env: Mapping[str, str] | None = None) -> list[str]:
-        """What runs `argv` inside, for a Popen of one's own; nothing of this environment is passed on."""
+        """What runs `argv` inside, for a Popen of one's own; nothing of this environment is passed on.
+
+        Nor are ignored signals: a shell's background job ignores SIGINT, and what it starts could not even trap it.
+        """
         given = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "TERM": "xterm", **(env or {})}
         enter = ["nsenter", "-t", str(self._init_pid), "-m", "-p", "-u", "-i", "--"]
-        return [*enter, "env", "-i", *(f"{name}={value}" for name, value in given.items()), *argv]
+        return [*enter, "env", "--default-signal", "-i", *(f"{name}={value}" for name, value in given.items()), *argv]
 
     def journal(self, *args: str) -> str:
         """What journalctl prints, after everything said so far has reached it."""
