@@ -1,0 +1,246 @@
+"""The temporary SQLite file in which the listing, the index and what is held are joined: memory stays the same at any size.
+
+Everything goes through it, in whatever order it comes, so that no store's order of listing has to be known or trusted. It
+takes about 300 bytes of disk for an object. It is also the checkpoint: each page of the listing is stored in one transaction
+with where the listing goes on, so a run that was killed is continued by the next one on the same host. A checkpoint in the
+state bucket would have to contain all that was read.
+"""
+
+import fcntl
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from recovery.operations.reconciling.request import LOST, STATES, ReconcileState
+from recovery.operations.reconciling.work_tables import (
+    IS_ABOUT,
+    ORPHAN,
+    POSITION,
+    connected,
+    note,
+    opened,
+    remove,
+    transaction,
+)
+from worker.core.base.errors import DependencyError
+from worker.core.index import Entry
+from worker.core.s3.objects import ListedObject
+
+SECOND_LOOK = 500
+"""Number of suspects that are looked at again at once."""
+_FINAL = "FROM entries e LEFT JOIN suspects s ON s.key = e.key"
+
+
+class Held(NamedTuple):
+    """One record or message that holds an object, so that it is not lost."""
+
+    key: str
+    state: ReconcileState
+    etag: str | None
+    """The object's etag, as far as what is held says."""
+    failed_ms: int
+    """When it failed, ms since the epoch."""
+
+
+class Suspect(NamedTuple):
+    """An object or document that the first look found lost."""
+
+    key: str
+    state: int
+    """Its position in STATES, or ORPHAN."""
+    version: int | None
+    """The document's; None if there was none."""
+    etag: str | None
+    """The listed object's; None for an orphan."""
+    modified_ms: int | None
+
+
+class Line(NamedTuple):
+    """One object or orphan, as files of the result have it."""
+
+    key: str
+    state: str
+    etag: str | None
+    size: int | None
+    modified_ms: int | None
+
+
+class WorkFile:
+    """The work file of one run. `documents` may be filled on another thread, by `filling`; the rest is for one thread."""
+
+    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+        """See `work_file`."""
+        self._path = path
+        self._db = db
+        self.finished = False
+        """Whether nothing is left to be done with it."""
+
+    # -- facts -------------------------------------------------------------------------------------------------------
+
+    def fact(self, name: str) -> Any:
+        """A fact about the run; None if it is not known yet."""
+        row = self._db.execute("SELECT value FROM facts WHERE name=?", (name,)).fetchone()
+        return None if row is None else row[0]
+
+    def remember(self, **facts: object) -> None:
+        """Store facts."""
+        with transaction(self._db):
+            note(self._db, facts)
+
+    # -- filling -----------------------------------------------------------------------------------------------------
+
+    def add_objects(self, objects: Sequence[ListedObject], token: str | None) -> None:
+        """Add a page of the listing, and where it goes on; None: it is complete. A key that is listed again is repeated."""
+        rows = [(one.key, one.etag, one.size, one.modified_ms) for one in objects]
+        with transaction(self._db):
+            new = self._db.executemany("INSERT OR IGNORE INTO objects VALUES (?,?,?,?)", rows).rowcount if rows else 0
+            listed, repeated = ((self.fact(name) or 0) for name in ("listed", "repeated"))
+            facts = {"listed": listed + len(rows), "repeated": repeated + len(rows) - new, "token": token}
+            note(self._db, {**facts, "listing_read": int(token is None)})
+
+    def forget_objects(self) -> None:
+        """Remove what was listed, to begin the listing again."""
+        with transaction(self._db):
+            self._db.execute("DELETE FROM objects")
+            note(self._db, {"listed": 0, "repeated": 0, "token": None})
+
+    def hold(self, held: Iterable[Held]) -> None:
+        """Replace what is held."""
+        with transaction(self._db):
+            self._db.execute("DELETE FROM held")
+            rows = ((one.key, POSITION[one.state], one.etag, one.failed_ms) for one in held)
+            self._db.executemany("INSERT INTO held VALUES (?,?,?,?)", rows)
+
+    @contextmanager
+    def filling(self) -> Iterator[Callable[[Sequence[Entry]], None]]:
+        """A function that adds documents, for the thread that enters this; those of an interrupted attempt are removed."""
+        with closing(connected(self._path)) as db:
+            with transaction(db):
+                db.execute("DELETE FROM documents")
+
+            def add(entries: Sequence[Entry]) -> None:
+                rows = [(one.key, one.etag, one.version) for one in entries if one.is_reachable]
+                with transaction(db):
+                    db.executemany("INSERT OR REPLACE INTO documents VALUES (?,?,?)", rows)
+
+            yield add
+
+    def keys(self, after: str, count: int) -> list[str]:
+        """The next keys of listed objects."""
+        ask = "SELECT key FROM objects WHERE key > ? ORDER BY key LIMIT ?"
+        return [key for (key,) in self._db.execute(ask, (after, count))]
+
+    def keep_some(self, count: int) -> None:
+        """Keep so many of the listed objects, chosen at random."""
+        with transaction(self._db):
+            self._db.execute(
+                "DELETE FROM objects WHERE key NOT IN (SELECT key FROM objects ORDER BY random() LIMIT ?)", (count,)
+            )
+
+    # -- the first look and the second -------------------------------------------------------------------------------
+
+    def find_suspects(self, *, orphans: bool) -> None:
+        """The first look: what is lost, and the documents without an object if `orphans`."""
+        lost = ",".join(str(POSITION[state]) for state in LOST)
+        with transaction(self._db):
+            self._db.execute("DELETE FROM suspects")
+            self._db.execute(
+                f"INSERT INTO suspects (key, state, version) SELECT key, state, version FROM entries WHERE state IN ({lost})"  # noqa: S608
+            )
+            if orphans:
+                self._db.execute(
+                    "INSERT INTO suspects (key, state, version) SELECT d.key, ?, d.version FROM documents d "
+                    "LEFT JOIN objects o ON o.key = d.key WHERE o.key IS NULL",
+                    (ORPHAN,),
+                )
+
+    def suspects(self, after: str) -> list[Suspect]:
+        """The next suspects after a key."""
+        ask = (
+            "SELECT s.key, s.state, s.version, o.etag, o.modified_ms FROM suspects s LEFT JOIN objects o ON o.key = s.key "
+            "WHERE s.key > ? ORDER BY s.key LIMIT ?"
+        )
+        return [Suspect(*row) for row in self._db.execute(ask, (after, SECOND_LOOK))]
+
+    def conclude(self, finals: Iterable[tuple[str, int]]) -> None:
+        """Store what the second look found: the key of each suspect, and its state, ORPHAN or RESOLVED."""
+        with transaction(self._db):
+            self._db.executemany("UPDATE suspects SET final=? WHERE key=?", ((final, key) for key, final in finals))
+
+    # -- results -----------------------------------------------------------------------------------------------------
+
+    def count(self, table: str) -> int:
+        """The number of rows of `objects`, `documents` or `suspects`."""
+        return int(self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 (a name of ours)
+
+    def states(self) -> dict[ReconcileState, tuple[int, int]]:
+        """The number of objects in each state, and of their bytes."""
+        ask = f"SELECT coalesce(s.final, e.state) AS outcome, count(*), sum(e.size) {_FINAL} GROUP BY outcome"
+        found = {STATES[state]: (count, size) for state, count, size in self._db.execute(ask)}
+        return {state: found.get(state, (0, 0)) for state in STATES}
+
+    def orphans(self) -> int:
+        """The number of documents without an object."""
+        return int(self._db.execute("SELECT count(*) FROM suspects WHERE final=?", (ORPHAN,)).fetchone()[0])
+
+    def from_future(self, after_ms: int) -> Iterator[tuple[str, int, bool]]:
+        """The documents with a version after this time: key, version, and whether there is an object."""
+        ask = (
+            "SELECT d.key, d.version, o.key IS NOT NULL FROM documents d LEFT JOIN objects o ON o.key = d.key "
+            "WHERE d.version > ? ORDER BY d.key"
+        )
+        yield from ((key, version, bool(exists)) for key, version, exists in self._db.execute(ask, (after_ms,)))
+
+    def current_dead(self) -> int:
+        """The number of current objects that also have a dead letter about their present state."""
+        about = f"h.state = ? AND o.state = ? AND {IS_ABOUT}"
+        ask = f"SELECT count(DISTINCT o.key) FROM held h JOIN entries o ON o.key = h.key WHERE {about}"  # noqa: S608
+        row = self._db.execute(ask, (POSITION[ReconcileState.DEAD], POSITION[ReconcileState.CURRENT])).fetchone()
+        return int(row[0])
+
+    def skipped_indexed(self) -> int:
+        """The number of skipped objects that have a document."""
+        ask = "SELECT count(*) FROM entries WHERE state = ? AND version IS NOT NULL"
+        return int(self._db.execute(ask, (POSITION[ReconcileState.SKIPPED],)).fetchone()[0])
+
+    def lost(self, *states: str, limit: int = -1) -> Iterator[tuple[str, int | None]]:
+        """Key and document's version of what has been lost for good, `orphan` or a state, in the order of keys."""
+        wanted = ",".join(str(ORPHAN if name == "orphan" else POSITION[ReconcileState(name)]) for name in states)
+        ask = f"SELECT key, version FROM suspects WHERE final IN ({wanted}) ORDER BY key LIMIT ?"  # noqa: S608
+        yield from self._db.execute(ask, (limit,))
+
+    def lines(self) -> Iterator[Line]:
+        """Every object with its state, then every orphan."""
+        ask = f"SELECT e.key, coalesce(s.final, e.state), e.etag, e.size, e.modified_ms {_FINAL} ORDER BY e.key"
+        for key, state, *rest in self._db.execute(ask):
+            yield Line(key, STATES[state].value, *rest)
+        for key, _ in self.lost("orphan"):
+            yield Line(key, "orphan", None, None, None)
+
+
+@contextmanager
+def work_file(path: Path, *, is_skipped: Callable[[str, int], bool], begun_after_ms: int) -> Iterator[WorkFile]:
+    """Within this context, the file is this run's alone; what was begun by this time is begun anew.
+
+    Unless the run says that it is `finished`, the file stays for the next run to continue. Raises DependencyError if another
+    run has it, or the disk fails.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_suffix(".lock").open("w")
+    except OSError as error:
+        raise DependencyError(f"the work file {path}: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with closing(opened(path, is_skipped, begun_after_ms)) as db:
+                work = WorkFile(path, db)
+                yield work
+            if work.finished:
+                remove(path)
+        except BlockingIOError:
+            raise DependencyError(f"another run for the same place is using {path} on this host") from None
+        except sqlite3.Error as error:
+            raise DependencyError(f"the work file {path}: {error}") from error
