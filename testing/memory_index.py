@@ -5,7 +5,8 @@ from typing import Any
 
 import orjson
 
-from testing.memory import Faults
+from testing.memory import NOW_MS, Faults
+from worker.core.base.clock import FUTURE_MS
 from worker.core.index import ENTRIES_AT_ONCE, Entry, IndexState, SearchResult, Stored, WriteResult, WriteStatus
 from worker.core.index.document import Write
 
@@ -51,6 +52,8 @@ class MemoryIndex:
         self.versions[name] = write.version
         if write.source is None:
             self.documents.pop(name, None)
+            if write.version > NOW_MS + FUTURE_MS:
+                del self.versions[name]  # forgotten at once, as by SQLite
         else:
             self.documents[name] = write.version, orjson.loads(write.source)
         return WriteResult(WriteStatus.WRITTEN)

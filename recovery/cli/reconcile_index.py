@@ -67,7 +67,7 @@ def reconcile_index(
         typer.Argument(
             help="Buckets or parts of them: s3://BUCKET, s3://BUCKET/PREFIX. Default: the buckets that the queue's policy allows "
             "to notify it, or S3_BUCKET.",
-            metavar="[S3-URL...]",
+            metavar="S3-URL",
             show_default=False,
         ),
     ] = None,
