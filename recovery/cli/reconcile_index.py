@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
 
+from recovery.cli.caller import STREAM
 from recovery.cli.files import file_to_write
 from recovery.cli.options import WhilePaused, Yes
 from recovery.cli.view.progress import ProgressBar
@@ -17,6 +18,7 @@ from recovery.cli.view.tables import print_sentence
 from recovery.operations.progress import Progress
 from recovery.operations.reconcile import reconcile, work_on
 from recovery.operations.reconciling.fixing import Fixed, FixRequest, fix, refusal
+from recovery.operations.reconciling.report_page import PagePart, page
 from recovery.operations.reconciling.request import Reconciled, ReconcileRequest
 from recovery.operations.reconciling.result_files import write_csv, write_csv_header
 from recovery.operations.reconciling.work_file import WorkFile
@@ -59,7 +61,7 @@ def main() -> None:
 
 @app.command(
     epilog="Examples: reconcile_index | reconcile_index s3://our-files/legal/ --json | reconcile_index s3://our-files --fix | "
-    "reconcile_index s3://our-files --since 7d --csv week.csv"
+    "reconcile_index s3://our-files --since 7d --csv week.csv --html week.html"
 )
 def reconcile_index(
     places: Annotated[
@@ -96,6 +98,9 @@ def reconcile_index(
     csv: Annotated[
         str | None, typer.Option(help="New file for every object and its state; - for stdout.", metavar="FILE")
     ] = None,
+    html: Annotated[
+        str | None, typer.Option(help="New file for a report to read in a browser; - for stdout.", metavar="FILE")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Compare buckets with the index and with all that waits elsewhere: every object is in exactly one state.
@@ -105,6 +110,8 @@ def reconcile_index(
     """
     if not to_fix and (direct or force or rate is not None):
         raise typer.BadParameter("is required for --direct, --force and --rate", param_hint="--fix")
+    if csv == STREAM and html == STREAM:
+        raise typer.BadParameter("can be stdout only for one of --csv and --html", param_hint="--html")
     since_s = seconds(since, "--since")
     chosen = _distinct([place_of(one) for one in places or ()])
     settings = load_for_command()
@@ -112,12 +119,9 @@ def reconcile_index(
     how = FixRequest(direct, rate or (None if direct else DEFAULT_RATE), force, while_paused) if to_fix else None
     run = Run.new("reconcile_index", action="reconcile", by=operator())
     requests = [ReconcileRequest(run, place, sample, since_s) for place in chosen or _default_places(settings, clients)]
-    with _csv_file(csv) as stream:
-        command = _Command(settings, clients, how, stream, yes=yes)
-        for request in requests:
-            if not command.run(request):
-                break
-        code = command.show(as_json=as_json)
+    with _new_file(csv, "--csv") as table, _new_file(html, "--html") as report:
+        command = _Command(settings, clients, how, _Files(table, report), yes=yes)
+        code = command.run_all(requests, as_json=as_json)
     raise typer.Exit(code)
 
 
@@ -143,17 +147,38 @@ def _default_places(settings: Settings, clients: Clients) -> list[Place]:
 
 
 @contextmanager
-def _csv_file(given: str | None) -> Iterator[BinaryIO | None]:
-    """The new CSV file, with its first line; it is removed if the run fails."""
-    with ExitStack() as stack:
-        if given is None:
-            yield None
-            return
-        file = stack.enter_context(file_to_write(given, "--csv"))
+def _new_file(given: str | None, hint: str) -> Iterator[BinaryIO | None]:
+    """The new file that was given for an option; it is removed if the run fails."""
+    if given is None:
+        yield None
+        return
+    with file_to_write(given, hint) as file:
         check_new(file)
-        stream = stack.enter_context(file.new())
-        write_csv_header(stream)
-        yield stream
+        with file.new() as stream:
+            yield stream
+
+
+class _Files:
+    """The files to which the result is written, besides what is printed."""
+
+    def __init__(self, table: BinaryIO | None, page: BinaryIO | None) -> None:
+        self._table = table
+        self._page = page
+        self._parts: list[PagePart] = []
+        if table is not None:
+            write_csv_header(table)
+
+    def add(self, result: Reconciled, work: WorkFile) -> None:
+        """Write the result of one place, or keep what the page shows of it."""
+        if self._table is not None:
+            write_csv(self._table, work, result.place)
+        if self._page is not None:
+            self._parts.append(PagePart(result, work.by_prefix(result.place.prefix)))
+
+    def finish(self) -> None:
+        """Write the page."""
+        if self._page is not None:
+            self._page.writelines(page(self._parts, by=operator()))
 
 
 @dataclass(slots=True)
@@ -174,17 +199,25 @@ class _Command:
     """One run of the command over its places."""
 
     def __init__(
-        self, settings: Settings, clients: Clients, how: FixRequest | None, stream: BinaryIO | None, *, yes: bool
+        self, settings: Settings, clients: Clients, how: FixRequest | None, files: _Files, *, yes: bool
     ) -> None:
         self._settings = settings
         self._clients = clients
         self._how = how
-        self._stream = stream
+        self._files = files
         self._yes = yes
         self._signals = Signals()
         self._outcomes: list[_Outcome] = []
 
-    def run(self, request: ReconcileRequest) -> bool:
+    def run_all(self, requests: list[ReconcileRequest], *, as_json: bool) -> ExitCode:
+        """Reconcile one place after another, and print the results; the exit code."""
+        for request in requests:
+            if not self._run(request):
+                break
+        self._files.finish()
+        return self._show(as_json=as_json)
+
+    def _run(self, request: ReconcileRequest) -> bool:
         """Reconcile one place, and fix it if that is wanted; False after a signal."""
         folder = Path(os.environ.get("STATE_DIRECTORY") or self._settings.temp_dir)
         with work_on(self._settings, self._clients, request, folder) as work:
@@ -197,11 +230,9 @@ class _Command:
                 return False
             outcome = _Outcome(result)
             self._outcomes.append(outcome)
-            if self._stream is not None:
-                write_csv(self._stream, work, request.place)
+            self._files.add(result, work)
             if self._how is not None:
                 self._fix(request, work, outcome, self._how)
-            work.finished = True
         return self._signals.exit_code is None
 
     def _fix(self, request: ReconcileRequest, work: WorkFile, outcome: _Outcome, how: FixRequest) -> None:
@@ -220,7 +251,7 @@ class _Command:
                 self._settings, self._clients, request, how, work, stop=signals.stop, on_progress=bar.show
             )  # fmt: skip
 
-    def show(self, *, as_json: bool) -> ExitCode:
+    def _show(self, *, as_json: bool) -> ExitCode:
         """Print the results; the exit code."""
         stopped = self._signals.exit_code is not None
         codes = [ExitCode.OK, *(one.code for one in self._outcomes)]

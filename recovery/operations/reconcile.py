@@ -26,8 +26,8 @@ from worker.core.s3.reconciled import ReconciledBucket, read_reconciled_bucket, 
 from worker.core.s3.state import safe_name
 from worker.core.sqs.queue import Queue
 
-CONTINUED_FOR_MS = 86_400 * 1000
-"""The age up to which an interrupted run is continued."""
+CONTINUED_FOR_S = 6 * 3600.0
+"""How long after it was interrupted a run is continued: what it has read grows old."""
 EXAMPLES = 5
 """Number of keys that are shown of each kind of loss."""
 _DEPTHS = (
@@ -50,8 +50,8 @@ def work_on(settings: Settings, clients: Clients, request: ReconcileRequest, fol
     def is_skipped(key: str, size: int) -> bool:
         return is_folder(key, size) or excluded(settings, place.bucket, key) is not None
 
-    begun_after_ms = clients.objects.clock.now_ms() - (0 if request.is_partial else CONTINUED_FOR_MS)
-    with work_file(folder / name, is_skipped=is_skipped, begun_after_ms=begun_after_ms) as work:
+    continued_for_s = 0.0 if request.is_partial else CONTINUED_FOR_S
+    with work_file(folder / name, is_skipped=is_skipped, continued_for_s=continued_for_s) as work:
         yield work
 
 
@@ -104,6 +104,7 @@ class _Run:
         result = self._result(unknown, max(queued, _depth(self._clients.source)))
         if self._request.is_recorded:
             self._record(result)
+        self._work.finish()
         emit(
             LogEvent.RECONCILE_FINISHED, "info" if result.is_accounted else "warning", place=str(result.place),
             objects=result.objects, states={state.value: count for state, count in result.states.items()},

@@ -71,7 +71,6 @@ class Scene:
         with work_on(self.settings, self.fakes.clients, request, self.folder) as work:
             result = reconcile(self.settings, self.fakes.clients, request, work, stop=stop or threading.Event())
             while_open(work)
-            work.finished = result is not None
         return result
 
     def recorded(self) -> ReconciledBucket:

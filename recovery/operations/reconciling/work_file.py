@@ -28,6 +28,9 @@ from worker.core.base.errors import DependencyError
 from worker.core.index import Entry
 from worker.core.s3.objects import ListedObject
 
+OTHERS = "*"
+MAX_PREFIXES = 100
+"""Number of prefixes with counts of their own: there may be as many as objects."""
 SECOND_LOOK = 500
 """Number of suspects that are looked at again at once."""
 _FINAL = "FROM entries e LEFT JOIN suspects s ON s.key = e.key"
@@ -67,6 +70,16 @@ class Line(NamedTuple):
     modified_ms: int | None
 
 
+class PrefixCount(NamedTuple):
+    """How many objects are in a state under one prefix."""
+
+    prefix: str
+    """The place's own and the next segment of the keys; OTHERS for all that are not among the first."""
+    state: ReconcileState
+    objects: int
+    size_bytes: int
+
+
 class WorkFile:
     """The work file of one run. `documents` may be filled on another thread, by `filling`; the rest is for one thread."""
 
@@ -74,8 +87,6 @@ class WorkFile:
         """See `work_file`."""
         self._path = path
         self._db = db
-        self.finished = False
-        """Whether nothing is left to be done with it."""
 
     # -- facts -------------------------------------------------------------------------------------------------------
 
@@ -88,6 +99,10 @@ class WorkFile:
         """Store facts."""
         with transaction(self._db):
             note(self._db, facts)
+
+    def finish(self) -> None:
+        """Note that the result is known: no later run goes on with this file, however this one ends."""
+        self.remember(finished=1)
 
     # -- filling -----------------------------------------------------------------------------------------------------
 
@@ -211,6 +226,24 @@ class WorkFile:
         ask = f"SELECT key, version FROM suspects WHERE final IN ({wanted}) ORDER BY key LIMIT ?"  # noqa: S608
         yield from self._db.execute(ask, (limit,))
 
+    def by_prefix(self, place_prefix: str) -> list[PrefixCount]:
+        """Objects and bytes by prefix and state: first the prefixes with most that is lost, then the largest."""
+        length, lost = len(place_prefix), ",".join(str(POSITION[state]) for state in LOST)
+        part = f"substr(e.key, 1, {length} + instr(substr(e.key, {length + 1}), '/'))"
+        self._db.execute("DROP TABLE IF EXISTS temp.parts")
+        self._db.execute(
+            f"CREATE TEMP TABLE parts AS SELECT {part} AS part, coalesce(s.final, e.state) AS state, count(*) AS objects, "
+            f"sum(e.size) AS size {_FINAL} GROUP BY 1, 2"
+        )
+        order = f"sum(objects * (state IN ({lost}))) DESC, sum(objects) DESC, part"
+        rank = f"SELECT part, row_number() OVER (ORDER BY {order}) AS place FROM parts GROUP BY part"  # noqa: S608
+        shown = f"min(place, {MAX_PREFIXES + 1})"
+        ask = (
+            f"SELECT CASE WHEN place > {MAX_PREFIXES} THEN ? ELSE part END, state, sum(objects), sum(size) "  # noqa: S608
+            f"FROM parts JOIN ({rank}) USING (part) GROUP BY {shown}, state ORDER BY {shown}, state"
+        )
+        return [PrefixCount(name, STATES[state], *rest) for name, state, *rest in self._db.execute(ask, (OTHERS,))]
+
     def lines(self) -> Iterator[Line]:
         """Every object with its state, then every orphan."""
         ask = f"SELECT e.key, coalesce(s.final, e.state), e.etag, e.size, e.modified_ms {_FINAL} ORDER BY e.key"
@@ -221,11 +254,11 @@ class WorkFile:
 
 
 @contextmanager
-def work_file(path: Path, *, is_skipped: Callable[[str, int], bool], begun_after_ms: int) -> Iterator[WorkFile]:
-    """Within this context, the file is this run's alone; what was begun by this time is begun anew.
+def work_file(path: Path, *, is_skipped: Callable[[str, int], bool], continued_for_s: float) -> Iterator[WorkFile]:
+    """Within this context, the file is this run's alone. What was left longer ago than `continued_for_s` is begun anew.
 
-    Unless the run says that it is `finished`, the file stays for the next run to continue. Raises DependencyError if another
-    run has it, or the disk fails.
+    Unless the result is known by then, the file stays for the next run to continue. Raises DependencyError if another run has
+    it, or the disk fails.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -235,12 +268,15 @@ def work_file(path: Path, *, is_skipped: Callable[[str, int], bool], begun_after
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with closing(opened(path, is_skipped, begun_after_ms)) as db:
-                work = WorkFile(path, db)
-                yield work
-            if work.finished:
-                remove(path)
         except BlockingIOError:
             raise DependencyError(f"another run for the same place is using {path} on this host") from None
+        try:
+            with closing(opened(path, is_skipped, continued_for_s)) as db:
+                work = WorkFile(path, db)
+                try:
+                    yield work
+                finally:
+                    if work.fact("finished"):
+                        remove(path)
         except sqlite3.Error as error:
             raise DependencyError(f"the work file {path}: {error}") from error

@@ -1,6 +1,7 @@
 """The tables of the work file: how they are made, joined and opened."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -48,9 +49,9 @@ FROM objects o LEFT JOIN documents d ON d.key = o.key
 """  # noqa: S608 (of constants)
 
 
-def opened(path: Path, is_skipped: Callable[[str, int], bool], begun_after_ms: int) -> sqlite3.Connection:
-    """The connection to the work file as it is; to an empty one where it is too old, or was not completely written."""
-    if not _is_usable(path, begun_after_ms):
+def opened(path: Path, is_skipped: Callable[[str, int], bool], continued_for_s: float) -> sqlite3.Connection:
+    """The connection to the work file as it is; to an empty one where it is finished, damaged, or was left too long ago."""
+    if not _is_usable(path, continued_for_s):
         remove(path)
     db = connected(path)
     db.create_function("is_skipped", 2, is_skipped, deterministic=True)
@@ -71,8 +72,8 @@ def connected(path: Path) -> sqlite3.Connection:
 
 def remove(path: Path) -> None:
     """Remove the work file, if there is one."""
-    for end in ("", "-wal", "-shm"):
-        path.with_name(path.name + end).unlink(missing_ok=True)
+    for one in _files(path):
+        one.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -92,10 +93,16 @@ def note(db: sqlite3.Connection, facts: Mapping[str, object]) -> None:
     db.executemany("INSERT OR REPLACE INTO facts VALUES (?,?)", facts.items())
 
 
-def _is_usable(path: Path, begun_after_ms: int) -> bool:
+def _is_usable(path: Path, continued_for_s: float) -> bool:
+    written_s = max((one.stat().st_mtime for one in _files(path) if one.exists()), default=0.0)
+    if time.time() - written_s >= continued_for_s:
+        return False
     try:
         with closing(connected(path)) as db:
-            begun = db.execute("SELECT value FROM facts WHERE name='begun_ms'").fetchone()
-            return begun is None or begun[0] > begun_after_ms
+            return db.execute("SELECT value FROM facts WHERE name='finished'").fetchone() is None
     except sqlite3.DatabaseError:
         return False
+
+
+def _files(path: Path) -> list[Path]:
+    return [path.with_name(path.name + end) for end in ("", "-wal", "-shm")]

@@ -130,6 +130,16 @@ def test_a_csv_file_has_every_object_and_orphan_with_the_state_after_the_second_
     assert f'files,"b,""\'\n",missing,{etag},1,{modified}\r\nfiles,orphan,orphan,,,\r\n' in text
 
 
+def test_a_page_is_written_for_all_places_together(place, tmp_path):
+    for key in ("a/1", "b/1"):
+        place.put(key)
+    file = tmp_path / "report.html"
+    assert run(f"{PLACE}/a/", f"{PLACE}/b/", "--html", str(file)).exit_code == 3
+    text = file.read_text()
+    assert text.startswith("<!doctype html>")
+    assert [text.count(f"<h2>s3://files/{prefix}/</h2>") for prefix in ("a", "b")] == [1, 1]
+
+
 def test_an_existing_file_is_never_replaced(place, tmp_path):
     file = tmp_path / "all.csv"
     file.write_text("mine")
@@ -164,6 +174,7 @@ def test_while_the_fleet_is_paused_a_run_compares_and_a_fix_is_refused(place):
         ((PLACE, "--direct"), "is required for --direct, --force and --rate"),
         ((PLACE, "--rate", "5"), "is required for --direct, --force and --rate"),
         ((PLACE, "--since", "a week"), "it should be a number and s, m, h or d"),
+        ((PLACE, "--csv", "-", "--html", "-"), "can be stdout only for one"),
         ((PLACE, "--sample", "0"), "greater than or equal to 1"),
     ],
 )

@@ -1,6 +1,7 @@
 """`reconcile`: every object is in exactly one state, whatever is held where, and only what persists counts as lost."""
 
 import json
+import os
 import sqlite3
 import threading
 from contextlib import closing
@@ -457,8 +458,22 @@ def test_a_work_file_that_is_damaged_or_too_old_is_begun_anew(place):
     path.write_bytes(b"noise" * 1000)
     assert place.states() == {"current": 1}
     with work_on(place.settings, place.fakes.clients, place.request(), place.folder) as work:
-        work.remember(begun_ms=1, listing_read=1, listed=99)
+        work.remember(listing_read=1, listed=99)
+    for left in place.folder.glob("*.sqlite*"):
+        os.utime(left, (1, 1))
     assert place.states() == {"current": 1}
+
+
+def test_a_result_that_is_known_is_not_used_again_even_if_the_command_fails_after_it(place):
+    place.put("a.txt")
+
+    def fail(_):
+        raise IndexUnavailableError("down")
+
+    with pytest.raises(IndexUnavailableError):
+        place.run(while_open=fail)
+    place.put("b.txt")
+    assert place.states() == {"missing": 2}
 
 
 def test_of_two_runs_for_one_place_the_second_is_refused(place):
