@@ -173,6 +173,15 @@ def place_of(given: str) -> Place:
     return Place(bucket, prefix)
 
 
+def distinct_places(places: list[Place]) -> list[Place]:
+    """The places. Raises a usage error where one is inside another: its objects would be counted twice."""
+    for number, one in enumerate(places):
+        for other in places[:number]:
+            if one.contains(other.bucket, other.prefix) or other.contains(one.bucket, one.prefix):
+                raise typer.BadParameter(f"{one} and {other} overlap: objects would be counted twice")
+    return places
+
+
 def iso(at_s: float) -> str:
     """A time (seconds since the epoch) in ISO 8601, UTC."""
     return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds")

@@ -35,6 +35,7 @@ from worker.terminal import (
     Json,
     Signals,
     agreed,
+    distinct_places,
     err,
     load_for_command,
     new_app,
@@ -113,7 +114,7 @@ def reconcile_index(
     if csv == STREAM and html == STREAM:
         raise typer.BadParameter("can be stdout only for one of --csv and --html", param_hint="--html")
     since_s = seconds(since, "--since")
-    chosen = _distinct([place_of(one) for one in places or ()])
+    chosen = distinct_places([place_of(one) for one in places or ()])
     settings = load_for_command()
     clients = connect(settings)
     how = FixRequest(direct, rate or (None if direct else DEFAULT_RATE), force, while_paused) if to_fix else None
@@ -123,15 +124,6 @@ def reconcile_index(
         command = _Command(settings, clients, how, _Files(table, report), yes=yes)
         code = command.run_all(requests, as_json=as_json)
     raise typer.Exit(code)
-
-
-def _distinct(places: list[Place]) -> list[Place]:
-    """The places. Raises a usage error where one is inside another: its objects would be counted twice."""
-    for number, one in enumerate(places):
-        for other in places[:number]:
-            if one.contains(other.bucket, other.prefix) or other.contains(one.bucket, one.prefix):
-                raise typer.BadParameter(f"{one} and {other} overlap: objects would be counted twice")
-    return places
 
 
 def _default_places(settings: Settings, clients: Clients) -> list[Place]:

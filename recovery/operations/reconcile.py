@@ -13,10 +13,8 @@ from recovery.operations.reconciling.held import Unknown, held_in
 from recovery.operations.reconciling.request import LOST, Reconciled, ReconcileError, ReconcileRequest
 from recovery.operations.reconciling.second_look import look_again
 from recovery.operations.reconciling.work_file import WorkFile, work_file
-from recovery.operations.recovering.preconditions import check_all
-from worker.core.base.classify import is_transient
+from recovery.operations.recovering.preconditions import check_all, check_listable
 from worker.core.base.clock import FUTURE_MS
-from worker.core.base.errors import ConfigError, StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.settings import Settings
@@ -118,12 +116,7 @@ class _Run:
         """Check what is needed, and fix the moment from which objects are young; the number of messages in the queue."""
         check_all(self._settings, self._clients)
         bucket, objects = self._request.place.bucket, self._clients.objects
-        try:
-            objects.check_bucket(bucket)
-        except StoreError as error:
-            if is_transient(error):
-                raise
-            raise ConfigError(f"the bucket {bucket} cannot be listed: {error}") from error
+        check_listable(objects, bucket)
         self._clients.state.calibrate_clock()
         queued = _depth(self._clients.source)
         if self._work.fact("begun_ms") is None:

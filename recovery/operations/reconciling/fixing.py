@@ -1,37 +1,35 @@
 """`fix`: sends what is lost to the queue, or indexes it here; removes documents without an object; repairs wrong versions."""
 
-import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 
 from recovery.operations.progress import OnProgress, Progress, ignore_progress
 from recovery.operations.reconciling.request import LOST, Reconciled, ReconcileRequest
 from recovery.operations.reconciling.work_file import WorkFile
+from recovery.operations.recovering.direct import WINDOW_PER_THREAD, Indexed, direct_indexer
 from recovery.operations.recovering.preconditions import make_ready
+from recovery.operations.transfer.jobs import send_jobs
 from recovery.operations.transfer.targets import refuse_while_paused
 from worker.core.audit import AuditEvent, Recorded, record
 from worker.core.base.clock import FUTURE_MS
 from worker.core.base.concurrency import Pace
 from worker.core.base.settings import Settings
-from worker.core.clients import Clients, make_extractor
+from worker.core.clients import Clients
 from worker.core.index import WriteStatus
 from worker.core.index.document import Write
-from worker.core.indexing.pipeline import Pipeline
 from worker.core.indexing.reindexer import Observation, Reindexed, Reindexer, Status
-from worker.core.indexing.retry_store import RetryRecord, RetryStore
 from worker.core.s3.objects import is_gone
-from worker.core.sqs.queue import MAX_BATCH, in_batch
+from worker.core.sqs.queue import MAX_BATCH
 
 MAX_REMOVED, MAX_REMOVED_SHARE = 20, 0.1
 """If more documents than both would be removed, the listing is more likely to be wrong than the index."""
 REMEMBERED_S = 120
 """After so long, OpenSearch has forgotten the version of a document that was removed (`index.gc_deletes`, 60 s)."""
-WINDOW_PER_THREAD = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +140,7 @@ class _Fixer:
         """Remove documents with their own versions, and send their objects to the queue, for when these are forgotten."""
         future = ((key, version) for key, version, exists in work.from_future(self._future_ms()) if exists)
         for batch in self._batches(future, MAX_BATCH):
-            sent = self._sent([key for key, _ in batch], DelaySeconds=REMEMBERED_S)
+            sent = self._sent([key for key, _ in batch], delay_s=REMEMBERED_S)
             writes = [Write(self._bucket, key, version or 0, None, None) for key, version in batch if key in sent]
             for result in self._clients.index.write(writes) if writes else ():
                 if result.status is WriteStatus.WRITTEN:
@@ -174,40 +172,30 @@ class _Fixer:
     def _send(self, keys: list[str]) -> None:
         self.fixed.sent += len(self._sent(keys))
 
-    def _sent(self, keys: list[str], **more: object) -> set[str]:
+    def _sent(self, keys: list[str], *, delay_s: int | None = None) -> set[str]:
         """Send a job for each to the queue; the keys of those that it has accepted."""
         self._pace.wait(self._stop, count=len(keys))
-        entries = [
-            {"MessageBody": json.dumps({"bucket": self._bucket, "key": key}), "MessageAttributes": {}, **more}
-            for key in keys
-        ]
-        refused = in_batch(self._clients.source.send, entries, stop=self._stop)
+        objects = [(self._bucket, key) for key in keys]
+        refused = send_jobs(self._clients.source, objects, stop=self._stop, delay_s=delay_s)
         for refusal_of_one in refused.values():
             self.fixed.kept[f"{refusal_of_one.code}: {refusal_of_one.message}"] += 1
         return {key for place, key in enumerate(keys) if place not in refused}
 
     def _index(self, lost: Iterator[tuple[str, int | None]]) -> None:
-        """Do the work of a worker here, with its own pipeline."""
-        with ExitStack() as stack:
-            extractor = stack.enter_context(closing(make_extractor(self._settings)))
-            retry = stack.enter_context(closing(RetryStore(self._clients.state)))
-            pipeline = Pipeline(self._settings, self._clients.objects, extractor=extractor)
+        """Do the work of a worker here."""
+        with direct_indexer(self._settings, self._clients, source="reconcile", rate=self._how.rate) as indexer:
+            groups = indexer.run(lost, lambda item: (self._bucket, item[0]), stop=self._stop)
+            with closing(groups):
+                for group in groups:
+                    for one in group:
+                        self._count_indexed(one)
+                    self._tick(len(group))
 
-            def observe(item: tuple[str, int | None]) -> Observation[bool]:
-                product = pipeline.build(self._bucket, item[0], extra={"recovery_source": "reconcile"})
-                return Observation(True, product.write)
-
-            self._reindex(lost, observe, lambda one: self._count_indexed(one, retry))
-
-    def _count_indexed(self, one: Reindexed[tuple[str, int | None], bool], retry: RetryStore) -> None:
-        if one.status is Status.WRITTEN:
+    def _count_indexed(self, one: Indexed[tuple[str, int | None]]) -> None:
+        if one.is_indexed:
             self.fixed.indexed += 1
-        elif one.status is Status.REJECTED and one.write is not None:
-            [error] = retry.put_all([RetryRecord(one.write, one.reason, rejected=True)])
-            if error is None:
-                self.fixed.stored_for_retry += 1
-            else:
-                self.fixed.kept[str(error)] += 1
+        elif one.is_stored_for_retry:
+            self.fixed.stored_for_retry += 1
         else:
             self.fixed.kept[one.reason] += 1
 

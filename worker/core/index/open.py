@@ -17,7 +17,7 @@ def open_index(settings: Settings, credentials: Callable[[], Any] | None = None)
     """
     url = settings.index_url.get_secret_value()
     # Each implementation is only imported when it is used: opensearch-py takes 0.2 s to load.
-    if url.startswith(_SQLITE):
+    if is_sqlite(settings):
         from worker.core.index.sqlite import SqliteIndex
 
         return SqliteIndex(Path(url.removeprefix(_SQLITE)), timeout_s=settings.index_timeout_s)
@@ -27,3 +27,8 @@ def open_index(settings: Settings, credentials: Callable[[], Any] | None = None)
     plain_key = {"auto": None, "bucket-key": False, "key": True}[settings.document_ids]
     client = Client(settings, credentials)
     return OpenSearchIndex(client, settings.opensearch_index, plain_key=plain_key)
+
+
+def is_sqlite(settings: Settings) -> bool:
+    """Whether the index that is given in the settings is an SQLite file."""
+    return settings.index_url.get_secret_value().startswith(_SQLITE)
