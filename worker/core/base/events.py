@@ -21,6 +21,9 @@ class LogEvent(StrEnum):
     AUTOMATION_FAILED = "automation.failed"
     """What the manager does by itself (`what`: retries, confirmation or diagnosis) failed; it tries again by itself."""
 
+    BACKFILL_PROGRESS = "backfill.progress"
+    """The progress of backfill_index, every ten seconds where there is no terminal; `eta_s` if the number of objects is known."""
+
     BREAKER_CLOSED = "breaker.closed"
     """What the breaker guards (`index`, or the bucket `s3://…`) answers again; normal work resumes."""
 
@@ -93,8 +96,7 @@ class LogEvent(StrEnum):
     """SQS did not delete a dead letter that was taken in; it comes again, and is known then."""
 
     INTAKE_RESTING = "intake.resting"
-    """The manager takes no dead letters in, because the ledger, the state bucket or the dead-letter queue refuses; the queue
-    keeps them. It tries again by itself."""
+    """The manager takes no dead letters in, because ledger, state bucket or queue refuses. It tries again by itself."""
 
     INTAKE_RESUMED = "intake.resumed"
     """The manager takes dead letters in again."""
@@ -122,8 +124,7 @@ class LogEvent(StrEnum):
     """A message could not be released early: it reappears when its visibility timeout ends."""
 
     MESSAGE_SETTLED = "message.settled"
-    """The end of each message, with `bucket` and `key`, or the number of `records`. `outcome` is done, failed or
-    release; `note` gives the reason or what was done."""
+    """The end of each message: `bucket` and `key`, or the number of `records`; `outcome`: done, failed, release; `note`: why."""
 
     MESSAGE_STUCK = "message.stuck"
     """The work on a message made no progress for too long: the message is let go, and the worker exits with 70."""
@@ -154,8 +155,7 @@ class LogEvent(StrEnum):
     says why; the runbook says what to do."""
 
     OPERATION_INTERRUPTED = "operation.interrupted"
-    """An operation could not be gone on with for now, as `error` says. It is tried again by itself, by another manager where
-    that has taken it over."""
+    """An operation could not be gone on with for now, as `error` says. It is tried again by itself, or by another manager."""
 
     OPERATION_TAKEN = "operation.taken"
     """This manager executes an operation from now on."""
