@@ -39,7 +39,7 @@ class FirstLook:
             self._read_listing(over, on_page)
             if self._request.sample is not None:
                 self._work.keep_some(self._request.sample)
-                self._work.remember(listed=self._work.count("objects"), repeated=0)
+                self._work.remember(listed=self._work.objects(), repeated=0)
             self._read_documents()
             return
         with ThreadPoolExecutor(1, "index-side") as pool:

@@ -11,7 +11,7 @@ from itertools import islice
 
 from recovery.operations.progress import OnProgress, Progress, ignore_progress
 from recovery.operations.reconciling.request import LOST, Reconciled, ReconcileRequest
-from recovery.operations.reconciling.work_file import WorkFile
+from recovery.operations.reconciling.work_file import ORPHAN_NAME, WorkFile
 from recovery.operations.recovering.preconditions import make_ready
 from recovery.operations.transfer.targets import refuse_while_paused
 from worker.core.audit import AuditEvent, Recorded, record
@@ -128,7 +128,7 @@ class _Fixer:
 
     def run(self, work: WorkFile) -> None:
         self._repair(work)
-        self._reindex(work.lost("orphan"), self._observe_orphan, self._count_removal)
+        self._reindex(work.lost(ORPHAN_NAME), self._observe_orphan, self._count_removal)
         lost = work.lost(*LOST)
         if self._how.direct:
             self._index(lost)
