@@ -78,12 +78,13 @@ class Fixed:
 
 def refusal(result: Reconciled) -> str:
     """Why a fix is refused without `force`; empty if it is not. A mistyped bucket or prefix must not empty an index."""
-    if not result.orphans:
-        return ""
-    if not result.objects:
-        return f"the listing of {result.place} is empty, and {result.orphans:,} documents would be removed"
-    if result.orphans > MAX_REMOVED and result.orphans > MAX_REMOVED_SHARE * result.documents:
-        return f"{result.orphans:,} of {result.documents:,} documents of {result.place} would be removed"
+    removed = (
+        result.orphans + result.future
+    )  # if nearly all seem to be from the future, our clock is more likely to be wrong
+    if removed and not result.objects:
+        return f"the listing of {result.place} is empty, and {removed:,} documents would be removed"
+    if removed > MAX_REMOVED and removed > MAX_REMOVED_SHARE * result.documents:
+        return f"{removed:,} of {result.documents:,} documents of {result.place} would be removed"
     return ""
 
 
