@@ -23,6 +23,7 @@ from recovery.operations.reconciling.request import Reconciled, ReconcileRequest
 from recovery.operations.reconciling.result_files import write_csv, write_csv_header
 from recovery.operations.reconciling.work_file import WorkFile
 from recovery.operations.records.export_file import check_new
+from recovery.operations.transfer.targets import refuse_while_paused
 from worker.core.audit import Run
 from worker.core.base.errors import ExitCode
 from worker.core.base.events import LogEvent
@@ -203,11 +204,16 @@ class _Command:
 
     def run_all(self, requests: list[ReconcileRequest], *, as_json: bool) -> ExitCode:
         """Reconcile one place after another, and print the results; the exit code."""
+        if self._how is not None:  # not only once everything was read
+            refuse_while_paused(self._clients.state, while_paused=self._how.while_paused)
         for request in requests:
             if not self._run(request):
                 break
         self._files.finish()
-        return self._show(as_json=as_json)
+        code = self._show(as_json=as_json)
+        if len(self._outcomes) < len(requests):
+            raise typer.Exit(code)  # which removes the files: they are not complete
+        return code
 
     def _run(self, request: ReconcileRequest) -> bool:
         """Reconcile one place, and fix it if that is wanted; False after a signal."""
@@ -267,7 +273,8 @@ class _Command:
 
 def _question(result: Reconciled) -> str:
     lost = result.unaccounted - result.orphans
-    return f"{result.place}: index {lost:,} objects, and remove {result.orphans:,} documents whose objects are gone?"
+    waiting = f" ({result.unsettled:,} messages are waiting, which may do a part of it)" if result.unsettled else ""
+    return f"{result.place}: index {lost:,} objects, and remove {result.orphans:,} documents whose objects are gone?{waiting}"
 
 
 def _log(now: Progress, per_second: float) -> None:

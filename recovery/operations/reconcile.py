@@ -12,7 +12,7 @@ from recovery.operations.reconciling.first_look import FirstLook
 from recovery.operations.reconciling.held import Unknown, held_in
 from recovery.operations.reconciling.request import LOST, Reconciled, ReconcileError, ReconcileRequest
 from recovery.operations.reconciling.second_look import look_again
-from recovery.operations.reconciling.work_file import WorkFile, work_file
+from recovery.operations.reconciling.work_file import ORPHAN_NAME, WorkFile, work_file
 from recovery.operations.recovering.preconditions import check_all, check_listable
 from worker.core.base.clock import FUTURE_MS
 from worker.core.base.events import LogEvent
@@ -131,8 +131,7 @@ class _Run:
     # -- the second look, and the result -----------------------------------------------------------------------------
 
     def _look_twice(self) -> None:
-        self._work.find_suspects(orphans=not self._request.is_partial)
-        count, done = self._work.count("suspects"), 0
+        count, done = self._work.account(orphans=not self._request.is_partial), 0
         if count:
             self._say(f"looking again at {count:,} objects and documents that seem to be lost")
 
@@ -157,7 +156,7 @@ class _Run:
             {state: count for state, (count, _) in states.items()},
             objects,
             size_bytes=sum(size for _, size in states.values()),
-            documents=work.count("documents"),
+            documents=work.documents(),
             orphans=work.orphans(),
             future=sum(1 for _, _, exists in work.from_future(future_ms) if exists),
             current_dead=work.current_dead(),
@@ -169,7 +168,7 @@ class _Run:
             seconds=time.monotonic() - self._began,
             examples={
                 name: keys
-                for name in (*(state.value for state in LOST), "orphan")
+                for name in (*(state.value for state in LOST), ORPHAN_NAME)
                 if (keys := [key for key, _ in work.lost(name, limit=EXAMPLES)])
             },
         )

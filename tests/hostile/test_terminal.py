@@ -107,6 +107,7 @@ def read_only(scene: Scene) -> list[tuple[str, ...]]:
         ("recovery.cli", "list"), ("recovery.cli", "list", "--match", ALL["advice"]), ("recovery.cli", "inspect", *every),
         ("recovery.cli", "inspect", "--message-id", ALL["CSI"]),
         ("recovery.cli", "redrive", "--dry-run", "--force", *every), ("recovery.cli.replay_retry_index", "--dry-run"),
+        ("recovery.cli.reconcile_index",),
     ]  # fmt: skip
 
 

@@ -1,8 +1,9 @@
 """Reads the listing and the index into the work file, at the same time."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 from recovery.operations.reconciling.request import ReconcileRequest
 from recovery.operations.reconciling.work_file import WorkFile
@@ -39,7 +40,7 @@ class FirstLook:
             self._read_listing(over, on_page)
             if self._request.sample is not None:
                 self._work.keep_some(self._request.sample)
-                self._work.remember(listed=self._work.count("objects"), repeated=0)
+                self._work.remember(listed=self._work.objects(), repeated=0)
             self._read_documents()
             return
         with ThreadPoolExecutor(1, "index-side") as pool:
@@ -58,22 +59,29 @@ class FirstLook:
         if self._work.fact("listing_read"):
             return
         since_ms = self._since_ms()
+        with closing(self._pages()) as pages:
+            for page in pages:
+                self._work.add_objects([one for one in page.objects if one.modified_ms >= since_ms], page.token)
+                on_page(self._work.fact("listed"), self._documents)
+                if self._stop.is_set() or over.is_set():
+                    return
+
+    def _pages(self) -> Generator[ListingPage, None, None]:
+        """The pages from where the work file is; the next one is asked for while the caller stores one. Raises StoreError."""
         token: str | None = self._work.fact("token")
-        is_continued = token is not None
-        while not (self._stop.is_set() or over.is_set()):
+        with ThreadPoolExecutor(1, "listing") as ahead:
             try:
-                page = self._page(token)
+                page = ahead.submit(self._page, token).result()
             except StoreError as error:
-                if not is_continued or is_transient(error):
+                if token is None or is_transient(error):
                     raise
                 self._work.forget_objects()  # S3 does not know the token any more
-                token, is_continued = None, False
-                continue
-            is_continued, token = False, page.token
-            self._work.add_objects([one for one in page.objects if one.modified_ms >= since_ms], token)
-            on_page(self._work.fact("listed"), self._documents)
-            if token is None:
-                return
+                page = ahead.submit(self._page, None).result()
+            while page.token is not None:
+                following = ahead.submit(self._page, page.token)
+                yield page
+                page = following.result()
+            yield page
 
     def _page(self, token: str | None) -> ListingPage:
         place = self._request.place

@@ -10,7 +10,7 @@ from itertools import islice
 
 from recovery.operations.progress import OnProgress, Progress, ignore_progress
 from recovery.operations.reconciling.request import LOST, Reconciled, ReconcileRequest
-from recovery.operations.reconciling.work_file import WorkFile
+from recovery.operations.reconciling.work_file import ORPHAN_NAME, WorkFile
 from recovery.operations.recovering.direct import WINDOW_PER_THREAD, Indexed, direct_indexer
 from recovery.operations.recovering.preconditions import make_ready
 from recovery.operations.transfer.jobs import send_jobs
@@ -76,12 +76,13 @@ class Fixed:
 
 def refusal(result: Reconciled) -> str:
     """Why a fix is refused without `force`; empty if it is not. A mistyped bucket or prefix must not empty an index."""
-    if not result.orphans:
-        return ""
-    if not result.objects:
-        return f"the listing of {result.place} is empty, and {result.orphans:,} documents would be removed"
-    if result.orphans > MAX_REMOVED and result.orphans > MAX_REMOVED_SHARE * result.documents:
-        return f"{result.orphans:,} of {result.documents:,} documents of {result.place} would be removed"
+    removed = (
+        result.orphans + result.future
+    )  # if nearly all seem to be from the future, our clock is more likely to be wrong
+    if removed and not result.objects:
+        return f"the listing of {result.place} is empty, and {removed:,} documents would be removed"
+    if removed > MAX_REMOVED and removed > MAX_REMOVED_SHARE * result.documents:
+        return f"{removed:,} of {result.documents:,} documents of {result.place} would be removed"
     return ""
 
 
@@ -126,7 +127,7 @@ class _Fixer:
 
     def run(self, work: WorkFile) -> None:
         self._repair(work)
-        self._reindex(work.lost("orphan"), self._observe_orphan, self._count_removal)
+        self._reindex(work.lost(ORPHAN_NAME), self._observe_orphan, self._count_removal)
         lost = work.lost(*LOST)
         if self._how.direct:
             self._index(lost)

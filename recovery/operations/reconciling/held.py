@@ -74,9 +74,8 @@ class _Reader:
                 yield Held(item.key, state, item.etag, failed_ms)
 
 
-def _in_queue(
-    reader: _Reader, clients: Clients, run: Run, unknown: Unknown, stop: threading.Event
-) -> Iterator[Held]:  # fmt: skip
+def _in_queue(reader: _Reader, clients: Clients, run: Run, unknown: Unknown, stop: threading.Event) -> Iterator[Held]:
+    """What the dead letters in the queue hold; they are released before any of it is returned. Raises QueueError."""
     found: list[Held] = []
 
     def take(dead_letter: DeadLetter) -> bool:

@@ -17,7 +17,7 @@ def write_csv_header(stream: BinaryIO) -> None:
 
 
 def write_csv(stream: BinaryIO, work: WorkFile, place: Place) -> None:
-    """Write a line for each object of a place, in the order of keys, then for each document without an object."""
+    """Write a line for each object of a place and each document without one, in the order of keys."""
     stream.writelines(
         _csv((place.bucket, line.key, line.state, line.etag or "", *_rest(line))) for line in work.lines()
     )

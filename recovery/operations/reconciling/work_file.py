@@ -1,7 +1,7 @@
 """The temporary SQLite file in which the listing, the index and what is held are joined: memory stays the same at any size.
 
 Everything goes through it, in whatever order it comes, so that no store's order of listing has to be known or trusted. It
-takes about 300 bytes of disk for an object. It is also the checkpoint: each page of the listing is stored in one transaction
+takes under a kilobyte of disk for an object. It is also the checkpoint: each page of the listing is stored in one transaction
 with where the listing goes on, so a run that was killed is continued by the next one on the same host. A checkpoint in the
 state bucket would have to contain all that was read.
 """
@@ -13,11 +13,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from recovery.operations.reconciling.request import LOST, STATES, ReconcileState
+from recovery.operations.reconciling.request import STATES, ReconcileState
 from recovery.operations.reconciling.work_tables import (
     IS_ABOUT,
+    IS_LOST,
     ORPHAN,
     POSITION,
+    RESOLVED,
     connected,
     note,
     opened,
@@ -28,12 +30,13 @@ from worker.core.base.errors import DependencyError
 from worker.core.index import Entry
 from worker.core.s3.objects import ListedObject
 
+ORPHAN_NAME = "orphan"
+"""In place of a state's name."""
 OTHERS = "*"
 MAX_PREFIXES = 100
 """Number of prefixes with counts of their own: there may be as many as objects."""
 SECOND_LOOK = 500
 """Number of suspects that are looked at again at once."""
-_FINAL = "FROM entries e LEFT JOIN suspects s ON s.key = e.key"
 
 
 class Held(NamedTuple):
@@ -156,49 +159,58 @@ class WorkFile:
 
     # -- the first look and the second -------------------------------------------------------------------------------
 
-    def find_suspects(self, *, orphans: bool) -> None:
-        """The first look: what is lost, and the documents without an object if `orphans`."""
-        lost = ",".join(str(POSITION[state]) for state in LOST)
+    def account(self, *, orphans: bool) -> int:
+        """The first look: give each object its state, and find the documents without an object if `orphans`.
+
+        Returns how many of them are to be looked at again.
+        """
         with transaction(self._db):
-            self._db.execute("DELETE FROM suspects")
-            self._db.execute(
-                f"INSERT INTO suspects (key, state, version) SELECT key, state, version FROM entries WHERE state IN ({lost})"  # noqa: S608
-            )
+            self._db.execute("DELETE FROM accounted")
+            self._db.execute("INSERT INTO accounted SELECT key, state, size, version FROM entries")
             if orphans:
                 self._db.execute(
-                    "INSERT INTO suspects (key, state, version) SELECT d.key, ?, d.version FROM documents d "
-                    "LEFT JOIN objects o ON o.key = d.key WHERE o.key IS NULL",
+                    "INSERT INTO accounted SELECT d.key, ?, 0, d.version FROM documents d LEFT JOIN objects o ON o.key = d.key "
+                    "WHERE o.key IS NULL",
                     (ORPHAN,),
                 )
+        return self._number(f"SELECT count(*) FROM accounted WHERE {IS_LOST}")  # noqa: S608 (of constants, as below)
 
     def suspects(self, after: str) -> list[Suspect]:
-        """The next suspects after a key."""
+        """The next ones that seem to be lost, after a key."""
         ask = (
-            "SELECT s.key, s.state, s.version, o.etag, o.modified_ms FROM suspects s LEFT JOIN objects o ON o.key = s.key "
-            "WHERE s.key > ? ORDER BY s.key LIMIT ?"
+            "SELECT a.key, a.state, a.version, o.etag, o.modified_ms FROM accounted a LEFT JOIN objects o ON o.key = a.key "  # noqa: S608
+            f"WHERE a.{IS_LOST} AND a.key > ? ORDER BY a.key LIMIT ?"
         )
         return [Suspect(*row) for row in self._db.execute(ask, (after, SECOND_LOOK))]
 
     def conclude(self, finals: Iterable[tuple[str, int]]) -> None:
         """Store what the second look found: the key of each suspect, and its state, ORPHAN or RESOLVED."""
         with transaction(self._db):
-            self._db.executemany("UPDATE suspects SET final=? WHERE key=?", ((final, key) for key, final in finals))
+            for key, final in finals:
+                if final == RESOLVED:
+                    self._db.execute("DELETE FROM accounted WHERE key=?", (key,))
+                else:
+                    self._db.execute("UPDATE accounted SET state=? WHERE key=?", (final, key))
 
     # -- results -----------------------------------------------------------------------------------------------------
 
-    def count(self, table: str) -> int:
-        """The number of rows of `objects`, `documents` or `suspects`."""
-        return int(self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 (a name of ours)
+    def objects(self) -> int:
+        """The number of objects."""
+        return self._number("SELECT count(*) FROM objects")
+
+    def documents(self) -> int:
+        """The number of documents."""
+        return self._number("SELECT count(*) FROM documents")
 
     def states(self) -> dict[ReconcileState, tuple[int, int]]:
         """The number of objects in each state, and of their bytes."""
-        ask = f"SELECT coalesce(s.final, e.state) AS outcome, count(*), sum(e.size) {_FINAL} GROUP BY outcome"
-        found = {STATES[state]: (count, size) for state, count, size in self._db.execute(ask)}
+        ask = "SELECT state, count(*), sum(size) FROM accounted WHERE state < ? GROUP BY state"
+        found = {STATES[state]: (count, size) for state, count, size in self._db.execute(ask, (ORPHAN,))}
         return {state: found.get(state, (0, 0)) for state in STATES}
 
     def orphans(self) -> int:
         """The number of documents without an object."""
-        return int(self._db.execute("SELECT count(*) FROM suspects WHERE final=?", (ORPHAN,)).fetchone()[0])
+        return self._number(f"SELECT count(*) FROM accounted WHERE {IS_LOST} AND state = ?", ORPHAN)  # noqa: S608
 
     def from_future(self, after_ms: int) -> Iterator[tuple[str, int, bool]]:
         """The documents with a version after this time: key, version, and whether there is an object."""
@@ -210,32 +222,33 @@ class WorkFile:
 
     def current_dead(self) -> int:
         """The number of current objects that also have a dead letter about their present state."""
-        about = f"h.state = ? AND o.state = ? AND {IS_ABOUT}"
-        ask = f"SELECT count(DISTINCT o.key) FROM held h JOIN entries o ON o.key = h.key WHERE {about}"  # noqa: S608
-        row = self._db.execute(ask, (POSITION[ReconcileState.DEAD], POSITION[ReconcileState.CURRENT])).fetchone()
-        return int(row[0])
+        ask = (
+            "SELECT count(DISTINCT o.key) FROM held h JOIN objects o ON o.key = h.key JOIN accounted a ON a.key = h.key "  # noqa: S608
+            f"WHERE h.state = ? AND a.state = ? AND {IS_ABOUT}"
+        )
+        return self._number(ask, POSITION[ReconcileState.DEAD], POSITION[ReconcileState.CURRENT])
 
     def skipped_indexed(self) -> int:
         """The number of skipped objects that have a document."""
-        ask = "SELECT count(*) FROM entries WHERE state = ? AND version IS NOT NULL"
-        return int(self._db.execute(ask, (POSITION[ReconcileState.SKIPPED],)).fetchone()[0])
+        ask = "SELECT count(*) FROM accounted WHERE state = ? AND version IS NOT NULL"
+        return self._number(ask, POSITION[ReconcileState.SKIPPED])
 
     def lost(self, *states: str, limit: int = -1) -> Iterator[tuple[str, int | None]]:
-        """Key and document's version of what has been lost for good, `orphan` or a state, in the order of keys."""
-        wanted = ",".join(str(ORPHAN if name == "orphan" else POSITION[ReconcileState(name)]) for name in states)
-        ask = f"SELECT key, version FROM suspects WHERE final IN ({wanted}) ORDER BY key LIMIT ?"  # noqa: S608
+        """Key and document's version of what is lost, `orphan` or a state, in the order of keys."""
+        wanted = ",".join(str(ORPHAN if name == ORPHAN_NAME else POSITION[ReconcileState(name)]) for name in states)
+        ask = f"SELECT key, version FROM accounted WHERE {IS_LOST} AND state IN ({wanted}) ORDER BY key LIMIT ?"  # noqa: S608
         yield from self._db.execute(ask, (limit,))
 
     def by_prefix(self, place_prefix: str) -> list[PrefixCount]:
         """Objects and bytes by prefix and state: first the prefixes with most that is lost, then the largest."""
-        length, lost = len(place_prefix), ",".join(str(POSITION[state]) for state in LOST)
-        part = f"substr(e.key, 1, {length} + instr(substr(e.key, {length + 1}), '/'))"
+        length = len(place_prefix)
+        part = f"substr(key, 1, {length} + instr(substr(key, {length + 1}), '/'))"
         self._db.execute("DROP TABLE IF EXISTS temp.parts")
         self._db.execute(
-            f"CREATE TEMP TABLE parts AS SELECT {part} AS part, coalesce(s.final, e.state) AS state, count(*) AS objects, "
-            f"sum(e.size) AS size {_FINAL} GROUP BY 1, 2"
+            f"CREATE TEMP TABLE parts AS SELECT {part} AS part, state, count(*) AS objects, sum(size) AS size "  # noqa: S608
+            f"FROM accounted WHERE state < {ORPHAN} GROUP BY 1, 2"
         )
-        order = f"sum(objects * (state IN ({lost}))) DESC, sum(objects) DESC, part"
+        order = f"sum(objects * ({IS_LOST})) DESC, sum(objects) DESC, part"
         rank = f"SELECT part, row_number() OVER (ORDER BY {order}) AS place FROM parts GROUP BY part"  # noqa: S608
         shown = f"min(place, {MAX_PREFIXES + 1})"
         ask = (
@@ -245,12 +258,16 @@ class WorkFile:
         return [PrefixCount(name, STATES[state], *rest) for name, state, *rest in self._db.execute(ask, (OTHERS,))]
 
     def lines(self) -> Iterator[Line]:
-        """Every object with its state, then every orphan."""
-        ask = f"SELECT e.key, coalesce(s.final, e.state), e.etag, e.size, e.modified_ms {_FINAL} ORDER BY e.key"
+        """Every object and every document without one, in the order of keys."""
+        ask = (
+            "SELECT a.key, a.state, o.etag, o.size, o.modified_ms FROM accounted a LEFT JOIN objects o ON o.key = a.key "
+            "ORDER BY a.key"
+        )
         for key, state, *rest in self._db.execute(ask):
-            yield Line(key, STATES[state].value, *rest)
-        for key, _ in self.lost("orphan"):
-            yield Line(key, "orphan", None, None, None)
+            yield Line(key, ORPHAN_NAME if state == ORPHAN else STATES[state].value, *rest)
+
+    def _number(self, ask: str, *values: int) -> int:
+        return int(self._db.execute(ask, values).fetchone()[0])
 
 
 @contextmanager

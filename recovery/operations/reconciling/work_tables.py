@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from recovery.operations.reconciling.request import STATES, ReconcileState
+from recovery.operations.reconciling.request import LOST, STATES, ReconcileState
 
 BUSY_S = 60.0
 """How long one of the two threads that write waits for the other."""
-CACHE_KIB = 32 * 1024
+CACHE_KIB = 64 * 1024
 """Memory for pages of the file, for each connection."""
 POSITION = {state: place for place, state in enumerate(STATES)}
 """How the tables name a state."""
@@ -18,7 +18,9 @@ ORPHAN = len(STATES)
 """In place of a state: a document without an object."""
 RESOLVED = -1
 """In place of a state: an orphan that is none any more."""
-_SCHEMA = """
+IS_LOST = f"state >= {min(POSITION[state] for state in LOST)}"
+"""The condition for what is looked at again: objects that are lost, and documents without an object."""
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS objects (
     key TEXT PRIMARY KEY, etag TEXT NOT NULL, size INTEGER NOT NULL, modified_ms INTEGER NOT NULL
@@ -26,9 +28,10 @@ CREATE TABLE IF NOT EXISTS objects (
 CREATE TABLE IF NOT EXISTS documents (key TEXT PRIMARY KEY, etag TEXT, version INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS held (key TEXT NOT NULL, state INTEGER NOT NULL, etag TEXT, failed_ms INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS held_by_key ON held (key);
-CREATE TABLE IF NOT EXISTS suspects (
-    key TEXT PRIMARY KEY, state INTEGER NOT NULL, version INTEGER, final INTEGER
+CREATE TABLE IF NOT EXISTS accounted (
+    key TEXT PRIMARY KEY, state INTEGER NOT NULL, size INTEGER NOT NULL, version INTEGER
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS lost ON accounted (key) WHERE {IS_LOST};
 """
 IS_ABOUT = f"""
 (h.state = {POSITION[ReconcileState.WAITING]} OR h.etag = o.etag OR (h.etag IS NULL AND h.failed_ms >= o.modified_ms))

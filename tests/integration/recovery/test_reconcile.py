@@ -8,8 +8,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -128,6 +130,7 @@ def scene(site: Site, env, count: int) -> dict[str, int]:
     return truth
 
 
+@pytest.mark.slow("makes two thousand objects, and indexes a part of them again")
 def test_the_tables_equal_the_truth_and_after_a_fix_everything_is_accounted_for(site, env, tmp_path):
     count = sized(200_000, usual=2_000)
     truth = scene(site, env, count)
@@ -179,6 +182,42 @@ def test_what_a_fix_sends_is_indexed_by_a_worker_while_others_change(site, env, 
     assert found["places"][0]["examples"] == {"missing": ["9.txt"]}
 
 
+def test_while_objects_change_nothing_is_called_lost_unless_messages_are_waiting(site, env, tmp_path):
+    worker = WorkerProcess({**site.env, "LOG_LEVEL": "info"}, tmp_path).start()
+    over = threading.Event()
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            changing = pool.submit(change_until, over, site)
+            for _ in range(3):
+                _, found = reconciled(env)
+                assert found["objects"] == sum(found["states"].values())
+                assert found["accounted"] or found["places"][0]["unsettled"], found
+            over.set()
+            assert changing.result() > 20
+        site.wait_empty(60)
+        site.ask("POST", f"/{site.index}/_refresh")
+        code, found = reconciled(env)
+        assert (code, set(states(found)), found["orphans"]) == (0, {"current"}, 0)
+    finally:
+        over.set()
+        assert worker.stop() == 0
+
+
+def change_until(over: threading.Event, site: Site) -> int:
+    """Create, overwrite and remove objects, and send the events; the number of changes."""
+    chance, changes = random.Random(3), 0
+    while not over.is_set():
+        key = f"{chance.randrange(40)}.txt"
+        changes += 1
+        if chance.random() < 0.3:
+            site.s3.delete_object(Bucket=site.bucket, Key=key)
+            site.send(key, "ObjectRemoved:Delete")
+        else:
+            site.put(key, f"text {changes}")
+            site.send(key)
+    return changes
+
+
 def test_keys_of_every_kind_are_accounted_for_on_a_store_that_keeps_them(elasticmq, tmp_path):
     """SeaweedFS changes or refuses some of these; moto does not. The index is in SQLite."""
     with moto_endpoint() as endpoint, closing(s3_client(endpoint)) as s3, closing(sqs_client(endpoint)) as sqs:
@@ -211,6 +250,7 @@ def test_keys_of_every_kind_are_accounted_for_on_a_store_that_keeps_them(elastic
         )  # fmt: skip
 
 
+@pytest.mark.slow("starts the command six times")
 def test_a_run_that_is_killed_again_and_again_is_continued(site, env, tmp_path):
     count = sized(200_000, usual=6_000)
     etags = site.put_all({f"{number:06}": "x" for number in range(count)})

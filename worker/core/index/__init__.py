@@ -93,8 +93,8 @@ class Entry:
     """Whether writes and removals of the object reach this document: it has the id that they address."""
 
 
-ENTRIES_AT_ONCE = 2_000
-"""Maximum number of entries that `Index.entries` returns at once."""
+ENTRIES_AT_ONCE = 10_000
+"""Maximum number of entries that `Index.entries` returns at once: what an OpenSearch index allows by default."""
 HIGHLIGHT_START = "\ue000"
 HIGHLIGHT_END = "\ue001"
 

@@ -40,7 +40,7 @@ class Product:
 
 def excluded(settings: Settings, bucket: str, key: str) -> str | None:
     """Why an object is not to be in the index according to the settings; None if it is."""
-    if bucket == settings.state and key.startswith(OWN_PREFIXES):
+    if key.startswith(OWN_PREFIXES) and bucket == settings.state:
         return "own prefix"
     if settings.include_keys and not any(fnmatchcase(key, glob) for glob in settings.include_keys):
         return OUTSIDE

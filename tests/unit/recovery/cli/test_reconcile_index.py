@@ -1,6 +1,7 @@
 """`reconcile_index`: what it prints, asks and refuses, and its exit codes."""
 
 import json
+import signal
 from unittest.mock import Mock
 
 import pytest
@@ -154,12 +155,31 @@ def test_a_run_that_fails_leaves_no_csv_file(place, tmp_path):
     assert not file.exists()
 
 
+def test_a_signal_ends_it_without_a_verdict_and_without_files(place, tmp_path, monkeypatch):
+    place.put("a.txt")
+    pages = place.fakes.s3.list_page
+
+    def list_page(*asked):
+        signal.raise_signal(signal.SIGTERM)
+        return pages(*asked)
+
+    monkeypatch.setattr(place.fakes.s3, "list_page", list_page)
+    file = tmp_path / "all.csv"
+    done = run(PLACE, f"{PLACE}-2", "--json", "--csv", str(file))
+    found = json.loads(done.stdout)
+    assert (done.exit_code, found["stopped"], found["accounted"], found["places"]) == (143, True, False, [])
+    assert "the next run goes on from there" in done.stderr
+    assert not file.exists()
+
+
 def test_while_the_fleet_is_paused_a_run_compares_and_a_fix_is_refused(place):
     place.put("a.txt")
     place.fakes.s3.records[PAUSE_KEY] = json.dumps({"by": "ann", "reason": "upgrade"}).encode()
     assert run(PLACE).exit_code == 3
+    place.fakes.faults.calls.clear()
     done = run(PLACE, "--fix", "--yes")
     assert type(done.exception).__name__ == "PausedError"
+    assert "s3.list" not in place.fakes.faults.calls
     assert run(PLACE, "--fix", "--yes", "--while-paused").exit_code == 0
 
 

@@ -178,9 +178,8 @@ def test_a_version_from_the_future_stays_where_its_object_could_not_be_sent(plac
 # -- refusing --------------------------------------------------------------------------------------------------------------
 
 
-def result(place, *, objects, documents, orphans):
-    found = place.run()
-    return replace(found, objects=objects, documents=documents, orphans=orphans)
+def result(place, **numbers):
+    return replace(place.run(), **numbers)
 
 
 @pytest.mark.parametrize(
@@ -199,6 +198,11 @@ def result(place, *, objects, documents, orphans):
 def test_a_mistyped_bucket_must_not_empty_an_index(place, objects, documents, orphans, is_refused):
     why = refusal(result(place, objects=objects, documents=documents, orphans=orphans))
     assert bool(why) is is_refused
+
+
+def test_a_wrong_clock_of_this_machine_must_not_empty_an_index_either(place):
+    assert refusal(result(place, objects=1000, documents=1000, orphans=50, future=51))
+    assert not refusal(result(place, objects=1000, documents=1000, orphans=50, future=50))
 
 
 def test_while_the_fleet_is_paused_nothing_is_fixed_unless_asked(place):
