@@ -7,6 +7,7 @@ import orjson
 
 from testing.memory import NOW_MS, Faults
 from worker.core.base.clock import FUTURE_MS
+from worker.core.base.errors import IndexUnavailableError
 from worker.core.index import ENTRIES_AT_ONCE, Entry, IndexState, SearchResult, Stored, WriteResult, WriteStatus
 from worker.core.index.document import Write
 
@@ -27,15 +28,17 @@ class MemoryIndex:
         self.unreachable: set[str] = set()
         """Keys whose documents have another id than writes address."""
         self.without_names = 0
+        self.exists = True
 
     def ping(self) -> None:
         self._faults.call("index.ping")
 
     def ensure(self) -> IndexState:
+        self.exists = True
         return IndexState()
 
     def inspect(self) -> IndexState:
-        return IndexState()
+        return IndexState(exists=self.exists)
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
         self._faults.call("index.write")
@@ -73,6 +76,8 @@ class MemoryIndex:
 
     def stored(self, objects: Sequence[tuple[str, str]]) -> list[Stored | None]:
         self._faults.call("index.stored")
+        if not self.exists:
+            raise IndexUnavailableError("there is no such index")
         found = [self.documents.get(name) for name in objects]
         return [None if one is None else Stored.of(one[1], version=one[0]) for one in found]
 

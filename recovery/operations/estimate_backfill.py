@@ -60,54 +60,6 @@ class Estimate:
         }  # fmt: skip
 
 
-def estimate_backfill(
-    settings: Settings, clients: Clients, request: BackfillRequest, source: Source, *, sample: int, stop: threading.Event,
-    on_progress: OnProgress = ignore_progress,
-) -> Estimate | None:  # fmt: skip
-    """Count what a run would do, from where an interrupted one has stopped, and measure `sample` objects; None once `stop` is set.
-
-    Raises what `backfill` raises before it starts, and what reading a source raises.
-    """
-    check(settings, clients, request, source)
-    checkpoint = checkpoint_of(clients, request, source)
-    report = Report(BACKFILL, dry_run=True, about={"run": request.run.name, "source": source.name})
-    report.also[BEFORE] = checkpoint.done
-    began = time.monotonic()
-    result = BackfillResult.INDEXED if request.direct else BackfillResult.SENT
-    reservoir = _Reservoir(sample)
-    size_bytes: int | None = 0
-    asked = 0
-    with closing(chosen_pages(settings, clients, source, checkpoint.position, stop)) as pages:
-        for page in pages:
-            report.counts.update(page.others)
-            report.counts[result] += len(page.chosen)
-            asked = page.asked
-            for one in page.chosen:
-                reservoir.add(one)
-                size_bytes = None if size_bytes is None or one.size is None else size_bytes + one.size
-            on_progress(Progress(report.handled, source.total, {one.value: n for one, n in report.counts.items()}))
-    on_progress(Progress(report.handled, source.total, note=f"measuring a sample of {len(reservoir.kept):,} objects"))
-    measured = measure(settings, clients, reservoir.kept, stop)
-    report.seconds = time.monotonic() - began
-    if stop.is_set():
-        return None
-    if size_bytes is None and measured.objects:
-        size_bytes = round(measured.size_bytes / measured.objects * reservoir.seen)
-    workers = 1 if request.direct else _alive(clients)
-    per_second = min(measured.per_second * workers, request.rate or float("inf"))
-    is_known = bool(measured.objects) or not reservoir.seen
-    per_object = {
-        "s3": 1 + asked / max(reservoir.seen, 1), "s3_list": report.handled / PAGE / max(reservoir.seen, 1),
-        "sqs": 0 if request.direct else BATCH_CALLS / MAX_BATCH,
-    }  # fmt: skip
-    cpu_ms = measured.cpu_s / max(measured.objects, 1) * 1000
-    return Estimate(
-        report, size_bytes, measured, workers,
-        reservoir.seen / max(per_second, 1e-3) if is_known else None,
-        reservoir.seen * dollars_per_million(cpu_ms, per_object) / 1e6 if is_known else None,
-    )  # fmt: skip
-
-
 class _Reservoir:
     """So many of any number of objects, each with the same probability."""
 
@@ -122,6 +74,87 @@ class _Reservoir:
             self.kept.append(one)
         elif (place := random.randrange(self.seen)) < self._size:  # noqa: S311 (a sample, not a secret)
             self.kept[place] = one
+
+
+@dataclass(slots=True)
+class _Counted:
+    """What reading a source has shown."""
+
+    report: Report
+    chosen: _Reservoir
+    """Of the objects that would be done."""
+    size_bytes: int = 0
+    """Of those of them that have a size."""
+    unsized: int = 0
+    """Number of those that have none, because the source tells only keys."""
+    asked: int = 0
+    """Number of objects for whose etag S3 was asked."""
+
+
+def estimate_backfill(
+    settings: Settings, clients: Clients, request: BackfillRequest, source: Source, *, sample: int, stop: threading.Event,
+    on_progress: OnProgress = ignore_progress,
+) -> Estimate | None:  # fmt: skip
+    """Count what a run would do, from where an interrupted one has stopped, and measure `sample` objects; None once `stop` is set.
+
+    Raises what `backfill` raises before it starts, and what reading a source raises.
+    """
+    check(settings, clients, request, source)
+    began = time.monotonic()
+    counted = _count(settings, clients, request, source, sample, stop, on_progress)
+    report, count = counted.report, counted.chosen.seen
+    on_progress(
+        Progress(report.handled, source.total, note=f"measuring a sample of {len(counted.chosen.kept):,} objects")
+    )
+    measured = measure(settings, clients, counted.chosen.kept, stop)
+    report.seconds = time.monotonic() - began
+    if stop.is_set():
+        return None
+    size_bytes: int | None = counted.size_bytes
+    if counted.unsized:
+        size_bytes = round(measured.size_bytes / measured.objects * count) if measured.objects else None
+    workers = 1 if request.direct else _alive(clients)
+    if count and not measured.objects:
+        return Estimate(report, size_bytes, measured, workers, None, None)
+    per_second = max(min(measured.per_second * workers, request.rate or float("inf")), 1e-3)
+    return Estimate(report, size_bytes, measured, workers, count / per_second, _dollars(counted, measured, request))
+
+
+def _count(
+    settings: Settings, clients: Clients, request: BackfillRequest, source: Source, sample: int, stop: threading.Event,
+    on_progress: OnProgress,
+) -> _Counted:  # fmt: skip
+    """Read the source as a run would. Before there is an index, everything is to be done."""
+    checkpoint = checkpoint_of(clients, request, source)
+    report = Report(BACKFILL, dry_run=True, about={"run": request.run.name, "source": source.name})
+    report.also[BEFORE] = checkpoint.done
+    counted = _Counted(report, _Reservoir(sample))
+    result = BackfillResult.INDEXED if request.direct else BackfillResult.SENT
+    has_index = clients.index.inspect().exists
+    with closing(chosen_pages(settings, clients, source, checkpoint.position, stop, has_index=has_index)) as pages:
+        for page in pages:
+            report.counts.update(page.others)
+            report.counts[result] += len(page.chosen)
+            counted.asked = page.asked
+            for one in page.chosen:
+                counted.chosen.add(one)
+                counted.size_bytes += one.size or 0
+                counted.unsized += one.size is None
+            on_progress(Progress(report.handled, source.total, {one.value: n for one, n in report.counts.items()}))
+    return counted
+
+
+def _dollars(counted: _Counted, measured: Sample, request: BackfillRequest) -> float:
+    """What the requests and the CPU time of a run cost."""
+    count = counted.chosen.seen
+    if not count:
+        return 0.0
+    per_object = {
+        "s3": 1 + counted.asked / count,
+        "s3_list": 0 if counted.unsized else counted.report.handled / PAGE / count,
+        "sqs": 0 if request.direct else BATCH_CALLS / MAX_BATCH,
+    }
+    return count * dollars_per_million(measured.cpu_s / measured.objects * 1000, per_object) / 1e6
 
 
 def _alive(clients: Clients) -> int:

@@ -18,12 +18,15 @@ from worker.core.indexing.pipeline import excluded, is_folder
 class Chooser:
     """Decides on one page after another. For one thread."""
 
-    def __init__(self, settings: Settings, clients: Clients, pool: Executor, stop: threading.Event) -> None:
-        """`pool` asks S3 for the etags that a source does not tell."""
+    def __init__(
+        self, settings: Settings, clients: Clients, pool: Executor, stop: threading.Event, *, has_index: bool
+    ) -> None:
+        """`pool` asks S3 for the etags that a source does not tell; `has_index`: whether there is an index to compare with."""
         self._settings = settings
         self._clients = clients
         self._pool = pool
         self._stop = stop
+        self._has_index = has_index
         self.asked = 0
         """Number of objects for whose etag S3 was asked."""
 
@@ -48,6 +51,8 @@ class Chooser:
         return excluded(self._settings, one.bucket, one.key) is not None
 
     def _are_current(self, part: list[Candidate]) -> list[bool]:
+        if not self._has_index:
+            return [False] * len(part)
         names = [(one.bucket, one.key) for one in part]
         stored = retry_transient(lambda: self._clients.index.stored(names), transient=is_transient, stop=self._stop)
         known = [None if document is None else document.etag for document in stored]

@@ -31,14 +31,17 @@ class ChosenPage:
 
 
 def chosen_pages(
-    settings: Settings, clients: Clients, source: Source, position: JsonObject, stop: threading.Event
-) -> Generator[ChosenPage, None, None]:
+    settings: Settings, clients: Clients, source: Source, position: JsonObject, stop: threading.Event, *,
+    has_index: bool = True,
+) -> Generator[ChosenPage, None, None]:  # fmt: skip
     """The pages of a source from a position on, until `stop` is set. Close the generator where you leave it early.
+
+    `has_index`: whether there is an index, which a dry run does not create.
 
     Raises SourceError, StoreError or IndexUnavailableError.
     """
     with ThreadPoolExecutor(ASKERS, "etags") as pool, ThreadPoolExecutor(1, "source") as ahead:
-        chooser = Chooser(settings, clients, pool, stop)
+        chooser = Chooser(settings, clients, pool, stop, has_index=has_index)
         pages = source.pages(position, stop)
         following = ahead.submit(_next, pages, chooser)
         while not stop.is_set() and (page := following.result()) is not None:

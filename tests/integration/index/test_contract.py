@@ -138,7 +138,15 @@ def test_ensure_again_makes_nothing_and_finds_nothing_wrong(index):
     assert again.created == []
     assert [finding for finding in again.findings if finding.level != "ok"] == []
     assert [finding for finding in index.inspect().findings if finding.level != "ok"] == []
+    assert index.inspect().exists
     index.ping()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "opensearch"])
+def test_an_index_that_was_never_made_does_not_exist_and_looking_does_not_make_it(request, tmp_path, index_name, kind):
+    url = f"sqlite:///{tmp_path}/index.db" if kind == "sqlite" else request.getfixturevalue(kind).url
+    with closing(opened(url, index_name)) as never_made:
+        assert [never_made.inspect().exists for _ in range(2)] == [False, False]
 
 
 # -- search ------------------------------------------------------------------------------------------------------

@@ -125,6 +125,8 @@ class IndexState:
     plain_key_ids: bool = False
     """Whether its document ids are plain keys (earlier_system.py), and new ones will be too."""
     findings: list[Finding] = field(default_factory=list)
+    exists: bool = True
+    """Whether there is an index, which `inspect` alone may not find."""
 
 
 class Index(Protocol):

@@ -58,7 +58,7 @@ class SqliteIndex:
         """Report what exists, without creating anything."""
         if not self._path.exists():
             finding = Finding("ok", f"{self.description}: does not exist yet; it is created when a worker starts")
-            return IndexState(findings=[finding])
+            return IndexState(findings=[finding], exists=False)
         return IndexState(findings=[Finding("ok", f"{self.description}: {self._count()} documents")])
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:

@@ -63,6 +63,12 @@ def test_it_counts_what_a_run_would_do_and_changes_nothing(bucket, measured):
     assert {"state.put", "state.claim", "source.send", "index.write"}.isdisjoint(bucket.fakes.faults.calls)
 
 
+def test_before_there_is_an_index_everything_is_to_be_done(bucket, measured):
+    bucket.fakes.index.exists = False
+    assert estimate(bucket).objects == 2_500
+    assert not bucket.fakes.index.exists
+
+
 def test_the_sample_is_of_objects_that_would_be_done_each_once(bucket, measured):
     bucket.fakes.indexed("0000")
     estimate(bucket)
@@ -99,9 +105,13 @@ def test_the_dollars_are_those_of_requests_and_cpu(bucket, measured):
     assert estimate(bucket).dollars == pytest.approx(cpu + gets + lists + 2_500 * 0.3 * 0.40e-6)
 
 
-def test_where_only_keys_are_known_sizes_are_those_of_the_sample(bucket, measured):
+def test_where_only_keys_are_known_sizes_are_those_of_the_sample_and_etags_cost_requests(bucket, measured):
     keys = KeysFile(BytesIO(b"0000\n0001\n"), "keys.txt", WHOLE)
-    assert estimate(bucket, keys).size_bytes == 20
+    found = estimate(bucket, keys, direct=True)
+    assert (found.size_bytes, found.objects) == (20, 2)
+    assert found.dollars == pytest.approx(2 * (0.010 / 3_600 * 0.03625 + 0.40e-6))
+    bucket.fakes.index.documents[BUCKET, "0000"] = 1, {"etag": "another"}
+    assert estimate(bucket, keys, direct=True).dollars == pytest.approx(found.dollars + 0.40e-6)
 
 
 def test_nothing_to_do_takes_nothing(bucket, monkeypatch):
