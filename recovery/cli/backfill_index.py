@@ -70,7 +70,7 @@ def _log(now: Progress, per_second: float) -> None:
     emit(LogEvent.BACKFILL_PROGRESS, done=now.done, per_second=per_second, counts=dict(now.counts), eta_s=eta_s)
 
 
-BACKFILL = BatchCommand(WORDING, _log, {"Backfilled": BackfillResult.SENT})
+BACKFILL = BatchCommand(WORDING, _log, {"StoredForRetry": BackfillResult.STORED_FOR_RETRY})
 
 
 @app.command(

@@ -113,7 +113,8 @@ class _Run:
     def run(self) -> Report:
         report, began = self._report, time.monotonic()
         if self._checkpoint.done:
-            self._tick(f"continuing after {self._checkpoint.done:,} objects, where a run was interrupted")
+            before = f"after {self._checkpoint.done:,} objects, where a run {self._checkpoint.left_by} was interrupted"
+            self._tick(f"continuing {before}; --restart begins anew")
         try:
             self._fill()
             if self._stop.is_set() or self._is_held:
@@ -218,6 +219,6 @@ class _Run:
 
     def _tick(self, note: str = "") -> None:
         total = self._source.total
-        left = None if total is None else total - self._report.also[BEFORE]
+        left = None if total is None else max(total - self._report.also[BEFORE], self._report.handled)
         counts = {result.value: count for result, count in self._report.counts.items()}
         self._on_progress(Progress(self._report.handled, left, counts, note))

@@ -11,7 +11,7 @@ from worker.core.base.errors import DependencyError, StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.jsontypes import JsonObject
 from worker.core.base.logs import emit
-from worker.core.s3.state import CONTROL_PREFIX, NO_CONDITIONS, State
+from worker.core.s3.state import CONTROL_PREFIX, NO_CONDITIONS, State, dated
 
 SCHEMA = 1
 BACKFILL_PREFIX = CONTROL_PREFIX + "backfill/"
@@ -20,7 +20,7 @@ SAVE_EVERY_S = 1.0
 
 
 class Checkpoint:
-    """The record of one source and index. Two runs at once would only do the work twice: the one that began first ends.
+    """The record of one source and index. Two runs at once would only do the work twice: the one that is overtaken ends.
 
     Where the store has no conditional writes, both go on. For one thread; every method raises StoreError.
     """
@@ -37,6 +37,8 @@ class Checkpoint:
         """Where to go on; empty at the beginning."""
         self.done = 0
         """The number of objects before that position."""
+        self.left_by = ""
+        """Which run has stored it: when, and whose."""
         self._etag: str | None = None
         self._exists = False
         self._saved_at = float("-inf")
@@ -55,6 +57,7 @@ class Checkpoint:
             return
         if not restart and isinstance(position, dict) and isinstance(done, int):
             self.position, self.done = position, done
+            self.left_by = f"of {_day(record.get('at_ms'))} by {record.get('by')}"
 
     def advance(self, position: JsonObject, done: int) -> None:
         """Note that everything before a position is done, and store that if the last time is long enough ago. Raises as `save`."""
@@ -97,3 +100,7 @@ class Checkpoint:
         """Remove the record: everything is done."""
         if self._exists:
             self._state.delete(self.key)
+
+
+def _day(at_ms: object) -> str:
+    return dated(at_ms) if isinstance(at_ms, int) else "an unknown day"

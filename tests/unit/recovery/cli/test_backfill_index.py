@@ -16,8 +16,10 @@ from testing.memory import BUCKET, SQS_DOWN
 from tests.support.backfilled import Bucket, put_inventory, row
 from tests.support.in_process import run_in_process
 from worker.core.base import logs
+from worker.core.base.cloudwatch import FIGURES
 from worker.core.base.errors import ConfigError, QueueError, StoreError
 from worker.core.base.events import LogEvent
+from worker.terminal import operator
 
 PLACE = f"s3://{BUCKET}"
 MANIFEST = f"{PLACE}/lists/manifest.json"
@@ -132,7 +134,8 @@ def test_an_interrupted_run_is_continued_and_the_table_says_so(bucket):
     bucket.fakes.faults.plan.clear()
     done = run(PLACE, "--max-depth", "5000")
     assert done.exit_code == 0, done.output
-    assert "continuing after 1,000 objects, where a run was interrupted" in done.stderr
+    by = f"of 2026-11-18 by {operator()}"
+    assert f"continuing after 1,000 objects, where a run {by} was interrupted; --restart begins anew" in done.stderr
     assert "1,000  done before " in done.stdout
     assert "12  sent" in done.stdout
 
@@ -143,6 +146,10 @@ def test_a_continued_run_with_nothing_left_exits_with_0(bucket):
     assert isinstance(run(PLACE, "--rate", "100000", "--max-depth", "5000").exception, StoreError)
     done = run(PLACE)
     assert (done.exit_code, "1,000  done before" in done.stdout) == (0, True)
+
+
+def test_what_is_sent_to_cloudwatch_is_among_its_metrics():
+    assert command.BACKFILL.figures.keys() <= FIGURES.keys()
 
 
 def test_progress_is_logged_with_the_time_that_is_left(monkeypatch):

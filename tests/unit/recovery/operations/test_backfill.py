@@ -107,6 +107,20 @@ def test_what_was_done_is_in_the_audit_whatever_ended_it(bucket):
     assert (second["result"]["sent"], second["stopped_by"]) == (0, "down")
 
 
+@pytest.mark.parametrize("direct", [False, True])
+def test_what_was_done_is_in_the_audit_even_if_the_progress_cannot_be_shown(bucket, direct):
+    bucket.put(*(f"{number:04}" for number in range(1_200)))
+
+    def gone(now):
+        if now.done >= 10:
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        bucket.run(on_progress=gone, direct=direct)
+    [record] = bucket.fakes.under(AUDIT_PREFIX).values()
+    assert record["result"]["indexed" if direct else "sent"] >= 10
+
+
 def test_a_job_that_the_queue_will_never_take_has_failed_and_the_others_are_sent(bucket):
     bucket.put("a", "b", "c")
     bucket.fakes.source.refuses = {1: Refusal("InvalidMessageContents", "bad", senders_fault=True)}
