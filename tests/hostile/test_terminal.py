@@ -108,6 +108,7 @@ def read_only(scene: Scene) -> list[tuple[str, ...]]:
         ("recovery.cli", "inspect", "--message-id", ALL["CSI"]),
         ("recovery.cli", "redrive", "--dry-run", "--force", *every), ("recovery.cli.replay_retry_index", "--dry-run"),
         ("recovery.cli.reconcile_index", "--since", "7d"),
+        ("recovery.cli.backfill_index", f"s3://{scene.site.bucket}", "--dry-run"),
     ]  # fmt: skip
 
 

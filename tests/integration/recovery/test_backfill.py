@@ -95,7 +95,7 @@ def killed_after(process: "subprocess.Popen[str]", site: Site, than: int) -> int
 
 
 def test_from_empty_with_three_workers_and_killed_twice_everything_is_indexed(site, env, tmp_path):
-    count = sized(20_000, usual=5_000)
+    count = sized(10_000, usual=4_000)
     keys = fill(site, count)
     dry = backfilled(env, place(site), "--dry-run", "--rate", "100000")
     assert (dry["sent"], dry["skipped"], dry["estimate"]["sample"]["failures"]) == (count, 1, 0)
@@ -122,9 +122,9 @@ def test_from_empty_with_three_workers_and_killed_twice_everything_is_indexed(si
 
 
 def test_killed_while_it_indexes_here_it_goes_on(site, sqlite_env, tmp_path):
-    count = sized(20_000, usual=4_000)
+    count = sized(20_000, usual=3_000)
     fill(site, count)
-    process = started(sqlite_env, place(site), "--direct", "--rate", "2000")
+    process = started(sqlite_env, place(site), "--direct", "--rate", "1000")
     before = killed_after(process, site, 0)
     found = backfilled(sqlite_env, place(site), "--direct")
     assert found["before"] == before
@@ -185,7 +185,7 @@ def test_an_inventory_brings_what_it_lists_and_is_continued_in_the_middle_of_a_f
     )  # fmt: skip
     site.put_all(files, bucket=site.state_bucket)
     url = f"s3://{site.state_bucket}/{manifest}"
-    process = started(env, place(site), "--inventory", url, "--rate", "2000", "--max-depth", "100000")
+    process = started(env, place(site), "--inventory", url, "--rate", "1000", "--max-depth", "100000")
     before = killed_after(process, site, 0)
     found = backfilled(env, place(site), "--inventory", url, "--rate", "100000", "--max-depth", "100000")
     assert (found["before"], found["sent"]) == (before, 2_600 - before)
