@@ -175,8 +175,8 @@ class Follower:
                 for one in part for name, at_ms in one.arrivals.items()
             ]  # fmt: skip
             self._ledger.take_in(arrivals)  # known ones change nothing
-            changed = [self._from_record(rows[one.dead_letter.id], one) for one in part if one.dead_letter.id in rows]
-            self._ledger.change_many([change for change in changed if change is not None])
+            differ = [row for one in part if (row := rows.get(one.dead_letter.id)) and self._from_record(row, one)]
+            self.refresh(differ)  # reads the records again: these may be older than the rows
 
     def _scheduled(self, stored: StoredDeadLetter) -> StoredDeadLetter:
         """The record of what intake has not seen, with its next retry. If somebody has just changed it, that is left to them."""

@@ -257,3 +257,20 @@ def test_a_record_that_is_none_is_passed_over(fakes, follower, ledger, taken_in)
     assert len(states(ledger)) == 4
     with pytest.raises(ValueError, match="is no record"):
         dead_letter_store.read(fakes.state, "dead-letters/2026-11-29/x.json")
+
+
+def test_a_row_that_was_changed_after_its_record_was_read_is_not_set_back(
+    fakes, ledger, follower, clients, taken_in, monkeypatch
+):
+    read = follower._read
+
+    def read_just_before_it_is_sent(key):
+        stored = read(key)
+        if stored.dead_letter.id == "s1" and ledger.get("s1").state is RowState.OPEN:
+            redriven(fakes, clients, "s1")
+            ledger.change("s1", version=None, by="op", action="redrive", state=RowState.SENT)
+        return stored
+
+    monkeypatch.setattr(follower, "_read", read_just_before_it_is_sent)
+    follower._adopt(fakes.state.keys(DEAD_LETTERS_PREFIX))
+    assert ledger.get("s1").state is RowState.SENT
