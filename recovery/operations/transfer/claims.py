@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 CLAIM_S = 900
 """A claim whose run was killed keeps others waiting so long at most; as long as a message may be in flight (DESIGN)."""
+UNREADABLE = "its record could not be read or written"
+"""How a reason begins where S3 refuses, which may pass."""
 THREADS = 16
 """Number of records written at once."""
 
@@ -114,6 +116,10 @@ class Claims:
                 self._held.pop(one.id, None)
         return left | self._delete_received(dead_letters, but=left)
 
+    def forget(self, dead_letter: DeadLetter) -> None:
+        """Let the claim on a stored dead letter be: its record is about to be destroyed, and must not be written again."""
+        self._held.pop(dead_letter.id, None)
+
     def release(self) -> None:
         """End the claims on all stored dead letters that were not settled."""
 
@@ -187,7 +193,7 @@ class Claims:
         try:
             return retry_transient(call, transient=is_transient, stop=self._never)
         except (StoreError, ValueError) as error:
-            return f"its record could not be read or written: {error}"
+            return f"{UNREADABLE}: {error}"
 
     # -- the DLQ -----------------------------------------------------------------------------------------------------
 
