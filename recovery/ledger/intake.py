@@ -140,6 +140,7 @@ def _returned(before: Row, arrival: Arrival) -> Row:
         ),
         last_seen_ms=max(before.last_seen_ms, row.last_seen_ms),
         version=before.version + 1,
+        generation=before.generation + 1,
         changed_ms=arrival.at_ms,
     )
 

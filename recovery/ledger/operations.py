@@ -33,6 +33,7 @@ class OperationState(StrEnum):
 
 
 ENDED = frozenset({OperationState.DONE, OperationState.FAILED, OperationState.CANCELLED})
+WAITING = frozenset({OperationState.WAITING, OperationState.PAUSED})
 _MOVES = {
     OperationState.PAUSED: (OperationState.WAITING, OperationState.RUNNING),
     OperationState.WAITING: (OperationState.PAUSED,),

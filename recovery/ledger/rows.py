@@ -106,6 +106,8 @@ class Row:
     """An Outcome, where there is one."""
     version: int = 1
     """One more with every change; the ETag."""
+    generation: int = 1
+    """One more with every change but those of FOUND_OUT alone: a plan is of this one."""
     changed_ms: int = 0
     """When the row was last changed, by which `prune` goes; 0 when it is written: as `last_seen_ms`."""
     id: int = 0
@@ -113,8 +115,19 @@ class Row:
 
 
 ROW_FIELDS = tuple(one.name for one in fields(Row))
-CHANGEABLE = frozenset(ROW_FIELDS) - {"id", "identity", "key", "version", "changed_ms", "first_seen_ms", "body_sha256"}
+CHANGEABLE = frozenset(ROW_FIELDS) - {
+    "id",
+    "identity",
+    "key",
+    "version",
+    "generation",
+    "changed_ms",
+    "first_seen_ms",
+    "body_sha256",
+}
 """What `change` may set."""
+FOUND_OUT = frozenset({"owner", "finding", "outcome"})
+"""What the manager finds out by itself while people plan: it does not change what is to be done."""
 
 
 @dataclass(frozen=True, slots=True)

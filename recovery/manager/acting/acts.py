@@ -12,7 +12,7 @@ from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import Change, Row
 from recovery.manager.records import FROM_RECORD, RowMaker
 from recovery.operations.clients import DlqClients
-from recovery.operations.transfer.claims import Claims
+from recovery.operations.transfer.claims import UNREADABLE, Claims
 from worker.core.audit import Run
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import StoreError
@@ -81,6 +81,14 @@ def claiming(world: World, run: Run) -> Iterator[Claims]:
         yield claims
     finally:
         claims.release()
+
+
+def not_acted(row: Row, refused: Mapping[str, str], records: Mapping[str, StoredDeadLetter | None]) -> Acted:
+    """What has become of one that was not acted upon: Claims refused it, or its record is gone."""
+    why = refused.get(row.identity)
+    if why is None:
+        return Acted(row, Result.FAILED, GONE if records[row.identity] is None else "nothing is known of it")
+    return Acted(row, Result.WAITING if why.startswith(UNREADABLE) else Result.SKIPPED, why)
 
 
 def read_records(world: World, rows: Iterable[Row]) -> dict[str, StoredDeadLetter | None]:

@@ -13,13 +13,13 @@ from worker import demo
 def test_a_signal_while_the_daemon_is_being_started_leaves_no_process(tmp_path, monkeypatch, number):
     started = []
 
-    class Interrupted(subprocess.Popen):
+    class Interrupted(subprocess.Popen[bytes]):
         def __init__(self, *_args, **_options):
             super().__init__([sys.executable, "-c", "import time; time.sleep(60)"])
             started.append(self)
             signal.raise_signal(number)
 
-    monkeypatch.setattr(demo.subprocess, "Popen", Interrupted)
+    monkeypatch.setattr("worker.demo.subprocess.Popen", Interrupted)
     with (
         pytest.raises(SystemExit) as ended,
         demo._ended_by_signals(),
