@@ -115,23 +115,20 @@ class Outbox:
 
     # -- news --------------------------------------------------------------------------------------------------------
 
-    def note(self, identity: str, reason: Reason, *, at_ms: int) -> None:
-        """Note that something has happened to a dead letter; arrivals are noted as they are taken in."""
-        with self._database.writing() as connection:
-            news_.note(connection, identity, reason, at_ms)
-
     def news(self, *, limit: int) -> list[News]:
         """The oldest news that are not counted yet."""
         with self._database.reading() as connection:
             return news_.oldest(connection, limit)
 
     def count_news(self, routed: Sequence[tuple[News, str]]) -> None:
-        """Count news in the topics of their recipients, and forget them."""
+        """Count news in the topics of their recipients, and forget them; those that are not there any more are left out."""
         if not routed:
             return
         with self._database.writing() as connection:
-            connection.execute(_COUNT, [_counted(one, recipient) for one, recipient in routed])
-            news_.forget(connection, [one.id for one, _ in routed])
+            there = news_.forget(connection, [one.id for one, _ in routed])
+            counted = [_counted(one, recipient) for one, recipient in routed if one.id in there]
+            if counted:
+                connection.execute(_COUNT, counted)
 
     # -- topics ------------------------------------------------------------------------------------------------------
 

@@ -117,6 +117,10 @@ CHANGEABLE = frozenset(ROW_FIELDS) - {"id", "identity", "key", "version", "chang
 """What `change` may set."""
 
 
+USED_UP = "retries used up"
+"""The event of a dead letter that has come back from its last retry."""
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A dead letter that was received from the DLQ, as it is to stand in its row."""
@@ -127,7 +131,7 @@ class Arrival:
     at_ms: int
     by: str = "intake"
     is_news: bool = False
-    """Whether somebody is to be notified of it, if its kind is one of which somebody is."""
+    """Whether somebody is to be notified of it, unless it will be sent again by itself."""
     also: tuple[str, ...] = ()
     """What else it means: the actions of further events."""
 
@@ -164,6 +168,8 @@ class Change:
     fields: Mapping[str, object]
     details: Mapping[str, object] = field(default_factory=dict)
     version: int | None = None
+    is_news: bool = False
+    """Whether somebody is to be notified of it, unless it will be sent again by itself."""
 
 
 class Taken(StrEnum):

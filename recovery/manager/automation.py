@@ -40,11 +40,12 @@ class Automation:
 
     def __init__(
         self, settings: ManagerSettings, parts: Parts, ledger: Ledger, metrics: ManagerMetrics, *, holder: str, by: str,
-        refresh: Callable[[Sequence[Row]], object], stop: threading.Event,
+        notifies: bool, refresh: Callable[[Sequence[Row]], object], stop: threading.Event,
     ) -> None:  # fmt: skip
-        """`refresh` brings rows to what their records say. `holder` and `by` name this process, and who acts.
+        """`holder` and `by` name this process, and who acts. Raises ConfigError if the index cannot be opened as it is set.
 
-        Raises ConfigError if the index cannot be opened as it is set.
+        `notifies`: whether somebody is to be notified of what is not retried any more. `refresh` brings rows to what their
+        records say.
         """
         self._parts = parts
         self._index = open_own_index(settings, parts)
@@ -53,14 +54,15 @@ class Automation:
         self.retries = Retries(
             RetryParts(
                 clients=parts.clients, state=parts.state, ledger=ledger, rows=parts.rows, targets=targets,
-                health=FleetHealth(parts.state, clock), metrics=metrics, rate=settings.retry_rate, by=by, stop=stop,
+                health=FleetHealth(parts.state, clock), metrics=metrics, rate=settings.retry_rate, by=by, notifies=notifies,
+                stop=stop,
             ),
             refresh=refresh,
         )  # fmt: skip
         self._confirmer = Confirmer(
             ConfirmationParts(
                 settings=settings, types=parts.clients.types, objects=parts.clients.objects, state=parts.state, ledger=ledger,
-                index=self._index, queue_at=self._queue_at, keep_days=settings.ledger_keep_days, by=by, stop=stop,
+                index=self._index, queue_at=self._queue_at, refresh=refresh, keep_days=settings.ledger_keep_days, by=by, stop=stop,
             )
         )  # fmt: skip
         engine = None if self._index is None else partial(self._dry_engine, settings, self._index, stop)

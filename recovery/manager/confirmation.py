@@ -68,6 +68,8 @@ class ConfirmationParts:
     """None if none is set."""
     queue_at: Callable[[str], Queue]
     """Makes a queue of a URL."""
+    refresh: Callable[[Sequence[Row]], object]
+    """Brings rows to what their records say."""
     keep_days: int
     by: str
     stop: threading.Event
@@ -124,11 +126,14 @@ class Confirmer:
     def _look_at(self, rows: Sequence[Row], run: Run, now_ms: int) -> None:
         parts = self._parts
         by_key = {row.key: row for row in rows}
+        read = list(read_all(by_key, self._read))
         found = [
             _Sent(by_key[stored.key], stored)
-            for stored in read_all(by_key, self._read)
+            for stored in read
             if stored.state is StoredState.SENT and stored.sent is not None
-        ]  # what is gone or has come back is the follower's, or intake's
+        ]  # what is gone is the follower's
+        if back := [by_key[stored.key] for stored in read if stored.state is not StoredState.SENT]:
+            parts.refresh(back)
         refs = {one.row.key: refs_of(one.stored, parts.settings, parts.types) for one in found}
         ours = [one for one in found if refs[one.row.key]]
         if parts.index is not None and ours:

@@ -5,18 +5,17 @@ A kill at any point causes a second delivery, which finds its own record and its
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from recovery.ledger.errors import LedgerError
 from recovery.ledger.ledger import Ledger
-from recovery.ledger.rows import Arrival, Row, Taken
+from recovery.ledger.rows import Arrival, Taken
 from recovery.ledger.rows import State as RowState
+from recovery.manager.arrivals import Arrivals
 from recovery.manager.group_commit import GroupCommit
-from recovery.manager.metrics import IntakeResult, ManagerMetrics, RetryResult
-from recovery.manager.records import RowMaker
+from recovery.manager.metrics import IntakeResult
 from recovery.manager.rest import Rest
-from recovery.manager.schedule import Scheduler
 from worker.core.base.classify import is_transient
 from worker.core.base.clock import S3Clock
 from worker.core.base.errors import QueueError, StoreError
@@ -28,7 +27,6 @@ from worker.core.s3.state import State
 from worker.core.sqs import dead_letter_store
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.queue import Queue, in_batch
-from worker.core.sqs.stored_dead_letter import StoredDeadLetter
 
 LANES = 8
 """Number of receives at once. Each lane stores and deletes what it has received before it receives again."""
@@ -40,8 +38,6 @@ BACK_S = 30
 """After how many seconds a message that could not be taken in is visible again."""
 QUICK_LANES = 1
 """Lanes that wait for messages while the DLQ is quiet; the others help once one receive was full."""
-USED_UP = "retries used up"
-"""The event of a dead letter that has come back from its last retry."""
 MAX_SILENCE_S = 180
 """The slowest step: three attempts of a call, each with its full timeout."""
 _COUNTED = {
@@ -67,14 +63,8 @@ class Intake:
     """The intake of one DLQ. `lane` runs on several threads."""
 
     def __init__(
-        self, dlq: Queue, state: State, clock: S3Clock, ledger: Ledger, commit: GroupCommit, rows: RowMaker,
-        metrics: ManagerMetrics, scheduler: Scheduler, *, notifies: bool = False,
-        on_used_up: Callable[[Row], None] = lambda _: None,
-    ) -> None:  # fmt: skip
-        """`notifies`: whether somebody is to be notified of what arrives; the ledger notes it then.
-
-        `on_used_up` is called with the row of what has come back from its last retry.
-        """
+        self, dlq: Queue, state: State, clock: S3Clock, ledger: Ledger, commit: GroupCommit, arrivals: Arrivals
+    ) -> None:
         self.rest = Rest()
         self.seen = Seen()
         self._dlq = dlq
@@ -82,11 +72,7 @@ class Intake:
         self._clock = clock
         self._ledger = ledger
         self._commit = commit
-        self._rows = rows
-        self._metrics = metrics
-        self._notifies = notifies
-        self._scheduler = scheduler
-        self._on_used_up = on_used_up
+        self._arrivals = arrivals
         self._stop = threading.Event()
         self._busy = threading.Event()
         """Set while the DLQ returns full batches: then every lane receives."""
@@ -132,24 +118,10 @@ class Intake:
             raise
         self._delete([one for one in dead_letters if one.id in taken])
         self._note(dead_letters, taken)
-        self._tell(one for one in arrivals if one.also and taken[one.message_id] is not Taken.REPEATED)
+        self._arrivals.tell(arrivals, taken)
         if problem is not None:
             self._give_back([one for one in dead_letters if one.id not in taken])
             raise problem
-
-    def _arrival(self, dead_letter: DeadLetter, record: StoredDeadLetter) -> Arrival:
-        row, at_ms = self._rows.row(record), self._clock.now_ms()
-        if not self._scheduler.is_used_up(record):
-            return Arrival(dead_letter.id, row, at_ms, is_news=self._notifies)
-        count = record.retry.count
-        finding = f"its {count} retries are used up: nothing sends it again by itself"
-        return Arrival(dead_letter.id, replace(row, finding=finding), at_ms, is_news=self._notifies, also=(USED_UP,))
-
-    def _tell(self, used_up: Iterable[Arrival]) -> None:
-        for one in used_up:
-            self._metrics.count(RetryResult.USED_UP)
-            emit(LogEvent.RETRY_ENDED, "warning", message_id=one.row.identity, why=one.row.finding)
-            self._on_used_up(one.row)
 
     def _known(self, dead_letters: Sequence[DeadLetter]) -> set[str]:
         """The ids that are repeated deliveries of what was taken in before. A record that is missing does not count."""
@@ -171,7 +143,7 @@ class Intake:
         names = {name for one in dead_letters for name in one.possible_ids[:-1]}
         keys = {identity: row.key for identity, row in self._ledger.by_identity(names).items()} if names else {}
 
-        prepare = self._scheduler.scheduled
+        prepare = self._arrivals.scheduler.scheduled
 
         def store(dead_letter: DeadLetter) -> Arrival | StoreError:
             at_ms = self._clock.now_ms()
@@ -182,7 +154,7 @@ class Intake:
                 )  # fmt: skip
             except StoreError as error:
                 return error
-            return self._arrival(dead_letter, record)
+            return self._arrivals.of(dead_letter.id, record, at_ms)
 
         results = [store(one) for one in dead_letters]
         problem = next((one for one in results if isinstance(one, StoreError)), None)
@@ -205,7 +177,7 @@ class Intake:
         for what, counted in _COUNTED.items():
             count = sum(1 for one in taken.values() if one is what)
             if count:
-                self._metrics.count(counted, count)
+                self._arrivals.metrics.count(counted, count)
         done = [one for one in dead_letters if one.id in taken]
         if len(done) == len(dead_letters):
             self.seen.oldest_waiting_ms = None

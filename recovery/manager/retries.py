@@ -61,6 +61,8 @@ class RetryParts:
     metrics: ManagerMetrics
     rate: float
     by: str
+    notifies: bool
+    """Whether somebody is to be notified of what is not retried any more; the ledger notes it then."""
     stop: threading.Event
 
 
@@ -159,7 +161,9 @@ class Retries:
             "retry_at_ms": None,
             "finding": f"not retried: {why}",
         }
-        parts.ledger.change_many([Change(stored.dead_letter.id, "not retried", parts.by, fields, {"why": why})])
+        details = {"why": why}
+        change = Change(stored.dead_letter.id, "not retried", parts.by, fields, details, is_news=parts.notifies)
+        parts.ledger.change_many([change])
 
     # -- sending -----------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,6 @@ from operator import attrgetter
 from recovery.ledger.ledger import Ledger
 from recovery.ledger.news import Reason
 from recovery.ledger.outbox import About, Notification, Topic, ToSay
-from recovery.ledger.rows import Row
 from recovery.manager.metrics import ManagerMetrics, NotificationStatus
 from recovery.manager.notices.channels import Channels, NotifyError
 from recovery.manager.notices.routing import OPS, Router
@@ -67,11 +66,6 @@ class Notices:
         self._say_by = time.monotonic() + LONGEST_COUNT_S
         self._prune_at = 0.0
         self._trouble = ""
-
-    def retries_used_up(self, row: Row) -> None:
-        """Let those who operate the system hear that a dead letter's scheduled retries did not help. Raises LedgerError."""
-        if not self._channels.is_empty:
-            self._outbox.note(row.identity, Reason.RETRIES_USED_UP, at_ms=self._now_ms())
 
     def problem(self) -> str:
         """What was not sent in the last day, in a sentence; empty if all was."""

@@ -34,12 +34,13 @@ def clock(fakes, monkeypatch):
 
 
 @pytest.fixture
-def confirmer_of(fakes, ledger, rows):
+def confirmer_of(fakes, ledger, rows, follower):
     def make(index=fakes.index):
         return Confirmer(
             ConfirmationParts(
                 settings=fakes.settings(), types=rows.types, objects=fakes.s3, state=fakes.state, ledger=ledger, index=index,
-                queue_at=lambda _: fakes.source, keep_days=90, by="manager@h", stop=threading.Event(),
+                queue_at=lambda _: fakes.source, refresh=follower.refresh, keep_days=90, by="manager@h",
+                stop=threading.Event(),
             )
         )  # fmt: skip
 
@@ -189,6 +190,14 @@ def test_any_single_failing_call_loses_nothing_and_a_later_turn_ends_it(
     confirmer.turn(yes)
     assert ledger.get("m").state is RowState.RECOVERED
     assert fakes.under(DEAD_LETTERS_PREFIX) == {}
+
+
+def test_one_that_came_back_without_the_dlq_is_open_at_the_next_look(fakes, ledger, confirmer_of, send):
+    stored = send()
+    dead_letter_store.write(fakes.state, stored.returned(replace(stored.dead_letter, id="w1"), NOW_MS))
+    confirmer_of().turn(yes)
+    row = ledger.get("w1")
+    assert (row.identity, row.state, row.attempts) == ("m", RowState.OPEN, 2)
 
 
 def test_a_manager_that_has_lost_the_lease_looks_at_nothing(fakes, ledger, confirmer_of, send):

@@ -6,6 +6,7 @@ import pytest
 
 from recovery.ledger.errors import LedgerError
 from recovery.ledger.outbox import Sending
+from recovery.ledger.rows import USED_UP, State
 from recovery.manager.notices import notices as module
 from recovery.manager.notices.notices import MAX_ATTEMPTS, retry_after_s
 from testing.ledgers import arrival
@@ -54,15 +55,19 @@ def test_a_new_group_gathers_before_it_is_told(desk):
 
 def test_what_is_retried_by_itself_is_told_to_nobody_until_its_retries_are_used_up(desk):
     notices = desk.notices()
-    told(desk, notices, "a")
+    told(desk, notices, "a", state=State.SCHEDULED)
     later(desk, EVERY_S)
     notices.turn()
     assert desk.subjects() == []
-    row = desk.ledger.get("a")
-    notices.retries_used_up(row)
+    desk.ledger.take_in([replace(arrival("a", "last", at_ms=desk.now_ms), is_news=True, also=(USED_UP,))])
     later(desk, 11)
     notices.turn()
     assert desk.subjects() == ["Retries used up: 1 message, ReadTimeoutError"]
+
+
+def test_what_nothing_retries_is_told_whatever_its_kind(desk):
+    told(desk, desk.notices(), "a")
+    assert desk.subjects() == ["Not retried: 1 message failed with ReadTimeoutError"]
 
 
 def test_what_nobody_knows_about_is_in_the_digest_alone(desk):
