@@ -57,13 +57,13 @@ def _write(connection: Connection, found: Iterable[tuple[int, int, Reason, Row]]
     insert_many(connection, news, ("dead_letter", "at_ms", "reason"), noted)
 
 
-def oldest(connection: Connection, limit: int) -> list[News]:
-    """The oldest news."""
+def oldest(connection: Connection, limit: int, after: int) -> list[News]:
+    """The oldest news with a greater number than `after`."""
     query = text(
         f"SELECT n.id, n.at_ms, n.reason, {COLUMNS} FROM news n "  # noqa: S608 (of fixed parts)
-        f"JOIN ({JOINED}) ON d.id = n.dead_letter ORDER BY n.id LIMIT :count"
+        f"JOIN ({JOINED}) ON d.id = n.dead_letter WHERE n.id > :after ORDER BY n.id LIMIT :count"
     )
-    found = connection.execute(query, {"count": limit})
+    found = connection.execute(query, {"count": limit, "after": after})
     return [News(number, at_ms, Reason(reason), row_of(rest)) for number, at_ms, reason, *rest in found]
 
 

@@ -4,7 +4,7 @@ Each step is one transaction: news become counts and are deleted, counts become 
 repeats a step or does not begin it; only a notification may be sent twice, by a kill between its sending and `sent`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -115,10 +115,10 @@ class Outbox:
 
     # -- news --------------------------------------------------------------------------------------------------------
 
-    def news(self, *, limit: int) -> list[News]:
-        """The oldest news that are not counted yet."""
+    def news(self, *, limit: int, after: int = 0) -> list[News]:
+        """The oldest news that are not counted yet, of those with a greater number than `after`."""
         with self._database.reading() as connection:
-            return news_.oldest(connection, limit)
+            return news_.oldest(connection, limit, after)
 
     def count_news(self, routed: Sequence[tuple[News, str]]) -> None:
         """Count news in the topics of their recipients, and forget them; those that are not there any more are left out."""
@@ -158,11 +158,12 @@ class Outbox:
 
     # -- notifications -----------------------------------------------------------------------------------------------
 
-    def due(self, now_ms: int, *, limit: int) -> list[Notification]:
-        """Notifications that are to be sent now, the longest overdue first."""
+    def due(self, now_ms: int, *, limit: int, but: Collection[str] = ()) -> list[Notification]:
+        """Notifications that are to be sent now, the longest overdue first; those to recipients `but` are left out."""
         query = (
             select(*notifications.c)
             .where(notifications.c.state == Sending.WAITING.value, notifications.c.next_ms <= now_ms)
+            .where(notifications.c.recipient.not_in(but))
             .order_by(notifications.c.next_ms, notifications.c.id)
             .limit(limit)
         )
