@@ -11,6 +11,7 @@ import pytest
 from recovery.ledger.news import Reason
 from recovery.ledger.rows import USED_UP
 from recovery.ledger.rows import State as RowState
+from recovery.manager import retries as module
 from recovery.manager.arrivals import Arrivals
 from recovery.manager.figures import Figures
 from recovery.manager.fleet_health import FleetHealth
@@ -197,6 +198,19 @@ def test_one_that_an_operator_has_claimed_is_left_to_them(fakes, ledger, retryin
     dead_letter_store.write(fakes.state, replace(stored, claim=Claim("op@h", "dlq-redrive-1", NOW_MS + 1)))
     retrying.turn()
     assert (fakes.source.messages, ledger.get("a").state) == ({}, RowState.SCHEDULED)
+
+
+def test_those_that_wait_for_others_do_not_hide_what_is_due(fakes, ledger, retrying, monkeypatch):
+    monkeypatch.setattr(module, "MAX_DUE", 2)
+    retrying.fails("a", "b", "c")
+    *claimed, last = (row.identity for row in ledger.due(NOW_MS, limit=3))
+    for name in claimed:
+        claim = Claim("op@h", "dlq-redrive-1", NOW_MS + 1)
+        dead_letter_store.write(fakes.state, replace(retrying.record(name), claim=claim))
+    for _ in range(2):
+        retrying.turn()
+    assert ledger.get(last).state is RowState.SENT
+    assert {ledger.get(name).state for name in claimed} == {RowState.SCHEDULED}
 
 
 def test_one_that_an_operator_has_sent_gets_the_row_that_its_record_says(fakes, ledger, retrying):
