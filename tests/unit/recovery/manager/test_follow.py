@@ -17,6 +17,9 @@ from recovery.manager.arrivals import Arrivals
 from recovery.manager.follow import Follower
 from recovery.manager.ownership import OWNER_KEY, check_owner
 from recovery.manager.rebuild import rebuild
+from recovery.manager.records import RowMaker
+from recovery.manager.redaction import Redactor
+from recovery.manager.remask import remask
 from recovery.manager.schedule import RetryRules, Scheduler, unscheduled
 from recovery.manager.upkeep import LEASE, Upkeep
 from recovery.operations.abandon import AbandonRequest, ArchivedAs, abandon
@@ -357,7 +360,9 @@ def test_a_state_bucket_has_one_ledger(fakes, ledger, tmp_path):
 # -- rebuild ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_ledger_made_again_from_nothing_has_the_same_rows(fakes, clients, ledger, follower, rows, taken_in, tmp_path):
+def test_a_ledger_made_again_from_nothing_has_the_same_rows(
+    fakes, clients, ledger, follower, rows, arrivals, taken_in, tmp_path
+):
     redriven(fakes, clients, "s0")
     abandoned(fakes, clients, "s1")
     recovered(fakes, "s2")
@@ -371,12 +376,34 @@ def test_a_ledger_made_again_from_nothing_has_the_same_rows(fakes, clients, ledg
         for name in ("s0", "s3"):
             assert _alike(new.get(name)) == _alike(ledger.get(name))
         assert states(new) == {"s0": "sent", "s1": "abandoned", "s3": "open"}, "what was recovered left no record"
+        keys = {opened: [row.key for row in opened.page(ALL).rows if row.identity == "s1"] for opened in (new, ledger)}
+        assert keys[new] == keys[ledger], "where it is stored if it returns, and not its archive"
         known = new.get("m0")
         assert known is not None
         assert known.identity == "s0"
         assert [event.action for event in new.events("s1")] == ["abandon", "abandon"]
+        Follower(new, fakes.state, fakes.s3.clock, arrivals, STOP).follow()
+        assert states(new)["s1"] == "abandoned"
         with pytest.raises(ConfigError, match="is not empty"):
             rebuild(new, fakes.state, rows, by="op@host", now_ms=NOW_MS, stop=STOP)
+
+
+def test_a_rebuilt_ledger_has_nothing_to_mask_and_nothing_to_read_again(
+    fakes, clients, rows, arrivals, taken_in, tmp_path, monkeypatch
+):
+    abandoned(fakes, clients, "s1")
+    masked = RowMaker(rows.types, Redactor(["$.email"]))
+    monkeypatch.setattr(fakes.state, "modified", lambda prefix: ((key, NOW_MS - 90_000) for key in fakes.under(prefix)))
+    with contextlib.closing(open_ledger(f"sqlite:///{tmp_path}/new.sqlite")) as new:
+        rebuild(new, fakes.state, masked, by="op@host", now_ms=NOW_MS, stop=STOP)
+        assert remask(new, fakes.state, masked, on_progress=lambda: None) == 0
+        row = new.get("s1")
+        assert row is not None
+        assert row.about == "files/1.txt", "what is archived keeps its texts"
+        reads: list[str] = []
+        monkeypatch.setattr(Follower, "_read", lambda _, key: reads.append(key))
+        Follower(new, fakes.state, fakes.s3.clock, arrivals, STOP).check()
+        assert [key for key in reads if "s1" not in key] == [], "the audit of the last minutes is read again"
 
 
 def _alike(row):
