@@ -112,7 +112,7 @@ class Intake:
             known = self._known(dead_letters)
             arrivals, problem = self._store([one for one in dead_letters if one.id not in known])
             taken = dict.fromkeys(known, Taken.REPEATED) | (self._commit.take_in(arrivals) if arrivals else {})
-            self._reopen([one.row.identity for one in arrivals if taken[one.message_id] is Taken.REPEATED])
+            self._reopen([one for one in arrivals if taken[one.message_id] is Taken.REPEATED])
         except (StoreError, LedgerError):
             self._give_back(dead_letters)
             raise
@@ -129,14 +129,19 @@ class Intake:
         if not known:
             return set()
         rows = self._ledger.by_identity(set(known.values()))
-        return {name for name, identity in known.items() if rows[identity].state is not RowState.MISSING}
+        found = {name for name, row in rows.items() if row.state is not RowState.MISSING}
+        return {name for name, identity in known.items() if identity in found}
 
-    def _reopen(self, identities: Sequence[str]) -> None:
-        """Open the rows of dead letters whose records were missing, and that the DLQ has just delivered once more."""
-        rows = self._ledger.by_identity(identities) if identities else {}
-        for identity, row in rows.items():
-            if row.state is RowState.MISSING:
-                self._ledger.change(identity, version=None, by="intake", action="found again", state=RowState.OPEN)
+    def _reopen(self, repeated: Sequence[Arrival]) -> None:
+        """Open, or schedule, dead letters whose records were missing, and that the DLQ has just delivered once more."""
+        rows = self._ledger.by_identity(one.row.identity for one in repeated) if repeated else {}
+        for one in repeated:
+            row = rows.get(one.row.identity)
+            if row is not None and row.state is RowState.MISSING:
+                self._ledger.change(
+                    row.identity, version=None, by="intake", action="found again", state=one.row.state,
+                    retry_at_ms=one.row.retry_at_ms,
+                )  # fmt: skip
 
     def _store(self, dead_letters: Sequence[DeadLetter]) -> tuple[list[Arrival], StoreError | None]:
         """Store dead letters in S3: those that are durable there, with their rows, and why the others are not."""

@@ -200,6 +200,15 @@ def test_one_that_an_operator_has_claimed_is_left_to_them(fakes, ledger, retryin
     assert (fakes.source.messages, ledger.get("a").state) == ({}, RowState.SCHEDULED)
 
 
+def test_one_that_was_missing_and_is_delivered_once_more_is_scheduled_as_its_record_says(fakes, ledger, retrying):
+    retrying.fails("a")
+    fakes.s3.records.pop(ledger.get("a").key)
+    ledger.change("a", version=None, by="check", action="missing", state=RowState.MISSING, retry_at_ms=None)
+    retrying.fails("a")
+    row = ledger.get("a")
+    assert (row.state, row.retry_at_ms) == (RowState.SCHEDULED, retrying.record("a").retry.at_ms)
+
+
 def test_those_that_wait_for_others_do_not_hide_what_is_due(fakes, ledger, retrying, monkeypatch):
     monkeypatch.setattr(module, "MAX_DUE", 2)
     retrying.fails("a", "b", "c")
