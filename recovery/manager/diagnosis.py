@@ -39,6 +39,7 @@ MAX_SILENCE_S = 1_800.0
 SETTLED_MS = 30_000
 """Rows are looked at in the order in which they were last seen. Of the latest, one may still be written before another."""
 MARK = "diagnosed"
+"""How far the rows were looked at, in the order in which they were last seen; empty: they are all looked through again."""
 MAX_CHARS = 500
 NO_INDEX = "dead letters of an unknown kind are not diagnosed, because INDEX_URL is not set for the manager"
 _SAID = {
