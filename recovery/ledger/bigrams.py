@@ -13,7 +13,7 @@ import unicodedata
 from worker.core.base.text import sendable
 
 MOST_WANTED = 8
-"""Grams that are looked up of one text, beside its last: each further one costs a walk through its whole list, and excludes less."""
+"""Grams that are looked up of one text, beside its last: each further one costs a walk through its list, and excludes less."""
 _SPLITTING = re.compile(r"[\x00-\x20\x7f]")
 _STAND_IN = "\xa0"
 # An apostrophe is doubled in SQL's own quotes, and a quotation mark in those of the whole option.

@@ -9,6 +9,7 @@ from recovery.ledger import outcomes, texts
 from recovery.ledger.codec import Class, class_ids, rows_by_identity
 from recovery.ledger.counters import Tally
 from recovery.ledger.intake import insert_rows, update_rows, write_arrivals, write_events
+from recovery.ledger.news import write_changed
 from recovery.ledger.rows import CHANGEABLE, ENDED, FOUND_OUT, ArrivalRow, Change, Event, Row
 from recovery.ledger.schema import arrivals, dead_letters, events, news
 
@@ -45,6 +46,7 @@ def change_many(connection: Connection, changes: Sequence[Change], *, now_ms: in
             for (before, after), one in zip(pairs, made, strict=True)
         ],
     )
+    write_changed(connection, (after for (_, after), one in zip(pairs, made, strict=True) if one.is_news))
     tally.apply(connection)
     return Changed({after.identity: after for _, after in pairs}, conflicts, unknown)
 

@@ -130,6 +130,10 @@ FOUND_OUT = frozenset({"owner", "finding", "outcome"})
 """What the manager finds out by itself while people plan: it does not change what is to be done."""
 
 
+USED_UP = "retries used up"
+"""The event of a dead letter that has come back from its last retry."""
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A dead letter that was received from the DLQ, as it is to stand in its row."""
@@ -140,7 +144,7 @@ class Arrival:
     at_ms: int
     by: str = "intake"
     is_news: bool = False
-    """Whether somebody is to be notified of it, if its kind is one of which somebody is."""
+    """Whether somebody is to be notified of it, unless it will be sent again by itself."""
     also: tuple[str, ...] = ()
     """What else it means: the actions of further events."""
 
@@ -177,6 +181,8 @@ class Change:
     fields: Mapping[str, object]
     details: Mapping[str, object] = field(default_factory=dict)
     version: int | None = None
+    is_news: bool = False
+    """Whether somebody is to be notified of it, unless it will be sent again by itself."""
 
 
 class Taken(StrEnum):
