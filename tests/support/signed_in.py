@@ -6,6 +6,7 @@ from typing import Any
 
 from recovery.ledger.ledger import Ledger
 from recovery.ledger.tokens import Token
+from recovery.manager.redaction import Redactor
 from recovery.manager.roles import Role
 from recovery.manager.token_secrets import digest_of, new_secret
 from recovery.manager.web.provider import Client, Provider
@@ -21,7 +22,10 @@ CLIENT_SECRET = "the-client's-secret"
 SITE = "https://dlq.example.com"
 
 
-def signed_in(ledger: Ledger, mode: Mode, *, issuer: str = "http://127.0.0.1:9", per_minute: int = 1_000_000) -> Api:
+def signed_in(
+    ledger: Ledger, mode: Mode, *, issuer: str = "http://127.0.0.1:9", per_minute: int = 1_000_000,
+    redactor: Redactor | None = None,
+) -> Api:  # fmt: skip
     """A service that asks who asks."""
     proxy = Proxy("X-Forwarded-User", "X-Forwarded-Groups", (ip_network("10.0.0.0/24"),))
     client = Client(issuer, "dlq-manager", CLIENT_SECRET, "openid profile", f"{SITE}/auth/callback")
@@ -31,7 +35,7 @@ def signed_in(ledger: Ledger, mode: Mode, *, issuer: str = "http://127.0.0.1:9",
         Rates(per_minute),
     )  # fmt: skip
     hosts = frozenset({"127.0.0.1", "localhost", "dlq.example.com"})
-    return Api(ledger, hosts, sign_in)
+    return Api(ledger, hosts, sign_in, redactor)
 
 
 def new_token(ledger: Ledger, role: Role, name: str = "", **fields: Any) -> str:
