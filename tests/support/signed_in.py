@@ -32,7 +32,7 @@ def signed_in(
     oidc = Oidc(Provider(client), Sessions(CLIENT_SECRET), "preferred_username", "realm_access.roles")
     sign_in = SignIn(
         "api@host", mode, ledger.tokens, ROLES, proxy if mode is Mode.PROXY else None, oidc if mode is Mode.OIDC else None,
-        Rates(per_minute),
+        rates=Rates(per_minute),
     )  # fmt: skip
     hosts = frozenset({"127.0.0.1", "localhost", "dlq.example.com"})
     return Api(ledger, hosts, sign_in, redactor)
