@@ -47,6 +47,7 @@ class Api:
     ) -> None:  # fmt: skip
         self.ledger = ledger
         self.fakes = Fakes()
+        self.rows = RowMaker(load_types(default_bucket=BUCKET), redactor or Redactor())
         self.counted: list[ReplayStatus] = []
         self.stopping = threading.Event()
         self.health = Health(Status.HEALTHY, queue_connected=True, facts={"intake": "running"})
@@ -61,14 +62,14 @@ class Api:
             dlq_depth=lambda: self.depth,
             sign_in=sign_in or SignIn("api@host", rates=Rates(1_000_000)),  # tests ask often
             allowed_hosts=hosts,
-            redactor=redactor or Redactor(),
+            redactor=self.rows.redactor,
         )
         self.app: FastAPI = make_app(self.service)
 
     def _verbs(self) -> Verbs:
-        fakes, types = self.fakes, load_types(default_bucket=BUCKET)
-        clients = DlqClients(fakes.dlq, fakes.s3, fakes.state, types)
-        world = World(clients, fakes.state, RowMaker(types), fakes.source, lambda _url: fakes.source)
+        fakes = self.fakes
+        clients = DlqClients(fakes.dlq, fakes.s3, fakes.state, self.rows.types)
+        world = World(clients, fakes.state, self.rows, fakes.source, lambda _url: fakes.source)
         return Verbs(world, fakes.settings(), lambda: fakes.clients, self.stopping)
 
     def add(self, name: str, *, body: str = BODY, stored: bool = True, **fields: Any) -> Row:

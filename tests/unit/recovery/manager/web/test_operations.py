@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from recovery.ledger import plans
 from recovery.ledger.operation_items import Result
 from recovery.ledger.operations import OperationState
-from recovery.ledger.rows import State
+from recovery.ledger.rows import Outcome, State
 from recovery.manager.figures import Figures
 from recovery.manager.metrics import ManagerMetrics, ReplayStatus
 from recovery.manager.operations import Operations
@@ -232,6 +233,15 @@ def test_the_fleet_is_paused_with_a_reason_and_nothing_is_sent_meanwhile(three):
     refused(three, "POST", "/api/v1/fleet/pause", 400, {"reason": ""})
 
 
+@pytest.mark.parametrize("rate", [0, 1e-300, 0.009, 10_001, -1])
+def test_a_rate_at_which_an_operation_would_sleep_for_ever_is_refused(three, rate):
+    options = {"rate": rate}
+    assert refused(three, "POST", "/api/v1/plans", 400, {"verb": "redrive", "q": "", "options": options})["field"] == (
+        "options.rate"
+    )
+    assert planned(three, q="", options={"rate": 0.01})["options"] == {"rate": 0.01}
+
+
 def test_a_body_that_is_too_long_is_refused(three):
     body = {"verb": "redrive", "q": "x" * MAX_BODY_BYTES}
     refused(three, "POST", "/api/v1/plans", 413, body)
@@ -246,6 +256,19 @@ def test_a_replay_sends_one_once(three):
     assert three.counted == [ReplayStatus.SUCCESS, ReplayStatus.ERROR, ReplayStatus.NOT_FOUND]
     assert len(three.fakes.source.messages) == 1
     assert three.ledger.get("a").state == "sent"
+
+
+def test_what_was_sent_is_sent_again_once_it_is_unconfirmed_and_its_time_is_over(three):
+    three.post("/dlq/replay/a")
+    sent = three.ledger.get("a")
+    three.ledger.change("a", version=None, by="confirm", action="looked at", outcome=Outcome.UNCONFIRMED)
+    early = three.post("/dlq/replay/a", status=409)
+    assert "what came of that is not known yet" in early["message"]
+    stored: Any = dead_letter_store.read(three.fakes.state, sent.key)
+    dead_letter_store.write(three.fakes.state, replace(stored, sent=replace(stored.sent, unconfirmed_ms=0)))
+    assert three.post("/dlq/replay/a")["success"] is True
+    assert three.post("/dlq/replay/a", status=409)["success"] is False
+    assert len(three.fakes.source.messages) == 2
 
 
 def test_a_batch_of_replays_names_what_was_not_sent(three):

@@ -1,14 +1,16 @@
 """Who asks: what a token, a proxy's header and a rate are good for, and for how long."""
 
 import time
+from dataclasses import replace
 
 import pytest
+from starlette.requests import Request
 
 from recovery.ledger.errors import LedgerError
 from recovery.manager.roles import Principal, Role
 from recovery.manager.web.parameters import EXAMPLE_ID
 from recovery.manager.web.principal import still_valid
-from recovery.manager.web.sign_in import USE_NOTED_MS, Mode
+from recovery.manager.web.sign_in import PROXY_S, USE_NOTED_MS, Mode
 from testing.ledgers import new_ledger
 from tests.support.signed_in import OTHER_PEER, PROXY_PEER, ROLES, bearer, new_token, signed_in
 
@@ -150,9 +152,28 @@ def test_a_proxy_names_one_person_in_one_header(ledger, headers, peer, status):
     assert api.ask_with(headers, "/api/v1/stats", peer=peer).status_code == status
 
 
+def test_what_a_proxy_says_holds_for_a_quarter_of_an_hour(ledger):
+    sign_in = signed_in(ledger, Mode.PROXY).service.sign_in
+    headers = [(b"x-forwarded-user", b"alice"), (b"x-forwarded-groups", b"dlq-readers")]
+    found = sign_in.principal(Request({"type": "http", "headers": headers, "client": (PROXY_PEER, 1)}))
+    assert found is not None
+    assert found.until_ms is not None
+    assert sign_in.still_valid(found)
+    assert 0 < found.until_ms - time.time_ns() // 1_000_000 <= PROXY_S * 1000 == 900_000
+    assert not sign_in.still_valid(replace(found, until_ms=found.until_ms - PROXY_S * 1000))
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
-    [("alice", "alice"), (" a\x1b[2J\n", "a\ufffd[2J"), ("x" * 500, "x" * 120), ("\t", None), ("", None)],
+    [
+        ("alice", "alice"),
+        (" a\x1b[2J\n", "a\ufffd[2J"),
+        ("x" * 500, "x" * 120),
+        ("\t", None),
+        ("", None),
+        ("token:ci", None),
+        (" token:x", None),
+    ],
 )
 def test_the_name_that_others_give_somebody_is_made_harmless(name, shown):
     found = Principal.of_claims(name, ["dlq-readers"], ROLES)
