@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -14,6 +13,7 @@ from recovery.manager.records import FROM_RECORD, RowMaker
 from recovery.operations.clients import DlqClients
 from recovery.operations.transfer.claims import UNREADABLE, Claims
 from worker.core.audit import Run
+from worker.core.base import concurrency
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import StoreError
 from worker.core.base.retry import retry_transient
@@ -107,11 +107,8 @@ def read_records(world: World, rows: Iterable[Row]) -> dict[str, StoredDeadLette
 
 
 def at_once(act: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """Do the same with a few things at once; the results in order."""
-    if len(items) < 2:
-        return [act(one) for one in items]
-    with ThreadPoolExecutor(READERS, thread_name_prefix="acting") as pool:
-        return list(pool.map(act, items))
+    """Do the same with each dead letter of a batch at once; the results in order."""
+    return concurrency.at_once(act, items, threads=READERS, name="acting")
 
 
 def as_recorded(world: World, stored: StoredDeadLetter) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from recovery.operations.abort_policy import AbortPolicy
 from recovery.operations.clients import attributes_of, retention_of
 from recovery.operations.engine import FOREIGN_TYPE, SKIPPED_BUCKET, Disposition, RecoveryEngine, Verdict
 from recovery.operations.records.archive import Archive
-from recovery.operations.recovering.disposer import Disposer
+from recovery.operations.recovering.disposer import ARCHIVED, Disposer
 from recovery.operations.recovering.preconditions import check_state_and_index, make_ready
 from recovery.operations.transfer.targets import refuse_while_paused
 from worker.core.audit import Run
@@ -22,7 +22,6 @@ from worker.core.indexing.pipeline import Pipeline
 from worker.core.indexing.retry_store import RetryStore
 
 OBSERVERS = 10
-_ARCHIVED = frozenset({Disposition.ARCHIVED, Disposition.SKIPPED})
 _FOR_GOOD = frozenset({FOREIGN_TYPE, SKIPPED_BUCKET})
 """The error types of what is kept and will be kept the next time, too."""
 
@@ -74,5 +73,5 @@ def _settled(row: Row, verdict: Verdict) -> Acted:
     why = ": ".join(filter(None, (verdict.disposition.value, verdict.reason)))
     if verdict.disposition is Disposition.KEPT:
         return Acted(row, Result.FAILED if verdict.error_type in _FOR_GOOD else Result.WAITING, why)
-    state = State.ARCHIVED if verdict.disposition in _ARCHIVED else State.RECOVERED
+    state = State.ARCHIVED if verdict.disposition in ARCHIVED else State.RECOVERED
     return Acted(row, Result.DONE, why, {"state": state, "retry_at_ms": None})

@@ -24,7 +24,7 @@ T = TypeVar("T")
 EXPIRING_S = 48 * 3600
 """An undecided dead letter that SQS is going to drop within this time (in seconds) is archived."""
 EXPIRING = "expiring"
-_ARCHIVED = frozenset({Disposition.ARCHIVED, Disposition.SKIPPED})
+ARCHIVED = frozenset({Disposition.ARCHIVED, Disposition.SKIPPED})
 
 
 class Disposer:
@@ -68,7 +68,7 @@ class Disposer:
         return replace(verdict, disposition=Disposition.ARCHIVED, reason=reason, error_type=EXPIRING)
 
     def _archived(self, verdict: Verdict) -> Verdict:
-        if verdict.disposition not in _ARCHIVED:
+        if verdict.disposition not in ARCHIVED:
             return verdict
         try:
             self._try(

@@ -7,7 +7,6 @@ sent, or deleted once the audit says what has become of it.
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Self, TypeVar
@@ -17,6 +16,7 @@ from worker.core import audit
 from worker.core.audit import AuditEvent, Run
 from worker.core.base.classify import is_transient
 from worker.core.base.clock import S3Clock
+from worker.core.base.concurrency import at_once
 from worker.core.base.errors import StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
@@ -218,7 +218,4 @@ def _sent(stored: StoredDeadLetter, sending: Sending, retries: int) -> StoredDea
 
 
 def _at_once(act: Callable[[T], str], items: Sequence[T]) -> list[str]:
-    if len(items) < 2:
-        return [act(one) for one in items]
-    with ThreadPoolExecutor(min(THREADS, len(items)), thread_name_prefix="claims") as pool:
-        return list(pool.map(act, items))
+    return at_once(act, items, threads=THREADS, name="claims")
