@@ -45,6 +45,13 @@ def remask(ledger: Ledger, state: State, rows: RowMaker, *, on_progress: Callabl
     return changed
 
 
+def why_others_differ(ledger: Ledger, redactor: Redactor) -> str:
+    """That a manager which was started later hides other fields in the same ledger; empty if none does. Raises LedgerError."""
+    if (ledger.get_mark(MARK) or "") == digest_of(redactor):
+        return ""
+    return "REDACT_FIELDS is not that of a manager of the same ledger that was started later: stop all, then start them with one"
+
+
 def digest_of(redactor: Redactor) -> str:
     """By which it is known whether the paths are the same; empty without paths."""
     if not redactor.is_active:

@@ -23,6 +23,7 @@ from recovery.manager.metrics import ManagerMetrics
 from recovery.manager.notices.assembly import make_notices, open_parts
 from recovery.manager.operations import Operations
 from recovery.manager.redaction import Redactor
+from recovery.manager.remask import why_others_differ
 from recovery.manager.schedule import Scheduler
 from recovery.manager.settings import ManagerSettings
 from recovery.manager.upkeep import Upkeep
@@ -65,6 +66,7 @@ class Manager:
         self._supervisor = Supervisor()
         clock = clients.objects.clock
         parts = replace(parts, rows=replace(parts.rows, redactor=Redactor(settings.redact_fields)))
+        self._redactor = parts.rows.redactor
         self._commit = GroupCommit(ledger)
         self._metrics = ManagerMetrics(self._figures)
         notifying = open_parts(settings, lambda: self.port)
@@ -97,7 +99,7 @@ class Manager:
             dlq_depth=lambda: self._source.dlq().depth,
             sign_in=sign_in_of(settings, ledger, by=by),
             allowed_hosts=settings.hosts,
-            redactor=parts.rows.redactor,
+            redactor=self._redactor,
         )
         self._web = WebServer(make_app(service))
 
@@ -214,6 +216,7 @@ class Manager:
             problems.append(f"the dead-letter queue: {reading.error}")
         try:
             self._ledger.stats()
+            problems += filter(None, [why_others_differ(self._ledger, self._redactor)])
         except WorkerError as error:
             problems.append(str(error))
         figures = self._source.intake()

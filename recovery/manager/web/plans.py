@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Path, Response
 
 from recovery.ledger.answers import Answer
+from recovery.ledger.plans import EXPIRES_MS, TooManyError, Wanted
 from recovery.ledger.plans import Plan as Planned
-from recovery.ledger.plans import TooManyError, Wanted
 from recovery.manager.web.idempotency import Once, once
 from recovery.manager.web.parameters import selected
 from recovery.manager.web.plan_models import EXAMPLE_PLAN, Plan, PlanRequest
@@ -15,6 +15,8 @@ from recovery.manager.web.problems import documented, not_found
 from recovery.manager.web.service import Service, TheService
 
 router = APIRouter(tags=["operations"])
+KEPT_MINUTES = 2 * EXPIRES_MS // 60_000
+"""Of a plan that is not used: as long again as it can be used."""
 PlanId = Annotated[str, Path(max_length=64, description="A plan's id.", examples=[EXAMPLE_PLAN])]
 
 
@@ -37,7 +39,7 @@ def planned(service: Service, plan_id: str) -> Planned:
     plan = None if "\0" in plan_id else service.ledger.plans.get(plan_id)
     if plan is None:
         raise not_found(
-            "there is no plan with this id; one that was not used is forgotten half an hour after it was made"
+            f"there is no plan with this id; one that was not used is forgotten {KEPT_MINUTES} minutes after it was made"
         )
     return plan
 
