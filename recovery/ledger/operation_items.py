@@ -1,4 +1,4 @@
-"""The items of operations: each is one dead letter of a plan, in the version that it had then, and what has become of it."""
+"""The items of operations: each is one dead letter of a plan, in the generation that it had then, and what has become of it."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class Item:
     """An item on which the executor may act."""
 
     place: int
-    version: int
+    generation: int
     twice: bool
     row: Row | None
     """As it is now; None if the ledger has forgotten it."""
@@ -44,7 +44,7 @@ class Item:
         """Why nothing may be done with it; empty if something may."""
         if self.row is None:
             return GONE
-        return "" if self.row.version == self.version else CHANGED
+        return "" if self.row.generation == self.generation else CHANGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +140,12 @@ def let_go(connection: Connection, plan: int, why: str) -> int:
     return connection.execute(query, {"plan": plan, "why": why, "some": CHUNK}).rowcount
 
 
+def has_unfinished(connection: Connection, plan: int) -> bool:
+    """Whether there are items that wait, or that somebody has begun to act on."""
+    query = text("SELECT 1 FROM plan_items WHERE plan = :plan AND state IN ('planned', 'waiting', 'sending') LIMIT 1")
+    return connection.execute(query, {"plan": plan}).first() is not None
+
+
 def came_back(connection: Connection, plan: int, run: str) -> int:
     """How many dead letters that this run has sent are open again."""
     query = text(
@@ -166,14 +172,14 @@ def shown(connection: Connection, operation: str, state: Result | None, after: i
 
 def _items(connection: Connection, plan: int, condition: str, **values: int) -> list[Item]:
     query = text(
-        f"SELECT i.place, i.version, i.twice, i.dead_letter FROM plan_items i WHERE i.plan = :plan AND {condition} "  # noqa: S608
+        f"SELECT i.place, i.generation, i.twice, i.dead_letter FROM plan_items i WHERE i.plan = :plan AND {condition} "  # noqa: S608
         "ORDER BY i.place LIMIT :limit"
     )
     values.setdefault("after", 0)
     used = {name: value for name, value in values.items() if f":{name}" in query.text}
     found = connection.execute(query, {"plan": plan, **used}).all()
     rows = _rows(connection, [number for *_, number in found])
-    return [Item(place, version, bool(twice), rows.get(number)) for place, version, twice, number in found]
+    return [Item(place, generation, bool(twice), rows.get(number)) for place, generation, twice, number in found]
 
 
 def _rows(connection: Connection, numbers: Sequence[int]) -> dict[int, Row]:

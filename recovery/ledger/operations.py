@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection, func, insert, select, text, update
 
 from recovery.ledger import answers, operation_items
 from recovery.ledger.answers import Answer, Asked
@@ -33,6 +33,7 @@ class OperationState(StrEnum):
 
 
 ENDED = frozenset({OperationState.DONE, OperationState.FAILED, OperationState.CANCELLED})
+WAITING = frozenset({OperationState.WAITING, OperationState.PAUSED})
 _MOVES = {
     OperationState.PAUSED: (OperationState.WAITING, OperationState.RUNNING),
     OperationState.WAITING: (OperationState.PAUSED,),
@@ -181,8 +182,6 @@ class Operations:
         with self._database.reading() as connection:
             numbers = list(connection.execute(query).scalars())
         for number in numbers:
-            with self._database.writing() as connection:
-                connection.execute(delete(operations).where(operations.c.plan == number))
             self._plans.delete(number)
         return len(numbers)
 

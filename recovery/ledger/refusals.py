@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from recovery.ledger.rows import State
+from recovery.ledger.rows import Outcome, State
 
 
 class Verb(StrEnum):
@@ -69,7 +69,7 @@ def _refusals(verb: Verb, limits: Limits) -> Iterator[tuple[str, str]]:
         return
     yield "held", "d.hold IS NOT NULL"
     if not limits.force:
-        yield "already sent", f"d.state = '{State.SENT}'"
+        yield "already sent", f"d.state = '{State.SENT}' AND coalesce(d.outcome, '') <> '{Outcome.UNCONFIRMED}'"
     if verb is Verb.RECOVER:
         own = ", ".join(f"'{name}'" for name in limits.own_types)
         yield "of another program", f"c.type NOT IN ({own})"

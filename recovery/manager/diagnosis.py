@@ -34,9 +34,12 @@ LEASE = "diagnosis"
 RATE = 1.0
 """Dead letters that are looked at in a second: each may be a large file that has to be read, beside the manager's other work."""
 AT_ONCE = 20
+MAX_SILENCE_S = 1_800.0
+"""The longest time between two beats, in seconds: a large file is read from S3, and its text with it."""
 SETTLED_MS = 30_000
 """Rows are looked at in the order in which they were last seen. Of the latest, one may still be written before another."""
 MARK = "diagnosed"
+"""How far the rows were looked at, in the order in which they were last seen; empty: they are all looked through again."""
 MAX_CHARS = 500
 NO_INDEX = "dead letters of an unknown kind are not diagnosed, because INDEX_URL is not set for the manager"
 _SAID = {

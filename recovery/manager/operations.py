@@ -7,7 +7,7 @@ again, and marked "perhaps twice" if that sends a message.
 
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from recovery.ledger.execution import LeaseLostError, Taken
@@ -41,7 +41,6 @@ FOREIGN_AT_ONCE = 5
 """Messages of other services' types that are sent at once: their consumers may be slow, and are not ours."""
 TIES = 200
 """Items that are looked at for those that were sent in the same millisecond, where the order counts."""
-_LATER = frozenset({OperationState.PAUSED, OperationState.WAITING})
 _OURS = frozenset({S3_EVENT, UNKNOWN})
 
 
@@ -106,16 +105,14 @@ class Operations:
 
     def _end(self, taken: Taken, delay_s: float | None, liveness: Liveness) -> None:
         """Let the operation end if it is to; otherwise somebody goes on with it later."""
-        found = self._ledger.operations.get(taken.operation.id)
-        may_go_on = (
-            found is not None and found.state is OperationState.RUNNING and (delay_s is not None or self._stop.is_set())
-        )
-        if found is None or may_go_on or found.state in _LATER:
+        if delay_s is not None or self._stop.is_set():
             self._execution.release(taken, for_s=delay_s or 0)
             return
         while not self._execution.wind_up(taken, self.leases.ttl_s):
             liveness.beat()
-        ended = self._ledger.operations.get(taken.operation.id) or found
+        ended = self._ledger.operations.get(taken.operation.id)
+        if ended is None or ended.ended_ms is None:
+            return
         self._outages.pop(ended.id, None)
         level: Level = "info" if ended.state is OperationState.DONE else "warning"
         emit(
@@ -134,17 +131,19 @@ class Operations:
             after = 0
             while not self._stop.is_set():
                 liveness.beat()
-                count = ramp.next_count(self._stop)
+                count = ramp.next_count()
+                ramp.wait(count, self._stop, liveness)
                 if ramp.is_step_over and self._came_back(taken, ramp):
                     return None
-                begun = self._execution.begin(
-                    taken, self.leases.ttl_s, after=after, limit=count, ties=TIES if is_ordered else 0
-                )
-                if not begun.items:
+                ties = TIES if is_ordered else 0
+                items = self._execution.begin(taken, self.leases.ttl_s, after=after, limit=count, ties=ties)
+                if not items:
                     return None
-                if not self._batch(taken, act, begun.items, is_ordered=is_ordered):
+                if not self._batch(taken, act, items, is_ordered=is_ordered):
                     return OUTAGE_S
-                after = begun.items[-1].place
+                after = items[-1].place
+                if len(items) > count:
+                    ramp.wait(len(items) - count, self._stop, liveness)
         return None
 
     def _came_back(self, taken: Taken, ramp: Ramp) -> bool:
@@ -164,16 +163,20 @@ class Operations:
         """Act on items, and write what has become of them. False if something refuses that all of them need."""
         skipped = [ItemResult(one.place, Result.SKIPPED, one.why_not) for one in items if one.why_not]
         todo = {one.row.identity: one for one in items if one.row is not None and not one.why_not}
-        try:
-            acted = self._act(act, [one.row for one in todo.values() if one.row is not None])
-        except WorkerError:
-            back = [ItemResult(one.place, Result.WAITING, twice=one.twice) for one in todo.values()]
-            self._execution.settle(taken, [*skipped, *back])
-            raise
-        acted, why = self._outage(taken, acted, is_ordered=is_ordered)
         verb = taken.operation.verb
-        results = [_result(todo[one.row.identity], one, is_sent=verb in SENDING) for one in acted]
-        self._settle(taken, [*skipped, *results], acted)
+        acted: list[Acted] = []
+        failure: WorkerError | None = None
+        try:
+            for part in self._parts([one.row for one in todo.values() if one.row], act, is_ordered=is_ordered):
+                acted += part
+        except WorkerError as error:
+            failure = error
+        acted, why = self._outage(taken, acted, is_ordered=is_ordered) if failure is None else (acted, "")
+        results = [_result(todo.pop(one.row.identity), one, is_sent=verb in SENDING) for one in acted]
+        untouched = [ItemResult(one.place, Result.WAITING, twice=one.twice) for one in todo.values()]
+        self._settle(taken, [*skipped, *results, *untouched], acted)
+        if failure is not None:
+            raise failure
         if verb is Verb.REDRIVE:
             self._metrics.count(ReplayStatus.SUCCESS, sum(one.state is Result.DONE for one in acted))
             self._metrics.count(ReplayStatus.ERROR, sum(one.state is Result.FAILED for one in acted))
@@ -186,28 +189,36 @@ class Operations:
             self._execution.tell(taken, error="")
         return not why
 
-    def _act(self, act: Act, rows: Sequence[Row]) -> list[Acted]:
-        """Act on dead letters of our own types together, on those of others a few at a time."""
+    def _parts(self, rows: Sequence[Row], act: Act, *, is_ordered: bool) -> Iterator[list[Acted]]:
+        """Act on dead letters of our own types together, on those of others a few at a time; where the order counts, in it.
+
+        Each part is yielded once it is done; a later one may raise WorkerError.
+        """
         ours = [row for row in rows if row.type in _OURS]
-        acted = act(ours) if ours else []
         foreign = [row for row in rows if row.type not in _OURS]
+        if is_ordered and foreign:
+            with self._foreign:  # the queue takes one at a time anyway
+                yield act(rows)
+            return
+        if ours:
+            yield act(ours)
         for start in range(0, len(foreign), FOREIGN_AT_ONCE):
             with self._foreign:
-                acted += act(foreign[start : start + FOREIGN_AT_ONCE])
-        return acted
+                acted = act(foreign[start : start + FOREIGN_AT_ONCE])
+            yield acted
 
     def _outage(self, taken: Taken, acted: list[Acted], *, is_ordered: bool) -> tuple[list[Acted], str]:
         """What the operation rests for, with what is tried again then; otherwise empty, and what could not be done has failed.
 
-        It rests if nothing of a batch could be done. If that is so again and again although the queue answers, the messages are
-        at fault. Where the order counts, it rests if anything could not be done, for what follows must not overtake it.
+        It rests if nothing of a batch could be done. If that is so again and again although queue and bucket answer, the messages
+        are at fault. Where the order counts, it rests if anything could not be done, for what follows must not overtake it.
         """
         operation = taken.operation
         waiting = [one for one in acted if one.state is Result.WAITING]
         if waiting and (is_ordered or len(waiting) == len(acted)):
             before = self._outages.get(operation.id, 0) if len(waiting) == len(acted) else 0
             self._outages[operation.id] = before + 1
-            if is_ordered or before < MAX_OUTAGES or not self._verbs.queue_answers(operation.verb, operation.options):
+            if is_ordered or before < MAX_OUTAGES or not self._verbs.answers(operation.verb, operation.options):
                 return acted, waiting[0].result
         return [replace(one, state=Result.FAILED) if one.state is Result.WAITING else one for one in acted], ""
 

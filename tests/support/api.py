@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from hashlib import sha256
 from typing import Any
 
 import httpx
@@ -78,6 +79,7 @@ class Api:
         made = row(name, **given)
         if stored:
             key = self.store(name, body)
+            given.setdefault("body_sha256", sha256(body.encode()).hexdigest())
             made = row(name, **given, key=key)
         self.ledger.take_in([Arrival(message_id, made, made.last_seen_ms)])
         found = self.ledger.get(name)

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -12,8 +11,9 @@ from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import Change, Row
 from recovery.manager.records import FROM_RECORD, RowMaker
 from recovery.operations.clients import DlqClients
-from recovery.operations.transfer.claims import Claims
+from recovery.operations.transfer.claims import UNREADABLE, Claims
 from worker.core.audit import Run
+from worker.core.base import concurrency
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import StoreError
 from worker.core.base.retry import retry_transient
@@ -83,6 +83,14 @@ def claiming(world: World, run: Run) -> Iterator[Claims]:
         claims.release()
 
 
+def not_acted(row: Row, refused: Mapping[str, str], records: Mapping[str, StoredDeadLetter | None]) -> Acted:
+    """What has become of one that was not acted upon: Claims refused it, or its record is gone."""
+    why = refused.get(row.identity)
+    if why is None:
+        return Acted(row, Result.FAILED, GONE if records[row.identity] is None else "nothing is known of it")
+    return Acted(row, Result.WAITING if why.startswith(UNREADABLE) else Result.SKIPPED, why)
+
+
 def read_records(world: World, rows: Iterable[Row]) -> dict[str, StoredDeadLetter | None]:
     """The records of dead letters, by identity; None where one is gone, or somebody else's. Raises StoreError."""
 
@@ -99,11 +107,8 @@ def read_records(world: World, rows: Iterable[Row]) -> dict[str, StoredDeadLette
 
 
 def at_once(act: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """Do the same with a few things at once; the results in order."""
-    if len(items) < 2:
-        return [act(one) for one in items]
-    with ThreadPoolExecutor(READERS, thread_name_prefix="acting") as pool:
-        return list(pool.map(act, items))
+    """Do the same with each dead letter of a batch at once; the results in order."""
+    return concurrency.at_once(act, items, threads=READERS, name="acting")
 
 
 def as_recorded(world: World, stored: StoredDeadLetter) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from recovery.operations.abandon import ArchivedAs
 from recovery.operations.clients import attributes_of
 from recovery.operations.dead_letters.facts import MAX_REDRIVES
 from recovery.operations.dead_letters.message_types import S3_EVENT, UNKNOWN
+from recovery.operations.transfer.sending import is_fifo
 from recovery.operations.transfer.targets import refuse_while_paused
 from worker.core.audit import Run
 from worker.core.base.errors import WorkerError
@@ -71,19 +72,19 @@ class Verbs:
         if verb in PAUSES_WITH_FLEET:
             refuse_while_paused(self.world.state, while_paused=bool(options.get("while_paused")))
 
-    def queue_answers(self, verb: Verb, options: Options) -> bool:
-        """Whether the queue to which a verb sends can be asked; True for a verb that sends nothing."""
-        if verb not in SENDING:
-            return True
+    def answers(self, verb: Verb, options: Options) -> bool:
+        """Whether what a verb needs can be asked at all: the state bucket, and the queue if it sends."""
         try:
-            attributes_of(self._queue(options))
+            self.world.state.pause_record()
+            if verb in SENDING:
+                attributes_of(self._queue(options))
         except WorkerError:
             return False
         return True
 
     def is_ordered(self, verb: Verb, options: Options) -> bool:
-        """Whether dead letters must be sent in their order. Raises WorkerError."""
-        return verb is Verb.REDRIVE and sending.is_fifo(sending.target_of(self.world, options))
+        """Whether dead letters must be sent in their order: to a FIFO queue."""
+        return verb in SENDING and is_fifo(self._queue(options))
 
     def limits(self, verb: Verb, options: Options) -> Limits:
         """What a plan compares rows with. Raises WorkerError where the queue does not answer."""

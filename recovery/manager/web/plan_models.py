@@ -53,6 +53,12 @@ class Options(BaseModel):
         description="Also those that were redriven too often, were sent already, or have no room for their record.",
     )
     while_paused: bool = Field(False, strict=True, description="Also while the fleet is paused.")
+    accept_gone: bool = Field(
+        False, strict=True, description="For recover: go on though most of their objects are gone."
+    )
+    accept_skipped: bool = Field(
+        False, strict=True, description="For recover: go on though most of them have nothing to index."
+    )
     reason: Annotated[
         str | None,
         Field(

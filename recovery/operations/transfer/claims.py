@@ -7,7 +7,6 @@ sent, or deleted once the audit says what has become of it.
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Self, TypeVar
@@ -17,6 +16,7 @@ from worker.core import audit
 from worker.core.audit import AuditEvent, Run
 from worker.core.base.classify import is_transient
 from worker.core.base.clock import S3Clock
+from worker.core.base.concurrency import at_once
 from worker.core.base.errors import StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 CLAIM_S = 900
 """A claim whose run was killed keeps others waiting so long at most; as long as a message may be in flight (DESIGN)."""
+UNREADABLE = "its record could not be read or written"
+"""How a reason begins where S3 refuses, which may pass."""
 THREADS = 16
 """Number of records written at once."""
 
@@ -114,6 +116,10 @@ class Claims:
                 self._held.pop(one.id, None)
         return left | self._delete_received(dead_letters, but=left)
 
+    def forget(self, dead_letter: DeadLetter) -> None:
+        """Let the claim on a stored dead letter be: its record is about to be destroyed, and must not be written again."""
+        self._held.pop(dead_letter.id, None)
+
     def release(self) -> None:
         """End the claims on all stored dead letters that were not settled."""
 
@@ -187,7 +193,7 @@ class Claims:
         try:
             return retry_transient(call, transient=is_transient, stop=self._never)
         except (StoreError, ValueError) as error:
-            return f"its record could not be read or written: {error}"
+            return f"{UNREADABLE}: {error}"
 
     # -- the DLQ -----------------------------------------------------------------------------------------------------
 
@@ -212,7 +218,4 @@ def _sent(stored: StoredDeadLetter, sending: Sending, retries: int) -> StoredDea
 
 
 def _at_once(act: Callable[[T], str], items: Sequence[T]) -> list[str]:
-    if len(items) < 2:
-        return [act(one) for one in items]
-    with ThreadPoolExecutor(min(THREADS, len(items)), thread_name_prefix="claims") as pool:
-        return list(pool.map(act, items))
+    return at_once(act, items, threads=THREADS, name="claims")

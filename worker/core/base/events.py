@@ -19,7 +19,8 @@ class LogEvent(StrEnum):
     """An entry of the audit is not one of ours; the manager passes over it."""
 
     AUTOMATION_FAILED = "automation.failed"
-    """What the manager does by itself (`what`: retries, confirmation or diagnosis) failed; it tries again by itself."""
+    """What the manager does by itself (`what`: retries, confirmation, diagnosis or notify) failed; nothing is lost, and it tries
+    again by itself. Logged once per outage."""
 
     BREAKER_CLOSED = "breaker.closed"
     """What the breaker guards (`index`, or the bucket `s3://…`) answers again; normal work resumes."""
@@ -133,10 +134,6 @@ class LogEvent(StrEnum):
 
     METRICS_UNAVAILABLE = "metrics.unavailable"
     """The port of `/metrics` cannot be used; the work is not affected."""
-
-    NOTICES_FAILED = "notices.failed"
-    """The manager could not work on its notifications, because the ledger refused; nothing is lost, and it tries again. Logged
-    once per outage."""
 
     NOTICES_OWNER_NOT_RECORDED = "notices.owner_not_recorded"
     """The owner that was found for a dead letter could not be written to its record; the owner is notified all the same."""

@@ -37,6 +37,11 @@ class Arrival(StrEnum):
     """The same delivery came twice; nothing has changed."""
 
 
+def record_key(dead_letter: DeadLetter, name: str) -> str:
+    """The key of the record in which a dead letter of this id is stored."""
+    return f"{DEAD_LETTERS_PREFIX}{dated(first_failed_ms(dead_letter))}/{safe_name(name)}.json"
+
+
 def take_in(
     state: State, dead_letter: DeadLetter, *, at_ms: int, keys: Mapping[str, str] | None = None,
     prepare: Prepare = lambda stored: stored,
@@ -46,10 +51,9 @@ def take_in(
     It is harmless to do this again: an id that the record has already is a repeated delivery. `keys`: the keys of records that
     are known to exist, by dead letter id. `prepare` makes of the record of what is new or has returned what is written.
     """
-    day = dated(first_failed_ms(dead_letter))
     forged = f"{dead_letter.id}-{dead_letter.body_sha256}"  # where a forger has taken even its own id
     for name in (*dead_letter.possible_ids, forged):
-        key = (keys or {}).get(name) or f"{DEAD_LETTERS_PREFIX}{day}/{safe_name(name)}.json"
+        key = (keys or {}).get(name) or record_key(dead_letter, name)
         if (done := _take_in_as(name, key, state, dead_letter, at_ms, prepare)) is not None:
             return done
     raise StoreError(

@@ -10,6 +10,7 @@ import pytest
 from recovery.ledger.ledger import Ledger, open_ledger
 from recovery.manager.acting.acts import World
 from recovery.manager.acting.verbs import Verbs
+from recovery.manager.arrivals import Arrivals
 from recovery.manager.figures import Figures
 from recovery.manager.follow import Follower
 from recovery.manager.group_commit import GroupCommit
@@ -47,15 +48,18 @@ def commit(ledger: Ledger) -> Iterator[GroupCommit]:
 
 
 @pytest.fixture
-def intake(fakes: Fakes, ledger: Ledger, commit: GroupCommit, rows: RowMaker) -> Intake:
-    metrics = ManagerMetrics(Figures)
-    scheduler = Scheduler(RetryRules(times=0), rows.types, fakes.s3.clock.now_ms)
-    return Intake(fakes.dlq, fakes.state, fakes.s3.clock, ledger, commit, rows, metrics, scheduler)
+def arrivals(fakes: Fakes, rows: RowMaker, metrics: ManagerMetrics) -> Arrivals:
+    return Arrivals(rows, Scheduler(RetryRules(times=0), rows.types, fakes.s3.clock.now_ms), metrics)
 
 
 @pytest.fixture
-def follower(fakes: Fakes, ledger: Ledger, rows: RowMaker) -> Follower:
-    return Follower(ledger, fakes.state, fakes.s3.clock, rows, threading.Event())
+def intake(fakes: Fakes, ledger: Ledger, commit: GroupCommit, arrivals: Arrivals) -> Intake:
+    return Intake(fakes.dlq, fakes.state, fakes.s3.clock, ledger, commit, arrivals)
+
+
+@pytest.fixture
+def follower(fakes: Fakes, ledger: Ledger, arrivals: Arrivals) -> Follower:
+    return Follower(ledger, fakes.state, fakes.s3.clock, arrivals, threading.Event())
 
 
 @pytest.fixture

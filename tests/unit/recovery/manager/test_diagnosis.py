@@ -9,6 +9,7 @@ from recovery.ledger.rows import Arrival
 from recovery.ledger.rows import State as RowState
 from recovery.manager import diagnosis
 from recovery.manager.diagnosis import NO_INDEX, SETTLED_MS, Diagnosis, dry_engine
+from recovery.manager.upkeep import Upkeep
 from testing.memory import INDEX_DOWN, NOW_MS
 from worker.core.base.errors import IndexUnavailableError
 
@@ -91,6 +92,20 @@ def test_many_are_walked_through_and_the_place_is_remembered(fakes, ledger, make
     make().turn(yes)
     assert all(ledger.get(f"m{number}").finding for number in range(5))
     assert ledger.get_mark(diagnosis.MARK)
+
+
+def test_one_that_is_found_late_is_looked_at_after_the_daily_check(ledger, follower, make, come, monkeypatch):
+    monkeypatch.setattr(diagnosis, "AT_ONCE", 1)
+    come("a")
+    come("b")
+    make().turn(yes)
+    come("late")
+    ledger.change("late", version=None, by="test", action="has come long ago", last_seen_ms=NOW_MS - 1)
+    make().turn(yes)
+    assert ledger.get("late").finding is None
+    Upkeep(ledger, follower, holder="a:1", keep_days=90, stop=threading.Event()).turn()
+    make().turn(yes)
+    assert ledger.get("late").finding is not None
 
 
 def test_the_latest_rows_wait_for_those_that_may_still_be_written(ledger, make, come):

@@ -21,8 +21,9 @@ from recovery.operations.records.export_file import ExportFileError, export_line
 from recovery.operations.records.operator_file import OperatorFile, perform
 from testing.aws import s3_event, s3_record
 from testing.memory import BUCKET
+from worker.core.base.errors import StoreError
 from worker.core.base.liveness import Liveness
-from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, PAUSE_KEY
+from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, NO_CONDITIONS, PAUSE_KEY
 from worker.core.sqs import dead_letter_store
 from worker.core.sqs.dead_letter import DeadLetter
 
@@ -295,6 +296,36 @@ def test_only_an_admin_deletes_or_destroys(three):
     assert [(one["by"], one["result"]) for one in purges] == [("root", {"a": "purged"}), ("root", {"b": "purged"})]
     assert three.ledger.get("b").state == "abandoned"
     assert three.ask("/dlq/message/nobody", method="DELETE").status_code == 404
+
+
+def test_a_purge_destroys_nothing_of_another_dead_letter_that_has_its_name(three):
+    three.app.dependency_overrides[Needs(Role.ADMIN)] = lambda: Principal("root", Role.ADMIN)
+    assert three.ask("/dlq/message/a", method="DELETE").status_code == 200
+    [(key, entry)] = three.fakes.under(ARCHIVE_PREFIX).items()
+    forged = f"{ARCHIVE_PREFIX}2026-01-01/k-a.json"
+    three.fakes.s3.records[forged] = json.dumps({**entry, "body": "another's"}).encode()
+    audited = "s3-index-worker/audit/2026-12-01/000000000000-recover-0.json"
+    bodies = [{**entry, "body": "another's"}, entry, {**entry, "message_id": "other"}]
+    three.fakes.s3.records[audited] = json.dumps({"action": "recover", "dead_letters": bodies}).encode()
+    assert three.ask("/dlq/message/a?purge=true", method="DELETE").status_code == 200
+    assert set(three.fakes.under(ARCHIVE_PREFIX)) == {forged}
+    left = three.fakes.under("s3-index-worker/audit/")[audited]
+    assert [(one["message_id"], one["body"]) for one in left["dead_letters"]] == [
+        ("a", "another's"), ("other", entry["body"])
+    ]  # fmt: skip
+    assert key != forged
+
+
+def test_a_purge_does_not_write_the_record_again_where_the_store_has_no_conditional_writes(three, monkeypatch):
+    three.app.dependency_overrides[Needs(Role.ADMIN)] = lambda: Principal("root", Role.ADMIN)
+
+    def claim(_self, _key, _record, *, instead_of):
+        raise StoreError("no conditions", code="NotImplemented")
+
+    assert "NotImplemented" in NO_CONDITIONS
+    monkeypatch.setattr(type(three.fakes.state), "claim", claim)
+    assert three.ask("/dlq/message/b?purge=true", method="DELETE").status_code == 200
+    assert not [key for key in three.fakes.under(DEAD_LETTERS_PREFIX) if key.endswith("/b.json")]
 
 
 def test_an_export_can_be_imported_and_is_audited(three, tmp_path):
