@@ -63,7 +63,7 @@ def _change(row: Row, stored: StoredDeadLetter | None, rows: RowMaker) -> Change
     if stored is not None:
         now = rows.row(stored)
         wanted: dict[str, object] = {name: getattr(now, name) for name in _REMADE}
-        wanted["finding"] = None if row.finding is None else rows.text(stored, row.finding)
+        wanted["finding"] = None if row.finding is None else rows.text(stored.dead_letter, row.finding)
     elif rows.redactor.is_active:
         wanted = dict(_GIVEN_UP)
     else:

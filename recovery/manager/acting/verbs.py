@@ -1,9 +1,10 @@
 """All verbs, by name, and which of them need what."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from recovery.ledger.operation_items import Result
 from recovery.ledger.refusals import SAYING, SENDING, Limits, Verb
@@ -14,6 +15,7 @@ from recovery.operations.abandon import ArchivedAs
 from recovery.operations.clients import attributes_of
 from recovery.operations.dead_letters.facts import MAX_REDRIVES
 from recovery.operations.dead_letters.message_types import S3_EVENT, UNKNOWN
+from recovery.operations.records.archive import ArchivedDeadLetter
 from recovery.operations.transfer.sending import is_fifo
 from recovery.operations.transfer.targets import refuse_while_paused
 from worker.core.audit import Run
@@ -44,7 +46,25 @@ class Verbs:
 
     @contextmanager
     def doing(self, verb: Verb, run: Run, options: Options) -> Iterator[Act]:
-        """What acts on a few dead letters. Raises WorkerError where it must not begin."""
+        """What acts on a few dead letters; its results say nothing that is hidden. Raises WorkerError where it must not begin."""
+        with self._doing(verb, run, options) as act:
+            yield partial(self._hiding, act, verb) if self.world.rows.redactor.is_active else act
+
+    def _hiding(self, act: Act, verb: Verb, rows: Sequence[Row]) -> list[Acted]:
+        """Act, and hide in each result what is hidden in its dead letter, which is read before: it may be gone afterwards."""
+        found: Mapping[str, StoredDeadLetter | ArchivedDeadLetter | None]
+        if verb is Verb.RESTORE:
+            found = {row.identity: sending.archived(self.world, row) for row in rows}
+        else:
+            found = read_records(self.world, rows)
+        text = self.world.rows.text
+        return [
+            replace(one, result=text(known.dead_letter, one.result)) if (known := found[one.row.identity]) else one
+            for one in act(rows)
+        ]
+
+    @contextmanager
+    def _doing(self, verb: Verb, run: Run, options: Options) -> Iterator[Act]:
         world = self.world
         if verb is Verb.RECOVER:
             with recovering.recovering(world, self.settings, self.connect, run, options, self.stop) as act:
