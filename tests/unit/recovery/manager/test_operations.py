@@ -541,13 +541,19 @@ def test_a_plan_stays_good_while_the_manager_finds_something_out(fakes, ledger, 
     assert {row.state for row in ledger.rows(ALL)} == {RowState.SENT}
 
 
-def test_a_sending_that_nothing_confirmed_can_be_sent_again(ledger, operations, fill):
+def test_a_sending_that_nothing_confirmed_can_be_sent_again(fakes, ledger, operations, fill):
     fill(2)
     begin(ledger, Verb.REDRIVE, **FAST)
     execute(operations)
     ledger.change("s1", version=None, by="manager", action="unconfirmed", outcome="unconfirmed")
     plan = ledger.plans.make(Wanted(Verb.REDRIVE, "ana", FAST, ALL))
     assert (plan.count, plan.refused) == (1, {"already sent": 1})
+    again: Any = dead_letter_store.read(fakes.state, ledger.get("s1").key)
+    dead_letter_store.write(fakes.state, replace(again, sent=replace(again.sent, unconfirmed_ms=0)))
+    ledger.operations.create(plan, by="ana")
+    execute(operations)
+    assert sorted(sent_bodies(fakes).values()) == [1, 2]
+    assert (ledger.get("s1").state, ledger.get("s1").outcome) == (RowState.SENT, None)
 
 
 def test_an_operation_that_is_paused_just_before_its_end_does_not_end(ledger, operations, fill):
