@@ -10,7 +10,7 @@ from recovery.ledger.operation_items import Result
 from recovery.ledger.refusals import SAYING, SENDING, Limits, Verb
 from recovery.ledger.rows import Row, State
 from recovery.manager.acting import recovering, removing, saying, sending
-from recovery.manager.acting.acts import Act, Acted, Options, World, as_recorded, read_records
+from recovery.manager.acting.acts import Act, Acted, Options, World, read_records
 from recovery.operations.abandon import ArchivedAs
 from recovery.operations.clients import attributes_of
 from recovery.operations.dead_letters.facts import MAX_REDRIVES
@@ -133,13 +133,12 @@ class Verbs:
         if record is None:
             removed = verb in _REMOVING or verb is Verb.RECOVER
             fields = {"state": State.ABANDONED} if verb in _REMOVING else {}
-            return Acted(row, Result.DONE if removed else Result.WAITING, "before the interruption", fields)
-        if verb is Verb.REDRIVE and record.sent is not None and record.sent.run == run.name:
-            return Acted(row, Result.DONE, "before the interruption", as_recorded(self.world, record))
-        return Acted(row, Result.WAITING)
+            return Acted(row, Result.DONE if removed else Result.WAITING, sending.BEFORE, fields)
+        before = sending.sent_before(self.world, row, record, run) if verb is Verb.REDRIVE else None
+        return before or Acted(row, Result.WAITING, in_doubt=verb in SENDING)
 
     def _restored(self, row: Row, run: Run) -> Acted:
         entry = sending.archived(self.world, row)
         mark = entry.restored if entry is not None else None
         is_done = mark is not None and mark.done and mark.run == run.name
-        return Acted(row, Result.DONE if is_done else Result.WAITING, "before the interruption" if is_done else "")
+        return Acted(row, Result.DONE, sending.BEFORE) if is_done else Acted(row, Result.WAITING, in_doubt=True)
