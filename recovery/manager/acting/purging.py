@@ -11,7 +11,8 @@ from recovery.operations.records.archive import archive_key
 from recovery.operations.records.reading import read_all
 from worker.core import audit
 from worker.core.audit import AUDIT_PREFIX, AuditEvent, Run
-from worker.core.s3.state import ARCHIVE_PREFIX, dated, safe_name, write_instead
+from worker.core.s3.conditional import write_instead
+from worker.core.s3.state import ARCHIVE_PREFIX, dated, safe_name
 from worker.core.sqs.dead_letter import DeadLetter
 
 PURGED = "purged"

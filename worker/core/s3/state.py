@@ -252,21 +252,6 @@ def _header_value(text: str) -> str:
     return re.sub("%[0-9A-F]?$", "", encoded)
 
 
-def write_instead(state: State, key: str, record: bytes, *, instead_of: str) -> str | None:
-    """Write a record in place of the one with this etag: the new etag, or None if that has changed. Raises StoreError.
-
-    Where the store has no conditional writes, the last writer wins (`doctor` warns of it).
-    """
-    try:
-        return state.claim(key, record, instead_of=instead_of)
-    except StoreError as error:
-        if error.code not in NO_CONDITIONS:
-            raise
-    state.put(key, record)
-    written = state.get_with_etag(key)
-    return written[1] if written else None
-
-
 def dated(at_ms: int) -> str:
     """The date that is used in prefixes: YYYY-MM-DD in UTC."""
     return time.strftime("%Y-%m-%d", time.gmtime(at_ms / 1000))

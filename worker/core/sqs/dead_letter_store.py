@@ -15,7 +15,8 @@ from enum import StrEnum
 import orjson
 
 from worker.core.base.errors import StoreError
-from worker.core.s3.state import DEAD_LETTERS_PREFIX, NO_CONDITIONS, State, dated, safe_name, write_instead
+from worker.core.s3.conditional import write_instead
+from worker.core.s3.state import DEAD_LETTERS_PREFIX, NO_CONDITIONS, State, dated, safe_name
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.failure_record import FailureRecord
 from worker.core.sqs.stored_dead_letter import StoredDeadLetter, as_stored, first_failed_ms
