@@ -9,7 +9,8 @@ from typing import Any
 
 from recovery.operations.dead_letters.message_types import MessageTypes, load_types
 from testing.aws import s3_event, s3_record
-from testing.memory import BUCKET, NOW_MS, STATE, Faults, MemoryIndex, MemoryQueue, MemoryS3, MemoryState
+from testing.memory import BUCKET, NOW_MS, STATE, Faults, MemoryQueue, MemoryS3, MemoryState
+from testing.memory_index import MemoryIndex
 from worker.core.base.aws import Aws
 from worker.core.base.settings import Settings, load
 from worker.core.clients import Clients

@@ -46,7 +46,8 @@ def all_metrics() -> list[Described]:
 
 def worker_metrics() -> list[Described]:
     """All metrics of the worker, including those that the daemon adds."""
-    labels = {name: more for name, _, more in _calls_with_text("worker/metrics.py", {"_counter"})}
+    labelled = (("worker/metrics.py", "_counter"), ("worker/reconciled.py", "_gauge"))
+    labels = {name: more for module, call in labelled for name, _, more in _calls_with_text(module, {call})}
     found = [_described(family, labels.get(family.name, ())) for family in Metrics().registry.collect()]
     gauges = _calls_with_text("worker/daemon.py", {"gauge"})
     return sorted([*found, *(Described(name, "gauge", (), text) for name, text, _ in gauges)])

@@ -67,8 +67,7 @@ class LogEvent(StrEnum):
     """Polling stops and messages in flight wait: an operator paused the fleet, or S3 is unavailable."""
 
     HANDLER_BUG = "handler.bug"
-    """An unforeseen error, a bug in this program: the message goes to the dead-letter queue with its stack
-    trace."""
+    """An unforeseen error, a bug in this program: the message goes to the dead-letter queue with its stack trace."""
 
     HEARTBEAT_ENDED = "heartbeat.ended"
     """SQS no longer knows the receipt handle: the message has been settled, or will be received again."""
@@ -86,8 +85,7 @@ class LogEvent(StrEnum):
     """The index differs from what our template would create; `hint` says what to do."""
 
     INDEX_STORED_FOR_RETRY = "index.stored_for_retry"
-    """A document is in `retry-index/` because the index was unavailable, or, if `rejected`, because the index
-    refuses this document."""
+    """A document is in `retry-index/` because the index was unavailable, or, if `rejected`, because the index refuses it."""
 
     INDEX_WRITE_FAILED = "index.write_failed"
     """An unforeseen error while writing, a bug in this program; the documents are stored for retry."""
@@ -119,8 +117,7 @@ class LogEvent(StrEnum):
     """The manager takes in what it has received, and ends."""
 
     MESSAGE_DELETE_FAILED = "message.delete_failed"
-    """SQS did not delete a message whose effect is durable: it reappears and is processed again, which is
-    harmless."""
+    """SQS did not delete a message whose effect is durable: it reappears and is processed again, which is harmless."""
 
     MESSAGE_RELEASE_FAILED = "message.release_failed"
     """A message could not be released early: it reappears when its visibility timeout ends."""
@@ -178,6 +175,12 @@ class LogEvent(StrEnum):
 
     RECORD_SKIPPED = "record.skipped"
     """A record asks for nothing: a test event, an event that changes nothing, an excluded key."""
+
+    RECONCILE_FINISHED = "reconcile.finished"
+    """A run of reconcile_index is complete; `unaccounted` objects and documents are in no place where they should be."""
+
+    RECONCILE_PROGRESS = "reconcile.progress"
+    """The progress of reconcile_index, every ten seconds where there is no terminal; `eta_s` if the bucket was counted before."""
 
     RECOVER_BUG = "recover.bug"
     """An unforeseen error, a bug in this program: the message stays in the dead-letter queue."""

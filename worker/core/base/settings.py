@@ -30,8 +30,6 @@ MAX_INDEX_TIMEOUT_S = 25
 """The age rule (core/indexing/fresh_writer.py) counts on it: a longer request could outlast the index's memory of removals."""
 
 _INDEX_NAME = re.compile(r"^[^A-Z\s\\/*?\"<>|,#:_+-][^A-Z\s\\/*?\"<>|,#:]*$")
-
-
 AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
 
@@ -128,6 +126,10 @@ class Settings(BaseSettings):
     )
     bulk_requests: int = Field(2, ge=1, le=16, description="Maximum number of concurrent bulk requests.")
     index_probe_s: float = Field(5, gt=0, le=300, description="Seconds between probes of an unavailable index.")
+
+    reconcile_young_s: int = Field(
+        900, ge=0, le=86_400, description="Seconds for which a new object need not be found by `reconcile_index` yet."
+    )
 
     # -- work ----------------------------------------------------------------------------------------------------
     worker_concurrency: int = Field(16, ge=1, le=256, description="Number of messages that are processed at once.")

@@ -27,7 +27,8 @@ from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.s3.answers import etag_of, plain_etag, snapshot_of, state_of
 from worker.core.s3.bucket_store import BucketStore, bucket_stores, has_certificates
-from worker.core.s3.objects import ObjectState, Snapshot, carried_unchanged, is_object_fault
+from worker.core.s3.listing import list_page
+from worker.core.s3.objects import ListingPage, ObjectState, Snapshot, carried_unchanged, is_object_fault
 from worker.core.s3.readable import ReadableKeys
 
 if TYPE_CHECKING:
@@ -109,6 +110,10 @@ class S3ObjectStore:
         """Return if the bucket exists and may be listed. Raises StoreError with the code."""
         with aws_errors(StoreError):
             self._s3.list_objects_v2(Bucket=bucket, MaxKeys=1)  # a failed HEAD would have no error code
+
+    def list_page(self, bucket: str, prefix: str, token: str | None) -> ListingPage:
+        """One ListObjectsV2 call, by boto3."""
+        return list_page(self._s3, bucket, prefix, token)
 
     # -- for our own state (core/s3/state.py) ------------------------------------------------------------------------
 
