@@ -35,6 +35,7 @@ from worker.core.base.errors import ExitCode, WorkerError
 from worker.core.base.events import LogEvent
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit
+from worker.reconciled import watch_reconciled
 from worker.sdnotify import notify, watchdog_interval_s
 from worker.supervisor import Supervisor
 
@@ -58,6 +59,7 @@ class Manager:
         clients, state = parts.clients, parts.state
         self._settings = settings
         self._aws = parts.aws
+        self._bucket = state
         self._ledger = ledger
         self._stopping = threading.Event()
         self._ended = threading.Event()
@@ -138,6 +140,7 @@ class Manager:
             )
         start("upkeep", self._upkeep.run, max_silence_s=upkeep.MAX_SILENCE_S)
         self._automation.start(start)
+        watch_reconciled(self._bucket, self._metrics.reconciled, self._stopping)
         if self._settings.cloudwatch_namespace:
             start("cloudwatch", self._send_figures, max_silence_s=SENDER_SILENCE_S)
         emit(LogEvent.MANAGER_STARTED, pid=os.getpid(), ledger=self._ledger.shown, port=self._web.port)
