@@ -24,6 +24,7 @@ import orjson
 from recovery.ledger.ledger import open_ledger
 from recovery.ledger.rows import State as RowState
 from recovery.ledger.selection import Selection
+from recovery.manager.arrivals import Arrivals
 from recovery.manager.assembly import Parts, connect, load_settings
 from recovery.manager.figures import Figures
 from recovery.manager.group_commit import GroupCommit
@@ -111,7 +112,8 @@ def take_in(parts: Parts, ledger_url: str) -> None:
         metrics = ManagerMetrics(Figures)
         clock = parts.clients.objects.clock
         scheduler = Scheduler(RetryRules(), parts.clients.types, clock.now_ms)
-        intake = Intake(parts.clients.dlq, parts.state, clock, ledger, commit, parts.rows, metrics, scheduler)
+        arrivals = Arrivals(parts.rows, scheduler, metrics)
+        intake = Intake(parts.clients.dlq, parts.state, clock, ledger, commit, arrivals)
 
         def lane() -> None:
             while intake.once(wait_s=1):

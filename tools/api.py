@@ -11,6 +11,7 @@ from recovery.manager.acting.verbs import Verbs
 from recovery.manager.web.app import Health, Service, Status, make_app
 from recovery.manager.web.openapi import describe
 from recovery.manager.web.problems import EVERYWHERE, SAYS
+from recovery.manager.web.rates import Rates
 from recovery.manager.web.sign_in import SignIn
 from tools.reference import row
 from worker.core.s3.state import State
@@ -31,7 +32,7 @@ def description() -> Schema:
         count=lambda _: None,
         health=lambda: Health(Status.HEALTHY, queue_connected=True),
         dlq_depth=lambda: None,
-        sign_in=SignIn(by=""),
+        sign_in=SignIn(by="", rates=Rates(1)),
         allowed_hosts=frozenset(),
     )
     return describe(make_app(nothing))

@@ -13,7 +13,7 @@ import unicodedata
 from worker.core.base.text import sendable
 
 MOST_WANTED = 8
-"""Grams that are looked up of one text: each further one costs a walk through its whole list, and excludes less."""
+"""Grams that are looked up of one text, beside its last: each further one costs a walk through its list, and excludes less."""
 _SPLITTING = re.compile(r"[\x00-\x20\x7f]")
 _STAND_IN = "\xa0"
 # An apostrophe is doubled in SQL's own quotes, and a quotation mark in those of the whole option.
@@ -37,11 +37,14 @@ def grams(text: str) -> set[str]:
 
 
 def wanted(text: str) -> list[str]:
-    """Grams that every text has which contains this folded one: some of its pairs, evenly spread, or its only character."""
+    """Grams that every text has which contains this folded one: some of its pairs, evenly spread, or its only character.
+
+    The last is among them: the end of what people type tells most, such as a number.
+    """
     safe = _SPLITTING.sub(_STAND_IN, text)
     pairs = list(dict.fromkeys(map(str.__add__, safe, safe[1:]))) or [safe]
     step = max(1, -(-len(pairs) // MOST_WANTED))
-    return pairs[::step]
+    return list(dict.fromkeys((*pairs[::step], pairs[-1])))
 
 
 def fts_query(words: list[str], *, column: str | None = None) -> str:

@@ -9,7 +9,8 @@ from recovery.ledger import outcomes, texts
 from recovery.ledger.codec import Class, class_ids, rows_by_identity
 from recovery.ledger.counters import Tally
 from recovery.ledger.intake import insert_rows, update_rows, write_arrivals, write_events
-from recovery.ledger.rows import CHANGEABLE, ENDED, ArrivalRow, Change, Event, Row
+from recovery.ledger.news import write_changed
+from recovery.ledger.rows import CHANGEABLE, ENDED, FOUND_OUT, ArrivalRow, Change, Event, Row
 from recovery.ledger.schema import arrivals, dead_letters, events, news
 
 MAX_CHANGES = 1_000
@@ -45,6 +46,7 @@ def change_many(connection: Connection, changes: Sequence[Change], *, now_ms: in
             for (before, after), one in zip(pairs, made, strict=True)
         ],
     )
+    write_changed(connection, (after for (_, after), one in zip(pairs, made, strict=True) if one.is_news))
     tally.apply(connection)
     return Changed({after.identity: after for _, after in pairs}, conflicts, unknown)
 
@@ -113,7 +115,8 @@ def _conflicts(one: Change, known: dict[str, Row]) -> bool:
 
 
 def _changed(row: Row, change: Change, now_ms: int) -> Row:
-    return replace(row, **change.fields, version=row.version + 1, changed_ms=now_ms)  # type: ignore[arg-type]
+    generation = row.generation + (not change.fields.keys() <= FOUND_OUT)
+    return replace(row, **change.fields, version=row.version + 1, generation=generation, changed_ms=now_ms)  # type: ignore[arg-type]
 
 
 def _details(before: Row, after: Row, change: Change) -> dict[str, object]:

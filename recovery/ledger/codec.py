@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -72,9 +72,18 @@ def row_of(found: Sequence[Any]) -> Row:
 
 def rows_by_identity(connection: Connection, identities: Iterable[str]) -> dict[str, Row]:
     """Those that are known, by identity."""
-    wanted = bindparam("identities", list(identities), type_=Text, expanding=True)
-    query = text(f"SELECT {COLUMNS} FROM {JOINED} WHERE d.identity IN :identities")  # noqa: S608 (of fixed parts)
-    return {row.identity: row for row in map(row_of, connection.execute(query.bindparams(wanted)))}
+    return {row.identity: row for row in _rows_by(connection, "identity", identities)}
+
+
+def rows_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, Row]:
+    """Those that are known, by the key of their record."""
+    return {row.key: row for row in _rows_by(connection, "key", keys)}
+
+
+def _rows_by(connection: Connection, column: str, names: Iterable[str]) -> Iterator[Row]:
+    wanted = bindparam("names", list(names), type_=Text, expanding=True)
+    query = text(f"SELECT {COLUMNS} FROM {JOINED} WHERE d.{column} IN :names")  # noqa: S608 (of fixed parts)
+    return map(row_of, connection.execute(query.bindparams(wanted)))
 
 
 # -- classes -----------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ lease is still its own. So after a kill, what was `sending` is in doubt, and not
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, text, update
 
@@ -14,7 +14,7 @@ from recovery.ledger import changes, operation_items
 from recovery.ledger.changes import Changed
 from recovery.ledger.database import Database
 from recovery.ledger.operation_items import Item, ItemResult, Settled
-from recovery.ledger.operations import Operation, OperationState, one
+from recovery.ledger.operations import ENDED, WAITING, Operation, OperationState, one
 from recovery.ledger.plans import CHUNK
 from recovery.ledger.rows import Change
 from recovery.ledger.schema_operations import operations
@@ -36,14 +36,6 @@ class Taken:
     """Of its plan."""
     holder: str
     epoch: int
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """What the executor may act on now; no items if there is nothing left, or if the operation must not go on."""
-
-    state: OperationState
-    items: list[Item] = field(default_factory=list)
 
 
 class Execution:
@@ -98,20 +90,25 @@ class Execution:
             )
             return bool(enlisted + CHUNK < total)
 
-    def begin(self, taken: Taken, ttl_s: float, *, after: int, limit: int, ties: int = 0) -> Begun:
-        """Mark the next items as `sending`, if the operation is to go on. Raises LeaseLostError.
+    def begin(self, taken: Taken, ttl_s: float, *, after: int, limit: int, ties: int = 0) -> list[Item]:
+        """Mark the next items as `sending`: none if nothing is left, or if it must not go on. Raises LeaseLostError.
 
         `ties`: so many may be added that were sent in the same millisecond as the last of them: only together can they be put
         in order.
         """
         with self._database.writing() as connection:
-            state = self._hold(connection, taken, ttl_s)
-            if state is not OperationState.RUNNING:
-                return Begun(state)
+            if self._hold(connection, taken, ttl_s) is not OperationState.RUNNING:
+                return []
             items = operation_items.following(connection, taken.number, after, limit + ties)
             items = operation_items.with_ties(items, limit)
             operation_items.mark(connection, taken.number, items)
-            return Begun(state, items)
+            return items
+
+    def has_left_behind(self, taken: Taken) -> bool:
+        """Whether the operation is to go on with items that it has passed over."""
+        with self._database.reading() as connection:
+            is_running = one(connection, taken.operation.id).state is OperationState.RUNNING
+            return is_running and operation_items.has_unfinished(connection, taken.number)
 
     def in_doubt(self, taken: Taken) -> list[Item]:
         """The items that whoever was here before was acting on."""
@@ -154,16 +151,23 @@ class Execution:
             connection.execute(query.values(state=state.value, error=error))
 
     def wind_up(self, taken: Taken, ttl_s: float) -> bool:
-        """Let go of CHUNK of the items that nothing was done with. True once the operation has ended. Raises LeaseLostError."""
+        """End it, or let go of CHUNK of the items that nothing was done with. True once it is let go. Raises LeaseLostError.
+
+        It does not end while it has items in doubt, nor if it is to go on with others after all: people may have paused it, or
+        resumed it, just now. Somebody takes it again then.
+        """
         with self._database.writing() as connection:
             state = self._hold(connection, taken, ttl_s)
-            why = CANCELLED if state is OperationState.CANCELLED else STOPPED
-            skipped = operation_items.let_go(connection, taken.number, why)
-            self._count(connection, taken, Settled(skips={why: skipped} if skipped else {}))
-            if skipped:
-                return False
-            ended = OperationState.DONE if state is OperationState.RUNNING else state
-            values = {"state": ended.value, "ended_ms": text(self._now), "until_ms": 0}
+            if state in ENDED:
+                why = CANCELLED if state is OperationState.CANCELLED else STOPPED
+                settled = operation_items.let_go(connection, taken.number, why)
+                self._count(connection, taken, settled)
+                if settled != Settled():
+                    return False
+            values: dict[str, object] = {"until_ms": 0}
+            if not operation_items.has_unfinished(connection, taken.number) and state not in WAITING:
+                ended = OperationState.DONE if state is OperationState.RUNNING else state
+                values |= {"state": ended.value, "ended_ms": text(self._now)}
             connection.execute(update(operations).where(operations.c.id == taken.operation.id).values(**values))
             return True
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, text
 
-from recovery.ledger.search import Plan, cell_condition, is_counted, parameters_of, plan, union
+from recovery.ledger.search import Plan, cell_condition, is_counted, looks_at_texts, parameters_of, plan, union
 from recovery.ledger.selection import Selection
 from worker.core.base.classify import FailureKind
 
@@ -50,10 +50,8 @@ class _Found:
 
 def groups(connection: Connection, selection: Selection, *, limit: int) -> list[Group]:
     """The largest groups of a selection."""
-    if is_counted(selection):
-        found = _by_cells(connection, selection, limit)
-    else:
-        found = _by_rows(connection, plan(connection, selection), limit)
+    count = _by_cells if is_counted(selection) else _by_rows
+    found = count(connection, selection, limit)
     samples = _samples(connection, [number for one in found.values() for number in one.ids])
     return [_group(name, one, samples) for name, one in found.items()]
 
@@ -126,14 +124,11 @@ def _add_latest(connection: Connection, found: list[_Found]) -> None:
 # -- where rows have to be counted -------------------------------------------------------------------------------
 
 
-def _by_rows(connection: Connection, way: Plan, limit: int) -> dict[_Name, _Found]:
+def _by_rows(connection: Connection, selection: Selection, limit: int) -> dict[_Name, _Found]:
     """The largest groups of what fulfils the conditions; the samples are those that came first and last."""
-    columns = (
-        "d.class_id AS class_id, count(*) AS count, min(d.first_seen_ms) AS first_ms, max(d.last_seen_ms) AS last_ms, "
-    )
-    columns += "min(d.id) AS first_id, max(d.id) AS last_id"
+    way = plan(connection, selection)
     by_class: dict[int, _Found] = {}
-    for query in union([f"{query} GROUP BY d.class_id" for query in way.select(columns)]):
+    for query in _counts(way, selection, is_sqlite=connection.dialect.name == "sqlite"):
         for class_id, count, first_ms, last_ms, first_id, last_id in connection.execute(text(query), way.parameters):
             one = by_class.setdefault(class_id, _Found())
             one.add(int(count), first_ms, last_ms)
@@ -144,6 +139,25 @@ def _by_rows(connection: Connection, way: Plan, limit: int) -> dict[_Name, _Foun
         group.add(one.count, one.first_ms, one.last_ms)
         group.ids = sorted({*group.ids, *one.ids}, reverse=True)[:SAMPLES]
     return dict(sorted(found.items(), key=lambda item: (-item[1].count, item[0]))[:limit])
+
+
+def _counts(way: Plan, selection: Selection, *, is_sqlite: bool) -> Iterable[str]:
+    """Queries for the counts, times and samples of classes.
+
+    SQLite sorts what it groups, unless it comes in order: in that of the cells, from an index that has all that an age needs,
+    850,000 rows took 0.3 s instead of 2.1 (benchmarks/ledger.py).
+    """
+    columns = (
+        "d.class_id AS class_id, count(*) AS count, min(d.first_seen_ms) AS first_ms, max(d.last_seen_ms) AS last_ms, "
+        "min(d.id) AS first_id, max(d.id) AS last_id"
+    )
+    if way.is_rare or not is_sqlite:
+        return union([f"{query} GROUP BY d.class_id" for query in way.select(columns)])
+    tables = "cells CROSS JOIN classes c CROSS JOIN dead_letters d INDEXED BY by_class_last_seen"
+    tables += " CROSS JOIN texts t" if looks_at_texts(selection) else ""
+    of_cells = f"c.id = cells.class_id AND cells.count > 0 AND {cell_condition(selection)}"
+    where = " AND ".join((of_cells, "d.class_id = cells.class_id", "d.state = cells.state", *way.conditions))
+    return [f"SELECT {columns} FROM {tables} WHERE {where} GROUP BY cells.class_id, cells.state"]  # noqa: S608
 
 
 def _names(connection: Connection, class_ids: Iterable[int]) -> list[tuple[int, _Name]]:

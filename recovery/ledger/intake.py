@@ -13,7 +13,7 @@ from recovery.ledger import outcomes, texts
 from recovery.ledger.bulk import insert_many, update_many
 from recovery.ledger.codec import COLUMNS_OF_OWN, Class, Texts, class_ids, rows_by_identity, storable, values
 from recovery.ledger.counters import Tally
-from recovery.ledger.news import write_news
+from recovery.ledger.news import write_arrived
 from recovery.ledger.rows import Arrival, Event, Row, Taken
 from recovery.ledger.schema import arrivals, dead_letters, events, hourly
 
@@ -120,7 +120,7 @@ def _take_in_once(connection: Connection, batch: Sequence[Arrival]) -> dict[str,
     happened += [(one, Event(one.row.identity, one.at_ms, one.by, action)) for one in batch for action in one.also]
     write_events(connection, [(numbers[one.row.identity], event) for one, event in happened])
     write_arrivals(connection, [(numbers[one.row.identity], one.message_id, one.at_ms) for one in batch])
-    write_news(connection, [(numbers[one.row.identity], one) for one in batch])
+    write_arrived(connection, [(numbers[one.row.identity], one) for one in batch])
     outcomes.count(connection, changes, now_ms=batch[0].at_ms, have_returned=True)
     _count_hours(connection, batch)
     tally.apply(connection)
@@ -140,6 +140,7 @@ def _returned(before: Row, arrival: Arrival) -> Row:
         ),
         last_seen_ms=max(before.last_seen_ms, row.last_seen_ms),
         version=before.version + 1,
+        generation=before.generation + 1,
         changed_ms=arrival.at_ms,
     )
 

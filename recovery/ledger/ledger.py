@@ -10,7 +10,7 @@ from recovery.ledger import changes, groups, intake, leases, lookups, migrating,
 from recovery.ledger.address import SQLITE, file_of, ledger_url
 from recovery.ledger.answers import Answers
 from recovery.ledger.changes import Changed
-from recovery.ledger.codec import rows_by_identity
+from recovery.ledger.codec import rows_by_identity, rows_by_key
 from recovery.ledger.database import TIMEOUT_S, Database
 from recovery.ledger.errors import LedgerError, UnknownDeadLetterError, VersionConflictError
 from recovery.ledger.execution import Execution
@@ -287,10 +287,10 @@ class Ledger:
         with self._database.reading() as connection:
             return summaries.backlog(connection, _now_ms(), quantiles)
 
-    def known_keys(self, keys: Iterable[str]) -> set[str]:
-        """Those of these keys of records that a row has."""
+    def by_key(self, keys: Iterable[str]) -> dict[str, Row]:
+        """The rows that have these keys of records, by key; unknown ones are left out."""
         with self._database.reading() as connection:
-            return summaries.known_keys(connection, keys)
+            return rows_by_key(connection, keys)
 
 
 def _now_ms() -> int:

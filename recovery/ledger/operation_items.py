@@ -1,4 +1,4 @@
-"""The items of operations: each is one dead letter of a plan, in the version that it had then, and what has become of it."""
+"""The items of operations: each is one dead letter of a plan, in the generation that it had then, and what has become of it."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,7 @@ from recovery.ledger.rows import Row, State
 ELSEWHERE = "in another operation"
 CHANGED = "changed"
 GONE = "forgotten"
+PERHAPS_SENT = "perhaps sent: no answer said so, and it was not sent again"
 MAX_RESULT_CHARS = 500
 
 
@@ -34,7 +35,7 @@ class Item:
     """An item on which the executor may act."""
 
     place: int
-    version: int
+    generation: int
     twice: bool
     row: Row | None
     """As it is now; None if the ledger has forgotten it."""
@@ -44,7 +45,7 @@ class Item:
         """Why nothing may be done with it; empty if something may."""
         if self.row is None:
             return GONE
-        return "" if self.row.version == self.version else CHANGED
+        return "" if self.row.generation == self.generation else CHANGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +132,23 @@ def settle(connection: Connection, plan: int, results: Sequence[ItemResult]) -> 
     return Settled(states[Result.DONE], states[Result.FAILED], twice, skips)
 
 
-def let_go(connection: Connection, plan: int, why: str) -> int:
-    """Skip up to CHUNK items with which nothing was done; how many they were."""
-    query = text(
-        "UPDATE plan_items SET state = 'skipped', result = :why WHERE plan = :plan AND place IN (SELECT place FROM plan_items "
-        "WHERE plan = :plan AND state IN ('planned', 'waiting') ORDER BY place LIMIT :some)"
-    )
-    return connection.execute(query, {"plan": plan, "why": why, "some": CHUNK}).rowcount
+def let_go(connection: Connection, plan: int, why: str) -> Settled:
+    """Skip up to CHUNK items with which nothing was done. What may have been sent has failed, for it is not as it was."""
+    some = "plan = :plan AND place IN (SELECT place FROM plan_items WHERE plan = :plan AND twice = :twice AND state IN "
+    some += "('planned', 'waiting') ORDER BY place LIMIT :some)"
+    query = text(f"UPDATE plan_items SET state = :state, result = :why WHERE {some}")  # noqa: S608 (of fixed parts)
+    known = {"plan": plan, "some": CHUNK}
+    doubtful = {"twice": 1, "state": Result.FAILED.value, "why": PERHAPS_SENT}
+    failed = connection.execute(query, {**known, **doubtful}).rowcount
+    skips = {"twice": 0, "state": Result.SKIPPED.value, "why": why}
+    skipped = connection.execute(query, {**known, **skips}).rowcount
+    return Settled(failed=failed, twice=failed, skips={why: skipped} if skipped else {})
+
+
+def has_unfinished(connection: Connection, plan: int) -> bool:
+    """Whether there are items that wait, or that somebody has begun to act on."""
+    query = text("SELECT 1 FROM plan_items WHERE plan = :plan AND state IN ('planned', 'waiting', 'sending') LIMIT 1")
+    return connection.execute(query, {"plan": plan}).first() is not None
 
 
 def came_back(connection: Connection, plan: int, run: str) -> int:
@@ -166,14 +177,14 @@ def shown(connection: Connection, operation: str, state: Result | None, after: i
 
 def _items(connection: Connection, plan: int, condition: str, **values: int) -> list[Item]:
     query = text(
-        f"SELECT i.place, i.version, i.twice, i.dead_letter FROM plan_items i WHERE i.plan = :plan AND {condition} "  # noqa: S608
+        f"SELECT i.place, i.generation, i.twice, i.dead_letter FROM plan_items i WHERE i.plan = :plan AND {condition} "  # noqa: S608
         "ORDER BY i.place LIMIT :limit"
     )
     values.setdefault("after", 0)
     used = {name: value for name, value in values.items() if f":{name}" in query.text}
     found = connection.execute(query, {"plan": plan, **used}).all()
     rows = _rows(connection, [number for *_, number in found])
-    return [Item(place, version, bool(twice), rows.get(number)) for place, version, twice, number in found]
+    return [Item(place, generation, bool(twice), rows.get(number)) for place, generation, twice, number in found]
 
 
 def _rows(connection: Connection, numbers: Sequence[int]) -> dict[int, Row]:

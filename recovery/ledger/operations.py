@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection, func, insert, select, text, update
 
 from recovery.ledger import answers, operation_items
 from recovery.ledger.answers import Answer, Asked
 from recovery.ledger.database import Database
 from recovery.ledger.operation_items import Result
-from recovery.ledger.plans import Plan, Plans
+from recovery.ledger.plans import EXPIRES_MS, Plan, Plans
 from recovery.ledger.refusals import Verb
 from recovery.ledger.schema_operations import operations, plans
 
@@ -33,6 +33,7 @@ class OperationState(StrEnum):
 
 
 ENDED = frozenset({OperationState.DONE, OperationState.FAILED, OperationState.CANCELLED})
+WAITING = frozenset({OperationState.WAITING, OperationState.PAUSED})
 _MOVES = {
     OperationState.PAUSED: (OperationState.WAITING, OperationState.RUNNING),
     OperationState.WAITING: (OperationState.PAUSED,),
@@ -114,7 +115,7 @@ class Operations:
                 select(plans.c.number, text(self._now)).where(plans.c.id == plan.id)
             ).one_or_none()
             if found is None or found[1] >= plan.expires_ms:
-                raise PlanExpiredError("this plan is older than 15 minutes; make another")
+                raise PlanExpiredError(f"this plan is older than {EXPIRES_MS // 60_000} minutes; make another")
             used = connection.execute(select(operations.c.id).where(operations.c.plan == found[0])).scalar_one_or_none()
             if used is not None:
                 raise PlanUsedError(used)
@@ -181,8 +182,6 @@ class Operations:
         with self._database.reading() as connection:
             numbers = list(connection.execute(query).scalars())
         for number in numbers:
-            with self._database.writing() as connection:
-                connection.execute(delete(operations).where(operations.c.plan == number))
             self._plans.delete(number)
         return len(numbers)
 

@@ -4,7 +4,7 @@ Each step is one transaction: news become counts and are deleted, counts become 
 repeats a step or does not begin it; only a notification may be sent twice, by a kill between its sending and `sent`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -115,23 +115,20 @@ class Outbox:
 
     # -- news --------------------------------------------------------------------------------------------------------
 
-    def note(self, identity: str, reason: Reason, *, at_ms: int) -> None:
-        """Note that something has happened to a dead letter; arrivals are noted as they are taken in."""
-        with self._database.writing() as connection:
-            news_.note(connection, identity, reason, at_ms)
-
-    def news(self, *, limit: int) -> list[News]:
-        """The oldest news that are not counted yet."""
+    def news(self, *, limit: int, after: int = 0) -> list[News]:
+        """The oldest news that are not counted yet, of those with a greater number than `after`."""
         with self._database.reading() as connection:
-            return news_.oldest(connection, limit)
+            return news_.oldest(connection, limit, after)
 
     def count_news(self, routed: Sequence[tuple[News, str]]) -> None:
-        """Count news in the topics of their recipients, and forget them."""
+        """Count news in the topics of their recipients, and forget them; those that are not there any more are left out."""
         if not routed:
             return
         with self._database.writing() as connection:
-            connection.execute(_COUNT, [_counted(one, recipient) for one, recipient in routed])
-            news_.forget(connection, [one.id for one, _ in routed])
+            there = news_.forget(connection, [one.id for one, _ in routed])
+            counted = [_counted(one, recipient) for one, recipient in routed if one.id in there]
+            if counted:
+                connection.execute(_COUNT, counted)
 
     # -- topics ------------------------------------------------------------------------------------------------------
 
@@ -161,11 +158,12 @@ class Outbox:
 
     # -- notifications -----------------------------------------------------------------------------------------------
 
-    def due(self, now_ms: int, *, limit: int) -> list[Notification]:
-        """Notifications that are to be sent now, the longest overdue first."""
+    def due(self, now_ms: int, *, limit: int, but: Collection[str] = ()) -> list[Notification]:
+        """Notifications that are to be sent now, the longest overdue first; those to recipients `but` are left out."""
         query = (
             select(*notifications.c)
             .where(notifications.c.state == Sending.WAITING.value, notifications.c.next_ms <= now_ms)
+            .where(notifications.c.recipient.not_in(but))
             .order_by(notifications.c.next_ms, notifications.c.id)
             .limit(limit)
         )

@@ -1,4 +1,4 @@
-"""Plans: frozen sets of dead letters, each with its version as of one moment, on which an operation is to act.
+"""Plans: frozen sets of dead letters, each in the generation that it had at one moment, on which an operation is to act.
 
 What a plan selects is read in one transaction, as of one moment, and nothing else than rows; it is written in chunks, each in a
 transaction of its own, so that no other writer waits long. A plan is used once, within EXPIRES_MS.
@@ -29,9 +29,9 @@ MAX_ITEMS = 1_000_000
 CHUNK = 10_000
 """Items of one transaction: about 50 ms, in which other writers wait."""
 IDS_AT_ONCE = 500
-_COLUMNS = ("plan", "place", "dead_letter", "version", "state", "twice")
+_COLUMNS = ("plan", "place", "dead_letter", "generation", "state", "twice")
 _Found = tuple[int, int, int, int]
-"""When it was sent, its number, its version, its size: a plan's order is that of the first two."""
+"""When it was sent, its number, its generation, its size: a plan's order is that of the first two."""
 
 
 class TooManyError(ValueError):
@@ -166,8 +166,8 @@ def _insert(connection: Connection, number: int, before: int, chunk: Sequence[_F
         insert_many(connection, plan_items, _COLUMNS, rows)
         return
     connection.exec_driver_sql(
-        f"INSERT INTO plan_items ({', '.join(_COLUMNS)}) SELECT %s, %s + u.place, u.number, u.version, 'planned', 0 "  # noqa: S608
-        "FROM unnest(CAST(%s AS bigint[]), CAST(%s AS bigint[])) WITH ORDINALITY AS u (number, version, place)",
+        f"INSERT INTO plan_items ({', '.join(_COLUMNS)}) SELECT %s, %s + u.place, u.number, u.generation, 'planned', 0 "  # noqa: S608
+        "FROM unnest(CAST(%s AS bigint[]), CAST(%s AS bigint[])) WITH ORDINALITY AS u (number, generation, place)",
         (number, before, [one[1] for one in chunk], [one[2] for one in chunk]),
     )
 
@@ -189,11 +189,11 @@ def _select(connection: Connection, wanted: Wanted) -> tuple[list[_Found], dict[
     """What is planned, in order; and how much is refused, by reason."""
     found: list[_Found] = []
     refused: Counter[str] = Counter()
-    for sent_ms, number, version, size_bytes, refusal in _rows(connection, wanted, refused):
+    for sent_ms, number, generation, size_bytes, refusal in _rows(connection, wanted, refused):
         if refusal is not None:
             refused[refusal] += 1
             continue
-        found.append((sent_ms, number, version, size_bytes))
+        found.append((sent_ms, number, generation, size_bytes))
         if len(found) > MAX_ITEMS:
             raise TooManyError(f"more than {MAX_ITEMS:,} dead letters are selected; at most so many fit into a plan")
     found.sort(key=itemgetter(0, 1))
@@ -201,7 +201,7 @@ def _select(connection: Connection, wanted: Wanted) -> tuple[list[_Found], dict[
 
 
 def _rows(connection: Connection, wanted: Wanted, refused: Counter[str]) -> Iterator[Any]:
-    columns = f"d.sent_ms, d.id, d.version, d.size_bytes, {refusal_sql(wanted.verb, wanted.limits)}"
+    columns = f"d.sent_ms, d.id, d.generation, d.size_bytes, {refusal_sql(wanted.verb, wanted.limits)}"
     if wanted.selection is None:
         yield from _rows_of_ids(connection, wanted.ids, columns, refused)
         return

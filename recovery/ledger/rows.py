@@ -106,6 +106,8 @@ class Row:
     """An Outcome, where there is one."""
     version: int = 1
     """One more with every change; the ETag."""
+    generation: int = 1
+    """One more with every change but those of FOUND_OUT alone: a plan is of this one."""
     changed_ms: int = 0
     """When the row was last changed, by which `prune` goes; 0 when it is written: as `last_seen_ms`."""
     id: int = 0
@@ -113,8 +115,23 @@ class Row:
 
 
 ROW_FIELDS = tuple(one.name for one in fields(Row))
-CHANGEABLE = frozenset(ROW_FIELDS) - {"id", "identity", "key", "version", "changed_ms", "first_seen_ms", "body_sha256"}
+CHANGEABLE = frozenset(ROW_FIELDS) - {
+    "id",
+    "identity",
+    "key",
+    "version",
+    "generation",
+    "changed_ms",
+    "first_seen_ms",
+    "body_sha256",
+}
 """What `change` may set."""
+FOUND_OUT = frozenset({"owner", "finding", "outcome"})
+"""What the manager finds out by itself while people plan: it does not change what is to be done."""
+
+
+USED_UP = "retries used up"
+"""The event of a dead letter that has come back from its last retry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +144,7 @@ class Arrival:
     at_ms: int
     by: str = "intake"
     is_news: bool = False
-    """Whether somebody is to be notified of it, if its kind is one of which somebody is."""
+    """Whether somebody is to be notified of it, unless it will be sent again by itself."""
     also: tuple[str, ...] = ()
     """What else it means: the actions of further events."""
 
@@ -164,6 +181,8 @@ class Change:
     fields: Mapping[str, object]
     details: Mapping[str, object] = field(default_factory=dict)
     version: int | None = None
+    is_news: bool = False
+    """Whether somebody is to be notified of it, unless it will be sent again by itself."""
 
 
 class Taken(StrEnum):

@@ -77,6 +77,7 @@ dead_letters = Table(
     Column("sent_ms", Big, nullable=False),
     Column("changed_ms", Big, nullable=False),
     Column("version", Big, nullable=False),
+    Column("generation", Big, nullable=False),
     Column("identity", Text, nullable=False),
     Column("key", Text, nullable=False),
     Column("object_key", Ordered, nullable=False),  # empty: none

@@ -29,7 +29,7 @@ plan_items = Table(
     Column("plan", Big, primary_key=True, autoincrement=False),
     Column("place", Big, primary_key=True, autoincrement=False),
     Column("dead_letter", Big, nullable=False),
-    Column("version", Big, nullable=False),
+    Column("generation", Big, nullable=False),
     Column("state", Text, nullable=False),
     Column("twice", Integer, nullable=False),
     Column("result", Text),

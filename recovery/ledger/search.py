@@ -14,13 +14,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, Text, bindparam, text
 
 from recovery.ledger.bigrams import fts_query, wanted
 from recovery.ledger.selection import Selection
 
 RARE = 5_000
-"""Rows of which each may be looked at: about 40 ms (benchmarks/ledger.py)."""
+"""Rows of which each may be looked at: about 30 ms (benchmarks/ledger.py)."""
 RARE_IN_ARRAYS = 2_000
 """The same where PostgreSQL has to fetch one more row for each, with its arrays of grams."""
 MAX_BRANCHES = 640
@@ -92,9 +93,13 @@ def plan(connection: Connection, selection: Selection, *, by_cell: bool = True) 
     candidates = list(_candidates(selection, parameters, is_sqlite=is_sqlite))
     if _has_facets(selection) and (candidates or not by_cell):
         candidates.insert(0, _of_classes(connection, selection))
-    if rare := _rare_ids(connection, candidates, parameters):
+    if (rare := _rare_ids(connection, candidates, parameters)) is not None:
         branch = " AND ".join(("d.id = g.id", _states(selection), *_class_condition(connection, selection)))
-        tables = f"({rare}) g CROSS JOIN dead_letters d{texts}"
+        ids = (
+            "SELECT value AS id FROM json_each(:rare)" if is_sqlite else "SELECT unnest(CAST(:rare AS bigint[])) AS id"
+        )
+        parameters["rare"] = orjson.dumps(rare).decode() if is_sqlite else rare
+        tables = f"({ids}) g CROSS JOIN dead_letters d{texts}"
         return Plan(tables, (branch,), conditions, parameters, is_rare=True)
     tables = f"dead_letters d{texts}"
     if by_cell and _has_facets(selection):
@@ -107,7 +112,7 @@ def plan(connection: Connection, selection: Selection, *, by_cell: bool = True) 
 
 def has_rare_classes(connection: Connection, selection: Selection) -> bool:
     """Whether so few dead letters are of the selection's classes and states that all may be looked at."""
-    return _has_facets(selection) and _is_rare(connection, _of_classes(connection, selection), {})
+    return _has_facets(selection) and _few(connection, _of_classes(connection, selection), {}) is not None
 
 
 def is_counted(selection: Selection) -> bool:
@@ -221,9 +226,10 @@ def looks_at_texts(selection: Selection) -> bool:
 # -- rare conditions ---------------------------------------------------------------------------------------------
 
 
-def _rare_ids(connection: Connection, candidates: Sequence[str], parameters: dict[str, Any]) -> str | None:
-    """A query for the numbers of so few dead letters that all may be looked at, among which are all of the selection."""
-    return next((query for query in candidates if _is_rare(connection, query, parameters)), None)
+def _rare_ids(connection: Connection, candidates: Sequence[str], parameters: dict[str, Any]) -> list[int] | None:
+    """The numbers of so few dead letters that all may be looked at, among which are all of the selection."""
+    found = (_few(connection, query, parameters) for query in candidates)
+    return next((ids for ids in found if ids is not None), None)
 
 
 def _candidates(selection: Selection, parameters: dict[str, Any], *, is_sqlite: bool) -> Iterator[str]:
@@ -258,7 +264,8 @@ def _grams(selection: Selection, parameters: dict[str, Any], *, is_sqlite: bool)
     return f"SELECT id FROM gram_arrays WHERE {' AND '.join(conditions)}"  # noqa: S608
 
 
-def _is_rare(connection: Connection, query: str, parameters: dict[str, Any]) -> bool:
+def _few(connection: Connection, query: str, parameters: dict[str, Any]) -> list[int] | None:
+    """What a query finds, if that is few."""
     most = RARE_IN_ARRAYS if "gram_arrays" in query else RARE
-    counting = f"SELECT count(*) FROM ({query} LIMIT {most + 1}) g"  # noqa: S608
-    return int(connection.execute(text(counting), parameters).scalar_one()) <= most
+    found = list(connection.execute(text(f"{query} LIMIT {most + 1}"), parameters).scalars())
+    return found if len(found) <= most else None

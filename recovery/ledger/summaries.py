@@ -1,14 +1,13 @@
 """Summaries that need the rows themselves: how old waiting dead letters are, and which correlation ids fail again and again."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, bindparam, select, text
+from sqlalchemy import Connection, text
 
 from recovery.ledger.intake import HOUR_MS
 from recovery.ledger.rows import WAITING, State
-from recovery.ledger.schema import dead_letters
 from recovery.ledger.search import state_is
 
 REPEATING = 5
@@ -18,7 +17,6 @@ _SENT = " UNION ALL ".join(
     for state in WAITING
 )
 """Those whose age is known: of others, SQS said nothing, and they have 0."""
-_KNOWN_KEYS = select(dead_letters.c.key).where(dead_letters.c.key.in_(bindparam("keys", expanding=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +91,3 @@ def _repeating_correlations(connection: Connection) -> int:
         "GROUP BY correlation_id HAVING sum(attempts) >= :repeating) again"
     )
     return int(connection.execute(query, {"repeating": REPEATING}).scalar_one())
-
-
-def known_keys(connection: Connection, keys: Iterable[str]) -> set[str]:
-    """Those of these keys of records that a row has."""
-    wanted = sorted(set(keys))
-    return set(connection.execute(_KNOWN_KEYS, {"keys": wanted}).scalars()) if wanted else set()

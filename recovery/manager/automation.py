@@ -1,4 +1,4 @@
-"""What the manager does by itself, each on a thread of its own: retries, confirmation, diagnosis."""
+"""What the manager does by itself, each on a thread of its own: retries, confirmation, diagnosis, notifications."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -14,10 +14,12 @@ from recovery.manager.confirmation import ConfirmationParts, Confirmer
 from recovery.manager.diagnosis import Diagnosis, Examiner, dry_engine
 from recovery.manager.fleet_health import FleetHealth
 from recovery.manager.metrics import ManagerMetrics
+from recovery.manager.notices import notices as notices_
+from recovery.manager.notices.notices import Notices
 from recovery.manager.retries import Retries, RetryParts
 from recovery.manager.retry_targets import RetryTargets
 from recovery.manager.settings import ManagerSettings
-from recovery.manager.turns import MAX_SILENCE_S, Beat, Turns
+from recovery.manager.turns import Beat, Turns
 from worker.core.base.errors import IndexUnavailableError
 from worker.core.base.liveness import Liveness
 from worker.core.clients import Clients
@@ -40,11 +42,11 @@ class Automation:
 
     def __init__(
         self, settings: ManagerSettings, parts: Parts, ledger: Ledger, metrics: ManagerMetrics, *, holder: str, by: str,
-        refresh: Callable[[Sequence[Row]], object], stop: threading.Event,
+        notices: Notices | None, refresh: Callable[[Sequence[Row]], object], stop: threading.Event,
     ) -> None:  # fmt: skip
-        """`refresh` brings rows to what their records say. `holder` and `by` name this process, and who acts.
+        """`holder` and `by` name this process, and who acts. Raises ConfigError if the index cannot be opened as it is set.
 
-        Raises ConfigError if the index cannot be opened as it is set.
+        `notices`: what notifies; None if nobody is to be notified. `refresh` brings rows to what their records say.
         """
         self._parts = parts
         self._index = open_own_index(settings, parts)
@@ -53,35 +55,38 @@ class Automation:
         self.retries = Retries(
             RetryParts(
                 clients=parts.clients, state=parts.state, ledger=ledger, rows=parts.rows, targets=targets,
-                health=FleetHealth(parts.state, clock), metrics=metrics, rate=settings.retry_rate, by=by, stop=stop,
+                health=FleetHealth(parts.state, clock), metrics=metrics, rate=settings.retry_rate, by=by,
+                notifies=notices is not None, stop=stop,
             ),
             refresh=refresh,
         )  # fmt: skip
         self._confirmer = Confirmer(
             ConfirmationParts(
-                settings=settings, types=parts.clients.types, objects=parts.clients.objects, state=parts.state, ledger=ledger,
-                index=self._index, queue_at=self._queue_at, keep_days=settings.ledger_keep_days, by=by, stop=stop,
+                settings=settings, rows=parts.rows, objects=parts.clients.objects, state=parts.state, ledger=ledger,
+                index=self._index, queue_at=self._queue_at, refresh=refresh, keep_days=settings.ledger_keep_days, by=by, stop=stop,
             )
         )  # fmt: skip
         engine = None if self._index is None else partial(self._dry_engine, settings, self._index, stop)
-        self._diagnosis = Diagnosis(ledger, parts.state, engine, now_ms=clock.now_ms, by=by, stop=stop)
+        self._diagnosis = Diagnosis(ledger, parts.state, parts.rows, engine, now_ms=clock.now_ms, by=by, stop=stop)
 
-        def turns(name: str, turn: Callable[[Beat], None], every_s: float, rest_share: float = 0.0) -> Turns:
-            return Turns(name, turn, ledger, holder=holder, every_s=every_s, stop=stop, rest_share=rest_share)
+        def turns(name: str, turn: Callable[[Beat], None], every_s: float, **more: float) -> Turns:
+            return Turns(name, turn, ledger, holder=holder, every_s=every_s, stop=stop, **more)
 
         self._turns = {
             "retries": turns(retries.LEASE, self.retries.turn, retries.TURN_S),
             "confirmation": turns(
                 confirmation.LEASE, self._confirmer.turn, confirmation.TURN_S,
-                CONFIRMATION_REST_SHARE,
+                rest_share=CONFIRMATION_REST_SHARE,
             ),
-            "diagnosis": turns(diagnosis.LEASE, self._diagnosis.turn, diagnosis.TURN_S),
+            "diagnosis": turns(diagnosis.LEASE, self._diagnosis.turn, diagnosis.TURN_S, max_silence_s=diagnosis.MAX_SILENCE_S),
         }  # fmt: skip
+        if notices is not None:
+            self._turns["notifications"] = turns(notices_.LEASE, notices.turn, notices_.TURN_S)
 
     def start(self, start: Start) -> None:
         """Start every thread."""
         for name, one in self._turns.items():
-            start(name, one.run, max_silence_s=MAX_SILENCE_S)
+            start(name, one.run, max_silence_s=one.max_silence_s)
 
     def close(self) -> None:
         """Close the connections to the index."""

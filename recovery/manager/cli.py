@@ -115,7 +115,10 @@ def migrate() -> None:
 
 @app.command(epilog="Example: dlq-manager doctor --json")
 def doctor(as_json: Json = False) -> None:
-    """Check settings, queue, state bucket, ledger and address, and change nothing. Exit codes: 0, 1 if a check failed."""
+    """Check what the manager needs: dead-letter queue, state bucket, ledger, sign-in, notifications, index, retries.
+
+    It changes nothing. Exit codes: 0, 1 if a check failed.
+    """
     from recovery.manager.assembly import connect, load_settings
     from recovery.manager.doctor import checks
     from worker.render import show_checks

@@ -5,8 +5,11 @@ seen is whether they come back: they have not, once their time is over and their
 """
 
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
 from recovery.ledger.ledger import Ledger
 from recovery.ledger.pages import Sort
@@ -15,13 +18,13 @@ from recovery.ledger.rows import State as RowState
 from recovery.ledger.selection import Selection
 from recovery.manager.confirm_when import is_check_due, outcome_of
 from recovery.manager.follow import chunks
+from recovery.manager.records import RowMaker
 from recovery.manager.turns import Beat
 from recovery.operations.confirm import Confirmation, Known, Standing, confirm, end, refs_of, waiting_in
-from recovery.operations.dead_letters.message_types import MessageTypes
 from recovery.operations.records.reading import read_all
 from worker.core.audit import Run
 from worker.core.base.concurrency import Pace
-from worker.core.base.errors import QueueError
+from worker.core.base.errors import QueueError, StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.settings import Settings
@@ -60,7 +63,7 @@ class ConfirmationParts:
     """What a confirmation works with."""
 
     settings: Settings
-    types: MessageTypes
+    rows: RowMaker
     objects: ObjectStore
     state: State
     ledger: Ledger
@@ -68,6 +71,8 @@ class ConfirmationParts:
     """None if none is set."""
     queue_at: Callable[[str], Queue]
     """Makes a queue of a URL."""
+    refresh: Callable[[Sequence[Row]], object]
+    """Brings rows to what their records say."""
     keep_days: int
     by: str
     stop: threading.Event
@@ -88,7 +93,10 @@ class Confirmer:
         self._empty_ms: dict[str, int] = {}
         """When a queue was last seen without any message, by URL, ms on S3's clock."""
         self._looked_ms = 0
-        """What was due at this time was looked at."""
+        """What was due at this time was looked at, except for `_again`, by dead letter id."""
+        self._again: set[str] = set()
+        self._last_queue = ""
+        """The queue whose counts were asked for last."""
 
     @property
     def missing(self) -> str:
@@ -96,9 +104,14 @@ class Confirmer:
         return "" if self._parts.index else NO_INDEX
 
     def turn(self, beat: Beat) -> None:
-        """Look at every sending whose time has come. Raises LedgerError, StoreError or IndexUnavailableError."""
+        """Look at every sending whose time has come. Raises LedgerError, StoreError or IndexUnavailableError.
+
+        If the objects of one bucket cannot be looked at, those of the others are all the same.
+        """
         parts, now_ms = self._parts, self._parts.objects.clock.now_ms()
         run = Run.new("dlq-manager confirm", action="confirm", by=parts.by)
+        failed: dict[str, StoreError] = {}
+        again: set[str] = set()
         queues: set[str] = set()
         after = None
         while True:
@@ -106,30 +119,43 @@ class Confirmer:
                 Selection(states=(RowState.SENT,)), sort=Sort.LAST_SEEN, descending=False, after=after, limit=PAGE
             )
             queues |= {row.sent_to for row in page.rows if row.sent_to and row.outcome != Outcome.NOT_RETURNED}
-            due = (
-                row for row in page.rows if is_check_due(row.sent_at_ms or 0, last_ms=self._looked_ms, now_ms=now_ms)
-            )
-            for rows in chunks(due, AT_ONCE):
-                if not beat():
-                    return
-                self._look_at(rows, run, now_ms)
+            due = [row for row in page.rows if self._is_due(row, now_ms)]
+            for bucket, found in groupby(sorted(due, key=attrgetter("bucket")), key=attrgetter("bucket")):
+                for rows in chunks(found, AT_ONCE):
+                    if not beat():
+                        return
+                    try:
+                        if bucket not in failed:
+                            self._look_at(rows, run, now_ms)
+                    except StoreError as error:
+                        failed[bucket] = error
+                    if bucket in failed:
+                        again |= {row.identity for row in rows}
             after = page.next
             if after is None:
                 break
-        self._looked_ms = now_ms
-        self._look_into(sorted(queues)[:MAX_QUEUES])
+        self._looked_ms, self._again = now_ms, again
+        self._look_into(sorted(queues), beat)
+        if failed:
+            raise next(iter(failed.values()))
+
+    def _is_due(self, row: Row, now_ms: int) -> bool:
+        return row.identity in self._again or is_check_due(row.sent_at_ms or 0, last_ms=self._looked_ms, now_ms=now_ms)
 
     # -- what was sent -----------------------------------------------------------------------------------------------
 
     def _look_at(self, rows: Sequence[Row], run: Run, now_ms: int) -> None:
         parts = self._parts
         by_key = {row.key: row for row in rows}
+        read = list(read_all(by_key, self._read))
         found = [
             _Sent(by_key[stored.key], stored)
-            for stored in read_all(by_key, self._read)
+            for stored in read
             if stored.state is StoredState.SENT and stored.sent is not None
-        ]  # what is gone or has come back is the follower's, or intake's
-        refs = {one.row.key: refs_of(one.stored, parts.settings, parts.types) for one in found}
+        ]  # what is gone is the follower's
+        if back := [by_key[stored.key] for stored in read if stored.state is not StoredState.SENT]:
+            parts.refresh(back)
+        refs = {one.row.key: refs_of(one.stored, parts.settings, parts.rows.types) for one in found}
         ours = [one for one in found if refs[one.row.key]]
         if parts.index is not None and ours:
             names = {(ref.bucket, ref.key) for one in ours for ref in refs[one.row.key]}
@@ -187,7 +213,7 @@ class Confirmer:
         changes = []
         for one, outcome, why in found:
             said = _SAID.get(outcome, "") if outcome else ""
-            finding = "; ".join(filter(None, (said, why))) or None
+            finding = "; ".join(filter(None, (said, self._parts.rows.text(one.stored.dead_letter, why)))) or None
             if outcome == one.row.outcome and (outcome is not None or finding == one.row.finding):
                 continue
             details = {"outcome": outcome, "why": finding} if outcome else {}
@@ -206,9 +232,13 @@ class Confirmer:
 
     # -- queues ------------------------------------------------------------------------------------------------------
 
-    def _look_into(self, urls: Iterable[str]) -> None:
-        """Note which of these queues have no message at this moment: visible, hidden or delayed."""
-        for url in urls:
+    def _look_into(self, urls: Sequence[str], beat: Beat) -> None:
+        """Note which of these queues have no message at this moment: visible, hidden or delayed. The next turn goes on there."""
+        place = bisect_right(urls, self._last_queue)
+        for url in (*urls[place:], *urls[:place])[:MAX_QUEUES]:
+            if not beat():
+                return
+            self._last_queue = url
             now_ms = self._parts.objects.clock.now_ms()
             try:
                 attributes = self._parts.queue_at(url).attributes()

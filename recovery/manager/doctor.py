@@ -18,7 +18,7 @@ from recovery.manager.who import check_provider
 from recovery.operations.clients import attributes_of, retention_of
 from recovery.operations.transfer.targets import retry_target
 from worker.checks import Check, fatality
-from worker.core.base.errors import PausedError, WorkerError
+from worker.core.base.errors import DependencyError, PausedError, WorkerError
 from worker.core.s3.state import DEAD_LETTERS_PREFIX
 from worker.core.sqs.queue import SqsQueue
 
@@ -47,12 +47,14 @@ def checks(settings: ManagerSettings, parts: Parts) -> Iterator[Check]:
         yield replace(found, name=name, took_ms=(time.monotonic() - began) * 1000)
 
 
+_LEDGER = "correct LEDGER_URL; the database must exist, and its user must be allowed to create tables"
+_PROVIDER = "correct OIDC_ISSUER, or let this host reach the provider; until then, nobody new can sign in"
 _HINTS = {
     "dead-letter queue": "correct DLQ_QUEUE_URL, or allow this role what config/iam/manager.json allows",
     "state bucket": "correct STATE_BUCKET, or allow this role what config/iam/manager.json allows",
-    "ledger": "correct LEDGER_URL; the database must exist, and its user must be allowed to create tables",
+    "ledger": _LEDGER,
     "ledger: whose": "correct LEDGER_URL and STATE_BUCKET",
-    "sign-in": "correct OIDC_ISSUER, or let this host reach the provider; until then, nobody new can sign in",
+    "sign-in": _LEDGER,
     "notifications": "correct NOTIFY_URLS and OWNERS; docs/manager.md has examples",
     "index": "correct INDEX_URL, or allow this role to read the index; until then, nothing is confirmed or diagnosed",
     "retries": "correct SQS_QUEUE_URL, or allow this role what config/iam/manager.json allows",
@@ -104,12 +106,17 @@ def _owner(settings: ManagerSettings, parts: Parts) -> Check:
 
 
 def _sign_in(settings: ManagerSettings) -> Check:
-    mode, tokens = settings.manager_auth, _tokens(settings)
+    mode = settings.manager_auth
     if mode == "none":
         who = "there is no sign-in; whoever reaches the port on this machine may do what an operator may"
         return Check("", "ok", who)
     if mode == "oidc":
-        check_provider(settings)
+        try:
+            check_provider(settings)
+        except DependencyError as error:
+            return Check("", "error", str(error), _PROVIDER, fatality(error))
+    tokens = _tokens(settings)
+    if mode == "oidc":
         return Check("", "ok", f"{settings.oidc_issuer} answers; {tokens:,} tokens are valid")
     if mode == "proxy":
         return Check("", "ok", f"believes {', '.join(settings.proxy_trusted)}; {tokens:,} tokens are valid")
@@ -123,7 +130,13 @@ def _notifications(settings: ManagerSettings) -> Check:
     found = open_parts(settings, lambda: settings.manager_port)
     if not found.notifies:
         return Check("", "warning", "nobody is notified of failures", "set NOTIFY_URLS, or watch the alerts in config/")
-    ops, owners = ", ".join(found.channels.ops) or "nobody", len(found.owners)
+    owners = len(found.owners)
+    if not found.channels.ops:
+        what = (
+            f"{owners:,} prefixes have owners, but nobody is notified of failures of the system, nor of used-up retries"
+        )
+        return Check("", "warning", what, "set NOTIFY_URLS")
+    ops = ", ".join(found.channels.ops)
     return Check("", "ok", f"{ops}; {owners:,} prefixes have owners. `dlq-manager notify-test` sends a message")
 
 

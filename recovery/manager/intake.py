@@ -5,18 +5,17 @@ A kill at any point causes a second delivery, which finds its own record and its
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from recovery.ledger.errors import LedgerError
 from recovery.ledger.ledger import Ledger
-from recovery.ledger.rows import Arrival, Row, Taken
+from recovery.ledger.rows import Arrival, Taken
 from recovery.ledger.rows import State as RowState
+from recovery.manager.arrivals import Arrivals
 from recovery.manager.group_commit import GroupCommit
-from recovery.manager.metrics import IntakeResult, ManagerMetrics, RetryResult
-from recovery.manager.records import RowMaker
+from recovery.manager.metrics import IntakeResult
 from recovery.manager.rest import Rest
-from recovery.manager.schedule import Scheduler
 from worker.core.base.classify import is_transient
 from worker.core.base.clock import S3Clock
 from worker.core.base.errors import QueueError, StoreError
@@ -28,7 +27,6 @@ from worker.core.s3.state import State
 from worker.core.sqs import dead_letter_store
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.queue import Queue, in_batch
-from worker.core.sqs.stored_dead_letter import StoredDeadLetter
 
 LANES = 8
 """Number of receives at once. Each lane stores and deletes what it has received before it receives again."""
@@ -40,8 +38,6 @@ BACK_S = 30
 """After how many seconds a message that could not be taken in is visible again."""
 QUICK_LANES = 1
 """Lanes that wait for messages while the DLQ is quiet; the others help once one receive was full."""
-USED_UP = "retries used up"
-"""The event of a dead letter that has come back from its last retry."""
 MAX_SILENCE_S = 180
 """The slowest step: three attempts of a call, each with its full timeout."""
 _COUNTED = {
@@ -67,14 +63,8 @@ class Intake:
     """The intake of one DLQ. `lane` runs on several threads."""
 
     def __init__(
-        self, dlq: Queue, state: State, clock: S3Clock, ledger: Ledger, commit: GroupCommit, rows: RowMaker,
-        metrics: ManagerMetrics, scheduler: Scheduler, *, notifies: bool = False,
-        on_used_up: Callable[[Row], None] = lambda _: None,
-    ) -> None:  # fmt: skip
-        """`notifies`: whether somebody is to be notified of what arrives; the ledger notes it then.
-
-        `on_used_up` is called with the row of what has come back from its last retry.
-        """
+        self, dlq: Queue, state: State, clock: S3Clock, ledger: Ledger, commit: GroupCommit, arrivals: Arrivals
+    ) -> None:
         self.rest = Rest()
         self.seen = Seen()
         self._dlq = dlq
@@ -82,11 +72,7 @@ class Intake:
         self._clock = clock
         self._ledger = ledger
         self._commit = commit
-        self._rows = rows
-        self._metrics = metrics
-        self._notifies = notifies
-        self._scheduler = scheduler
-        self._on_used_up = on_used_up
+        self._arrivals = arrivals
         self._stop = threading.Event()
         self._busy = threading.Event()
         """Set while the DLQ returns full batches: then every lane receives."""
@@ -126,30 +112,16 @@ class Intake:
             known = self._known(dead_letters)
             arrivals, problem = self._store([one for one in dead_letters if one.id not in known])
             taken = dict.fromkeys(known, Taken.REPEATED) | (self._commit.take_in(arrivals) if arrivals else {})
-            self._reopen([one.row.identity for one in arrivals if taken[one.message_id] is Taken.REPEATED])
+            self._reopen([one for one in arrivals if taken[one.message_id] is Taken.REPEATED])
         except (StoreError, LedgerError):
             self._give_back(dead_letters)
             raise
         self._delete([one for one in dead_letters if one.id in taken])
         self._note(dead_letters, taken)
-        self._tell(one for one in arrivals if one.also and taken[one.message_id] is not Taken.REPEATED)
+        self._arrivals.tell(arrivals, taken)
         if problem is not None:
             self._give_back([one for one in dead_letters if one.id not in taken])
             raise problem
-
-    def _arrival(self, dead_letter: DeadLetter, record: StoredDeadLetter) -> Arrival:
-        row, at_ms = self._rows.row(record), self._clock.now_ms()
-        if not self._scheduler.is_used_up(record):
-            return Arrival(dead_letter.id, row, at_ms, is_news=self._notifies)
-        count = record.retry.count
-        finding = f"its {count} retries are used up: nothing sends it again by itself"
-        return Arrival(dead_letter.id, replace(row, finding=finding), at_ms, is_news=self._notifies, also=(USED_UP,))
-
-    def _tell(self, used_up: Iterable[Arrival]) -> None:
-        for one in used_up:
-            self._metrics.count(RetryResult.USED_UP)
-            emit(LogEvent.RETRY_ENDED, "warning", message_id=one.row.identity, why=one.row.finding)
-            self._on_used_up(one.row)
 
     def _known(self, dead_letters: Sequence[DeadLetter]) -> set[str]:
         """The ids that are repeated deliveries of what was taken in before. A record that is missing does not count."""
@@ -157,21 +129,26 @@ class Intake:
         if not known:
             return set()
         rows = self._ledger.by_identity(set(known.values()))
-        return {name for name, identity in known.items() if rows[identity].state is not RowState.MISSING}
+        found = {name for name, row in rows.items() if row.state is not RowState.MISSING}
+        return {name for name, identity in known.items() if identity in found}
 
-    def _reopen(self, identities: Sequence[str]) -> None:
-        """Open the rows of dead letters whose records were missing, and that the DLQ has just delivered once more."""
-        rows = self._ledger.by_identity(identities) if identities else {}
-        for identity, row in rows.items():
-            if row.state is RowState.MISSING:
-                self._ledger.change(identity, version=None, by="intake", action="found again", state=RowState.OPEN)
+    def _reopen(self, repeated: Sequence[Arrival]) -> None:
+        """Open, or schedule, dead letters whose records were missing, and that the DLQ has just delivered once more."""
+        rows = self._ledger.by_identity(one.row.identity for one in repeated) if repeated else {}
+        for one in repeated:
+            row = rows.get(one.row.identity)
+            if row is not None and row.state is RowState.MISSING:
+                self._ledger.change(
+                    row.identity, version=None, by="intake", action="found again", state=one.row.state,
+                    retry_at_ms=one.row.retry_at_ms,
+                )  # fmt: skip
 
     def _store(self, dead_letters: Sequence[DeadLetter]) -> tuple[list[Arrival], StoreError | None]:
         """Store dead letters in S3: those that are durable there, with their rows, and why the others are not."""
         names = {name for one in dead_letters for name in one.possible_ids[:-1]}
         keys = {identity: row.key for identity, row in self._ledger.by_identity(names).items()} if names else {}
 
-        prepare = self._scheduler.scheduled
+        prepare = self._arrivals.scheduler.scheduled
 
         def store(dead_letter: DeadLetter) -> Arrival | StoreError:
             at_ms = self._clock.now_ms()
@@ -182,7 +159,7 @@ class Intake:
                 )  # fmt: skip
             except StoreError as error:
                 return error
-            return self._arrival(dead_letter, record)
+            return self._arrivals.of(dead_letter.id, record, at_ms)
 
         results = [store(one) for one in dead_letters]
         problem = next((one for one in results if isinstance(one, StoreError)), None)
@@ -205,7 +182,7 @@ class Intake:
         for what, counted in _COUNTED.items():
             count = sum(1 for one in taken.values() if one is what)
             if count:
-                self._metrics.count(counted, count)
+                self._arrivals.metrics.count(counted, count)
         done = [one for one in dead_letters if one.id in taken]
         if len(done) == len(dead_letters):
             self.seen.oldest_waiting_ms = None

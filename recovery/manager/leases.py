@@ -45,8 +45,7 @@ class Leases:
             try:
                 self._execution.renew(taken, self.ttl_s)
             except LeaseLostError:
-                with self._lock:
-                    self._held.pop(taken.operation.id, None)
+                self._let_go(taken)
             except WorkerError as error:
                 emit(LogEvent.OPERATION_INTERRUPTED, "warning", operation=taken.operation.id, error=str(error))
 
@@ -58,5 +57,10 @@ class Leases:
         try:
             yield
         finally:
-            with self._lock:
-                self._held.pop(taken.operation.id, None)
+            self._let_go(taken)
+
+    def _let_go(self, taken: Taken) -> None:
+        """Renew it no more. Another lane of this manager may hold the operation by now: that lease stays."""
+        with self._lock:
+            if self._held.get(taken.operation.id) is taken:
+                del self._held[taken.operation.id]

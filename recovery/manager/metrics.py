@@ -13,18 +13,17 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from recovery.ledger.operations import OperationState
 from recovery.ledger.summaries import AgeSummary
 from recovery.manager.figures import Depth, Figures
 from worker.core.base.errors import WorkerError
+from worker.reconciled import ReconciledMetrics
 
 MAX_ERROR_TYPES = 50
 """Error types with a series of their own: other services may send any number of them."""
 OTHER = "other"
 _TYPE_NAME = re.compile(r"[\w.:$-]{1,100}")
 """What is no name of a type, but perhaps a sentence with an id in it, is counted as other."""
-
-OPERATION_STATES = ("waiting", "running", "paused", "done", "failed", "cancelled")
-"""Shown from the start, so that a series does not first appear with the event that an alert is about."""
 
 
 class ReplayStatus(StrEnum):
@@ -79,6 +78,7 @@ class ManagerMetrics:
             ),
         }
         self.registry.register(FigureCollector(read))
+        self.reconciled = ReconciledMetrics(self.registry)
 
     def count(self, what: Counted, number: int = 1) -> None:
         """Count something that was done: its type says which counter, its value which label."""
@@ -120,8 +120,9 @@ class FigureCollector(Collector):
                 "Time until SQS drops the first of the dead letters that are still in SQS.",
                 figures.soonest_expiry_s,
             )
-        states = {state: figures.operations.get(state, 0) for state in OPERATION_STATES}
-        yield _by_label("dlq_operations", "Operations by state.", "state", states | dict(figures.operations))
+        # Every state from the start, so that a series does not first appear with the event that an alert is about.
+        states = {state.value: figures.operations.get(state, 0) for state in OperationState}
+        yield _by_label("dlq_operations", "Operations by state.", "state", states)
         for name, text, value in _single_figures(figures):
             yield _gauge(name, text, value)
 

@@ -5,11 +5,14 @@ import time
 from collections.abc import Callable
 
 from worker.core.base.concurrency import Pace
+from worker.core.base.liveness import Liveness
 from worker.core.sqs.queue import MAX_BATCH
 
 STEPS: tuple[float | None, ...] = (1, 2, 5, 10, 20, 50, 100, 200, None)
 """Messages per second in each step; None: as fast as it goes."""
 STEP_S = 5.0
+TURN_S = 10.0
+"""After so long a wait, it is said that this thread lives."""
 BOUND = 0.1
 """If a larger share of what was sent has come back, the operation stops: the cause is still there."""
 
@@ -25,11 +28,15 @@ class Ramp:
         self._pace = Pace(self._rate)
         self._began = time.monotonic()
 
-    def next_count(self, stop: threading.Event, at_most: int = MAX_BATCH) -> int:
-        """How many may be sent now; waits until they may, or until `stop`."""
-        count = at_most if self._rate is None else max(1, min(at_most, int(self._rate)))
-        self._pace.wait(stop, count=count)
-        return count
+    def next_count(self, at_most: int = MAX_BATCH) -> int:
+        """How many may be sent together; `wait` says when."""
+        return at_most if self._rate is None else max(1, min(at_most, int(self._rate)))
+
+    def wait(self, count: int, stop: threading.Event, liveness: Liveness) -> None:
+        """Wait until so many more may be sent, or until `stop`."""
+        turn = self._pace.take(count)
+        while (left_s := turn - time.monotonic()) > 0 and not stop.wait(min(left_s, TURN_S)):
+            liveness.beat()
 
     @property
     def is_step_over(self) -> bool:

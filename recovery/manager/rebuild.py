@@ -9,9 +9,11 @@ from recovery.ledger.ledger import Ledger
 from recovery.ledger.rows import ArrivalRow, Event, Row
 from recovery.ledger.rows import State as RowState
 from recovery.manager.audit_trail import VIEW, all_entries, first_mark
-from recovery.manager.follow import AUDIT_MARK, RECORDS_MARK, chunks
+from recovery.manager.follow import AUDIT_MARK, CHECKED_MARK, OVERLAP_MS, RECORDS_MARK, chunks
 from recovery.manager.ownership import take_over
 from recovery.manager.records import RowMaker, arrivals_of
+from recovery.manager.remask import MARK as REMASKED_MARK
+from recovery.manager.remask import digest_of
 from recovery.operations.abandon import ArchivedAs
 from recovery.operations.dead_letters.stored import stored_all
 from recovery.operations.progress import OnProgress, Progress, ignore_progress
@@ -19,11 +21,13 @@ from recovery.operations.records.archive import ArchivedDeadLetter
 from recovery.operations.records.archive import read_all as read_archive
 from worker.core.base.errors import ConfigError
 from worker.core.s3.state import ARCHIVE_PREFIX, State
+from worker.core.sqs import dead_letter_store
 from worker.core.sqs.stored_dead_letter import Sending, StoredDeadLetter
 
 LOST = (
     "the statistics of earlier arrivals, and the history of dead letters that were recovered: their records are deleted, and "
-    "the audit has only their ids; tokens, of which nothing but the ledger knows"
+    "the audit has only their ids; what nothing but the ledger knows: tokens, plans, operations (those under way do not go on), "
+    "and notifications that were not sent yet"
 )
 """What a rebuild cannot restore, for the operator."""
 
@@ -76,7 +80,9 @@ def rebuild(
         last = part[-1][0]
         tick("events", len(events))
     ledger.set_mark(AUDIT_MARK, last)
-    ledger.set_mark(RECORDS_MARK, str(now_ms))
+    for mark in (RECORDS_MARK, CHECKED_MARK):
+        ledger.set_mark(mark, str(now_ms - OVERLAP_MS))
+    ledger.set_mark(REMASKED_MARK, digest_of(rows.redactor))
     take_over(state, ledger, by)
     return Rebuilt(**counts)
 
@@ -101,12 +107,16 @@ def _restore_archived(ledger: Ledger, rows: RowMaker, archived: list[ArchivedDea
 
 
 def _archived_row(rows: RowMaker, archived: ArchivedDeadLetter) -> Row:
-    """The row of an archived dead letter, as it was when it was archived."""
+    """The row of an archived dead letter, as it was when it was archived: it has the key of its record, which is deleted.
+
+    If it is restored and returns, it is stored there again.
+    """
     mark, dead_letter = archived.restored, archived.dead_letter
     at_ms = _ms(archived.archived_at)
     arrivals = dict.fromkeys(sorted(dead_letter.known_as), dead_letter.sent_ms) or {dead_letter.id: dead_letter.sent_ms}
     sent = Sending(_ms(mark.at), mark.by, mark.run, mark.to, 0) if mark is not None and mark.done else None
-    row = rows.row(StoredDeadLetter(replace(dead_letter, stored_key=archived.key), arrivals, sent=sent))
+    key = dead_letter_store.record_key(dead_letter, dead_letter.id)
+    row = rows.row(StoredDeadLetter(replace(dead_letter, stored_key=key), arrivals, sent=sent))
     is_abandoned = archived.error_type in set(ArchivedAs)
     return replace(row, state=RowState.ABANDONED if is_abandoned else RowState.ARCHIVED, changed_ms=at_ms)
 

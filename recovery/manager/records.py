@@ -1,18 +1,26 @@
 """The ledger's row of a stored dead letter. Whatever is in a row can be made again from its record in S3."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from recovery.ledger.rows import MAX_MESSAGE_CHARS, ArrivalRow, Row, State
 from recovery.manager.redacted import redacted
-from recovery.manager.redaction import Redactor
+from recovery.manager.redaction import Redactor, View
 from recovery.operations.dead_letters.facts import facts_of
 from recovery.operations.dead_letters.message_types import MessageTypes
+from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.stored_dead_letter import StoredDeadLetter, first_failed_ms
 
 FROM_RECORD = (
     "state", "sent_at_ms", "sent_by", "sent_to", "sent_run", "retries", "retry_at_ms", "owner", "note", "hold",
 )  # fmt: skip
 """What was done to a dead letter and said about it: fields of its row that change with its record."""
+
+TEXTS = ("message", "about", "fault", "note", "hold")
+NAMES = (
+    "error_type", "fingerprint", "bucket", "source_queue", "source_service", "correlation_id", "worker", "owner",
+)  # fmt: skip
+"""The fields of a row in which something may be hidden, besides its key: whatever the message, its failure record or people say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +74,22 @@ class RowMaker:
         )
         return self._redacted(made, stored) if self.redactor.is_active else made
 
+    def text(self, dead_letter: DeadLetter, text: str) -> str:
+        """A text about a dead letter, such as what became of acting on it, as the ledger may know it."""
+        return self._view(dead_letter).text(text) if text and self.redactor.is_active else text
+
+    def _view(self, dead_letter: DeadLetter) -> View:
+        return redacted(dead_letter, self.redactor).view
+
     def _redacted(self, row: Row, stored: StoredDeadLetter) -> Row:
-        """A row whose texts have nothing that is hidden. A key that would have is not known to the ledger."""
-        text = redacted(stored.dead_letter, self.redactor).view.text
-        key = row.object_key if row.object_key is None or text(row.object_key) == row.object_key else None
-        return replace(
-            row, message=text(row.message), about=text(row.about), bucket=text(row.bucket), object_key=key,
-            correlation_id=text(row.correlation_id),
-        )  # fmt: skip
+        """A row of which no field has what is hidden. A key that would have is not known to the ledger."""
+        view = self._view(stored.dead_letter)
+        shown: dict[str, Any] = {
+            name: hide(value) for names, hide in ((TEXTS, view.text), (NAMES, view.name)) for name in names
+            if (value := getattr(row, name)) is not None
+        }  # fmt: skip
+        key = row.object_key if row.object_key is None or view.name(row.object_key) == row.object_key else None
+        return replace(row, **shown, object_key=key)
 
 
 def arrivals_of(stored: StoredDeadLetter) -> list[ArrivalRow]:

@@ -39,7 +39,7 @@ def redacted(dead_letter: DeadLetter, redactor: Redactor) -> Redacted:
     documents = [_texts(attributes), failure or {}, _metadata(failure)]
     view = redactor.view(dead_letter.body, *documents)
     texts = view.value(documents[0])
-    shown = {name: _attribute(one, name, texts) for name, one in attributes.items()}
+    shown = {view.name(name): _attribute(one, view.name(name), texts) for name, one in attributes.items()}
     return Redacted(view.body, shown, view.value(system), failure and _failure(failure, view), view)
 
 
@@ -51,8 +51,11 @@ def _metadata(failure: Any) -> dict[str, Any]:
 
 def _failure(failure: dict[str, Any], view: View) -> dict[str, Any]:
     shown = view.value({name: one for name, one in failure.items() if name not in _OF_FORM})
+    form = {name: failure[name] for name in _OF_FORM}
+    if not isinstance(shown, dict):
+        return {**form, "message": shown}
     metadata = {"metadata": view.value(_metadata(shown))} if _metadata(shown) else {}
-    return {**failure, **shown, **metadata} if isinstance(shown, dict) else {"kind": failure["kind"], "message": shown}
+    return {**form, **shown, **metadata}
 
 
 def _texts(attributes: Mapping[str, Any]) -> dict[str, object]:

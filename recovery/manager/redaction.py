@@ -2,35 +2,30 @@
 
 A path begins at the root of each JSON document: of the body; of JSON within a text of it, as SNS, SQS and other envelopes carry
 it; of the message attributes, as an object of their names; and of the failure record with its metadata. The values that are
-hidden there are hidden in every text about the same dead letter too: error message, stack, key.
+hidden there are hidden wherever else they stand in the same dead letter, too: in other fields of these documents, as the names
+of fields, in its error message, stack and key, and in what people or programs say about it.
 
 A body that is no JSON cannot be looked into, so it is not shown at all; nor is whatever a text repeats of it.
 """
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 import orjson
 
+from recovery.manager.hidden_values import HIDDEN, SHORT_CHARS, HiddenValues
 from recovery.manager.json_paths import Path, parse_path
 
 __all__ = ["HIDDEN", "NOT_JSON", "NOT_SHOWN", "Redactor", "View"]
 
-HIDDEN = "<redacted>"
 NOT_SHOWN = "<not shown: REDACT_FIELDS is set>"
 NOT_JSON = "<not shown: it is no JSON, and REDACT_FIELDS is set>"
-SHORT_CHARS = 4
-"""A shorter value is hidden in a text only where it stands by itself: `7` is in every stack."""
 REPEATED_CHARS = 8
 """Whatever a text has in common with a body that is no JSON, from this length on, is hidden."""
-CUT = "….[]"
-"""What may stand where a text was cut."""
 
 
 class Redactor:
@@ -52,11 +47,14 @@ class Redactor:
         if not self.is_active:
             return View(body)
         found = _Finding(self._paths)
-        shown = found.masked_text(body)
+        masked = found.of_text(body)
         for one in others:
             with suppress(RecursionError):  # then it is not shown
                 found.masked(one)
-        return View(NOT_JSON if shown is None else shown, self._paths, found.values, body if shown is None else "")
+        view = View(NOT_JSON, self._paths, HiddenValues(found.values))
+        with suppress(TypeError, RecursionError):
+            return replace(view, body=_dumped(view.texts(masked))) if masked is not None else replace(view, unread=body)
+        return replace(view, unread=body)
 
     def body(self, text: str) -> str:
         """A body as it is shown."""
@@ -73,7 +71,7 @@ class View:
 
     body: str
     paths: tuple[Path, ...] = ()
-    values: Sequence[str] = ()
+    hidden: HiddenValues = field(default_factory=lambda: HiddenValues(()))
     """What is hidden in it."""
     unread: str = ""
     """Its body, where that is no JSON."""
@@ -84,31 +82,35 @@ class View:
         return bool(self.paths)
 
     def text(self, text: str) -> str:
-        """A text about it: what is hidden in the dead letter is hidden here."""
-        for one in self._spellings:
-            text = _without(text, one)
+        """A text about it, which may have been cut: what is hidden in the dead letter is hidden here."""
+        text = self.hidden.without(text, is_cut=True)
         return _without_repeated(text, self.unread) if self.unread else text
+
+    def name(self, name: str) -> str:
+        """A name in it, such as that of a bucket or an error type, which is whole: it is no part of a hidden value by chance."""
+        return self.hidden.without(name, is_cut=False)
 
     def value(self, document: Any) -> Any:
         """A document of it, such as its attributes: its fields are hidden, and so are the values in all its texts."""
         if not self.is_active:
             return document
         try:
-            return self._texts(_Finding(self.paths).masked(document))
-        except RecursionError:
+            return self.texts(_Finding(self.paths).masked(document))
+        except (RecursionError, TypeError):
             return NOT_SHOWN
 
-    @cached_property
-    def _spellings(self) -> list[str]:
-        """The longest first, so that none is cut by another that is in it."""
-        return sorted({one for value in self.values for one in _spelled(value)}, key=len, reverse=True)
-
-    def _texts(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, Mapping):
-            return {name: self._texts(one) for name, one in value.items()}
-        return [self._texts(one) for one in value] if isinstance(value, list) else value
+    def texts(self, document: Any) -> Any:
+        """A document in which the values are hidden in all texts, names and numbers. Raises RecursionError or TypeError."""
+        if isinstance(document, str):
+            within = _Finding(()).of_text(document)
+            shown = None if within is None else self.texts(within)
+            return self.text(document) if shown == within else _dumped(shown)
+        if isinstance(document, Mapping):
+            return {self.name(name): self.texts(one) for name, one in document.items()}
+        if isinstance(document, list):
+            return [self.texts(one) for one in document]
+        written = _written(document)
+        return HIDDEN if written is not None and len(written) >= SHORT_CHARS and written in self.hidden else document
 
 
 @dataclass(slots=True)
@@ -122,8 +124,8 @@ class _Finding:
         """A document without its hidden fields. Raises RecursionError."""
         return self._walk(document, frozenset(self.paths))
 
-    def masked_text(self, text: str, paths: frozenset[Path] = frozenset()) -> str | None:
-        """A text of JSON without its hidden fields, and with the numbers as they are written; None if it is no JSON.
+    def of_text(self, text: str, paths: frozenset[Path] = frozenset()) -> Any:
+        """The document of a text of JSON, without its hidden fields; None if the text is no object or array of JSON.
 
         `paths`: those that go on from where the text stands. An object with one name twice may mean either: it is no JSON.
         """
@@ -134,9 +136,8 @@ class _Finding:
                 text, parse_int=_Number, parse_float=_Number, parse_constant=_no_constant,
                 object_pairs_hook=_named_once,
             )  # fmt: skip
-            masked = self._walk(document, paths | frozenset(self.paths))
-            return orjson.dumps(masked, default=_unchanged, option=orjson.OPT_PASSTHROUGH_DATACLASS).decode()
-        except (ValueError, TypeError, RecursionError):
+            return self._walk(document, paths | frozenset(self.paths))
+        except (ValueError, RecursionError):
             return None
 
     def _walk(self, value: object, paths: frozenset[Path]) -> Any:
@@ -161,8 +162,8 @@ class _Finding:
     def _within(self, text: str, paths: frozenset[Path]) -> str:
         """A text within a document: if it is JSON itself, all paths begin anew in it."""
         before = len(self.values)
-        masked = self.masked_text(text, paths)
-        return text if masked is None or len(self.values) == before else masked
+        masked = self.of_text(text, paths)
+        return text if masked is None or len(self.values) == before else _dumped(masked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,11 @@ class _Number:
     """A number of JSON as it is written: as a float, it might be another one."""
 
     text: str
+
+
+def _dumped(document: Any) -> str:
+    """A document as JSON. Raises TypeError for a lone surrogate, and for too great a depth."""
+    return orjson.dumps(document, default=_unchanged, option=orjson.OPT_PASSTHROUGH_DATACLASS).decode()
 
 
 def _unchanged(number: _Number) -> orjson.Fragment:
@@ -194,32 +200,15 @@ def _leaves(value: object) -> Iterator[str]:
     if isinstance(value, list):
         for one in value:
             yield from _leaves(one)
-    elif isinstance(value, _Number):
-        yield value.text
-    elif isinstance(value, str | int | float) and not isinstance(value, bool) and value != "":
-        yield str(value)
+    elif (written := value if isinstance(value, str) else _written(value)) and not written.isspace():
+        yield written
 
 
-def _spelled(value: str) -> set[str]:
-    """A value as texts may spell it: as it is, within JSON, in Python's quotation marks, in a URL."""
-    in_json = (json.dumps(value, ensure_ascii=only_ascii)[1:-1] for only_ascii in (True, False))
-    in_urls = (way(value, errors="replace") for way in (quote, quote_plus))
-    return {value, repr(value)[1:-1], *in_json, *in_urls}
-
-
-def _without(text: str, value: str) -> str:
-    """A text without a value; without a part of it, too, where the text was cut within it."""
-    if len(value) < SHORT_CHARS:
-        return re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", HIDDEN, text) if value in text else text
-    text = text.replace(value, HIDDEN)
-    start, end = value[:SHORT_CHARS], value[-SHORT_CHARS:]
-    place = text.find(start, max(0, len(text) - len(value)))
-    while place >= 0:
-        if value.startswith(text[place:].rstrip(CUT)):
-            return text[:place] + HIDDEN
-        place = text.find(start, place + 1)
-    place = text.find(end, 0, len(value))
-    return HIDDEN + text[place + SHORT_CHARS :] if place >= 0 and value.endswith(text[: place + SHORT_CHARS]) else text
+def _written(value: object) -> str | None:
+    """A number as it is written; None if the value is none."""
+    if isinstance(value, _Number):
+        return value.text
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _without_repeated(text: str, body: str) -> str:

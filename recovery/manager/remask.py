@@ -10,7 +10,7 @@ from recovery.ledger.rows import Change, Row
 from recovery.ledger.rows import State as RowState
 from recovery.ledger.selection import Selection
 from recovery.manager.follow import chunks
-from recovery.manager.records import RowMaker
+from recovery.manager.records import NAMES, TEXTS, RowMaker
 from recovery.manager.redaction import NOT_SHOWN, Redactor
 from recovery.operations.records.reading import read_all
 from worker.core.s3.state import State
@@ -18,8 +18,12 @@ from worker.core.sqs import dead_letter_store
 from worker.core.sqs.stored_dead_letter import StoredDeadLetter
 
 MARK = "redacted"
-TEXTS = ("message", "about", "bucket", "object_key", "correlation_id")
-"""The fields of a row in which something may be hidden: RowMaker."""
+_REMADE = (*TEXTS, *NAMES, "object_key")
+_GIVEN_UP = {
+    "message": NOT_SHOWN, "about": NOT_SHOWN, "object_key": None, "correlation_id": "", "fault": None, "note": None, "hold": None,
+    "finding": None,
+}  # fmt: skip
+"""What becomes of the texts of a row without a record. Names of programs, queues and errors stay: figures go by them."""
 
 
 def remask(ledger: Ledger, state: State, rows: RowMaker, *, on_progress: Callable[[], None]) -> int:
@@ -41,6 +45,13 @@ def remask(ledger: Ledger, state: State, rows: RowMaker, *, on_progress: Callabl
     return changed
 
 
+def why_others_differ(ledger: Ledger, redactor: Redactor) -> str:
+    """That a manager which was started later hides other fields in the same ledger; empty if none does. Raises LedgerError."""
+    if (ledger.get_mark(MARK) or "") == digest_of(redactor):
+        return ""
+    return "REDACT_FIELDS is not that of a manager of the same ledger that was started later: stop all, then start them with one"
+
+
 def digest_of(redactor: Redactor) -> str:
     """By which it is known whether the paths are the same; empty without paths."""
     if not redactor.is_active:
@@ -51,9 +62,10 @@ def digest_of(redactor: Redactor) -> str:
 def _change(row: Row, stored: StoredDeadLetter | None, rows: RowMaker) -> Change | None:
     if stored is not None:
         now = rows.row(stored)
-        wanted: dict[str, object] = {name: getattr(now, name) for name in TEXTS}
+        wanted: dict[str, object] = {name: getattr(now, name) for name in _REMADE}
+        wanted["finding"] = None if row.finding is None else rows.text(stored.dead_letter, row.finding)
     elif rows.redactor.is_active:
-        wanted = {"message": NOT_SHOWN, "about": NOT_SHOWN, "object_key": None, "correlation_id": ""}
+        wanted = dict(_GIVEN_UP)
     else:
         return None
     fields = {name: value for name, value in wanted.items() if getattr(row, name) != value}

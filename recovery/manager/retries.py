@@ -17,7 +17,7 @@ from recovery.manager.metrics import ManagerMetrics, RetryResult
 from recovery.manager.records import RowMaker
 from recovery.manager.retry_targets import RetryTargets
 from recovery.manager.schedule import unscheduled
-from recovery.manager.turns import LEASE_S, Beat
+from recovery.manager.turns import Beat
 from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.desk import change_record
 from recovery.operations.dead_letters.stored import RETRY
@@ -39,7 +39,7 @@ from worker.core.sqs.visibility import VisibilityExtender
 TURN_S = 5.0
 LEASE = "retries"
 SENDING_S = 10.0
-"""What is sent in one turn takes about so long; then health is looked at again."""
+"""What is sent in one turn takes about so long, far less than its lease lasts; then health is looked at again."""
 MAX_DUE = 1_000
 LATER_S = 60.0
 """After how many seconds one is tried again that could not be sent, or on which somebody else was acting."""
@@ -61,6 +61,8 @@ class RetryParts:
     metrics: ManagerMetrics
     rate: float
     by: str
+    notifies: bool
+    """Whether somebody is to be notified of what is not retried any more; the ledger notes it then."""
     stop: threading.Event
 
 
@@ -84,11 +86,12 @@ class Retries:
         parts = self._parts
         now = time.monotonic()
         self._later = {name: at for name, at in self._later.items() if at > now}
-        due = [row for row in parts.ledger.due(self._now_ms(), limit=MAX_DUE) if row.identity not in self._later]
+        found = parts.ledger.due(self._now_ms(), limit=MAX_DUE + len(self._later))
+        due = [row for row in found if row.identity not in self._later][:MAX_DUE]
         try:
             why = parts.health.why() if due else ""
             if not why and due:
-                self._send_due(due[: max(1, int(parts.rate * min(SENDING_S, LEASE_S / 3)))], beat)
+                self._send_due(due[: max(1, int(parts.rate * SENDING_S))], beat)
         except PausedError as error:
             why = str(error)
         self._note(why, len(due))
@@ -153,13 +156,16 @@ class Retries:
         written = change_record(parts.state, stored.key, unscheduled)
         if written is None:
             return
+        why = parts.rows.text(stored.dead_letter, why)
         emit(LogEvent.RETRY_ENDED, "warning", message_id=stored.dead_letter.id, why=why)
         fields = {
             "state": RowState(parts.rows.row(written).state),
             "retry_at_ms": None,
             "finding": f"not retried: {why}",
         }
-        parts.ledger.change_many([Change(stored.dead_letter.id, "not retried", parts.by, fields, {"why": why})])
+        details = {"why": why}
+        change = Change(stored.dead_letter.id, "not retried", parts.by, fields, details, is_news=parts.notifies)
+        parts.ledger.change_many([change])
 
     # -- sending -----------------------------------------------------------------------------------------------------
 

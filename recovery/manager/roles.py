@@ -7,6 +7,8 @@ from typing import Self
 
 MAX_NAME_CHARS = 120
 """Of a principal's name: it stands in the audit, the ledger's events, and notifications."""
+PROGRAM = "token:"
+"""How the name of a principal begins that asks by a token."""
 
 
 class Role(StrEnum):
@@ -48,9 +50,9 @@ class Principal:
     ) -> Self | None:
         """Somebody whom an identity provider or a proxy names, with the highest role of these values; None if they have none.
 
-        `named`: the values that make somebody of each role.
+        `named`: the values that make somebody of each role. Nobody has the name of a token, with its audit and its keys.
         """
         given = frozenset(values)
         roles = [role for role in Role if named.get(role.value, frozenset()) & given]
         shown = "".join(one if one.isprintable() else "\ufffd" for one in name.strip())[:MAX_NAME_CHARS]
-        return cls(shown, roles[-1], until_ms) if roles and shown else None
+        return cls(shown, roles[-1], until_ms) if roles and shown and not shown.startswith(PROGRAM) else None

@@ -11,6 +11,7 @@ from types import FrameType
 
 from recovery.ledger.ledger import Ledger
 from recovery.manager import group_commit, intake, leases, operations, upkeep
+from recovery.manager.arrivals import Arrivals
 from recovery.manager.assembly import Parts, make_verbs
 from recovery.manager.automation import Automation
 from recovery.manager.figures import Figures
@@ -19,10 +20,10 @@ from recovery.manager.follow import Follower
 from recovery.manager.group_commit import GroupCommit
 from recovery.manager.intake import Intake
 from recovery.manager.metrics import ManagerMetrics
-from recovery.manager.notices import notices
 from recovery.manager.notices.assembly import make_notices, open_parts
 from recovery.manager.operations import Operations
 from recovery.manager.redaction import Redactor
+from recovery.manager.remask import why_others_differ
 from recovery.manager.schedule import Scheduler
 from recovery.manager.settings import ManagerSettings
 from recovery.manager.upkeep import Upkeep
@@ -34,6 +35,7 @@ from worker.core.base.errors import ExitCode, WorkerError
 from worker.core.base.events import LogEvent
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit
+from worker.reconciled import watch_reconciled
 from worker.sdnotify import notify, watchdog_interval_s
 from worker.supervisor import Supervisor
 
@@ -57,6 +59,7 @@ class Manager:
         clients, state = parts.clients, parts.state
         self._settings = settings
         self._aws = parts.aws
+        self._bucket = state
         self._ledger = ledger
         self._stopping = threading.Event()
         self._ended = threading.Event()
@@ -65,24 +68,22 @@ class Manager:
         self._supervisor = Supervisor()
         clock = clients.objects.clock
         parts = replace(parts, rows=replace(parts.rows, redactor=Redactor(settings.redact_fields)))
-        scheduler = Scheduler(settings.retry_rules, clients.types, clock.now_ms)
+        self._redactor = parts.rows.redactor
         self._commit = GroupCommit(ledger)
         self._metrics = ManagerMetrics(self._figures)
-        self._notifying = notifying = open_parts(settings, lambda: self.port)
+        notifying = open_parts(settings, lambda: self.port)
+        scheduler = Scheduler(settings.retry_rules, clients.types, clock.now_ms)
+        arrivals = Arrivals(parts.rows, scheduler, self._metrics, notifying.notifies)
         host = os.uname().nodename
         holder = f"{host}:{os.getpid()}"
         self._notices = make_notices(
-            settings, notifying, ledger, state, parts.aws, self._metrics, holder=holder, now_ms=clock.now_ms,
-            stop=self._stopping,
+            settings, notifying, ledger, state, parts.aws, self._metrics, now_ms=clock.now_ms, stop=self._stopping
         )  # fmt: skip
-        self._intake = Intake(
-            clients.dlq, state, clock, ledger, self._commit, parts.rows, self._metrics, scheduler,
-            notifies=notifying.notifies, on_used_up=self._notices.retries_used_up,
-        )  # fmt: skip
-        follower = Follower(ledger, state, clock, parts.rows, self._stopping, scheduler.scheduled)
+        self._intake = Intake(clients.dlq, state, clock, ledger, self._commit, arrivals)
+        follower = Follower(ledger, state, clock, arrivals, self._stopping)
         self._automation = Automation(
-            settings, parts, ledger, self._metrics, holder=holder, by=f"manager@{host}", refresh=follower.refresh,
-            stop=self._stopping,
+            settings, parts, ledger, self._metrics, holder=holder, by=f"manager@{host}",
+            notices=self._notices if notifying.notifies else None, refresh=follower.refresh, stop=self._stopping,
         )  # fmt: skip
         self._source = FiguresSource(
             ledger, clients.dlq, self._intake, retries_waiting=lambda: self._automation.retries.waiting
@@ -100,7 +101,7 @@ class Manager:
             dlq_depth=lambda: self._source.dlq().depth,
             sign_in=sign_in_of(settings, ledger, by=by),
             allowed_hosts=settings.hosts,
-            redactor=parts.rows.redactor,
+            redactor=self._redactor,
         )
         self._web = WebServer(make_app(service))
 
@@ -139,8 +140,7 @@ class Manager:
             )
         start("upkeep", self._upkeep.run, max_silence_s=upkeep.MAX_SILENCE_S)
         self._automation.start(start)
-        if self._notifying.notifies:
-            start("notices", self._notices.run, max_silence_s=notices.MAX_SILENCE_S)
+        watch_reconciled(self._bucket, self._metrics.reconciled, self._stopping)
         if self._settings.cloudwatch_namespace:
             start("cloudwatch", self._send_figures, max_silence_s=SENDER_SILENCE_S)
         emit(LogEvent.MANAGER_STARTED, pid=os.getpid(), ledger=self._ledger.shown, port=self._web.port)
@@ -219,6 +219,7 @@ class Manager:
             problems.append(f"the dead-letter queue: {reading.error}")
         try:
             self._ledger.stats()
+            problems += filter(None, [why_others_differ(self._ledger, self._redactor)])
         except WorkerError as error:
             problems.append(str(error))
         figures = self._source.intake()

@@ -12,7 +12,8 @@ from worker.core.base.logs import emit
 from worker.supervisor import IDLE_TURN_S
 
 LEASE_S = 120.0
-"""A manager that is killed keeps another from its work for so long at most. No step between two beats takes as long."""
+"""A manager that is killed keeps another from its work for so long at most. A step between two beats that takes longer may be
+repeated by another manager, so every step has to bear that."""
 MAX_SILENCE_S = 300.0
 """A step asks S3, the index and queues, each up to three times with their full timeouts."""
 LONGEST_REST_S = 60.0
@@ -27,12 +28,14 @@ class Turns:
 
     def __init__(
         self, name: str, turn: Callable[[Beat], None], ledger: Ledger, *, holder: str, every_s: float, stop: threading.Event,
-        rest_share: float = 0.0,
+        rest_share: float = 0.0, max_silence_s: float = MAX_SILENCE_S,
     ) -> None:  # fmt: skip
         """`name` is the lease's, `holder` names this process among the managers of one ledger.
 
         A turn is followed by a rest of `rest_share` times its length, where it looks at much that has not changed.
         """
+        self.max_silence_s = max_silence_s
+        """The longest time between two beats, after which the watchdog may end the process."""
         self._name = name
         self._turn = turn
         self._ledger = ledger

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from recovery.ledger.ledger import Ledger
+from recovery.manager import diagnosis
 from recovery.manager.follow import Follower
 from worker.core.base.errors import ConfigError, WorkerError
 from worker.core.base.events import LogEvent
@@ -70,8 +71,12 @@ class Upkeep:
                 self._try(lambda: self._ledger.release(LEASE, self._holder, epoch))
 
     def _check(self) -> None:
-        """Once a day: look for records that are missing, and forget what has long ended."""
+        """Once a day: look for records that are missing, and forget what has long ended.
+
+        Records that are found late have come long ago, behind the place that the diagnosis has reached: it begins again.
+        """
         missing = self._follower.check()
+        self._ledger.set_mark(diagnosis.MARK, "")
         before_ms = int((time.time() - self._keep_days * DAY_S) * 1000)
         pruned = self._ledger.prune(before_ms)
         self._ledger.operations.prune(before_ms)

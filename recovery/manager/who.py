@@ -15,7 +15,7 @@ def sign_in_of(settings: ManagerSettings, ledger: Ledger, *, by: str) -> SignIn:
     rates = Rates(settings.manager_requests_per_minute)
     oidc = _oidc(settings) if mode is Mode.OIDC else None
     proxy = _proxy(settings) if mode is Mode.PROXY else None
-    return SignIn(by, mode, ledger.tokens, settings.roles, proxy, oidc, rates)
+    return SignIn(by, mode, ledger.tokens, settings.roles, proxy, oidc, rates=rates)
 
 
 def check_provider(settings: ManagerSettings) -> None:
@@ -32,4 +32,6 @@ def _oidc(settings: ManagerSettings) -> Oidc:
     secret = settings.oidc_client_secret.get_secret_value() if settings.oidc_client_secret else ""
     back = f"{settings.base_url or ''}/auth/callback"
     client = Client(settings.oidc_issuer or "", settings.oidc_client_id or "", secret, settings.oidc_scopes, back)
-    return Oidc(Provider(client), Sessions(secret), settings.oidc_name_claim, settings.oidc_roles_claim)
+    roles = [(role, sorted(values)) for role, values in settings.roles.items()]
+    by = repr((client.issuer, client.id, settings.oidc_name_claim, settings.oidc_roles_claim, roles))
+    return Oidc(Provider(client), Sessions(secret, by), settings.oidc_name_claim, settings.oidc_roles_claim)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from hashlib import sha256
 from typing import Any
 
 import httpx
@@ -24,10 +25,8 @@ from recovery.manager.web.plan_models import EXAMPLE_OPERATION, EXAMPLE_PLAN
 from recovery.manager.web.rates import Rates
 from recovery.manager.web.sign_in import SignIn
 from recovery.operations.clients import DlqClients
-from recovery.operations.dead_letters.message_types import load_types
-from testing.fakes import Fakes
+from testing.fakes import Fakes, included_types
 from testing.ledgers import NOW_MS, row
-from testing.memory import BUCKET
 from worker.core.base.classify import FailureKind
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.dead_letter_store import take_in
@@ -46,6 +45,7 @@ class Api:
     ) -> None:  # fmt: skip
         self.ledger = ledger
         self.fakes = Fakes()
+        self.rows = RowMaker(included_types(), redactor or Redactor())
         self.counted: list[ReplayStatus] = []
         self.stopping = threading.Event()
         self.health = Health(Status.HEALTHY, queue_connected=True, facts={"intake": "running"})
@@ -60,14 +60,14 @@ class Api:
             dlq_depth=lambda: self.depth,
             sign_in=sign_in or SignIn("api@host", rates=Rates(1_000_000)),  # tests ask often
             allowed_hosts=hosts,
-            redactor=redactor or Redactor(),
+            redactor=self.rows.redactor,
         )
         self.app: FastAPI = make_app(self.service)
 
     def _verbs(self) -> Verbs:
-        fakes, types = self.fakes, load_types(default_bucket=BUCKET)
-        clients = DlqClients(fakes.dlq, fakes.s3, fakes.state, types)
-        world = World(clients, fakes.state, RowMaker(types), fakes.source, lambda _url: fakes.source)
+        fakes = self.fakes
+        clients = DlqClients(fakes.dlq, fakes.s3, fakes.state, self.rows.types)
+        world = World(clients, fakes.state, self.rows, fakes.source, lambda _url: fakes.source)
         return Verbs(world, fakes.settings(), lambda: fakes.clients, self.stopping)
 
     def add(self, name: str, *, body: str = BODY, stored: bool = True, **fields: Any) -> Row:
@@ -77,6 +77,7 @@ class Api:
         made = row(name, **given)
         if stored:
             key = self.store(name, body)
+            given.setdefault("body_sha256", sha256(body.encode()).hexdigest())
             made = row(name, **given, key=key)
         self.ledger.take_in([Arrival(message_id, made, made.last_seen_ms)])
         found = self.ledger.get(name)

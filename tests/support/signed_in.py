@@ -6,6 +6,7 @@ from typing import Any
 
 from recovery.ledger.ledger import Ledger
 from recovery.ledger.tokens import Token
+from recovery.manager.redaction import Redactor
 from recovery.manager.roles import Role
 from recovery.manager.token_secrets import digest_of, new_secret
 from recovery.manager.web.provider import Client, Provider
@@ -21,17 +22,20 @@ CLIENT_SECRET = "the-client's-secret"
 SITE = "https://dlq.example.com"
 
 
-def signed_in(ledger: Ledger, mode: Mode, *, issuer: str = "http://127.0.0.1:9", per_minute: int = 1_000_000) -> Api:
+def signed_in(
+    ledger: Ledger, mode: Mode, *, issuer: str = "http://127.0.0.1:9", per_minute: int = 1_000_000,
+    redactor: Redactor | None = None,
+) -> Api:  # fmt: skip
     """A service that asks who asks."""
     proxy = Proxy("X-Forwarded-User", "X-Forwarded-Groups", (ip_network("10.0.0.0/24"),))
     client = Client(issuer, "dlq-manager", CLIENT_SECRET, "openid profile", f"{SITE}/auth/callback")
     oidc = Oidc(Provider(client), Sessions(CLIENT_SECRET), "preferred_username", "realm_access.roles")
     sign_in = SignIn(
         "api@host", mode, ledger.tokens, ROLES, proxy if mode is Mode.PROXY else None, oidc if mode is Mode.OIDC else None,
-        Rates(per_minute),
+        rates=Rates(per_minute),
     )  # fmt: skip
     hosts = frozenset({"127.0.0.1", "localhost", "dlq.example.com"})
-    return Api(ledger, hosts, sign_in)
+    return Api(ledger, hosts, sign_in, redactor)
 
 
 def new_token(ledger: Ledger, role: Role, name: str = "", **fields: Any) -> str:

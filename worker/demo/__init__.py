@@ -5,10 +5,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import FrameType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -126,12 +127,16 @@ class Daemon:
 
 @contextmanager
 def _running(log: Path) -> Iterator[Daemon]:
-    with log.open("wb") as lines:
-        process = subprocess.Popen([sys.executable, "-m", "worker", "run"], stdout=lines, stderr=lines)
+    process: subprocess.Popen[bytes] | None = None
     try:
+        with (
+            log.open("wb") as lines,
+            _signals_wait(),
+        ):  # one that came between fork and return would leave the daemon behind
+            process = subprocess.Popen([sys.executable, "-m", "worker", "run"], stdout=lines, stderr=lines)
         yield Daemon(process, log)
     finally:
-        if process.poll() is None:
+        if process is not None and process.poll() is None:
             process.terminate()
             try:
                 process.wait(STOP_S)
@@ -184,12 +189,31 @@ def _dead_letters(clients: Clients) -> list[tuple[str, FailureRecord]]:
 def _ended_by_signals() -> Iterator[None]:
     """Let Ctrl-C, SIGTERM and SIGHUP end the demo in such a way that everything is cleaned up."""
 
-    def end(number: int, _frame: object) -> None:
+    def end(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    with _handled_by(end):
+        yield
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Let signals take effect only at the end of this context."""
+    came: list[int] = []
+    try:
+        with _handled_by(lambda number, _frame: came.append(number)):
+            yield
+    finally:
+        for number in came:
+            signal.raise_signal(number)
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    """Handle the signals that end a program in this way within this context."""
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, former in before.items():
+            signal.signal(number, former)

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -12,8 +11,9 @@ from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import Change, Row
 from recovery.manager.records import FROM_RECORD, RowMaker
 from recovery.operations.clients import DlqClients
-from recovery.operations.transfer.claims import Claims
+from recovery.operations.transfer.claims import Claims, Unreadable
 from worker.core.audit import Run
+from worker.core.base import concurrency
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import StoreError
 from worker.core.base.retry import retry_transient
@@ -58,6 +58,8 @@ class Acted:
     result: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
     """What its row is to say."""
+    in_doubt: bool = False
+    """Whether it may have been sent though nothing says so: whoever sent it was killed, or SQS's answer was lost."""
 
     def change(self, verb: Verb, run: Run) -> Change | None:
         """The change of its row; None if nothing was done."""
@@ -83,6 +85,20 @@ def claiming(world: World, run: Run) -> Iterator[Claims]:
         claims.release()
 
 
+def not_acted(
+    row: Row, refused: Mapping[str, str], records: Mapping[str, StoredDeadLetter | None], *,
+    waits: type[str] = Unreadable,
+) -> Acted:  # fmt: skip
+    """What has become of one that was not acted upon: Claims refused it, or its record is gone.
+
+    `waits`: the refusals after which it is tried again.
+    """
+    why = refused.get(row.identity)
+    if why is None:
+        return Acted(row, Result.FAILED, GONE if records[row.identity] is None else "nothing is known of it")
+    return Acted(row, Result.WAITING if isinstance(why, waits) else Result.SKIPPED, why)
+
+
 def read_records(world: World, rows: Iterable[Row]) -> dict[str, StoredDeadLetter | None]:
     """The records of dead letters, by identity; None where one is gone, or somebody else's. Raises StoreError."""
 
@@ -99,11 +115,8 @@ def read_records(world: World, rows: Iterable[Row]) -> dict[str, StoredDeadLette
 
 
 def at_once(act: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """Do the same with a few things at once; the results in order."""
-    if len(items) < 2:
-        return [act(one) for one in items]
-    with ThreadPoolExecutor(READERS, thread_name_prefix="acting") as pool:
-        return list(pool.map(act, items))
+    """Do the same with each dead letter of a batch at once; the results in order."""
+    return concurrency.at_once(act, items, threads=READERS, name="acting")
 
 
 def as_recorded(world: World, stored: StoredDeadLetter) -> dict[str, Any]:
@@ -112,14 +125,15 @@ def as_recorded(world: World, stored: StoredDeadLetter) -> dict[str, Any]:
     return {name: getattr(row, name) for name in FROM_RECORD}
 
 
-def after_conflict(world: World, acted: Acted, change: Change, version: int) -> Change:
+def after_conflict(world: World, acted: Acted, change: Change, version: int) -> Change | None:
     """The same change of a row that somebody else has changed meanwhile: what its record says now, if there is one.
 
-    A dead letter that was sent may have come back already: then it is open, and must not be said to be sent.
+    A dead letter that was sent may have come back already: then it is open, and must not be said to be sent. None where the
+    record cannot be read; the follower brings the row to it later.
     """
     try:
         stored = read_records(world, [acted.row])[acted.row.identity]
     except StoreError:
-        stored = None
+        return None
     fields = as_recorded(world, stored) if stored is not None else dict(change.fields)
     return Change(change.identity, change.action, change.by, fields, change.details, version)

@@ -7,12 +7,12 @@ from contextlib import ExitStack, closing, contextmanager
 
 from recovery.ledger.operation_items import Result
 from recovery.ledger.rows import Row, State
-from recovery.manager.acting.acts import GONE, Act, Acted, Options, World, claiming, read_records
+from recovery.manager.acting.acts import Act, Acted, Options, World, claiming, not_acted, read_records
 from recovery.operations.abort_policy import AbortPolicy
 from recovery.operations.clients import attributes_of, retention_of
-from recovery.operations.engine import Disposition, RecoveryEngine, Verdict
+from recovery.operations.engine import FOREIGN_TYPE, SKIPPED_BUCKET, Disposition, RecoveryEngine, Verdict
 from recovery.operations.records.archive import Archive
-from recovery.operations.recovering.disposer import Disposer
+from recovery.operations.recovering.disposer import ARCHIVED, Disposer
 from recovery.operations.recovering.preconditions import check_state_and_index, make_ready
 from recovery.operations.transfer.targets import refuse_while_paused
 from worker.core.audit import Run
@@ -22,7 +22,8 @@ from worker.core.indexing.pipeline import Pipeline
 from worker.core.indexing.retry_store import RetryStore
 
 OBSERVERS = 10
-_ARCHIVED = frozenset({Disposition.ARCHIVED, Disposition.SKIPPED})
+_FOR_GOOD = frozenset({FOREIGN_TYPE, SKIPPED_BUCKET})
+"""The error types of what is kept and will be kept the next time, too."""
 
 
 @contextmanager
@@ -45,7 +46,9 @@ def recovering(
             types=world.clients.types, stopping=stop, dry_run=False,
         )  # fmt: skip
         archive = Archive(world.state, world.clients.dlq.url, run.by, run.name)
-        policy = AbortPolicy()
+        policy = AbortPolicy(
+            accept_gone=bool(options.get("accept_gone")), accept_skipped=bool(options.get("accept_skipped"))
+        )
 
         def act(rows: Sequence[Row]) -> list[Acted]:
             refuse_while_paused(world.state, while_paused=bool(options.get("while_paused")))
@@ -55,24 +58,20 @@ def recovering(
                 refused = claims.take(stored)
                 verdicts = engine.examine([one for one in stored if one.id not in refused])
                 policy.add(verdicts)
-                final, _ = Disposer(claims, archive, pool, retention_s=retention_s).settle(verdicts)
+                final, left = Disposer(claims, archive, pool, retention_s=retention_s).settle(verdicts)
             by_id = {verdict.dead_letter.id: verdict for verdict in final}
-            return [
-                _result(row, by_id.get(row.identity), refused, is_there=records[row.identity] is not None)
-                for row in rows
-            ]
+            acted = {row.identity: _settled(row, by_id[row.identity]) for row in rows if row.identity in by_id}
+            acted |= {
+                row.identity: Acted(row, Result.WAITING, left[row.identity]) for row in rows if row.identity in left
+            }
+            return [acted.get(row.identity) or not_acted(row, refused, records) for row in rows]
 
         yield act
 
 
-def _result(row: Row, verdict: Verdict | None, refused: dict[str, str], *, is_there: bool) -> Acted:
-    if verdict is None:
-        why = refused.get(row.identity)
-        return (
-            Acted(row, Result.FAILED, GONE) if why is None and not is_there else Acted(row, Result.SKIPPED, why or GONE)
-        )
+def _settled(row: Row, verdict: Verdict) -> Acted:
     why = ": ".join(filter(None, (verdict.disposition.value, verdict.reason)))
     if verdict.disposition is Disposition.KEPT:
-        return Acted(row, Result.FAILED, why)
-    state = State.ARCHIVED if verdict.disposition in _ARCHIVED else State.RECOVERED
+        return Acted(row, Result.FAILED if verdict.error_type in _FOR_GOOD else Result.WAITING, why)
+    state = State.ARCHIVED if verdict.disposition in ARCHIVED else State.RECOVERED
     return Acted(row, Result.DONE, why, {"state": state, "retry_at_ms": None})

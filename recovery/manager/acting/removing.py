@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from recovery.ledger.operation_items import Result
 from recovery.ledger.rows import Row, State
-from recovery.manager.acting.acts import GONE, NEVER, Acted, Options, World, claiming, read_records
-from recovery.manager.acting.sending import UNREADABLE
+from recovery.manager.acting.acts import NEVER, Acted, Options, World, claiming, not_acted, read_records
 from recovery.operations.abandon import ArchivedAs, archive_claimed
 from recovery.operations.dead_letters.facts import facts_of
 from recovery.operations.records.archive import Archive
@@ -29,15 +28,13 @@ def remove(world: World, rows: Sequence[Row], run: Run, options: Options, *, arc
         claimed = [one for one in facts if one.dead_letter.id not in report.refused]
         archived = archive_claimed(archive, claimed, report, NEVER, reason=reason, archived_as=archived_as)
         left = claims.remove(archived, archived_as.value)
-    return [_result(row, report, left, is_there=records[row.identity] is not None) for row in rows]
+    return [_result(row, report, left) or not_acted(row, report.refused, records) for row in rows]
 
 
-def _result(row: Row, report: TransferReport, left: dict[str, str], *, is_there: bool) -> Acted:
+def _result(row: Row, report: TransferReport, left: dict[str, str]) -> Acted | None:
     name = row.identity
     if (why := left.get(name) or report.kept.get(name)) is not None:
         return Acted(row, Result.WAITING, why)
-    if (why := report.refused.get(name)) is not None:
-        return Acted(row, Result.WAITING if why.startswith(UNREADABLE) else Result.SKIPPED, why)
-    if not is_there:
-        return Acted(row, Result.FAILED, GONE)
-    return Acted(row, Result.DONE, fields={"state": State.ABANDONED, "retry_at_ms": None})
+    if name in report.sent:
+        return Acted(row, Result.DONE, fields={"state": State.ABANDONED, "retry_at_ms": None})
+    return None

@@ -43,12 +43,12 @@ def open_parts(settings: ManagerSettings, port: Callable[[], int]) -> Notifying:
 
 def make_notices(
     settings: ManagerSettings, parts: Notifying, ledger: Ledger, state: State, aws: Aws, metrics: ManagerMetrics, *,
-    holder: str, now_ms: Callable[[], int], stop: threading.Event,
+    now_ms: Callable[[], int], stop: threading.Event,
 ) -> Notices:  # fmt: skip
     """Make what notifies."""
     desk = OwnerDesk(state, ledger)
     router = Router(parts.channels, parts.owners, partial(user_metadata, aws.s3()), desk, stop)
     return Notices(
-        ledger, parts.channels, router, parts.wording, metrics, holder=holder, every_s=settings.notify_every_s,
-        keep_days=settings.ledger_keep_days, now_ms=now_ms, stop=stop,
+        ledger, parts.channels, router, parts.wording, metrics, every_s=settings.notify_every_s,
+        keep_days=settings.ledger_keep_days, now_ms=now_ms,
     )  # fmt: skip

@@ -60,6 +60,18 @@ def system_error(count: int, error: str) -> tuple[str, str]:
     )
 
 
+def not_retried(count: int, error: str) -> tuple[str, str]:
+    """Subject and opening."""
+    messages, wait = _number(count, "message"), "waits" if count == 1 else "wait"
+    return (
+        f"Not retried: {messages} failed with {error}",
+        (
+            f"{messages} failed for a reason that should pass, and {wait} for somebody to act, because nothing retries "
+            f"{'it' if count == 1 else 'them'}. Once the cause is gone, redrive what is listed."
+        ),
+    )
+
+
 def retries_used_up(count: int, error: str) -> tuple[str, str]:
     """Subject and opening."""
     messages, wait = _number(count, "message"), "waits" if count == 1 else "wait"

@@ -57,6 +57,17 @@ def system_error(count: int, error: str) -> tuple[str, str]:
     )
 
 
+def not_retried(count: int, error: str) -> tuple[str, str]:
+    """Subject and opening."""
+    return (
+        f"自動再試行の対象外: {count:,}件のメッセージが失敗しました ({error})",
+        (
+            f"一時的な原因により{count:,}件の処理に失敗しましたが、自動では再試行されないため、対応待ちになっています。"
+            "原因が解消してから、一覧にあるメッセージを再送してください。"
+        ),
+    )
+
+
 def retries_used_up(count: int, error: str) -> tuple[str, str]:
     """Subject and opening."""
     return (

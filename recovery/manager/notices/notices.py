@@ -1,9 +1,8 @@
-"""Notifies: counts news by recipient and group, says what is due, and sends what waits in the outbox. One manager does it.
+"""Notifies: counts news by recipient and group, says what is due, and sends what waits in the outbox.
 
 A group is told at once, when it is new; what is added to it follows in a digest. A group that was quiet for a day is new again.
 """
 
-import threading
 import time
 from collections.abc import Callable
 from itertools import groupby
@@ -12,25 +11,20 @@ from operator import attrgetter
 from recovery.ledger.ledger import Ledger
 from recovery.ledger.news import Reason
 from recovery.ledger.outbox import About, Notification, Topic, ToSay
-from recovery.ledger.rows import Row
 from recovery.manager.metrics import ManagerMetrics, NotificationStatus
 from recovery.manager.notices.channels import Channels, NotifyError
 from recovery.manager.notices.routing import OPS, Router
 from recovery.manager.notices.wording import Said, Wording
+from recovery.manager.turns import Beat
 from worker.core.base.classify import FailureKind
 from worker.core.base.errors import WorkerError
 from worker.core.base.events import LogEvent
-from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit
-from worker.supervisor import IDLE_TURN_S
 
 LEASE = "notify"
-LEASE_S = 120.0
-"""Renewed before each sending, which takes half a minute at most."""
-MAX_SILENCE_S = 180.0
-"""A sending, or the lookups of one turn."""
+TURN_S = 1.0
 AT_ONCE = 100
-"""News that are counted, and notifications that are sent, in one turn."""
+"""News that are counted in one transaction, and notifications that are read together."""
 GATHER_S = 10
 """How long a new group gathers before it is told, so that a burst is told with its number."""
 LONGEST_COUNT_S = 30
@@ -45,33 +39,26 @@ DAY_MS = 86_400_000
 
 
 class Notices:
-    """The notifications of one manager; `run` is a thread of its own."""
+    """The notifications of one manager. For one thread, except for `problem`."""
 
     def __init__(
-        self, ledger: Ledger, channels: Channels, router: Router, wording: Wording, metrics: ManagerMetrics, *, holder: str,
-        every_s: int, keep_days: int, now_ms: Callable[[], int], stop: threading.Event,
+        self, ledger: Ledger, channels: Channels, router: Router, wording: Wording, metrics: ManagerMetrics, *,
+        every_s: int, keep_days: int, now_ms: Callable[[], int],
     ) -> None:  # fmt: skip
-        """`holder` names this process among the managers; `now_ms` is the clock by which arrivals are dated."""
+        """`now_ms` is the clock by which arrivals are dated."""
         self._outbox = ledger.outbox
-        self._ledger = ledger
         self._channels = channels
         self._router = router
         self._wording = wording
         self._metrics = metrics
-        self._holder = holder
         self._every_s = every_s
         self._keep_days = keep_days
         self._now_ms = now_ms
-        self._stop = stop
-        self._epoch: int | None = None
-        self._say_by = time.monotonic() + LONGEST_COUNT_S
+        self._counted_to = 0
+        """Up to this number, news are counted, or wait until S3 says who owns their objects."""
+        self._resting: dict[str, int] = {}
+        """Until when (ms) nothing is sent to a recipient who has just refused."""
         self._prune_at = 0.0
-        self._trouble = ""
-
-    def retries_used_up(self, row: Row) -> None:
-        """Let those who operate the system hear that a dead letter's scheduled retries did not help. Raises LedgerError."""
-        if not self._channels.is_empty:
-            self._outbox.note(row.identity, Reason.RETRIES_USED_UP, at_ms=self._now_ms())
 
     def problem(self) -> str:
         """What was not sent in the last day, in a sentence; empty if all was."""
@@ -79,73 +66,48 @@ class Notices:
             count, error = self._outbox.failed_since(self._now_ms() - DAY_MS)
         except WorkerError:
             return ""  # the ledger's own problem is told elsewhere
-        return self._trouble or (f"{count:,} notifications could not be sent in 24 h: {error}" if count else "")
+        return f"{count:,} notifications could not be sent in 24 h: {error}" if count else ""
 
-    def run(self, liveness: Liveness) -> None:
-        """Notify until stopped."""
-        is_busy = False
-        while not self._stop.wait(0 if is_busy else IDLE_TURN_S):
-            liveness.beat()
-            is_busy = self._try_turn(liveness)
-        self._release()
-
-    def turn(self, liveness: Liveness | None = None) -> bool:
-        """One step, if no other manager notifies; whether there is more to do at once. Raises LedgerError."""
-        if not self._holds():
-            return False
-        has_more = self._count_news(liveness)
-        if not has_more or time.monotonic() >= self._say_by:
-            self._say()
-            self._say_by = time.monotonic() + LONGEST_COUNT_S
-        self._send(liveness)
+    def turn(self, beat: Beat) -> None:
+        """Count what is new, say what is due, and send it. Raises LedgerError; nothing is lost: each step is one transaction."""
+        say_by = time.monotonic() + LONGEST_COUNT_S
+        if not self._router.is_resting:
+            self._counted_to = 0
+        while self._count_news(beat):
+            if time.monotonic() >= say_by:
+                self._speak(beat)
+                say_by = time.monotonic() + LONGEST_COUNT_S
+        self._speak(beat)
         self._prune()
-        return has_more
 
-    def _try_turn(self, liveness: Liveness) -> bool:
-        try:
-            has_more = self.turn(liveness)
-        except WorkerError as error:  # nothing is lost: each step is one transaction
-            if not self._trouble:
-                emit(LogEvent.NOTICES_FAILED, "error", error=str(error))
-            self._trouble = f"notifications: {error}"
-            return False
-        self._trouble = ""
-        return has_more
-
-    # -- the lease -----------------------------------------------------------------------------------------------
-
-    def _holds(self) -> bool:
-        """Whether this manager is the one that notifies; for a while, it is."""
-        if self._epoch is not None and not self._ledger.renew(LEASE, self._holder, self._epoch, LEASE_S):
-            self._epoch = None
-        if self._epoch is None:
-            self._epoch = self._ledger.claim(LEASE, self._holder, LEASE_S)
-        return self._epoch is not None
-
-    def _release(self) -> None:
-        if self._epoch is not None:
-            try:
-                self._ledger.release(LEASE, self._holder, self._epoch)
-            except WorkerError as error:  # it ends by itself
-                self._trouble = str(error)
+    def _speak(self, beat: Beat) -> None:
+        if beat():
+            self._say()
+            self._send(beat)
 
     # -- what is said --------------------------------------------------------------------------------------------
 
-    def _count_news(self, liveness: Liveness | None) -> bool:
-        news = self._outbox.news(limit=AT_ONCE)
+    def _count_news(self, beat: Beat) -> bool:
+        """Count some news; whether there are more, and the turn goes on."""
+        news = self._outbox.news(limit=AT_ONCE, after=self._counted_to)
         routed = []
+        goes_on = True
         for one in news:
-            if self._stop.is_set():
+            goes_on = beat()
+            if not goes_on:
                 break
-            routed.append((one, self._router.recipient(one)))
-            _beat(liveness)
+            recipient = self._router.recipient(one, now_ms=self._now_ms())
+            if recipient is not None:
+                routed.append((one, recipient))
+            self._counted_to = one.id
         self._outbox.count_news(routed)
-        return len(news) == AT_ONCE
+        return goes_on and len(news) == AT_ONCE
 
     def _say(self) -> None:
         topics = sorted((one for one in self._outbox.topics() if one.waiting), key=attrgetter("recipient"))
         for recipient, found in groupby(topics, key=attrgetter("recipient")):
-            self._say_to(recipient, list(found))
+            if self._addresses(recipient):  # otherwise it waits until NOTIFY_URLS has an address
+                self._say_to(recipient, list(found))
 
     def _say_to(self, recipient: str, topics: list[Topic]) -> None:
         now_ms = self._now_ms()
@@ -170,18 +132,18 @@ class Notices:
 
     # -- what is sent --------------------------------------------------------------------------------------------
 
-    def _send(self, liveness: Liveness | None) -> None:
-        refused: set[str] = set()
-        for one in self._outbox.due(self._now_ms(), limit=AT_ONCE):
-            if (
-                one.recipient in refused
-            ):  # each attempt may take half a minute: the others must not wait for all of them
-                continue
-            if self._stop.is_set() or not self._holds():
-                return
-            _beat(liveness)
-            if not self._send_one(one):
-                refused.add(one.recipient)
+    def _send(self, beat: Beat) -> None:
+        """Send what is due. Who has refused rests: each attempt may take half a minute, for which others must not wait."""
+        now_ms = self._now_ms()
+        self._resting = {name: until_ms for name, until_ms in self._resting.items() if until_ms > now_ms}
+        while due := self._outbox.due(now_ms, limit=AT_ONCE, but=tuple(self._resting)):
+            for one in due:
+                if one.recipient in self._resting:
+                    continue
+                if not beat():
+                    return
+                if not self._send_one(one):
+                    self._resting[one.recipient] = now_ms + FIRST_RETRY_S * 1000
 
     def _send_one(self, one: Notification) -> bool:
         try:
@@ -222,8 +184,3 @@ def retry_after_s(attempts: int) -> int:
 def _is_new(topic: Topic) -> bool:
     """Whether it is told by itself. What SQS moved, and nobody knows why, waits for review in the digest."""
     return topic.told_ms == 0 and topic.kind is not FailureKind.UNKNOWN
-
-
-def _beat(liveness: Liveness | None) -> None:
-    if liveness is not None:
-        liveness.beat()

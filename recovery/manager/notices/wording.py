@@ -42,6 +42,8 @@ class Wording:
             subject, opening = words.retries_used_up(count, self._error(topic))
         elif topic.kind is FailureKind.USER_ERROR:
             subject, opening = words.user_error(count, self._error(topic))
+        elif topic.kind is FailureKind.RECOVERABLE:
+            subject, opening = words.not_retried(count, self._error(topic))
         else:
             subject, opening = words.system_error(count, self._error(topic))
         lines = [

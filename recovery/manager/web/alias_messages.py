@@ -12,7 +12,7 @@ from recovery.manager.redaction import Redactor
 from recovery.manager.web.alias_models import FailedMessage, message_fields
 from recovery.manager.web.bodies import Read, read_many, record_view
 from recovery.manager.web.parameters import LINK, AnyId, Limit, Offset, Q, found, link_next, selected
-from recovery.manager.web.principal import Principal, Reader, Role, forbidden
+from recovery.manager.web.principal import Principal, Reader, Role, forbidden, while_valid
 from recovery.manager.web.problems import documented
 from recovery.manager.web.service import Service, TheService
 
@@ -61,7 +61,8 @@ def alias_list_messages(
     if has_payload:
         reads = read_many(service.state, page.rows)
         record_view(service, page.rows, by=principal.name)
-    response = StreamingResponse(_array(reads, service.redactor), media_type=JSON)
+    parts = while_valid(service, principal, _array(reads, service.redactor))
+    response = StreamingResponse(parts, media_type=JSON)
     if page.next is not None:
         link_next(request, response, offset=offset + limit)
     return response

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from recovery.ledger.answers import Answer
 from recovery.ledger.operation_items import Result
 from recovery.ledger.refusals import Verb
-from recovery.ledger.rows import ENDED, Row, State
+from recovery.ledger.rows import ENDED, Outcome, Row, State
 from recovery.manager.acting.acts import Acted
 from recovery.manager.acting.purging import purge
 from recovery.manager.acting.single import act_on
@@ -33,7 +33,7 @@ _FAILED: dict[int | str, dict[str, Any]] = {
         (404, "`success` is false: there is no such dead letter."),
         (
             409,
-            "`success` is false: it was sent already, has ended, is held, or must not be sent; `message` says which.",
+            "`success` is false: it was sent already (and is not `unconfirmed`), has ended, is held, or must not be sent.",
         ),
         (503, "`success` is false: something that is needed refuses for now."),
     )
@@ -94,7 +94,7 @@ def replay(service: Service, any_id: str, *, by: str) -> tuple[int, str]:
     """Send one dead letter again, and count it; the status of the answer, and what is said."""
 
     def send(row: Row) -> tuple[int, str]:
-        if row.state is State.SENT:
+        if row.state is State.SENT and row.outcome != Outcome.UNCONFIRMED:
             return 409, f"{row.sent_by} has sent it already to {row.sent_to}"
         if row.state in {*ENDED, State.MISSING}:
             return 409, f"it is {row.state.value}"

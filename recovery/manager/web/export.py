@@ -13,7 +13,7 @@ from recovery.manager.redacted import redacted
 from recovery.manager.redaction import Redactor
 from recovery.manager.web.bodies import read_many
 from recovery.manager.web.parameters import Q, selected
-from recovery.manager.web.principal import Operator
+from recovery.manager.web.principal import Operator, while_valid
 from recovery.manager.web.problems import documented
 from recovery.manager.web.service import Service, TheService
 from recovery.operations.records.export_file import export_lines
@@ -38,7 +38,7 @@ def export_messages(service: TheService, principal: Operator, q: Q = "") -> Stre
     """Dead letters with bodies and attributes, a line of JSON each, and a last line with a checksum; as `dlq export` has them.
 
     It is recorded in the audit first. Where REDACT_FIELDS hides something, `dlq import` refuses it, as it does a file
-    without its last line, which was cut short.
+    without its last line, which was cut short: so is an export whose sign-in ends meanwhile.
     """
     selection = selected(q)
     run = Run.new("dlq-manager api", action="export", by=principal.name)
@@ -49,7 +49,7 @@ def export_messages(service: TheService, principal: Operator, q: Q = "") -> Stre
     redact = partial(_masked, service.redactor) if service.redactor.is_active else None
     lines = export_lines(_dead_letters(service, selection), queue=str(details["dlq"]), by=principal.name, redact=redact)
     headers = {"Content-Disposition": 'attachment; filename="dead-letters.jsonl"'}
-    return StreamingResponse(lines, media_type=JSON_LINES, headers=headers)
+    return StreamingResponse(while_valid(service, principal, lines), media_type=JSON_LINES, headers=headers)
 
 
 def _masked(redactor: Redactor, dead_letter: DeadLetter) -> dict[str, object]:

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from recovery.manager.web.principal import SignInEndedError
 from recovery.manager.web.problems import METHODS, problem, unavailable
 from recovery.manager.web.sign_in import Mode, SignIn
 from worker.core.base.events import LogEvent
@@ -40,8 +41,10 @@ SECURITY_HEADERS = [
 ]
 _TOO_LONG = f"the body is over {MAX_BODY_BYTES:,} bytes"
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]@/]+)(?::\d{1,5})?")
-_FROM_ELSEWHERE = frozenset({"cross-site", "same-site"})
-"""Same-site is another port of this host, or another name of its domain: not ours either."""
+_FROM_HERE = frozenset({"same-origin", "none"})
+"""Sec-Fetch-Site of our own pages, and of what a person types. Same-site is another port of this host, or another name of its
+domain: not ours."""
+_OF_PROXIES = frozenset({"forwarded", "via", "x-real-ip"})
 
 
 @dataclass(slots=True)
@@ -79,11 +82,11 @@ class Guard:
         self._under_way += 1
         try:
             await self._answer(inner, scope["method"], receive, guarded)
+        except SignInEndedError:  # the connection is cut, so that nobody takes a part for the whole
+            raise
         except Exception:
             _log_failed(inner)
-            if (
-                answer.status
-            ):  # too late for another answer: the connection is cut, so that nobody takes a part for the whole
+            if answer.status:  # too late for another answer: it is cut, too
                 raise
             await problem(500, "a fault of this program; its log says more")(inner, receive, guarded)
         finally:
@@ -115,7 +118,7 @@ class Guard:
 
     def _not_through_a_proxy(self, scope: Scope, headers: Mapping[str, str]) -> str | None:
         """Why a request with a Forwarded header is refused. Where people sign in, nobody reads it, whoever wrote it."""
-        name = next((one for one in headers if one == "forwarded" or one.startswith("x-forwarded-")), None)
+        name = next((one for one in headers if one in _OF_PROXIES or one.startswith("x-forwarded-")), None)
         if name is None or self._sign_in.mode in {Mode.TOKEN, Mode.OIDC}:
             return None
         said = f"the request has the header {name[:80]}"
@@ -158,7 +161,12 @@ def _bounded(receive: Receive) -> Receive:
 
 
 def _headers(scope: Scope) -> dict[str, str]:
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    """By name; one that is there twice has both values, as RFC 9110 (5.3) joins them, and is not what it would be alone."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
 
 
 def _head_bytes(scope: Scope) -> int:
@@ -174,7 +182,7 @@ def _plain(host: str) -> str:
 def _is_from_elsewhere(headers: Mapping[str, str]) -> bool:
     """Whether a page of another origin asks; browsers that do not say so by Sec-Fetch-Site say it by Origin."""
     if (site := headers.get("sec-fetch-site")) is not None:
-        return site in _FROM_ELSEWHERE
+        return site not in _FROM_HERE
     origin = headers.get("origin")
     return origin is not None and origin.partition("://")[2].lower() != headers["host"].lower()
 

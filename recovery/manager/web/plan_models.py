@@ -17,6 +17,8 @@ from recovery.operations.dead_letters.desk import LINE, LINES, MAX_NOTE_CHARS, M
 from worker.core.base.address import queue_url
 
 MAX_IDS = 10_000
+MIN_RATE, MAX_RATE = 0.01, 10_000
+"""Of messages a second; at a rate that is lower still, an operation would seem to be stuck."""
 EXAMPLE_PLAN = "0d9e4c1b-6f0a-4f6e-9a35-2b7c6f7d1e01"
 EXAMPLE_OPERATION = "7c1d2e3f-1a2b-4c3d-8e9f-0a1b2c3d4e5f"
 """Those of every example; the test that types them has such ones."""
@@ -33,7 +35,12 @@ class Options(BaseModel):
     ] = None
     rate: Annotated[
         float | None,
-        Field(strict=True, gt=0, le=10_000, description="At most so many messages a second, from the beginning."),
+        Field(
+            strict=True,
+            ge=MIN_RATE,
+            le=MAX_RATE,
+            description="At most so many messages a second, from the beginning; 0.01 is one in 100 s.",
+        ),
     ] = None
     ramp: bool = Field(
         True,
@@ -43,9 +50,15 @@ class Options(BaseModel):
     force: bool = Field(
         False,
         strict=True,
-        description="Also those that were redriven too often, were sent already, or have no room for their record.",
+        description="Also those that were redriven too often, or have no room for their failure record.",
     )
     while_paused: bool = Field(False, strict=True, description="Also while the fleet is paused.")
+    accept_gone: bool = Field(
+        False, strict=True, description="For recover: go on though most of their objects are gone."
+    )
+    accept_skipped: bool = Field(
+        False, strict=True, description="For recover: go on though most of them have nothing to index."
+    )
     reason: Annotated[
         str | None,
         Field(

@@ -6,6 +6,8 @@
 A route that takes none of them fails the test of all routes.
 """
 
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -18,9 +20,26 @@ from recovery.manager.web.sign_in import Mode, SignIn, peer_of
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 
-__all__ = ["Admin", "Anyone", "Needs", "Operator", "Principal", "Reader", "Role", "still_valid"]
+__all__ = [
+    "Admin",
+    "Anyone",
+    "Needs",
+    "Operator",
+    "Principal",
+    "Reader",
+    "Role",
+    "SignInEndedError",
+    "still_valid",
+    "while_valid",
+]
 
+CHECKED_S = 1.0
+"""How often a sign-in is looked at while a long answer is under way."""
 CHALLENGE = 'Bearer realm="dlq-manager"'
+
+
+class SignInEndedError(Exception):
+    """Raised in the middle of a long answer when the sign-in of whoever asked for it has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +72,20 @@ def forbidden(principal: Principal, role: Role, sign_in: SignIn) -> HTTPExceptio
 def still_valid(service: Service, principal: Principal) -> bool:
     """Whether somebody whom a stream serves may go on listening; it is asked again and again. Raises LedgerError."""
     return service.sign_in.still_valid(principal)
+
+
+def while_valid(service: Service, principal: Principal, parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The parts of a long answer, as long as the sign-in of whoever asked for it goes on.
+
+    Raises SignInEndedError then, which cuts the answer off, so that nobody takes a part of it for the whole; or LedgerError.
+    """
+    checked = time.monotonic()
+    for part in parts:
+        if time.monotonic() - checked >= CHECKED_S:
+            if not still_valid(service, principal):
+                raise SignInEndedError(f"the sign-in of {principal.name} has ended while an answer was under way")
+            checked = time.monotonic()
+        yield part
 
 
 def _missing(principal: Principal, role: Role, mode: Mode) -> str:

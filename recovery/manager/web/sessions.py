@@ -26,9 +26,12 @@ SESSION, SIGN_IN = "__Host-dlq-manager", "__Host-dlq-manager-sign-in"
 class Sessions:
     """Writes and reads the cookies."""
 
-    def __init__(self, client_secret: str) -> None:
-        """The key is made from the client's secret: so all managers share it, and a new secret ends all sessions."""
-        key = hmac.digest(client_secret.encode(), b"dlq-manager: cookies", hashlib.sha256)
+    def __init__(self, client_secret: str, settings: str = "") -> None:
+        """The key is made from the client's secret, so that all managers share it, and a new secret ends all sessions.
+
+        So does a change of these settings: those by which claims become a role. A session has the role, not the claims.
+        """
+        key = hmac.digest(client_secret.encode(), f"dlq-manager: cookies {settings}".encode(), hashlib.sha256)
         self._made = {
             name: URLSafeTimedSerializer(
                 key, salt=name, signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"}

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from recovery.ledger.errors import LedgerError
 from recovery.ledger.tokens import Tokens
 from recovery.manager.addresses import Network
-from recovery.manager.roles import Principal, Role
+from recovery.manager.roles import PROGRAM, Principal, Role
 from recovery.manager.token_secrets import digest_of
 from recovery.manager.web.provider import Provider
 from recovery.manager.web.rates import Rates
@@ -21,7 +21,8 @@ from recovery.manager.web.sessions import Sessions, now_ms
 
 USE_NOTED_MS = 3_600_000
 """The use of a token is noted once in this time: a write for each request would be one too many."""
-USUAL_RATE = 6_000
+PROXY_S = 900
+"""How long what a proxy says of somebody holds for an answer that is under way: then the proxy has to be asked again."""
 
 
 class Mode(StrEnum):
@@ -77,7 +78,7 @@ class SignIn:
     """What a provider or proxy says of readers, operators and admins."""
     proxy: Proxy | None = None
     oidc: Oidc | None = None
-    rates: Rates = field(default_factory=lambda: Rates(USUAL_RATE))
+    rates: Rates = field(kw_only=True)
 
     def principal(self, request: Request) -> Principal | None:
         """Who asks; None if they do not say, or it is not to be believed. Raises LedgerError.
@@ -119,14 +120,17 @@ class SignIn:
         if found.used_ms is None or now - found.used_ms >= USE_NOTED_MS:
             with suppress(LedgerError):  # a ledger that can only be read still answers
                 self.tokens.note_use(digest, now)
-        return Principal(f"token:{found.name}", Role(found.role), found.expires_ms, digest)
+        return Principal(f"{PROGRAM}{found.name}", Role(found.role), found.expires_ms, digest)
 
     def _of_proxy(self, request: Request, proxy: Proxy) -> Principal | None:
         """Whom the proxy names. A header that is there twice is one of the proxy's and one of somebody else's."""
         users, roles = (request.headers.getlist(name) for name in (proxy.user_header, proxy.role_header))
         if not self.is_proxy(peer_of(request)) or len(users) != 1 or len(roles) != 1:
             return None
-        return Principal.of_claims(users[0], [one.strip() for one in roles[0].split(",")], self.roles)
+        until_ms = now_ms() + PROXY_S * 1000
+        return Principal.of_claims(
+            users[0], [one.strip() for one in roles[0].split(",")], self.roles, until_ms=until_ms
+        )
 
 
 def peer_of(request: Request) -> str:

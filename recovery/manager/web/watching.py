@@ -65,10 +65,10 @@ class Watch:
             try:
                 found = {one.id: one for one in await self.read(sorted(set(self._viewers.values())))}
             except WorkerError:
-                found = {}  # it is asked again; the viewers see nothing new meanwhile
-            for queue, operation_id in list(self._viewers.items()):
-                if operation_id in found:
+                pass  # it is asked again; the viewers see nothing new meanwhile
+            else:
+                for queue, operation_id in list(self._viewers.items()):
                     if queue.full():
                         queue.get_nowait()
-                    queue.put_nowait(found[operation_id])
+                    queue.put_nowait(found.get(operation_id))  # None, which ends it, if the ledger has forgotten it
             await asyncio.sleep(EVERY_S)

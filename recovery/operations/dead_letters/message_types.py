@@ -13,7 +13,7 @@ from pathlib import Path
 
 import orjson
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, best_match
+from jsonschema.exceptions import SchemaError, ValidationError, best_match
 
 from worker.core.base.errors import ConfigError, MalformedEventError
 from worker.core.base.text import one_line
@@ -92,7 +92,10 @@ class MessageTypes:
         )
 
     def fault(self, body: str) -> str | None:
-        """Return why a message must not be sent to a queue again; None if it is valid."""
+        """Return why a message must not be sent to a queue again; None if it is valid.
+
+        It names the field and the rule, but not the value: whoever may not see bodies may see this.
+        """
         return self._fault(body)
 
     def _fault_anew(self, body: str) -> str | None:
@@ -108,7 +111,7 @@ class MessageTypes:
         if error is None:
             return None
         where = error.json_path.removeprefix("$").removeprefix(".")
-        return one_line(f"{found.name}: {where + ': ' if where else ''}{error.message}")[:MAX_FAULT_CHARS]
+        return one_line(f"{found.name}: {where + ': ' if where else ''}{_broken_rule(error)}")[:MAX_FAULT_CHARS]
 
     def _read_anew(self, body: str) -> tuple[object, MessageType | None]:
         """The value of a body, None if it is no JSON, and the type that recognizes it."""
@@ -161,6 +164,13 @@ def _declared(file: Path) -> MessageType:
     return MessageType(
         file.stem, Draft202012Validator(recognized_by), Draft202012Validator(schema), tuple(labels), retry
     )
+
+
+def _broken_rule(error: ValidationError) -> str:
+    """The rule of its schema that a value breaks. What jsonschema says quotes the value."""
+    if error.validator == "required":
+        return str(error.message)
+    return f"does not fit {error.validator}: {orjson.dumps(error.validator_value, default=str).decode()}"
 
 
 def _json(body: str) -> object:

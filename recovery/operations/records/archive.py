@@ -137,6 +137,18 @@ def archive_key(dead_letter: DeadLetter, about: str | None) -> str:
     )
 
 
+def find(state: State, dead_letter: DeadLetter, about: str | None) -> ArchivedDeadLetter | None:
+    """Read what is archived of a dead letter; None if nothing is. Raises StoreError.
+
+    Where the key of its object is not known, as REDACT_FIELDS may hide it, its record is looked for by the id alone.
+    """
+    key = archive_key(dead_letter, about)
+    day, ending = f"{ARCHIVE_PREFIX}{dated(dead_letter.sent_ms)}/", f"-{safe_name(dead_letter.id)}.json"
+    named = (one for one in state.keys(day) if one.endswith(ending) and one != key)
+    entries = (entry for keys in ([key], named) for entry in read_all(state, keys))
+    return next((entry for entry in entries if entry.dead_letter.id == dead_letter.id), None)
+
+
 def read(state: State, key: str) -> ArchivedDeadLetter | None:
     """Read an archived dead letter; None if there is none. Raises StoreError, and ValueError if the record is invalid."""
     raw = state.get(key)
@@ -171,16 +183,17 @@ def claim(state: State, key: str, *, by: str, run: str, to: str) -> Claim | Refu
     """Claim a dead letter in order to restore it; or return why it must not be restored. Raises StoreError, ValueError.
 
     A restore claims the dead letter, sends it, and calls `finish`, so that of two restores at once only one sends it. An
-    interrupted restore leaves a claim that another can take over after 15 minutes; the message may then be sent twice,
-    but is never lost.
+    interrupted restore leaves a claim that another can take over after 15 minutes, and the same run at once; the message may
+    then be sent twice, but is never lost.
     """
     found = state.get_with_etag(key)
     if found is None:
         return Refused("it is no longer in the archive")
     raw, etag = found
     archived = ArchivedDeadLetter.from_json(key, raw)
-    refusal = archived.restored.refusal if archived.restored else None
-    if refusal is not None:
+    mark = archived.restored
+    is_own = mark is not None and mark.run == run and not mark.done  # it goes on with what was interrupted
+    if mark is not None and not is_own and (refusal := mark.refusal) is not None:
         return refusal
     now = datetime.now(UTC).isoformat(timespec="seconds")
     claimed = _mark(state, key, raw, Restoration(False, now, by, run, to), instead_of=etag)

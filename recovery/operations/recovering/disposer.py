@@ -24,7 +24,7 @@ T = TypeVar("T")
 EXPIRING_S = 48 * 3600
 """An undecided dead letter that SQS is going to drop within this time (in seconds) is archived."""
 EXPIRING = "expiring"
-_ARCHIVED = frozenset({Disposition.ARCHIVED, Disposition.SKIPPED})
+ARCHIVED = frozenset({Disposition.ARCHIVED, Disposition.SKIPPED})
 
 
 class Disposer:
@@ -38,8 +38,8 @@ class Disposer:
         self._retention_s = retention_s
         self._never = threading.Event()
 
-    def settle(self, verdicts: Sequence[Verdict]) -> tuple[list[Verdict], int]:
-        """Settle dead letters. Returns the final verdicts, and how many settled dead letters could not be deleted (harmless)."""
+    def settle(self, verdicts: Sequence[Verdict]) -> tuple[list[Verdict], dict[str, str]]:
+        """Settle dead letters. Returns the final verdicts, and which settled dead letters are still there, and why (harmless)."""
         verdicts = self._audited(list(self._pool.map(self._archived, map(self._expiring, verdicts))))
         settled = {
             verdict.dead_letter.id: verdict for verdict in verdicts if verdict.disposition is not Disposition.KEPT
@@ -47,15 +47,15 @@ class Disposer:
         outcomes = {name: verdict.disposition.value for name, verdict in settled.items()}
         return verdicts, self.delete([verdict.dead_letter for verdict in settled.values()], outcomes)
 
-    def delete(self, dead_letters: Sequence[DeadLetter], outcome: Mapping[str, str] | str) -> int:
+    def delete(self, dead_letters: Sequence[DeadLetter], outcome: Mapping[str, str] | str) -> dict[str, str]:
         """Delete dead letters that are settled; `outcome` says how, of each by id or of all.
 
-        Returns how many could not be deleted; a later run finds them already done.
+        Returns those that could not be deleted, by id, with the reason; a later run finds them already done.
         """
         left = self._claims.remove(dead_letters, outcome)
         for name, why in left.items():
             emit(LogEvent.RECOVER_DELETE_FAILED, "warning", message_id=name, error=why)
-        return len(left)
+        return left
 
     def _expiring(self, verdict: Verdict) -> Verdict:
         dead_letter = verdict.dead_letter
@@ -68,7 +68,7 @@ class Disposer:
         return replace(verdict, disposition=Disposition.ARCHIVED, reason=reason, error_type=EXPIRING)
 
     def _archived(self, verdict: Verdict) -> Verdict:
-        if verdict.disposition not in _ARCHIVED:
+        if verdict.disposition not in ARCHIVED:
             return verdict
         try:
             self._try(

@@ -219,15 +219,16 @@ class RecoveryRun:
         return True
 
     def _process(self, batch: list[DeadLetter], engine: RecoveryEngine, disposer: Disposer) -> None:
-        verdicts, not_deleted = engine.examine(batch), 0
+        verdicts = engine.examine(batch)
+        left: dict[str, str] = {}
         with self._lock:
             self._abort_policy.add(verdicts)  # before anything is archived or deleted
             if self._abort_policy.has_handled_enough:
                 self._trusted.set()
         if not self._request.dry_run:
-            verdicts, not_deleted = disposer.settle(verdicts)
+            verdicts, left = disposer.settle(verdicts)
         with self._lock:
-            self.report.also[NOT_DELETED] += not_deleted
+            self.report.also[NOT_DELETED] += len(left)
             for verdict in verdicts:
                 self._duplicates.note(verdict.dead_letter, verdict.disposition)
                 self._add(verdict)
@@ -282,7 +283,7 @@ class RecoveryRun:
         if self._request.dry_run:
             return
         done = [dead_letter for dead_letter in self._copies if self._duplicates.is_settled(dead_letter)]
-        self.report.also[NOT_DELETED] += disposer.delete(done, "copy of one that was settled")
+        self.report.also[NOT_DELETED] += len(disposer.delete(done, "copy of one that was settled"))
 
     def _count_missing(self) -> None:
         """Count the given ids that were not found, and name them."""

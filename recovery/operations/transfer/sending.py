@@ -14,6 +14,12 @@ from worker.core.sqs.queue import MAX_BATCH, MAX_MESSAGE_BYTES, Queue, in_batch
 
 FIFO = ".fifo"
 
+
+def is_fifo(queue: Queue) -> bool:
+    """Whether the order of messages counts: then one after another is sent."""
+    return queue.name.endswith(FIFO)
+
+
 EntryOf = Callable[[DeadLetter], SendEntry | Refused]
 """Makes the entry that sends a dead letter to a queue, or returns why it must not be sent."""
 Prepared = tuple[DeadLetter, SendEntry]
@@ -69,7 +75,7 @@ class Rules:
         """`attributes` are those of the queue. `force` allows messages that were redriven too often."""
         self._types = types
         self._force = force
-        self._fifo = queue.name.endswith(FIFO)
+        self._fifo = is_fifo(queue)
         self._max_bytes = int(attributes.get("MaximumMessageSize", MAX_MESSAGE_BYTES))
 
     def redriven(self, dead_letter: DeadLetter) -> SendEntry | Refused:

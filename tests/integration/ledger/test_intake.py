@@ -71,8 +71,8 @@ def test_a_return_is_one_attempt_more_and_keeps_what_people_said(ledger: Ledger)
     assert ledger.take_in([back]) == {"m-2": Taken.RETURNED}
     found = ledger.get("m-2")
     assert found == replace(
-        back.row, id=1, version=4, attempts=2, redrives=1, retries=2, owner="ana", note="mine", hold="wait", sent_by="ana",
-        first_failed_ms=NOW_MS - MINUTE_MS, first_seen_ms=NOW_MS, changed_ms=later,
+        back.row, id=1, version=4, generation=4, attempts=2, redrives=1, retries=2, owner="ana", note="mine", hold="wait",
+        sent_by="ana", first_failed_ms=NOW_MS - MINUTE_MS, first_seen_ms=NOW_MS, changed_ms=later,
     )  # fmt: skip
     assert ledger.get("m-a") == found
     assert ledger.messages_of("a") == [("m-a", NOW_MS), ("m-2", later)]

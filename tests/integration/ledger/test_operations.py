@@ -45,7 +45,7 @@ def test_every_verb_counts_what_it_refuses_by_reason(ledger: Ledger, verb: Verb)
             "its failure record may not fit": 2,
         }  # fmt: skip
         forced = ledger.plans.make(Wanted(verb, "ana", {}, ALL, limits=Limits(force=True)))
-        assert forced.refused == {"held": 1, "at fault": 1, "missing": 1, "ended": 2}
+        assert forced.refused == {"held": 1, "at fault": 1, "already sent": 1, "missing": 1, "ended": 2}
 
 
 def test_a_plan_is_written_in_chunks_and_holds_what_matched_then(
@@ -61,7 +61,7 @@ def test_a_plan_is_written_in_chunks_and_holds_what_matched_then(
     assert taken is not None
     while ledger.execution.enlist(taken, 60):
         pass
-    items = ledger.execution.begin(taken, 60, after=0, limit=100).items
+    items = ledger.execution.begin(taken, 60, after=0, limit=100)
     assert [one.row.identity for one in items if one.row] == [f"n{number:02d}" for number in range(25)]
     assert [one.row.identity for one in items if one.row and one.why_not] == ["n03"]
 
@@ -92,7 +92,7 @@ def test_of_eight_executors_one_takes_an_operation_and_another_goes_on(ledger: L
         ledger.execution.begin(old, 60, after=0, limit=10)
     assert ledger.operations.counts() == {"running": 1}
     assert ledger.operations.move(operation.id, OperationState.PAUSED) is not None
-    assert ledger.execution.begin(new, 60, after=0, limit=10).items == []
+    assert ledger.execution.begin(new, 60, after=0, limit=10) == []
 
 
 def test_an_operation_ends_with_its_counts_and_is_forgotten_in_time(ledger: Ledger) -> None:
@@ -105,7 +105,7 @@ def test_an_operation_ends_with_its_counts_and_is_forgotten_in_time(ledger: Ledg
     taken = execution.take("a", 60)
     assert taken is not None
     execution.enlist(taken, 60)
-    items = execution.begin(taken, 60, after=0, limit=3).items
+    items = execution.begin(taken, 60, after=0, limit=3)
     results = [ItemResult(items[0].place, Result.DONE), ItemResult(items[1].place, Result.FAILED, "why"),
                ItemResult(items[2].place, Result.SKIPPED, "changed")]  # fmt: skip
     changed = execution.settle(taken, results, [Change("n00", "redrive", "ana", {"state": State.SENT}, {}, 1)])

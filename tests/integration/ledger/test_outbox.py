@@ -6,7 +6,7 @@ from typing import Any
 from recovery.ledger.ledger import Ledger
 from recovery.ledger.news import Reason
 from recovery.ledger.outbox import About, Sending, ToSay
-from recovery.ledger.rows import State
+from recovery.ledger.rows import USED_UP, Change, State
 from testing.ledgers import NOW_MS, arrival
 from worker.core.base.classify import FailureKind
 
@@ -24,7 +24,7 @@ def count_all(ledger: Ledger, recipient: str = "ops") -> None:
 
 def test_only_what_intake_took_in_and_nothing_retries_is_news(ledger: Ledger) -> None:
     fail(ledger, "a", "b")
-    fail(ledger, "c", kind=FailureKind.RECOVERABLE)
+    fail(ledger, "c", state=State.SCHEDULED)
     ledger.take_in([arrival("d", kind=FailureKind.SYSTEM_ERROR)])
     fail(ledger, "a")  # the same delivery
     news = sorted(ledger.outbox.news(limit=10), key=lambda one: one.row.identity)
@@ -36,12 +36,28 @@ def test_only_what_intake_took_in_and_nothing_retries_is_news(ledger: Ledger) ->
     assert len(ledger.outbox.news(limit=1)) == 1
 
 
-def test_retries_that_are_used_up_are_noted_for_a_dead_letter_that_is_there(ledger: Ledger) -> None:
-    ledger.take_in([arrival("a")])
-    ledger.outbox.note("a", Reason.RETRIES_USED_UP, at_ms=NOW_MS + 5)
-    ledger.outbox.note("nobody", Reason.RETRIES_USED_UP, at_ms=NOW_MS)
+def test_that_retries_are_used_up_is_noted_with_the_arrival_that_says_so(ledger: Ledger) -> None:
+    last = replace(arrival("a", at_ms=NOW_MS + 5, kind=FailureKind.RECOVERABLE), is_news=True, also=(USED_UP,))
+    ledger.take_in([last])
     [one] = ledger.outbox.news(limit=10)
     assert (one.row.identity, one.reason, one.at_ms) == ("a", Reason.RETRIES_USED_UP, NOW_MS + 5)
+
+
+def test_what_is_not_retried_any_more_is_news_with_the_change_that_says_so(ledger: Ledger) -> None:
+    ledger.take_in([arrival("a", state=State.SCHEDULED), arrival("b", state=State.SCHEDULED)])
+    ledger.change_many([Change("a", "not retried", "manager@h", {"state": State.OPEN}, is_news=True)])
+    ledger.change_many([Change("b", "put off", "manager@h", {"retry_at_ms": NOW_MS + 9}, is_news=True)])
+    [one] = ledger.outbox.news(limit=10)
+    assert (one.row.identity, one.reason) == ("a", Reason.FAILED)
+
+
+def test_news_that_another_manager_has_counted_are_not_counted_again(ledger: Ledger) -> None:
+    fail(ledger, "a", "b")
+    seen_by_both = [(one, "ops") for one in ledger.outbox.news(limit=10)]
+    ledger.outbox.count_news(seen_by_both[:1])
+    ledger.outbox.count_news(seen_by_both)
+    [topic] = ledger.outbox.topics()
+    assert (topic.waiting, topic.total) == (2, 2)
 
 
 def test_news_are_counted_by_recipient_and_group_and_forgotten(ledger: Ledger) -> None:

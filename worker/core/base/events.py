@@ -19,7 +19,8 @@ class LogEvent(StrEnum):
     """An entry of the audit is not one of ours; the manager passes over it."""
 
     AUTOMATION_FAILED = "automation.failed"
-    """What the manager does by itself (`what`: retries, confirmation or diagnosis) failed; it tries again by itself."""
+    """What the manager does by itself (`what`: retries, confirmation, diagnosis or notify) failed; nothing is lost, and it tries
+    again by itself. Logged once per outage."""
 
     BACKFILL_PROGRESS = "backfill.progress"
     """The progress of backfill_index, every ten seconds where there is no terminal; `eta_s` if the number of objects is known."""
@@ -131,9 +132,6 @@ class LogEvent(StrEnum):
 
     METRICS_UNAVAILABLE = "metrics.unavailable"
     """The port of `/metrics` cannot be used; the work is not affected."""
-
-    NOTICES_FAILED = "notices.failed"
-    """The manager could not work on its notifications, because the ledger refused; it tries again. Logged once per outage."""
 
     NOTICES_OWNER_NOT_RECORDED = "notices.owner_not_recorded"
     """The owner that was found for a dead letter could not be written to its record; the owner is notified all the same."""

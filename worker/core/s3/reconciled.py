@@ -1,4 +1,4 @@
-"""`s3-index-worker/reconcile/`: what the last complete `reconcile_index` of each bucket has found. Workers serve it as metrics."""
+"""`s3-index-worker/reconcile/`: what the last complete `reconcile_index` of each bucket found. Workers and managers serve it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field

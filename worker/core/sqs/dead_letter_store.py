@@ -15,6 +15,7 @@ from enum import StrEnum
 import orjson
 
 from worker.core.base.errors import StoreError
+from worker.core.s3.conditional import write_instead
 from worker.core.s3.state import DEAD_LETTERS_PREFIX, NO_CONDITIONS, State, dated, safe_name
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.failure_record import FailureRecord
@@ -37,6 +38,11 @@ class Arrival(StrEnum):
     """The same delivery came twice; nothing has changed."""
 
 
+def record_key(dead_letter: DeadLetter, name: str) -> str:
+    """The key of the record in which a dead letter of this id is stored."""
+    return f"{DEAD_LETTERS_PREFIX}{dated(first_failed_ms(dead_letter))}/{safe_name(name)}.json"
+
+
 def take_in(
     state: State, dead_letter: DeadLetter, *, at_ms: int, keys: Mapping[str, str] | None = None,
     prepare: Prepare = lambda stored: stored,
@@ -46,10 +52,9 @@ def take_in(
     It is harmless to do this again: an id that the record has already is a repeated delivery. `keys`: the keys of records that
     are known to exist, by dead letter id. `prepare` makes of the record of what is new or has returned what is written.
     """
-    day = dated(first_failed_ms(dead_letter))
     forged = f"{dead_letter.id}-{dead_letter.body_sha256}"  # where a forger has taken even its own id
     for name in (*dead_letter.possible_ids, forged):
-        key = (keys or {}).get(name) or f"{DEAD_LETTERS_PREFIX}{day}/{safe_name(name)}.json"
+        key = (keys or {}).get(name) or record_key(dead_letter, name)
         if (done := _take_in_as(name, key, state, dead_letter, at_ms, prepare)) is not None:
             return done
     raise StoreError(
@@ -94,19 +99,8 @@ def read(state: State, key: str) -> StoredDeadLetter | None:
 
 
 def write(state: State, stored: StoredDeadLetter) -> StoredDeadLetter | None:
-    """Write a record in place of the one that was read; None if that has changed meanwhile. Raises StoreError.
-
-    Where the store has no conditional writes, the last writer wins (`doctor` warns of it).
-    """
-    record = orjson.dumps(stored.as_json())
-    try:
-        etag = state.claim(stored.key, record, instead_of=stored.etag)
-    except StoreError as error:
-        if error.code not in NO_CONDITIONS:
-            raise
-        state.put(stored.key, record)
-        written = state.get_with_etag(stored.key)
-        etag = written[1] if written else None
+    """Write a record in place of the one that was read; None if that has changed meanwhile. Raises StoreError."""
+    etag = write_instead(state, stored.key, orjson.dumps(stored.as_json()), instead_of=stored.etag)
     return None if etag is None else replace(stored, etag=etag)
 
 

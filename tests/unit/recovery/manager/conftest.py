@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from recovery.ledger.ledger import Ledger, open_ledger
+from recovery.ledger.ledger import Ledger
 from recovery.manager.acting.acts import World
 from recovery.manager.acting.verbs import Verbs
+from recovery.manager.arrivals import Arrivals
 from recovery.manager.figures import Figures
 from recovery.manager.follow import Follower
 from recovery.manager.group_commit import GroupCommit
@@ -19,21 +20,21 @@ from recovery.manager.operations import Operations
 from recovery.manager.records import RowMaker
 from recovery.manager.schedule import RetryRules, Scheduler
 from recovery.operations.clients import DlqClients
-from recovery.operations.dead_letters.message_types import load_types
-from testing.fakes import Fakes
-from testing.memory import BUCKET, MemoryQueue
+from testing.fakes import Fakes, included_types
+from testing.ledgers import new_ledger
+from testing.memory import MemoryQueue
 from worker.core.base.liveness import Liveness
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with contextlib.closing(open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")) as opened:
+    with contextlib.closing(new_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")) as opened:
         yield opened
 
 
 @pytest.fixture
 def rows() -> RowMaker:
-    return RowMaker(load_types(default_bucket=BUCKET))
+    return RowMaker(included_types())
 
 
 @pytest.fixture
@@ -47,15 +48,18 @@ def commit(ledger: Ledger) -> Iterator[GroupCommit]:
 
 
 @pytest.fixture
-def intake(fakes: Fakes, ledger: Ledger, commit: GroupCommit, rows: RowMaker) -> Intake:
-    metrics = ManagerMetrics(Figures)
-    scheduler = Scheduler(RetryRules(times=0), rows.types, fakes.s3.clock.now_ms)
-    return Intake(fakes.dlq, fakes.state, fakes.s3.clock, ledger, commit, rows, metrics, scheduler)
+def arrivals(fakes: Fakes, rows: RowMaker, metrics: ManagerMetrics) -> Arrivals:
+    return Arrivals(rows, Scheduler(RetryRules(times=0), rows.types, fakes.s3.clock.now_ms), metrics)
 
 
 @pytest.fixture
-def follower(fakes: Fakes, ledger: Ledger, rows: RowMaker) -> Follower:
-    return Follower(ledger, fakes.state, fakes.s3.clock, rows, threading.Event())
+def intake(fakes: Fakes, ledger: Ledger, commit: GroupCommit, arrivals: Arrivals) -> Intake:
+    return Intake(fakes.dlq, fakes.state, fakes.s3.clock, ledger, commit, arrivals)
+
+
+@pytest.fixture
+def follower(fakes: Fakes, ledger: Ledger, arrivals: Arrivals) -> Follower:
+    return Follower(ledger, fakes.state, fakes.s3.clock, arrivals, threading.Event())
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ import pytest
 from recovery.ledger.rows import Arrival, Outcome
 from recovery.ledger.rows import State as RowState
 from recovery.ledger.selection import parse_query
+from recovery.manager import confirmation as module
 from recovery.manager.confirmation import NO_INDEX, ConfirmationParts, Confirmer
 from testing.aws import s3_event, s3_record
 from testing.memory import BUCKET, DOWN, INDEX_DOWN, NOW_MS, SQS_DOWN
-from worker.core.base.errors import WorkerError
+from worker.core.base.errors import StoreError, WorkerError
 from worker.core.s3.state import DEAD_LETTERS_PREFIX
 from worker.core.sqs import dead_letter_store
 from worker.core.sqs.stored_dead_letter import Sending, StoredState
@@ -34,12 +35,13 @@ def clock(fakes, monkeypatch):
 
 
 @pytest.fixture
-def confirmer_of(fakes, ledger, rows):
+def confirmer_of(fakes, ledger, rows, follower):
     def make(index=fakes.index):
         return Confirmer(
             ConfirmationParts(
-                settings=fakes.settings(), types=rows.types, objects=fakes.s3, state=fakes.state, ledger=ledger, index=index,
-                queue_at=lambda _: fakes.source, keep_days=90, by="manager@h", stop=threading.Event(),
+                settings=fakes.settings(), rows=rows, objects=fakes.s3, state=fakes.state, ledger=ledger, index=index,
+                queue_at=lambda _: fakes.source, refresh=follower.refresh, keep_days=90, by="manager@h",
+                stop=threading.Event(),
             )
         )  # fmt: skip
 
@@ -189,6 +191,57 @@ def test_any_single_failing_call_loses_nothing_and_a_later_turn_ends_it(
     confirmer.turn(yes)
     assert ledger.get("m").state is RowState.RECOVERED
     assert fakes.under(DEAD_LETTERS_PREFIX) == {}
+
+
+def test_one_that_came_back_without_the_dlq_is_open_at_the_next_look(fakes, ledger, confirmer_of, send):
+    stored = send()
+    dead_letter_store.write(fakes.state, stored.returned(replace(stored.dead_letter, id="w1"), NOW_MS))
+    confirmer_of().turn(yes)
+    row = ledger.get("w1")
+    assert (row.identity, row.state, row.attempts) == ("m", RowState.OPEN, 2)
+
+
+def test_a_bucket_that_does_not_answer_keeps_no_other_from_being_confirmed(
+    fakes, ledger, confirmer_of, send, clock, monkeypatch
+):
+    send("away", body=s3_event(s3_record("other", "m.txt")))
+    send("m")
+    handle(fakes)
+    head = fakes.s3.head
+
+    def sometimes(bucket, key):
+        if bucket == "other":
+            raise DOWN
+        return head(bucket, key)
+
+    confirmer = confirmer_of()
+    with monkeypatch.context() as patched:
+        patched.setattr(fakes.s3, "head", sometimes)
+        with pytest.raises(StoreError):
+            confirmer.turn(yes)
+    assert (ledger.get("m").state, ledger.get("away").state) == (RowState.RECOVERED, RowState.SENT)
+    fakes.faults.calls.clear()
+    confirmer.turn(yes)
+    assert "index.stored" in fakes.faults.calls, "what failed is looked at again, although its time has passed"
+
+
+def test_every_queue_is_asked_in_its_turn(fakes, confirmer_of, monkeypatch):
+    monkeypatch.setattr(module, "MAX_QUEUES", 2)
+    confirmer, asked = confirmer_of(), []
+
+    def queue_at(url):
+        asked.append(url)
+        return fakes.source
+
+    monkeypatch.setattr(confirmer, "_parts", replace(confirmer._parts, queue_at=queue_at))
+    for _ in range(3):
+        confirmer._look_into(["a", "b", "c"], yes)
+    assert asked == ["a", "b", "c", "a", "b", "c"]
+
+
+def test_no_queue_is_asked_by_a_manager_that_stops(fakes, confirmer_of):
+    confirmer_of()._look_into(["a"], lambda: False)
+    assert "source.attributes" not in fakes.faults.calls
 
 
 def test_a_manager_that_has_lost_the_lease_looks_at_nothing(fakes, ledger, confirmer_of, send):

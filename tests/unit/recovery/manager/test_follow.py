@@ -3,36 +3,55 @@
 import contextlib
 import json
 import threading
+import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from recovery.ledger.ledger import open_ledger
+from recovery.ledger.news import Reason
+from recovery.ledger.rows import Arrival
 from recovery.ledger.rows import State as RowState
 from recovery.ledger.selection import Selection
+from recovery.manager.arrivals import Arrivals
+from recovery.manager.audit_trail import first_mark
+from recovery.manager.follow import Follower
 from recovery.manager.ownership import OWNER_KEY, check_owner
 from recovery.manager.rebuild import rebuild
+from recovery.manager.records import RowMaker
+from recovery.manager.redaction import Redactor
+from recovery.manager.remask import remask
+from recovery.manager.schedule import RetryRules, Scheduler, unscheduled
 from recovery.manager.upkeep import LEASE, Upkeep
 from recovery.operations.abandon import AbandonRequest, ArchivedAs, abandon
 from recovery.operations.clients import DlqClients
+from recovery.operations.dead_letters.desk import change_record
 from recovery.operations.dead_letters.facts import Filter, Ids
 from recovery.operations.dead_letters.message_types import load_types
+from recovery.operations.dead_letters.stored import RETRY
 from recovery.operations.find import FindRequest, claiming, find
 from recovery.operations.recover import recover
 from recovery.operations.recovering.request import RecoverRequest
 from recovery.operations.redrive import RedriveRequest, plan_redrive, redrive
 from recovery.operations.transfer.targets import redrive_target
+from testing.aws import s3_event, s3_record
 from testing.memory import BUCKET, NOW_MS
-from worker.core.audit import Run
+from worker.core import audit
+from worker.core.audit import AuditEvent, Run
+from worker.core.base.classify import FailureKind
 from worker.core.base.errors import ConfigError, StoreError
 from worker.core.s3.state import DEAD_LETTERS_PREFIX
 from worker.core.sqs import dead_letter_store
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.dead_letter_store import take_in
+from worker.core.sqs.failure_record import FailureRecord
+from worker.core.sqs.stored_dead_letter import Retry, Sending, StoredState
 
 QUEUE = "http://sqs/q/source"
 ALL = Selection(states=tuple(RowState))
 STOP = threading.Event()
+EVENT = s3_event(s3_record(BUCKET, "0.txt"))
 
 
 @pytest.fixture
@@ -135,6 +154,135 @@ def test_a_record_of_long_ago_without_a_row_gets_one_in_the_daily_check(fakes, l
     assert ledger.get("w1") is not None
 
 
+# -- what a worker stored itself -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scheduling(fakes, ledger, rows, metrics):
+    """A follower of a manager that retries and notifies."""
+    scheduler = Scheduler(RetryRules(times=2), rows.types, fakes.s3.clock.now_ms, lambda: 0.5)
+    return Follower(ledger, fakes.state, fakes.s3.clock, Arrivals(rows, scheduler, metrics, True), STOP)
+
+
+def read(fakes, key):
+    stored = dead_letter_store.read(fakes.state, key)
+    assert stored is not None
+    return stored
+
+
+def spill(fakes, name="w1", *, first_failed_at="2026-11-29T12:00:00+00:00", at_ms=None, body=None):
+    """A worker stores a failed message itself, because the DLQ refuses it."""
+    failure = FailureRecord(
+        FailureKind.RECOVERABLE, error_type="TimeoutError", source_queue=QUEUE, first_failed_at=first_failed_at,
+        dead_letter_id="s0",
+    )  # fmt: skip
+    failed = DeadLetter(name, body or EVENT, {"SentTimestamp": str(NOW_MS)}, {})
+    stored, _ = take_in(fakes.state, replace(failed, failure=failure), at_ms=at_ms or time.time_ns() // 1_000_000)
+    return stored.key
+
+
+@pytest.fixture
+def long_ago(fakes, ledger, rows):
+    """A dead letter that first failed three weeks ago, and was sent again; the key of its record."""
+    key = spill(fakes, "m0", first_failed_at="2026-11-01T12:00:00+00:00")
+    stored = read(fakes, key)
+    sending = Sending(NOW_MS - 20_000, "op@h", "run", QUEUE, NOW_MS + 60_000)
+    sent = dead_letter_store.write(fakes.state, replace(stored, state=StoredState.SENT, sent=sending))
+    ledger.take_in([Arrival("m0", rows.row(sent), NOW_MS)])
+    return key
+
+
+def spill_again(fakes):
+    """It fails once more, and the DLQ refuses it."""
+    return spill(fakes, "w1", first_failed_at="2026-11-01T12:00:00+00:00")
+
+
+def assert_came_back(fakes, ledger, key):
+    row, stored = ledger.get("w1"), read(fakes, key)
+    assert (row.identity, row.state, row.attempts, row.key) == ("s0", RowState.SCHEDULED, 2, key)
+    assert (row.retry_at_ms, stored.retry.at_ms) == (NOW_MS + 150_000, NOW_MS + 150_000)
+    assert [event.action for event in ledger.events("s0")] == ["returned"]
+
+
+def test_a_spilled_return_of_long_ago_is_scheduled_once_its_row_is_refreshed(fakes, ledger, scheduling, long_ago):
+    assert spill_again(fakes) == long_ago
+    for _ in range(2):
+        scheduling.refresh([ledger.get("s0")])
+        assert_came_back(fakes, ledger, long_ago)
+
+
+def test_a_spilled_return_of_long_ago_is_found_by_the_daily_check(fakes, ledger, scheduling, long_ago):
+    scheduling.check()
+    assert ledger.get("s0").state is RowState.SENT
+    spill_again(fakes)
+    scheduling.follow()
+    assert ledger.get("s0").attempts == 1, "its day is not one of the last two"
+    scheduling.check()
+    assert_came_back(fakes, ledger, long_ago)
+
+
+def test_the_daily_check_reads_only_what_was_written_since_the_last(fakes, ledger, scheduling, long_ago, monkeypatch):
+    monkeypatch.setattr(fakes.state, "modified", lambda prefix: ((key, NOW_MS - 90_000) for key in fakes.under(prefix)))
+    scheduling.check()
+    fakes.faults.calls.clear()
+    scheduling.check()
+    assert "state.get" not in fakes.faults.calls
+
+
+def test_a_kill_after_the_schedule_is_written_schedules_nothing_anew(fakes, ledger, scheduling, long_ago, monkeypatch):
+    spill_again(fakes)
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger, "take_in", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            scheduling.refresh([ledger.get("s0")])
+    at_ms = read(fakes, long_ago).retry.at_ms
+    monkeypatch.setattr(fakes.s3.clock, "now_ms", lambda: NOW_MS + 5_000)
+    scheduling.refresh([ledger.get("s0")])
+    assert at_ms == NOW_MS + 150_000
+    assert_came_back(fakes, ledger, long_ago)
+
+
+def test_what_a_worker_stored_is_told_unless_it_is_retried_or_older_than_the_ledger(fakes, ledger, scheduling):
+    spill(fakes, "w0", body="no event")
+    spill(fakes, "w1")
+    spill(fakes, "w2", body="neither", at_ms=ledger.info().created_ms - 1)
+    scheduling.check()
+    assert [one.row.identity for one in ledger.outbox.news(limit=9)] == [ledger.get("w0").identity]
+
+
+def test_a_new_record_with_two_arrivals_has_two_attempts(fakes, ledger, scheduling, rows):
+    spill(fakes, "w0")
+    spill(fakes, "w1")
+    scheduling.check()
+    assert ledger.get("w1").attempts == 2
+
+
+def test_retries_that_are_used_up_by_a_spilled_return_are_told(fakes, ledger, scheduling, long_ago, metrics):
+    stored = read(fakes, long_ago)
+    run = Run.new(RETRY, action="retry", by="manager@h").name
+    dead_letter_store.write(
+        fakes.state, replace(stored, retry=Retry(2), sent=Sending(NOW_MS - 20_000, "manager@h", run, QUEUE, NOW_MS))
+    )
+    spill_again(fakes)
+    scheduling.refresh([ledger.get("s0")])
+    row = ledger.get("s0")
+    assert (row.state, row.retries, row.finding) == (
+        RowState.OPEN, 2, "its 2 retries are used up: nothing sends it again by itself"
+    )  # fmt: skip
+    assert [one.reason for one in ledger.outbox.news(limit=9)] == [Reason.RETRIES_USED_UP]
+    assert metrics.registry.get_sample_value("dlq_retries_total", {"result": "used_up"}) == 1
+
+
+def test_what_a_killed_manager_had_ended_the_retries_of_is_told(fakes, ledger, scheduling, rows):
+    key = spill(fakes)
+    scheduling.check()
+    row = ledger.get("w1")
+    assert row.state is RowState.SCHEDULED
+    change_record(fakes.state, key, unscheduled)
+    scheduling.refresh([row])
+    assert [one.row.state for one in ledger.outbox.news(limit=9)] == [RowState.OPEN]
+
+
 def test_a_record_that_is_gone_without_a_word_is_missing_and_comes_back(fakes, ledger, follower, taken_in):
     key = ledger.get("s1").key
     record = fakes.s3.records.pop(key)
@@ -215,7 +363,9 @@ def test_a_state_bucket_has_one_ledger(fakes, ledger, tmp_path):
 # -- rebuild ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_ledger_made_again_from_nothing_has_the_same_rows(fakes, clients, ledger, follower, rows, taken_in, tmp_path):
+def test_a_ledger_made_again_from_nothing_has_the_same_rows(
+    fakes, clients, ledger, follower, rows, arrivals, taken_in, tmp_path
+):
     redriven(fakes, clients, "s0")
     abandoned(fakes, clients, "s1")
     recovered(fakes, "s2")
@@ -229,16 +379,38 @@ def test_a_ledger_made_again_from_nothing_has_the_same_rows(fakes, clients, ledg
         for name in ("s0", "s3"):
             assert _alike(new.get(name)) == _alike(ledger.get(name))
         assert states(new) == {"s0": "sent", "s1": "abandoned", "s3": "open"}, "what was recovered left no record"
+        keys = {opened: [row.key for row in opened.page(ALL).rows if row.identity == "s1"] for opened in (new, ledger)}
+        assert keys[new] == keys[ledger], "where it is stored if it returns, and not its archive"
         known = new.get("m0")
         assert known is not None
         assert known.identity == "s0"
         assert [event.action for event in new.events("s1")] == ["abandon", "abandon"]
+        Follower(new, fakes.state, fakes.s3.clock, arrivals, STOP).follow()
+        assert states(new)["s1"] == "abandoned"
         with pytest.raises(ConfigError, match="is not empty"):
             rebuild(new, fakes.state, rows, by="op@host", now_ms=NOW_MS, stop=STOP)
 
 
+def test_a_rebuilt_ledger_has_nothing_to_mask_and_nothing_to_read_again(
+    fakes, clients, rows, arrivals, taken_in, tmp_path, monkeypatch
+):
+    abandoned(fakes, clients, "s1")
+    masked = RowMaker(rows.types, Redactor(["$.email"]))
+    monkeypatch.setattr(fakes.state, "modified", lambda prefix: ((key, NOW_MS - 90_000) for key in fakes.under(prefix)))
+    with contextlib.closing(open_ledger(f"sqlite:///{tmp_path}/new.sqlite")) as new:
+        rebuild(new, fakes.state, masked, by="op@host", now_ms=NOW_MS, stop=STOP)
+        assert remask(new, fakes.state, masked, on_progress=lambda: None) == 0
+        row = new.get("s1")
+        assert row is not None
+        assert row.about == "files/1.txt", "what is archived keeps its texts"
+        reads: list[str] = []
+        monkeypatch.setattr(Follower, "_read", lambda _, key: reads.append(key))
+        Follower(new, fakes.state, fakes.s3.clock, arrivals, STOP).check()
+        assert [key for key in reads if "s1" not in key] == [], "the audit of the last minutes is read again"
+
+
 def _alike(row):
-    return replace(row, id=0, version=0, changed_ms=0)
+    return replace(row, id=0, version=0, generation=0, changed_ms=0)
 
 
 def test_a_rebuild_that_is_interrupted_leaves_the_bucket_its_ledger(fakes, ledger, rows, taken_in, tmp_path):
@@ -257,3 +429,51 @@ def test_a_record_that_is_none_is_passed_over(fakes, follower, ledger, taken_in)
     assert len(states(ledger)) == 4
     with pytest.raises(ValueError, match="is no record"):
         dead_letter_store.read(fakes.state, "dead-letters/2026-11-29/x.json")
+
+
+def test_a_row_that_was_changed_after_its_record_was_read_is_not_set_back(
+    fakes, ledger, follower, clients, taken_in, monkeypatch
+):
+    read = follower._read
+
+    def read_just_before_it_is_sent(key):
+        stored = read(key)
+        if stored.dead_letter.id == "s1" and ledger.get("s1").state is RowState.OPEN:
+            redriven(fakes, clients, "s1")
+            ledger.change("s1", version=None, by="op", action="redrive", state=RowState.SENT)
+        return stored
+
+    monkeypatch.setattr(follower, "_read", read_just_before_it_is_sent)
+    follower._adopt(fakes.state.keys(DEAD_LETTERS_PREFIX))
+    assert ledger.get("s1").state is RowState.SENT
+
+
+def test_an_entry_about_more_than_a_query_can_name_is_followed(fakes, ledger, follower, clients, taken_in, monkeypatch):
+    abandoned(fakes, clients, "s0")
+    asked = []
+    right = ledger.by_identity
+
+    def by_identity(names):
+        asked.append(len(list(names)))
+        return right(names)
+
+    monkeypatch.setattr(ledger, "by_identity", by_identity)
+    ids = (*(f"other-{number}" for number in range(1_200)), "s0")
+    audit.write(fakes.state, AuditEvent("abandon", "run", "op", ids, dict.fromkeys(ids, "abandoned")))
+    follower.follow()
+    assert ledger.get("s0").state is RowState.ABANDONED
+    assert max(asked) <= 500
+
+
+def test_an_entry_of_a_host_whose_clock_is_fast_hides_no_other(fakes, ledger, follower, clients, taken_in):
+    ahead = AuditEvent("note", "run", "op", (), {}, at=datetime.now(UTC) + timedelta(minutes=40))
+    audit.write(fakes.state, ahead)
+    follower.follow()
+    assert ledger.get_mark("audit") <= first_mark(NOW_MS)
+
+
+def test_a_check_that_is_stopped_calls_nothing_missing(fakes, ledger, follower, clients, taken_in):
+    abandoned(fakes, clients, "s0")
+    follower._stop.set()
+    assert follower.check() == 0
+    assert ledger.get("s0").state is RowState.OPEN

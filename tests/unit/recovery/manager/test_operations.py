@@ -9,20 +9,25 @@ import pytest
 
 from recovery.ledger.errors import LedgerError
 from recovery.ledger.execution import STOPPED, LeaseLostError
-from recovery.ledger.operation_items import Result
+from recovery.ledger.operation_items import PERHAPS_SENT, Result
 from recovery.ledger.operations import OperationState
 from recovery.ledger.plans import Wanted
 from recovery.ledger.refusals import Verb
+from recovery.ledger.rows import Change
 from recovery.ledger.rows import State as RowState
 from recovery.ledger.selection import Selection
 from recovery.manager import operations as module
 from recovery.manager import ramp
+from recovery.manager.acting import removing, sending
+from recovery.manager.acting.acts import Acted, after_conflict
 from recovery.manager.metrics import ReplayStatus
 from recovery.manager.operations import Operations
 from testing.memory import DOWN, INDEX_DOWN, NOW_MS, SQS_DOWN
+from worker.core.base.errors import StoreError
 from worker.core.base.liveness import Liveness
 from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, PAUSE_KEY
 from worker.core.sqs import dead_letter_store
+from worker.core.sqs.stored_dead_letter import Claim
 
 FAST = {"ramp": False}
 ALL = Selection(states=tuple(RowState))
@@ -130,8 +135,8 @@ def test_a_dead_letter_belongs_to_one_unfinished_operation(ledger, operations, f
     execution.enlist(one, 60)
     execution.enlist(two, 60)
     assert state_of(ledger, two.operation).skips == {"in another operation": 3}
-    assert len(execution.begin(one, 60, after=0, limit=10).items) == 3
-    assert execution.begin(two, 60, after=0, limit=10).items == []
+    assert len(execution.begin(one, 60, after=0, limit=10)) == 3
+    assert execution.begin(two, 60, after=0, limit=10) == []
 
 
 @pytest.mark.parametrize("call", ["source.send", "state.claim", "state.put", "state.get"])
@@ -394,7 +399,7 @@ def test_messages_of_other_services_are_sent_a_few_at_a_time(fakes, ledger, oper
         return []
 
     foreign = [replace(row, type="invoice") for row in rows]
-    assert operations._act(act, foreign) == []
+    assert list(operations._parts(foreign, act, is_ordered=False)) == [[], [], []]
     assert seen == [5, 5, 2]
 
 
@@ -434,7 +439,8 @@ def test_what_cannot_be_sent_to_a_fifo_queue_is_not_overtaken(fakes, ledger, ope
     fakes.faults.add("source.fifo.send", SQS_DOWN, after=13)
     execute(operations)
     ended = state_of(ledger, operation)
-    assert (ended.state, ended.done, ended.failed, ended.skips) == (OperationState.FAILED, 13, 0, {STOPPED: 12})
+    assert (ended.state, ended.done, ended.failed, ended.skips) == (OperationState.FAILED, 13, 1, {STOPPED: 11})
+    assert [one.result for one in items(ledger, operation).values() if one.state is Result.FAILED] == [PERHAPS_SENT]
     assert ended.error.endswith("what follows must not overtake it")
     assert ledger.count(Selection()) == 12
 
@@ -452,3 +458,319 @@ def test_however_long_the_queue_is_away_no_dead_letter_is_at_fault(fakes, ledger
     execute(operations)
     ended = state_of(ledger, operation)
     assert (ended.state, ended.done, ended.failed) == (OperationState.DONE, 25, 0)
+
+
+# -- parts of a batch ----------------------------------------------------------------------------------------------
+
+
+def become_foreign(ledger, *names):
+    for name in names:
+        ledger.change(name, version=None, by="test", action="test", type="invoice")
+
+
+def test_to_a_fifo_queue_other_services_messages_are_not_overtaken_either(ledger, operations, fill):
+    fill(4)
+    become_foreign(ledger, "s1", "s2")
+    seen = []
+
+    def act(some):
+        seen.append(some)
+        return []
+
+    rows = sorted(ledger.rows(Selection()), key=lambda row: row.identity)
+    assert list(operations._parts(rows, act, is_ordered=True)) == [[]]
+    assert seen == [rows]
+
+
+@pytest.mark.parametrize("verb", [Verb.REDRIVE, Verb.ABANDON])
+def test_what_one_part_of_a_batch_did_counts_though_the_next_part_fails(
+    fakes, ledger, operations, fill, monkeypatch, verb
+):
+    fill(6)
+    become_foreign(ledger, "s3", "s4", "s5")
+    operation = begin(ledger, verb, **FAST)
+    name = "redrive" if verb is Verb.REDRIVE else "remove"
+    of = sending if verb is Verb.REDRIVE else removing
+    right, calls = getattr(of, name), []
+
+    def second_fails(world, *given, **more):
+        calls.append(1)
+        if len(calls) == 2:
+            raise DOWN
+        return right(world, *given, **more)
+
+    monkeypatch.setattr(of, name, second_fails)
+    operations.once("one", Liveness(60))
+    assert state_of(ledger, operation).done == 3
+    execute(operations)
+    ended = state_of(ledger, operation)
+    assert (ended.state, ended.done, ended.twice) == (OperationState.DONE, 6, 0)
+    assert set(sent_bodies(fakes).values()) == ({1} if verb is Verb.REDRIVE else set())
+
+
+def test_what_is_added_for_the_order_of_a_fifo_queue_is_waited_for_as_well(
+    fakes, ledger, operations, fill, monkeypatch
+):
+    fakes.source.name = "source.fifo"
+    fill(25)
+    with ledger._database.writing() as connection:
+        connection.exec_driver_sql("UPDATE dead_letters SET sent_ms = 1")  # in one millisecond
+    waited = []
+    monkeypatch.setattr(ramp.Ramp, "wait", lambda _self, count, *_: waited.append(count))
+    begin(ledger, Verb.REDRIVE, rate=2)
+    execute(operations)
+    assert len(fakes.source.messages) == 25
+    assert sum(waited[:2]) == 25
+
+
+def test_a_long_wait_is_a_sign_of_life_and_ends_when_it_is_to(stop, monkeypatch):
+    monkeypatch.setattr(ramp, "TURN_S", 0.01)
+    slow, liveness = ramp.Ramp(rate=0.01, ramps=False, step=0), Liveness(60)
+    beats: list[int] = []
+    monkeypatch.setattr(liveness, "beat", lambda: stop.set() if len(beats) == 3 else beats.append(1))
+    slow.wait(1, stop, liveness)
+    slow.wait(1, stop, liveness)
+    assert stop.is_set()
+
+
+# -- what is in doubt ----------------------------------------------------------------------------------------------
+
+
+def test_a_plan_stays_good_while_the_manager_finds_something_out(fakes, ledger, operations, fill):
+    fill(3)
+    operation = begin(ledger, Verb.REDRIVE, **FAST)
+    ledger.change("s0", version=None, by="manager", action="diagnosed", finding="recovery would index it")
+    ledger.change("s1", version=None, by="manager", action="owner found", owner="ana@example.com")
+    execute(operations)
+    assert (state_of(ledger, operation).done, state_of(ledger, operation).skipped) == (3, 0)
+    assert {row.state for row in ledger.rows(ALL)} == {RowState.SENT}
+
+
+def test_a_sending_that_nothing_confirmed_can_be_sent_again(fakes, ledger, operations, fill):
+    fill(2)
+    begin(ledger, Verb.REDRIVE, **FAST)
+    execute(operations)
+    ledger.change("s1", version=None, by="manager", action="unconfirmed", outcome="unconfirmed")
+    plan = ledger.plans.make(Wanted(Verb.REDRIVE, "ana", FAST, ALL))
+    assert (plan.count, plan.refused) == (1, {"already sent": 1})
+    again: Any = dead_letter_store.read(fakes.state, ledger.get("s1").key)
+    dead_letter_store.write(fakes.state, replace(again, sent=replace(again.sent, unconfirmed_ms=0)))
+    ledger.operations.create(plan, by="ana")
+    execute(operations)
+    assert sorted(sent_bodies(fakes).values()) == [1, 2]
+    assert (ledger.get("s1").state, ledger.get("s1").outcome) == (RowState.SENT, None)
+
+
+def test_an_operation_that_is_paused_just_before_its_end_does_not_end(ledger, operations, fill):
+    fill(3)
+    operation = begin(ledger, Verb.REDRIVE, **FAST)
+    taken = ledger.execution.take("one", 60)
+    ledger.execution.enlist(taken, 60)
+    for state in (OperationState.PAUSED, OperationState.WAITING):
+        ledger.operations.move(operation.id, state)
+        assert ledger.execution.wind_up(taken, 60)
+        found = state_of(ledger, operation)
+        assert (found.state, found.ended_ms, found.left) == (state, None, 3)
+    execute(operations)
+    assert state_of(ledger, operation).done == 3
+
+
+def test_a_cancelled_operation_ends_only_when_nothing_of_it_is_in_doubt(fakes, ledger, operations, fill):
+    fill(3)
+    operation = begin(ledger, Verb.REDRIVE, **FAST)
+    fakes.faults.add("source.send", KilledError(), times=1)
+    with pytest.raises(KilledError):
+        operations.once("killed", Liveness(60))
+    expire(ledger)
+    ledger.operations.move(operation.id, OperationState.CANCELLED)
+    fakes.faults.add("state.get", DOWN)
+    execute(operations)
+    assert state_of(ledger, operation).ended_ms is None
+    fakes.faults.plan.clear()
+    execute(operations)
+    ended = state_of(ledger, operation)
+    assert (ended.state, ended.failed, ended.twice) == (OperationState.CANCELLED, 3, 3), "not as it was: perhaps sent"
+    assert ended.ended_ms is not None
+
+
+def test_a_lane_that_lost_an_operation_leaves_the_lease_of_the_lane_that_has_it(ledger, operations, fill):
+    fill(1)
+    begin(ledger, Verb.REDRIVE, **FAST)
+    old = ledger.execution.take("one", 60)
+    with operations.leases.keeping(old):
+        expire(ledger)
+        new = ledger.execution.take("two", 60)
+        with operations.leases.keeping(new):
+            operations.leases.renew()
+            assert operations.leases._held == {new.operation.id: new}
+        assert operations.leases._held == {}
+
+
+def test_a_restore_that_was_killed_goes_on_at_once_and_is_marked(fakes, ledger, operations, fill):
+    fill(3)
+    begin(ledger, Verb.ABANDON)
+    execute(operations)
+    restored = begin(ledger, Verb.RESTORE, ALL, **FAST)
+    fakes.faults.add("source.send", KilledError(), after=1, times=1)
+    with pytest.raises(KilledError):
+        operations.once("killed", Liveness(60))
+    expire(ledger)
+    execute(operations)
+    ended = state_of(ledger, restored)
+    assert (ended.state, ended.done) == (OperationState.DONE, 3)
+    assert sum(count - 1 for count in sent_bodies(fakes).values()) <= ended.twice
+
+
+def test_an_archived_dead_letter_is_found_though_its_objects_key_is_hidden(fakes, ledger, operations, fill):
+    fill(2)
+    begin(ledger, Verb.ABANDON)
+    execute(operations)
+    ledger.change("s0", version=None, by="test", action="test", object_key=None)
+    ledger.change("s1", version=None, by="test", action="test", object_key="[redacted]")
+    restored = begin(ledger, Verb.RESTORE, ALL, **FAST)
+    execute(operations)
+    assert state_of(ledger, restored).done == 2
+
+
+# -- outages -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", ["state.claim", "state.delete", "state.put", "s3.read"])
+@pytest.mark.parametrize("after", [0, 4])
+def test_recovery_goes_on_once_s3_is_back(fakes, ledger, operations, fill, call, after):
+    fill(4)
+    operation = begin(ledger, Verb.RECOVER)
+    fakes.faults.add(call, DOWN, after=after, times=9)
+    execute(operations, turns=40)
+    ended = state_of(ledger, operation)
+    assert (ended.state, ended.skipped) == (OperationState.DONE, 0)
+    assert (
+        ended.done + ended.failed == 4
+    )  # where others of a batch could be done, what could not has failed, and says why
+    begin(ledger, Verb.RECOVER)
+    execute(operations)
+    assert {row.state for row in ledger.rows(ALL)} == {RowState.RECOVERED}
+    assert fakes.under(DEAD_LETTERS_PREFIX) == {}
+
+
+@pytest.mark.parametrize("verb", [Verb.HOLD, Verb.ABANDON, Verb.REDRIVE, Verb.RECOVER])
+def test_however_long_s3_is_away_no_dead_letter_is_at_fault(fakes, ledger, operations, fill, verb):
+    fill(3)
+    operation = begin(ledger, verb, reason="legal", **FAST)
+    for call in ("state.get", "state.put", "state.claim"):
+        fakes.faults.add(call, DOWN)
+    execute(operations)
+    assert state_of(ledger, operation).state is OperationState.RUNNING
+    fakes.faults.plan.clear()
+    execute(operations)
+    ended = state_of(ledger, operation)
+    assert (ended.state, ended.done, ended.failed) == (OperationState.DONE, 3, 0)
+
+
+def test_objects_that_are_gone_are_accepted_only_when_somebody_says_so(fakes, ledger, operations, fill):
+    fill(105)
+    fakes.s3.bodies.clear()
+    operation = begin(ledger, Verb.RECOVER)
+    execute(operations)
+    ended = state_of(ledger, operation)
+    assert (ended.state, ended.done) == (OperationState.FAILED, 90)
+    assert "objects that are gone" in ended.error
+    accepted = begin(ledger, Verb.RECOVER, accept_gone=True)
+    execute(operations)
+    assert (state_of(ledger, accepted).state, state_of(ledger, accepted).done) == (OperationState.DONE, 15)
+
+
+# -- what nobody may miss ------------------------------------------------------------------------------------------
+
+
+def test_what_may_have_been_sent_is_not_said_to_be_as_it_was_though_it_changed(fakes, ledger, operations, fill):
+    fill(1)
+    operation = begin(ledger, Verb.REDRIVE, **FAST)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recovery.operations.transfer.claims.Claims.sent", lambda *_a, **_k: _killed())
+        with pytest.raises(KilledError):
+            operations.once("killed", Liveness(60))
+    expire(ledger)
+    ledger.change("s0", version=None, by="ben", action="note", note="n")
+    execute(operations)
+    [item] = items(ledger, operation).values()
+    assert (item.state, item.result, item.twice) == (Result.FAILED, PERHAPS_SENT, True)
+    assert state_of(ledger, operation).twice == 1
+
+
+def _killed():
+    raise KilledError
+
+
+def test_what_an_executor_sends_after_it_lost_the_operation_is_not_sent_again(fakes, ledger, operations, verbs, fill):
+    fill(2)
+    operation = begin(ledger, Verb.REDRIVE, **FAST)
+    rows = sorted(ledger.rows(Selection()), key=lambda row: row.identity)
+    run = verbs.run(Verb.REDRIVE, name=operation.run, by="ana")
+    with verbs.doing(Verb.REDRIVE, run, FAST) as act:
+        act(rows[:1])
+    execute(operations)
+    ended = state_of(ledger, operation)
+    assert (ended.done, ended.skipped, ended.twice) == (2, 0, 0)
+    assert set(sent_bodies(fakes).values()) == {1}
+    assert {row.state for row in ledger.rows(ALL)} == {RowState.SENT}
+
+
+def test_to_a_fifo_queue_nothing_overtakes_what_another_is_acting_on(fakes, ledger, operations, fill):
+    fakes.source.name = "source.fifo"
+    fill(3)
+    [*_, last] = sorted(ledger.rows(Selection()), key=lambda row: (row.sent_ms, row.id))[:2]
+    record: Any = dead_letter_store.read(fakes.state, last.key)
+    dead_letter_store.write(fakes.state, replace(record, claim=Claim("ben", "other", NOW_MS + 900_000)))
+    operation = begin(ledger, Verb.REDRIVE, **FAST)
+    execute(operations)
+    ended = state_of(ledger, operation)
+    assert (ended.state, ended.done, ended.skips) == (OperationState.FAILED, 1, {STOPPED: 2})
+    assert "ben is acting on it" in ended.error
+
+
+def test_an_outage_in_the_middle_of_a_batch_is_nobodys_fault(fakes, ledger, operations, fill):
+    fill(10)
+    operation = begin(ledger, Verb.RECOVER)
+    for call, after in (("s3.read", 4), ("s3.head", 0), ("state.get", 12)):
+        fakes.faults.add(call, DOWN, after=after)
+    execute(operations)
+    assert (state_of(ledger, operation).state, state_of(ledger, operation).failed) == (OperationState.RUNNING, 0)
+    fakes.faults.plan.clear()
+    execute(operations)
+    ended = state_of(ledger, operation)
+    assert (ended.state, ended.done, ended.failed) == (OperationState.DONE, 10, 0)
+
+
+def test_one_that_is_refused_for_a_while_is_tried_again_after_the_others(fakes, ledger, operations, fill):
+    fill(25)
+    operation = begin(ledger, Verb.RECOVER)
+    fakes.faults.add("s3.read", DOWN, times=6)  # two of the first batch, three attempts each
+    execute(operations)
+    ended = state_of(ledger, operation)
+    assert (ended.state, ended.done, ended.failed) == (OperationState.DONE, 25, 0)
+
+
+def test_what_was_deleted_counts_though_another_of_the_same_call_was_not(fakes, ledger, operations, fill, monkeypatch):
+    fill(4)
+    right = type(fakes.state).delete_all
+
+    def all_but_one(state, keys):
+        right(state, [key for key in keys if "s2" not in key])
+        if any("s2" in key for key in keys):
+            raise StoreError("locked", code="AccessDenied")
+
+    monkeypatch.setattr(type(fakes.state), "delete_all", all_but_one)
+    operation = begin(ledger, Verb.ABANDON)
+    execute(operations)
+    ended = state_of(ledger, operation)
+    assert (ended.done, ended.failed) == (3, 1)
+    assert {row.identity for row in ledger.rows(Selection())} == {"s2"}
+
+
+def test_a_row_that_came_back_is_not_said_to_be_sent_while_its_record_cannot_be_read(fakes, ledger, verbs, fill):
+    fill(1)
+    [row] = ledger.rows(Selection())
+    change = Change("s0", "redrive", "ana", {"state": RowState.SENT}, {}, row.version)
+    fakes.faults.add("state.get", DOWN)
+    assert after_conflict(verbs.world, Acted(row, Result.DONE), change, row.version + 1) is None

@@ -8,11 +8,15 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from recovery.ledger.rows import Row
+from recovery.ledger.news import Reason
+from recovery.ledger.rows import USED_UP
 from recovery.ledger.rows import State as RowState
+from recovery.manager import retries as module
+from recovery.manager.arrivals import Arrivals
 from recovery.manager.figures import Figures
 from recovery.manager.fleet_health import FleetHealth
-from recovery.manager.intake import USED_UP, Intake
+from recovery.manager.follow import Follower
+from recovery.manager.intake import Intake
 from recovery.manager.metrics import ManagerMetrics
 from recovery.manager.retries import Retries, RetryParts
 from recovery.manager.retry_targets import RetryTargets
@@ -32,15 +36,14 @@ QUEUE = "http://sqs/source"
 class Retrying:
     """A manager's intake and retries over the system in memory; each retry is due at once."""
 
-    def __init__(self, fakes, ledger, commit, rows, follower, *, rate=1000.0, **rules):
+    def __init__(self, fakes, ledger, commit, rows, *, rate=1000.0, **rules):
         self.fakes, self.ledger = fakes, ledger
-        self.used_up: list[Row] = []
         self.metrics = ManagerMetrics(Figures)
         clock = fakes.s3.clock
         scheduler = Scheduler(RetryRules(**rules), rows.types, clock.now_ms, lambda: 0.0)
-        self.intake = Intake(
-            fakes.dlq, fakes.state, clock, ledger, commit, rows, self.metrics, scheduler, on_used_up=self.used_up.append
-        )
+        arrivals = Arrivals(rows, scheduler, self.metrics, notifies=True)
+        self.intake = Intake(fakes.dlq, fakes.state, clock, ledger, commit, arrivals)
+        self.follower = Follower(ledger, fakes.state, clock, arrivals, threading.Event())
         fakes.dlq.also = {"QueueArn": "arn:dlq"}
         fakes.source.also = {"QueueArn": "arn:source", "RedrivePolicy": '{"deadLetterTargetArn":"arn:dlq"}'}
         self.queues = {QUEUE: fakes.source}
@@ -48,9 +51,8 @@ class Retrying:
         self.parts = RetryParts(
             clients=clients, state=fakes.state, ledger=ledger, rows=rows,
             targets=RetryTargets(clients, QUEUE, lambda url: self.queues[url]), health=FleetHealth(fakes.state, clock),
-            metrics=self.metrics, rate=rate, by="manager@h", stop=threading.Event(),
+            metrics=self.metrics, rate=rate, by="manager@h", notifies=True, stop=threading.Event(),
         )  # fmt: skip
-        self.follower = follower
         self.retries = self.anew()
         self.worker()
 
@@ -99,8 +101,8 @@ class Retrying:
 
 
 @pytest.fixture
-def retrying(fakes, ledger, commit, rows, follower):
-    return Retrying(fakes, ledger, commit, rows, follower)
+def retrying(fakes, ledger, commit, rows):
+    return Retrying(fakes, ledger, commit, rows)
 
 
 def test_what_is_due_is_sent_once_with_its_retry_counted_apart_from_redrives(fakes, ledger, retrying):
@@ -121,9 +123,9 @@ def test_what_is_due_is_sent_once_with_its_retry_counted_apart_from_redrives(fak
 
 
 def test_what_returns_is_the_same_dead_letter_scheduled_again_and_open_after_its_last_retry(
-    fakes, ledger, commit, rows, follower
+    fakes, ledger, commit, rows
 ):
-    one = Retrying(fakes, ledger, commit, rows, follower, times=2)
+    one = Retrying(fakes, ledger, commit, rows, times=2)
     one.fails("a")
     one.turn()
     one.comes_back()
@@ -136,7 +138,8 @@ def test_what_returns_is_the_same_dead_letter_scheduled_again_and_open_after_its
     assert (row.state, row.attempts, row.retries, row.retry_at_ms) == (RowState.OPEN, 3, 2, None)
     assert "2 retries are used up" in row.finding
     assert [event.action for event in ledger.events("a")] == ["sent", "returned", "sent", "returned", USED_UP]
-    assert ([row.identity for row in one.used_up], one.counted("used_up")) == (["a"], 1)
+    [news] = ledger.outbox.news(limit=9)
+    assert (news.reason, news.row.identity, one.counted("used_up")) == (Reason.RETRIES_USED_UP, "a", 1)
     one.turn()
     assert fakes.source.messages == {}
 
@@ -171,8 +174,8 @@ def test_nothing_is_sent_while_the_fleet_is_paused(fakes, retrying):
     assert ("migration" in retrying.retries.waiting_for, fakes.source.messages) == (True, {})
 
 
-def test_after_an_outage_what_is_due_is_spread_at_the_rate(fakes, ledger, commit, rows, follower):
-    one = Retrying(fakes, ledger, commit, rows, follower, rate=50.0)
+def test_after_an_outage_what_is_due_is_spread_at_the_rate(fakes, ledger, commit, rows):
+    one = Retrying(fakes, ledger, commit, rows, rate=50.0)
     one.fails(*(f"a{number}" for number in range(40)))
     began = time.monotonic()
     for _ in range(4):
@@ -181,7 +184,7 @@ def test_after_an_outage_what_is_due_is_spread_at_the_rate(fakes, ledger, commit
     assert time.monotonic() - began >= 30 / 50 - 0.05
 
 
-def test_a_held_one_is_not_sent(fakes, ledger, retrying, follower):
+def test_a_held_one_is_not_sent(fakes, ledger, retrying):
     retrying.fails("a")
     change_record(fakes.state, ledger.get("a").key, held("wait", by="op@h"))
     retrying.turn()
@@ -195,6 +198,28 @@ def test_one_that_an_operator_has_claimed_is_left_to_them(fakes, ledger, retryin
     dead_letter_store.write(fakes.state, replace(stored, claim=Claim("op@h", "dlq-redrive-1", NOW_MS + 1)))
     retrying.turn()
     assert (fakes.source.messages, ledger.get("a").state) == ({}, RowState.SCHEDULED)
+
+
+def test_one_that_was_missing_and_is_delivered_once_more_is_scheduled_as_its_record_says(fakes, ledger, retrying):
+    retrying.fails("a")
+    fakes.s3.records.pop(ledger.get("a").key)
+    ledger.change("a", version=None, by="check", action="missing", state=RowState.MISSING, retry_at_ms=None)
+    retrying.fails("a")
+    row = ledger.get("a")
+    assert (row.state, row.retry_at_ms) == (RowState.SCHEDULED, retrying.record("a").retry.at_ms)
+
+
+def test_those_that_wait_for_others_do_not_hide_what_is_due(fakes, ledger, retrying, monkeypatch):
+    monkeypatch.setattr(module, "MAX_DUE", 2)
+    retrying.fails("a", "b", "c")
+    *claimed, last = (row.identity for row in ledger.due(NOW_MS, limit=3))
+    for name in claimed:
+        claim = Claim("op@h", "dlq-redrive-1", NOW_MS + 1)
+        dead_letter_store.write(fakes.state, replace(retrying.record(name), claim=claim))
+    for _ in range(2):
+        retrying.turn()
+    assert ledger.get(last).state is RowState.SENT
+    assert {ledger.get(name).state for name in claimed} == {RowState.SCHEDULED}
 
 
 def test_one_that_an_operator_has_sent_gets_the_row_that_its_record_says(fakes, ledger, retrying):
@@ -216,6 +241,7 @@ def test_one_whose_failure_record_does_not_fit_is_open_and_says_why(fakes, ledge
     assert (row.state, row.retry_at_ms, fakes.source.messages) == (RowState.OPEN, None, {})
     assert row.finding.startswith("not retried: its ")
     assert ledger.events("a")[-1].action == "not retried"
+    assert [(one.reason, one.row.identity) for one in ledger.outbox.news(limit=9)] == [(Reason.FAILED, "a")]
 
 
 def test_a_queue_that_a_forged_record_names_is_never_asked_nor_sent_to(fakes, ledger, retrying):

@@ -1,7 +1,10 @@
 """The manager's settings: on which address it may answer, and what each way of signing in needs."""
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
+from recovery.manager.roles import Principal, Role
 from recovery.manager.settings import ManagerSettings
 from recovery.manager.web.sign_in import Mode
 from recovery.manager.who import sign_in_of
@@ -96,6 +99,34 @@ def test_the_secret_is_a_credential_and_is_not_shown(tmp_path, monkeypatch):
     found = load(**{key: value for key, value in OIDC.items() if key != "oidc_client_secret"})
     assert found.oidc_client_secret.get_secret_value() == "s3cret"
     assert "s3cret" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("change", "is_known"),
+    [
+        ({}, True),
+        ({"manager_operators": "on-call, ops"}, True),
+        ({"manager_requests_per_minute": 60}, True),
+        ({"manager_operators": "ops"}, False),
+        ({"manager_admins": "ops"}, False),
+        ({"oidc_roles_claim": "groups"}, False),
+        ({"oidc_issuer": "https://other.example.com"}, False),
+        ({"oidc_client_secret": "t"}, False),
+    ],
+)
+def test_a_session_does_not_outlive_a_change_of_what_makes_somebody_a_role(tmp_path, change, is_known):
+    ledger = new_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")
+    before, after = (sign_in_of(load(**given), ledger, by="x") for given in (OIDC, OIDC | change))
+    assert before.oidc is not None
+    response = Response()
+    before.oidc.sessions.open(response, Principal("ana", Role.OPERATOR))
+    cookie = response.headers["set-cookie"].partition(";")[0]
+    request = Request({"type": "http", "headers": [(b"cookie", cookie.encode())]})
+    known = before.principal(request)
+    assert known is not None
+    assert known.role is Role.OPERATOR
+    assert (after.principal(request) is not None) == is_known
+    ledger.close()
 
 
 @pytest.mark.parametrize("given", [{}, {"manager_auth": "token"}, OIDC, PROXY])

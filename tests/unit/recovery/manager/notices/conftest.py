@@ -12,10 +12,11 @@ from recovery.ledger.ledger import Ledger
 from recovery.manager.figures import Figures
 from recovery.manager.metrics import ManagerMetrics
 from recovery.manager.notices.channels import NotifyError
-from recovery.manager.notices.notices import Notices
+from recovery.manager.notices.notices import LEASE, Notices
 from recovery.manager.notices.owners import parse_owners
 from recovery.manager.notices.routing import OwnerDesk, Router
 from recovery.manager.notices.wording import Said, Wording
+from recovery.manager.turns import Turns
 from testing.fakes import Fakes
 from testing.ledgers import NOW_MS, arrival
 
@@ -53,18 +54,21 @@ class Desk:
     now_ms: int = NOW_MS
     metrics: ManagerMetrics = field(default_factory=lambda: ManagerMetrics(Figures))
 
-    def notices(self, holder: str = "a") -> Notices:
-        stop = threading.Event()
+    def notices(self) -> Notices:
         owners = parse_owners(self.owners)
         desk = OwnerDesk(self.fakes.state, self.ledger)
         lookup = lambda _bucket, key: self.metadata.get(key, {})  # noqa: E731
         channels: Any = self.channels
-        router = Router(channels, owners, lookup, desk, stop)
+        router = Router(channels, owners, lookup, desk, threading.Event())
         wording = Wording("en", lambda: "http://127.0.0.1:8024", UTC)
         return Notices(
-            self.ledger, channels, router, wording, self.metrics, holder=holder, every_s=EVERY_S, keep_days=90,
-            now_ms=lambda: self.now_ms, stop=stop,
+            self.ledger, channels, router, wording, self.metrics, every_s=EVERY_S, keep_days=90,
+            now_ms=lambda: self.now_ms,
         )  # fmt: skip
+
+    def manager(self, holder: str) -> Turns:
+        """One of several managers that notify."""
+        return Turns(LEASE, self.notices().turn, self.ledger, holder=holder, every_s=1, stop=threading.Event())
 
     def fail(self, *names: str, **fields: Any) -> None:
         """Dead letters that have just arrived."""

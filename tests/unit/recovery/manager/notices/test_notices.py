@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from recovery.ledger.errors import LedgerError
-from recovery.ledger.outbox import Sending
+from recovery.ledger.outbox import About, Sending, ToSay
+from recovery.ledger.rows import USED_UP, State
 from recovery.manager.notices import notices as module
 from recovery.manager.notices.notices import MAX_ATTEMPTS, retry_after_s
 from testing.ledgers import arrival
@@ -16,6 +16,10 @@ from worker.core.base.liveness import Liveness
 SYSTEM = {"kind": FailureKind.SYSTEM_ERROR, "error_type": "NoSuchBucket", "fingerprint": "f1"}
 
 
+def yes():
+    return True
+
+
 def later(desk, seconds):
     desk.now_ms += seconds * 1000
 
@@ -23,8 +27,7 @@ def later(desk, seconds):
 def told(desk, notices, *names, **fields):
     desk.fail(*names, **fields)
     later(desk, 11)
-    while notices.turn():
-        pass
+    notices.turn(yes)
 
 
 def test_a_thousand_failures_of_a_group_are_one_notification_and_one_digest(desk):
@@ -34,35 +37,39 @@ def test_a_thousand_failures_of_a_group_are_one_notification_and_one_digest(desk
     told(desk, notices, *(f"b{n}" for n in range(700)), **SYSTEM)
     assert len(desk.subjects()) == 1
     later(desk, EVERY_S)
-    notices.turn()
+    notices.turn(yes)
     assert desk.subjects()[1:] == ["Digest: 700 failures in 1 group"]
     assert "700 × NoSuchBucket (caused by the system), 1,000 in all" in desk.channels.sent[1][1].text
     later(desk, 3 * EVERY_S)
-    notices.turn()
+    notices.turn(yes)
     assert len(desk.subjects()) == 2
 
 
 def test_a_new_group_gathers_before_it_is_told(desk):
     notices = desk.notices()
     desk.fail("a", **SYSTEM)
-    notices.turn()
+    notices.turn(yes)
     assert desk.subjects() == []
     later(desk, 11)
-    notices.turn()
+    notices.turn(yes)
     assert desk.subjects() == ["System error: 1 message failed with NoSuchBucket"]
 
 
 def test_what_is_retried_by_itself_is_told_to_nobody_until_its_retries_are_used_up(desk):
     notices = desk.notices()
-    told(desk, notices, "a")
+    told(desk, notices, "a", state=State.SCHEDULED)
     later(desk, EVERY_S)
-    notices.turn()
+    notices.turn(yes)
     assert desk.subjects() == []
-    row = desk.ledger.get("a")
-    notices.retries_used_up(row)
+    desk.ledger.take_in([replace(arrival("a", "last", at_ms=desk.now_ms), is_news=True, also=(USED_UP,))])
     later(desk, 11)
-    notices.turn()
+    notices.turn(yes)
     assert desk.subjects() == ["Retries used up: 1 message, ReadTimeoutError"]
+
+
+def test_what_nothing_retries_is_told_whatever_its_kind(desk):
+    told(desk, desk.notices(), "a")
+    assert desk.subjects() == ["Not retried: 1 message failed with ReadTimeoutError"]
 
 
 def test_what_nobody_knows_about_is_in_the_digest_alone(desk):
@@ -70,7 +77,7 @@ def test_what_nobody_knows_about_is_in_the_digest_alone(desk):
     told(desk, notices, "a", kind=FailureKind.UNKNOWN, error_type="", fingerprint="")
     assert desk.subjects() == []
     later(desk, EVERY_S)
-    notices.turn()
+    notices.turn(yes)
     assert desk.subjects() == ["Digest: 1 failure in 1 group"]
 
 
@@ -78,7 +85,7 @@ def test_what_a_rebuild_or_a_follower_brings_is_told_to_nobody(desk):
     notices = desk.notices()
     desk.ledger.take_in([arrival(f"a{n}", at_ms=desk.now_ms, **SYSTEM) for n in range(20)])
     later(desk, EVERY_S + 11)
-    notices.turn()
+    notices.turn(yes)
     assert desk.subjects() == []
 
 
@@ -88,7 +95,7 @@ def test_a_dead_letter_that_returns_is_told_again_in_the_digest(desk):
     again = replace(arrival("a", "second", at_ms=desk.now_ms, **SYSTEM), is_news=True)
     desk.ledger.take_in([again, again])
     later(desk, EVERY_S + 1)
-    notices.turn()
+    notices.turn(yes)
     assert desk.subjects()[1:] == ["Digest: 1 failure in 1 group"]
 
 
@@ -98,10 +105,10 @@ def test_many_new_groups_at_once_are_ten_notifications_and_a_digest(desk):
         desk.fail(f"a{number}", **{**SYSTEM, "fingerprint": f"f{number}"})
     later(desk, 11)
     for _ in range(3):
-        notices.turn()
+        notices.turn(yes)
     assert len(desk.subjects()) == 10
     later(desk, EVERY_S)
-    notices.turn()
+    notices.turn(yes)
     assert desk.subjects()[10:] == ["Digest: 20 failures in 20 groups"]
 
 
@@ -128,10 +135,10 @@ def test_a_refused_notification_is_tried_again_later_and_then_counted_as_sent(de
     [waiting] = desk.ledger.outbox.page(limit=10)
     assert (waiting.state, waiting.attempts, waiting.error) == (Sending.WAITING, 1, "json: refused")
     desk.channels.refused = set()
-    notices.turn()
+    notices.turn(yes)
     assert desk.subjects() == []
     later(desk, retry_after_s(1))
-    notices.turn()
+    notices.turn(yes)
     [sent] = desk.ledger.outbox.page(limit=10)
     assert (sent.state, sent.attempts, sent.error, sent.sent_ms) == (Sending.SENT, 2, "", desk.now_ms)
     assert (desk.counted("failed"), desk.counted("sent")) == (1, 1)
@@ -144,7 +151,7 @@ def test_what_is_refused_for_hours_is_given_up_and_health_says_so(desk):
     told(desk, notices, "a", **SYSTEM)
     for attempt in range(1, MAX_ATTEMPTS):
         later(desk, retry_after_s(attempt))
-        notices.turn()
+        notices.turn(yes)
     [failed] = desk.ledger.outbox.page(state=Sending.FAILED, limit=10)
     assert failed.attempts == MAX_ATTEMPTS
     assert notices.problem() == "1 notifications could not be sent in 24 h: json: refused"
@@ -160,14 +167,14 @@ def test_one_address_that_refuses_does_not_keep_another_waiting(desk):
     for number in range(3):
         desk.fail(f"a{number}", **{**SYSTEM, "fingerprint": f"f{number}"})
     later(desk, 11)
-    notices.turn()
+    notices.turn(yes)
     assert len(desk.subjects()) == 3
     assert desk.counted("failed") == 1
 
 
 @pytest.mark.parametrize("step", ["count_news", "say", "sent"])
 def test_a_kill_at_any_step_loses_nothing_and_repeats_one_sending_at_most(desk, monkeypatch, step):
-    killed = desk.notices()
+    killed = desk.manager("a")
     desk.fail("a", **SYSTEM)
     later(desk, 11)
 
@@ -177,61 +184,61 @@ def test_a_kill_at_any_step_loses_nothing_and_repeats_one_sending_at_most(desk, 
     with monkeypatch.context() as patched:
         patched.setattr(type(desk.ledger.outbox), step, die)
         with pytest.raises(KeyboardInterrupt):
-            killed.turn()
-    other = desk.notices("b")
-    other.turn()
+            killed.once(Liveness(60))
+    other = desk.manager("b")
+    other.once(Liveness(60))
     assert len(desk.subjects()) == (1 if step == "sent" else 0), "the dead manager still holds the lease"
     assert desk.ledger.release("notify", "a", 1)
-    other.turn()
+    other.once(Liveness(60))
     assert len(desk.subjects()) == (2 if step == "sent" else 1)
     assert [one.state for one in desk.ledger.outbox.page(limit=10)] == [Sending.SENT]
 
 
 def test_of_two_managers_one_sends(desk):
-    first, second = desk.notices("a"), desk.notices("b")
+    first, second = desk.manager("a"), desk.manager("b")
     desk.fail("a", **SYSTEM)
     later(desk, 11)
     for _ in range(3):
-        first.turn()
-        second.turn()
+        first.once(Liveness(60))
+        second.once(Liveness(60))
     assert len(desk.subjects()) == 1
 
 
-def test_a_manager_that_lost_its_lease_stops_before_the_next_sending(desk, monkeypatch):
-    notices = desk.notices("a")
+def test_a_manager_that_lost_its_lease_stops_before_the_next_sending(desk):
     for number in range(2):
         desk.fail(f"a{number}", **{**SYSTEM, "fingerprint": f"f{number}"})
     later(desk, 11)
-    held = iter([True, True, False])
-    monkeypatch.setattr(notices, "_holds", lambda: next(held))
-    notices.turn()
+    beats = iter([True, True, True, True, False])  # two news, what is said, one sending
+    desk.notices().turn(lambda: next(beats))
     assert len(desk.subjects()) == 1
 
 
-def test_a_ledger_that_refuses_is_a_problem_that_ends_by_itself(desk, monkeypatch):
-    notices = desk.notices()
-
-    def refuse():
-        raise LedgerError("the ledger is full")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(notices, "turn", lambda _liveness: refuse())
-        assert not notices._try_turn(Liveness(60))
-    assert notices.problem() == "notifications: the ledger is full"
-    notices._try_turn(Liveness(60))
-    assert notices.problem() == ""
-
-
-def test_the_thread_ends_when_it_is_stopped_and_lets_its_lease_go(desk):
-    notices = desk.notices()
-    notices.turn()
-    notices._stop.set()
-    notices.run(Liveness(60))
-    assert desk.ledger.claim("notify", "b", 5) is not None
-
-
-def test_more_news_than_are_counted_at_once_are_counted_at_once_after(desk, monkeypatch):
+def test_more_news_than_are_counted_at_once_are_counted_before_anything_is_said(desk, monkeypatch):
     monkeypatch.setattr(module, "AT_ONCE", 2)
-    notices = desk.notices()
     desk.fail("a", "b", "c", **SYSTEM)
-    assert [notices.turn(), notices.turn()] == [True, False]
+    later(desk, 11)
+    desk.notices().turn(yes)
+    assert desk.subjects() == ["System error: 3 messages failed with NoSuchBucket"]
+
+
+def test_a_hundred_notifications_that_one_address_refuses_do_not_hide_those_to_another(desk, monkeypatch):
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    desk.channels.ops = ("ops 1 (json)", "ops 2 (slack)")
+    desk.channels.refused = {"ops 1 (json)"}
+    refused = [ToSay(About.DIGEST, "ops 1 (json)", "s", "t")] * 5
+    desk.ledger.outbox.say([*refused, ToSay(About.DIGEST, "ops 2 (slack)", "s", "t")], [], now_ms=desk.now_ms)
+    notices = desk.notices()
+    notices.turn(yes)
+    assert [to for to, _ in desk.channels.sent] == ["ops 2 (slack)"]
+    notices.turn(yes)
+    assert desk.counted("failed") == 1, "who has just refused rests"
+
+
+def test_what_nobody_can_be_told_waits_for_an_address(desk):
+    desk.channels.ops = ()
+    notices = desk.notices()
+    told(desk, notices, "a", **SYSTEM)
+    desk.channels.ops = ("ops 1 (json)",)
+    later(desk, EVERY_S)
+    notices.turn(yes)
+    assert desk.subjects() == ["Digest: 1 failure in 1 group"]

@@ -1,10 +1,13 @@
 """Who hears of a failure: whom the object names, else whose prefix it has, else those who operate the system."""
 
+import time
 from typing import Any
 
 import pytest
 
 from recovery.ledger.rows import Arrival
+from recovery.manager.notices import notices as module
+from recovery.manager.notices.routing import PATIENCE_MS, REST_S
 from testing.ledgers import NOW_MS
 from worker.core.base.classify import FailureKind
 from worker.core.base.errors import StoreError
@@ -28,7 +31,7 @@ def failed(desk, fakes, rows):
 
 def told(desk):
     desk.now_ms += 11_000
-    desk.notices().turn()
+    desk.notices().turn(lambda: True)
     return [to for to, _ in desk.channels.sent]
 
 
@@ -64,6 +67,48 @@ def test_an_object_that_cannot_be_asked_has_the_owner_of_its_prefix(desk, failed
     desk.owners, desk.metadata = "*=ops@example.com", Gone()
     failed("a", "invoices/1.pdf")
     assert told(desk) == ["ops@example.com"]
+
+
+class Unavailable(dict[str, Any]):
+    """S3 during an outage, as long as `down` is true; then every object names mei."""
+
+    down = True
+    asked = 0
+
+    def get(self, *_):
+        self.asked += 1
+        if self.down:
+            raise StoreError("SlowDown", code="503")
+        return {"owner": "mei@example.com"}
+
+
+def test_an_outage_of_s3_routes_nobody_and_hides_nothing_else(desk, failed, monkeypatch):
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    now = [1_000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    desk.owners, desk.metadata = "*=accounts@example.com", Unavailable()
+    for number in range(5):
+        failed(f"a{number}", "invoices/1.pdf")
+    failed("s", "invoices/1.pdf", kind="SYSTEM_ERROR")
+    notices = desk.notices()
+    desk.now_ms += 11_000
+    for _ in range(3):
+        notices.turn(lambda: True)
+    assert [to for to, _ in desk.channels.sent] == ["ops 1 (json)"]
+    assert (desk.metadata.asked, desk.ledger.get("a0").owner) == (1, None)
+    desk.metadata.down = False
+    now[0] += REST_S
+    notices.turn(lambda: True)
+    assert [to for to, _ in desk.channels.sent[1:]] == ["mei@example.com"]
+    assert desk.ledger.get("a0").owner == "mei@example.com"
+
+
+def test_an_outage_that_does_not_end_lets_the_prefix_say_who_is_told_and_records_nobody(desk, failed):
+    desk.owners, desk.metadata = "*=accounts@example.com", Unavailable()
+    failed("a", "invoices/1.pdf")
+    desk.now_ms += PATIENCE_MS
+    assert told(desk) == ["accounts@example.com"]
+    assert desk.ledger.get("a").owner is None
 
 
 def test_without_an_owner_those_who_operate_are_told_and_nobody_is_recorded(desk, failed):

@@ -87,6 +87,27 @@ def test_retries_that_are_used_up_are_told():
     )
 
 
+def test_what_nothing_retries_although_its_reason_should_pass_is_told():
+    topic = replace(TOPIC, kind=FailureKind.RECOVERABLE, waiting=3)
+    said = wording("en").of_group(topic, every_s=60)
+    assert said.subject == "[dlq-manager] Not retried: 3 messages failed with UnreadableFileError"
+    assert said.text.startswith(
+        "3 messages failed for a reason that should pass, and wait for somebody to act, because nothing retries them. Once the "
+        "cause is gone, redrive what is listed.\n"
+    )
+    assert "and waits for somebody to act, because nothing retries it." in (
+        wording("en").of_group(replace(topic, waiting=1), every_s=60).text
+    )
+    japanese_said = wording("ja").of_group(topic, every_s=60)
+    assert japanese_said.subject == (
+        "[dlq-manager] 自動再試行の対象外: 3件のメッセージが失敗しました (UnreadableFileError)"
+    )
+    assert japanese_said.text.startswith(
+        "一時的な原因により3件の処理に失敗しましたが、自動では再試行されないため、対応待ちになっています。"
+        "原因が解消してから、一覧にあるメッセージを再送してください。\n"
+    )
+
+
 def test_a_digest_in_english_lists_the_largest_groups_first():
     said = wording("en").digest([UNKNOWN, replace(TOPIC, total=2_000)])
     assert said.subject == "[dlq-manager] Digest: 1,206 failures in 2 groups"

@@ -29,7 +29,9 @@ def test_a_host_that_is_none_is_refused(shared, host):
     assert "no Host header" in shared.refused("/health", 400, host=host)["detail"]
 
 
-@pytest.mark.parametrize("name", ["forwarded", "x_forwarded_for", "X_Forwarded_Host", "x_forwarded_proto"])
+@pytest.mark.parametrize(
+    "name", ["forwarded", "x_forwarded_for", "X_Forwarded_Host", "x_forwarded_proto", "via", "x_real_ip"]
+)
 def test_what_came_through_a_proxy_is_refused(shared, name):
     assert "proxy" in shared.refused("/api/v1/stats", 403, **{name: "x"})["detail"]
 
@@ -40,6 +42,8 @@ def test_what_came_through_a_proxy_is_refused(shared, name):
         ({"sec_fetch_site": "cross-site"}, 403),
         ({"sec_fetch_site": "same-site"}, 403),
         ({"sec_fetch_site": "same-origin"}, 200),
+        ({"sec_fetch_site": "Cross-Site"}, 403),
+        ({"sec_fetch_site": ""}, 403),
         ({"sec_fetch_site": "none"}, 200),
         ({"origin": "http://evil.example"}, 403),
         ({"origin": "http://127.0.0.1:3000"}, 403),
@@ -53,6 +57,18 @@ def test_a_page_of_another_origin_reads_nothing(shared, headers, status):
     assert shared.ask("/openapi.json", **headers).status_code == status
     assert shared.ask("/health", **headers).status_code == 200
     assert shared.ask("/metrics", **headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Site", "same-origin")],
+        [("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "cross-site")],
+        [("Origin", "http://evil.example"), ("Origin", "http://127.0.0.1:8024")],
+    ],
+)
+def test_a_header_that_is_there_twice_is_not_what_one_of_them_says(shared, twice):
+    assert shared.ask_with(twice, "/api/v1/stats", peer="127.0.0.1").status_code == 403
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from recovery.ledger import plans
 from recovery.ledger.operation_items import Result
 from recovery.ledger.operations import OperationState
-from recovery.ledger.rows import State
+from recovery.ledger.rows import Outcome, State
 from recovery.manager.figures import Figures
 from recovery.manager.metrics import ManagerMetrics, ReplayStatus
 from recovery.manager.operations import Operations
@@ -20,8 +21,9 @@ from recovery.operations.records.export_file import ExportFileError, export_line
 from recovery.operations.records.operator_file import OperatorFile, perform
 from testing.aws import s3_event, s3_record
 from testing.memory import BUCKET
+from worker.core.base.errors import StoreError
 from worker.core.base.liveness import Liveness
-from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, PAUSE_KEY
+from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, NO_CONDITIONS, PAUSE_KEY
 from worker.core.sqs import dead_letter_store
 from worker.core.sqs.dead_letter import DeadLetter
 
@@ -95,7 +97,7 @@ def test_what_must_not_be_done_is_counted_by_reason(three):
     assert plan["count"] == 3
     assert plan["refused"] == {"held": 1, "redriven too often": 1, "at fault": 1, "already sent": 1}
     forced = planned(three, q="state:any", options={"force": True})
-    assert (forced["count"], forced["refused"]) == (5, {"held": 1, "at fault": 1})
+    assert (forced["count"], forced["refused"]) == (4, {"held": 1, "at fault": 1, "already sent": 1})
     by_id = planned(three, ids=["a", "m-a", "nobody", "held"])
     assert (by_id["count"], by_id["refused"]) == (1, {"held": 1, "unknown": 1})
 
@@ -231,6 +233,15 @@ def test_the_fleet_is_paused_with_a_reason_and_nothing_is_sent_meanwhile(three):
     refused(three, "POST", "/api/v1/fleet/pause", 400, {"reason": ""})
 
 
+@pytest.mark.parametrize("rate", [0, 1e-300, 0.009, 10_001, -1])
+def test_a_rate_at_which_an_operation_would_sleep_for_ever_is_refused(three, rate):
+    options = {"rate": rate}
+    assert refused(three, "POST", "/api/v1/plans", 400, {"verb": "redrive", "q": "", "options": options})["field"] == (
+        "options.rate"
+    )
+    assert planned(three, q="", options={"rate": 0.01})["options"] == {"rate": 0.01}
+
+
 def test_a_body_that_is_too_long_is_refused(three):
     body = {"verb": "redrive", "q": "x" * MAX_BODY_BYTES}
     refused(three, "POST", "/api/v1/plans", 413, body)
@@ -245,6 +256,19 @@ def test_a_replay_sends_one_once(three):
     assert three.counted == [ReplayStatus.SUCCESS, ReplayStatus.ERROR, ReplayStatus.NOT_FOUND]
     assert len(three.fakes.source.messages) == 1
     assert three.ledger.get("a").state == "sent"
+
+
+def test_what_was_sent_is_sent_again_once_it_is_unconfirmed_and_its_time_is_over(three):
+    three.post("/dlq/replay/a")
+    sent = three.ledger.get("a")
+    three.ledger.change("a", version=None, by="confirm", action="looked at", outcome=Outcome.UNCONFIRMED)
+    early = three.post("/dlq/replay/a", status=409)
+    assert "what came of that is not known yet" in early["message"]
+    stored: Any = dead_letter_store.read(three.fakes.state, sent.key)
+    dead_letter_store.write(three.fakes.state, replace(stored, sent=replace(stored.sent, unconfirmed_ms=0)))
+    assert three.post("/dlq/replay/a")["success"] is True
+    assert three.post("/dlq/replay/a", status=409)["success"] is False
+    assert len(three.fakes.source.messages) == 2
 
 
 def test_a_batch_of_replays_names_what_was_not_sent(three):
@@ -272,6 +296,63 @@ def test_only_an_admin_deletes_or_destroys(three):
     assert [(one["by"], one["result"]) for one in purges] == [("root", {"a": "purged"}), ("root", {"b": "purged"})]
     assert three.ledger.get("b").state == "abandoned"
     assert three.ask("/dlq/message/nobody", method="DELETE").status_code == 404
+
+
+def test_deleting_by_a_plan_is_for_admins_as_well(three):
+    refused(three, "POST", "/api/v1/plans", 403, {"verb": "delete", "q": ""})
+    three.app.dependency_overrides[Needs(Role.OPERATOR)] = lambda: Principal("root", Role.ADMIN)
+    plan = planned(three, verb="delete", q="", options={})
+    del three.app.dependency_overrides[Needs(Role.OPERATOR)]
+    refused(three, "POST", "/api/v1/operations", 403, {"plan": plan["id"]})
+
+
+def test_two_purges_at_once_leave_no_body_in_the_audit(three, monkeypatch):
+    three.app.dependency_overrides[Needs(Role.ADMIN)] = lambda: Principal("root", Role.ADMIN)
+    assert three.ask("/dlq/message/a", method="DELETE").status_code == 200
+    assert three.ask("/dlq/message/b", method="DELETE").status_code == 200
+    archived = list(three.fakes.under(ARCHIVE_PREFIX).values())
+    audited = "s3-index-worker/audit/2026-12-01/000000000000-recover-0.json"
+    three.fakes.s3.records[audited] = json.dumps({"action": "recover", "dead_letters": archived}).encode()
+    right, others = type(three.fakes.state).claim, ["b"]
+
+    def claim(state, key, record, *, instead_of):
+        if key == audited and others:
+            assert three.ask(f"/dlq/message/{others.pop()}?purge=true", method="DELETE").status_code == 200
+        return right(state, key, record, instead_of=instead_of)
+
+    monkeypatch.setattr(type(three.fakes.state), "claim", claim)
+    assert three.ask("/dlq/message/a?purge=true", method="DELETE").status_code == 200
+    assert three.fakes.under("s3-index-worker/audit/")[audited]["dead_letters"] == []
+
+
+def test_a_purge_destroys_nothing_of_another_dead_letter_that_has_its_name(three):
+    three.app.dependency_overrides[Needs(Role.ADMIN)] = lambda: Principal("root", Role.ADMIN)
+    assert three.ask("/dlq/message/a", method="DELETE").status_code == 200
+    [(key, entry)] = three.fakes.under(ARCHIVE_PREFIX).items()
+    forged = f"{ARCHIVE_PREFIX}2026-01-01/k-a.json"
+    three.fakes.s3.records[forged] = json.dumps({**entry, "body": "another's"}).encode()
+    audited = "s3-index-worker/audit/2026-12-01/000000000000-recover-0.json"
+    bodies = [{**entry, "body": "another's"}, entry, {**entry, "message_id": "other"}]
+    three.fakes.s3.records[audited] = json.dumps({"action": "recover", "dead_letters": bodies}).encode()
+    assert three.ask("/dlq/message/a?purge=true", method="DELETE").status_code == 200
+    assert set(three.fakes.under(ARCHIVE_PREFIX)) == {forged}
+    left = three.fakes.under("s3-index-worker/audit/")[audited]
+    assert [(one["message_id"], one["body"]) for one in left["dead_letters"]] == [
+        ("a", "another's"), ("other", entry["body"])
+    ]  # fmt: skip
+    assert key != forged
+
+
+def test_a_purge_does_not_write_the_record_again_where_the_store_has_no_conditional_writes(three, monkeypatch):
+    three.app.dependency_overrides[Needs(Role.ADMIN)] = lambda: Principal("root", Role.ADMIN)
+
+    def claim(_self, _key, _record, *, instead_of):
+        raise StoreError("no conditions", code="NotImplemented")
+
+    assert "NotImplemented" in NO_CONDITIONS
+    monkeypatch.setattr(type(three.fakes.state), "claim", claim)
+    assert three.ask("/dlq/message/b?purge=true", method="DELETE").status_code == 200
+    assert not [key for key in three.fakes.under(DEAD_LETTERS_PREFIX) if key.endswith("/b.json")]
 
 
 def test_an_export_can_be_imported_and_is_audited(three, tmp_path):

@@ -1,14 +1,16 @@
 """Who asks: what a token, a proxy's header and a rate are good for, and for how long."""
 
 import time
+from dataclasses import replace
 
 import pytest
+from starlette.requests import Request
 
 from recovery.ledger.errors import LedgerError
 from recovery.manager.roles import Principal, Role
 from recovery.manager.web.parameters import EXAMPLE_ID
 from recovery.manager.web.principal import still_valid
-from recovery.manager.web.sign_in import USE_NOTED_MS, Mode
+from recovery.manager.web.sign_in import PROXY_S, USE_NOTED_MS, Mode
 from testing.ledgers import new_ledger
 from tests.support.signed_in import OTHER_PEER, PROXY_PEER, ROLES, bearer, new_token, signed_in
 
@@ -102,7 +104,7 @@ def test_where_the_ledger_fails_nobody_gets_in(api, ledger, monkeypatch):
     assert api.ask("/api/v1/stats", **bearer(secret)).status_code == 503
 
 
-def test_who_asks_too_often_is_told_when_to_come_again_and_others_are_not(ledger):
+def test_who_asks_too_often_is_told_when_to_come_again_and_others_are_not(ledger, within_a_minute):
     api = signed_in(ledger, Mode.TOKEN, per_minute=10)
     first, second = (bearer(new_token(ledger, Role.READER, name)) for name in "ab")
     statuses = [api.ask("/api/v1/stats", **first).status_code for _ in range(12)]
@@ -113,7 +115,7 @@ def test_who_asks_too_often_is_told_when_to_come_again_and_others_are_not(ledger
     assert api.ask("/api/v1/stats", **second).status_code == 200
 
 
-def test_wrong_tokens_are_refused_more_strictly_and_do_not_shut_out_right_ones(api, ledger):
+def test_wrong_tokens_are_refused_more_strictly_and_do_not_shut_out_right_ones(api, ledger, within_a_minute):
     right, wrong = bearer(new_token(ledger, Role.READER)), bearer("dlqm_" + "x" * 43)
     statuses = [api.ask("/api/v1/stats", **wrong).status_code for _ in range(12)]
     assert statuses == [401] * 10 + [429] * 2
@@ -150,9 +152,28 @@ def test_a_proxy_names_one_person_in_one_header(ledger, headers, peer, status):
     assert api.ask_with(headers, "/api/v1/stats", peer=peer).status_code == status
 
 
+def test_what_a_proxy_says_holds_for_a_quarter_of_an_hour(ledger):
+    sign_in = signed_in(ledger, Mode.PROXY).service.sign_in
+    headers = [(b"x-forwarded-user", b"alice"), (b"x-forwarded-groups", b"dlq-readers")]
+    found = sign_in.principal(Request({"type": "http", "headers": headers, "client": (PROXY_PEER, 1)}))
+    assert found is not None
+    assert found.until_ms is not None
+    assert sign_in.still_valid(found)
+    assert 0 < found.until_ms - time.time_ns() // 1_000_000 <= PROXY_S * 1000 == 900_000
+    assert not sign_in.still_valid(replace(found, until_ms=found.until_ms - PROXY_S * 1000))
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
-    [("alice", "alice"), (" a\x1b[2J\n", "a\ufffd[2J"), ("x" * 500, "x" * 120), ("\t", None), ("", None)],
+    [
+        ("alice", "alice"),
+        (" a\x1b[2J\n", "a\ufffd[2J"),
+        ("x" * 500, "x" * 120),
+        ("\t", None),
+        ("", None),
+        ("token:ci", None),
+        (" token:x", None),
+    ],
 )
 def test_the_name_that_others_give_somebody_is_made_harmless(name, shown):
     found = Principal.of_claims(name, ["dlq-readers"], ROLES)
