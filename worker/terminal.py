@@ -100,9 +100,7 @@ def run_app(app: typer.Typer) -> None:
     except SystemExit as ended:
         sys.exit(ExitCode.USAGE if ended.code == TYPERS_USAGE else ended.code)
     except WorkerError as error:
-        what, exit_code = next((what, code) for kind, what, code in _FAILURES if isinstance(error, kind))
-        say(what, str(error))
-        sys.exit(exit_code)
+        sys.exit(say_error(error))
     except OSError as error:  # typer has ended quietly if it was a closed pipe
         about = f"{error.filename}: " if error.filename else ""
         say("failed", f"{about}{error.strerror or error}")
@@ -118,6 +116,13 @@ def say(what: str, text: str) -> None:
     """Show an error on stderr: each line is labelled, and contains nothing that could control the terminal."""
     for line in text.splitlines():
         err.print(Text.assemble((f"{what}: ", "bold red"), printable(line)), soft_wrap=True)
+
+
+def say_error(error: WorkerError, about: str = "") -> ExitCode:
+    """Show an expected error on stderr; its exit code. `about`: what it is about, if it does not say so."""
+    what, exit_code = next((what, code) for kind, what, code in _FAILURES if isinstance(error, kind))
+    say(what, f"{about}: {error}" if about else str(error))
+    return exit_code
 
 
 def stdout() -> Console:
@@ -153,9 +158,14 @@ def seconds(duration: str | None, option: str) -> int | None:
 
 def agreed(question: str) -> bool:
     """Ask on a terminal; without one, --yes is required."""
+    check_can_ask()
+    return typer.confirm(question, err=True)
+
+
+def check_can_ask() -> None:
+    """Raises a usage error where nobody can be asked."""
     if not sys.stdin.isatty():
         raise typer.BadParameter("is required if there is no terminal for asking", param_hint="--yes")
-    return typer.confirm(question, err=True)
 
 
 def require_bucket_name(name: str) -> None:

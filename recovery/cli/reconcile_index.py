@@ -16,7 +16,7 @@ from recovery.cli.view.progress import ProgressBar
 from recovery.cli.view.reconciled import fixed_sentences, result_table, totals
 from recovery.cli.view.tables import print_sentence
 from recovery.operations.progress import Progress
-from recovery.operations.reconcile import reconcile, work_on
+from recovery.operations.reconcile import reconcile, record_fixed, work_on
 from recovery.operations.reconciling.fixing import Fixed, FixRequest, fix, refusal
 from recovery.operations.reconciling.report_page import PagePart, page
 from recovery.operations.reconciling.request import Reconciled, ReconcileRequest
@@ -25,7 +25,7 @@ from recovery.operations.reconciling.work_file import WorkFile
 from recovery.operations.records.export_file import check_new
 from recovery.operations.transfer.targets import refuse_while_paused
 from worker.core.audit import Run
-from worker.core.base.errors import ExitCode
+from worker.core.base.errors import ExitCode, WorkerError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.settings import Settings
@@ -36,6 +36,7 @@ from worker.terminal import (
     Json,
     Signals,
     agreed,
+    check_can_ask,
     distinct_places,
     err,
     load_for_command,
@@ -45,6 +46,7 @@ from worker.terminal import (
     print_json,
     run_app,
     say,
+    say_error,
     seconds,
     show_recorded,
     stdout,
@@ -201,14 +203,22 @@ class _Command:
         self._yes = yes
         self._signals = Signals()
         self._outcomes: list[_Outcome] = []
+        self._failures: list[ExitCode] = []  # of places that could not be reconciled
 
     def run_all(self, requests: list[ReconcileRequest], *, as_json: bool) -> ExitCode:
         """Reconcile one place after another, and print the results; the exit code."""
         if self._how is not None:  # not only once everything was read
             refuse_while_paused(self._clients.state, while_paused=self._how.while_paused)
+            if not self._yes:
+                check_can_ask()
         for request in requests:
-            if not self._run(request):
-                break
+            try:
+                if not self._run(request):
+                    break
+            except WorkerError as error:  # one bucket that cannot be read keeps no other from being reconciled
+                if len(requests) == 1:
+                    raise
+                self._failures.append(say_error(error, about=str(request.place)))
         self._files.finish()
         code = self._show(as_json=as_json)
         if len(self._outcomes) < len(requests):
@@ -217,14 +227,15 @@ class _Command:
 
     def _run(self, request: ReconcileRequest) -> bool:
         """Reconcile one place, and fix it if that is wanted; False after a signal."""
-        folder = Path(os.environ.get("STATE_DIRECTORY") or self._settings.temp_dir)
+        folder = Path(os.environ.get("STATE_DIRECTORY") or self._settings.temp_dir) / f"reconcile-{os.getuid()}"
         with work_on(self._settings, self._clients, request, folder) as work:
             with self._signals.heeded() as signals, ProgressBar(None, _log) as bar:
                 result = reconcile(
                     self._settings, self._clients, request, work, stop=signals.stop, on_progress=bar.show
                 )  # fmt: skip
             if result is None:
-                err.print("stopped; what was read is kept, and the next run goes on from there")
+                kept = "" if request.is_partial else "; the listing is kept, and the next run goes on from there"
+                err.print(f"stopped{kept}")
                 return False
             outcome = _Outcome(result)
             self._outcomes.append(outcome)
@@ -248,11 +259,13 @@ class _Command:
             outcome.fixed = fix(
                 self._settings, self._clients, request, how, work, stop=signals.stop, on_progress=bar.show
             )  # fmt: skip
+        if outcome.fixed.is_complete:
+            record_fixed(self._clients, request)
 
     def _show(self, *, as_json: bool) -> ExitCode:
         """Print the results; the exit code."""
         stopped = self._signals.exit_code is not None
-        codes = [ExitCode.OK, *(one.code for one in self._outcomes)]
+        codes = [ExitCode.OK, *self._failures, *(one.code for one in self._outcomes)]
         if as_json:
             fixed = [one.fixed.as_json() if one.fixed else None for one in self._outcomes]
             print_json(

@@ -4,7 +4,8 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from recovery.operations.progress import OnProgress, Progress, ignore_progress
@@ -12,7 +13,8 @@ from recovery.operations.reconciling.first_look import FirstLook
 from recovery.operations.reconciling.held import Unknown, held_in
 from recovery.operations.reconciling.request import LOST, Reconciled, ReconcileError, ReconcileRequest
 from recovery.operations.reconciling.second_look import look_again
-from recovery.operations.reconciling.work_file import ORPHAN_NAME, WorkFile, work_file
+from recovery.operations.reconciling.work_file import ORPHAN_NAME, WorkFile
+from recovery.operations.reconciling.work_place import work_file
 from recovery.operations.recovering.preconditions import check_all, check_listable
 from worker.core.base.clock import FUTURE_MS
 from worker.core.base.events import LogEvent
@@ -42,7 +44,9 @@ def work_on(settings: Settings, clients: Clients, request: ReconcileRequest, fol
     Raises DependencyError if another run is using it.
     """
     place = request.place
-    said = repr((str(place), clients.index.description, request.sample, request.since_s))
+    with closing(clients.aws.s3()) as s3:
+        store = s3.meta.endpoint_url
+    said = repr((store, str(place), clients.index.description, settings.document_ids, request.sample, request.since_s))
     name = f"reconcile-{safe_name(place.bucket)}-{hashlib.sha256(said.encode()).hexdigest()[:12]}.sqlite"
 
     def is_skipped(key: str, size: int) -> bool:
@@ -63,6 +67,14 @@ def reconcile(
     them fails in the middle: then nothing is known, and nothing is recorded.
     """
     return _Run(settings, clients, request, work, stop, on_progress).run()
+
+
+def record_fixed(clients: Clients, request: ReconcileRequest) -> None:
+    """Note that everything was fixed that the last run could not account for, if it was recorded. Raises StoreError."""
+    found = read_reconciled_bucket(clients.state, request.place.bucket) if request.is_recorded else None
+    if found is not None:
+        fixed = replace(found, unaccounted=0, repeated=0)
+        write_reconciled(clients.state, fixed, {"run": request.run.name, "by": request.run.by})
 
 
 class _Run:
@@ -177,7 +189,10 @@ class _Run:
         """Store the result in the state bucket, with what the run before could not account for either. Raises StoreError."""
         state, bucket = self._clients.state, result.place.bucket
         previous = read_reconciled_bucket(state, bucket)
-        unaccounted = 0 if result.unsettled else result.unaccounted
+        before = previous.unaccounted if previous else 0
+        unaccounted, repeated = result.unaccounted, min(result.unaccounted, before)
+        if result.unsettled:  # what waits may do it: what was known before stays as it was
+            unaccounted, repeated = max(before, result.future), previous.repeated if previous else 0
         stored = ReconciledBucket(
             bucket,
             self._clients.objects.clock.now_ms(),
@@ -186,7 +201,7 @@ class _Run:
             {one.value: count for one, count in result.states.items()},
             result.orphans,
             unaccounted,
-            min(unaccounted, previous.unaccounted if previous else 0),
+            repeated,
         )
         run = self._request.run
         write_reconciled(state, stored, {"run": run.name, "by": run.by, "result": result.as_json()})

@@ -54,12 +54,13 @@ class Scene:
         detail = {"bucket": {"name": BUCKET}, "object": {"key": key, **({"etag": etag} if etag else {})}}
         return json.dumps({"source": "aws.s3", "detail-type": "Object Created", "detail": detail})
 
-    def archived(self, name, key, *, etag=None, archived_ms=NOW_MS - 5000, restored=False):
+    def archived(self, name, key, *, etag=None, failed_ms=NOW_MS - 5000, archived_ms=NOW_MS - 1000, restored=False):
+        failure = {"schema": 1, "kind": "USER_ERROR", "error_type": "E", "last_failed_at": iso(failed_ms)}
         mark = {"done": True, "at": "", "by": "", "run": "", "to": ""} if restored else None
         record = {
             "message_id": name, "body": self.body(key, etag), "system_attributes": {"SentTimestamp": str(OLD_MS - 1000)},
             "message_attributes": {}, "reason": "r", "error_type": "e", "archived_at": iso(archived_ms), "by": "b", "run": "r",
-            "queue": "q", "restored": mark,
+            "queue": "q", "restored": mark, "failure": failure,
         }  # fmt: skip
         self.fakes.s3.records[f"dlq-archive/2026-01-01/{name}.json"] = json.dumps(record).encode()
 

@@ -44,13 +44,11 @@ class FirstLook:
             self._read_documents()
             return
         with ThreadPoolExecutor(1, "index-side") as pool:
-            reading = None if self._work.fact("index_read") else pool.submit(self._read_index, over)
+            # A run that is continued reads it anew: what an interrupted one has read of it may be hours old.
+            reading = pool.submit(self._read_index, over)
             try:
                 self._read_listing(over, on_page)
-                if reading is not None:
-                    unreachable = reading.result()
-                    if not self._stop.is_set():
-                        self._work.remember(index_read=1, unreachable=unreachable)
+                self._work.remember(unreachable=reading.result())
             finally:
                 over.set()
 

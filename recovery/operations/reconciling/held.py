@@ -51,8 +51,7 @@ def held_in(
         yield from reader.of(stored.dead_letter, ReconcileState.DEAD, _failed_ms(stored.dead_letter))
     for one in archive.read_all(clients.state, clients.state.keys(ARCHIVE_PREFIX)):
         if one.restored is None or not one.restored.done:  # what was sent again is wherever that has led
-            archived_ms = max(_failed_ms(one.dead_letter), _ms(one.archived_at))
-            yield from reader.of(one.dead_letter, ReconcileState.ARCHIVED, archived_ms)
+            yield from reader.of(one.dead_letter, ReconcileState.ARCHIVED, _failed_ms(one.dead_letter))
     yield from _retry_records(place, settings, clients, unknown)
 
 
@@ -120,9 +119,12 @@ def _parked_ms(record: RetryRecord) -> int:
 
 
 def _failed_ms(dead_letter: DeadLetter) -> int:
-    """When a dead letter last failed, or, where that is not known, when it was sent: after its object had changed."""
+    """When a dead letter last failed, or, where that is not known, when it was sent: after its object had changed.
+
+    What has been archived, restored or imported since has not failed again by that.
+    """
     failure = dead_letter.failure
-    return max(dead_letter.sent_ms, _ms(failure.last_failed_at) if failure else 0)
+    return (_ms(failure.last_failed_at) if failure else 0) or dead_letter.sent_ms
 
 
 def _ms(moment: str) -> int:

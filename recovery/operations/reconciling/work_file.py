@@ -6,7 +6,6 @@ with where the listing goes on, so a run that was killed is continued by the nex
 state bucket would have to contain all that was read.
 """
 
-import fcntl
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -22,11 +21,8 @@ from recovery.operations.reconciling.work_tables import (
     RESOLVED,
     connected,
     note,
-    opened,
-    remove,
     transaction,
 )
-from worker.core.base.errors import DependencyError
 from worker.core.index import Entry
 from worker.core.s3.objects import ListedObject
 
@@ -268,32 +264,3 @@ class WorkFile:
 
     def _number(self, ask: str, *values: int) -> int:
         return int(self._db.execute(ask, values).fetchone()[0])
-
-
-@contextmanager
-def work_file(path: Path, *, is_skipped: Callable[[str, int], bool], continued_for_s: float) -> Iterator[WorkFile]:
-    """Within this context, the file is this run's alone. What was left longer ago than `continued_for_s` is begun anew.
-
-    Unless the result is known by then, the file stays for the next run to continue. Raises DependencyError if another run has
-    it, or the disk fails.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.with_suffix(".lock").open("w")
-    except OSError as error:
-        raise DependencyError(f"the work file {path}: {error.strerror}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DependencyError(f"another run for the same place is using {path} on this host") from None
-        try:
-            with closing(opened(path, is_skipped, continued_for_s)) as db:
-                work = WorkFile(path, db)
-                try:
-                    yield work
-                finally:
-                    if work.fact("finished"):
-                        remove(path)
-        except sqlite3.Error as error:
-            raise DependencyError(f"the work file {path}: {error}") from error

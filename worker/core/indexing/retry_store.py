@@ -115,7 +115,10 @@ def read_record(name: str, raw: bytes, *, default_bucket: str | None) -> RetryRe
     if "schema" in found:
         return RetryRecord.from_json(found)
     bucket, key = earlier_system.object_of(found, stored_as(name), default_bucket=default_bucket)
-    return RetryRecord(Write(bucket, key, 0, None, None), earlier_system.STORED_REASON, rejected=False)
+    stored_at = f"{stored_as(name)[:10]}T00:00:00+00:00"  # the day in its name is all that is known
+    return RetryRecord(
+        Write(bucket, key, 0, None, None), earlier_system.STORED_REASON, rejected=False, stored_at=stored_at
+    )
 
 
 class RetryStore:

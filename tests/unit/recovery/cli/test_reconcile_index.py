@@ -13,6 +13,7 @@ from recovery.cli.reconcile_index import app
 from testing.memory import BUCKET, NOW_MS
 from tests.support.reconciled import Scene
 from worker.core.base import logs
+from worker.core.base.errors import ExitCode, StoreError
 from worker.core.s3.objects import Place
 from worker.core.s3.state import PAUSE_KEY
 
@@ -76,7 +77,7 @@ def test_a_fix_that_is_complete_exits_with_0_and_says_where_it_is_recorded(place
 def test_a_fix_with_nothing_to_fix_changes_nothing_and_is_not_recorded(place):
     place.put("a.txt")
     place.indexed("a.txt")
-    assert run(PLACE, "--fix").exit_code == 0
+    assert run(PLACE, "--fix", "--yes").exit_code == 0
     assert not place.fakes.under("s3-index-worker/audit/")
 
 
@@ -93,6 +94,7 @@ def test_on_a_terminal_it_asks_with_the_numbers(place, monkeypatch, answer, sent
     place.fakes.index.documents[BUCKET, "orphan"] = NOW_MS - 1000, {"etag": "e"}
     agreed = Mock(return_value=answer)
     monkeypatch.setattr(command, "agreed", agreed)
+    monkeypatch.setattr(command, "check_can_ask", lambda: None)
     done = run(PLACE, "--fix")
     assert (done.exit_code, len(place.fakes.source.messages)) == (0 if answer else 3, sent)
     agreed.assert_called_once_with(f"{PLACE}/: index 1 objects, and remove 1 documents whose objects are gone?")
@@ -223,3 +225,13 @@ def test_or_the_default_bucket_or_it_is_said_that_there_is_none(place):
     without = place.settings.model_copy(update={"s3_bucket": None})
     with pytest.raises(typer.BadParameter, match="the queue's policy names no bucket"):
         command._default_places(without, place.fakes.clients)
+
+
+def test_one_place_that_cannot_be_read_keeps_no_other_from_being_reconciled(place):
+    place.put("b/a.txt")
+    place.indexed("b/a.txt")
+    place.fakes.faults.add("s3.list", StoreError("denied", code="AccessDenied"), times=1)
+    done = run(f"{PLACE}/a/", f"{PLACE}/b/", "--json")
+    assert done.exit_code in {ExitCode.DEPENDENCY, ExitCode.CONFIG}, done.output
+    assert f"{PLACE}/a/: " in done.stderr
+    assert json.loads(done.stdout)["states"]["current"] == 1

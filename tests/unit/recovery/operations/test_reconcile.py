@@ -7,11 +7,11 @@ import threading
 
 import pytest
 
-from recovery.operations.reconcile import work_on
+from recovery.operations.reconcile import record_fixed, work_on
 from recovery.operations.reconciling.request import STATES, ReconcileError
 from recovery.operations.reconciling.work_file import WorkFile
 from testing.memory import BUCKET, NOW_MS, SQS_DOWN
-from tests.support.reconciled import OLD_MS, Scene
+from tests.support.reconciled import OLD_MS, Scene, iso
 from worker.core.base.errors import ConfigError, DependencyError, IndexUnavailableError, QueueError, StoreError
 from worker.core.s3.reconciled import read_reconciled_bucket
 
@@ -119,7 +119,7 @@ def test_what_is_held_counts_only_for_the_present_state(place, where, etag, fail
     if where == "parked":
         place.record("a.txt", etag=etag, parked=True, at_ms=failed_ms)
     elif where == "archived":
-        place.archived("m1", "a.txt", etag=etag, archived_ms=failed_ms)
+        place.archived("m1", "a.txt", etag=etag, failed_ms=failed_ms)
     else:
         place.dead("m1", "a.txt", etag=etag, failed_ms=failed_ms)
     if where == "stored":
@@ -398,7 +398,28 @@ def test_what_is_lost_while_messages_wait_does_not_count_towards_the_alert(place
     place.fakes.source.add("m1", "{}")
     assert place.run().unaccounted == 1
     stored = place.recorded()
-    assert (stored.unaccounted, stored.repeated) == (0, 0)
+    assert (stored.unaccounted, stored.repeated) == (1, 0), "as it was known before"
+    place.fakes.source.messages.clear()
+    place.run()
+    assert place.recorded().repeated == 1, "a busy queue in between does not make it forgotten"
+    record_fixed(place.fakes.clients, place.request())
+    assert (place.recorded().unaccounted, place.recorded().repeated) == (0, 0)
+
+
+def test_a_dead_letter_that_was_sent_to_the_queue_again_has_not_failed_again(place):
+    place.put("a.txt")
+    failure = {"schema": 1, "kind": "USER_ERROR", "error_type": "E", "last_failed_at": iso(OLD_MS - YEAR_MS)}
+    attributes = {"failure": {"DataType": "String", "StringValue": json.dumps(failure)}}
+    place.fakes.dlq.add("m1", place.body("a.txt", None), attributes, sent_ms=NOW_MS)
+    assert place.states() == {"missing": 1}
+
+
+def test_a_parked_record_of_the_earlier_system_counts_from_the_day_in_its_name(place):
+    place.put("a.txt")
+    place.fakes.s3.records["retry-index/parked/2020-01-01/files/a.txt.json"] = json.dumps(
+        {"bucket": BUCKET, "file_key": "a.txt"}
+    ).encode()
+    assert place.states() == {"missing": 1}
 
 
 # -- the work file ---------------------------------------------------------------------------------------------------------
@@ -506,3 +527,37 @@ def test_states_that_do_not_add_up_to_the_listing_are_an_error_and_no_result(pla
     with pytest.raises(ReconcileError, match="1 objects have a state, but the listing has 2"):
         place.run()
     assert read_reconciled_bucket(place.fakes.state, BUCKET) is None
+
+
+def test_what_an_interrupted_run_has_read_of_the_index_decides_nothing(place):
+    for number in range(3):
+        place.put(f"{number}")
+        place.indexed(f"{number}")
+    place.fakes.faults.add("state.list", DENIED, times=1)
+    with pytest.raises(StoreError):
+        place.run()
+    place.fakes.faults.plan.clear()
+    place.fakes.index.documents.clear()
+    assert place.states() == {"missing": 3}
+
+
+@pytest.mark.parametrize("more", [{"sample": 2}, {"since_s": 60}])
+def test_a_partial_run_leaves_no_file(place, more):
+    place.put("a")
+    stop = threading.Event()
+    stop.set()
+    assert place.run(stop=stop, **more) is None
+    assert list(place.folder.rglob("*.sqlite*")) == []
+
+
+def test_the_work_file_is_nobody_elses_and_old_ones_go(place):
+    place.folder.mkdir(mode=0o700, exist_ok=True)
+    left = place.folder / "reconcile-old-0.sqlite"
+    left.touch()
+    os.utime(left, (0, 0))
+    place.put("a")
+    place.run()
+    assert not left.exists()
+    place.folder.chmod(0o755)
+    with pytest.raises(DependencyError, match="chmod 700"):
+        place.run()
