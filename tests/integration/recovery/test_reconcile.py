@@ -268,7 +268,7 @@ def test_a_run_that_is_killed_again_and_again_is_continued(site, env, tmp_path):
     assert (code, states(found)) == (3, {"current": count - 1, "missing": 1})
     assert seen == sorted(set(seen))
     assert len(seen) > 2
-    assert list(tmp_path.glob("*.sqlite*")) == []
+    assert list(tmp_path.rglob("reconcile-*.sqlite*")) == []
 
 
 def started(env, *options: str) -> "subprocess.Popen[str]":
@@ -285,7 +285,7 @@ def has_more(process: "subprocess.Popen[str]", folder: Path, than: int) -> bool:
 
 def listed(folder: Path) -> int:
     """How many objects the work file has."""
-    for path in folder.glob("*.sqlite"):
+    for path in folder.rglob("reconcile-*.sqlite"):
         try:
             with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
                 row = db.execute("SELECT value FROM facts WHERE name='listed'").fetchone()
