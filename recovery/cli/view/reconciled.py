@@ -57,7 +57,7 @@ def sentences(result: Reconciled) -> Iterator[str]:
             "this again once the queue is empty"
         )
     for number, said in (
-        (result.future, "documents have a version from the future, which keeps out every change: --fix"),
+        (result.future, "documents have a version from the future, which keeps out every change until then"),
         (result.current_dead, "current objects are also dead letters: files that can be found by name alone"),
         (result.skipped_indexed, "skipped objects are in the index nevertheless: s3-index-worker forget --existing"),
         (
@@ -80,18 +80,14 @@ def fixed_sentences(fixed: Fixed) -> Iterator[str]:
         (fixed.indexed, "indexed"),
         (fixed.stored_for_retry, "stored in retry-index/, because the index rejects them"),
         (fixed.removed, "documents removed: their objects are gone"),
-        (
-            fixed.repaired,
-            "documents with a version from the future removed; their objects are indexed again within minutes",
-        ),
     ):
         if number:
             yield f"{number:,} {said}"
     for reason, number in fixed.kept.most_common():
-        yield f"{number:,} kept: {reason}"
+        yield f"{number:,} kept: {reason}; such as {fixed.examples[reason]}"
+    if fixed.ended_by:
+        yield f"ended early, and nothing after that was tried: {fixed.ended_by}"
     if fixed.stopped:
         yield "stopped early by a signal"
-    elif fixed.is_complete and not (
-        fixed.sent or fixed.indexed or fixed.removed or fixed.repaired or fixed.stored_for_retry
-    ):
+    elif fixed.is_complete and not (fixed.sent or fixed.indexed or fixed.removed or fixed.stored_for_retry):
         yield "nothing to fix"

@@ -1,11 +1,12 @@
-"""`fix`: sends what is lost to the queue, or indexes it here; removes documents without an object; repairs wrong versions."""
+"""`fix`: sends what is lost to the queue, or indexes it here, and removes documents without an object."""
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import islice
 
 from recovery.operations.progress import OnProgress, Progress, ignore_progress
@@ -20,7 +21,6 @@ from worker.core.base.clock import FUTURE_MS
 from worker.core.base.concurrency import Pace
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
-from worker.core.index import WriteStatus
 from worker.core.index.document import Write
 from worker.core.indexing.reindexer import Observation, Reindexed, Reindexer, Status
 from worker.core.s3.objects import is_gone
@@ -28,8 +28,23 @@ from worker.core.sqs.queue import MAX_BATCH
 
 MAX_REMOVED, MAX_REMOVED_SHARE = 20, 0.1
 """If more documents than both would be removed, the listing is more likely to be wrong than the index."""
-REMEMBERED_S = 120
-"""After so long, OpenSearch has forgotten the version of a document that was removed (`index.gc_deletes`, 60 s)."""
+REFUSED_IN_A_ROW = 3
+"""After so many batches in a row of which the queue took nothing, it is taken to be unavailable."""
+MAX_REASONS = 50
+"""Maximum number of reasons that are counted apart."""
+OTHER_REASONS = "other reasons"
+FUTURE = (
+    "a version from the future keeps out every change until that time: run this again after it, or remove the document by hand "
+    "(runbook, not-accounted-for)"
+)
+"""Why such a document is kept. The index remembers the version of one that is removed for `index.gc_deletes` (an hour in our
+template) and refuses its object until then; a message can be delayed by 15 minutes at most, so the object would stay lost."""
+EXISTS = "the object exists"
+CHANGED = "the document has changed since it was found: run this again"
+UNREADABLE = "the bucket cannot be read"
+
+_Item = tuple[str, int | None]
+"""Key and the version of its document, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +71,38 @@ class Fixed:
     """Objects whose documents the index rejected; these are in `retry-index/`."""
     removed: int = 0
     """Documents removed because their object is gone."""
-    repaired: int = 0
-    """Documents removed because of their version, whose objects were sent to the queue."""
     kept: Counter[str] = field(default_factory=Counter)
-    """What could not be fixed: the number for each reason."""
+    """What could not be fixed: the number for each reason, or code of an error."""
+    examples: dict[str, str] = field(default_factory=dict)
+    """For a reason: a key, or what the first error said."""
     stopped: bool = False
+    """Whether a signal ended it early."""
+    ended_by: str = ""
+    """Why it ended early, if a service that it needs does not answer."""
     recorded: Recorded | None = None
 
     @property
     def is_complete(self) -> bool:
         """Whether nothing is left to be fixed."""
-        return not self.kept and not self.stopped
+        return not (self.kept or self.stopped or self.ended_by)
+
+    def keep(self, reason: str, example: str) -> None:
+        """Count what could not be fixed."""
+        if reason not in self.kept and len(self.kept) >= MAX_REASONS:
+            reason = OTHER_REASONS
+        self.kept[reason] += 1
+        self.examples.setdefault(reason, example)
 
     def as_json(self) -> dict[str, object]:
-        """The numbers by name."""
-        names = ("sent", "indexed", "stored_for_retry", "removed", "repaired")
-        return {**{name: getattr(self, name) for name in names}, "kept": dict(self.kept), "stopped": self.stopped}
+        """Everything, by name."""
+        names = ("sent", "indexed", "stored_for_retry", "removed", "stopped", "ended_by")
+        numbers = {name: getattr(self, name) for name in names}
+        return {**numbers, "kept": dict(self.kept), "examples": dict(self.examples)}
 
 
 def refusal(result: Reconciled) -> str:
     """Why a fix is refused without `force`; empty if it is not. A mistyped bucket or prefix must not empty an index."""
-    removed = (
-        result.orphans + result.future
-    )  # if nearly all seem to be from the future, our clock is more likely to be wrong
+    removed = result.orphans
     if removed and not result.objects:
         return f"the listing of {result.place} is empty, and {removed:,} documents would be removed"
     if removed > MAX_REMOVED and removed > MAX_REMOVED_SHARE * result.documents:
@@ -92,8 +116,8 @@ def fix(
 ) -> Fixed:  # fmt: skip
     """Fix what the reconciliation with this work file has found. `stop` ends it between two batches; the audit records it.
 
-    Raises PausedError or IndexUnavailableError if it must not start, and IndexUnavailableError, StoreError where one of them
-    fails in the middle.
+    It ends early, and says why, where the queue takes nothing any more or the bucket cannot be read. Raises PausedError or
+    IndexUnavailableError if it must not start, and IndexUnavailableError where the index fails in the middle.
     """
     refuse_while_paused(clients.state, while_paused=how.while_paused)
     make_ready(clients, dry_run=False)
@@ -126,64 +150,96 @@ class _Fixer:
         self.fixed = Fixed()
 
     def run(self, work: WorkFile) -> None:
-        self._repair(work)
-        self._reindex(work.lost(ORPHAN_NAME), self._observe_orphan, self._count_removal)
-        lost = work.lost(*LOST)
+        future_ms = self._clients.objects.clock.now_ms() + FUTURE_MS
+        self._keep_from_future(work, future_ms)
+        self._remove(work.lost(ORPHAN_NAME))
+        if self.fixed.ended_by:
+            return
+        lost = ((key, version) for key, version in work.lost(*LOST) if (version or 0) <= future_ms)
         if self._how.direct:
             self._index(lost)
         else:
-            for batch in self._batches(lost, MAX_BATCH):
-                self._send([key for key, _ in batch])
+            self._send(lost)
 
-    # -- versions from the future ------------------------------------------------------------------------------------
-
-    def _repair(self, work: WorkFile) -> None:
-        """Remove documents with their own versions, and send their objects to the queue, for when these are forgotten."""
-        future = ((key, version) for key, version, exists in work.from_future(self._future_ms()) if exists)
-        for batch in self._batches(future, MAX_BATCH):
-            sent = self._sent([key for key, _ in batch], delay_s=REMEMBERED_S)
-            writes = [Write(self._bucket, key, version or 0, None, None) for key, version in batch if key in sent]
-            for result in self._clients.index.write(writes) if writes else ():
-                if result.status is WriteStatus.WRITTEN:
-                    self.fixed.repaired += 1
-                else:
-                    self.fixed.kept[result.reason or result.status.value] += 1
-
-    def _future_ms(self) -> int:
-        return self._clients.objects.clock.now_ms() + FUTURE_MS
+    def _keep_from_future(self, work: WorkFile, future_ms: int) -> None:
+        for key, version, exists in work.from_future(future_ms):
+            if exists:
+                self.fixed.keep(FUTURE, f"{key}, until {_utc(version)}")
+                self._tick(1)
 
     # -- documents without an object ---------------------------------------------------------------------------------
 
-    def _observe_orphan(self, item: tuple[str, int | None]) -> Observation[bool]:
-        """Whether the object is gone, with the removal of its document: one from the future has its own version."""
+    def _remove(self, orphans: Iterator[_Item]) -> None:
+        """Remove the documents whose objects are gone. Ends where the bucket cannot be read."""
+        threads = self._settings.worker_concurrency
+        with ThreadPoolExecutor(threads, "reconcile") as pool:
+            reindexer = Reindexer(
+                self._settings, self._clients, pool=pool, window=threads * WINDOW_PER_THREAD, rate=self._how.rate
+            )
+
+            def observe(item: _Item) -> Observation[str]:
+                why = reindexer.skipped.why(self._bucket)
+                return self._observe_orphan(item) if why is None else Observation(UNREADABLE)
+
+            groups = reindexer.run(orphans, observe, object_of=lambda item: (self._bucket, item[0]), stop=self._stop)
+            with closing(groups):
+                for group in groups:
+                    for one in group:
+                        self._count_removal(one)
+                    self._tick(len(group))
+                    self.fixed.ended_by = reindexer.skipped.why(self._bucket) or ""
+                    if self.fixed.ended_by:
+                        return
+
+    def _observe_orphan(self, item: _Item) -> Observation[str]:
+        """The removal of a document whose object is gone, or why there is none; "" if there is no such document any more.
+
+        One from the future is removed with its own version. Where ids are plain keys, the document may be another bucket's by
+        now: so it is read last.
+        """
         key, version = item
         observed_ms = self._clients.objects.clock.now_ms()
         if not is_gone(self._clients.objects, self._bucket, key):
-            return Observation(False)
-        return Observation(True, Write(self._bucket, key, max(observed_ms, version or 0), None, None))
+            return Observation(EXISTS)
+        [stored] = self._clients.index.stored([(self._bucket, key)])
+        if stored is None:
+            return Observation("")
+        if stored.version != version:
+            return Observation(CHANGED)
+        return Observation("", Write(self._bucket, key, max(observed_ms, version), None, None))
 
-    def _count_removal(self, one: Reindexed[tuple[str, int | None], bool]) -> None:
+    def _count_removal(self, one: Reindexed[_Item, str]) -> None:
         if one.status is Status.WRITTEN:
             self.fixed.removed += 1
-        else:
-            self.fixed.kept["the object exists" if one.status is Status.DECIDED else one.reason] += 1
+        elif one.status is not Status.DECIDED:
+            self.fixed.keep(_code(one.error) or _beginning(one.reason), one.reason)
+        elif one.value:
+            self.fixed.keep(one.value, one.item[0])
 
     # -- lost objects ------------------------------------------------------------------------------------------------
 
-    def _send(self, keys: list[str]) -> None:
-        self.fixed.sent += len(self._sent(keys))
+    def _send(self, lost: Iterator[_Item]) -> None:
+        """Send a job for each to the queue. Ends where the queue takes nothing any more."""
+        in_a_row = 0
+        while batch := list(islice(lost, MAX_BATCH)):
+            self._pace.wait(self._stop, count=len(batch))
+            if self._stop.is_set():
+                return
+            refused = send_jobs(self._clients.source, [(self._bucket, key) for key, _ in batch], stop=self._stop)
+            self.fixed.sent += len(batch) - len(refused)
+            for place, why in refused.items():
+                self.fixed.keep(why.code, f"{batch[place][0]}: {why.message}")
+            self._tick(len(batch))
+            in_a_row = in_a_row + 1 if len(refused) == len(batch) else 0
+            if in_a_row >= REFUSED_IN_A_ROW:
+                last = refused[0]
+                self.fixed.ended_by = (
+                    f"the queue took nothing of {in_a_row} batches in a row, the last: {last.code}: {last.message}"
+                )
+                return
 
-    def _sent(self, keys: list[str], *, delay_s: int | None = None) -> set[str]:
-        """Send a job for each to the queue; the keys of those that it has accepted."""
-        self._pace.wait(self._stop, count=len(keys))
-        objects = [(self._bucket, key) for key in keys]
-        refused = send_jobs(self._clients.source, objects, stop=self._stop, delay_s=delay_s)
-        for refusal_of_one in refused.values():
-            self.fixed.kept[f"{refusal_of_one.code}: {refusal_of_one.message}"] += 1
-        return {key for place, key in enumerate(keys) if place not in refused}
-
-    def _index(self, lost: Iterator[tuple[str, int | None]]) -> None:
-        """Do the work of a worker here."""
+    def _index(self, lost: Iterator[_Item]) -> None:
+        """Do the work of a worker here. Ends where the bucket cannot be read."""
         with direct_indexer(self._settings, self._clients, source="reconcile", rate=self._how.rate) as indexer:
             groups = indexer.run(lost, lambda item: (self._bucket, item[0]), stop=self._stop)
             with closing(groups):
@@ -191,37 +247,20 @@ class _Fixer:
                     for one in group:
                         self._count_indexed(one)
                     self._tick(len(group))
+                    self.fixed.ended_by = indexer.given_up(self._bucket) or ""
+                    if self.fixed.ended_by:
+                        return
 
-    def _count_indexed(self, one: Indexed[tuple[str, int | None]]) -> None:
+    def _count_indexed(self, one: Indexed[_Item]) -> None:
         if one.is_indexed:
             self.fixed.indexed += 1
         elif one.is_stored_for_retry:
             self.fixed.stored_for_retry += 1
         else:
-            self.fixed.kept[one.reason] += 1
+            name = f"s3://{self._bucket}/{one.item[0]}: "
+            self.fixed.keep(_beginning(one.reason.removeprefix(name)), one.reason)
 
     # -- both --------------------------------------------------------------------------------------------------------
-
-    def _reindex(
-        self, items: Iterable[tuple[str, int | None]], observe: Callable[[tuple[str, int | None]], Observation[bool]],
-        count: Callable[[Reindexed[tuple[str, int | None], bool]], None],
-    ) -> None:  # fmt: skip
-        threads = self._settings.worker_concurrency
-        with ThreadPoolExecutor(threads, "reconcile") as pool:
-            reindexer = Reindexer(
-                self._settings, self._clients, pool=pool, window=threads * WINDOW_PER_THREAD, rate=self._how.rate
-            )
-            groups = reindexer.run(items, observe, object_of=lambda item: (self._bucket, item[0]), stop=self._stop)
-            with closing(groups):
-                for group in groups:
-                    for one in group:
-                        count(one)
-                    self._tick(len(group))
-
-    def _batches(self, items: Iterator[tuple[str, int | None]], size: int) -> Iterator[list[tuple[str, int | None]]]:
-        while not self._stop.is_set() and (batch := list(islice(items, size))):
-            yield batch
-            self._tick(len(batch))
 
     def _tick(self, count: int) -> None:
         self._done += count
@@ -230,3 +269,21 @@ class _Fixer:
     def _counts(self) -> dict[str, int]:
         found = self.fixed
         return {"sent": found.sent, "indexed": found.indexed, "removed": found.removed, "kept": found.kept.total()}
+
+
+def _code(error: BaseException | None) -> str:
+    """The code of an error of a service, or its type; empty if there was none."""
+    return "" if error is None else str(getattr(error, "code", "") or type(error).__name__)
+
+
+def _beginning(reason: str) -> str:
+    """The part of a reason that is the same for many objects: its code."""
+    return reason.partition(":")[0]
+
+
+def _utc(ms: int) -> str:
+    """A time as people read it; a version that is no time, as the number that it is."""
+    try:
+        return datetime.fromtimestamp(ms / 1000, UTC).isoformat(" ", "seconds")
+    except (ValueError, OverflowError, OSError):
+        return f"{ms} ms"

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from recovery.cli.reconcile_index import main
+from recovery.operations.reconciling.fixing import FUTURE
 from testing.aws import s3_client, s3_event, s3_record, sqs_client
 from testing.site import Site, make_site
 from testing.waiting import wait_until
@@ -167,9 +168,10 @@ def test_what_a_fix_sends_is_indexed_by_a_worker_while_others_change(site, env, 
     code, found = reconciled(env, "--fix", "--yes", "--rate", "500")
     [fixed] = found["fixed"]
     lost = [key for key in keys if key < "3"]
-    assert (code, fixed["sent"], fixed["repaired"]) == (0, len(lost), 1)
+    assert (code, fixed["sent"], fixed["kept"]) == (3, len(lost), {FUTURE: 1})
+    assert fixed["examples"][FUTURE].startswith("9.txt, until ")
     code, found = reconciled(env)
-    assert found["places"][0]["unsettled"] == len(lost) + 1
+    assert found["places"][0]["unsettled"] == len(lost)
     worker = WorkerProcess({**site.env, "LOG_LEVEL": "info"}, tmp_path).start()
     try:
         site.put("new.txt", "text")
@@ -178,8 +180,24 @@ def test_what_a_fix_sends_is_indexed_by_a_worker_while_others_change(site, env, 
     finally:
         assert worker.stop() == 0
     code, found = reconciled(env)
-    assert states(found) == {"current": len(keys), "missing": 1}  # the message about the last one is still delayed
-    assert found["places"][0]["examples"] == {"missing": ["9.txt"]}
+    assert (code, states(found), found["places"][0]["future"]) == (3, {"current": len(keys) + 1}, 1)
+
+
+def test_a_document_from_the_future_that_was_removed_by_hand_comes_back_once_its_version_is_forgotten(site, env):
+    """As the runbook has it; index.gc_deletes is a second here, instead of an hour."""
+    etags = site.put_all({"a.txt": "text", "b.txt": "text"})
+    fill_index(env, site.bucket, etags, version=int(time.time() * 1000) + DAY_MS)
+    site.ask("PUT", f"/{site.index}/_settings", {"index.gc_deletes": "1s"})
+    terms = [{"term": {"bucket": site.bucket}}, {"term": {"file_key": "a.txt"}}]
+    query = {"query": {"bool": {"filter": terms}}}
+    assert site.ask("POST", f"/{site.index}/_delete_by_query?refresh=true", query)["deleted"] == 1
+    time.sleep(3)
+    site.ask("POST", f"/{site.index}/_refresh")
+    code, found = reconciled(env, "--fix", "--direct", "--yes")
+    assert (code, found["fixed"][0]["indexed"], found["fixed"][0]["kept"]) == (3, 1, {FUTURE: 1})
+    site.ask("POST", f"/{site.index}/_refresh")
+    code, found = reconciled(env)
+    assert (states(found), found["places"][0]["future"]) == ({"current": 2}, 1)
 
 
 def test_while_objects_change_nothing_is_called_lost_unless_messages_are_waiting(site, env, tmp_path):

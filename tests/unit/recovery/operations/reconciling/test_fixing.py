@@ -1,4 +1,4 @@
-"""`fix` sends or indexes what is lost, removes what is gone and nothing else, and refuses what looks like a mistake."""
+"""`fix` sends or indexes what is lost, removes what is gone and nothing else, stops when told, and refuses what looks wrong."""
 
 import json
 import threading
@@ -6,14 +6,28 @@ from dataclasses import replace
 
 import pytest
 
-from recovery.operations.reconciling.fixing import REMEMBERED_S, FixRequest, fix, refusal
-from testing.memory import BUCKET, INDEX_DOWN, NOW_MS, SQS_DOWN
+from recovery.cli.view.reconciled import fixed_sentences
+from recovery.operations.reconciling.fixing import (
+    CHANGED,
+    EXISTS,
+    FUTURE,
+    MAX_REASONS,
+    OTHER_REASONS,
+    REFUSED_IN_A_ROW,
+    Fixed,
+    FixRequest,
+    fix,
+    refusal,
+)
+from testing.memory import BUCKET, DOWN, INDEX_DOWN, NOW_MS, SQS_DOWN
 from tests.support.reconciled import OLD_MS, Scene
 from worker.core.base.errors import IndexUnavailableError, PausedError, StoreError
+from worker.core.indexing.reindexer import UNDECIDED_IN_A_ROW
 from worker.core.s3.state import PAUSE_KEY
-from worker.core.sqs.queue import Refusal
+from worker.core.sqs.queue import MAX_BATCH, Refusal
 
 NO_BUCKET = StoreError("no such bucket", code="NoSuchBucket")
+FUTURE_MS = NOW_MS + 86_400_000
 
 
 @pytest.fixture
@@ -21,11 +35,12 @@ def place(fakes, tmp_path):
     return Scene(fakes, tmp_path)
 
 
-def fixed(place, *, stop=None, **how):
-    """What a fix does after a reconciliation."""
+def fixed(place, *, stop=None, meanwhile=lambda: None, **how):
+    """What a fix does after a reconciliation; `meanwhile`: what happens while the operator reads the question."""
     done = []
 
     def run(work):
+        meanwhile()
         clients, request = place.fakes.clients, FixRequest(**how)
         done.append(fix(place.settings, clients, place.request(), request, work, stop=stop or threading.Event()))
 
@@ -66,7 +81,8 @@ def test_a_job_that_the_queue_refuses_is_kept_with_the_reason(place):
         place.put(key)
     place.fakes.source.refuses = {1: Refusal("InvalidMessageContents", "bad", senders_fault=True)}
     done = fixed(place)
-    assert (done.sent, dict(done.kept), done.is_complete) == (2, {"InvalidMessageContents: bad": 1}, False)
+    assert (done.sent, dict(done.kept), done.is_complete) == (2, {"InvalidMessageContents": 1}, False)
+    assert done.examples == {"InvalidMessageContents": "b: bad"}
 
 
 def test_a_queue_that_does_not_answer_keeps_everything(place):
@@ -128,51 +144,54 @@ def test_nothing_is_removed_on_any_other_answer(place, error):
     orphan(place, "orphan")
     place.fakes.faults.add("s3.read", error)
     done = fixed(place)
-    assert (done.removed, dict(done.kept)) == (0, {str(error): 1})
+    assert (done.removed, dict(done.kept), done.examples) == (0, {error.code: 1}, {error.code: str(error)})
     assert (BUCKET, "orphan") in place.fakes.index.documents
 
 
 def test_a_document_whose_object_came_back_is_kept(place):
     orphan(place, "orphan")
-
-    def run(work):
-        place.put("orphan")
-        done = fix(place.settings, place.fakes.clients, place.request(), FixRequest(), work, stop=threading.Event())
-        assert (done.removed, dict(done.kept)) == (0, {"the object exists": 1})
-
-    place.run(while_open=run)
+    done = fixed(place, meanwhile=lambda: place.put("orphan"))
+    assert (done.removed, dict(done.kept)) == (0, {EXISTS: 1})
     assert (BUCKET, "orphan") in place.fakes.index.documents
 
 
+def test_a_document_that_another_bucket_has_by_now_is_not_removed(place):
+    """As with DOCUMENT_IDS=key, where one document has the id of two objects."""
+    orphan(place, "k")
+
+    def taken_over():
+        place.fakes.index.documents["other", "k"] = place.fakes.index.documents.pop((BUCKET, "k"))
+
+    done = fixed(place, meanwhile=taken_over)
+    assert (done.removed, done.is_complete, list(place.fakes.index.documents)) == (0, True, [("other", "k")])
+    assert "index.write" not in place.fakes.faults.calls
+
+
+def test_a_document_that_has_another_version_by_now_is_not_removed(place):
+    orphan(place, "k")
+    done = fixed(place, meanwhile=lambda: orphan(place, "k", NOW_MS - 500))
+    assert (done.removed, dict(done.kept), done.examples) == (0, {CHANGED: 1}, {CHANGED: "k"})
+    assert place.fakes.index.documents[BUCKET, "k"][0] == NOW_MS - 500
+
+
 def test_an_orphan_from_the_future_is_removed_with_its_own_version(place):
-    orphan(place, "orphan", NOW_MS + 86_400_000)
+    orphan(place, "orphan", FUTURE_MS)
     done = fixed(place)
     assert (done.removed, place.fakes.index.documents) == (1, {})
 
 
-def test_a_version_from_the_future_is_removed_and_its_object_sent_for_when_it_is_forgotten(place):
+@pytest.mark.parametrize("direct", [False, True])
+@pytest.mark.parametrize("etag", [None, "another"])
+def test_a_version_from_the_future_is_kept_while_its_object_exists(place, direct, etag):
+    """The index would remember it for longer than a message can be delayed, and refuse the object in that time."""
     place.put("a.txt")
-    place.fakes.index.documents[BUCKET, "a.txt"] = NOW_MS + 86_400_000, place.fakes.document("a.txt")
-    place.fakes.index.versions[BUCKET, "a.txt"] = NOW_MS + 86_400_000
-    delays: list[int] = []
-    send = place.fakes.source.send
-
-    def noted(entries):
-        delays.extend(entry["DelaySeconds"] for entry in entries)
-        return send(entries)
-
-    place.fakes.source.send = noted
-    done = fixed(place)
-    assert (done.repaired, done.sent, place.fakes.index.documents) == (1, 0, {})
-    assert (delays, jobs(place)) == ([REMEMBERED_S], [{"bucket": BUCKET, "key": "a.txt"}])
-
-
-def test_a_version_from_the_future_stays_where_its_object_could_not_be_sent(place):
-    place.put("a.txt")
-    place.fakes.index.documents[BUCKET, "a.txt"] = NOW_MS + 86_400_000, place.fakes.document("a.txt")
-    place.fakes.faults.add("source.send", SQS_DOWN)
-    done = fixed(place)
-    assert (done.repaired, list(place.fakes.index.documents)) == (0, [(BUCKET, "a.txt")])
+    document = place.fakes.document("a.txt", **({"etag": etag} if etag else {}))
+    place.fakes.index.documents[BUCKET, "a.txt"] = FUTURE_MS, document
+    place.fakes.index.versions[BUCKET, "a.txt"] = FUTURE_MS
+    done = fixed(place, direct=direct)
+    assert (dict(done.kept), done.sent, done.indexed, done.is_complete) == ({FUTURE: 1}, 0, 0, False)
+    assert done.examples == {FUTURE: "a.txt, until 2026-11-19 11:06:40+00:00"}
+    assert (jobs(place), place.fakes.index.documents) == ([], {(BUCKET, "a.txt"): (FUTURE_MS, document)})
 
 
 # -- refusing --------------------------------------------------------------------------------------------------------------
@@ -200,9 +219,8 @@ def test_a_mistyped_bucket_must_not_empty_an_index(place, objects, documents, or
     assert bool(why) is is_refused
 
 
-def test_a_wrong_clock_of_this_machine_must_not_empty_an_index_either(place):
-    assert refusal(result(place, objects=1000, documents=1000, orphans=50, future=51))
-    assert not refusal(result(place, objects=1000, documents=1000, orphans=50, future=50))
+def test_documents_from_the_future_are_not_counted_as_removed(place):
+    assert not refusal(result(place, objects=1000, documents=1000, orphans=100, future=900))
 
 
 def test_while_the_fleet_is_paused_nothing_is_fixed_unless_asked(place):
@@ -241,3 +259,63 @@ def test_a_fix_that_is_stopped_says_so(place):
     place.fakes.source.send = stopping
     done = fixed(place, stop=stop)
     assert (done.sent, done.stopped, done.is_complete) == (5, True, False)
+
+
+@pytest.mark.parametrize("orphans", [False, True])
+def test_nothing_is_sent_or_removed_once_it_is_stopped_while_it_waits(place, orphans):
+    for number in range(3 * MAX_BATCH):
+        orphan(place, f"{number}") if orphans else place.put(f"{number}", modified_ms=OLD_MS)
+    stop = threading.Event()
+    threading.Timer(0.5, stop.set).start()
+    done = fixed(place, stop=stop, rate=0.1)
+    did = done.removed if orphans else done.sent
+    assert did == (1 if orphans else MAX_BATCH)  # what may begin without waiting
+    assert done.stopped
+
+
+def test_it_ends_where_the_queue_takes_nothing_any_more(place):
+    for number in range(10 * MAX_BATCH):
+        place.put(f"{number:03}")
+    place.fakes.faults.add("source.send", SQS_DOWN, after=2)
+    done = fixed(place)
+    assert (done.sent, dict(done.kept)) == (2 * MAX_BATCH, {"ServiceUnavailable": REFUSED_IN_A_ROW * MAX_BATCH})
+    assert done.examples == {"ServiceUnavailable": "020: down"}
+    assert done.ended_by == "the queue took nothing of 3 batches in a row, the last: ServiceUnavailable: down"
+    assert f"ended early, and nothing after that was tried: {done.ended_by}" in list(fixed_sentences(done))
+    assert not done.is_complete
+
+
+def test_a_queue_that_refuses_some_of_each_batch_does_not_end_it(place):
+    for number in range(5 * MAX_BATCH):
+        place.put(f"{number:03}")
+    place.fakes.source.refuses = {1: Refusal("InvalidMessageContents", "bad", senders_fault=True)}
+    done = fixed(place)
+    assert (done.sent, dict(done.kept), done.ended_by) == (45, {"InvalidMessageContents": 5}, "")
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_it_ends_where_the_bucket_cannot_be_read_any_more(place, direct):
+    count = 10 * UNDECIDED_IN_A_ROW
+    for number in range(count):
+        place.put(f"{number:03}.txt") if direct else orphan(place, f"{number:03}")
+    place.settings = place.fakes.settings(bulk_documents=UNDECIDED_IN_A_ROW)
+
+    def fail():
+        place.put("lost")
+        place.fakes.faults.add("s3.read", DOWN)
+
+    done = fixed(place, direct=direct, meanwhile=fail)
+    assert "50 objects in a row could not be read" in done.ended_by
+    assert (done.removed, done.indexed, done.sent) == (0, 0, 0)
+    assert UNDECIDED_IN_A_ROW <= done.kept.total() < count / 2
+    assert not done.is_complete
+
+
+def test_what_is_kept_is_counted_by_code_however_many_keys_it_names():
+    done = Fixed()
+    for number in range(1000):
+        done.keep("SlowDown", f"{number}: down")
+    assert (dict(done.kept), done.examples) == ({"SlowDown": 1000}, {"SlowDown": "0: down"})
+    for number in range(1000):
+        done.keep(f"code {number}", "x")
+    assert (len(done.kept), done.kept[OTHER_REASONS]) == (MAX_REASONS + 1, 1000 - MAX_REASONS + 1)
