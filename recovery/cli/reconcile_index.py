@@ -285,7 +285,7 @@ class _Command:
 
 
 def _question(result: Reconciled) -> str:
-    lost = result.unaccounted - result.orphans
+    lost = result.unaccounted - result.orphans - result.future
     waiting = f" ({result.unsettled:,} messages are waiting, which may do a part of it)" if result.unsettled else ""
     return f"{result.place}: index {lost:,} objects, and remove {result.orphans:,} documents whose objects are gone?{waiting}"
 

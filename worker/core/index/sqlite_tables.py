@@ -60,7 +60,7 @@ def write_one(db: sqlite3.Connection, write: Write) -> WriteResult:
     if held and held[1] > write.version:
         return WriteResult(WriteStatus.SUPERSEDED)
     if held and write.is_removal and write.version > time.time() * 1000 + FUTURE_MS:
-        # what a wrong clock has dated is forgotten, as OpenSearch forgets it after a minute: it would hide all that follows
+        # what a wrong clock has dated is forgotten, as OpenSearch forgets it after index.gc_deletes: it would hide all that follows
         db.execute("DELETE FROM documents WHERE rowid=?", (held[0],))
         db.execute("DELETE FROM text WHERE rowid=?", (held[0],))
         return WriteResult(WriteStatus.WRITTEN)
