@@ -5,9 +5,10 @@ import signal
 import threading
 import time
 from contextlib import ExitStack
+from functools import partial
 from types import FrameType
 
-from worker import batcher, consumer, selfheal, settlement
+from worker import batcher, budgets, consumer, selfheal, settlement
 from worker.announcer import Announcer
 from worker.assembly import assemble, open_the_index, tidy_temp_dir, unstarted
 from worker.core.base.errors import ExitCode, StoreError
@@ -96,6 +97,9 @@ class Daemon:
             supervisor.start(f"handler-{number}", components.handler.run, max_silence_s=float("inf"))
         for number in range(components.handler.slow_threads):
             supervisor.start(f"slow-file-{number}", components.handler.run_slow, max_silence_s=float("inf"))
+        if components.budgets is not None:
+            loop = partial(components.budgets.run, lag_s=self._metrics.backlog_s)
+            supervisor.start("budgets", loop, max_silence_s=budgets.MAX_SILENCE_S)
         self._check_pause()
         supervisor.start("self-heal", components.selfheal.run, max_silence_s=selfheal.MAX_SILENCE_S)
         supervisor.start("control", self._watch_control, max_silence_s=CONTROL_SILENCE_S)
@@ -218,6 +222,8 @@ class Daemon:
         components.consumer.stop()
         components.selfheal.stop()
         components.handler.stop()
+        if components.budgets is not None:
+            components.budgets.drain()
         self._drain(end - EXTRACTION_GRACE_S)
         components.extractor.stop()
         self._drain(end)
@@ -225,6 +231,8 @@ class Daemon:
         components.batcher.stop()
         components.settlement.stop()
         components.in_flight.stop()
+        if components.budgets is not None:
+            components.budgets.stop()
         self._ended.set()
         self._supervisor.join(max(end, time.monotonic() + LAST_CALL_S))  # the last releases are under way
         self._health.stopped(int(self._exit))

@@ -109,6 +109,8 @@ CASES = {
         },
         tail=5,
     ),
+    "WorkerBudgetNearlySpent": Case({f'worker_budget_used_ratio{{cap="objects",{WORKER}}}': Gauge(0.9, 0.91)}),
+    "WorkerLagNearsRetention": Case({f"worker_lag_of_retention_ratio{{{WORKER}}}": Gauge(0.75, 0.76)}),
     "MetricsUnreachable": Case({f"up{{{WORKER}}}": Gauge(1, 0)}),
 }
 SILENCE = {

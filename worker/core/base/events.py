@@ -22,6 +22,20 @@ class LogEvent(StrEnum):
     """What the manager does by itself (`what`: retries, confirmation, diagnosis or notify) failed; nothing is lost, and it tries
     again by itself. Logged once per outage."""
 
+    BUDGET_COUNTED = "budget.counted"
+    """How a cap of BUDGET_CAPS stands today: `used` of `limit`, in all workers. A warning from 90% on, once a day."""
+
+    BUDGET_HELD = "budget.held"
+    """An object is over the cap of its prefix: it waits in `retry-index/held/`, and is read once there is room."""
+
+    BUDGET_LAG = "budget.lag"
+    """How long the oldest message has waited (`lag_s`) while a budget stops the polling. A warning, once an hour, from three
+    quarters of the time (`retention_s`) after which SQS drops it."""
+
+    BUDGET_UNREADABLE = "budget.unreadable"
+    """The record of the budgets in the state bucket could not be read or written; this worker polls no more once its share is
+    used up, until it can. Logged once per cause."""
+
     BREAKER_CLOSED = "breaker.closed"
     """What the breaker guards (`index`, or the bucket `s3://…`) answers again; normal work resumes."""
 

@@ -21,16 +21,14 @@ from pydantic_settings import (
 )
 
 from worker.core.base.address import parse_address
+from worker.core.base.budget import Caps, Prices
 from worker.core.base.errors import ConfigError
-from worker.core.base.names import BucketName, QueueUrl, own_state_bucket
+from worker.core.base.names import BucketName, IndexName, QueueUrl, own_state_bucket
 
 KIB = 1024
 MIB = 1024 * KIB
 MAX_INDEX_TIMEOUT_S = 25
 """The age rule (core/indexing/fresh_writer.py) counts on it: a longer request could outlast the index's memory of removals."""
-
-_INDEX_NAME = re.compile(r"^[^A-Z\s\\/*?\"<>|,#:_+-][^A-Z\s\\/*?\"<>|,#:]*$")
-
 
 AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
@@ -99,7 +97,9 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("INDEX_URL", "OPENSEARCH_ENDPOINT"),
         description="https://host:port of OpenSearch, or sqlite:///path of an embedded index.",
     )
-    opensearch_index: str = Field("files", description="Name of the index or alias to which documents are written.")
+    opensearch_index: IndexName = Field(
+        "files", description="Name of the index or alias to which documents are written."
+    )
     index_auth: Literal["auto", "none", "basic", "es", "aoss"] = Field(
         "auto",
         description="Sign-in: basic (INDEX_USER, INDEX_PASSWORD), AWS SigV4 for the service es or aoss, or none; "
@@ -162,6 +162,17 @@ class Settings(BaseSettings):
         default_factory=lambda: Path(tempfile.gettempdir()), description="Folder for temporary files."
     )
 
+    # -- budgets -------------------------------------------------------------------------------------------------
+    budget_caps: Caps = Field(
+        (),
+        description="Comma-separated KIND=NUMBER and s3://BUCKET/PREFIX:KIND=NUMBER: the most that all workers together may "
+        "use in a day (UTC), in all or under a prefix. Kinds: objects, bytes, seconds (of extraction), dollars.",
+    )
+    budget_prices: Prices = Field(
+        {"objects": 2e-6, "seconds": 2e-5},
+        description="Comma-separated KIND=DOLLARS: what one object, byte or second of extraction costs, for caps in dollars.",
+    )
+
     # -- life ----------------------------------------------------------------------------------------------------
     shutdown_timeout_s: int = Field(
         25,
@@ -220,15 +231,6 @@ class Settings(BaseSettings):
             raise ValueError("is not the URL of an index; it should be https://HOST[:PORT] or sqlite:///PATH")
         if url.startswith("http"):
             parse_address(url)
-        return value
-
-    @field_validator("opensearch_index")
-    @classmethod
-    def _is_index_name(cls, value: str) -> str:
-        if not _INDEX_NAME.match(value) or len(value.encode()) > 255:
-            raise ValueError(
-                'is not an index name; it should be in lower case, without spaces and \\ / * ? " < > | , # :'
-            )
         return value
 
     @field_validator("worker_name")
