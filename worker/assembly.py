@@ -148,6 +148,7 @@ def make_batcher(settings: Settings, clients: Clients, retry: RetryStore, breake
         documents=settings.bulk_documents,
         size_bytes=settings.bulk_bytes,
         wait_s=settings.bulk_wait_ms / 1000,
+        throttle=clients.aws.throttles.index,
     )
 
 

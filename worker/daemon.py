@@ -130,6 +130,7 @@ class Daemon:
             "Kinds of calls to the queues (receive, delete, send) that keep failing.",
             lambda: len(self._health.failing_calls()),
         )
+        self._show_limits()
         clock = components.clients.objects.clock
         metrics.gauge(
             "worker_s3_clock_uncertainty_seconds", "How well S3's clock is known.", lambda: clock.uncertainty_s
@@ -157,6 +158,21 @@ class Daemon:
             sender.start()
             stack.callback(sender.join, LAST_FIGURES_S)
             stack.callback(self._ended.set)
+
+    def _show_limits(self) -> None:
+        metrics, limits = self._metrics, self._components.clients.aws.throttles
+        metrics.gauge(
+            "worker_s3_rate_limit", "Requests a second that S3 gets as it refused more; 0: no limit.",
+            lambda: limits.s3.rate or 0,
+        )  # fmt: skip
+        metrics.gauge(
+            "worker_sqs_rate_limit", "Requests a second that SQS gets as it refused more; 0: no limit.",
+            lambda: limits.sqs.rate or 0,
+        )  # fmt: skip
+        metrics.gauge(
+            "worker_index_rate_limit", "Documents a second that the index gets as it refused more; 0: no limit.",
+            lambda: limits.index.rate or 0,
+        )  # fmt: skip
 
     # -- serve ---------------------------------------------------------------------------------------------------
 

@@ -277,6 +277,13 @@ class LogEvent(StrEnum):
     THREAD_SILENT = "thread.silent"
     """A thread makes no progress; the watchdog is no longer fed."""
 
+    THROTTLE_LIFTED = "throttle.lifted"
+    """A service (`service`) has refused nothing for so long that what is sent to it is not limited any more."""
+
+    THROTTLE_LIMITED = "throttle.limited"
+    """A service (`s3`, `sqs`, `index`) refuses because there are too many requests: it gets `per_second` at first, and what it
+    allows from then on. The present limit is in /metrics and in `systemctl status`."""
+
     WEB_DIED = "web.died"
     """The manager's web server ended with an error."""
 

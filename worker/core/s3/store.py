@@ -25,6 +25,7 @@ from worker.core.base.clock import S3Clock
 from worker.core.base.errors import ObjectGoneError, StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
+from worker.core.base.throttle import Throttle
 from worker.core.s3.answers import etag_of, plain_etag, snapshot_of, state_of
 from worker.core.s3.bucket_store import BucketStore, bucket_stores, has_certificates
 from worker.core.s3.objects import ObjectState, Snapshot, carried_unchanged, is_object_fault
@@ -44,6 +45,8 @@ _STANDARD_ATTRIBUTES = frozenset({
 })  # fmt: skip
 _NO_ANSWER = (BaseError, FileNotFoundError, ValueError)
 """What obstore raises: its own errors, FileNotFoundError for a missing key, ValueError for a key that it rejects; or a panic."""
+_REFUSED = ("SlowDown", "429 Too Many Requests")
+"""Parts of obstore's messages for a refusal because of the rate."""
 _SAYS_NOTHING = frozenset({"400", "403", "404", "NoSuchKey"})
 """Codes of a failed HEAD. They are mere HTTP statuses, because the answer to a HEAD has no body."""
 NOWHERE = "http://127.0.0.1:9"
@@ -152,7 +155,7 @@ class S3ObjectStore:
 
     def _asked(self, bucket: str, key: str) -> "_Asked":
         """One request for an object: to obstore where it asks for exactly this object, and to boto3 where that fails."""
-        return _Asked(self._store_of(bucket) if carried_unchanged(key) else None)
+        return _Asked(self._store_of(bucket) if carried_unchanged(key) else None, self._aws.throttles.s3)
 
     def _open_store(self, bucket: str, location: BucketLocation) -> S3Store | None:
         """obstore's store for a bucket; the address contains the bucket already, in whichever place boto3 puts it.
@@ -256,18 +259,22 @@ class S3ObjectStore:
 class _Asked:
     """One request: to obstore, then to boto3 where obstore could not make it."""
 
-    def __init__(self, bucket_store: BucketStore[S3Store] | None) -> None:
+    def __init__(self, bucket_store: BucketStore[S3Store] | None, throttle: Throttle) -> None:
         self._bucket_store = bucket_store
+        self._throttle = throttle
         self._error: BaseException | None = None
 
     def by_obstore(self, ask: Callable[[S3Store], T]) -> T | None:
         """What obstore answers; None whatever it raises, for boto3 is asked next. A panic is no Exception; it is logged."""
         if self._bucket_store is None or (store := self._bucket_store.store) is None:
             return None
+        self._throttle.wait()
         try:
             found = ask(store)
         except _NO_ANSWER as error:
             self._error = error
+            if any(sign in str(error) for sign in _REFUSED):
+                self._throttle.refused()
             return None
         except BaseException as error:
             if not is_panic(error):
