@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.environment import AWS, BenchmarkEnvironment, Profile
 from benchmarks.measure import Cpu, cpu, peak_rss_mb
-from benchmarks.prices import dollars_per_million
+from recovery.operations.backfilling.prices import dollars_per_million
 from testing.fault_proxy import TrafficLog
 from testing.site import Site
 from testing.waiting import wait_until

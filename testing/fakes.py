@@ -3,17 +3,26 @@
 That the parts implement the protocols is checked by mypy, as Fakes makes a Clients of them.
 """
 
+import functools
 import json
 from typing import Any
 
+from recovery.operations.dead_letters.message_types import MessageTypes, load_types
 from testing.aws import s3_event, s3_record
-from testing.memory import BUCKET, NOW_MS, STATE, Faults, MemoryIndex, MemoryQueue, MemoryS3, MemoryState
+from testing.memory import BUCKET, NOW_MS, STATE, Faults, MemoryQueue, MemoryS3, MemoryState
+from testing.memory_index import MemoryIndex
 from worker.core.base.aws import Aws
 from worker.core.base.settings import Settings, load
 from worker.core.clients import Clients
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.dead_letter_store import take_in
 from worker.core.sqs.stored_dead_letter import StoredDeadLetter
+
+
+@functools.cache
+def included_types() -> MessageTypes:
+    """The types that come with the product; their schemas are checked once."""
+    return load_types(default_bucket=BUCKET)
 
 
 class Fakes:

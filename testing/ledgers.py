@@ -1,16 +1,21 @@
 """Ledgers for tests, and dead letters to put into them."""
 
+import functools
 import math
+import tempfile
+import time
+import uuid
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import text, update
 
-from recovery.ledger.address import ledger_url
+from recovery.ledger.address import SQLITE, file_of, ledger_url
 from recovery.ledger.database import Database
-from recovery.ledger.ledger import Ledger
+from recovery.ledger.ledger import Ledger, open_ledger
 from recovery.ledger.rows import Arrival, Row
-from recovery.ledger.schema import CELL_SUMS
+from recovery.ledger.schema import CELL_SUMS, ledger_info
 from recovery.ledger.summaries import AgeSummary
 from recovery.manager.figures import QUANTILES
 from worker.core.base.classify import FailureKind
@@ -21,9 +26,25 @@ MINUTE_MS = 60_000
 
 def new_ledger(url: str, *, timeout_s: float = 10) -> Ledger:
     """The ledger of a new database, migrated, as `dlq-manager migrate` does on PostgreSQL."""
-    ledger = Ledger(Database(ledger_url(url), timeout_s=timeout_s))
-    ledger.migrate()
+    made = ledger_url(url)
+    if made.drivername != SQLITE:
+        ledger = Ledger(Database(made, timeout_s=timeout_s))
+        ledger.migrate()
+        return ledger
+    file_of(made).write_bytes(_migrated())
+    ledger = Ledger(Database(made, timeout_s=timeout_s))
+    own = {"id": str(uuid.uuid4()), "created_ms": time.time_ns() // 1_000_000}
+    with ledger._database.writing() as connection:
+        connection.execute(update(ledger_info).values(**own))
     return ledger
+
+
+@functools.cache
+def _migrated() -> bytes:
+    """The file of an empty ledger: to copy it is ten times as fast as to migrate another."""
+    with tempfile.TemporaryDirectory() as folder:
+        open_ledger(f"sqlite:///{folder}/ledger.sqlite").close()
+        return Path(folder, "ledger.sqlite").read_bytes()
 
 
 def recounted(ledger: Ledger) -> None:

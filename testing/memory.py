@@ -1,17 +1,13 @@
-"""Queue, S3, state bucket and index in memory, without delay, whose calls can be made to fail."""
+"""Queue, S3 and state bucket in memory, without delay, whose calls can be made to fail."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-import orjson
-
 from worker.core.base.clock import S3Clock
 from worker.core.base.errors import IndexUnavailableError, ObjectGoneError, QueueError, StoreError
-from worker.core.index import KEYS_AT_ONCE, IndexState, SearchResult, Stored, WriteResult, WriteStatus
-from worker.core.index.document import Write
-from worker.core.s3.objects import ObjectState, Snapshot, is_object_fault
+from worker.core.s3.objects import ListedObject, ListingPage, ObjectState, Snapshot, is_object_fault
 from worker.core.s3.state import PAUSE_KEY, pause_in_force
 from worker.core.sqs.queue import MAX_BATCH, Message, Refusal
 
@@ -136,6 +132,7 @@ class MemoryS3:
         self.modified: dict[str, datetime] = {}
         """By key, where it is not NOON."""
         self.records: dict[str, bytes] = {}
+        self.page_size = 1_000
         self.denied: set[str] = set()
         self.denied_buckets: set[str] = set()
 
@@ -172,6 +169,22 @@ class MemoryS3:
 
     def check_bucket(self, bucket: str) -> None:
         self._faults.call("s3.check_bucket")
+
+    def list_page(self, bucket: str, prefix: str, token: str | None) -> ListingPage:
+        """Pages of `page_size`, in the order of `bodies`; the token is the number of the first object."""
+        self._faults.call("s3.list")
+        if bucket != BUCKET:
+            raise StoreError("no such bucket", code="NoSuchBucket")
+        keys = [key for key in self.bodies if key.startswith(prefix)]
+        start = int(token or 0)
+        found = [
+            ListedObject(
+                key, self.etag(key), len(self.bodies[key]), int(self.state(key).last_modified.timestamp() * 1000)
+            )
+            for key in keys[start : start + self.page_size]
+        ]
+        end = start + len(found)
+        return ListingPage(found, str(end) if end < len(keys) else None)
 
 
 class MemoryState:
@@ -236,65 +249,3 @@ class MemoryState:
 
 def _etag(record: bytes) -> str:
     return f'"{hash(record)}"'
-
-
-class MemoryIndex:
-    """An index with external versions, which can reject documents."""
-
-    description = "an index in memory"
-
-    def __init__(self, faults: Faults) -> None:
-        self._faults = faults
-        self.documents: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
-        self.versions: dict[tuple[str, str], int] = {}
-        self.rejects: set[str] = set()
-        self.rejects_all = False
-        self.unavailable: set[str] = set()
-        """Keys whose documents it always answers as unavailable."""
-
-    def ping(self) -> None:
-        self._faults.call("index.ping")
-
-    def ensure(self) -> IndexState:
-        return IndexState()
-
-    def inspect(self) -> IndexState:
-        return IndexState()
-
-    def write(self, writes: Sequence[Write]) -> list[WriteResult]:
-        self._faults.call("index.write")
-        return [self._write(write) for write in writes]
-
-    def _write(self, write: Write) -> WriteResult:
-        name = write.bucket, write.key
-        if write.key in self.unavailable:
-            return WriteResult(WriteStatus.UNAVAILABLE, "429: rejected_execution_exception")
-        if write.key in self.rejects or self.rejects_all:
-            return WriteResult(WriteStatus.REJECTED, "mapper_parsing_exception: failed to parse")
-        if self.versions.get(name, 0) > write.version:
-            return WriteResult(WriteStatus.SUPERSEDED)
-        self.versions[name] = write.version
-        if write.source is None:
-            self.documents.pop(name, None)
-        else:
-            self.documents[name] = write.version, orjson.loads(write.source)
-        return WriteResult(WriteStatus.WRITTEN)
-
-    def keys(self, bucket: str, prefix: str, *, after: str = "") -> list[str]:
-        self._faults.call("index.keys")
-        of_bucket = [key for name, key in self.documents if name == bucket]
-        return sorted(key for key in of_bucket if key.startswith(prefix) and key > after)[:KEYS_AT_ONCE]
-
-    def stored(self, objects: Sequence[tuple[str, str]]) -> list[Stored | None]:
-        self._faults.call("index.stored")
-        found = [self.documents.get(name) for name in objects]
-        return [None if one is None else Stored.of(one[1], version=one[0]) for one in found]
-
-    def search(self, query: str, *, limit: int = 10) -> SearchResult:
-        return SearchResult(0, [])
-
-    def refresh(self) -> None:
-        """Nothing to do: what is written can be found at once."""
-
-    def close(self) -> None:
-        """Nothing is open."""

@@ -52,6 +52,7 @@ REAL_SERVERS: dict[str, str | None] = {
 EXTENDED = (
     "tests/systemd/",  # boots a machine, installs the worker on it, types what the pages say
     "tests/acceptance/test_convergence.py",  # two workers at once for ten seconds, and their start
+    "tests/acceptance/test_outages.py",  # waits for breakers to open and to close; tests/chaos has outages as well
     "tests/acceptance/test_healing.py",  # waits for what a worker does by itself within a minute
     "tests/acceptance/test_forget.py",  # a corpus for each of its cases
     "tests/acceptance/test_demo.py",  # the demo five times over, which `make demo` shows as well

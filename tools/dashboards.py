@@ -223,9 +223,15 @@ def _failure_panels() -> list[Builder]:
         ("Receive failures", "Receives that failed.", "worker_receive_failures_total", "instance"),
         ("Stuck", "Messages let go without progress.", "worker_stuck_total", "instance"),
     )  # fmt: skip
+    lost = Look("Not accounted for", "Objects and documents that two runs of reconcile_index in a row did not find.")
+    states = Look("Objects by state", "At the last reconcile_index of each bucket.")
     return [
-        over_time(Look(title, says, "ops"), (_rate(label, name), f"{{{{{label}}}}}"))
-        for title, says, name, label in panels
+        *(
+            over_time(Look(title, says, "ops"), (_rate(label, name), f"{{{{{label}}}}}"))
+            for title, says, name, label in panels
+        ),
+        over_time(lost, (f"max by (bucket) (reconcile_unaccounted{{{HERE}}})", "{{bucket}}")),
+        over_time(states, (f"max by (bucket, state) (reconcile_objects{{{HERE}}})", "{{bucket}} {{state}}")),
     ]
 
 

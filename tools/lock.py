@@ -2,8 +2,9 @@
 
 With `--write --keep`, what is already pinned stays as it is, as far as pyproject.toml allows.
 
-requirements.lock contains the packages of the worker, requirements-manager.lock those of the worker and the manager;
-requirements-dev.lock adds those of the demo, tests and checks. All three pin the same versions.
+requirements.lock contains the packages of the worker, requirements-manager.lock those of the worker and the manager,
+requirements-inventory.lock those of the worker and of `backfill_index` for inventories in Parquet or ORC;
+requirements-dev.lock adds those of the demo, tests and checks. All four pin the same versions.
 Each begins with a fingerprint of the dependencies in pyproject.toml, so that a change of these that is not locked is
 found without querying a registry.
 """
@@ -18,7 +19,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DEV, RUN, MANAGER = "requirements-dev.lock", "requirements.lock", "requirements-manager.lock"
-OPTIONS = {DEV: ("--all-extras",), RUN: ("-c", DEV), MANAGER: ("-c", DEV, "--extra", "manager")}
+INVENTORY = "requirements-inventory.lock"
+OPTIONS = {
+    DEV: ("--all-extras",),
+    RUN: ("-c", DEV),
+    MANAGER: ("-c", DEV, "--extra", "manager"),
+    INVENTORY: ("-c", DEV, "--extra", "inventory"),
+}
 """What `uv pip compile` is told for each lock; the first pins the versions that the others take."""
 _COMPILE = (
     "uv", "pip", "compile", "-q", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header",
@@ -57,7 +64,7 @@ def check(root: Path) -> list[str]:
             faults.append(f"{name} was made from other dependencies than those in pyproject.toml: run make lock")
         if any(_ADDRESS.search(line) for line in lines):
             faults.append(f"{name} names an address; it must not determine the registry")
-    others = [name for name in (RUN, MANAGER) if not _pins(root / name) <= _pins(root / DEV)]
+    others = [name for name in (RUN, MANAGER, INVENTORY) if not _pins(root / name) <= _pins(root / DEV)]
     return faults + [f"{name} pins other versions than {DEV}: run make lock" for name in others]
 
 

@@ -10,7 +10,7 @@ from tools.reference import row
 
 ROOT = Path(__file__).resolve().parents[1]
 RULES = ROOT / "config/prometheus/rules.yml"
-_OUR_METRIC = re.compile(r"\b(?:worker|dlq)_[a-z0-9_]+\b|\bup\b")
+_OUR_METRIC = re.compile(r"\b(?:worker|dlq|reconcile)_[a-z0-9_]+\b|\bup\b")
 _CONDITION = re.compile(r"(?P<sign>[<>]|==)\s*(?P<limit>[\d.]+)\s*$")
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 

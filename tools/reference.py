@@ -12,8 +12,8 @@ from pydantic import AliasChoices, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from recovery.cli import backfill_index, reconcile_index, recover_dlq, replay_retry_index
 from recovery.cli import main as dlq
-from recovery.cli import recover_dlq, replay_retry_index
 from recovery.cli.settings import ALIASES, ToolSettings
 from recovery.manager import cli as manager
 from recovery.manager.settings import ManagerSettings
@@ -26,6 +26,8 @@ COMMAND_LINES: dict[str, typer.Typer] = {
     "s3-index-worker": cli.app,
     "recover_dlq": recover_dlq.app,
     "replay_retry_index": replay_retry_index.app,
+    "reconcile_index": reconcile_index.app,
+    "backfill_index": backfill_index.app,
     "dlq": dlq.app,
     "dlq-manager": manager.app,
 }

@@ -21,6 +21,7 @@ from worker.core.sqs import in_flight
 from worker.core.sqs.in_flight import InFlightMessage
 from worker.health import Health
 from worker.metrics import Metrics, send_to_cloudwatch, serve
+from worker.reconciled import watch_reconciled
 from worker.sdnotify import notify, watchdog_interval_s
 from worker.supervisor import Supervisor, join_all
 
@@ -151,6 +152,7 @@ class Daemon:
             else:
                 stack.callback(server.server_close)
                 stack.callback(server.shutdown)
+                watch_reconciled(components.clients.state, metrics.reconciled, self._ended)
         if settings.cloudwatch_namespace:
             client = components.clients.aws.cloudwatch()
             args = (metrics, client, settings.cloudwatch_namespace, self._ended)

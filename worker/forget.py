@@ -9,7 +9,8 @@ from worker.core.audit import AuditEvent, Run, record
 from worker.core.base.errors import ExitCode
 from worker.core.base.text import one_line
 from worker.core.clients import Clients, connect
-from worker.core.indexing.forget import Forgetter, Forgotten, Place, keys_in
+from worker.core.indexing.forget import Forgetter, Forgotten, keys_in
+from worker.core.s3.objects import Place
 from worker.terminal import (
     Json,
     Signals,
@@ -17,13 +18,11 @@ from worker.terminal import (
     err,
     load_for_command,
     operator,
+    place_of,
     print_json,
-    require_bucket_name,
     show_recorded,
     stdout,
 )
-
-_SCHEME = "s3://"
 
 
 def forget(
@@ -42,7 +41,7 @@ def forget(
 
     Exit codes: 0 removed, 1 no documents, 3 some were kept, or declined, 64, 69.
     """
-    chosen, settings = _place(place), load_for_command()
+    chosen, settings = place_of(place), load_for_command()
     clients = connect(settings)
     count = sum(1 for _ in keys_in(clients.index, chosen))
     index = clients.index.description
@@ -66,14 +65,6 @@ def forget(
     _show(chosen, forgetter.result, dry_run=dry_run, as_json=as_json)
     complete = ExitCode.OK if forgetter.result.is_complete else ExitCode.INCOMPLETE
     raise typer.Exit(signals.exit_code or max(complete, recorded))
-
-
-def _place(given: str) -> Place:
-    bucket, _, prefix = given.removeprefix(_SCHEME).partition("/")
-    if not given.startswith(_SCHEME):
-        raise typer.BadParameter(f"{given!r} should be s3://BUCKET or s3://BUCKET/PREFIX")
-    require_bucket_name(bucket)
-    return Place(bucket, prefix)
 
 
 def _record(clients: Clients, place: Place, result: Forgotten, *, existing: bool) -> ExitCode:

@@ -16,6 +16,7 @@ from worker.core.base.cloudwatch import tell_cloudwatch
 from worker.core.base.events import LogEvent
 from worker.core.base.jsontypes import JsonObject
 from worker.core.base.logs import Fields
+from worker.reconciled import ReconciledMetrics
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -62,6 +63,7 @@ class Metrics:
             "worker_lag_of_retention_ratio",
             "While a budget stops the polling: the oldest message's age, of its retention.",
         )
+        self.reconciled = ReconciledMetrics(self.registry)
         self._show_from_the_start()
         self.sums: Tally[str] = Tally()
         """Sums for CloudWatch since the last were sent."""

@@ -34,6 +34,7 @@ from worker.core.base.errors import (
 from worker.core.base.names import is_bucket_name
 from worker.core.base.settings import Settings, load
 from worker.core.base.text import escaped_json, printable
+from worker.core.s3.objects import Place
 
 TYPERS_USAGE = 2
 """typer's exit code for a wrong option or argument; none of our own exit codes is 2."""
@@ -41,6 +42,7 @@ PIPE_WIDTH = 4_000
 """Number of columns to assume in a pipe, where rich would cut tables at 80."""
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
+_SCHEME = "s3://"
 _DURATION = re.compile(r"^(\d+)([smhd])$")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _FAILURES: tuple[tuple[type[WorkerError], str, ExitCode], ...] = (
@@ -160,6 +162,24 @@ def require_bucket_name(name: str) -> None:
     """Raises a usage error if no bucket can have this name."""
     if not is_bucket_name(name):
         raise typer.BadParameter(f"{name!r} cannot be a bucket's name; it should be one such as our-files")
+
+
+def place_of(given: str) -> Place:
+    """The bucket, or the part of one, that was given as `s3://BUCKET/PREFIX`. Raises a usage error if it is none."""
+    bucket, _, prefix = given.removeprefix(_SCHEME).partition("/")
+    if not given.startswith(_SCHEME):
+        raise typer.BadParameter(f"{given!r} should be s3://BUCKET or s3://BUCKET/PREFIX")
+    require_bucket_name(bucket)
+    return Place(bucket, prefix)
+
+
+def distinct_places(places: list[Place]) -> list[Place]:
+    """The places. Raises a usage error where one is inside another: its objects would be counted twice."""
+    for number, one in enumerate(places):
+        for other in places[:number]:
+            if one.contains(other.bucket, other.prefix) or other.contains(one.bucket, one.prefix):
+                raise typer.BadParameter(f"{one} and {other} overlap: objects would be counted twice")
+    return places
 
 
 def iso(at_s: float) -> str:

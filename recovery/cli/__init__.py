@@ -1,1 +1,1 @@
-"""The commands `dlq`, `recover_dlq` and `replay_retry_index`: options, prompts, tables, signals and exit codes."""
+"""The commands `dlq`, `recover_dlq` and so on: options, prompts, tables, signals, exit codes."""

@@ -104,6 +104,12 @@ class Execution:
             operation_items.mark(connection, taken.number, items)
             return items
 
+    def has_left_behind(self, taken: Taken) -> bool:
+        """Whether the operation is to go on with items that it has passed over."""
+        with self._database.reading() as connection:
+            is_running = one(connection, taken.operation.id).state is OperationState.RUNNING
+            return is_running and operation_items.has_unfinished(connection, taken.number)
+
     def in_doubt(self, taken: Taken) -> list[Item]:
         """The items that whoever was here before was acting on."""
         with self._database.reading() as connection:
@@ -154,9 +160,9 @@ class Execution:
             state = self._hold(connection, taken, ttl_s)
             if state in ENDED:
                 why = CANCELLED if state is OperationState.CANCELLED else STOPPED
-                skipped = operation_items.let_go(connection, taken.number, why)
-                self._count(connection, taken, Settled(skips={why: skipped} if skipped else {}))
-                if skipped:
+                settled = operation_items.let_go(connection, taken.number, why)
+                self._count(connection, taken, settled)
+                if settled != Settled():
                     return False
             values: dict[str, object] = {"until_ms": 0}
             if not operation_items.has_unfinished(connection, taken.number) and state not in WAITING:

@@ -14,6 +14,7 @@ from recovery.ledger.rows import Row, State
 ELSEWHERE = "in another operation"
 CHANGED = "changed"
 GONE = "forgotten"
+PERHAPS_SENT = "perhaps sent: no answer said so, and it was not sent again"
 MAX_RESULT_CHARS = 500
 
 
@@ -131,13 +132,17 @@ def settle(connection: Connection, plan: int, results: Sequence[ItemResult]) -> 
     return Settled(states[Result.DONE], states[Result.FAILED], twice, skips)
 
 
-def let_go(connection: Connection, plan: int, why: str) -> int:
-    """Skip up to CHUNK items with which nothing was done; how many they were."""
-    query = text(
-        "UPDATE plan_items SET state = 'skipped', result = :why WHERE plan = :plan AND place IN (SELECT place FROM plan_items "
-        "WHERE plan = :plan AND state IN ('planned', 'waiting') ORDER BY place LIMIT :some)"
-    )
-    return connection.execute(query, {"plan": plan, "why": why, "some": CHUNK}).rowcount
+def let_go(connection: Connection, plan: int, why: str) -> Settled:
+    """Skip up to CHUNK items with which nothing was done. What may have been sent has failed, for it is not as it was."""
+    some = "plan = :plan AND place IN (SELECT place FROM plan_items WHERE plan = :plan AND twice = :twice AND state IN "
+    some += "('planned', 'waiting') ORDER BY place LIMIT :some)"
+    query = text(f"UPDATE plan_items SET state = :state, result = :why WHERE {some}")  # noqa: S608 (of fixed parts)
+    known = {"plan": plan, "some": CHUNK}
+    doubtful = {"twice": 1, "state": Result.FAILED.value, "why": PERHAPS_SENT}
+    failed = connection.execute(query, {**known, **doubtful}).rowcount
+    skips = {"twice": 0, "state": Result.SKIPPED.value, "why": why}
+    skipped = connection.execute(query, {**known, **skips}).rowcount
+    return Settled(failed=failed, twice=failed, skips={why: skipped} if skipped else {})
 
 
 def has_unfinished(connection: Connection, plan: int) -> bool:

@@ -15,7 +15,7 @@ from recovery.ledger import answers, operation_items
 from recovery.ledger.answers import Answer, Asked
 from recovery.ledger.database import Database
 from recovery.ledger.operation_items import Result
-from recovery.ledger.plans import Plan, Plans
+from recovery.ledger.plans import EXPIRES_MS, Plan, Plans
 from recovery.ledger.refusals import Verb
 from recovery.ledger.schema_operations import operations, plans
 
@@ -115,7 +115,7 @@ class Operations:
                 select(plans.c.number, text(self._now)).where(plans.c.id == plan.id)
             ).one_or_none()
             if found is None or found[1] >= plan.expires_ms:
-                raise PlanExpiredError("this plan is older than 15 minutes; make another")
+                raise PlanExpiredError(f"this plan is older than {EXPIRES_MS // 60_000} minutes; make another")
             used = connection.execute(select(operations.c.id).where(operations.c.plan == found[0])).scalar_one_or_none()
             if used is not None:
                 raise PlanUsedError(used)

@@ -46,7 +46,7 @@ class Limits:
     """What the shortest failure record takes, with all its ids."""
     max_attributes: int = 10
     force: bool = False
-    """Also those that were redriven too often, that were sent already, or whose failure record does not fit."""
+    """Also those that were redriven too often, or whose failure record does not fit."""
     own_types: tuple[str, ...] = ("s3-event", "unknown")
     """Those that `recover` can do."""
 
@@ -68,8 +68,7 @@ def _refusals(verb: Verb, limits: Limits) -> Iterator[tuple[str, str]]:
     if verb in SAYING:
         return
     yield "held", "d.hold IS NOT NULL"
-    if not limits.force:
-        yield "already sent", f"d.state = '{State.SENT}' AND coalesce(d.outcome, '') <> '{Outcome.UNCONFIRMED}'"
+    yield "already sent", f"d.state = '{State.SENT}' AND coalesce(d.outcome, '') <> '{Outcome.UNCONFIRMED}'"
     if verb is Verb.RECOVER:
         own = ", ".join(f"'{name}'" for name in limits.own_types)
         yield "of another program", f"c.type NOT IN ({own})"

@@ -62,12 +62,12 @@ class Automation:
         )  # fmt: skip
         self._confirmer = Confirmer(
             ConfirmationParts(
-                settings=settings, types=parts.clients.types, objects=parts.clients.objects, state=parts.state, ledger=ledger,
+                settings=settings, rows=parts.rows, objects=parts.clients.objects, state=parts.state, ledger=ledger,
                 index=self._index, queue_at=self._queue_at, refresh=refresh, keep_days=settings.ledger_keep_days, by=by, stop=stop,
             )
         )  # fmt: skip
         engine = None if self._index is None else partial(self._dry_engine, settings, self._index, stop)
-        self._diagnosis = Diagnosis(ledger, parts.state, engine, now_ms=clock.now_ms, by=by, stop=stop)
+        self._diagnosis = Diagnosis(ledger, parts.state, parts.rows, engine, now_ms=clock.now_ms, by=by, stop=stop)
 
         def turns(name: str, turn: Callable[[Beat], None], every_s: float, **more: float) -> Turns:
             return Turns(name, turn, ledger, holder=holder, every_s=every_s, stop=stop, **more)

@@ -18,9 +18,9 @@ from recovery.ledger.rows import State as RowState
 from recovery.ledger.selection import Selection
 from recovery.manager.confirm_when import is_check_due, outcome_of
 from recovery.manager.follow import chunks
+from recovery.manager.records import RowMaker
 from recovery.manager.turns import Beat
 from recovery.operations.confirm import Confirmation, Known, Standing, confirm, end, refs_of, waiting_in
-from recovery.operations.dead_letters.message_types import MessageTypes
 from recovery.operations.records.reading import read_all
 from worker.core.audit import Run
 from worker.core.base.concurrency import Pace
@@ -63,7 +63,7 @@ class ConfirmationParts:
     """What a confirmation works with."""
 
     settings: Settings
-    types: MessageTypes
+    rows: RowMaker
     objects: ObjectStore
     state: State
     ledger: Ledger
@@ -155,7 +155,7 @@ class Confirmer:
         ]  # what is gone is the follower's
         if back := [by_key[stored.key] for stored in read if stored.state is not StoredState.SENT]:
             parts.refresh(back)
-        refs = {one.row.key: refs_of(one.stored, parts.settings, parts.types) for one in found}
+        refs = {one.row.key: refs_of(one.stored, parts.settings, parts.rows.types) for one in found}
         ours = [one for one in found if refs[one.row.key]]
         if parts.index is not None and ours:
             names = {(ref.bucket, ref.key) for one in ours for ref in refs[one.row.key]}
@@ -213,7 +213,7 @@ class Confirmer:
         changes = []
         for one, outcome, why in found:
             said = _SAID.get(outcome, "") if outcome else ""
-            finding = "; ".join(filter(None, (said, why))) or None
+            finding = "; ".join(filter(None, (said, self._parts.rows.text(one.stored.dead_letter, why)))) or None
             if outcome == one.row.outcome and (outcome is not None or finding == one.row.finding):
                 continue
             details = {"outcome": outcome, "why": finding} if outcome else {}

@@ -14,6 +14,7 @@ from recovery.ledger.pages import Sort
 from recovery.ledger.rows import Change, Row
 from recovery.ledger.rows import State as RowState
 from recovery.ledger.selection import Selection
+from recovery.manager.records import RowMaker
 from recovery.manager.turns import Beat
 from recovery.operations.dead_letters.message_types import MessageTypes
 from recovery.operations.engine import FOREIGN_TYPE, Disposition, RecoveryEngine, Verdict
@@ -85,12 +86,13 @@ class Diagnosis:
     """The diagnosis of one manager. For one thread."""
 
     def __init__(
-        self, ledger: Ledger, state: State, engine: Callable[[ExitStack], Examiner] | None, *,
+        self, ledger: Ledger, state: State, rows: RowMaker, engine: Callable[[ExitStack], Examiner] | None, *,
         now_ms: Callable[[], int], by: str, stop: threading.Event,
     ) -> None:  # fmt: skip
         """`engine` makes the one of a dry run for a turn in which it is needed; None if there is no index to ask."""
         self._ledger = ledger
         self._state = state
+        self._rows = rows
         self._engine = engine
         self._now_ms = now_ms
         self._by = by
@@ -133,5 +135,6 @@ class Diagnosis:
         if self._stop.is_set() or stored is None or stored.state is not StoredState.OPEN:
             return
         [verdict] = engine.examine([stored.dead_letter])
-        change = Change(row.identity, "diagnosed", self._by, {"finding": sentence(verdict)}, {}, row.version)
+        finding = self._rows.text(stored.dead_letter, sentence(verdict))
+        change = Change(row.identity, "diagnosed", self._by, {"finding": finding}, {}, row.version)
         self._ledger.change_many([change])

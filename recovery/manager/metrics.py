@@ -17,6 +17,7 @@ from recovery.ledger.operations import OperationState
 from recovery.ledger.summaries import AgeSummary
 from recovery.manager.figures import Depth, Figures
 from worker.core.base.errors import WorkerError
+from worker.reconciled import ReconciledMetrics
 
 MAX_ERROR_TYPES = 50
 """Error types with a series of their own: other services may send any number of them."""
@@ -77,6 +78,7 @@ class ManagerMetrics:
             ),
         }
         self.registry.register(FigureCollector(read))
+        self.reconciled = ReconciledMetrics(self.registry)
 
     def count(self, what: Counted, number: int = 1) -> None:
         """Count something that was done: its type says which counter, its value which label."""

@@ -7,14 +7,15 @@ again, and marked "perhaps twice" if that sends a message.
 
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from recovery.ledger.execution import LeaseLostError, Taken
 from recovery.ledger.ledger import Ledger
-from recovery.ledger.operation_items import Item, ItemResult, Result
+from recovery.ledger.operation_items import PERHAPS_SENT, Item, ItemResult, Result
 from recovery.ledger.operations import OperationState
-from recovery.ledger.refusals import SENDING, Verb
+from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import Row
 from recovery.manager.acting.acts import Act, Acted, after_conflict
 from recovery.manager.acting.verbs import Verbs
@@ -36,12 +37,24 @@ MAX_SILENCE_S = 1_800.0
 OUTAGE_S = 10.0
 """After this an operation is tried again whose queue or bucket refuses; others are executed meanwhile."""
 MAX_OUTAGES = 3
-"""Times that all items of a batch may be refused before they count as failed: then they are at fault, not the service."""
+"""Times that a dead letter may be refused before it counts as failed: then it is at fault, not the service."""
 FOREIGN_AT_ONCE = 5
 """Messages of other services' types that are sent at once: their consumers may be slow, and are not ours."""
 TIES = 200
 """Items that are looked at for those that were sent in the same millisecond, where the order counts."""
 _OURS = frozenset({S3_EVENT, UNKNOWN})
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """What keeps an operation from its work."""
+
+    why: str = ""
+    """Empty if it need not rest."""
+    worn_out: Collection[str] = ()
+    """The dead letters that were refused too often."""
+    is_final: bool = False
+    """Whether it has to stop."""
 
 
 class Operations:
@@ -55,7 +68,8 @@ class Operations:
         self._stop = stop
         self._name = uuid.uuid4().hex
         self._foreign = threading.Lock()
-        self._outages: dict[str, int] = {}
+        self._refused: dict[str, Counter[str]] = {}
+        """How often each dead letter of an operation was refused, by operation."""
         self.leases = Leases(ledger, stop)
         self.problem = ""
         """Why the ledger could not be asked for operations; empty if it could."""
@@ -113,7 +127,7 @@ class Operations:
         ended = self._ledger.operations.get(taken.operation.id)
         if ended is None or ended.ended_ms is None:
             return
-        self._outages.pop(ended.id, None)
+        self._refused.pop(ended.id, None)
         level: Level = "info" if ended.state is OperationState.DONE else "warning"
         emit(
             LogEvent.OPERATION_ENDED, level, operation=ended.id, verb=ended.verb, state=ended.state, done=ended.done,
@@ -138,7 +152,7 @@ class Operations:
                 ties = TIES if is_ordered else 0
                 items = self._execution.begin(taken, self.leases.ttl_s, after=after, limit=count, ties=ties)
                 if not items:
-                    return None
+                    return OUTAGE_S if self._execution.has_left_behind(taken) else None
                 if not self._batch(taken, act, items, is_ordered=is_ordered):
                     return OUTAGE_S
                 after = items[-1].place
@@ -161,7 +175,7 @@ class Operations:
 
     def _batch(self, taken: Taken, act: Act, items: Sequence[Item], *, is_ordered: bool) -> bool:
         """Act on items, and write what has become of them. False if something refuses that all of them need."""
-        skipped = [ItemResult(one.place, Result.SKIPPED, one.why_not) for one in items if one.why_not]
+        skipped = [_passed_over(one) for one in items if one.why_not]
         todo = {one.row.identity: one for one in items if one.row is not None and not one.why_not}
         verb = taken.operation.verb
         acted: list[Acted] = []
@@ -171,8 +185,9 @@ class Operations:
                 acted += part
         except WorkerError as error:
             failure = error
-        acted, why = self._outage(taken, acted, is_ordered=is_ordered) if failure is None else (acted, "")
-        results = [_result(todo.pop(one.row.identity), one, is_sent=verb in SENDING) for one in acted]
+        outage = Outage() if failure else self._outage(taken, acted, is_ordered=is_ordered)
+        acted = [replace(one, state=Result.FAILED) if one.row.identity in outage.worn_out else one for one in acted]
+        results = [_result(todo.pop(one.row.identity), one) for one in acted]
         untouched = [ItemResult(one.place, Result.WAITING, twice=one.twice) for one in todo.values()]
         self._settle(taken, [*skipped, *results, *untouched], acted)
         if failure is not None:
@@ -180,14 +195,11 @@ class Operations:
         if verb is Verb.REDRIVE:
             self._metrics.count(ReplayStatus.SUCCESS, sum(one.state is Result.DONE for one in acted))
             self._metrics.count(ReplayStatus.ERROR, sum(one.state is Result.FAILED for one in acted))
-        if why and is_ordered and self._outages[taken.operation.id] > MAX_OUTAGES:
-            self._execution.stop(taken, OperationState.FAILED, f"{why}; what follows must not overtake it")
-        elif why:
-            self._execution.tell(taken, error=why)
-        elif acted and taken.operation.id in self._outages:
-            self._outages.pop(taken.operation.id)
-            self._execution.tell(taken, error="")
-        return not why
+        if outage.is_final:
+            self._execution.stop(taken, OperationState.FAILED, f"{outage.why}; what follows must not overtake it")
+        elif acted and taken.operation.error != outage.why:
+            self._execution.tell(taken, error=outage.why)
+        return not outage.why
 
     def _parts(self, rows: Sequence[Row], act: Act, *, is_ordered: bool) -> Iterator[list[Acted]]:
         """Act on dead letters of our own types together, on those of others a few at a time; where the order counts, in it.
@@ -207,20 +219,26 @@ class Operations:
                 acted = act(foreign[start : start + FOREIGN_AT_ONCE])
             yield acted
 
-    def _outage(self, taken: Taken, acted: list[Acted], *, is_ordered: bool) -> tuple[list[Acted], str]:
-        """What the operation rests for, with what is tried again then; otherwise empty, and what could not be done has failed.
+    def _outage(self, taken: Taken, acted: Sequence[Acted], *, is_ordered: bool) -> Outage:
+        """What the operation has to rest for, if anything, and who is at fault instead.
 
-        It rests if nothing of a batch could be done. If that is so again and again although queue and bucket answer, the messages
-        are at fault. Where the order counts, it rests if anything could not be done, for what follows must not overtake it.
+        A dead letter is at fault if it is refused again and again although queue and bucket answer; it is tried again once all
+        others were. The operation rests if they do not answer, or if nothing of a batch could be done. Where the order counts,
+        it rests if anything could not be done, for what follows must not overtake it, and it stops where that is at fault.
         """
         operation = taken.operation
         waiting = [one for one in acted if one.state is Result.WAITING]
-        if waiting and (is_ordered or len(waiting) == len(acted)):
-            before = self._outages.get(operation.id, 0) if len(waiting) == len(acted) else 0
-            self._outages[operation.id] = before + 1
-            if is_ordered or before < MAX_OUTAGES or not self._verbs.answers(operation.verb, operation.options):
-                return acted, waiting[0].result
-        return [replace(one, state=Result.FAILED) if one.state is Result.WAITING else one for one in acted], ""
+        if not waiting:
+            return Outage()
+        refused = self._refused.setdefault(operation.id, Counter())
+        refused.update(one.row.identity for one in waiting)
+        answers = self._verbs.answers(operation.verb, operation.options)
+        worn_out = {one.row.identity for one in waiting if answers and refused[one.row.identity] > MAX_OUTAGES}
+        why = waiting[0].result
+        if is_ordered:
+            return Outage(why, is_final=bool(worn_out))
+        rests = not answers or not any(one.state is Result.DONE for one in acted)
+        return Outage(why if rests and len(worn_out) < len(waiting) else "", worn_out)
 
     def _settle(self, taken: Taken, results: Sequence[ItemResult], acted: Sequence[Acted]) -> None:
         operation = taken.operation
@@ -229,8 +247,9 @@ class Operations:
             one.row.identity: (one, change) for one in acted if (change := one.change(operation.verb, run)) is not None
         }
         changed = self._execution.settle(taken, results, [change for _, change in made.values()])
-        again = [after_conflict(self._verbs.world, *made[name], version) for name, version in changed.conflicts.items()]
-        self._ledger.change_many(again)  # what is changed once more meanwhile is brought up to date by the upkeep
+        # What is changed once more meanwhile is brought up to date by the upkeep.
+        again = (after_conflict(self._verbs.world, *made[name], version) for name, version in changed.conflicts.items())
+        self._ledger.change_many([change for change in again if change is not None])
 
     # -- after a kill ------------------------------------------------------------------------------------------------
 
@@ -241,13 +260,17 @@ class Operations:
             run = self._verbs.run(operation.verb, name=operation.run, by=operation.by)
             rows = {one.row.identity: one for one in items if one.row is not None}
             acted = self._verbs.what_became(operation.verb, [one.row for one in rows.values() if one.row], run)
-            is_sent = operation.verb in SENDING
-            results = [_result(rows[one.row.identity], one, is_sent=is_sent) for one in acted]
-            results += [ItemResult(one.place, Result.FAILED, one.why_not) for one in items if one.row is None]
+            results = [_result(rows[one.row.identity], one) for one in acted]
+            results += [_passed_over(one) for one in items if one.row is None]
             self._settle(taken, results, acted)
 
 
-def _result(item: Item, acted: Acted, *, is_sent: bool) -> ItemResult:
-    """What is tried again may have been sent already, by whoever was killed, or where SQS's answer was lost."""
-    in_doubt = is_sent and acted.state is Result.WAITING
-    return ItemResult(item.place, acted.state, acted.result, item.twice or in_doubt)
+def _passed_over(item: Item) -> ItemResult:
+    """An item on which nothing may be done any more. What may have been sent is not as it was."""
+    if item.twice:
+        return ItemResult(item.place, Result.FAILED, PERHAPS_SENT, twice=True)
+    return ItemResult(item.place, Result.SKIPPED, item.why_not)
+
+
+def _result(item: Item, acted: Acted) -> ItemResult:
+    return ItemResult(item.place, acted.state, acted.result, item.twice or acted.in_doubt)

@@ -8,6 +8,7 @@ from recovery.manager.redacted import redacted
 from recovery.manager.redaction import Redactor, View
 from recovery.operations.dead_letters.facts import facts_of
 from recovery.operations.dead_letters.message_types import MessageTypes
+from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.stored_dead_letter import StoredDeadLetter, first_failed_ms
 
 FROM_RECORD = (
@@ -73,16 +74,16 @@ class RowMaker:
         )
         return self._redacted(made, stored) if self.redactor.is_active else made
 
-    def text(self, stored: StoredDeadLetter, text: str) -> str:
+    def text(self, dead_letter: DeadLetter, text: str) -> str:
         """A text about a dead letter, such as what became of acting on it, as the ledger may know it."""
-        return self._view(stored).text(text) if self.redactor.is_active else text
+        return self._view(dead_letter).text(text) if text and self.redactor.is_active else text
 
-    def _view(self, stored: StoredDeadLetter) -> View:
-        return redacted(stored.dead_letter, self.redactor).view
+    def _view(self, dead_letter: DeadLetter) -> View:
+        return redacted(dead_letter, self.redactor).view
 
     def _redacted(self, row: Row, stored: StoredDeadLetter) -> Row:
         """A row of which no field has what is hidden. A key that would have is not known to the ledger."""
-        view = self._view(stored)
+        view = self._view(stored.dead_letter)
         shown: dict[str, Any] = {
             name: hide(value) for names, hide in ((TEXTS, view.text), (NAMES, view.name)) for name in names
             if (value := getattr(row, name)) is not None

@@ -45,6 +45,13 @@ def remask(ledger: Ledger, state: State, rows: RowMaker, *, on_progress: Callabl
     return changed
 
 
+def why_others_differ(ledger: Ledger, redactor: Redactor) -> str:
+    """That a manager which was started later hides other fields in the same ledger; empty if none does. Raises LedgerError."""
+    if (ledger.get_mark(MARK) or "") == digest_of(redactor):
+        return ""
+    return "REDACT_FIELDS is not that of a manager of the same ledger that was started later: stop all, then start them with one"
+
+
 def digest_of(redactor: Redactor) -> str:
     """By which it is known whether the paths are the same; empty without paths."""
     if not redactor.is_active:
@@ -56,7 +63,7 @@ def _change(row: Row, stored: StoredDeadLetter | None, rows: RowMaker) -> Change
     if stored is not None:
         now = rows.row(stored)
         wanted: dict[str, object] = {name: getattr(now, name) for name in _REMADE}
-        wanted["finding"] = None if row.finding is None else rows.text(stored, row.finding)
+        wanted["finding"] = None if row.finding is None else rows.text(stored.dead_letter, row.finding)
     elif rows.redactor.is_active:
         wanted = dict(_GIVEN_UP)
     else:

@@ -156,6 +156,7 @@ class Retries:
         written = change_record(parts.state, stored.key, unscheduled)
         if written is None:
             return
+        why = parts.rows.text(stored.dead_letter, why)
         emit(LogEvent.RETRY_ENDED, "warning", message_id=stored.dead_letter.id, why=why)
         fields = {
             "state": RowState(parts.rows.row(written).state),

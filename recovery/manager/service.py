@@ -23,6 +23,7 @@ from recovery.manager.metrics import ManagerMetrics
 from recovery.manager.notices.assembly import make_notices, open_parts
 from recovery.manager.operations import Operations
 from recovery.manager.redaction import Redactor
+from recovery.manager.remask import why_others_differ
 from recovery.manager.schedule import Scheduler
 from recovery.manager.settings import ManagerSettings
 from recovery.manager.upkeep import Upkeep
@@ -34,6 +35,7 @@ from worker.core.base.errors import ExitCode, WorkerError
 from worker.core.base.events import LogEvent
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit
+from worker.reconciled import watch_reconciled
 from worker.sdnotify import notify, watchdog_interval_s
 from worker.supervisor import Supervisor
 
@@ -57,6 +59,7 @@ class Manager:
         clients, state = parts.clients, parts.state
         self._settings = settings
         self._aws = parts.aws
+        self._bucket = state
         self._ledger = ledger
         self._stopping = threading.Event()
         self._ended = threading.Event()
@@ -65,6 +68,7 @@ class Manager:
         self._supervisor = Supervisor()
         clock = clients.objects.clock
         parts = replace(parts, rows=replace(parts.rows, redactor=Redactor(settings.redact_fields)))
+        self._redactor = parts.rows.redactor
         self._commit = GroupCommit(ledger)
         self._metrics = ManagerMetrics(self._figures)
         notifying = open_parts(settings, lambda: self.port)
@@ -97,7 +101,7 @@ class Manager:
             dlq_depth=lambda: self._source.dlq().depth,
             sign_in=sign_in_of(settings, ledger, by=by),
             allowed_hosts=settings.hosts,
-            redactor=parts.rows.redactor,
+            redactor=self._redactor,
         )
         self._web = WebServer(make_app(service))
 
@@ -136,6 +140,7 @@ class Manager:
             )
         start("upkeep", self._upkeep.run, max_silence_s=upkeep.MAX_SILENCE_S)
         self._automation.start(start)
+        watch_reconciled(self._bucket, self._metrics.reconciled, self._stopping)
         if self._settings.cloudwatch_namespace:
             start("cloudwatch", self._send_figures, max_silence_s=SENDER_SILENCE_S)
         emit(LogEvent.MANAGER_STARTED, pid=os.getpid(), ledger=self._ledger.shown, port=self._web.port)
@@ -214,6 +219,7 @@ class Manager:
             problems.append(f"the dead-letter queue: {reading.error}")
         try:
             self._ledger.stats()
+            problems += filter(None, [why_others_differ(self._ledger, self._redactor)])
         except WorkerError as error:
             problems.append(str(error))
         figures = self._source.intake()

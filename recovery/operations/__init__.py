@@ -12,6 +12,8 @@ redrive      send dead letters to their queue again, after checking each of them
 native_move  let SQS itself move all dead letters, without checks
 recover      index the objects of dead letters now, or archive the dead letters, and confirm the result
 replay       write the retry records of `retry-index/` to the index
+reconcile    account for every object of a bucket; `fix` sends or indexes what is lost, and removes what is gone
+backfill     send or index the objects of a bucket that existed before the worker; estimate_backfill says what that takes
 abandon      move dead letters to `dlq-archive/`
 restore      send archived dead letters to a queue again
 export       write dead letters to a file
@@ -20,4 +22,5 @@ purge        write all dead letters to a file, then delete them
 
 dead_letters/  reading, describing and selecting dead letters   transfer/    sending dead letters and deleting them safely
 records/       archive, holders, export files                   recovering/  the parts of `recover`
+reconciling/   the parts of `reconcile`, and `fix`               backfilling/ the parts of `backfill`
 """

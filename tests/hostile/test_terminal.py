@@ -107,6 +107,8 @@ def read_only(scene: Scene) -> list[tuple[str, ...]]:
         ("recovery.cli", "list"), ("recovery.cli", "list", "--match", ALL["advice"]), ("recovery.cli", "inspect", *every),
         ("recovery.cli", "inspect", "--message-id", ALL["CSI"]),
         ("recovery.cli", "redrive", "--dry-run", "--force", *every), ("recovery.cli.replay_retry_index", "--dry-run"),
+        ("recovery.cli.reconcile_index", "--since", "7d"),
+        ("recovery.cli.backfill_index", f"s3://{scene.site.bucket}", "--dry-run"),
     ]  # fmt: skip
 
 
@@ -116,7 +118,7 @@ def changing(scene: Scene) -> list[tuple[str, ...]]:
     return [
         ("recovery.cli", "abandon", "--reason", ALL["CSI"], "--yes", "--match", "noise"),
         ("recovery.cli", "delete", "--reason", ALL["advice"], "--yes", *some), ("recovery.cli", "list", "--archive"),
-        ("recovery.cli.replay_retry_index",), ("recovery.cli.recover_dlq",),
+        ("recovery.cli.reconcile_index",), ("recovery.cli.replay_retry_index",), ("recovery.cli.recover_dlq",),
     ]  # fmt: skip
 
 

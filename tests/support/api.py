@@ -25,10 +25,8 @@ from recovery.manager.web.plan_models import EXAMPLE_OPERATION, EXAMPLE_PLAN
 from recovery.manager.web.rates import Rates
 from recovery.manager.web.sign_in import SignIn
 from recovery.operations.clients import DlqClients
-from recovery.operations.dead_letters.message_types import load_types
-from testing.fakes import Fakes
+from testing.fakes import Fakes, included_types
 from testing.ledgers import NOW_MS, row
-from testing.memory import BUCKET
 from worker.core.base.classify import FailureKind
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.dead_letter_store import take_in
@@ -47,7 +45,7 @@ class Api:
     ) -> None:  # fmt: skip
         self.ledger = ledger
         self.fakes = Fakes()
-        self.rows = RowMaker(load_types(default_bucket=BUCKET), redactor or Redactor())
+        self.rows = RowMaker(included_types(), redactor or Redactor())
         self.counted: list[ReplayStatus] = []
         self.stopping = threading.Event()
         self.health = Health(Status.HEALTHY, queue_connected=True, facts={"intake": "running"})

@@ -14,7 +14,15 @@ from tests.support.wheels import locked_wheels, our_wheel
 
 UNIT = "s3-index-worker.service"
 MANAGER_UNIT = "dlq-manager.service"
-UNITS = (UNIT, MANAGER_UNIT, "s3-index-worker@*.service", "recover-dlq.*", "replay-retry-index.*", "dlq-stats.*")
+UNITS = (
+    UNIT,
+    MANAGER_UNIT,
+    "s3-index-worker@*.service",
+    "recover-dlq.*",
+    "replay-retry-index.*",
+    "dlq-stats.*",
+    "reconcile-index.*",
+)
 EARLIER = "phased-worker.service"
 """The unit of the earlier worker, which this one replaces."""
 WORKER_ENV = "/etc/s3-index-worker/worker.env"

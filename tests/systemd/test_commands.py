@@ -32,9 +32,15 @@ def probe(installed: Installation) -> Installation:
 
 def test_every_command_of_the_project_is_there_and_answers(installed: Installation) -> None:
     commands = installed.machine.run("ls", "/usr/local/bin").stdout.split()
-    assert {"s3-index-worker", "recover_dlq", "recover-dlq", "replay_retry_index", "dlq", "dlq-redrive"} <= set(
-        commands
-    )
+    assert {
+        "s3-index-worker",
+        "recover_dlq",
+        "recover-dlq",
+        "replay_retry_index",
+        "reconcile_index",
+        "dlq",
+        "dlq-redrive",
+    } <= set(commands)
     assert "Usage: dlq" in installed.machine.run("dlq", "--help").stdout
 
 

@@ -46,6 +46,15 @@ def test_the_timer_runs_replay_retry_index_which_indexes_what_waits(installed: I
     assert site.state_keys(RETRY_PREFIX) == []
 
 
+def test_the_timer_runs_reconcile_index_which_records_what_it_found(installed: Installation, site: Site) -> None:
+    installed.configure(site.env)
+    site.put("lost.txt", "lost")
+    site.ask("PUT", f"/{site.index}", {})
+    fire(installed, "reconcile-index")
+    assert site.state_record(f"s3-index-worker/reconcile/{site.bucket}.json")["states"]["young"] == 1
+    assert installed.machine.show("reconcile-index.service", "Result") == "success"
+
+
 def test_the_timer_of_the_replay_goes_with_the_worker_and_that_of_the_dead_letters_does_not(
     installed: Installation, site: Site
 ) -> None:

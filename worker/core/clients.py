@@ -30,12 +30,7 @@ class Clients:
 def connect(settings: Settings) -> Clients:
     """Make the clients; no request is sent yet. Raises ConfigError."""
     aws = Aws(region=settings.aws_region, connections=settings.worker_concurrency + settings.receivers + 16)
-    objects = S3ObjectStore(
-        aws,
-        spool_bytes=settings.spool_bytes,
-        max_object_bytes=settings.max_object_bytes,
-        temp_dir=settings.temp_dir,
-    )
+    objects = open_objects(settings, aws, max_object_bytes=settings.max_object_bytes)
     return Clients(
         aws=aws,
         source=SqsQueue(aws.sqs(settings.sqs_queue_url), settings.sqs_queue_url),
@@ -43,6 +38,13 @@ def connect(settings: Settings) -> Clients:
         objects=objects,
         state=S3State(objects, settings.state),
         index=open_index(settings, aws.credentials, aws.throttles.index),
+    )
+
+
+def open_objects(settings: Settings, aws: Aws, *, max_object_bytes: int) -> S3ObjectStore:
+    """S3, from which objects of up to so many bytes are read."""
+    return S3ObjectStore(
+        aws, spool_bytes=settings.spool_bytes, max_object_bytes=max_object_bytes, temp_dir=settings.temp_dir
     )
 
 

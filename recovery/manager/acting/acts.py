@@ -11,7 +11,7 @@ from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import Change, Row
 from recovery.manager.records import FROM_RECORD, RowMaker
 from recovery.operations.clients import DlqClients
-from recovery.operations.transfer.claims import UNREADABLE, Claims
+from recovery.operations.transfer.claims import Claims, Unreadable
 from worker.core.audit import Run
 from worker.core.base import concurrency
 from worker.core.base.classify import is_transient
@@ -58,6 +58,8 @@ class Acted:
     result: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
     """What its row is to say."""
+    in_doubt: bool = False
+    """Whether it may have been sent though nothing says so: whoever sent it was killed, or SQS's answer was lost."""
 
     def change(self, verb: Verb, run: Run) -> Change | None:
         """The change of its row; None if nothing was done."""
@@ -83,12 +85,18 @@ def claiming(world: World, run: Run) -> Iterator[Claims]:
         claims.release()
 
 
-def not_acted(row: Row, refused: Mapping[str, str], records: Mapping[str, StoredDeadLetter | None]) -> Acted:
-    """What has become of one that was not acted upon: Claims refused it, or its record is gone."""
+def not_acted(
+    row: Row, refused: Mapping[str, str], records: Mapping[str, StoredDeadLetter | None], *,
+    waits: type[str] = Unreadable,
+) -> Acted:  # fmt: skip
+    """What has become of one that was not acted upon: Claims refused it, or its record is gone.
+
+    `waits`: the refusals after which it is tried again.
+    """
     why = refused.get(row.identity)
     if why is None:
         return Acted(row, Result.FAILED, GONE if records[row.identity] is None else "nothing is known of it")
-    return Acted(row, Result.WAITING if why.startswith(UNREADABLE) else Result.SKIPPED, why)
+    return Acted(row, Result.WAITING if isinstance(why, waits) else Result.SKIPPED, why)
 
 
 def read_records(world: World, rows: Iterable[Row]) -> dict[str, StoredDeadLetter | None]:
@@ -117,14 +125,15 @@ def as_recorded(world: World, stored: StoredDeadLetter) -> dict[str, Any]:
     return {name: getattr(row, name) for name in FROM_RECORD}
 
 
-def after_conflict(world: World, acted: Acted, change: Change, version: int) -> Change:
+def after_conflict(world: World, acted: Acted, change: Change, version: int) -> Change | None:
     """The same change of a row that somebody else has changed meanwhile: what its record says now, if there is one.
 
-    A dead letter that was sent may have come back already: then it is open, and must not be said to be sent.
+    A dead letter that was sent may have come back already: then it is open, and must not be said to be sent. None where the
+    record cannot be read; the follower brings the row to it later.
     """
     try:
         stored = read_records(world, [acted.row])[acted.row.identity]
     except StoreError:
-        stored = None
+        return None
     fields = as_recorded(world, stored) if stored is not None else dict(change.fields)
     return Change(change.identity, change.action, change.by, fields, change.details, version)

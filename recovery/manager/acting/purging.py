@@ -11,6 +11,7 @@ from recovery.operations.records.archive import archive_key
 from recovery.operations.records.reading import read_all
 from worker.core import audit
 from worker.core.audit import AUDIT_PREFIX, AuditEvent, Run
+from worker.core.s3.conditional import write_instead
 from worker.core.s3.state import ARCHIVE_PREFIX, dated, safe_name
 from worker.core.sqs.dead_letter import DeadLetter
 
@@ -61,14 +62,16 @@ def _forget_in_audit(world: World, row: Row, names: set[str]) -> None:
     """
 
     def forget(key: str) -> None:
-        raw = world.state.get(key)
-        entry = orjson.loads(raw) if raw else {}
-        bodies, purged = entry.get("dead_letters") or [], set(entry.get("purged") or [])
-        kept = [one for one in bodies if not _is_copy(one, row, names)]
-        if len(kept) < len(bodies):
-            world.state.put(key, orjson.dumps({**entry, "dead_letters": kept, "purged": sorted(purged | names)}))
-        if len(kept) < len(bodies) or purged & names:
-            world.state.destroy(key, but_latest=True)
+        while (found := world.state.get_with_etag(key)) is not None:
+            entry = orjson.loads(found[0])
+            bodies, purged = entry.get("dead_letters") or [], set(entry.get("purged") or [])
+            kept = [one for one in bodies if not _is_copy(one, row, names)]
+            if len(kept) == len(bodies):
+                if purged & names:
+                    world.state.destroy(key, but_latest=True)
+                return
+            record = orjson.dumps({**entry, "dead_letters": kept, "purged": sorted(purged | names)})
+            write_instead(world.state, key, record, instead_of=found[1])  # another purge may be taking another body out
 
     # Nothing was written about it before it came; a day more for clocks that differ.
     first = f"{AUDIT_PREFIX}{dated(max(0, min(row.first_seen_ms, row.first_failed_ms) - DAY_MS))}/"

@@ -4,18 +4,30 @@ from collections.abc import Sequence
 
 from recovery.ledger.operation_items import Result
 from recovery.ledger.rows import Row, State
-from recovery.manager.acting.acts import NEVER, Acted, Options, World, at_once, claiming, not_acted, read_records
+from recovery.manager.acting.acts import (
+    NEVER,
+    Acted,
+    Options,
+    World,
+    as_recorded,
+    at_once,
+    claiming,
+    not_acted,
+    read_records,
+)
+from recovery.operations.dead_letters.stored import Passing
 from recovery.operations.records import archive
 from recovery.operations.records.archive import ArchivedDeadLetter
 from recovery.operations.restore import restore_one
-from recovery.operations.transfer.claims import UNREADABLE
+from recovery.operations.transfer.claims import Unreadable
 from recovery.operations.transfer.sending import Prepared, TransferReport, is_fifo, post, prepare
 from recovery.operations.transfer.targets import Target, redrive_target
 from worker.core.audit import AuditEvent, Run, record
 from worker.core.sqs.dead_letter import DeadLetter, Refused
-from worker.core.sqs.stored_dead_letter import Sending
+from worker.core.sqs.stored_dead_letter import Sending, StoredDeadLetter
 
 OVERTAKEN = "one before it was not sent"
+BEFORE = "before the interruption"
 
 
 def target_of(world: World, options: Options) -> Target:
@@ -31,7 +43,8 @@ def target_of(world: World, options: Options) -> Target:
 def redrive(world: World, target: Target, rows: Sequence[Row], run: Run) -> list[Acted]:
     """Send stored dead letters to a queue again. Raises StoreError before anything is sent."""
     records = read_records(world, rows)
-    found = [stored.dead_letter for row in rows if (stored := records[row.identity]) is not None]
+    done = {row.identity: sent for row in rows if (sent := sent_before(world, row, records[row.identity], run))}
+    found = [stored.dead_letter for name, stored in records.items() if stored is not None and name not in done]
     one_by_one = is_fifo(target.queue)
     if one_by_one:
         found.sort(key=_place_in_queue)
@@ -44,12 +57,20 @@ def redrive(world: World, target: Target, rows: Sequence[Row], run: Run) -> list
             for confirmed in post(target.queue, part, report, stop=NEVER, claim=claims.take):
                 report.not_deleted += claims.sent(confirmed, to=target.url, unconfirmed_s=target.unconfirmed_s)
     acted = [
-        _result(row, report, _sent(claims.sendings.get(row.identity), run, target))
-        or not_acted(row, report.refused, records)
+        done.get(row.identity)
+        or _result(row, report, _sent(claims.sendings.get(row.identity), run, target))
+        or not_acted(row, report.refused, records, waits=Passing if one_by_one else Unreadable)
         for row in rows
     ]
     _say(world, run, acted, target)
     return acted
+
+
+def sent_before(world: World, row: Row, record: StoredDeadLetter | None, run: Run) -> Acted | None:
+    """That this run has sent it already, as its record says: before a kill, or while another executor had the operation."""
+    if record is None or record.sent is None or record.sent.run != run.name:
+        return None
+    return Acted(row, Result.DONE, BEFORE, as_recorded(world, record))
 
 
 def restore(world: World, target: Target, rows: Sequence[Row], run: Run) -> list[Acted]:
@@ -91,7 +112,7 @@ def _place_in_queue(dead_letter: DeadLetter) -> tuple[int, int]:
 
 def _has_stopped(report: TransferReport) -> bool:
     """Whether something could not be sent that can be later: what follows must not overtake it."""
-    return bool(report.kept) or any(why.startswith(UNREADABLE) for why in report.refused.values())
+    return bool(report.kept) or any(isinstance(why, Passing) for why in report.refused.values())
 
 
 def _parts(prepared: list[Prepared], *, one_by_one: bool) -> list[list[Prepared]]:
@@ -101,7 +122,7 @@ def _parts(prepared: list[Prepared], *, one_by_one: bool) -> list[list[Prepared]
 def _sent(sending: Sending | None, run: Run, target: Target) -> dict[str, object]:
     return {
         "state": State.SENT, "sent_at_ms": sending.at_ms if sending else None, "sent_by": run.by, "sent_to": target.url,
-        "sent_run": run.name, "retry_at_ms": None,
+        "sent_run": run.name, "retry_at_ms": None, "outcome": None, "finding": None,
     }  # fmt: skip
 
 
@@ -110,7 +131,8 @@ def _result(row: Row, report: TransferReport, fields: dict[str, object]) -> Acte
     if name in report.sent:
         unmarked = "sent, but its record could not be marked" if name in report.not_deleted else ""
         return Acted(row, Result.DONE, report.kept.get(name, unmarked), fields)
-    return Acted(row, Result.WAITING, report.kept[name]) if name in report.kept else None
+    why = report.kept.get(name)
+    return None if why is None else Acted(row, Result.WAITING, why, in_doubt=why != OVERTAKEN)
 
 
 def _not_restored(row: Row, report: TransferReport) -> Acted:

@@ -19,7 +19,6 @@ def act_on(ledger: Ledger, verbs: Verbs, verb: Verb, rows: Sequence[Row], option
         acted = act(rows)
     made = {one.row.identity: (one, change) for one in acted if (change := one.change(verb, run)) is not None}
     changed = ledger.change_many([change for _, change in made.values()])
-    ledger.change_many([
-        after_conflict(verbs.world, *made[identity], version) for identity, version in changed.conflicts.items()
-    ])  # fmt: skip
+    again = (after_conflict(verbs.world, *made[identity], version) for identity, version in changed.conflicts.items())
+    ledger.change_many([change for change in again if change is not None])
     return acted

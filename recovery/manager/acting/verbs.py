@@ -1,19 +1,21 @@
 """All verbs, by name, and which of them need what."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from recovery.ledger.operation_items import Result
 from recovery.ledger.refusals import SAYING, SENDING, Limits, Verb
 from recovery.ledger.rows import Row, State
 from recovery.manager.acting import recovering, removing, saying, sending
-from recovery.manager.acting.acts import Act, Acted, Options, World, as_recorded, read_records
+from recovery.manager.acting.acts import Act, Acted, Options, World, read_records
 from recovery.operations.abandon import ArchivedAs
 from recovery.operations.clients import attributes_of
 from recovery.operations.dead_letters.facts import MAX_REDRIVES
 from recovery.operations.dead_letters.message_types import S3_EVENT, UNKNOWN
+from recovery.operations.records.archive import ArchivedDeadLetter
 from recovery.operations.transfer.sending import is_fifo
 from recovery.operations.transfer.targets import refuse_while_paused
 from worker.core.audit import Run
@@ -44,7 +46,25 @@ class Verbs:
 
     @contextmanager
     def doing(self, verb: Verb, run: Run, options: Options) -> Iterator[Act]:
-        """What acts on a few dead letters. Raises WorkerError where it must not begin."""
+        """What acts on a few dead letters; its results say nothing that is hidden. Raises WorkerError where it must not begin."""
+        with self._doing(verb, run, options) as act:
+            yield partial(self._hiding, act, verb) if self.world.rows.redactor.is_active else act
+
+    def _hiding(self, act: Act, verb: Verb, rows: Sequence[Row]) -> list[Acted]:
+        """Act, and hide in each result what is hidden in its dead letter, which is read before: it may be gone afterwards."""
+        found: Mapping[str, StoredDeadLetter | ArchivedDeadLetter | None]
+        if verb is Verb.RESTORE:
+            found = {row.identity: sending.archived(self.world, row) for row in rows}
+        else:
+            found = read_records(self.world, rows)
+        text = self.world.rows.text
+        return [
+            replace(one, result=text(known.dead_letter, one.result)) if (known := found[one.row.identity]) else one
+            for one in act(rows)
+        ]
+
+    @contextmanager
+    def _doing(self, verb: Verb, run: Run, options: Options) -> Iterator[Act]:
         world = self.world
         if verb is Verb.RECOVER:
             with recovering.recovering(world, self.settings, self.connect, run, options, self.stop) as act:
@@ -113,13 +133,12 @@ class Verbs:
         if record is None:
             removed = verb in _REMOVING or verb is Verb.RECOVER
             fields = {"state": State.ABANDONED} if verb in _REMOVING else {}
-            return Acted(row, Result.DONE if removed else Result.WAITING, "before the interruption", fields)
-        if verb is Verb.REDRIVE and record.sent is not None and record.sent.run == run.name:
-            return Acted(row, Result.DONE, "before the interruption", as_recorded(self.world, record))
-        return Acted(row, Result.WAITING)
+            return Acted(row, Result.DONE if removed else Result.WAITING, sending.BEFORE, fields)
+        before = sending.sent_before(self.world, row, record, run) if verb is Verb.REDRIVE else None
+        return before or Acted(row, Result.WAITING, in_doubt=verb in SENDING)
 
     def _restored(self, row: Row, run: Run) -> Acted:
         entry = sending.archived(self.world, row)
         mark = entry.restored if entry is not None else None
         is_done = mark is not None and mark.done and mark.run == run.name
-        return Acted(row, Result.DONE if is_done else Result.WAITING, "before the interruption" if is_done else "")
+        return Acted(row, Result.DONE, sending.BEFORE) if is_done else Acted(row, Result.WAITING, in_doubt=True)

@@ -1,6 +1,6 @@
 """Idempotency-Key: a request that is repeated with the same key gets the same answer, and is carried out once.
 
-The key belongs to whoever asks, and to one method, path and body, for 24 hours.
+The key belongs to whoever asks, and to one method, path and body, for KEPT_MS.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Header, HTTPException, Request, Response
 
-from recovery.ledger.answers import Answer, Asked, Repeat
+from recovery.ledger.answers import KEPT_MS, Answer, Asked, Repeat
 from recovery.manager.web.principal import Operator
 from recovery.manager.web.service import Service
 
@@ -24,8 +24,8 @@ async def _asked(
         str | None,
         Header(
             min_length=1, max_length=MAX_KEY_CHARS,
-            description="A text of the client's, new for each request and the same for its repetitions: within 24 hours, a "
-            "repetition gets the same answer, and nothing is done again.",
+            description="A text of the client's, new for each request and the same for its repetitions: within "
+            f"{KEPT_MS // 3_600_000} hours, a repetition gets the same answer, and nothing is done again.",
         ),
     ] = None,
 ) -> Asked | None:  # fmt: skip

@@ -21,8 +21,8 @@ from recovery.manager.web.plan_models import (
     OperationPage,
     OperationRequest,
 )
-from recovery.manager.web.plans import planned
-from recovery.manager.web.principal import Operator, Reader, still_valid
+from recovery.manager.web.plans import check_may, planned
+from recovery.manager.web.principal import Operator, Principal, Reader, still_valid
 from recovery.manager.web.problems import documented, not_found
 from recovery.manager.web.service import Service, TheService
 from recovery.manager.web.watching import TooManyViewersError, Watch
@@ -38,7 +38,7 @@ _MOVED = documented(400, 404, 409, 413, 422)
 )
 def start_operation(service: TheService, principal: Operator, asked: Once, wanted: OperationRequest) -> Response:
     """Carry a plan out. Its dead letters are dealt with one after another; those that have changed since are skipped."""
-    return once(service, asked, lambda: _start(service, principal.name, asked, wanted.plan), is_kept=True)
+    return once(service, asked, lambda: _start(service, principal, asked, wanted.plan), is_kept=True)
 
 
 @router.get("/api/v1/operations", responses=documented(400))
@@ -158,12 +158,15 @@ def _move(service: Service, operation_id: str, to: OperationState) -> Answer:
     return Answer(200, Operation.of(moved).model_dump_json())
 
 
-def _start(service: Service, by: str, asked: Once, plan_id: str) -> Answer:
+def _start(service: Service, principal: Principal, asked: Once, plan_id: str) -> Answer:
     plan = planned(service, plan_id)
+    check_may(service, principal, plan.verb)
     try:
         service.verbs.check(plan.verb, plan.options)
         return _answer(
-            service.ledger.operations.create(plan, by=by, answering=None if asked is None else (asked, _answer))
+            service.ledger.operations.create(
+                plan, by=principal.name, answering=None if asked is None else (asked, _answer)
+            )
         )
     except PausedError as error:
         raise HTTPException(409, f"the fleet is paused {error}") from None

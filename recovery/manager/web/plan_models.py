@@ -50,7 +50,7 @@ class Options(BaseModel):
     force: bool = Field(
         False,
         strict=True,
-        description="Also those that were redriven too often, were sent already, or have no room for their record.",
+        description="Also those that were redriven too often, or have no room for their failure record.",
     )
     while_paused: bool = Field(False, strict=True, description="Also while the fleet is paused.")
     accept_gone: bool = Field(

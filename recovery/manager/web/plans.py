@@ -5,16 +5,19 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Path, Response
 
 from recovery.ledger.answers import Answer
+from recovery.ledger.plans import EXPIRES_MS, TooManyError, Wanted
 from recovery.ledger.plans import Plan as Planned
-from recovery.ledger.plans import TooManyError, Wanted
+from recovery.ledger.refusals import Verb
 from recovery.manager.web.idempotency import Once, once
 from recovery.manager.web.parameters import selected
 from recovery.manager.web.plan_models import EXAMPLE_PLAN, Plan, PlanRequest
-from recovery.manager.web.principal import Operator, Reader
+from recovery.manager.web.principal import Operator, Principal, Reader, Role, forbidden
 from recovery.manager.web.problems import documented, not_found
 from recovery.manager.web.service import Service, TheService
 
 router = APIRouter(tags=["operations"])
+KEPT_MINUTES = 2 * EXPIRES_MS // 60_000
+"""Of a plan that is not used: as long again as it can be used."""
 PlanId = Annotated[str, Path(max_length=64, description="A plan's id.", examples=[EXAMPLE_PLAN])]
 
 
@@ -23,6 +26,7 @@ PlanId = Annotated[str, Path(max_length=64, description="A plan's id.", examples
 )  # fmt: skip
 def make_plan(service: TheService, principal: Operator, asked: Once, wanted: PlanRequest) -> Response:
     """Freeze a set of dead letters, up to 1,000,000, and say what would be refused. Nothing is done with them."""
+    check_may(service, principal, wanted.verb)
     return once(service, asked, lambda: _make(service, principal.name, asked, wanted), is_kept=True)
 
 
@@ -37,9 +41,15 @@ def planned(service: Service, plan_id: str) -> Planned:
     plan = None if "\0" in plan_id else service.ledger.plans.get(plan_id)
     if plan is None:
         raise not_found(
-            "there is no plan with this id; one that was not used is forgotten half an hour after it was made"
+            f"there is no plan with this id; one that was not used is forgotten {KEPT_MINUTES} minutes after it was made"
         )
     return plan
+
+
+def check_may(service: Service, principal: Principal, verb: Verb) -> None:
+    """Raises HTTPException 403 where a verb is not for somebody: only admins delete."""
+    if verb is Verb.DELETE and not principal.role.includes(Role.ADMIN):
+        raise forbidden(principal, Role.ADMIN, service.sign_in)
 
 
 def _make(service: Service, by: str, asked: Once, wanted: PlanRequest) -> Answer:

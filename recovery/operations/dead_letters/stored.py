@@ -19,6 +19,12 @@ def is_retry(run: str) -> bool:
     return run.startswith(_RETRY_RUN)
 
 
+class Passing(str):
+    """Why nothing can be done with a dead letter at this moment, which passes by itself."""
+
+    __slots__ = ()
+
+
 def why_not(stored: StoredDeadLetter, *, now_ms: int, run: str = "") -> str:
     """Why a run must not act on a stored dead letter at this time (ms on S3's clock); empty if it may."""
     if stored.hold is not None:
@@ -27,7 +33,7 @@ def why_not(stored: StoredDeadLetter, *, now_ms: int, run: str = "") -> str:
         return f"{stored.sent.by} has sent it to {stored.sent.to}; what came of that is not known yet"
     claim = stored.claim
     if claim is not None and claim.run != run and claim.until_ms > now_ms:
-        return f"{claim.holder} is acting on it ({claim.run})"
+        return Passing(f"{claim.holder} is acting on it ({claim.run})")
     return ""
 
 

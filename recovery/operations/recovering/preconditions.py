@@ -5,6 +5,7 @@ from worker.core.base.classify import is_transient
 from worker.core.base.errors import ConfigError, DependencyError, IndexUnavailableError, StoreError
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients, ensure_index
+from worker.core.s3.objects import ObjectStore
 
 
 def check_all(settings: Settings, clients: Clients) -> None:
@@ -24,6 +25,16 @@ def check_state_and_index(settings: Settings, clients: Clients) -> None:
         raise kind(f"the state bucket {settings.state}: {error}") from error
     except IndexUnavailableError as error:
         raise DependencyError(f"{error}. Nothing was touched: recovery needs the index") from error
+
+
+def check_listable(objects: ObjectStore, bucket: str) -> None:
+    """Check that a bucket exists and may be listed. Raises ConfigError, and StoreError where S3 does not answer for the moment."""
+    try:
+        objects.check_bucket(bucket)
+    except StoreError as error:
+        if is_transient(error):
+            raise
+        raise ConfigError(f"the bucket {bucket} cannot be listed: {error}") from error
 
 
 def make_ready(clients: Clients, *, dry_run: bool) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Self, TypeVar
 
-from recovery.operations.dead_letters.stored import why_not
+from recovery.operations.dead_letters.stored import Passing, why_not
 from worker.core import audit
 from worker.core.audit import AuditEvent, Run
 from worker.core.base.classify import is_transient
@@ -32,10 +32,14 @@ T = TypeVar("T")
 
 CLAIM_S = 900
 """A claim whose run was killed keeps others waiting so long at most; as long as a message may be in flight (DESIGN)."""
-UNREADABLE = "its record could not be read or written"
-"""How a reason begins where S3 refuses, which may pass."""
 THREADS = 16
 """Number of records written at once."""
+
+
+class Unreadable(Passing):
+    """Why nothing can be done with a dead letter while S3 refuses."""
+
+    __slots__ = ()
 
 
 class Claims:
@@ -111,9 +115,10 @@ class Claims:
         left: dict[str, str] = {}
         if stored and self._state is not None:
             why = self._try(lambda: self._delete_stored(stored, outcome))
-            left = {one.id: why for one in stored} if why else {}
-            for one in stored if not why else ():
-                self._held.pop(one.id, None)
+            left = {one.id: why for one in stored if why and self._is_there(one)}
+            for one in stored:
+                if one.id not in left:
+                    self._held.pop(one.id, None)
         return left | self._delete_received(dead_letters, but=left)
 
     def forget(self, dead_letter: DeadLetter) -> None:
@@ -150,7 +155,7 @@ class Claims:
             if written is not None:
                 self._held[dead_letter.id] = written
                 return ""
-        return "others are acting on it at this moment"
+        return Passing("others are acting on it at this moment")
 
     def _is_ending(self, held: StoredDeadLetter) -> bool:
         """Whether a claim has used up half its time: it is then renewed before anything is done."""
@@ -178,6 +183,13 @@ class Claims:
         state.delete_all([one.stored_key for one in stored])
         return ""
 
+    def _is_there(self, dead_letter: DeadLetter) -> bool:
+        """Whether a record that could not be deleted is still there, or may be: others of the same call may be gone."""
+        try:
+            return self._need_state().get(dead_letter.stored_key) is not None
+        except StoreError:
+            return True
+
     def _need_state(self) -> State:
         if self._state is None:
             raise StoreError("there is no state bucket", code="NoSuchBucket")
@@ -193,7 +205,7 @@ class Claims:
         try:
             return retry_transient(call, transient=is_transient, stop=self._never)
         except (StoreError, ValueError) as error:
-            return f"{UNREADABLE}: {error}"
+            return Unreadable(f"its record could not be read or written: {error}")
 
     # -- the DLQ -----------------------------------------------------------------------------------------------------
 

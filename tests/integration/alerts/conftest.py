@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,12 @@ from testing.binaries import do_without
 from testing.ledgers import ages_of
 from testing.ports import free_ports
 from testing.process import LOOPBACK, UnavailableError
-from testing.site import make_site
+from testing.site import Site, make_site
 from testing.waiting import wait_until
 from testing.worker import running
 from tests.support.monitoring import AlertmanagerServer, PrometheusServer
 from tools.prometheus_rules import RULES
+from worker.core.s3.reconciled import ReconciledBucket
 
 CONFIG = RULES.parent
 STAYS_PENDING = "DlqOldMessages"
@@ -91,6 +92,7 @@ def scene(seaweedfs, elasticmq, opensearch, tmp_path_factory) -> Iterator[Scene]
         made = Scene(prometheus, alertmanager, manager)
         stack.enter_context(_manager(manager, manager_port))
         stack.enter_context(_hook(made, hook_port))
+        _lost_objects(site)
         worker = stack.enter_context(running({**site.env, "METRICS_PORT": str(worker_port)}, folder))
         stack.enter_context(alertmanager)
         stack.enter_context(prometheus)
@@ -103,6 +105,13 @@ def scene(seaweedfs, elasticmq, opensearch, tmp_path_factory) -> Iterator[Scene]
             site.send_body("noise")
         worker.wait_for(lambda: len(worker.events("message.settled")) >= 9, timeout_s=20, what="nine messages")
         yield made
+
+
+def _lost_objects(site: Site) -> None:
+    """The last reconciliation was nine days ago, and found what the one before had found, too."""
+    nine_days_ago_ms = int((time.time() - 9 * 86_400) * 1000)
+    found = ReconciledBucket(site.bucket, nine_days_ago_ms, 10, 100, {"current": 7, "missing": 3}, repeated=3)
+    site.s3.put_object(Bucket=site.state_bucket, Key=found.key, Body=json.dumps(asdict(found)).encode())
 
 
 def _work(manager: ManagerMetrics) -> None:

@@ -2,14 +2,18 @@
 
 import dataclasses
 import random
+import time
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START, Stored, WriteStatus
-from worker.core.index.document import Write
+from tests.integration.index.conftest import Documents, opened
+from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START, Entry, Stored, WriteStatus
+from worker.core.index.document import Write, encode
 from worker.core.s3.objects import ObjectState
 
 WRITTEN, SUPERSEDED, REJECTED = WriteStatus.WRITTEN, WriteStatus.SUPERSEDED, WriteStatus.REJECTED
@@ -134,7 +138,15 @@ def test_ensure_again_makes_nothing_and_finds_nothing_wrong(index):
     assert again.created == []
     assert [finding for finding in again.findings if finding.level != "ok"] == []
     assert [finding for finding in index.inspect().findings if finding.level != "ok"] == []
+    assert index.inspect().exists
     index.ping()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "opensearch"])
+def test_an_index_that_was_never_made_does_not_exist_and_looking_does_not_make_it(request, tmp_path, index_name, kind):
+    url = f"sqlite:///{tmp_path}/index.db" if kind == "sqlite" else request.getfixturevalue(kind).url
+    with closing(opened(url, index_name)) as never_made:
+        assert [never_made.inspect().exists for _ in range(2)] == [False, False]
 
 
 # -- search ------------------------------------------------------------------------------------------------------
@@ -226,12 +238,12 @@ def test_any_string_is_a_query_and_none_an_error(index, query):
     assert index.search(query, limit=3).total >= 0
 
 
-# -- keys --------------------------------------------------------------------------------------------------------
+# -- entries -----------------------------------------------------------------------------------------------------
 
 
-def test_the_keys_of_a_bucket_are_listed_by_prefix_in_utf8_order_and_page_by_page(index, documents, monkeypatch):
-    for module in ("worker.core.index.question", "worker.core.index.sqlite"):
-        monkeypatch.setattr(f"{module}.KEYS_AT_ONCE", 3)
+def test_the_entries_of_a_bucket_are_listed_by_prefix_in_utf8_order_and_page_by_page(index, documents, monkeypatch):
+    for module in ("question", "sqlite", "opensearch"):
+        monkeypatch.setattr(f"worker.core.index.{module}.ENTRIES_AT_ONCE", 3)
     keys = ["a", "a/1", "a/2", "a//b", "A", "a*", "a?", "ab", "契約/東京.txt", "\U0001f389", "\uff5e", "z" * 1024]
     writes = [documents.make(key) for key in (*keys, "a/gone")]
     index.write([*writes, documents.make("a/3", bucket="other"), documents.make("a/gone", removal=True)])
@@ -239,6 +251,38 @@ def test_the_keys_of_a_bucket_are_listed_by_prefix_in_utf8_order_and_page_by_pag
     for prefix in ("", "a", "a/", "a*", "契約/", "none"):
         wanted = sorted((key for key in keys if key.startswith(prefix)), key=str.encode)
         found: list[str] = []
-        while page := index.keys("b", prefix, after=found[-1] if found else ""):
-            found += page
+        while page := index.entries("b", prefix, after=found[-1] if found else ""):
+            found += [entry.key for entry in page]
         assert found == wanted, prefix
+
+
+def test_an_entry_has_the_etag_and_the_version_of_its_document(index, documents):
+    version = int(time.time() * 1000)
+    without = documents.make("b.txt", version=version)
+    index.write([
+        documents.make("a.txt", etag="one", version=version),
+        replace(without, source=encode({"bucket": "b", "file_key": "b.txt", "content": "x" * 100_000})),
+    ])  # fmt: skip
+    index.refresh()
+    assert index.entries("b", "") == [Entry("a.txt", "one", version), Entry("b.txt", None, version)]
+    assert index.nameless() == 0
+
+
+def test_what_a_wrong_clock_has_dated_can_be_removed_with_its_own_version(index, documents):
+    future = int(time.time() * 1000) + 86_400_000
+    documents.put("a.txt", version=future)
+    assert documents.put("a.txt").status is WriteStatus.SUPERSEDED
+    assert documents.put("a.txt", version=future, removal=True).status is WriteStatus.WRITTEN
+    assert index.stored([("b", "a.txt")]) == [None]
+
+
+def test_sqlite_forgets_at_once_what_a_wrong_clock_has_dated(tmp_path):
+    with closing(opened(f"sqlite:///{tmp_path}/index.db", "files")) as index:
+        index.ensure()
+        documents = Documents(index)
+        future = int(time.time() * 1000) + 86_400_000
+        documents.put("a.txt", "before", version=future)
+        documents.put("a.txt", version=future, removal=True)
+        assert documents.put("a.txt", "after").status is WriteStatus.WRITTEN
+        assert documents.keys("after") == ["a.txt"]
+        assert documents.keys("before") == []

@@ -4,12 +4,14 @@ import json
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from tests.integration.index.conftest import Documents, opened
 from worker.core.base.errors import IndexUnavailableError
-from worker.core.index import Index, WriteStatus
+from worker.core.index import Entry, Index, WriteStatus
+from worker.core.index.document import encode
 
 UNAVAILABLE, WRITTEN = WriteStatus.UNAVAILABLE, WriteStatus.WRITTEN
 
@@ -206,3 +208,38 @@ def test_a_stopped_server_is_unavailable_after_the_timeout(opensearch, index_nam
                 index.ping()
         finally:
             opensearch.resume()
+
+
+def test_documents_of_one_key_under_other_ids_are_entries_too_and_none_is_left_out(opensearch, index_name, monkeypatch):
+    for module in ("question", "opensearch"):
+        monkeypatch.setattr(f"worker.core.index.{module}.ENTRIES_AT_ONCE", 3)
+    keys = ["a", "b", "c"]
+    with (
+        closing(opened(opensearch.url, index_name)) as index,
+        closing(opened(opensearch.url, index_name, document_ids="key")) as other,
+    ):
+        index.ensure()
+        documents = Documents(index)
+        index.write([documents.make(key) for key in keys])
+        other.write([documents.make(key) for key in keys])
+        index.refresh()
+        found: list[Entry] = []
+        while page := index.entries("b", "", after=found[-1].key if found else ""):
+            found += page
+        assert sorted((entry.key, entry.is_reachable) for entry in found) == [
+            (key, is_reachable) for key in keys for is_reachable in (False, True)
+        ]
+
+
+def test_documents_without_bucket_or_key_are_counted(opensearch, index_name):
+    with closing(opened(opensearch.url, index_name)) as index:
+        index.ensure()
+        documents = Documents(index)
+        whole = documents.make("a")
+        index.write([
+            whole, replace(whole, key="b", source=encode({"bucket": "b"})),
+            replace(whole, key="c", source=encode({"file_key": "c"})),
+            replace(whole, key="d", source=encode({"content": "x"})),
+        ])  # fmt: skip
+        index.refresh()
+        assert index.nameless() == 3

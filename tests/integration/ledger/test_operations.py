@@ -45,7 +45,7 @@ def test_every_verb_counts_what_it_refuses_by_reason(ledger: Ledger, verb: Verb)
             "its failure record may not fit": 2,
         }  # fmt: skip
         forced = ledger.plans.make(Wanted(verb, "ana", {}, ALL, limits=Limits(force=True)))
-        assert forced.refused == {"held": 1, "at fault": 1, "missing": 1, "ended": 2}
+        assert forced.refused == {"held": 1, "at fault": 1, "already sent": 1, "missing": 1, "ended": 2}
 
 
 def test_a_plan_is_written_in_chunks_and_holds_what_matched_then(

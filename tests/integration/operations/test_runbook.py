@@ -17,6 +17,9 @@ ALSO = {
     "dlq export expiring.jsonl --older-than 10d": {1},
     "dlq list --error UnreadableFileError": {0, 1},
     "s3-index-worker forget s3://our-files/PREFIX --dry-run": {0, 1},
+    "reconcile_index": {0, 3},
+    "reconcile_index s3://our-files --since 7d": {0, 3},
+    "reconcile_index s3://our-files --csv states.csv": {0, 3},
 }
 """Exit codes other than 0 that a line may have here: nothing is days old in a test, and there are no caps."""
 

@@ -57,7 +57,7 @@ def test_a_dashboard_is_found_by_the_name_of_its_file(name):
 def test_only_metrics_that_exist_are_asked_for(name):
     exist = frozenset().union(*(one.series for one in all_metrics()))
     for expression in asked(name):
-        found = set(re.findall(r"\b(?:worker|dlq)_[a-z0-9_]+", expression))
+        found = set(re.findall(r"\b(?:worker|dlq|reconcile)_[a-z0-9_]+", expression))
         assert found
         assert found <= exist
 

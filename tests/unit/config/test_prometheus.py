@@ -55,10 +55,23 @@ class Clock:
 
 
 @dataclass(frozen=True)
+class Ago:
+    """When something last happened: just now, and in bad times so many seconds before."""
+
+    bad_s: int
+
+    def at(self, minute: int, ends: int) -> float:
+        return 60 * minute - (self.bad_s if BEGINS <= minute < ends else 0)
+
+
+Series = Gauge | Counter | Clock | Ago
+
+
+@dataclass(frozen=True)
 class Case:
     """The series of one alert."""
 
-    series: dict[str, Gauge | Counter | Clock]
+    series: dict[str, Series]
     lag: int = 0
     """Minutes from the beginning of bad times until the condition is true."""
     tail: int = 0
@@ -111,11 +124,13 @@ CASES = {
     ),
     "WorkerBudgetNearlySpent": Case({f'worker_budget_used_ratio{{cap="objects",{WORKER}}}': Gauge(0.9, 0.91)}),
     "WorkerLagNearsRetention": Case({f"worker_lag_of_retention_ratio{{{WORKER}}}": Gauge(0.75, 0.76)}),
+    "ReconcileUnaccounted": Case({f'reconcile_unaccounted{{bucket="b",{WORKER}}}': Gauge(0, 1)}),
+    "ReconcileStopped": Case({f'reconcile_last_success_timestamp_seconds{{bucket="b",{WORKER}}}': Ago(691_201)}),
     "MetricsUnreachable": Case({f"up{{{WORKER}}}": Gauge(1, 0)}),
 }
 SILENCE = {
     **{name: Gauge(0, 0) for case in CASES.values() for name, one in case.series.items() if isinstance(one, Counter)},
-    **{name: Clock() for case in CASES.values() for name, one in case.series.items() if isinstance(one, Clock)},
+    **{name: one for case in CASES.values() for name, one in case.series.items() if isinstance(one, Clock | Ago)},
     f'dlq_messages_total{{queue="main",{MANAGER}}}': Gauge(0, 0),
     f"dlq_message_age_seconds_count{{{MANAGER}}}": Gauge(0, 0),
     f"dlq_figures_readable{{{MANAGER}}}": Gauge(1, 1),
@@ -152,9 +167,7 @@ def alerts(name: str, at: int, *, state: str, count: int) -> dict[str, object]:
 PASSED = (0, "")
 
 
-def run(
-    folder: Path, series: dict[str, Gauge | Counter | Clock], ends: int, until: int, checks: list[object]
-) -> tuple[int, str]:
+def run(folder: Path, series: dict[str, Series], ends: int, until: int, checks: list[object]) -> tuple[int, str]:
     """Let promtool play these series, a value a minute, and check what the rules make of them; PASSED, or what is wrong."""
     given = [
         {"series": name, "values": " ".join(f"{one.at(minute, ends):g}" for minute in range(until + 1))}
@@ -207,7 +220,7 @@ def test_ratios_at_their_limit_are_silent(tmp_path):
 
 
 def test_two_managers_with_one_ledger_are_not_added_up_but_the_parts_of_the_depth_are(tmp_path):
-    series: dict[str, Gauge | Counter | Clock] = {
+    series: dict[str, Series] = {
         f'dlq_messages_total{{queue="{queue}",job="dlq-manager",instance="{manager}"}}': Gauge(5, 5)
         for queue in ("main", "retry")
         for manager in ("a", "b")
@@ -218,7 +231,7 @@ def test_two_managers_with_one_ledger_are_not_added_up_but_the_parts_of_the_dept
 
 
 def test_the_errors_of_one_instance_are_compared_with_the_traffic_of_all(tmp_path):
-    series: dict[str, Gauge | Counter | Clock] = {
+    series: dict[str, Series] = {
         f'worker_messages_total{{outcome="{outcome}",job="s3-index-worker",instance="{instance}"}}': Counter(rate, rate)
         for outcome, instance, rate in (("failed", "a", 8), ("done", "a", 2), ("done", "b", 30), ("failed", "b", 0))
     }

@@ -114,7 +114,12 @@ def test_dependencies_changed_and_not_locked_are_found(tmp_path: Path) -> None:
         shutil.copy(ROOT / name, tmp_path)
     project = tmp_path / "pyproject.toml"
     project.write_text(project.read_text().replace('"boto3>=1.40"', '"boto3>=1.41"'))
-    assert [fault.partition(" ")[0] for fault in lock.check(tmp_path)] == [lock.DEV, lock.RUN, lock.MANAGER]
+    assert [fault.partition(" ")[0] for fault in lock.check(tmp_path)] == [
+        lock.DEV,
+        lock.RUN,
+        lock.MANAGER,
+        lock.INVENTORY,
+    ]
 
 
 def test_an_address_in_a_lock_is_found(tmp_path: Path) -> None:
@@ -133,9 +138,10 @@ def test_a_lock_that_pins_another_version_is_found(tmp_path: Path) -> None:
     assert lock.check(tmp_path) == [f"{lock.MANAGER} pins other versions than {lock.DEV}: run make lock"]
 
 
-def test_the_packages_of_the_manager_are_not_installed_with_the_worker() -> None:
-    assert "\nsqlalchemy==" in (ROOT / lock.MANAGER).read_text()
-    assert "\nsqlalchemy==" not in (ROOT / lock.RUN).read_text()
+def test_the_packages_of_the_manager_and_for_inventories_are_not_installed_with_the_worker() -> None:
+    for package, extra in (("sqlalchemy", lock.MANAGER), ("pyarrow", lock.INVENTORY)):
+        having = {name for name in lock.OPTIONS if f"\n{package}==" in (ROOT / name).read_text()}
+        assert having == {lock.DEV, extra}
 
 
 def test_a_file_or_function_that_is_too_long_is_found(tmp_path: Path) -> None:

@@ -19,10 +19,10 @@ from worker.daemon import stop_timeout_s
 
 SYSTEMD = Path(__file__).resolve().parents[3] / "systemd"
 WORKERS = ("s3-index-worker.service", "s3-index-worker@.service")
-ONESHOTS = ("recover-dlq.service", "replay-retry-index.service", "dlq-stats.service")
+ONESHOTS = ("recover-dlq.service", "replay-retry-index.service", "dlq-stats.service", "reconcile-index.service")
 MANAGER = "dlq-manager.service"
 SERVICES = (*WORKERS, MANAGER, *ONESHOTS)
-TIMERS = ("recover-dlq.timer", "replay-retry-index.timer", "dlq-stats.timer")
+TIMERS = ("recover-dlq.timer", "replay-retry-index.timer", "dlq-stats.timer", "reconcile-index.timer")
 LANDLOCK = "SystemCallFilter=landlock_create_ruleset landlock_add_rule landlock_restrict_self\n"
 MOST_EXPOSED = 1.5
 ROUNDED_UP_S = 5

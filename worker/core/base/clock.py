@@ -24,6 +24,8 @@ JUMP_ANSWERS = 3
 """Answers in a row that must agree on a jump before it is believed."""
 MAX_AHEAD_S = 900
 """S3 refuses requests whose clock differs from its own by more than 15 minutes (RequestTimeTooSkewed, S3 API Reference)."""
+FUTURE_MS = 60_000
+"""An observation that is dated so far ahead was dated by a clock that was wrong: those of two hosts differ by far less."""
 DRIFT = 100e-6
 """By how many seconds the bounds widen per second: the amount by which a computer's clock may drift."""
 

@@ -22,6 +22,19 @@ class LogEvent(StrEnum):
     """What the manager does by itself (`what`: retries, confirmation, diagnosis or notify) failed; nothing is lost, and it tries
     again by itself. Logged once per outage."""
 
+    BACKFILL_PROGRESS = "backfill.progress"
+    """The progress of backfill_index, every ten seconds where there is no terminal; `eta_s` if the number of objects is known."""
+
+    BREAKER_CLOSED = "breaker.closed"
+    """What the breaker guards (`index`, or the bucket `s3://…`) answers again; normal work resumes."""
+
+    BREAKER_OPENED = "breaker.opened"
+    """The index, or everything in a bucket, is unavailable. Without the index, documents go to `retry-index/`; the
+    messages of a bucket that cannot be read go back to the queue."""
+
+    BREAKER_PROBE_FAILED = "breaker.probe_failed"
+    """Still unavailable; the next probe follows."""
+
     BUDGET_COUNTED = "budget.counted"
     """How a cap of BUDGET_CAPS stands today: `used` of `limit`, in all workers. A warning from 90% on, once a day."""
 
@@ -35,16 +48,6 @@ class LogEvent(StrEnum):
     BUDGET_UNREADABLE = "budget.unreadable"
     """The record of the budgets in the state bucket could not be read or written; this worker polls no more once its share is
     used up, until it can. Logged once per cause."""
-
-    BREAKER_CLOSED = "breaker.closed"
-    """What the breaker guards (`index`, or the bucket `s3://…`) answers again; normal work resumes."""
-
-    BREAKER_OPENED = "breaker.opened"
-    """The index, or everything in a bucket, is unavailable. Without the index, documents go to `retry-index/`; the
-    messages of a bucket that cannot be read go back to the queue."""
-
-    BREAKER_PROBE_FAILED = "breaker.probe_failed"
-    """Still unavailable; the next probe follows."""
 
     CLAIM_NOT_ENDED = "claim.not_ended"
     """The claim on a stored dead letter could not be ended; until it ends by itself, others leave that dead letter alone."""
@@ -81,8 +84,7 @@ class LogEvent(StrEnum):
     """Polling stops and messages in flight wait: an operator paused the fleet, or S3 is unavailable."""
 
     HANDLER_BUG = "handler.bug"
-    """An unforeseen error, a bug in this program: the message goes to the dead-letter queue with its stack
-    trace."""
+    """An unforeseen error, a bug in this program: the message goes to the dead-letter queue with its stack trace."""
 
     HEARTBEAT_ENDED = "heartbeat.ended"
     """SQS no longer knows the receipt handle: the message has been settled, or will be received again."""
@@ -100,8 +102,7 @@ class LogEvent(StrEnum):
     """The index differs from what our template would create; `hint` says what to do."""
 
     INDEX_STORED_FOR_RETRY = "index.stored_for_retry"
-    """A document is in `retry-index/` because the index was unavailable, or, if `rejected`, because the index
-    refuses this document."""
+    """A document is in `retry-index/` because the index was unavailable, or, if `rejected`, because the index refuses it."""
 
     INDEX_WRITE_FAILED = "index.write_failed"
     """An unforeseen error while writing, a bug in this program; the documents are stored for retry."""
@@ -110,8 +111,7 @@ class LogEvent(StrEnum):
     """SQS did not delete a dead letter that was taken in; it comes again, and is known then."""
 
     INTAKE_RESTING = "intake.resting"
-    """The manager takes no dead letters in, because the ledger, the state bucket or the dead-letter queue refuses; the queue
-    keeps them. It tries again by itself."""
+    """The manager takes no dead letters in, because ledger, state bucket or queue refuses. It tries again by itself."""
 
     INTAKE_RESUMED = "intake.resumed"
     """The manager takes dead letters in again."""
@@ -133,15 +133,13 @@ class LogEvent(StrEnum):
     """The manager takes in what it has received, and ends."""
 
     MESSAGE_DELETE_FAILED = "message.delete_failed"
-    """SQS did not delete a message whose effect is durable: it reappears and is processed again, which is
-    harmless."""
+    """SQS did not delete a message whose effect is durable: it reappears and is processed again, which is harmless."""
 
     MESSAGE_RELEASE_FAILED = "message.release_failed"
     """A message could not be released early: it reappears when its visibility timeout ends."""
 
     MESSAGE_SETTLED = "message.settled"
-    """The end of each message, with `bucket` and `key`, or the number of `records`. `outcome` is done, failed or
-    release; `note` gives the reason or what was done."""
+    """The end of each message: `bucket` and `key`, or the number of `records`; `outcome`: done, failed, release; `note`: why."""
 
     MESSAGE_STUCK = "message.stuck"
     """The work on a message made no progress for too long: the message is let go, and the worker exits with 70."""
@@ -169,8 +167,7 @@ class LogEvent(StrEnum):
     says why; the runbook says what to do."""
 
     OPERATION_INTERRUPTED = "operation.interrupted"
-    """An operation could not be gone on with for now, as `error` says. It is tried again by itself, by another manager where
-    that has taken it over."""
+    """An operation could not be gone on with for now, as `error` says. It is tried again by itself, or by another manager."""
 
     OPERATION_TAKEN = "operation.taken"
     """This manager executes an operation from now on."""
@@ -192,6 +189,12 @@ class LogEvent(StrEnum):
 
     RECORD_SKIPPED = "record.skipped"
     """A record asks for nothing: a test event, an event that changes nothing, an excluded key."""
+
+    RECONCILE_FINISHED = "reconcile.finished"
+    """A run of reconcile_index is complete; `unaccounted` objects and documents are in no place where they should be."""
+
+    RECONCILE_PROGRESS = "reconcile.progress"
+    """The progress of reconcile_index, every ten seconds where there is no terminal; `eta_s` if the bucket was counted before."""
 
     RECOVER_BUG = "recover.bug"
     """An unforeseen error, a bug in this program: the message stays in the dead-letter queue."""

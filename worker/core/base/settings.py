@@ -6,7 +6,6 @@ after the setting in lower case. The file takes precedence over the environment.
 
 import os
 import platform
-import re
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -20,10 +19,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from worker.core.base.address import parse_address
 from worker.core.base.budget import Caps, Prices
 from worker.core.base.errors import ConfigError
-from worker.core.base.names import BucketName, IndexName, QueueUrl, own_state_bucket
+from worker.core.base.names import BucketName, IndexName, IndexUrl, QueueUrl, own_state_bucket
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -93,7 +91,7 @@ class Settings(BaseSettings):
     )
 
     # -- index ---------------------------------------------------------------------------------------------------
-    index_url: SecretStr = Field(
+    index_url: IndexUrl = Field(
         validation_alias=AliasChoices("INDEX_URL", "OPENSEARCH_ENDPOINT"),
         description="https://host:port of OpenSearch, or sqlite:///path of an embedded index.",
     )
@@ -128,6 +126,10 @@ class Settings(BaseSettings):
     )
     bulk_requests: int = Field(2, ge=1, le=16, description="Maximum number of concurrent bulk requests.")
     index_probe_s: float = Field(5, gt=0, le=300, description="Seconds between probes of an unavailable index.")
+
+    reconcile_young_s: int = Field(
+        900, ge=0, le=86_400, description="Seconds for which a new object need not be found by `reconcile_index` yet."
+    )
 
     # -- work ----------------------------------------------------------------------------------------------------
     worker_concurrency: int = Field(16, ge=1, le=256, description="Number of messages that are processed at once.")
@@ -222,16 +224,6 @@ class Settings(BaseSettings):
     @classmethod
     def _split_globs(cls, value: Any) -> Any:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-    @field_validator("index_url")
-    @classmethod
-    def _is_index_url(cls, value: SecretStr) -> SecretStr:
-        url = value.get_secret_value()
-        if not re.match(r"https?://|sqlite:///.", url):
-            raise ValueError("is not the URL of an index; it should be https://HOST[:PORT] or sqlite:///PATH")
-        if url.startswith("http"):
-            parse_address(url)
-        return value
 
     @field_validator("worker_name")
     @classmethod

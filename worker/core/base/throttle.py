@@ -37,6 +37,8 @@ THROTTLED = frozenset({
     "RequestThrottledException", "RequestLimitExceeded", "BandwidthLimitExceeded", "TooManyRequestsException",
 })  # fmt: skip
 """Error codes with which AWS's services refuse for the rate."""
+_SIGNS = ("SlowDown", "429 Too Many Requests")
+"""The same in the messages of obstore, which tells no codes."""
 
 
 class Throttle:
@@ -114,6 +116,11 @@ class Throttle:
     def _measured_now(self, now: float) -> float:
         """Tokens a second, in this second or in the last."""
         return max(self._measured, self._count / max(now - self._window_at, WINDOW_S / 10))
+
+
+def says_too_many(message: str) -> bool:
+    """Whether an error of obstore is a refusal because of the rate."""
+    return any(sign in message for sign in _SIGNS)
 
 
 def watch(client: Any, throttle: Throttle) -> None:

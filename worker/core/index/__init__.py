@@ -42,13 +42,21 @@ class Stored:
     """The state of the object that it describes; None where it does not say (documents of other programs)."""
     version: int
     extraction_status: str | None
+    etag: str | None = field(default=None, compare=False)
+    """The state's, and also where the state is not known."""
 
     @classmethod
     def of(cls, document: JsonObject, *, version: int) -> Self:
         """The part of this document. Whatever is not as we write it counts as not there."""
         extraction = document.get("extraction")
         status = extraction.get("status") if isinstance(extraction, dict) else None
-        return cls(_state_of(document), version, status if isinstance(status, str) else None)
+        etag = document.get("etag")
+        return cls(
+            _state_of(document),
+            version,
+            status if isinstance(status, str) else None,
+            etag if isinstance(etag, str) else None,
+        )
 
 
 def _state_of(document: JsonObject) -> ObjectState | None:
@@ -72,8 +80,21 @@ class Hit:
     highlights: list[str]
 
 
-KEYS_AT_ONCE = 1_000
-"""Number of keys that `Index.keys` returns at once; fewer are the last."""
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the index holds under one key: enough to compare it with a bucket's listing."""
+
+    key: str
+    etag: str | None
+    """None where the document does not say."""
+    version: int
+    """The time of the observation, ms."""
+    is_reachable: bool = True
+    """Whether writes and removals of the object reach this document: it has the id that they address."""
+
+
+ENTRIES_AT_ONCE = 10_000
+"""Maximum number of entries that `Index.entries` returns at once: what an OpenSearch index allows by default."""
 HIGHLIGHT_START = "\ue000"
 HIGHLIGHT_END = "\ue001"
 
@@ -104,6 +125,8 @@ class IndexState:
     plain_key_ids: bool = False
     """Whether its document ids are plain keys (earlier_system.py), and new ones will be too."""
     findings: list[Finding] = field(default_factory=list)
+    exists: bool = True
+    """Whether there is an index, which `inspect` alone may not find."""
 
 
 class Index(Protocol):
@@ -134,11 +157,15 @@ class Index(Protocol):
     def stored(self, objects: Sequence[tuple[str, str]]) -> list[Stored | None]:
         """The stored version for each (bucket, key), in order; None if there is no document."""
 
-    def keys(self, bucket: str, prefix: str, *, after: str = "") -> list[str]:
-        """Up to KEYS_AT_ONCE keys of the bucket's documents that begin with `prefix` and come after `after`, in UTF-8 order.
+    def entries(self, bucket: str, prefix: str, *, after: str = "") -> list[Entry]:
+        """The next entries of the bucket's documents whose keys begin with `prefix` and come after `after`; empty at the end.
 
-        Recent writes may be missing until `refresh`.
+        They are in UTF-8 order of their keys, and all of one key come together. A document that is there all the time is
+        returned, whatever changes around it, for its key never changes. Recent writes may be missing until `refresh`.
         """
+
+    def nameless(self) -> int:
+        """The number of documents, of all buckets, that name no bucket or no key, so that nothing of ours ever finds them."""
 
     def search(self, query: str, *, limit: int = 10) -> SearchResult:
         """The best matches in names, paths and contents. It does not refresh, so recent writes may be missing."""

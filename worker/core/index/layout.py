@@ -74,6 +74,7 @@ class Layout:
         if found:
             self._describe(found, state)
         else:
+            state.exists = False
             state.findings.append(Finding("ok", f"no index or alias {self._name} exists yet", _AT_START))
         return state
 

@@ -21,7 +21,7 @@ def open_index(
     """
     url = settings.index_url.get_secret_value()
     # Each implementation is only imported when it is used: opensearch-py takes 0.2 s to load.
-    if url.startswith(_SQLITE):
+    if is_sqlite(settings):
         from worker.core.index.sqlite import SqliteIndex
 
         return SqliteIndex(Path(url.removeprefix(_SQLITE)), timeout_s=settings.index_timeout_s)
@@ -32,3 +32,8 @@ def open_index(
     client = Client(settings, credentials)
     known = throttle or Throttle("index")
     return OpenSearchIndex(client, settings.opensearch_index, plain_key=plain_key, throttle=known)
+
+
+def is_sqlite(settings: Settings) -> bool:
+    """Whether the index that is given in the settings is an SQLite file."""
+    return settings.index_url.get_secret_value().startswith(_SQLITE)

@@ -7,7 +7,18 @@ from typing import Any
 from worker.core.base.errors import IndexUnavailableError
 from worker.core.base.jsontypes import JsonObject
 from worker.core.base.throttle import Throttle
-from worker.core.index import Hit, IndexState, SearchResult, Stored, WriteResult, bulk, earlier_system, question
+from worker.core.index import (
+    ENTRIES_AT_ONCE,
+    Entry,
+    Hit,
+    IndexState,
+    SearchResult,
+    Stored,
+    WriteResult,
+    bulk,
+    earlier_system,
+    question,
+)
 from worker.core.index.client import Client, RefusedError, reason_of
 from worker.core.index.document import Write, document_id
 from worker.core.index.layout import Layout
@@ -103,24 +114,31 @@ class OpenSearchIndex:
 
     def stored(self, objects: Sequence[tuple[str, str]]) -> list[Stored | None]:
         """The stored version for each (bucket, key), in order. Creates nothing."""
-        if self._plain_key is None:
-            self.inspect()
+        self._has_plain_key()
         found: list[Stored | None] = []
         for start in range(0, len(objects), MGET_IDS):
             found += self._stored(objects[start : start + MGET_IDS])
         return found
 
-    def keys(self, bucket: str, prefix: str, *, after: str = "") -> list[str]:
-        """The next keys of a bucket's documents."""
-        asked = question.listing(bucket, prefix, after=after)
+    def entries(self, bucket: str, prefix: str, *, after: str = "") -> list[Entry]:
+        """The next entries of a bucket's documents."""
+        plain_key = self._has_plain_key()
+        exact = ""
         try:
-            answer = self._request("POST", "_search", asked)
+            answer = self._request("POST", "_search", question.listing(bucket, prefix, after=after))
         except RefusedError as error:
             if error.status != WRONG:
                 raise
-            asked = question.listing(bucket, prefix, after=after, exact=earlier_system.EXACT)
-            answer = self._request("POST", "_search", asked)
-        return [hit["sort"][0] for hit in answer["hits"]["hits"]]
+            exact = earlier_system.EXACT
+            answer = self._request("POST", "_search", question.listing(bucket, prefix, after=after, exact=exact))
+        if answer.get("timed_out") or answer["_shards"]["failed"]:
+            raise IndexUnavailableError(f"{self.description} did not search all of its shards")
+        found = [_entry(hit, bucket, exact, plain_key=plain_key) for hit in answer["hits"]["hits"]]
+        return _whole_keys(found)
+
+    def nameless(self) -> int:
+        """The number of documents without bucket or key."""
+        return int(self._request("POST", "_search", question.nameless())["hits"]["total"]["value"])
 
     def search(self, query: str, *, limit: int = 10) -> SearchResult:
         """The best matches; see query.py for the language."""
@@ -144,6 +162,12 @@ class OpenSearchIndex:
         """Make sure that the index exists; return whether its ids are plain keys."""
         if not self._ensured:
             self.ensure()
+        return bool(self._plain_key)
+
+    def _has_plain_key(self) -> bool:
+        """Whether ids are plain keys. Creates nothing."""
+        if self._plain_key is None:
+            self.inspect()
         return bool(self._plain_key)
 
     def _send(self, entries: Sequence[bytes], *, first: bool = True) -> list[WriteResult]:
@@ -198,6 +222,22 @@ class OpenSearchIndex:
 
     def _request(self, method: str, path: str, body: Any = None) -> Any:
         return self._client.request(method, f"/{self._name}/{path}", body)
+
+
+def _entry(hit: JsonObject, bucket: str, exact: str, *, plain_key: bool) -> Entry:
+    key: str = hit["sort"][0]
+    etags = hit.get("fields", {}).get("etag" + exact) or [None]
+    return Entry(key, etags[0], hit["_version"], hit["_id"] == document_id(bucket, key, plain_key=plain_key))
+
+
+def _whole_keys(found: list[Entry]) -> list[Entry]:
+    """A page up to its last complete key: the next one begins after a key, and others of that key would be left out.
+
+    Several documents of one bucket have the same key only where DOCUMENT_IDS was changed.
+    """
+    if len(found) < ENTRIES_AT_ONCE:
+        return found
+    return [entry for entry in found if entry.key != found[-1].key] or found
 
 
 def _hit(hit: JsonObject) -> Hit:

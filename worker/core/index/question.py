@@ -1,7 +1,7 @@
-"""The requests in OpenSearch's query language: a search, and a list of keys."""
+"""The requests in OpenSearch's query language: a search, a list of entries, and a count."""
 
 from worker.core.base.jsontypes import JsonObject
-from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START, KEYS_AT_ONCE, earlier_system
+from worker.core.index import ENTRIES_AT_ONCE, HIGHLIGHT_END, HIGHLIGHT_START, earlier_system
 from worker.core.index.query import OneOf, Query, Within, Word
 
 NAME_FIELD = "file_name.text"
@@ -40,20 +40,28 @@ def search(query: Query, *, limit: int) -> JsonObject:
 
 
 def listing(bucket: str, prefix: str, *, after: str, exact: str = "") -> JsonObject:
-    """The body of a request for the next keys of a bucket's documents; `exact` is added to the names of the fields.
+    """The body of a request for the next entries of a bucket's documents; `exact` is added to the names of the fields.
 
-    Within one bucket, no two documents have the same key, so the key alone tells where to continue.
+    Sorting by `_id` too would need all ids in the heap. The etag is read from its column, because `_source` has the text.
     """
     key = "file_key" + exact
     wanted: list[JsonObject] = [{"term": {"bucket" + exact: bucket}}, {"prefix": {key: prefix}}]
     return {
-        "size": KEYS_AT_ONCE,
+        "size": ENTRIES_AT_ONCE,
         "_source": False,
+        "docvalue_fields": ["etag" + exact],
+        "version": True,
         "track_total_hits": False,
         "query": {"bool": {"filter": wanted}},
         "sort": [{key: "asc"}],
         **({"search_after": [after]} if after else {}),
     }
+
+
+def nameless() -> JsonObject:
+    """The body of a request for the number of documents without bucket or key."""
+    without: list[JsonObject] = [{"bool": {"must_not": {"exists": {"field": name}}}} for name in ("bucket", "file_key")]
+    return {"size": 0, "track_total_hits": True, "query": {"bool": {"should": without}}}
 
 
 def _word(word: Word) -> JsonObject:

@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 
 from worker.core.base.errors import IndexUnavailableError
-from worker.core.index import KEYS_AT_ONCE, Finding, Hit, IndexState, SearchResult, Stored, WriteResult
+from worker.core.index import ENTRIES_AT_ONCE, Entry, Finding, Hit, IndexState, SearchResult, Stored, WriteResult
 from worker.core.index.document import Write
 from worker.core.index.highlight import fragments, marked
 from worker.core.index.query import Word, parse
@@ -58,7 +58,7 @@ class SqliteIndex:
         """Report what exists, without creating anything."""
         if not self._path.exists():
             finding = Finding("ok", f"{self.description}: does not exist yet; it is created when a worker starts")
-            return IndexState(findings=[finding])
+            return IndexState(findings=[finding], exists=False)
         return IndexState(findings=[Finding("ok", f"{self.description}: {self._count()} documents")])
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
@@ -74,15 +74,19 @@ class SqliteIndex:
         with self._reading() as db:
             return [_stored(db.execute(ask, one).fetchone()) for one in objects]
 
-    def keys(self, bucket: str, prefix: str, *, after: str = "") -> list[str]:
-        """The next keys of a bucket's documents."""
+    def entries(self, bucket: str, prefix: str, *, after: str = "") -> list[Entry]:
+        """The next entries of a bucket's documents."""
         ask = (
-            "SELECT key FROM documents WHERE bucket=? AND key>? AND key>=? AND substr(key, 1, length(?))=? "
-            "AND source IS NOT NULL ORDER BY key LIMIT ?"
+            "SELECT key, json_extract(CAST(source AS TEXT), '$.etag'), version FROM documents "
+            "WHERE bucket=? AND key>? AND key>=? AND substr(key, 1, length(?))=? AND source IS NOT NULL ORDER BY key LIMIT ?"
         )
         with self._reading() as db:
-            rows = db.execute(ask, (bucket, after, prefix, prefix, prefix, KEYS_AT_ONCE)).fetchall()
-        return [key for (key,) in rows]
+            rows = db.execute(ask, (bucket, after, prefix, prefix, prefix, ENTRIES_AT_ONCE)).fetchall()
+        return [Entry(key, etag if isinstance(etag, str) else None, version) for key, etag, version in rows]
+
+    def nameless(self) -> int:
+        """None, because both are columns."""
+        return 0
 
     def search(self, query: str, *, limit: int = 10) -> SearchResult:
         """The best matches; see query.py for the language."""

@@ -7,27 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from worker.core.base.errors import ObjectGoneError, StoreError
+from worker.core.base.errors import StoreError
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
 from worker.core.index import Index
 from worker.core.index.document import Write
 from worker.core.indexing.reindexer import Observation, Reindexed, Reindexer, Status
+from worker.core.s3.objects import Place, is_gone
 
 NO_BUCKET = "NoSuchBucket"
 WINDOW_PER_THREAD = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A bucket, or the part of it whose keys begin with a prefix."""
-
-    bucket: str
-    prefix: str
-
-    def __str__(self) -> str:
-        """As a URL."""
-        return f"s3://{self.bucket}/{self.prefix}"
 
 
 @dataclass(slots=True)
@@ -61,9 +50,9 @@ def keys_in(index: Index, place: Place) -> Iterator[str]:
     """The keys of all documents of a place, in UTF-8 order. Raises IndexUnavailableError."""
     index.refresh()
     after = ""
-    while page := index.keys(place.bucket, place.prefix, after=after):
-        yield from page
-        after = page[-1]
+    while page := index.entries(place.bucket, place.prefix, after=after):
+        yield from (entry.key for entry in page)
+        after = page[-1].key
 
 
 class Forgetter:
@@ -113,18 +102,13 @@ class Forgetter:
         return Observation(removed, write)
 
     def _is_gone(self, key: str) -> bool:
-        objects, bucket = self._clients.objects, self._place.bucket
-        if objects.head(bucket, key)[0] is not None:
-            return False
+        """Whether the object does not exist; that of a deleted bucket does not. Raises StoreError."""
         try:
-            objects.read(bucket, key).discard()
-        except ObjectGoneError:
-            return True
+            return is_gone(self._clients.objects, self._place.bucket, key)
         except StoreError as error:
             if error.code == NO_BUCKET:
                 return True
             raise
-        return False
 
     def _count(self, one: Reindexed[str, bool]) -> None:
         if one.status not in {Status.DECIDED, Status.WRITTEN}:

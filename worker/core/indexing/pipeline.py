@@ -17,7 +17,7 @@ from worker.core.index.document import Write, encode
 from worker.core.indexing.fresh_writer import is_fresh
 from worker.core.indexing.meter import Meter, NoMeter
 from worker.core.s3.events import ObjectRef
-from worker.core.s3.objects import ObjectState, ObjectStore, Snapshot
+from worker.core.s3.objects import ObjectState, ObjectStore, Snapshot, is_gone
 from worker.core.s3.state import OWN_PREFIXES
 
 OUTSIDE, INSIDE = "outside INCLUDE_KEYS", "inside EXCLUDE_KEYS"
@@ -41,13 +41,18 @@ class Product:
 
 def excluded(settings: Settings, bucket: str, key: str) -> str | None:
     """Why an object is not to be in the index according to the settings; None if it is."""
-    if bucket == settings.state and key.startswith(OWN_PREFIXES):
+    if key.startswith(OWN_PREFIXES) and bucket == settings.state:
         return "own prefix"
     if settings.include_keys and not any(fnmatchcase(key, glob) for glob in settings.include_keys):
         return OUTSIDE
     if any(fnmatchcase(key, glob) for glob in settings.exclude_keys):
         return INSIDE
     return None
+
+
+def is_folder(key: str, size: int) -> bool:
+    """Whether an object is what consoles show as a folder: nothing under a key that ends in `/`. It is not to be in the index."""
+    return key.endswith("/") and size == 0
 
 
 class Pipeline:
@@ -81,17 +86,11 @@ class Pipeline:
         Raises StoreError for any failure that is not this object's own.
         """
         try:
-            if self._objects.head(ref.bucket, ref.key)[0] is not None:
-                return False
-            found = self._objects.read(ref.bucket, ref.key)
-        except ObjectGoneError:
-            return True
+            return is_gone(self._objects, ref.bucket, ref.key)
         except StoreError as error:
             if not self._objects.is_object_fault(error, ref.bucket, ref.key):
                 raise
             return False
-        found.discard()
-        return False
 
     def read(self, bucket: str, key: str, *, admit: Callable[[int], None] = lambda _: None) -> Snapshot | Product:
         """The object as it is now, or its removal if it is gone; `admit` as in ObjectStore.read.
@@ -110,7 +109,7 @@ class Pipeline:
                 found = self._objects.read(bucket, key, admit=admit_all)
         except ObjectGoneError:
             return Product(Write(bucket, key, gone_ms, None, None))
-        if key.endswith("/") and found.size == 0:
+        if is_folder(key, found.size):
             found.discard()
             return Product(Write(bucket, key, gone_ms, None, None), skipped=FOLDER)
         return self._decoded(found, admit)

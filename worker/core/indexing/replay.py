@@ -19,7 +19,7 @@ from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
-from worker.core.index import Stored, earlier_system
+from worker.core.index import Stored
 from worker.core.index.document import Write
 from worker.core.indexing.pipeline import Pipeline, is_current
 from worker.core.indexing.reindexer import (
@@ -31,7 +31,7 @@ from worker.core.indexing.reindexer import (
     SkippedBuckets,
     Status,
 )
-from worker.core.indexing.retry_store import RetryRecord, RetryStore, held_for, parked_name, stored_as, waiting_name
+from worker.core.indexing.retry_store import RetryRecord, RetryStore, held_for, parked_name, read_record, waiting_name
 from worker.core.s3.state import HELD_PREFIX, PARKED_PREFIX, RETRY_PREFIX
 
 MAX_ATTEMPTS = 5
@@ -145,7 +145,7 @@ class Replay:
         if raw is None:
             return Observation(None)
         try:
-            record = self._parsed(entry.name, raw)
+            record = read_record(entry.name, raw, default_bucket=self._settings.s3_bucket)
         except ValueError as error:
             return Observation(RecordResult(entry.name, Result.PARKED, f"it cannot be read: {error}"))
         if record.rejected and not self._rejected_too:
@@ -157,16 +157,6 @@ class Replay:
         if result is not Result.REMOVED and (why := self._pipeline.excluded(*entry.object_name)) is not None:
             return Observation(RecordResult(entry.name, Result.PARKED, f"it is not to be indexed any more: {why}"))
         return Observation(RecordResult(entry.name, result), None if self._dry_run else write)
-
-    def _parsed(self, name: str, raw: bytes) -> RetryRecord:
-        """The record, or what the earlier system stored in its place. Raises ValueError."""
-        found = orjson.loads(raw)
-        if not isinstance(found, dict):
-            raise ValueError("it is no JSON object")  # noqa: TRY004 (what is wrong is the record's value)
-        if "schema" in found:
-            return RetryRecord.from_json(found)
-        bucket, key = earlier_system.object_of(found, stored_as(name), default_bucket=self._settings.s3_bucket)
-        return RetryRecord(Write(bucket, key, 0, None, None), earlier_system.STORED_REASON, rejected=False)
 
     def _wanted(self, record: RetryRecord) -> tuple[Result, Write]:
         """What the index should hold for the record's object now."""
@@ -219,7 +209,8 @@ class Replay:
         if record.result is Result.PARKED:
             state.put(parked, raw, metadata={"reason": reason})
         else:
-            tried = self._parsed(name, raw).tried(reason)
+            read = read_record(name, raw, default_bucket=self._settings.s3_bucket)
+            tried = read.tried(reason)
             if name != parked and tried.attempts < MAX_ATTEMPTS:
                 self._retry.put_as(waits := waiting_name(name), tried)
                 if waits != name:

@@ -18,6 +18,7 @@ from worker.core.base.events import LogEvent
 from worker.core.base.jsontypes import JsonObject
 from worker.core.base.logs import emit
 from worker.core.base.names import is_bucket_name
+from worker.core.index import earlier_system
 from worker.core.index.document import Write
 from worker.core.s3.state import HELD_PREFIX, PARKED_PREFIX, RETRY_PREFIX, State, dated, fitting_key, safe_name
 
@@ -104,6 +105,17 @@ class RetryRecord:
             write, found["reason"], rejected=found["rejected"], attempts=found["attempts"], history=history,
             stored_at=found["stored_at"],
         )  # fmt: skip
+
+
+def read_record(name: str, raw: bytes, *, default_bucket: str | None) -> RetryRecord:
+    """What is stored under a name: a record, or what the earlier system stored in its place. Raises ValueError if it is neither."""
+    found = orjson.loads(raw)
+    if not isinstance(found, dict):
+        raise ValueError("it is no JSON object")  # noqa: TRY004 (what is wrong is the record's value)
+    if "schema" in found:
+        return RetryRecord.from_json(found)
+    bucket, key = earlier_system.object_of(found, stored_as(name), default_bucket=default_bucket)
+    return RetryRecord(Write(bucket, key, 0, None, None), earlier_system.STORED_REASON, rejected=False)
 
 
 class RetryStore:

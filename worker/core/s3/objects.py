@@ -8,7 +8,23 @@ from typing import Protocol
 
 from worker.core.base.classify import is_transient, is_unclear
 from worker.core.base.clock import S3Clock
-from worker.core.base.errors import StoreError
+from worker.core.base.errors import ObjectGoneError, StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A bucket, or the part of it whose keys begin with a prefix."""
+
+    bucket: str
+    prefix: str
+
+    def __str__(self) -> str:
+        """As a URL."""
+        return f"s3://{self.bucket}/{self.prefix}"
+
+    def contains(self, bucket: str, key: str) -> bool:
+        """Whether an object is in it."""
+        return bucket == self.bucket and key.startswith(self.prefix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +70,27 @@ class Snapshot:
             self.body.unlink(missing_ok=True)
 
 
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """One object as a listing shows it."""
+
+    key: str
+    etag: str
+    size: int
+    """In bytes."""
+    modified_ms: int
+    """LastModified, ms since the epoch, which S3 knows to the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListingPage:
+    """Up to a thousand objects, and where the listing goes on."""
+
+    objects: list[ListedObject]
+    token: str | None
+    """None on the last page."""
+
+
 class ObjectStore(Protocol):
     """S3, for reading any bucket. Every method may be called from any thread."""
 
@@ -82,6 +119,20 @@ class ObjectStore(Protocol):
 
     def check_bucket(self, bucket: str) -> None:
         """Return if the bucket exists and may be listed. Raises StoreError with the code."""
+
+    def list_page(self, bucket: str, prefix: str, token: str | None) -> ListingPage:
+        """A page of the bucket's objects whose keys begin with `prefix`: the one at this token, or the first. Raises StoreError."""
+
+
+def is_gone(objects: ObjectStore, bucket: str, key: str) -> bool:
+    """Whether the object does not exist: a HEAD finds nothing, and a GET returns NoSuchKey. Raises StoreError."""
+    if objects.head(bucket, key)[0] is not None:
+        return False
+    try:
+        objects.read(bucket, key).discard()
+    except ObjectGoneError:
+        return True
+    return False
 
 
 def is_object_fault(error: StoreError, *, others_readable: Callable[[], bool]) -> bool:

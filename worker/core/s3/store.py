@@ -2,8 +2,7 @@
 
 obstore transfers the bytes, because a GET takes eleven times less CPU than with boto3 (docs/evidence.md, boto3 and
 obstore). Addresses, proxies and certificates are those of boto3. boto3 is used for keys that obstore would change, and
-whenever obstore reports an error, because obstore's exceptions contain no error codes. boto3's answer is then the one that
-counts.
+whenever obstore reports an error, because obstore's exceptions contain no error codes: then boto3's answer counts.
 """
 
 import contextlib
@@ -25,10 +24,11 @@ from worker.core.base.clock import S3Clock
 from worker.core.base.errors import ObjectGoneError, StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
-from worker.core.base.throttle import Throttle
+from worker.core.base.throttle import Throttle, says_too_many
 from worker.core.s3.answers import etag_of, plain_etag, snapshot_of, state_of
 from worker.core.s3.bucket_store import BucketStore, bucket_stores, has_certificates
-from worker.core.s3.objects import ObjectState, Snapshot, carried_unchanged, is_object_fault
+from worker.core.s3.listing import list_page
+from worker.core.s3.objects import ListingPage, ObjectState, Snapshot, carried_unchanged, is_object_fault
 from worker.core.s3.readable import ReadableKeys
 
 if TYPE_CHECKING:
@@ -45,8 +45,6 @@ _STANDARD_ATTRIBUTES = frozenset({
 })  # fmt: skip
 _NO_ANSWER = (BaseError, FileNotFoundError, ValueError)
 """What obstore raises: its own errors, FileNotFoundError for a missing key, ValueError for a key that it rejects; or a panic."""
-_REFUSED = ("SlowDown", "429 Too Many Requests")
-"""Parts of obstore's messages for a refusal because of the rate."""
 _SAYS_NOTHING = frozenset({"400", "403", "404", "NoSuchKey"})
 """Codes of a failed HEAD. They are mere HTTP statuses, because the answer to a HEAD has no body."""
 NOWHERE = "http://127.0.0.1:9"
@@ -112,6 +110,10 @@ class S3ObjectStore:
         """Return if the bucket exists and may be listed. Raises StoreError with the code."""
         with aws_errors(StoreError):
             self._s3.list_objects_v2(Bucket=bucket, MaxKeys=1)  # a failed HEAD would have no error code
+
+    def list_page(self, bucket: str, prefix: str, token: str | None) -> ListingPage:
+        """One ListObjectsV2 call, by boto3."""
+        return list_page(self._s3, bucket, prefix, token)
 
     # -- for our own state (core/s3/state.py) ------------------------------------------------------------------------
 
@@ -273,7 +275,7 @@ class _Asked:
             found = ask(store)
         except _NO_ANSWER as error:
             self._error = error
-            if any(sign in str(error) for sign in _REFUSED):
+            if says_too_many(str(error)):
                 self._throttle.refused()
             return None
         except BaseException as error:

@@ -15,6 +15,7 @@ from enum import StrEnum
 import orjson
 
 from worker.core.base.errors import StoreError
+from worker.core.s3.conditional import write_instead
 from worker.core.s3.state import DEAD_LETTERS_PREFIX, NO_CONDITIONS, State, dated, safe_name
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.failure_record import FailureRecord
@@ -98,19 +99,8 @@ def read(state: State, key: str) -> StoredDeadLetter | None:
 
 
 def write(state: State, stored: StoredDeadLetter) -> StoredDeadLetter | None:
-    """Write a record in place of the one that was read; None if that has changed meanwhile. Raises StoreError.
-
-    Where the store has no conditional writes, the last writer wins (`doctor` warns of it).
-    """
-    record = orjson.dumps(stored.as_json())
-    try:
-        etag = state.claim(stored.key, record, instead_of=stored.etag)
-    except StoreError as error:
-        if error.code not in NO_CONDITIONS:
-            raise
-        state.put(stored.key, record)
-        written = state.get_with_etag(stored.key)
-        etag = written[1] if written else None
+    """Write a record in place of the one that was read; None if that has changed meanwhile. Raises StoreError."""
+    etag = write_instead(state, stored.key, orjson.dumps(stored.as_json()), instead_of=stored.etag)
     return None if etag is None else replace(stored, etag=etag)
 
 

@@ -9,7 +9,13 @@ from typer.testing import CliRunner
 from recovery.cli.main import app as dlq
 from recovery.cli.recover_dlq import app as recover_dlq
 
-PROGRAMS = ("recovery.cli", "recovery.cli.recover_dlq", "recovery.cli.replay_retry_index")
+PROGRAMS = (
+    "recovery.cli",
+    "recovery.cli.recover_dlq",
+    "recovery.cli.replay_retry_index",
+    "recovery.cli.reconcile_index",
+    "recovery.cli.backfill_index",
+)
 
 
 def help_of(*command: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recovery.ledger.ledger import Ledger, open_ledger
+from recovery.ledger.ledger import Ledger
 from recovery.manager.acting.acts import World
 from recovery.manager.acting.verbs import Verbs
 from recovery.manager.arrivals import Arrivals
@@ -20,21 +20,21 @@ from recovery.manager.operations import Operations
 from recovery.manager.records import RowMaker
 from recovery.manager.schedule import RetryRules, Scheduler
 from recovery.operations.clients import DlqClients
-from recovery.operations.dead_letters.message_types import load_types
-from testing.fakes import Fakes
-from testing.memory import BUCKET, MemoryQueue
+from testing.fakes import Fakes, included_types
+from testing.ledgers import new_ledger
+from testing.memory import MemoryQueue
 from worker.core.base.liveness import Liveness
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with contextlib.closing(open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")) as opened:
+    with contextlib.closing(new_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")) as opened:
         yield opened
 
 
 @pytest.fixture
 def rows() -> RowMaker:
-    return RowMaker(load_types(default_bucket=BUCKET))
+    return RowMaker(included_types())
 
 
 @pytest.fixture

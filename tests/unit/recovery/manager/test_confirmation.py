@@ -39,7 +39,7 @@ def confirmer_of(fakes, ledger, rows, follower):
     def make(index=fakes.index):
         return Confirmer(
             ConfirmationParts(
-                settings=fakes.settings(), types=rows.types, objects=fakes.s3, state=fakes.state, ledger=ledger, index=index,
+                settings=fakes.settings(), rows=rows, objects=fakes.s3, state=fakes.state, ledger=ledger, index=index,
                 queue_at=lambda _: fakes.source, refresh=follower.refresh, keep_days=90, by="manager@h",
                 stop=threading.Event(),
             )

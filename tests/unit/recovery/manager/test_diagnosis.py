@@ -9,7 +9,10 @@ from recovery.ledger.rows import Arrival
 from recovery.ledger.rows import State as RowState
 from recovery.manager import diagnosis
 from recovery.manager.diagnosis import NO_INDEX, SETTLED_MS, Diagnosis, dry_engine
+from recovery.manager.records import RowMaker
+from recovery.manager.redaction import HIDDEN, Redactor
 from recovery.manager.upkeep import Upkeep
+from recovery.operations.engine import Disposition, Verdict
 from testing.memory import INDEX_DOWN, NOW_MS
 from worker.core.base.errors import IndexUnavailableError
 
@@ -21,13 +24,13 @@ def _fast(monkeypatch):
 
 @pytest.fixture
 def make(fakes, ledger, rows):
-    def made(**more):
+    def made(rows=rows, **more):
         def engine(stack: ExitStack):
             return dry_engine(fakes.settings(), fakes.clients, rows.types, threading.Event(), stack)
 
         parts = {"now_ms": lambda: NOW_MS + SETTLED_MS, "by": "manager@h", "stop": threading.Event(), **more}
         return Diagnosis(
-            ledger, fakes.state, more.pop("engine", engine), **{k: v for k, v in parts.items() if k != "engine"}
+            ledger, fakes.state, rows, more.pop("engine", engine), **{k: v for k, v in parts.items() if k != "engine"}
         )
 
     return made
@@ -47,6 +50,18 @@ def come(fakes, ledger, rows):
 
 def yes():
     return True
+
+
+def test_a_finding_says_nothing_that_is_hidden(fakes, ledger, make, come, rows):
+    come("gone")
+
+    class Engine:
+        def examine(self, dead_letters):
+            return [Verdict(one, Disposition.KEPT, "", "cannot read s3://files/gone.txt", "E") for one in dead_letters]
+
+    hiding = RowMaker(rows.types, Redactor(["$..key"]))
+    make(hiding, engine=lambda _stack: Engine()).turn(yes)
+    assert ledger.get("gone").finding.endswith(f"cannot read s3://files/{HIDDEN}")
 
 
 def test_each_is_told_what_recovery_would_do_in_a_sentence(fakes, ledger, make, come):

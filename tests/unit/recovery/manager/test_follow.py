@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -14,6 +15,7 @@ from recovery.ledger.rows import Arrival
 from recovery.ledger.rows import State as RowState
 from recovery.ledger.selection import Selection
 from recovery.manager.arrivals import Arrivals
+from recovery.manager.audit_trail import first_mark
 from recovery.manager.follow import Follower
 from recovery.manager.ownership import OWNER_KEY, check_owner
 from recovery.manager.rebuild import rebuild
@@ -35,7 +37,8 @@ from recovery.operations.redrive import RedriveRequest, plan_redrive, redrive
 from recovery.operations.transfer.targets import redrive_target
 from testing.aws import s3_event, s3_record
 from testing.memory import BUCKET, NOW_MS
-from worker.core.audit import Run
+from worker.core import audit
+from worker.core.audit import AuditEvent, Run
 from worker.core.base.classify import FailureKind
 from worker.core.base.errors import ConfigError, StoreError
 from worker.core.s3.state import DEAD_LETTERS_PREFIX
@@ -443,3 +446,34 @@ def test_a_row_that_was_changed_after_its_record_was_read_is_not_set_back(
     monkeypatch.setattr(follower, "_read", read_just_before_it_is_sent)
     follower._adopt(fakes.state.keys(DEAD_LETTERS_PREFIX))
     assert ledger.get("s1").state is RowState.SENT
+
+
+def test_an_entry_about_more_than_a_query_can_name_is_followed(fakes, ledger, follower, clients, taken_in, monkeypatch):
+    abandoned(fakes, clients, "s0")
+    asked = []
+    right = ledger.by_identity
+
+    def by_identity(names):
+        asked.append(len(list(names)))
+        return right(names)
+
+    monkeypatch.setattr(ledger, "by_identity", by_identity)
+    ids = (*(f"other-{number}" for number in range(1_200)), "s0")
+    audit.write(fakes.state, AuditEvent("abandon", "run", "op", ids, dict.fromkeys(ids, "abandoned")))
+    follower.follow()
+    assert ledger.get("s0").state is RowState.ABANDONED
+    assert max(asked) <= 500
+
+
+def test_an_entry_of_a_host_whose_clock_is_fast_hides_no_other(fakes, ledger, follower, clients, taken_in):
+    ahead = AuditEvent("note", "run", "op", (), {}, at=datetime.now(UTC) + timedelta(minutes=40))
+    audit.write(fakes.state, ahead)
+    follower.follow()
+    assert ledger.get_mark("audit") <= first_mark(NOW_MS)
+
+
+def test_a_check_that_is_stopped_calls_nothing_missing(fakes, ledger, follower, clients, taken_in):
+    abandoned(fakes, clients, "s0")
+    follower._stop.set()
+    assert follower.check() == 0
+    assert ledger.get("s0").state is RowState.OPEN

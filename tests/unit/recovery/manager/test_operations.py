@@ -9,21 +9,25 @@ import pytest
 
 from recovery.ledger.errors import LedgerError
 from recovery.ledger.execution import STOPPED, LeaseLostError
-from recovery.ledger.operation_items import Result
+from recovery.ledger.operation_items import PERHAPS_SENT, Result
 from recovery.ledger.operations import OperationState
 from recovery.ledger.plans import Wanted
 from recovery.ledger.refusals import Verb
+from recovery.ledger.rows import Change
 from recovery.ledger.rows import State as RowState
 from recovery.ledger.selection import Selection
 from recovery.manager import operations as module
 from recovery.manager import ramp
 from recovery.manager.acting import removing, sending
+from recovery.manager.acting.acts import Acted, after_conflict
 from recovery.manager.metrics import ReplayStatus
 from recovery.manager.operations import Operations
 from testing.memory import DOWN, INDEX_DOWN, NOW_MS, SQS_DOWN
+from worker.core.base.errors import StoreError
 from worker.core.base.liveness import Liveness
 from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, PAUSE_KEY
 from worker.core.sqs import dead_letter_store
+from worker.core.sqs.stored_dead_letter import Claim
 
 FAST = {"ramp": False}
 ALL = Selection(states=tuple(RowState))
@@ -435,7 +439,8 @@ def test_what_cannot_be_sent_to_a_fifo_queue_is_not_overtaken(fakes, ledger, ope
     fakes.faults.add("source.fifo.send", SQS_DOWN, after=13)
     execute(operations)
     ended = state_of(ledger, operation)
-    assert (ended.state, ended.done, ended.failed, ended.skips) == (OperationState.FAILED, 13, 0, {STOPPED: 12})
+    assert (ended.state, ended.done, ended.failed, ended.skips) == (OperationState.FAILED, 13, 1, {STOPPED: 11})
+    assert [one.result for one in items(ledger, operation).values() if one.state is Result.FAILED] == [PERHAPS_SENT]
     assert ended.error.endswith("what follows must not overtake it")
     assert ledger.count(Selection()) == 12
 
@@ -541,13 +546,19 @@ def test_a_plan_stays_good_while_the_manager_finds_something_out(fakes, ledger, 
     assert {row.state for row in ledger.rows(ALL)} == {RowState.SENT}
 
 
-def test_a_sending_that_nothing_confirmed_can_be_sent_again(ledger, operations, fill):
+def test_a_sending_that_nothing_confirmed_can_be_sent_again(fakes, ledger, operations, fill):
     fill(2)
     begin(ledger, Verb.REDRIVE, **FAST)
     execute(operations)
     ledger.change("s1", version=None, by="manager", action="unconfirmed", outcome="unconfirmed")
     plan = ledger.plans.make(Wanted(Verb.REDRIVE, "ana", FAST, ALL))
     assert (plan.count, plan.refused) == (1, {"already sent": 1})
+    again: Any = dead_letter_store.read(fakes.state, ledger.get("s1").key)
+    dead_letter_store.write(fakes.state, replace(again, sent=replace(again.sent, unconfirmed_ms=0)))
+    ledger.operations.create(plan, by="ana")
+    execute(operations)
+    assert sorted(sent_bodies(fakes).values()) == [1, 2]
+    assert (ledger.get("s1").state, ledger.get("s1").outcome) == (RowState.SENT, None)
 
 
 def test_an_operation_that_is_paused_just_before_its_end_does_not_end(ledger, operations, fill):
@@ -578,7 +589,7 @@ def test_a_cancelled_operation_ends_only_when_nothing_of_it_is_in_doubt(fakes, l
     fakes.faults.plan.clear()
     execute(operations)
     ended = state_of(ledger, operation)
-    assert (ended.state, ended.skips) == (OperationState.CANCELLED, {"cancelled": 3})
+    assert (ended.state, ended.failed, ended.twice) == (OperationState.CANCELLED, 3, 3), "not as it was: perhaps sent"
     assert ended.ended_ms is not None
 
 
@@ -667,3 +678,99 @@ def test_objects_that_are_gone_are_accepted_only_when_somebody_says_so(fakes, le
     accepted = begin(ledger, Verb.RECOVER, accept_gone=True)
     execute(operations)
     assert (state_of(ledger, accepted).state, state_of(ledger, accepted).done) == (OperationState.DONE, 15)
+
+
+# -- what nobody may miss ------------------------------------------------------------------------------------------
+
+
+def test_what_may_have_been_sent_is_not_said_to_be_as_it_was_though_it_changed(fakes, ledger, operations, fill):
+    fill(1)
+    operation = begin(ledger, Verb.REDRIVE, **FAST)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recovery.operations.transfer.claims.Claims.sent", lambda *_a, **_k: _killed())
+        with pytest.raises(KilledError):
+            operations.once("killed", Liveness(60))
+    expire(ledger)
+    ledger.change("s0", version=None, by="ben", action="note", note="n")
+    execute(operations)
+    [item] = items(ledger, operation).values()
+    assert (item.state, item.result, item.twice) == (Result.FAILED, PERHAPS_SENT, True)
+    assert state_of(ledger, operation).twice == 1
+
+
+def _killed():
+    raise KilledError
+
+
+def test_what_an_executor_sends_after_it_lost_the_operation_is_not_sent_again(fakes, ledger, operations, verbs, fill):
+    fill(2)
+    operation = begin(ledger, Verb.REDRIVE, **FAST)
+    rows = sorted(ledger.rows(Selection()), key=lambda row: row.identity)
+    run = verbs.run(Verb.REDRIVE, name=operation.run, by="ana")
+    with verbs.doing(Verb.REDRIVE, run, FAST) as act:
+        act(rows[:1])
+    execute(operations)
+    ended = state_of(ledger, operation)
+    assert (ended.done, ended.skipped, ended.twice) == (2, 0, 0)
+    assert set(sent_bodies(fakes).values()) == {1}
+    assert {row.state for row in ledger.rows(ALL)} == {RowState.SENT}
+
+
+def test_to_a_fifo_queue_nothing_overtakes_what_another_is_acting_on(fakes, ledger, operations, fill):
+    fakes.source.name = "source.fifo"
+    fill(3)
+    [*_, last] = sorted(ledger.rows(Selection()), key=lambda row: (row.sent_ms, row.id))[:2]
+    record: Any = dead_letter_store.read(fakes.state, last.key)
+    dead_letter_store.write(fakes.state, replace(record, claim=Claim("ben", "other", NOW_MS + 900_000)))
+    operation = begin(ledger, Verb.REDRIVE, **FAST)
+    execute(operations)
+    ended = state_of(ledger, operation)
+    assert (ended.state, ended.done, ended.skips) == (OperationState.FAILED, 1, {STOPPED: 2})
+    assert "ben is acting on it" in ended.error
+
+
+def test_an_outage_in_the_middle_of_a_batch_is_nobodys_fault(fakes, ledger, operations, fill):
+    fill(10)
+    operation = begin(ledger, Verb.RECOVER)
+    for call, after in (("s3.read", 4), ("s3.head", 0), ("state.get", 12)):
+        fakes.faults.add(call, DOWN, after=after)
+    execute(operations)
+    assert (state_of(ledger, operation).state, state_of(ledger, operation).failed) == (OperationState.RUNNING, 0)
+    fakes.faults.plan.clear()
+    execute(operations)
+    ended = state_of(ledger, operation)
+    assert (ended.state, ended.done, ended.failed) == (OperationState.DONE, 10, 0)
+
+
+def test_one_that_is_refused_for_a_while_is_tried_again_after_the_others(fakes, ledger, operations, fill):
+    fill(25)
+    operation = begin(ledger, Verb.RECOVER)
+    fakes.faults.add("s3.read", DOWN, times=6)  # two of the first batch, three attempts each
+    execute(operations)
+    ended = state_of(ledger, operation)
+    assert (ended.state, ended.done, ended.failed) == (OperationState.DONE, 25, 0)
+
+
+def test_what_was_deleted_counts_though_another_of_the_same_call_was_not(fakes, ledger, operations, fill, monkeypatch):
+    fill(4)
+    right = type(fakes.state).delete_all
+
+    def all_but_one(state, keys):
+        right(state, [key for key in keys if "s2" not in key])
+        if any("s2" in key for key in keys):
+            raise StoreError("locked", code="AccessDenied")
+
+    monkeypatch.setattr(type(fakes.state), "delete_all", all_but_one)
+    operation = begin(ledger, Verb.ABANDON)
+    execute(operations)
+    ended = state_of(ledger, operation)
+    assert (ended.done, ended.failed) == (3, 1)
+    assert {row.identity for row in ledger.rows(Selection())} == {"s2"}
+
+
+def test_a_row_that_came_back_is_not_said_to_be_sent_while_its_record_cannot_be_read(fakes, ledger, verbs, fill):
+    fill(1)
+    [row] = ledger.rows(Selection())
+    change = Change("s0", "redrive", "ana", {"state": RowState.SENT}, {}, row.version)
+    fakes.faults.add("state.get", DOWN)
+    assert after_conflict(verbs.world, Acted(row, Result.DONE), change, row.version + 1) is None

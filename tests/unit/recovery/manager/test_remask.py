@@ -6,7 +6,7 @@ from recovery.ledger.rows import Arrival
 from recovery.ledger.selection import parse_query
 from recovery.manager.records import RowMaker
 from recovery.manager.redaction import HIDDEN, NOT_SHOWN, Redactor
-from recovery.manager.remask import remask
+from recovery.manager.remask import remask, why_others_differ
 from testing.ledgers import row
 from testing.memory import NOW_MS
 from worker.core.base.classify import FailureKind
@@ -62,6 +62,15 @@ def test_findings_and_what_people_said_are_made_again_too(fakes, ledger, rows):
     assert (found.finding, found.note, found.owner) == (
         f"would fail: no mail to {HIDDEN}", f"no mail to {HIDDEN}", HIDDEN
     )  # fmt: skip
+
+
+def test_a_manager_says_that_one_that_was_started_later_hides_other_fields(fakes, ledger, rows):
+    first, second = (RowMaker(rows.types, Redactor(paths)) for paths in (["$.a", "$.b"], ["$.b"]))
+    for made in (first, second):
+        remask(ledger, fakes.state, made, on_progress=lambda: None)
+        assert why_others_differ(ledger, made.redactor) == ""
+    assert why_others_differ(ledger, first.redactor).startswith("REDACT_FIELDS is not that of a manager")
+    assert why_others_differ(ledger, Redactor(["$.b"])) == ""
 
 
 def test_what_has_ended_has_no_record_so_its_texts_are_given_up(fakes, ledger, rows):

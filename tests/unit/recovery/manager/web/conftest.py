@@ -1,6 +1,7 @@
 """The service over a ledger of SQLite and a state bucket in memory."""
 
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,3 +33,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         made = Api(ledger)
         made.fill()
         yield made
+
+
+@pytest.fixture
+def within_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the clock: at the end of a minute, earlier requests count less, and one more is allowed."""
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)

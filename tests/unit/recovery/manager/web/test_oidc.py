@@ -216,7 +216,7 @@ def test_a_provider_that_cannot_be_used_is_a_503_and_one_of_another_name_is_none
     assert gone.ask("/auth/login").headers["retry-after"] == "5"
 
 
-def test_sign_ins_are_begun_ten_times_a_minute_from_one_address(browser):
+def test_sign_ins_are_begun_ten_times_a_minute_from_one_address(browser, within_a_minute):
     statuses = [browser.go("/auth/login").status_code for _ in range(12)]
     assert statuses == [303] * 10 + [429] * 2
 

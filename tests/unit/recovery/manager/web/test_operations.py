@@ -97,7 +97,7 @@ def test_what_must_not_be_done_is_counted_by_reason(three):
     assert plan["count"] == 3
     assert plan["refused"] == {"held": 1, "redriven too often": 1, "at fault": 1, "already sent": 1}
     forced = planned(three, q="state:any", options={"force": True})
-    assert (forced["count"], forced["refused"]) == (5, {"held": 1, "at fault": 1})
+    assert (forced["count"], forced["refused"]) == (4, {"held": 1, "at fault": 1, "already sent": 1})
     by_id = planned(three, ids=["a", "m-a", "nobody", "held"])
     assert (by_id["count"], by_id["refused"]) == (1, {"held": 1, "unknown": 1})
 
@@ -296,6 +296,33 @@ def test_only_an_admin_deletes_or_destroys(three):
     assert [(one["by"], one["result"]) for one in purges] == [("root", {"a": "purged"}), ("root", {"b": "purged"})]
     assert three.ledger.get("b").state == "abandoned"
     assert three.ask("/dlq/message/nobody", method="DELETE").status_code == 404
+
+
+def test_deleting_by_a_plan_is_for_admins_as_well(three):
+    refused(three, "POST", "/api/v1/plans", 403, {"verb": "delete", "q": ""})
+    three.app.dependency_overrides[Needs(Role.OPERATOR)] = lambda: Principal("root", Role.ADMIN)
+    plan = planned(three, verb="delete", q="", options={})
+    del three.app.dependency_overrides[Needs(Role.OPERATOR)]
+    refused(three, "POST", "/api/v1/operations", 403, {"plan": plan["id"]})
+
+
+def test_two_purges_at_once_leave_no_body_in_the_audit(three, monkeypatch):
+    three.app.dependency_overrides[Needs(Role.ADMIN)] = lambda: Principal("root", Role.ADMIN)
+    assert three.ask("/dlq/message/a", method="DELETE").status_code == 200
+    assert three.ask("/dlq/message/b", method="DELETE").status_code == 200
+    archived = list(three.fakes.under(ARCHIVE_PREFIX).values())
+    audited = "s3-index-worker/audit/2026-12-01/000000000000-recover-0.json"
+    three.fakes.s3.records[audited] = json.dumps({"action": "recover", "dead_letters": archived}).encode()
+    right, others = type(three.fakes.state).claim, ["b"]
+
+    def claim(state, key, record, *, instead_of):
+        if key == audited and others:
+            assert three.ask(f"/dlq/message/{others.pop()}?purge=true", method="DELETE").status_code == 200
+        return right(state, key, record, instead_of=instead_of)
+
+    monkeypatch.setattr(type(three.fakes.state), "claim", claim)
+    assert three.ask("/dlq/message/a?purge=true", method="DELETE").status_code == 200
+    assert three.fakes.under("s3-index-worker/audit/")[audited]["dead_letters"] == []
 
 
 def test_a_purge_destroys_nothing_of_another_dead_letter_that_has_its_name(three):

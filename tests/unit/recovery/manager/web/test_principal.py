@@ -104,7 +104,7 @@ def test_where_the_ledger_fails_nobody_gets_in(api, ledger, monkeypatch):
     assert api.ask("/api/v1/stats", **bearer(secret)).status_code == 503
 
 
-def test_who_asks_too_often_is_told_when_to_come_again_and_others_are_not(ledger):
+def test_who_asks_too_often_is_told_when_to_come_again_and_others_are_not(ledger, within_a_minute):
     api = signed_in(ledger, Mode.TOKEN, per_minute=10)
     first, second = (bearer(new_token(ledger, Role.READER, name)) for name in "ab")
     statuses = [api.ask("/api/v1/stats", **first).status_code for _ in range(12)]
@@ -115,7 +115,7 @@ def test_who_asks_too_often_is_told_when_to_come_again_and_others_are_not(ledger
     assert api.ask("/api/v1/stats", **second).status_code == 200
 
 
-def test_wrong_tokens_are_refused_more_strictly_and_do_not_shut_out_right_ones(api, ledger):
+def test_wrong_tokens_are_refused_more_strictly_and_do_not_shut_out_right_ones(api, ledger, within_a_minute):
     right, wrong = bearer(new_token(ledger, Role.READER)), bearer("dlqm_" + "x" * 43)
     statuses = [api.ask("/api/v1/stats", **wrong).status_code for _ in range(12)]
     assert statuses == [401] * 10 + [429] * 2

@@ -7,8 +7,12 @@ from datetime import UTC
 
 import pytest
 
+from recovery.ledger.operation_items import Result
 from recovery.ledger.outbox import About, ToSay
+from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import Arrival
+from recovery.manager.acting import removing
+from recovery.manager.acting.acts import Acted
 from recovery.manager.figures import Figures
 from recovery.manager.metrics import ManagerMetrics
 from recovery.manager.notices.wording import Wording
@@ -117,6 +121,19 @@ def test_no_answer_has_what_is_hidden(hiding, ledger, role):
             found = [answer.text[max(0, one.start() - 80) : one.end() + 40] for one in re.finditer(MARKS, answer.text)]
             assert found == [], path + query
     assert answered > 25
+
+
+def test_what_became_of_acting_says_nothing_that_is_hidden(ledger, monkeypatch):
+    api = signed_in(ledger, Mode.TOKEN, redactor=Redactor(PATHS))
+    made, _ = dead_letter_store.take_in(api.fakes.state, failed("job"), at_ms=NOW_MS)
+    ledger.take_in([Arrival("m-job", api.rows.row(made), NOW_MS)])
+    verbs = api.service.verbs
+    monkeypatch.setattr(removing, "remove", lambda _world, rows, *_args, **_more: [
+        Acted(row, Result.SKIPPED, f"refused: {SECRET}") for row in rows
+    ])  # fmt: skip
+    with verbs.doing(Verb.ABANDON, verbs.run(Verb.ABANDON, name="r", by="me"), {}) as act:
+        [acted] = act([ledger.get("job")])
+    assert acted.result == f"refused: {HIDDEN}"
 
 
 def test_what_is_not_hidden_is_shown(hiding, ledger):

@@ -6,7 +6,8 @@ import pytest
 
 from testing.memory import BUCKET, DOWN, NOW_MS
 from worker.core.base.errors import StoreError
-from worker.core.indexing.forget import Forgetter, Place
+from worker.core.indexing.forget import Forgetter
+from worker.core.s3.objects import Place
 
 NO_BUCKET = StoreError("The specified bucket does not exist", code="NoSuchBucket")
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 VCPU_HOUR = 0.03625
 """Half of a c7g.large, in $ (aws.amazon.com/ec2/pricing/on-demand)."""
-MILLION_REQUESTS = {"sqs": 0.40, "s3": 0.40, "index": 0.0}
-"""In $ (aws.amazon.com/sqs/pricing, standard queue; aws.amazon.com/s3/pricing, GET)."""
+MILLION_REQUESTS = {"sqs": 0.40, "s3": 0.40, "s3_list": 5.00, "index": 0.0}
+"""In $ (aws.amazon.com/sqs/pricing, standard queue; aws.amazon.com/s3/pricing: GET and HEAD, LIST and PUT)."""
 
 
 def dollars_per_million(cpu_ms: float, requests: Mapping[str, float]) -> float:

@@ -1,0 +1,97 @@
+"""How the result of a reconciliation is shown: a table of states, and a sentence for whatever else is to be known."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from recovery.operations.reconciling.fixing import Fixed
+from recovery.operations.reconciling.request import STATES, Reconciled, ReconcileState
+from worker.core.base.text import one_line
+
+MEANINGS = {
+    ReconcileState.SKIPPED: "not to be in the index: by INCLUDE_KEYS or EXCLUDE_KEYS, our own records, folders",
+    ReconcileState.YOUNG: "has changed so lately that it need not be found yet",
+    ReconcileState.CURRENT: "in the index, with this etag",
+    ReconcileState.WAITING: "in retry-index/: written once the index takes it",
+    ReconcileState.PARKED: "in retry-index/parked/: replay_retry_index --parked",
+    ReconcileState.DEAD: "in the dead-letter queue or dead-letters/: dlq groups",
+    ReconcileState.ARCHIVED: "given up, in dlq-archive/: dlq list --archive",
+    ReconcileState.STALE: "the index holds another state of it: --fix",
+    ReconcileState.MISSING: "not in the index: --fix",
+}
+
+
+def totals(results: Sequence[Reconciled], *, stopped: bool) -> dict[str, object]:
+    """The JSON of the whole run: the numbers of all places together, then each place; `stopped`: by a signal."""
+    return {
+        "objects": sum(one.objects for one in results),
+        "bytes": sum(one.size_bytes for one in results),
+        "states": {state.value: sum(one.states[state] for one in results) for state in STATES},
+        "orphans": sum(one.orphans for one in results),
+        "accounted": not stopped and all(one.is_accounted for one in results),
+        "stopped": stopped,
+        "places": [one.as_json() for one in results],
+    }
+
+
+def result_table(result: Reconciled) -> RenderableType:
+    """The table of one place, and its sentences."""
+    table = Table(title=Text(one_line(str(result.place))), title_justify="left", box=None, pad_edge=False)
+    table.add_column("objects", justify="right")
+    table.add_column("state", no_wrap=True)
+    table.add_column("what that means")
+    for state, meaning in MEANINGS.items():
+        table.add_row(f"{result.states[state]:,}", state.value, meaning)
+    table.add_row(f"{result.orphans:,}", "orphans", "documents without an object: --fix")
+    return Group(table, *(Text(one_line(sentence)) for sentence in sentences(result)))
+
+
+def sentences(result: Reconciled) -> Iterator[str]:
+    """What is to be said besides the table."""
+    yield f"{result.objects:,} objects, {result.size_bytes:,} bytes, {result.documents:,} documents in {result.seconds:.1f} s"
+    if result.unsettled:
+        yield (
+            f"{result.unsettled:,} messages were waiting or in flight: they may be about what is missing, stale or an orphan; run "
+            "this again once the queue is empty"
+        )
+    for number, said in (
+        (result.future, "documents have a version from the future, which keeps out every change: --fix"),
+        (result.current_dead, "current objects are also dead letters: files that can be found by name alone"),
+        (result.skipped_indexed, "skipped objects are in the index nevertheless: s3-index-worker forget --existing"),
+        (
+            result.unreachable,
+            "documents have another id than writes address (see DOCUMENT_IDS); they are never changed here",
+        ),
+        (result.nameless, "documents of the index name no bucket or key; they are never changed here"),
+        (result.unread, "records of retry-index/ cannot be read"),
+    ):
+        if number:
+            yield f"{number:,} {said}"
+    for name, keys in result.examples.items():
+        yield f"{name}, such as {', '.join(keys)}"
+
+
+def fixed_sentences(fixed: Fixed) -> Iterator[str]:
+    """What was done, in sentences."""
+    for number, said in (
+        (fixed.sent, "sent to the queue"),
+        (fixed.indexed, "indexed"),
+        (fixed.stored_for_retry, "stored in retry-index/, because the index rejects them"),
+        (fixed.removed, "documents removed: their objects are gone"),
+        (
+            fixed.repaired,
+            "documents with a version from the future removed; their objects are indexed again within minutes",
+        ),
+    ):
+        if number:
+            yield f"{number:,} {said}"
+    for reason, number in fixed.kept.most_common():
+        yield f"{number:,} kept: {reason}"
+    if fixed.stopped:
+        yield "stopped early by a signal"
+    elif fixed.is_complete and not (
+        fixed.sent or fixed.indexed or fixed.removed or fixed.repaired or fixed.stored_for_retry
+    ):
+        yield "nothing to fix"

@@ -1,0 +1,52 @@
+"""Lets a backfill yield to live events: nothing is sent while too many messages wait in the queue."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from worker.core.base.classify import is_transient
+from worker.core.base.concurrency import Pace
+from worker.core.base.retry import retry_transient
+from worker.core.sqs.queue import Queue
+
+ASK_EVERY_S = 5.0
+"""How old the known depth may become. SQS's own counts are up to a minute behind."""
+WAIT_S = 2.0
+"""After so many seconds, a queue that was too full is asked again."""
+
+
+class QueueGate:
+    """Keeps to a rate, and to a depth of the queue. For one thread."""
+
+    def __init__(
+        self, queue: Queue, *, rate: float | None, max_depth: int, stop: threading.Event, say: Callable[[str], None]
+    ) -> None:
+        """`say` is told when the sending stops and when it goes on."""
+        self._queue = queue
+        self._pace = Pace(rate)
+        self._max_depth = max_depth
+        self._stop = stop
+        self._say = say
+        self._depth = 0
+        """As last known, and what has been sent since."""
+        self._asked_at = float("-inf")
+
+    def wait(self, count: int) -> None:
+        """Wait until so many messages may be sent, or until `stop` is set. Raises QueueError."""
+        is_waiting = False
+        while not self._stop.is_set() and not self._has_room():
+            if not is_waiting:
+                self._say(f"{self._depth:,} messages wait in the queue; sending goes on at {self._max_depth:,}")
+            is_waiting = True
+            self._stop.wait(WAIT_S)
+        if is_waiting and not self._stop.is_set():
+            self._say(f"{self._depth:,} messages wait in the queue; sending goes on")
+        self._pace.wait(self._stop, count=count)
+        self._depth += count
+
+    def _has_room(self) -> bool:
+        if self._depth > self._max_depth or time.monotonic() - self._asked_at >= ASK_EVERY_S:
+            attributes = retry_transient(self._queue.attributes, transient=is_transient, stop=self._stop)
+            self._depth = int(attributes.get("ApproximateNumberOfMessages", 0))
+            self._asked_at = time.monotonic()
+        return self._depth <= self._max_depth

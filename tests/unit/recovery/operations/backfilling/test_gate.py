@@ -1,0 +1,72 @@
+"""The gate of the queue: what others send counts as well, and it is asked no more often than needed."""
+
+import threading
+from unittest.mock import Mock
+
+import pytest
+
+from recovery.operations.backfilling import gate
+from recovery.operations.backfilling.gate import QueueGate
+from testing.memory import SQS_DOWN
+from worker.core.base.errors import QueueError
+
+
+@pytest.fixture
+def said():
+    return Mock()
+
+
+def made(fakes, said, **options):
+    return QueueGate(
+        fakes.source, **{"rate": None, "max_depth": 100, "stop": threading.Event(), "say": said, **options}
+    )
+
+
+def asked(fakes):
+    return fakes.faults.calls.count("source.attributes")
+
+
+def test_below_its_depth_the_queue_is_asked_once_in_a_while(fakes, said, monkeypatch):
+    one = made(fakes, said)
+    for _ in range(10):
+        one.wait(10)
+    assert asked(fakes) == 1
+    monkeypatch.setattr(gate, "ASK_EVERY_S", 0)
+    one.wait(10)
+    assert asked(fakes) == 2
+    said.assert_not_called()
+
+
+def test_what_it_has_sent_counts_until_the_queue_is_asked_again(fakes, said):
+    one = made(fakes, said)
+    for _ in range(11):
+        one.wait(10)
+    assert asked(fakes) == 1
+    one.wait(10)  # 110 were sent, and are gone already
+    assert asked(fakes) == 2
+    said.assert_not_called()
+
+
+def test_live_events_make_it_wait_until_they_are_done(fakes, said, monkeypatch):
+    monkeypatch.setattr(gate, "WAIT_S", 0.001)
+    for number in range(101):
+        fakes.source.add(f"live-{number}", "{}")
+    said.side_effect = lambda note: fakes.source.messages.pop("live-0", None)
+    made(fakes, said).wait(10)
+    assert [call.args[0] for call in said.call_args_list] == [
+        "101 messages wait in the queue; sending goes on at 100", "100 messages wait in the queue; sending goes on",
+    ]  # fmt: skip
+
+
+def test_messages_that_workers_have_received_do_not_wait(fakes, said):
+    for number in range(101):
+        fakes.source.add(f"live-{number}", "{}")
+        fakes.source.hidden.add(f"live-{number}")
+    made(fakes, said).wait(10)
+    said.assert_not_called()
+
+
+def test_a_queue_that_does_not_answer_ends_it(fakes, said):
+    fakes.faults.add("source.attributes", SQS_DOWN)
+    with pytest.raises(QueueError):
+        made(fakes, said).wait(10)

@@ -1,0 +1,245 @@
+"""An S3 Inventory: its keys of present versions, decoded as its format says, and whatever is no inventory is refused."""
+
+import gzip
+import hashlib
+import json
+import sys
+import threading
+from io import BytesIO
+
+import pytest
+
+from recovery.operations.backfilling.inventory import MAX_MANIFEST_BYTES, Inventory
+from recovery.operations.backfilling.request import SourceError
+from testing.memory import BUCKET, DOWN
+from tests.support.backfilled import COLUMNS, Bucket, put_inventory, row
+from worker.core.base.errors import StoreError
+from worker.core.s3.objects import Place
+
+MANIFEST = Place(BUCKET, "lists/manifest.json")
+NASTY = ["a b", "100%+ &.txt", "a,b", 'a"b', "a\nb", "契約", "\U0001f338", "+", "%2F", "a//b", "dir/"]
+
+
+@pytest.fixture
+def bodies(fakes):
+    return fakes.s3.bodies
+
+
+def source(fakes, prefix="", bucket=BUCKET):
+    return Inventory(fakes.s3, MANIFEST, Place(bucket, prefix), stop=threading.Event())
+
+
+def read(found, **position):
+    return [one.key for page in found.pages(position, threading.Event()) for one in page.candidates]
+
+
+def test_keys_of_csv_files_are_decoded_as_from_a_form(fakes, bodies):
+    put_inventory(bodies, [row(key) for key in NASTY])
+    assert read(source(fakes)) == NASTY
+
+
+def test_only_present_versions_count(fakes, bodies):
+    put_inventory(bodies, [row("a"), row("b", latest="false"), row("gone", deleted="true"), row("c", latest="")])
+    assert read(source(fakes)) == ["a", "c"]
+
+
+def test_only_keys_of_the_place_count(fakes, bodies):
+    put_inventory(bodies, [row("a/1"), row("b/1"), row("a/2")])
+    assert read(source(fakes, "a/")) == ["a/1", "a/2"]
+
+
+@pytest.mark.parametrize("columns", ["Bucket, Key", "bucket,key", "Key, ETag, Size"])
+def test_other_columns_do_not_matter(fakes, bodies, columns):
+    cells = [[f"{name.strip()}-x" for name in columns.split(",")]]
+    put_inventory(bodies, cells, columns=columns)
+    assert read(source(fakes)) == [name for name in cells[0] if name.lower().startswith("key")]
+
+
+def test_it_goes_on_in_the_middle_of_a_file_and_at_the_next(fakes, bodies):
+    rows = [row(f"{number:04}") for number in range(4_600)]
+    put_inventory(bodies, rows, files=2)
+    found = source(fakes)
+    pages = list(found.pages({}, threading.Event()))
+    assert [page.after for page in pages][:4] == [
+        {"file": 0, "rows": 1_000}, {"file": 0, "rows": 2_000}, {"file": 0, "rows": 2_300}, {"file": 1, "rows": 0},
+    ]  # fmt: skip
+    for number, page in enumerate(pages):
+        rest = [one.key for later in pages[number + 1 :] for one in later.candidates]
+        assert read(found, **page.after) == rest
+    assert len(read(found)) == 4_600
+    fakes.faults.calls.clear()
+    read(found, file=1, rows=0)
+    assert fakes.faults.calls == ["s3.read"]
+
+
+def test_a_backfill_takes_only_keys_and_asks_s3_for_what_the_index_holds(fakes, bodies):
+    bucket = Bucket(fakes)
+    bucket.put("current", "stale", "missing")
+    fakes.indexed("current")
+    fakes.index.documents[BUCKET, "stale"] = 1, {"etag": "another"}
+    put_inventory(bodies, [row(key) for key in ("current", "stale", "missing")])
+    assert bucket.results(source(fakes)) == {"sent": 2, "current": 1}
+    assert bucket.jobs() == ["stale", "missing"]
+
+
+def test_a_newer_inventory_has_another_name(fakes, bodies):
+    put_inventory(bodies, [row("a")])
+    first = source(fakes).name
+    assert source(fakes).name == first
+    put_inventory(bodies, [row("a")], creationTimestamp="1514944900000")
+    assert source(fakes).name != first
+
+
+# -- what is refused -----------------------------------------------------------------------------------------------------
+
+
+def test_an_inventory_of_another_bucket_is_refused(fakes, bodies):
+    put_inventory(bodies, [row("a")], source="other")
+    with pytest.raises(SourceError, match="is an inventory of other, not of files"):
+        source(fakes)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"no json", b"[]", b"{}", b'{"files": 3}', b'{"files": [{}]}', b"\xff", b'"text"', b"null"]
+)
+def test_what_is_no_manifest_is_refused(fakes, bodies, raw):
+    bodies["lists/manifest.json"] = raw
+    with pytest.raises(SourceError, match=r"s3://files/lists/manifest.json: it is no manifest of an S3 Inventory"):
+        source(fakes)
+
+
+@pytest.mark.parametrize("name", ["sourceBucket", "destinationBucket", "fileFormat", "fileSchema", "files"])
+def test_a_manifest_of_which_a_member_is_missing_or_wrong_is_refused(fakes, bodies, name):
+    put_inventory(bodies, [row("a")])
+    bodies["lists/manifest.json"] = json.dumps({**json.loads(bodies["lists/manifest.json"]), name: 3}).encode()
+    with pytest.raises(SourceError, match=r"it is no manifest|is an inventory of 3"):
+        source(fakes)
+
+
+def test_a_file_too_large_for_a_manifest_is_not_even_read(fakes, bodies, monkeypatch):
+    put_inventory(bodies, [row("a")])
+    read_one = fakes.s3.read
+
+    def huge(bucket, key, *, admit):
+        admit(MAX_MANIFEST_BYTES + 1)
+        return read_one(bucket, key)
+
+    monkeypatch.setattr(fakes.s3, "read", huge)
+    with pytest.raises(SourceError, match="it has 67,108,865 bytes: it is no manifest"):
+        source(fakes)
+
+
+def test_an_unknown_format_is_refused_with_those_that_are_supported(fakes, bodies):
+    put_inventory(bodies, [row("a")], form="AVRO")
+    with pytest.raises(SourceError, match="its format is AVRO; supported are CSV, PARQUET, ORC"):
+        source(fakes)
+
+
+def test_a_manifest_or_file_that_does_not_exist_is_named(fakes, bodies):
+    with pytest.raises(SourceError, match=r"s3://files/lists/manifest.json does not exist"):
+        source(fakes)
+    put_inventory(bodies, [row("a")])
+    del bodies["lists/data/0.csv.gz"]
+    with pytest.raises(SourceError, match=r"s3://files/lists/data/0.csv.gz does not exist"):
+        read(source(fakes))
+
+
+def test_a_denial_is_named_and_an_outage_is_none_of_the_inventory(fakes, bodies):
+    put_inventory(bodies, [row("a")])
+    fakes.s3.denied.add("lists/manifest.json")
+    with pytest.raises(SourceError, match="cannot be read: denied"):
+        source(fakes)
+    fakes.faults.add("s3.read", DOWN)
+    with pytest.raises(StoreError):
+        source(fakes)
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"no gzip", "cannot be read as CSV: Not a gzipped file"),
+        (gzip.compress(b'"files","a"\n'), "a row has 2 columns instead of 6"),
+        (gzip.compress(b'"files","a","v","true","false","4"\n')[:-9], "cannot be read as CSV"),
+        (gzip.compress(b'"files","%FF","v","true","false","4"\n'), "cannot be read as CSV"),
+        (gzip.compress(b'"files","a\xff","v","true","false","4"\n'), "cannot be read as CSV"),
+    ],
+)
+def test_a_file_that_is_not_what_it_should_be_ends_the_run(fakes, bodies, raw, said):
+    bucket = Bucket(fakes)
+    put_inventory(bodies, [row("a")], raw=raw)
+    report = bucket.run(source(fakes))
+    assert isinstance(report.failure, SourceError)
+    assert said in str(report.failure)
+    assert "s3://files/lists/data/0.csv.gz" in str(report.failure)
+
+
+def test_a_file_that_differs_from_its_checksum_is_damaged(fakes, bodies):
+    put_inventory(bodies, [row("a")])
+    bodies["lists/data/0.csv.gz"] = gzip.compress(b"")
+    with pytest.raises(SourceError, match="is damaged: its MD5 is not the manifest's"):
+        read(source(fakes))
+
+
+def test_columns_without_a_key_are_refused(fakes, bodies):
+    put_inventory(bodies, [["x"]], columns="Bucket")
+    with pytest.raises(SourceError, match="its columns are Bucket, and none of them is Key"):
+        read(source(fakes))
+
+
+# -- Parquet and ORC -----------------------------------------------------------------------------------------------------
+
+
+def columnar(bodies, form, columns):
+    """An inventory with one file of these columns."""
+    pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed: it is in requirements-dev.lock")
+    table, out = pa.table(columns), BytesIO()
+    if form == "PARQUET":
+        from pyarrow.parquet import write_table
+    else:
+        from pyarrow.orc import write_table
+    write_table(table, out)
+    put_inventory(bodies, [], form=form, raw=out.getvalue(), columns="message s3.inventory { … }")
+
+
+@pytest.mark.parametrize("form", ["PARQUET", "ORC"])
+def test_keys_of_columnar_files_are_taken_as_they_are(fakes, bodies, form):
+    columnar(bodies, form, {
+        "bucket": [BUCKET] * 13, "key": [*NASTY, "old", "gone"], "is_latest": [True] * 11 + [False, True],
+        "is_delete_marker": [False] * 12 + [True], "size": [1] * 13,
+    })  # fmt: skip
+    assert read(source(fakes)) == NASTY
+
+
+@pytest.mark.parametrize("form", ["PARQUET", "ORC"])
+def test_columnar_files_go_on_in_the_middle_and_need_no_column_but_the_key(fakes, bodies, form):
+    keys = [f"{number:05}" for number in range(25_000)]
+    columnar(bodies, form, {"key": keys})
+    found = source(fakes)
+    assert read(found) == keys
+    assert read(found, file=0, rows=12_000) == keys[12_000:]
+
+
+@pytest.mark.parametrize("form", ["PARQUET", "ORC"])
+def test_columnar_files_without_a_key_or_of_another_format_are_refused(fakes, bodies, form):
+    columnar(bodies, form, {"bucket": [BUCKET]})
+    with pytest.raises(SourceError, match="its columns are bucket, and none of them is key"):
+        read(source(fakes))
+    put_inventory(bodies, [], form=form, raw=b"no such file")
+    with pytest.raises(SourceError, match=f"cannot be read as {form}"):
+        read(source(fakes))
+
+
+def test_without_pyarrow_it_says_what_to_install(fakes, bodies, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    put_inventory(bodies, [], form="ORC", raw=b"x")
+    with pytest.raises(SourceError, match="ORC is read by pyarrow, which is not installed"):
+        read(source(fakes))
+
+
+def test_the_helper_writes_what_s3_writes(bodies):
+    """As in the User Guide: the destination is an ARN, and the checksum is in hexadecimal digits."""
+    put_inventory(bodies, [row("a b")])
+    manifest = json.loads(bodies["lists/manifest.json"])
+    [file] = manifest["files"]
+    assert gzip.decompress(bodies[file["key"]]) == b'"files","a+b","v1","true","false","4"\n'
+    assert (manifest["fileSchema"], file["MD5checksum"]) == (COLUMNS, hashlib.md5(bodies[file["key"]]).hexdigest())
