@@ -60,6 +60,7 @@ EXTENDED = (
     "tests/integration/recovery/test_replay.py::test_a_killed_index",
     "tests/integration/life/test_workers.py",  # waits for records of workers to be written, and to grow old
     "tests/integration/life/test_deadlines.py",  # waits for deadlines and for what was released
+    "tests/integration/budgets/test_budgets.py::test_three_workers",  # waits for what a killed worker had in flight
     "tests/integration/operations/",  # every line of the runbook, after a night that leaves what it is about
     "tests/integration/manager/test_any_question.py",  # schemathesis asks the API some thousand questions
     "tests/integration/alerts/",  # a real Prometheus and Alertmanager, which see a worker and a manager in trouble

@@ -191,6 +191,7 @@ def _flow_panels() -> list[Builder]:
 
     failed = f'sum(rate(worker_messages_total{{{HERE}, outcome="failed"}}[5m]))'
     settled = f'sum(rate(worker_messages_total{{{HERE}, outcome=~"done|failed"}}[5m]))'
+    budgets = ((_LIMIT["WorkerBudgetNearlySpent"], YELLOW), (1, RED))
     ratio = Look(
         "Error rate", "Failed, of all but released messages.", "percentunit", steps=((_LIMIT["WorkerErrorRate"], RED),)
     )
@@ -205,6 +206,10 @@ def _flow_panels() -> list[Builder]:
         over_time(
             Look("Bytes in flight", "Bodies in memory.", "bytes"),
             (f"sum by (instance) (worker_bytes_in_flight{{{HERE}}})", "{{instance}}"),
+        ),
+        over_time(
+            Look("Budgets", "Part of each cap that the fleet has used today.", "percentunit", steps=budgets),
+            (f"max by (cap) (worker_budget_used_ratio{{{HERE}}})", "{{cap}}"),
         ),
     ]
 

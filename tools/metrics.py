@@ -46,8 +46,12 @@ def all_metrics() -> list[Described]:
 
 def worker_metrics() -> list[Described]:
     """All metrics of the worker, including those that the daemon adds."""
-    labelled = (("worker/metrics.py", "_counter"), ("worker/reconciled.py", "_gauge"))
-    labels = {name: more for module, call in labelled for name, _, more in _calls_with_text(module, {call})}
+    named = (
+        call
+        for module in ("worker/metrics.py", "worker/reconciled.py")
+        for call in _calls_with_text(module, {"_counter", "_gauge"})
+    )
+    labels = {name: more for name, _, more in named}
     found = [_described(family, labels.get(family.name, ())) for family in Metrics().registry.collect()]
     gauges = _calls_with_text("worker/daemon.py", {"gauge"})
     return sorted([*found, *(Described(name, "gauge", (), text) for name, text, _ in gauges)])

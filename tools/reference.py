@@ -101,8 +101,10 @@ def _default(name: str, field: FieldInfo) -> str:
     if field.default_factory is not None:
         return _COMPUTED[name]
     value = field.default
-    if value is None or value == [] or value is PydanticUndefined:
+    if value in (None, [], ()) or value is PydanticUndefined:
         return ""
+    if isinstance(value, dict):
+        value = ",".join(f"{key}={one:f}".rstrip("0") for key, one in value.items())
     return _amount(name, str(value).lower() if isinstance(value, bool) else value)
 
 

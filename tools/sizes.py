@@ -10,6 +10,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("worker", "recovery", "tools", "benchmarks", "testing")
 """Tests may be longer, because a table of cases is read from top to bottom, not followed like logic."""
+TABLES = frozenset({"worker/core/base/events.py"})
+"""For the same reason: nothing but one entry for each event, with its meaning."""
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 60
 
@@ -24,12 +26,7 @@ class Size(NamedTuple):
 def main() -> int:
     """Print everything over its limit on stderr; return the number."""
     files, functions = sizes(ROOT)
-    over = [f"{one.where}: {one.lines} lines; at most {MAX_FILE_LINES}" for one in files if one.lines > MAX_FILE_LINES]
-    over += [
-        f"{one.where}: {one.lines} lines; at most {MAX_FUNCTION_LINES}"
-        for one in functions
-        if one.lines > MAX_FUNCTION_LINES
-    ]
+    over = faults(files, functions)
     for sentence in over:
         print(sentence, file=sys.stderr)  # noqa: T201
     longest, usual = max(functions), median(one.lines for one in functions)
@@ -38,6 +35,21 @@ def main() -> int:
         f"longest {longest.lines} ({longest.where})"
     )
     return len(over)
+
+
+def faults(files: list[Size], functions: list[Size]) -> list[str]:
+    """What is over its limit, one sentence each."""
+    found = [
+        f"{one.where}: {one.lines} lines; at most {MAX_FILE_LINES}"
+        for one in files
+        if one.lines > MAX_FILE_LINES and one.where not in TABLES
+    ]
+    found += [
+        f"{one.where}: {one.lines} lines; at most {MAX_FUNCTION_LINES}"
+        for one in functions
+        if one.lines > MAX_FUNCTION_LINES
+    ]
+    return found
 
 
 def sizes(root: Path) -> tuple[list[Size], list[Size]]:

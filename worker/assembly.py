@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from worker.batcher import Batcher
+from worker.budgets import Budgets
 from worker.byte_budget import ByteBudget
 from worker.consumer import Consumer
 from worker.core.base import temporary
 from worker.core.base.breaker import Breaker
-from worker.core.base.errors import IndexUnavailableError
+from worker.core.base.errors import BudgetError, IndexUnavailableError
 from worker.core.base.retry import release_delay_s
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients, ensure_index, make_extractor
@@ -49,6 +50,8 @@ class Components:
     handler: Handler
     consumer: Consumer
     selfheal: SelfHeal
+    budgets: Budgets | None
+    """None where no cap is set: then nothing is counted, and nothing asked."""
 
     def close(self) -> None:
         """Release threads, children and connections."""
@@ -84,13 +87,19 @@ def assemble(
         worker=settings.worker_name,
         dlq_max_bytes=min(dlq_max_bytes, MAX_MESSAGE_BYTES),
     )
-    pipeline = Pipeline(settings, clients.objects, extractor=extractor)
+    budgets = Budgets(settings, clients, gate) if settings.budget_caps else None
+    pipeline = Pipeline(settings, clients.objects, extractor=extractor, meter=budgets)
+
+    def hold(bucket: str, key: str, spent: BudgetError) -> None:
+        retry.hold(bucket, key, clients.objects.clock.now_ms(), scope=spent.scope, reason=str(spent))
+
     handler = Handler(
         pipeline=pipeline,
         batcher=batcher,
         s3_health=s3_health,
         gate=gate,
         budget=budget,
+        hold=hold,
         default_bucket=settings.s3_bucket,
         spool_bytes=settings.spool_bytes,
         slow_threads=settings.extract_processes + 1,
@@ -107,10 +116,11 @@ def assemble(
         max_in_flight=settings.max_in_flight,
         max_body_bytes=settings.max_bytes_in_flight // BODY_FACTOR,
     )
-    selfheal = SelfHeal(settings, clients, pipeline=pipeline, retry=retry, breaker=breaker, gate=gate)
+    selfheal = SelfHeal(settings, clients, pipeline=pipeline, retry=retry, breaker=breaker, gate=gate, budgets=budgets)
     return Components(
         clients=clients, gate=gate, budget=budget, index_breaker=breaker, s3_health=s3_health, extractor=extractor, retry=retry,
         batcher=batcher, in_flight=in_flight, settlement=settlement, handler=handler, consumer=consumer, selfheal=selfheal,
+        budgets=budgets,
     )  # fmt: skip
 
 
@@ -138,6 +148,7 @@ def make_batcher(settings: Settings, clients: Clients, retry: RetryStore, breake
         documents=settings.bulk_documents,
         size_bytes=settings.bulk_bytes,
         wait_s=settings.bulk_wait_ms / 1000,
+        throttle=clients.aws.throttles.index,
     )
 
 

@@ -13,6 +13,7 @@ from worker.core.base.errors import IndexUnavailableError, StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit
+from worker.core.base.throttle import Throttle
 from worker.core.index import Index, WriteResult, WriteStatus
 from worker.core.index.document import Write
 from worker.core.indexing.fresh_writer import FreshWriter
@@ -55,12 +56,13 @@ class Batcher:
         documents: int,
         size_bytes: int,
         wait_s: float,
+        throttle: Throttle,
     ) -> None:
         """A request holds up to `documents` writes of `size_bytes` together, whatever comes within `wait_s` of the first."""
         self._index = index
         self._retry = retry
         self._breaker = breaker
-        self._writer = FreshWriter(clock, self._send)
+        self._writer = FreshWriter(clock, self._send, throttle)
         self._documents = documents
         self._size_bytes = size_bytes
         self._wait_s = wait_s

@@ -1,4 +1,4 @@
-"""`s3-index-worker`: run, search, doctor, pause, resume, connect-bucket, forget, demo. Results go to stdout, messages to stderr."""
+"""Commands: run, search, doctor, pause, resume, budget, connect-bucket, forget, demo. Results on stdout, messages on stderr."""
 
 import os
 import sys
@@ -11,6 +11,7 @@ import typer
 from rich.text import Text
 
 from worker import notifications
+from worker.budget import budget
 from worker.checks import Check
 from worker.core.base import logs
 from worker.core.base.aws import Aws
@@ -135,6 +136,12 @@ def resume() -> None:
     if was is not None:
         said = f"resumed; the fleet was paused by {was.get('by', '?')}: {was['reason']}"
     err.print(Text(one_line(said)), soft_wrap=True)
+
+
+app.command(
+    epilog="Examples: s3-index-worker budget --json | s3-index-worker budget --raise objects=20000 "
+    "--raise s3://our-files/scans/:dollars=5"
+)(budget)
 
 
 @app.command(

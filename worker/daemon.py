@@ -5,9 +5,10 @@ import signal
 import threading
 import time
 from contextlib import ExitStack
+from functools import partial
 from types import FrameType
 
-from worker import batcher, consumer, selfheal, settlement
+from worker import batcher, budgets, consumer, selfheal, settlement
 from worker.announcer import Announcer
 from worker.assembly import assemble, open_the_index, tidy_temp_dir, unstarted
 from worker.core.base.errors import ExitCode, StoreError
@@ -97,6 +98,9 @@ class Daemon:
             supervisor.start(f"handler-{number}", components.handler.run, max_silence_s=float("inf"))
         for number in range(components.handler.slow_threads):
             supervisor.start(f"slow-file-{number}", components.handler.run_slow, max_silence_s=float("inf"))
+        if components.budgets is not None:
+            loop = partial(components.budgets.run, lag_s=self._metrics.backlog_s)
+            supervisor.start("budgets", loop, max_silence_s=budgets.MAX_SILENCE_S)
         self._check_pause()
         supervisor.start("self-heal", components.selfheal.run, max_silence_s=selfheal.MAX_SILENCE_S)
         supervisor.start("control", self._watch_control, max_silence_s=CONTROL_SILENCE_S)
@@ -127,6 +131,7 @@ class Daemon:
             "Kinds of calls to the queues (receive, delete, send) that keep failing.",
             lambda: len(self._health.failing_calls()),
         )
+        self._show_limits()
         clock = components.clients.objects.clock
         metrics.gauge(
             "worker_s3_clock_uncertainty_seconds", "How well S3's clock is known.", lambda: clock.uncertainty_s
@@ -155,6 +160,21 @@ class Daemon:
             sender.start()
             stack.callback(sender.join, LAST_FIGURES_S)
             stack.callback(self._ended.set)
+
+    def _show_limits(self) -> None:
+        metrics, limits = self._metrics, self._components.clients.aws.throttles
+        metrics.gauge(
+            "worker_s3_rate_limit", "Requests a second that S3 gets as it refused more; 0: no limit.",
+            lambda: limits.s3.rate or 0,
+        )  # fmt: skip
+        metrics.gauge(
+            "worker_sqs_rate_limit", "Requests a second that SQS gets as it refused more; 0: no limit.",
+            lambda: limits.sqs.rate or 0,
+        )  # fmt: skip
+        metrics.gauge(
+            "worker_index_rate_limit", "Documents a second that the index gets as it refused more; 0: no limit.",
+            lambda: limits.index.rate or 0,
+        )  # fmt: skip
 
     # -- serve ---------------------------------------------------------------------------------------------------
 
@@ -220,6 +240,8 @@ class Daemon:
         components.consumer.stop()
         components.selfheal.stop()
         components.handler.stop()
+        if components.budgets is not None:
+            components.budgets.drain()
         self._drain(end - EXTRACTION_GRACE_S)
         components.extractor.stop()
         self._drain(end)
@@ -227,6 +249,8 @@ class Daemon:
         components.batcher.stop()
         components.settlement.stop()
         components.in_flight.stop()
+        if components.budgets is not None:
+            components.budgets.stop()
         self._ended.set()
         self._supervisor.join(max(end, time.monotonic() + LAST_CALL_S))  # the last releases are under way
         self._health.stopped(int(self._exit))

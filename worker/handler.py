@@ -10,7 +10,7 @@ from queue import Empty, Queue
 from worker.batcher import Batcher
 from worker.byte_budget import ByteBudget, Reservation
 from worker.core.base.classify import is_transient
-from worker.core.base.errors import ExtractionStoppedError, MalformedEventError, OutageError, StoreError
+from worker.core.base.errors import BudgetError, ExtractionStoppedError, MalformedEventError, OutageError, StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit
@@ -55,13 +55,18 @@ class Handler:
         s3_health: S3Health,
         gate: PauseGate,
         budget: ByteBudget,
+        hold: Callable[[str, str, BudgetError], None],
         default_bucket: str | None,
         spool_bytes: int,
         slow_threads: int,
     ) -> None:
-        """`default_bucket`: of messages that name only a key. `spool_bytes`: what of a larger object stays in memory."""
+        """`default_bucket`: of messages that name only a key. `spool_bytes`: what of a larger object stays in memory.
+
+        `hold` stores that an object is to be read once a cap has room. It raises StoreError.
+        """
         self.pipeline = pipeline
         self.batcher = batcher
+        self.hold = hold
         self.slow_threads = slow_threads
         self._s3_health = s3_health
         self._gate = gate
@@ -72,8 +77,7 @@ class Handler:
         # Not an executor: that starts its threads when work comes, when there may be no memory for one, and keeps what
         # happens on them to itself.
         self._slow: Queue[Callable[[], None] | None] = Queue()
-        # Bounded by what may be in flight. Not a SimpleQueue: with several consumers its get(timeout=…) may wait for ever
-        # once another was faster (seen with Python 3.11).
+        # Bounded by what may be in flight. No SimpleQueue: with several consumers, get(timeout=…) may wait for ever (3.11).
         self._inbox: Queue[InFlightMessage] = Queue()
 
     def deliver(self, item: InFlightMessage) -> None:
@@ -140,7 +144,7 @@ class Handler:
     # -- what the work on one record needs -----------------------------------------------------------------------
 
     def read(self, ref: ObjectRef, item: InFlightMessage, memory: Reservation) -> Snapshot | Product | Failed:
-        """The object as it is now, its bytes within the memory budget. Raises OutageError, StoreError, InterruptedError."""
+        """The object as it is now, within the memory budget. Raises OutageError, StoreError, InterruptedError, BudgetError."""
 
         def admit(size: int) -> None:
             with item.waiting():
@@ -194,12 +198,22 @@ class RecordWork:
                 outcome = Release(self._long_delay_s(), "held back to its deadline")
             else:
                 with self._item.working():
-                    outcome = step()
+                    outcome = self._within_budget(step)
         except BaseException as error:  # noqa: BLE001 (classified, never swallowed; a panic in Rust is no Exception)
             outcome = self._outcome_of(error)
         finally:
             if outcome is not None:
                 self._finish(outcome)
+
+    def _within_budget(self, step: Callable[[], Outcome | None]) -> Outcome | None:
+        """The step; an object over a cap on its prefix is held, as its message must not hold up the others in the queue."""
+        try:
+            return step()
+        except BudgetError as error:
+            if not error.scope or not isinstance(self._record, ObjectRef):
+                raise
+            self._handler.hold(self._record.bucket, self._record.key, error)
+            return Done("held for its budget")
 
     def _observe(self) -> Outcome | None:
         match self._record:
@@ -259,7 +273,7 @@ class RecordWork:
                 return Release(0, "the worker stops")
             case OutageError() if self._handler.is_stopping_in_good_order:
                 return Release(0, "the worker stops")
-            case OutageError() | StoreError():
+            case OutageError() | StoreError() | BudgetError():
                 return Release(self._long_delay_s(), str(error))
             case _:
                 return _unforeseen(self._item, error)

@@ -110,7 +110,14 @@ class Health:
         settled = self._metrics.settled
         return (
             f"{held or 'serving'} | in flight {record.in_flight} | done {settled['done']}, failed {settled['failed']}, "
-            f"released {settled['release']} | index {index}"
+            f"released {settled['release']} | index {index}{self._limits()}"
+        )
+
+    def _limits(self) -> str:
+        """What services refused so much that they get less, for `systemctl status`; empty if none has."""
+        limited = self._components.clients.aws.throttles.limited()
+        return (
+            f" | limited: {', '.join(f'{name} to {rate:,.0f}/s' for name, rate in limited.items())}" if limited else ""
         )
 
 

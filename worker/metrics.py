@@ -53,6 +53,16 @@ class Metrics:
         self._polled = Gauge(
             "worker_last_poll_timestamp_seconds", "When a receive last answered.", registry=self.registry
         )
+        self._budget_used = self._gauge(
+            "worker_budget_used_ratio", "Part of a budget that the fleet has used today.", "cap"
+        )
+        self._held = self._counter(
+            "worker_held", "Objects held in retry-index/ because the cap of their prefix is used up."
+        )
+        self._lag_ratio = self._gauge(
+            "worker_lag_of_retention_ratio",
+            "While a budget stops the polling: the oldest message's age, of its retention.",
+        )
         self.reconciled = ReconciledMetrics(self.registry)
         self._show_from_the_start()
         self.sums: Tally[str] = Tally()
@@ -75,6 +85,10 @@ class Metrics:
             LogEvent.MESSAGE_DELETE_FAILED: self._on_delete_failed,
             LogEvent.MESSAGE_RELEASE_FAILED: lambda _: self._settle_failures.labels("release").inc(),
             LogEvent.MESSAGE_STUCK: lambda _: self._stuck.inc(),
+            LogEvent.BUDGET_COUNTED: self._on_budget,
+            LogEvent.BUDGET_HELD: lambda _: self._held.inc(),
+            LogEvent.BUDGET_LAG: lambda f: self._lag_ratio.set(f["lag_s"] / f["retention_s"]),
+            LogEvent.GATE_CLEARED: lambda _: self._lag_ratio.set(0),
             LogEvent.HEARTBEAT_FAILED: lambda _: self._heartbeat_failures.inc(),
         }
 
@@ -88,6 +102,10 @@ class Metrics:
         if handler is not None:
             handler(fields)
 
+    def backlog_s(self) -> float:
+        """How long the oldest message has waited, about, if nothing was received since the last receive."""
+        return self._lag_s + (0.0 if self.last_poll is None else time.monotonic() - self.last_poll)
+
     def figures(self) -> dict[str, float]:
         """What a worker's record says of its work since start; `lag_s`: the longest wait among the last messages received."""
         settled = {outcome: float(self.settled[outcome]) for outcome in OUTCOMES}
@@ -95,6 +113,9 @@ class Metrics:
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(name, text, buckets=buckets, registry=self.registry)
@@ -130,6 +151,10 @@ class Metrics:
             self._lag.observe(lag_s)
             self.sums["Lag"] += lag_s
             self.sums["LagCount"] += 1
+
+    def _on_budget(self, fields: Fields) -> None:
+        used = fields["used"] / fields["limit"] if fields["limit"] else 1.0
+        self._budget_used.labels(fields["cap"]).set(used)
 
     def _on_receive_failed(self, _: Fields) -> None:
         self._receive_failures.inc()

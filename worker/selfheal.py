@@ -1,13 +1,15 @@
 """The worker's own replay: once an outage is over, no operator is needed.
 
-`retry-index/` is replayed when the index is available again, at start, after single documents were stored for retry, and
-every hour: a few records at a time, alongside the live messages, by one process of the fleet at once (a lease in the
-state bucket).
+`retry-index/` is replayed when the index is available again, at start, after single documents were stored for retry, when a
+budget has room again for what is held, and every hour: a few records at a time, alongside the live messages, by one process
+of the fleet at once (a lease in the state bucket).
 """
 
 import threading
 import time
+from itertools import takewhile
 
+from worker.budgets import Budgets
 from worker.core.base.breaker import Breaker
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import IndexUnavailableError, WorkerError
@@ -17,7 +19,7 @@ from worker.core.base.logs import emit
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
 from worker.core.indexing.pipeline import Pipeline
-from worker.core.indexing.replay import Replay, Result
+from worker.core.indexing.replay import Replay, Result, is_due
 from worker.core.indexing.retry_store import RetryStore
 from worker.core.s3.lease import Lease
 from worker.core.s3.state import CONTROL_PREFIX, PARKED_PREFIX, RETRY_PREFIX
@@ -51,8 +53,11 @@ class SelfHeal:
         retry: RetryStore,
         breaker: Breaker,
         gate: PauseGate,
+        budgets: Budgets | None = None,
     ) -> None:
         """`breaker` is the index's: nothing is replayed while it is open, nor while `gate` is shut."""
+        self._budgets = budgets
+        self._reopened = 0
         self._settings = settings
         self._clients = clients
         self._pipeline = pipeline
@@ -73,6 +78,9 @@ class SelfHeal:
             if self._retry.last_stored != self._last_stored:
                 self._last_stored = self._retry.last_stored
                 self._due_at = min(self._due_at, time.monotonic() + STORED_S)
+            if self._budgets is not None and self._budgets.reopened != self._reopened:
+                self._reopened = self._budgets.reopened
+                self._due_at = time.monotonic()
             if time.monotonic() >= self._due_at and self._may_replay():
                 self._due_at = time.monotonic() + ANYHOW_S
                 self._heal(liveness)
@@ -117,10 +125,14 @@ class SelfHeal:
     def _try_again(self, after_s: float) -> None:
         self._due_at = min(self._due_at, time.monotonic() + after_s)
 
+    def _may_release(self, scope: str) -> bool:
+        """Whether what is held for the cap of a scope may be tried: without caps, all of it."""
+        return self._budgets is None or self._budgets.may_release(scope)
+
     def _has_records(self) -> bool:
-        """Whether there are records that are not parked; the days come before `parked/` in the listing."""
-        first = next(self._clients.state.keys(RETRY_PREFIX), None)
-        return first is not None and not first.startswith(PARKED_PREFIX)
+        """Whether there are records to be replayed; the days come before `held/` and `parked/` in the listing."""
+        names = takewhile(lambda name: not name.startswith(PARKED_PREFIX), self._clients.state.keys(RETRY_PREFIX))
+        return any(is_due(name, self._may_release) for name in names)
 
     def _replay(self, liveness: Liveness, lease: Lease) -> bool:
         """One run; whether every record was examined and decided."""
@@ -131,7 +143,10 @@ class SelfHeal:
             if not self._may_replay() or not lease.renew():
                 stop.set()
 
-        replay = Replay(self._settings, self._clients, pipeline=self._pipeline, retry=self._retry, threads=THREADS)
+        replay = Replay(
+            self._settings, self._clients, pipeline=self._pipeline, retry=self._retry, threads=THREADS,
+            may_release=self._may_release,
+        )  # fmt: skip
         try:
             replay.run(stop=stop, rejected_too=False, tick=tick)
         finally:

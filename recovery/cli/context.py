@@ -106,7 +106,7 @@ class CommandContext:
         )
         self.state = S3State(self.objects, settings.state)
         source = self._queue(settings.sqs_queue_url)
-        index = open_index(settings, self.aws.credentials)
+        index = open_index(settings, self.aws.credentials, self.aws.throttles.index)
         return Clients(self.aws, source, self.dlq, self.objects, self.state, index)
 
     def check_dlq(self) -> None:

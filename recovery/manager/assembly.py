@@ -67,7 +67,7 @@ def make_verbs(settings: ManagerSettings, parts: Parts, stop: threading.Event) -
         return SqsQueue(parts.aws.sqs(url), url)
 
     def connect_index() -> Clients:
-        index = open_index(settings, parts.aws.credentials)
+        index = open_index(settings, parts.aws.credentials, parts.aws.throttles.index)
         source = queue(settings.sqs_queue_url)
         return Clients(parts.aws, source, clients.dlq, clients.objects, parts.state, index)
 

@@ -5,6 +5,7 @@ import re
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 
 from recovery.manager.schedule import RetryRules
+from worker.core.base.names import index_url
 from worker.core.base.settings import Settings
 
 _GROUP = re.compile(r"([0-9A-Za-z_-]{1,64})=(\d{1,3})")
@@ -38,7 +39,7 @@ class RetrySettings(Settings):
     @field_validator("index_url")
     @classmethod
     def _is_index_url(cls, value: SecretStr) -> SecretStr:
-        return Settings._is_index_url(value) if value.get_secret_value() else value  # noqa: SLF001 (its own rule)
+        return index_url(value) if value.get_secret_value() else value
 
     @field_validator("retry_groups")
     @classmethod

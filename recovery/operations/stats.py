@@ -12,7 +12,7 @@ from recovery.operations.dead_letters.grouping import By, Group, counts, grouped
 from recovery.operations.find import Found
 from recovery.operations.records.holders import holders
 from worker.core.base.errors import QueueError, StoreError
-from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, PARKED_PREFIX, RETRY_PREFIX, State
+from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, HELD_PREFIX, PARKED_PREFIX, RETRY_PREFIX, State
 from worker.core.s3.workers import WorkerRecord, read_workers
 from worker.core.sqs.queue import Queue
 from worker.core.sqs.stored_dead_letter import StoredDeadLetter, StoredState
@@ -139,10 +139,12 @@ def _policy(source: Queue, dlq_arn: str | None) -> dict[str, object] | None:
 def _waiting(state: State, now_ms: int) -> Waiting:
     try:
         parked = state.count(PARKED_PREFIX, at_most=MAX_COUNTED)
-        both = state.count(RETRY_PREFIX, at_most=MAX_COUNTED + parked)
+        held = state.count(HELD_PREFIX, at_most=MAX_COUNTED)
+        every = state.count(RETRY_PREFIX, at_most=MAX_COUNTED + parked + held)
         found = {
-            RETRY_PREFIX: both - parked if both < MAX_COUNTED + parked else MAX_COUNTED,
+            RETRY_PREFIX: every - parked - held,
             PARKED_PREFIX: parked,
+            HELD_PREFIX: held,
             ARCHIVE_PREFIX: state.count(ARCHIVE_PREFIX, at_most=MAX_COUNTED),
             DEAD_LETTERS_PREFIX: state.count(DEAD_LETTERS_PREFIX, at_most=MAX_COUNTED),
         }

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from contextlib import closing
 from datetime import UTC, datetime
 
 from recovery.operations.reconcile import reconcile, work_on
@@ -9,7 +10,7 @@ from recovery.operations.reconciling.request import ReconcileRequest
 from testing.memory import BUCKET, NOW_MS
 from worker.core.audit import Run
 from worker.core.index.document import Write, encode
-from worker.core.indexing.retry_store import RetryRecord, parked_name
+from worker.core.indexing.retry_store import RetryRecord, RetryStore, parked_name
 from worker.core.s3.objects import Place
 from worker.core.s3.reconciled import ReconciledBucket, read_reconciled_bucket
 
@@ -44,6 +45,10 @@ class Scene:
         record = RetryRecord(write, "why", rejected=True, stored_at=iso(at_ms))
         name = parked_name(record.name) if parked else record.name
         self.fakes.s3.records[name] = record.as_json()
+
+    def held(self, key, *, at_ms=NOW_MS - 5000):
+        with closing(RetryStore(self.fakes.state)) as store:
+            store.hold(BUCKET, key, at_ms, scope=f"s3://{BUCKET}/", reason="the budget is used up")
 
     def dead(self, name, key, *, etag=None, failed_ms=NOW_MS - 5000):
         failure = {"schema": 1, "kind": "USER_ERROR", "error_type": "E", "last_failed_at": iso(failed_ms)}

@@ -37,7 +37,7 @@ def connect(settings: Settings) -> Clients:
         dlq=SqsQueue(aws.sqs(settings.dlq_queue_url), settings.dlq_queue_url),
         objects=objects,
         state=S3State(objects, settings.state),
-        index=open_index(settings, aws.credentials),
+        index=open_index(settings, aws.credentials, aws.throttles.index),
     )
 
 

@@ -23,7 +23,7 @@ from worker.core.clients import Clients
 from worker.core.indexing.retry_store import RetryRecord, read_record
 from worker.core.s3.events import ObjectRef, parse
 from worker.core.s3.objects import Place
-from worker.core.s3.state import ARCHIVE_PREFIX, PARKED_PREFIX, RETRY_PREFIX
+from worker.core.s3.state import ARCHIVE_PREFIX, HELD_PREFIX, PARKED_PREFIX, RETRY_PREFIX
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.visibility import VisibilityExtender
 
@@ -89,7 +89,10 @@ def _in_queue(reader: _Reader, clients: Clients, run: Run, unknown: Unknown, sto
 
 
 def _retry_records(place: Place, settings: Settings, clients: Clients, unknown: Unknown) -> Iterator[Held]:
-    """One for each retry record of the place, read for nothing but its object."""
+    """One for each retry record of the place, read for nothing but its object.
+
+    A replay moves records from `held/` to the others and from there to `parked/`, so each is listed once the one before is read.
+    """
 
     def read(name: str) -> Held | str | None:
         raw = clients.state.get(name)
@@ -104,12 +107,15 @@ def _retry_records(place: Place, settings: Settings, clients: Clients, unknown: 
         state = ReconcileState.PARKED if name.startswith(PARKED_PREFIX) else ReconcileState.WAITING
         return Held(record.write.key, state, record.write.etag, _parked_ms(record))
 
-    found: Iterator[Held | str] = read_all(clients.state.keys(RETRY_PREFIX), read)
-    for one in found:
-        if isinstance(one, str):
-            unknown.records += 1
-        else:
-            yield one
+    unreadable: set[str] = set()
+    for prefix in (HELD_PREFIX, RETRY_PREFIX, PARKED_PREFIX):
+        found: Iterator[Held | str] = read_all(clients.state.keys(prefix), read)
+        for one in found:
+            if isinstance(one, str):
+                unreadable.add(one)
+            else:
+                yield one
+    unknown.records += len(unreadable)
 
 
 def _parked_ms(record: RetryRecord) -> int:

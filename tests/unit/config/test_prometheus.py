@@ -122,6 +122,8 @@ CASES = {
         },
         tail=5,
     ),
+    "WorkerBudgetNearlySpent": Case({f'worker_budget_used_ratio{{cap="objects",{WORKER}}}': Gauge(0.9, 0.91)}),
+    "WorkerLagNearsRetention": Case({f"worker_lag_of_retention_ratio{{{WORKER}}}": Gauge(0.75, 0.76)}),
     "ReconcileUnaccounted": Case({f'reconcile_unaccounted{{bucket="b",{WORKER}}}': Gauge(0, 1)}),
     "ReconcileStopped": Case({f'reconcile_last_success_timestamp_seconds{{bucket="b",{WORKER}}}': Ago(691_201)}),
     "MetricsUnreachable": Case({f"up{{{WORKER}}}": Gauge(1, 0)}),

@@ -154,6 +154,6 @@ def test_a_file_or_function_that_is_too_long_is_found(tmp_path: Path) -> None:
 
 
 def test_no_source_file_and_no_function_is_over_its_limit() -> None:
-    files, functions = sizes.sizes(ROOT)
-    assert [one for one in files if one.lines > sizes.MAX_FILE_LINES] == []
-    assert [one for one in functions if one.lines > sizes.MAX_FUNCTION_LINES] == []
+    assert sizes.faults(*sizes.sizes(ROOT)) == []
+    long = sizes.Size(sizes.MAX_FILE_LINES + 1, "worker/cli.py")
+    assert len(sizes.faults([long], [sizes.Size(sizes.MAX_FUNCTION_LINES + 1, "worker/cli.py: run")])) == 2

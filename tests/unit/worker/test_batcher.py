@@ -12,6 +12,7 @@ from worker.core.base.breaker import Breaker
 from worker.core.base.clock import S3Clock
 from worker.core.base.errors import IndexUnavailableError, StoreError
 from worker.core.base.liveness import Liveness
+from worker.core.base.throttle import Throttle
 from worker.core.index import WriteResult, WriteStatus
 from worker.core.index.document import Write
 from worker.core.indexing.fresh_writer import MAX_OBSERVATION_AGE_MS, MAX_WRITE_AGE_MS
@@ -69,7 +70,16 @@ def run(keys, *, answer=None, index=None, retry_error=None, age_ms=0, breaker=No
     clock, index = S3Clock(), index or FakeIndex(answer or {})
     retry: Any = FakeRetry(retry_error)
     breaker = breaker or Breaker("index", failures=2, probe=lambda: None, interval_s=60)
-    batcher = Batcher(index, retry, breaker=breaker, clock=clock, documents=200, size_bytes=10_000, wait_s=0.01)
+    batcher = Batcher(
+        index,
+        retry,
+        breaker=breaker,
+        clock=clock,
+        documents=200,
+        size_bytes=10_000,
+        wait_s=0.01,
+        throttle=Throttle("index"),
+    )
     acknowledged: dict[str, tuple[WriteStatus, StoreError | None]] = {}
 
     def submit(key: str) -> None:

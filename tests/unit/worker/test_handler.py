@@ -8,7 +8,7 @@ import pytest
 
 from testing.memory import Faults, MemoryS3
 from worker.byte_budget import ByteBudget
-from worker.core.base.errors import ExtractionStoppedError, StoreError, UnreadableFileError
+from worker.core.base.errors import BudgetError, ExtractionStoppedError, StoreError, UnreadableFileError
 from worker.core.base.liveness import Liveness
 from worker.core.index import WriteStatus
 from worker.core.index.document import Write
@@ -29,14 +29,20 @@ class FakePipeline:
 
     def __init__(self):
         self.budget, self.used = ByteBudget(10**9), []
+        self.held, self.unholdable = [], set()
         self.faults, self.slow, self.gone, self.skipped, self.discarded = {}, set(), set(), set(), []
+
+    def hold(self, bucket, key, error):
+        if key in self.unholdable:
+            raise StoreError("down", code="SlowDown")
+        self.held.append((bucket, key, str(error)))
 
     def skip_reason(self, ref):
         return "inside EXCLUDE_KEYS" if ref.key in self.skipped else None
 
     def read(self, bucket, key, *, admit):
         admit(SIZE)
-        if isinstance(self.faults.get(key), StoreError):
+        if isinstance(self.faults.get(key), StoreError | BudgetError):
             raise self.faults[key]
         if key in self.gone:
             return Product(Write(bucket, key, 1, None, None))
@@ -79,6 +85,7 @@ def at():
     made.s3_health = S3Health(MemoryS3(Faults()), made.gate, ask_state=lambda: None)
     made.handler = Handler(
         pipeline=made.pipeline, batcher=made.batcher, s3_health=made.s3_health, gate=made.gate, budget=made.budget,
+        hold=made.pipeline.hold,
         default_bucket=None, spool_bytes=10**6, slow_threads=1,
     )  # fmt: skip
     yield made
@@ -318,3 +325,27 @@ def test_a_large_message_that_waits_for_memory_when_the_worker_stops_goes_back_a
     at.budget.take(10**9, until=0, stop=threading.Event())
     at.handler.stop()
     assert handled(at, body=" " * (LARGE_BODY + 1)).outcome == Release(0, "the worker stops")
+
+
+def test_an_object_over_the_cap_of_its_prefix_is_held_and_its_message_is_done(at):
+    at.pipeline.faults["a.txt"] = BudgetError("spent", scope="s3://files/")
+    item = handled(at, "a.txt", "b.txt")
+    at.batcher.acknowledge()
+    assert at.pipeline.held == [("files", "a.txt", "spent")]
+    assert isinstance(item.outcome, Done)
+
+
+def test_an_object_that_cannot_be_held_goes_back_to_the_queue(at):
+    at.pipeline.faults["a.txt"] = BudgetError("spent", scope="s3://files/")
+    at.pipeline.unholdable.add("a.txt")
+    outcome = handled(at, "a.txt").outcome
+    assert isinstance(outcome, Release)
+    assert outcome.delay_s >= 60
+
+
+def test_an_object_over_a_cap_on_everything_goes_back_to_the_queue_and_is_not_held(at):
+    at.pipeline.faults["a.txt"] = BudgetError("spent", scope="")
+    outcome = handled(at, "a.txt").outcome
+    assert isinstance(outcome, Release)
+    assert outcome.delay_s >= 60
+    assert at.pipeline.held == []

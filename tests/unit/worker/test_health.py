@@ -92,3 +92,17 @@ def test_two_workers_of_one_host_have_two_names(fakes):
 
     assert name() == f"{platform.node()}:{os.getpid()}", "the pid tells them apart"
     assert {name(worker_name="w", worker_instance=number) for number in range(3)} == {"w", "w@1", "w@2"}
+
+
+def test_a_service_that_gets_less_because_it_refused_is_in_the_status_line_and_in_the_metrics(daemon):
+    throttles = daemon._components.clients.aws.throttles
+    assert "limited" not in daemon._health.status_line()
+    throttles.s3.refused()
+    assert daemon._health.status_line().endswith(" | limited: s3 to 5/s")
+
+
+def test_a_budget_that_is_used_up_is_a_reason_for_resting(daemon):
+    daemon._components.gate.shut("budget", "today's budget of objects is used up")
+    record = daemon._health.record()
+    assert (record.state, dict(record.held_back)) == ("resting", {"budget": "today's budget of objects is used up"})
+    assert daemon._health.status_line().startswith("today's budget of objects is used up | ")

@@ -32,7 +32,7 @@ def outcome_of(error: BaseException) -> Any:
     gate = PauseGate()
     made = Handler(
         pipeline=pipeline, batcher=unused, s3_health=S3Health(unused, gate, ask_state=lambda: None), gate=gate,
-        budget=ByteBudget(1),
+        budget=ByteBudget(1), hold=unused,
         default_bucket=None, spool_bytes=1, slow_threads=1,
     )  # fmt: skip
     made.stop()  # no waits between the attempts

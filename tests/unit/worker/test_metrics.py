@@ -75,6 +75,32 @@ def test_replayed_records_are_counted_by_result():
     assert metrics.registry.get_sample_value("worker_replayed_total", {"result": "removed"}) == 1
 
 
+def test_budgets_are_shown_by_cap_and_the_lag_only_while_one_stops_the_polling():
+    metrics = Metrics()
+    for used, limit in ((45.0, 50.0), (0.0, 0.0)):
+        metrics.observe(LogEvent.BUDGET_COUNTED, {"cap": f"objects{limit:g}", "used": used, "limit": limit})
+    metrics.observe(LogEvent.BUDGET_HELD, {})
+    metrics.observe(LogEvent.BUDGET_LAG, {"lag_s": 80, "retention_s": 100})
+
+    def value(name, **labels):
+        return metrics.registry.get_sample_value(name, labels)
+
+    assert value("worker_budget_used_ratio", cap="objects50") == 0.9
+    assert value("worker_budget_used_ratio", cap="objects0") == 1.0
+    assert value("worker_held_total") == 1
+    assert value("worker_lag_of_retention_ratio") == 0.8
+    metrics.observe(LogEvent.GATE_CLEARED, {"name": "budget"})
+    assert value("worker_lag_of_retention_ratio") == 0
+
+
+def test_the_backlogs_age_grows_from_the_last_receive(monkeypatch):
+    metrics = Metrics()
+    assert metrics.backlog_s() == 0
+    metrics.observe(LogEvent.QUEUE_RECEIVED, {"count": 1, "lags_s": [50.0]})
+    monkeypatch.setattr("worker.metrics.time.monotonic", lambda at=metrics.last_poll: at + 10)
+    assert metrics.backlog_s() == 60
+
+
 def test_what_alerts_ask_for_is_shown_before_it_happens_so_that_the_first_time_is_an_increase():
     read = Metrics().registry.get_sample_value
     for name, labels in (

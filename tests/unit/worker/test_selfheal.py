@@ -184,6 +184,40 @@ def test_parked_records_alone_trigger_no_replay(life):
     assert "state.claim" not in life.fakes.faults.calls
 
 
+class OneCap:
+    """Budgets of which one cap has no room until `reopen`."""
+
+    def __init__(self):
+        self.reopened, self.has_room = 0, False
+
+    def may_release(self, scope):
+        return self.has_room
+
+    def reopen(self):
+        self.has_room = True
+        self.reopened += 1
+
+
+def test_held_objects_alone_trigger_no_replay_until_their_cap_has_room(life):
+    life.heal._budgets = budgets = OneCap()
+    life.fakes.s3.bodies["a.txt"] = b"text"
+    life.retry.hold(BUCKET, "a.txt", NOW_MS, scope="s3://files/", reason="spent")
+    life.start()
+    wait_until(lambda: "state.list" in life.fakes.faults.calls, SOON_S, "a listing")
+    time.sleep(0.1)
+    assert "state.claim" not in life.fakes.faults.calls
+    budgets.reopen()
+    life.wait_healed()
+    assert (BUCKET, "a.txt") in life.fakes.index.documents
+
+
+def test_without_caps_held_objects_are_read(life):
+    life.fakes.s3.bodies["a.txt"] = b"text"
+    life.retry.hold(BUCKET, "a.txt", NOW_MS, scope="s3://files/", reason="spent")
+    life.start().wait_healed()
+    assert (BUCKET, "a.txt") in life.fakes.index.documents
+
+
 def test_while_another_host_has_the_lease_it_is_left_alone_and_taken_over_when_it_has_expired(life):
     life.lease(holder="elsewhere:2", until_ms=NOW_MS + 1)
     life.store("a.txt")

@@ -17,6 +17,7 @@ from worker.core.base.address import QueuePlace, address_without_user, proxy_for
 from worker.core.base.certificates import require_certificates
 from worker.core.base.classify import TRANSIENT_CODES
 from worker.core.base.errors import ConfigError, DependencyError, QueueError, StoreError
+from worker.core.base.throttle import Throttles, watch
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -70,6 +71,8 @@ class Aws:
         self._sqs_endpoint = sqs_endpoint
         self._sqs: dict[tuple[str | None, str | None], SQSClient] = {}
         self._lock = threading.Lock()
+        self.throttles = Throttles()
+        """What this process may send to the services, for all who share these clients."""
 
     @property
     def region(self) -> str | None:
@@ -108,6 +111,7 @@ class Aws:
                 self._sqs[endpoint, region] = self._client(
                     "sqs", SQS_READ_TIMEOUT_S, endpoint_url=endpoint, region_name=region
                 )
+                watch(self._sqs[endpoint, region], self.throttles.sqs)
             return self._sqs[endpoint, region]
 
     def _endpoint_of(self, place: QueuePlace, region: str | None) -> str | None:
@@ -125,6 +129,7 @@ class Aws:
     def s3(self, *, observe_date: DateObserver | None = None) -> "S3Client":
         """A client for S3; `observe_date` is called for every answer: (time sent, Date header, time received)."""
         client: S3Client = self._client("s3", S3_READ_TIMEOUT_S)
+        watch(client, self.throttles.s3)
         if observe_date is not None:
             _watch_dates(client, observe_date)
         return client

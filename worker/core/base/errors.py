@@ -79,5 +79,14 @@ class ExtractionStoppedError(WorkerError):
     """Raised when the worker stops while a file is being parsed; the message is released."""
 
 
+class BudgetError(WorkerError):
+    """Raised when a cap of the day is used up, before an object is read or its text extracted."""
+
+    def __init__(self, message: str, *, scope: str) -> None:
+        """`scope` is that of the cap: s3://BUCKET/PREFIX, or empty for one on everything."""
+        super().__init__(message)
+        self.scope = scope
+
+
 class OutageError(WorkerError):
-    """Raised when S3 stays unavailable until a message's deadline, or until the worker stops."""
+    """Raised when S3, or the record of the budgets, stays unavailable until a deadline, or until the worker stops."""

@@ -35,6 +35,20 @@ class LogEvent(StrEnum):
     BREAKER_PROBE_FAILED = "breaker.probe_failed"
     """Still unavailable; the next probe follows."""
 
+    BUDGET_COUNTED = "budget.counted"
+    """How a cap of BUDGET_CAPS stands today: `used` of `limit`, in all workers. A warning from 90% on, once a day."""
+
+    BUDGET_HELD = "budget.held"
+    """An object is over the cap of its prefix: it waits in `retry-index/held/`, and is read once there is room."""
+
+    BUDGET_LAG = "budget.lag"
+    """How long the oldest message has waited (`lag_s`) while a budget stops the polling. A warning, once an hour, from three
+    quarters of the time (`retention_s`) after which SQS drops it."""
+
+    BUDGET_UNREADABLE = "budget.unreadable"
+    """The record of the budgets in the state bucket could not be read or written; this worker polls no more once its share is
+    used up, until it can. Logged once per cause."""
+
     CLAIM_NOT_ENDED = "claim.not_ended"
     """The claim on a stored dead letter could not be ended; until it ends by itself, others leave that dead letter alone."""
 
@@ -265,6 +279,13 @@ class LogEvent(StrEnum):
 
     THREAD_SILENT = "thread.silent"
     """A thread makes no progress; the watchdog is no longer fed."""
+
+    THROTTLE_LIFTED = "throttle.lifted"
+    """A service (`service`) has refused nothing for so long that what is sent to it is not limited any more."""
+
+    THROTTLE_LIMITED = "throttle.limited"
+    """A service (`s3`, `sqs`, `index`) refuses because there are too many requests: it gets `per_second` at first, and what it
+    allows from then on. The present limit is in /metrics and in `systemctl status`."""
 
     WEB_DIED = "web.died"
     """The manager's web server ended with an error."""

@@ -1,13 +1,14 @@
-"""Names of buckets and queues: which texts can be one, and which bucket holds the system's records."""
+"""Names of buckets, queues and indices: which texts can be one, and which bucket holds the system's records."""
 
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, SecretStr
 
-from worker.core.base.address import queue_url
+from worker.core.base.address import parse_address, queue_url
 
 _HOST_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_INDEX_NAME = re.compile(r"^[^A-Z\s\\/*?\"<>|,#:_+-][^A-Z\s\\/*?\"<>|,#:]*$")
 _OLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 
 
@@ -50,5 +51,23 @@ def _bucket_name(value: str) -> str:
     return value
 
 
+def _index_name(value: str) -> str:
+    if not _INDEX_NAME.match(value) or len(value.encode()) > 255:
+        raise ValueError('is not an index name; it should be in lower case, without spaces and \\ / * ? " < > | , # :')
+    return value
+
+
+def index_url(value: SecretStr) -> SecretStr:
+    """The URL of an index, as it is given. Raises ValueError if it is none."""
+    url = value.get_secret_value()
+    if not re.match(r"https?://|sqlite:///.", url):
+        raise ValueError("is not the URL of an index; it should be https://HOST[:PORT] or sqlite:///PATH")
+    if url.startswith("http"):
+        parse_address(url)
+    return value
+
+
 QueueUrl = Annotated[str, AfterValidator(queue_url)]
 BucketName = Annotated[str, AfterValidator(_bucket_name)]
+IndexName = Annotated[str, AfterValidator(_index_name)]
+IndexUrl = Annotated[SecretStr, AfterValidator(index_url)]

@@ -6,7 +6,6 @@ after the setting in lower case. The file takes precedence over the environment.
 
 import os
 import platform
-import re
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -20,16 +19,15 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from worker.core.base.address import parse_address
+from worker.core.base.budget import Caps, Prices
 from worker.core.base.errors import ConfigError
-from worker.core.base.names import BucketName, QueueUrl, own_state_bucket
+from worker.core.base.names import BucketName, IndexName, IndexUrl, QueueUrl, own_state_bucket
 
 KIB = 1024
 MIB = 1024 * KIB
 MAX_INDEX_TIMEOUT_S = 25
 """The age rule (core/indexing/fresh_writer.py) counts on it: a longer request could outlast the index's memory of removals."""
 
-_INDEX_NAME = re.compile(r"^[^A-Z\s\\/*?\"<>|,#:_+-][^A-Z\s\\/*?\"<>|,#:]*$")
 AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
 
@@ -93,11 +91,13 @@ class Settings(BaseSettings):
     )
 
     # -- index ---------------------------------------------------------------------------------------------------
-    index_url: SecretStr = Field(
+    index_url: IndexUrl = Field(
         validation_alias=AliasChoices("INDEX_URL", "OPENSEARCH_ENDPOINT"),
         description="https://host:port of OpenSearch, or sqlite:///path of an embedded index.",
     )
-    opensearch_index: str = Field("files", description="Name of the index or alias to which documents are written.")
+    opensearch_index: IndexName = Field(
+        "files", description="Name of the index or alias to which documents are written."
+    )
     index_auth: Literal["auto", "none", "basic", "es", "aoss"] = Field(
         "auto",
         description="Sign-in: basic (INDEX_USER, INDEX_PASSWORD), AWS SigV4 for the service es or aoss, or none; "
@@ -164,6 +164,17 @@ class Settings(BaseSettings):
         default_factory=lambda: Path(tempfile.gettempdir()), description="Folder for temporary files."
     )
 
+    # -- budgets -------------------------------------------------------------------------------------------------
+    budget_caps: Caps = Field(
+        (),
+        description="Comma-separated KIND=NUMBER and s3://BUCKET/PREFIX:KIND=NUMBER: the most that all workers together may "
+        "use in a day (UTC), in all or under a prefix. Kinds: objects, bytes, seconds (of extraction), dollars.",
+    )
+    budget_prices: Prices = Field(
+        {"objects": 2e-6, "seconds": 2e-5},
+        description="Comma-separated KIND=DOLLARS: what one object, byte or second of extraction costs, for caps in dollars.",
+    )
+
     # -- life ----------------------------------------------------------------------------------------------------
     shutdown_timeout_s: int = Field(
         25,
@@ -213,25 +224,6 @@ class Settings(BaseSettings):
     @classmethod
     def _split_globs(cls, value: Any) -> Any:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-    @field_validator("index_url")
-    @classmethod
-    def _is_index_url(cls, value: SecretStr) -> SecretStr:
-        url = value.get_secret_value()
-        if not re.match(r"https?://|sqlite:///.", url):
-            raise ValueError("is not the URL of an index; it should be https://HOST[:PORT] or sqlite:///PATH")
-        if url.startswith("http"):
-            parse_address(url)
-        return value
-
-    @field_validator("opensearch_index")
-    @classmethod
-    def _is_index_name(cls, value: str) -> str:
-        if not _INDEX_NAME.match(value) or len(value.encode()) > 255:
-            raise ValueError(
-                'is not an index name; it should be in lower case, without spaces and \\ / * ? " < > | , # :'
-            )
-        return value
 
     @field_validator("worker_name")
     @classmethod

@@ -6,6 +6,7 @@ from typing import Any
 
 from worker.core.base.errors import IndexUnavailableError
 from worker.core.base.jsontypes import JsonObject
+from worker.core.base.throttle import Throttle
 from worker.core.index import (
     ENTRIES_AT_ONCE,
     Entry,
@@ -25,6 +26,7 @@ from worker.core.index.query import parse
 from worker.core.index.question import CONTENT_FIELDS, NAME_FIELD
 
 TOO_LARGE = 413
+TOO_MANY = 429
 MISSING = 404
 WRONG = 400
 STOPPING_BLOCKS = ("write", "read_only", "read_only_allow_delete")
@@ -39,9 +41,10 @@ MAX_HITS = 10_000
 class OpenSearchIndex:
     """An index in OpenSearch under one name: an alias that we created, or an index or alias that existed before."""
 
-    def __init__(self, client: Client, name: str, *, plain_key: bool | None) -> None:
-        """`plain_key`: whether ids are plain keys; None: as in the existing documents."""
+    def __init__(self, client: Client, name: str, *, plain_key: bool | None, throttle: Throttle) -> None:
+        """`plain_key`: whether ids are plain keys; None: as in the existing documents. `throttle` hears of refusals (429)."""
         self._client = client
+        self._throttle = throttle
         self._name = name
         self._layout = Layout(client, name, plain_key=plain_key)
         self._lock = threading.Lock()
@@ -178,6 +181,8 @@ class OpenSearchIndex:
             path = f"_bulk?{bulk.FILTER}{'&require_alias=true' if only_alias else ''}"
             answer = self._request("POST", path, b"".join(entries))
         except RefusedError as error:
+            if error.status == TOO_MANY:
+                self._throttle.refused()
             if error.status != TOO_LARGE:
                 raise
             if len(entries) == 1:
@@ -189,6 +194,8 @@ class OpenSearchIndex:
             raise IndexUnavailableError(
                 f"{self.description} did not return a result for each of the {len(entries)} documents"
             )
+        if any(result.reason.startswith(f"{TOO_MANY}: ") for result in found):
+            self._throttle.refused()
         if only_alias and not bulk.written_to(answer) <= {self._layout.index, self._name}:
             self.ensure()  # the alias has another write index now; raises if it has several
         if first and only_alias and any(bulk.NO_INDEX in result.reason for result in found):

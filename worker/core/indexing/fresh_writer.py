@@ -15,6 +15,7 @@ from worker.core.base.clock import S3Clock
 from worker.core.base.errors import IndexUnavailableError
 from worker.core.base.retry import retry_transient
 from worker.core.base.settings import MAX_INDEX_TIMEOUT_S
+from worker.core.base.throttle import Throttle
 from worker.core.index import WriteResult, WriteStatus
 from worker.core.index.document import Write
 
@@ -41,9 +42,13 @@ def is_fresh(observed_at_ms: int, *, now_ms: int) -> bool:
 class FreshWriter:
     """Sends what is fresh, and reports what became of each write. May be used from any thread."""
 
-    def __init__(self, clock: S3Clock, send: Send) -> None:
-        """`clock` is the one by which the observations were dated; `send` is Index.write, or a caller's own way to it."""
+    def __init__(self, clock: S3Clock, send: Send, throttle: Throttle) -> None:
+        """`clock` is the one by which the observations were dated; `send` is Index.write, or a caller's own way to it.
+
+        `throttle` is the index's: it is waited for before the age of the observations is looked at.
+        """
         self._clock = clock
+        self._throttle = throttle
         self._send = send
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
@@ -51,6 +56,7 @@ class FreshWriter:
 
         Raises whatever `send` raises; then nothing is known of any write.
         """
+        self._throttle.wait(len(writes))
         now_ms = self._clock.now_ms()
         places = [place for place, write in enumerate(writes) if is_fresh(write.version, now_ms=now_ms)]
         results = [_NOT_SENT] * len(writes)

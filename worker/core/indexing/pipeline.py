@@ -15,6 +15,7 @@ from worker.core.extract.faults import CorruptError
 from worker.core.index import Stored
 from worker.core.index.document import Write, encode
 from worker.core.indexing.fresh_writer import is_fresh
+from worker.core.indexing.meter import Meter, NoMeter
 from worker.core.s3.events import ObjectRef
 from worker.core.s3.objects import ObjectState, ObjectStore, Snapshot, is_gone
 from worker.core.s3.state import OWN_PREFIXES
@@ -57,10 +58,14 @@ def is_folder(key: str, size: int) -> bool:
 class Pipeline:
     """Makes documents. Every method may be called from any thread."""
 
-    def __init__(self, settings: Settings, objects: ObjectStore, *, extractor: Extractor) -> None:
+    def __init__(
+        self, settings: Settings, objects: ObjectStore, *, extractor: Extractor, meter: Meter | None = None
+    ) -> None:
+        """`meter` counts what is read and extracted, and may refuse it; without one, nothing is counted."""
         self._settings = settings
         self._objects = objects
         self._extractor = extractor
+        self._meter = meter or NoMeter()
 
     def skip_reason(self, ref: ObjectRef) -> str | None:
         """Why there is nothing to do for this object; None if it is to be observed.
@@ -88,13 +93,20 @@ class Pipeline:
             return False
 
     def read(self, bucket: str, key: str, *, admit: Callable[[int], None] = lambda _: None) -> Snapshot | Product:
-        """The object as it is now, or its removal if it is gone; `admit` as in ObjectStore.read. Raises StoreError.
+        """The object as it is now, or its removal if it is gone; `admit` as in ObjectStore.read.
 
         A folder, which consoles show for an empty object whose key ends in `/`, is not to be in the index either.
+        Raises StoreError, and what the meter raises.
         """
-        gone_ms = self._objects.clock.now_ms()
         try:
-            found = self._objects.read(bucket, key, admit=admit)
+            with self._meter.reading(bucket, key) as take_bytes:
+                gone_ms = self._objects.clock.now_ms()
+
+                def admit_all(size: int) -> None:
+                    take_bytes(size if size <= self._settings.max_object_bytes else 0)
+                    admit(size)
+
+                found = self._objects.read(bucket, key, admit=admit_all)
         except ObjectGoneError:
             return Product(Write(bucket, key, gone_ms, None, None))
         if is_folder(key, found.size):
@@ -149,7 +161,7 @@ class Pipeline:
     def document(self, snapshot: Snapshot, *, extra: Mapping[str, object] | None = None) -> Product:
         """The object's document, from an observation that is still fresh; consumes the snapshot. `extra` adds fields.
 
-        Raises StoreError if S3 must be asked again and refuses, ExtractionStoppedError at shutdown.
+        Raises StoreError if S3 must be asked again and refuses, ExtractionStoppedError at shutdown, and what the meter raises.
         """
         started, observations = time.monotonic(), 0
         while True:
@@ -194,7 +206,8 @@ class Pipeline:
             return Extracted("archived", kind)
         if snapshot.body is None:
             return Extracted("too_large", kind)
-        return self._extractor.extract(snapshot.body, snapshot.key, snapshot.content_type)
+        with self._meter.extracting(snapshot.bucket, snapshot.key):
+            return self._extractor.extract(snapshot.body, snapshot.key, snapshot.content_type)
 
     def _fields(self, snapshot: Snapshot, extracted: Extracted) -> dict[str, object]:
         parts = snapshot.key.rstrip("/").split("/")

@@ -106,7 +106,7 @@ class Reindexer:
         self._bytes = settings.bulk_bytes
         self._objects = clients.objects
         self._clock = clients.objects.clock
-        self._writer = FreshWriter(self._clock, clients.index.write)
+        self._writer = FreshWriter(self._clock, clients.index.write, clients.aws.throttles.index)
         self._pool = pool
         self._window = window
         self._pace = Pace(rate)

@@ -31,8 +31,8 @@ from worker.core.indexing.reindexer import (
     SkippedBuckets,
     Status,
 )
-from worker.core.indexing.retry_store import RetryRecord, RetryStore, parked_name, read_record
-from worker.core.s3.state import PARKED_PREFIX, RETRY_PREFIX
+from worker.core.indexing.retry_store import RetryRecord, RetryStore, held_for, parked_name, read_record, waiting_name
+from worker.core.s3.state import HELD_PREFIX, PARKED_PREFIX, RETRY_PREFIX
 
 MAX_ATTEMPTS = 5
 """A record that has failed so often through its own fault is parked, where an operator sees it."""
@@ -89,8 +89,11 @@ class Replay:
     """One run over `retry-index/`. Two at once do no harm: versions decide, and deleting twice is fine."""
 
     def __init__(
-        self, settings: Settings, clients: Clients, *, pipeline: Pipeline, retry: RetryStore, threads: int
-    ) -> None:
+        self, settings: Settings, clients: Clients, *, pipeline: Pipeline, retry: RetryStore, threads: int,
+        may_release: Callable[[str], bool] = lambda _: False,
+    ) -> None:  # fmt: skip
+        """`may_release`: whether the cap for which records are held has room, by its scope (see `held_for`)."""
+        self._may_release = may_release
         self._settings = settings
         self._clients = clients
         self._pipeline = pipeline
@@ -131,7 +134,7 @@ class Replay:
 
     def _names(self, prefix: str) -> Iterator[str]:
         for name in self._clients.state.keys(prefix):
-            if prefix.startswith(PARKED_PREFIX) or not name.startswith(PARKED_PREFIX):
+            if is_due(name, self._may_release) or prefix.startswith((PARKED_PREFIX, HELD_PREFIX)):
                 yield name
 
     # -- one record ----------------------------------------------------------------------------------------------
@@ -209,13 +212,21 @@ class Replay:
             read = read_record(name, raw, default_bucket=self._settings.s3_bucket)
             tried = read.tried(reason)
             if name != parked and tried.attempts < MAX_ATTEMPTS:
-                self._retry.put_as(name, tried)
+                self._retry.put_as(waits := waiting_name(name), tried)
+                if waits != name:
+                    state.delete(name)
                 return RecordResult(name, Result.REJECTED, reason)
             self._retry.put_as(parked, tried)
         if name != parked:
             state.delete(name)
             emit(LogEvent.REPLAY_PARKED, "error", name=parked, reason=reason)
         return RecordResult(name, Result.PARKED, reason)
+
+
+def is_due(name: str, may_release: Callable[[str], bool]) -> bool:
+    """Whether a record is to be replayed: it is not parked, and not held for a cap that has no room."""
+    scope = held_for(name)
+    return not name.startswith(PARKED_PREFIX) and (scope is None or may_release(scope))
 
 
 def _result_of(one: Reindexed[_Entry, RecordResult | None]) -> RecordResult | None:

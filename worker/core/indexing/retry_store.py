@@ -20,7 +20,7 @@ from worker.core.base.logs import emit
 from worker.core.base.names import is_bucket_name
 from worker.core.index import earlier_system
 from worker.core.index.document import Write
-from worker.core.s3.state import PARKED_PREFIX, RETRY_PREFIX, State, dated, fitting_key
+from worker.core.s3.state import HELD_PREFIX, PARKED_PREFIX, RETRY_PREFIX, State, dated, fitting_key, safe_name
 
 SCHEMA = 1
 MAX_HISTORY = 10
@@ -148,6 +148,19 @@ class RetryStore:
         }
         self._state.put(name, record.as_json(), metadata=metadata)
 
+    def hold(self, bucket: str, key: str, observed_at_ms: int, *, scope: str, reason: str) -> None:
+        """Store that an object is to be read once a cap, that of `scope`, has room again. Raises StoreError.
+
+        The record is that of a removal: it holds no document, so a replay reads the object. Its name holds the moment, as
+        every record's does: an event that comes while the record is replayed gets another.
+        """
+        record = RetryRecord(Write(bucket, key, observed_at_ms, None, None), reason, rejected=False)
+        name = fitting_key(
+            f"{HELD_PREFIX}{safe_name(scope)}/{dated(observed_at_ms)}/{bucket}/", key, f".{observed_at_ms}.json"
+        )
+        self.put_as(name, record)
+        emit(LogEvent.BUDGET_HELD, bucket=bucket, key=key, reason=reason, name=name)
+
     def _put(self, record: RetryRecord) -> StoreError | None:
         write = record.write
         try:
@@ -177,6 +190,18 @@ def parked_name(name: str) -> str:
     return PARKED_PREFIX + stored_as(name)
 
 
+def held_for(name: str) -> str | None:
+    """The scope of the cap for which a record is held, as `safe_name` writes it; None if the record is not held."""
+    return name.removeprefix(HELD_PREFIX).partition("/")[0] if name.startswith(HELD_PREFIX) else None
+
+
+def waiting_name(name: str) -> str:
+    """The name under which a record is replayed without regard to caps."""
+    return name if held_for(name) is None else RETRY_PREFIX + stored_as(name)
+
+
 def stored_as(name: str) -> str:
-    """The part of a record's name that stays the same when it is parked."""
+    """The part of a record's name that stays the same when it is parked, or held."""
+    if held_for(name) is not None:
+        return name.removeprefix(HELD_PREFIX).partition("/")[2]
     return name.removeprefix(PARKED_PREFIX).removeprefix(RETRY_PREFIX)

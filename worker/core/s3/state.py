@@ -22,6 +22,7 @@ from worker.core.s3.store import S3ObjectStore
 
 RETRY_PREFIX = "retry-index/"
 PARKED_PREFIX = RETRY_PREFIX + "parked/"
+HELD_PREFIX = RETRY_PREFIX + "held/"
 ARCHIVE_PREFIX = "dlq-archive/"
 DEAD_LETTERS_PREFIX = "dead-letters/"
 CONTROL_PREFIX = "s3-index-worker/"

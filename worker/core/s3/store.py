@@ -2,8 +2,7 @@
 
 obstore transfers the bytes, because a GET takes eleven times less CPU than with boto3 (docs/evidence.md, boto3 and
 obstore). Addresses, proxies and certificates are those of boto3. boto3 is used for keys that obstore would change, and
-whenever obstore reports an error, because obstore's exceptions contain no error codes. boto3's answer is then the one that
-counts.
+whenever obstore reports an error, because obstore's exceptions contain no error codes: then boto3's answer counts.
 """
 
 import contextlib
@@ -25,6 +24,7 @@ from worker.core.base.clock import S3Clock
 from worker.core.base.errors import ObjectGoneError, StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
+from worker.core.base.throttle import Throttle, says_too_many
 from worker.core.s3.answers import etag_of, plain_etag, snapshot_of, state_of
 from worker.core.s3.bucket_store import BucketStore, bucket_stores, has_certificates
 from worker.core.s3.listing import list_page
@@ -157,7 +157,7 @@ class S3ObjectStore:
 
     def _asked(self, bucket: str, key: str) -> "_Asked":
         """One request for an object: to obstore where it asks for exactly this object, and to boto3 where that fails."""
-        return _Asked(self._store_of(bucket) if carried_unchanged(key) else None)
+        return _Asked(self._store_of(bucket) if carried_unchanged(key) else None, self._aws.throttles.s3)
 
     def _open_store(self, bucket: str, location: BucketLocation) -> S3Store | None:
         """obstore's store for a bucket; the address contains the bucket already, in whichever place boto3 puts it.
@@ -261,18 +261,22 @@ class S3ObjectStore:
 class _Asked:
     """One request: to obstore, then to boto3 where obstore could not make it."""
 
-    def __init__(self, bucket_store: BucketStore[S3Store] | None) -> None:
+    def __init__(self, bucket_store: BucketStore[S3Store] | None, throttle: Throttle) -> None:
         self._bucket_store = bucket_store
+        self._throttle = throttle
         self._error: BaseException | None = None
 
     def by_obstore(self, ask: Callable[[S3Store], T]) -> T | None:
         """What obstore answers; None whatever it raises, for boto3 is asked next. A panic is no Exception; it is logged."""
         if self._bucket_store is None or (store := self._bucket_store.store) is None:
             return None
+        self._throttle.wait()
         try:
             found = ask(store)
         except _NO_ANSWER as error:
             self._error = error
+            if says_too_many(str(error)):
+                self._throttle.refused()
             return None
         except BaseException as error:
             if not is_panic(error):

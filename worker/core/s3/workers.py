@@ -42,7 +42,7 @@ class WorkerState(StrEnum):
     PAUSED = "paused"
     """An operator has paused the fleet."""
     RESTING = "resting"
-    """A breaker is open: the index, a bucket, or all of S3 is unavailable."""
+    """A breaker is open (the index, a bucket, or all of S3 is unavailable), or a budget of the day is used up."""
     DRAINING = "draining"
     """It stops, and finishes what it has begun."""
     STOPPED = "stopped"

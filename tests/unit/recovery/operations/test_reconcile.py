@@ -13,6 +13,7 @@ from recovery.operations.reconciling.work_file import WorkFile
 from testing.memory import BUCKET, NOW_MS, SQS_DOWN
 from tests.support.reconciled import OLD_MS, Scene, iso
 from worker.core.base.errors import ConfigError, DependencyError, IndexUnavailableError, QueueError, StoreError
+from worker.core.indexing.retry_store import parked_name, waiting_name
 from worker.core.s3.reconciled import read_reconciled_bucket
 
 YEAR_MS = 365 * 86_400 * 1000
@@ -152,6 +153,29 @@ def test_a_bare_document_of_the_earlier_system_waits_too(place):
     assert place.states() == {"waiting": 1}
 
 
+def test_what_is_held_for_a_budget_waits_whatever_has_become_of_its_object_since(place):
+    place.put("a.txt")
+    place.held("a.txt", at_ms=OLD_MS - YEAR_MS)
+    assert place.states() == {"waiting": 1}
+
+
+@pytest.mark.parametrize(("held", "moved", "state"), [(True, waiting_name, "waiting"), (False, parked_name, "parked")])
+def test_what_a_replay_moves_while_the_records_are_listed_is_seen_in_one_of_the_two_places(place, held, moved, state):
+    place.put("a.txt")
+    (place.held if held else place.record)("a.txt")
+    [name] = place.fakes.under("retry-index/")
+    list_keys = place.fakes.state.keys
+
+    def keys(prefix):
+        for key in list(list_keys(prefix)):
+            if key == name and prefix == "retry-index/":
+                place.fakes.s3.records[moved(name)] = place.fakes.s3.records.pop(name)
+            yield key
+
+    place.fakes.state.keys = keys
+    assert place.states() == {state: 1}
+
+
 def test_records_of_other_buckets_and_prefixes_hold_nothing_here(place):
     place.put("b/a.txt")
     place.fakes.dlq.add("m1", json.dumps({"bucket": "other", "key": "b/a.txt"}), sent_ms=NOW_MS)
@@ -161,12 +185,12 @@ def test_records_of_other_buckets_and_prefixes_hold_nothing_here(place):
 
 def test_what_cannot_be_read_is_counted_and_holds_nothing(place):
     place.put("a.txt")
-    for name in ("retry-index/2026-01-01/x.json", "retry-index/parked/2026-01-01/y.json"):
+    for name in ("retry-index/2026-01-01/x.json", "retry-index/parked/2026-01-01/y.json", "retry-index/held/s/z.json"):
         place.fakes.s3.records[name] = b"noise"
     place.fakes.s3.records["dlq-archive/2026-01-01/z.json"] = b"noise"
     place.fakes.dlq.add("m1", "noise")
     result = place.run()
-    assert (result.unread, result.unaccounted) == (2, 1)
+    assert (result.unread, result.unaccounted) == (3, 1)
 
 
 def test_the_dead_letter_queue_is_left_as_it_was(place):

@@ -23,6 +23,7 @@ from testing.fakes import Fakes
 from worker.core.audit import Run
 from worker.core.base import logs
 from worker.core.base.cloudwatch import FIGURES, tell_cloudwatch
+from worker.core.base.throttle import Throttles
 from worker.core.s3.state import RETRY_PREFIX
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.metrics import CLOUDWATCH_SUMS
@@ -38,6 +39,7 @@ class FakeCloudWatch:
 
     def __init__(self):
         self.figures: Counter[str] = Counter()
+        self.throttles = Throttles()
 
     def cloudwatch(self):
         return self

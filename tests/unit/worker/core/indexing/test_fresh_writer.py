@@ -6,6 +6,7 @@ import pytest
 
 from worker.core.base.clock import S3Clock
 from worker.core.base.errors import IndexUnavailableError
+from worker.core.base.throttle import Throttle
 from worker.core.index import WriteResult, WriteStatus
 from worker.core.index.document import Write
 from worker.core.indexing.fresh_writer import (
@@ -39,7 +40,7 @@ class SlowIndex:
         self.clock, self.took_ms = Clock(), took_ms
         self.answers, self.statuses = list(answers), statuses
         self.sent = []
-        self.writer = FreshWriter(self.clock, self.send)
+        self.writer = FreshWriter(self.clock, self.send, Throttle("index"))
 
     def send(self, writes):
         self.sent.append([write.key for write in writes])
@@ -113,7 +114,7 @@ def test_a_failed_request_is_raised_as_it_is():
 
 
 def test_an_answer_of_another_length_is_an_error():
-    writer = FreshWriter(Clock(), lambda sent: [WriteResult(WRITTEN)] * (len(sent) - 1))
+    writer = FreshWriter(Clock(), lambda sent: [WriteResult(WRITTEN)] * (len(sent) - 1), Throttle("index"))
     with pytest.raises(ValueError, match="shorter"):
         writer.write(writes(a=0, b=0))
 

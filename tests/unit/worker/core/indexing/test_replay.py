@@ -13,18 +13,19 @@ from hypothesis import strategies as st
 from testing.fakes import Fakes
 from testing.memory import BUCKET, DOWN, INDEX_DOWN, NOON, NOW_MS
 from tests.support.size import sized
-from worker.core.base.errors import IndexUnavailableError, StoreError, WorkerError
+from worker.core.base.errors import BudgetError, IndexUnavailableError, StoreError, WorkerError
 from worker.core.clients import make_extractor
 from worker.core.extract import FAILURES
 from worker.core.extract.extractor import Extractor
 from worker.core.index import WriteResult, WriteStatus
 from worker.core.index.document import Write
 from worker.core.indexing.fresh_writer import MAX_OBSERVATION_AGE_MS, UNAVAILABLE_TOGETHER
+from worker.core.indexing.meter import NoMeter
 from worker.core.indexing.pipeline import Pipeline
 from worker.core.indexing.reindexer import UNDECIDED_IN_A_ROW
 from worker.core.indexing.replay import MAX_ATTEMPTS, RecordResult, Replay, Result
 from worker.core.indexing.retry_store import RetryRecord, RetryStore
-from worker.core.s3.state import PARKED_PREFIX, RETRY_PREFIX
+from worker.core.s3.state import HELD_PREFIX, PARKED_PREFIX, RETRY_PREFIX, safe_name
 
 STORED_MS = NOW_MS - 86_400_000
 DENIED = StoreError("denied", code="AccessDenied")
@@ -41,13 +42,23 @@ def waits(fakes, key, *, etag=None, removal=False, rejected=False, at_ms=STORED_
     return record.name
 
 
-def replayed(fakes, *, stop=None, tick=lambda: None, settings=None, **options):
+def held(fakes, key, scope="s3://files/"):
+    """A record of an object that waits for the cap of its prefix."""
+    fakes.s3.bodies[key] = f"text of {key}".encode()
+    store = RetryStore(fakes.state)
+    store.hold(BUCKET, key, STORED_MS, scope=scope, reason="spent")
+    store.close()
+
+
+def replayed(fakes, *, stop=None, tick=lambda: None, settings=None, may_release=lambda _: False, meter=None, **options):
     chosen = settings or fakes.settings()
     extractor: Extractor = make_extractor(chosen)
     store = RetryStore(fakes.state)
     try:
-        pipeline = Pipeline(chosen, fakes.clients.objects, extractor=extractor)
-        run = Replay(chosen, fakes.clients, pipeline=pipeline, retry=store, threads=4)
+        pipeline = Pipeline(chosen, fakes.clients.objects, extractor=extractor, meter=meter)
+        run = Replay(
+            chosen, fakes.clients, pipeline=pipeline, retry=store, threads=4, may_release=may_release
+        )  # fmt: skip
         return run.run(stop=stop or threading.Event(), tick=tick, **options)
     finally:
         store.close()
@@ -90,6 +101,46 @@ def test_a_document_of_a_file_that_could_not_be_read_does_not_replace_one_that_w
     fakes.indexed("a.txt")
     assert replayed(fakes) == {Result.REBUILT: 1}
     assert content(fakes, "a.txt") == "text of a.txt"
+
+
+def test_a_held_object_is_read_as_it_is_now_once_its_cap_has_room_and_not_before(fakes):
+    held(fakes, "a.txt")
+    held(fakes, "b.txt", scope="s3://files/b")
+    held(fakes, "gone.txt")
+    fakes.indexed("gone.txt")
+    del fakes.s3.bodies["gone.txt"]
+    assert replayed(fakes) == {}
+    assert replayed(fakes, may_release=lambda scope: scope == safe_name("s3://files/")) == {
+        Result.REBUILT: 1, Result.REMOVED: 1
+    }  # fmt: skip
+    assert content(fakes, "a.txt") == "text of a.txt"
+    assert (BUCKET, "gone.txt") not in fakes.index.documents
+    assert len(fakes.s3.records) == 1
+    assert replayed(fakes, prefix=HELD_PREFIX) == {Result.REBUILT: 1}, "an operator may have them read at once"
+
+
+def test_a_held_object_that_is_refused_again_is_kept(fakes):
+    class Spent(NoMeter):
+        def reading(self, bucket, key):
+            raise BudgetError("spent", scope="s3://files/")
+
+    held(fakes, "a.txt")
+    before = dict(fakes.s3.records)
+    assert replayed(fakes, may_release=lambda _: True, meter=Spent()) == {Result.KEPT: 1}
+    assert fakes.s3.records == before
+    assert "s3.read" not in fakes.faults.calls
+
+
+def test_a_held_object_whose_document_the_index_rejects_waits_as_any_other(fakes):
+    held(fakes, "a.txt")
+    fakes.index.rejects.add("a.txt")
+    assert replayed(fakes, may_release=lambda _: True) == {Result.REJECTED: 1}
+    [(name, record)] = fakes.under(RETRY_PREFIX).items()
+    assert not name.startswith(HELD_PREFIX)
+    assert (record["rejected"], record["attempts"]) == (True, 1)
+    fakes.index.rejects.clear()
+    assert replayed(fakes) == {Result.REBUILT: 1}
+    assert fakes.s3.records == {}
 
 
 def test_records_that_cannot_be_read_end_the_run_as_an_error_of_the_state_bucket(fakes):

@@ -5,9 +5,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from testing.fakes import Fakes
 from worker.core.index.document import Write, document_id
-from worker.core.indexing.retry_store import RetryRecord, parked_name, record_name
+from worker.core.indexing.retry_store import (
+    RetryRecord,
+    RetryStore,
+    held_for,
+    parked_name,
+    record_name,
+    waiting_name,
+)
 from worker.core.s3.objects import carried_unchanged
+from worker.core.s3.state import safe_name
 
 OBSERVED_AT_MS = 1_767_225_600_123  # 2026-01-01
 
@@ -40,6 +49,23 @@ def test_every_name_is_one_that_every_s3_and_client_carries(key):
     assert "//" not in name
     assert not any(part in {".", "..", ""} for part in name.split("/"))
     assert not any(c < " " or c == "\x7f" for c in name)
+
+
+@given(st.text(min_size=1, max_size=400, alphabet=st.characters(exclude_categories=["Cs"])))
+def test_a_held_object_has_a_name_that_every_s3_carries_and_is_as_any_record_otherwise(key):
+    fakes = Fakes()
+    store = RetryStore(fakes.state)
+    scope = f"s3://files/{key}"
+    store.hold("files", key, OBSERVED_AT_MS, scope=scope, reason="spent")
+    store.close()
+    [(name, record)] = fakes.s3.records.items()
+    assert held_for(name) == safe_name(scope)
+    assert len(name.encode()) <= 1024
+    assert all(0 < len(part.encode()) <= 255 for part in name.split("/"))
+    assert waiting_name(name).startswith("retry-index/2026-01-01/files/")
+    assert parked_name(name).startswith("retry-index/parked/2026-01-01/files/")
+    read = RetryRecord.from_json(orjson.loads(record))
+    assert read.write == Write("files", key, OBSERVED_AT_MS, None, None)
 
 
 def test_long_keys_that_differ_at_their_ends_have_different_names():
