@@ -116,6 +116,8 @@ class _Run:
             before = f"after {self._checkpoint.done:,} objects, where a run {self._checkpoint.left_by} was interrupted"
             self._tick(f"continuing {before}; --restart begins anew")
         try:
+            if self._request.restart:
+                self._checkpoint.save()
             self._fill()
             if self._stop.is_set() or self._is_held:
                 self._checkpoint.save()

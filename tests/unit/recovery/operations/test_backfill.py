@@ -139,6 +139,20 @@ def stop_at(count):
     return stop, lambda now: stop.set() if now.done >= count else None
 
 
+class KilledError(BaseException):
+    """A death: an exception that no code handles."""
+
+
+def killed_at(count):
+    """A progress callback that is the death of the run once so many objects have a result."""
+
+    def on_progress(now):
+        if now.done >= count:
+            raise KilledError
+
+    return on_progress
+
+
 def test_a_run_that_is_stopped_is_continued_after_the_last_page_that_was_done(bucket):
     bucket.put(*(f"{number:04}" for number in range(3_500)))
     stop, on_progress = stop_at(2_005)
@@ -151,12 +165,7 @@ def test_a_run_that_is_stopped_is_continued_after_the_last_page_that_was_done(bu
 
 
 def test_killed_between_two_calls_whatever_was_done_is_done_again_or_known(bucket):
-    """A death is an exception that no code handles."""
     bucket.put(*(f"{number:04}" for number in range(2_500)))
-
-    class KilledError(BaseException):
-        pass
-
     runs = 0
     for name in ("source.send", "state.claim", "s3.list", "index.stored"):
         for after in (0, 1, 3):
@@ -197,6 +206,33 @@ def test_with_restart_it_begins_anew_and_its_checkpoint_replaces_the_old_one(buc
     bucket.run(stop=stop, on_progress=on_progress)
     assert bucket.results(restart=True) == {"sent": 1_500}
     assert not bucket.checkpoints()
+
+
+@pytest.mark.parametrize(
+    ("how", "direct"), [("killed", False), ("killed", True), ("stopped", False), ("stopped", True), ("undecided", True)]
+)
+def test_a_restart_that_is_interrupted_leaves_no_older_position_in_force(bucket, direct, how):
+    bucket.put(*(f"{number:04}" for number in range(2_500)))
+    stop, on_progress = stop_at(2_000)
+    bucket.run(stop=stop, on_progress=on_progress, direct=direct)
+    [record] = bucket.checkpoints().values()
+    assert record["done"] == 2_000
+    bucket.fakes.index.documents.clear()
+    bucket.fakes.source.messages.clear()
+    if how == "killed":
+        with pytest.raises(KilledError):
+            bucket.run(restart=True, on_progress=killed_at(500), direct=direct)
+    elif how == "stopped":
+        stop, on_progress = stop_at(500)
+        bucket.run(restart=True, stop=stop, on_progress=on_progress, direct=direct)
+    else:
+        bucket.fakes.index.unavailable.add("0500")
+        bucket.run(restart=True, direct=direct)
+        bucket.fakes.index.unavailable.clear()
+    [record] = bucket.checkpoints().values()
+    assert (record["position"], record["done"]) == ({}, 0)
+    assert bucket.run(direct=direct).also["before"] == 0
+    assert set(bucket.indexed() if direct else bucket.jobs()) == set(bucket.fakes.s3.bodies)
 
 
 def test_a_position_that_s3_does_not_know_any_more_is_forgotten_and_the_place_read_again(bucket):
