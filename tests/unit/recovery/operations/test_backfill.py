@@ -164,6 +164,29 @@ def test_a_run_that_is_stopped_is_continued_after_the_last_page_that_was_done(bu
     assert not bucket.checkpoints()
 
 
+@pytest.mark.parametrize("direct", [False, True])
+def test_one_object_among_many_current_ones_is_done_and_noted_before_more_is_read(bucket, direct):
+    bucket.put(*(f"{number:05}" for number in range(6_000)))
+    for number in range(1, 6_000):
+        bucket.fakes.indexed(f"{number:05}")
+    with pytest.raises(KilledError):
+        bucket.run(on_progress=killed_at(4_000), direct=direct)
+    assert (bucket.fakes.index.documents.keys() >= {(BUCKET, "00000")}) == direct
+    assert bucket.jobs() == ([] if direct else ["00000"])
+    [record] = bucket.checkpoints().values()
+    assert record["done"] >= 3_000
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_stopped_among_current_objects_it_goes_on_from_there(bucket, direct):
+    bucket.put(*(f"{number:05}" for number in range(6_000)))
+    for number in range(1, 6_000):
+        bucket.fakes.indexed(f"{number:05}")
+    stop, on_progress = stop_at(4_000)
+    bucket.run(stop=stop, on_progress=on_progress, direct=direct)
+    assert bucket.run(direct=direct).also["before"] >= 4_000
+
+
 def test_killed_between_two_calls_whatever_was_done_is_done_again_or_known(bucket):
     bucket.put(*(f"{number:04}" for number in range(2_500)))
     runs = 0
