@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from recovery.operations.backfilling.checkpoint import Checkpoint
-from recovery.operations.backfilling.gate import QueueGate
+from recovery.operations.backfilling.gate import PauseWatch, QueueGate
 from recovery.operations.backfilling.reading import ChosenPage, chosen_pages
 from recovery.operations.backfilling.request import BACKFILL, BEFORE, BackfillRequest, BackfillResult
 from recovery.operations.backfilling.sources import Candidate, Source
@@ -55,8 +55,8 @@ def backfill(
 ) -> Report:  # fmt: skip
     """Send or index all objects of a source that the index does not hold with their present etags.
 
-    `stop` ends it between two batches. The report has the error that ended the run early, if any; the next run over the same
-    source goes on from there.
+    `stop` ends it between two batches, and so does a pause of the fleet. The report has the error that ended the run early, if
+    any; the next run over the same source goes on from there.
 
     Raises ConfigError, DependencyError, PausedError, IndexUnavailableError or StoreError if the run must not start; nothing
     was changed then.
@@ -107,6 +107,7 @@ class _Run:
         self._source = source
         self._stop = stop
         self._on_progress = on_progress
+        self._watch = PauseWatch(clients.state, while_paused=request.while_paused, stop=stop)
         self._checkpoint = checkpoint_of(clients, request, source)
         self._pages: deque[_Page] = deque()
         """The pages on which the run is working, in the order of the source."""
@@ -153,6 +154,7 @@ class _Run:
     def _working(self, pages: Iterator[ChosenPage]) -> Iterator[_Page]:
         """The pages, each noted as one that is being worked on."""
         for chosen in pages:
+            self._watch.check()
             for result, count in chosen.others.items():
                 self._report.counts[result] += count
             page = _Page(chosen.after, chosen.objects, chosen.chosen, len(chosen.chosen))
@@ -167,8 +169,8 @@ class _Run:
         """Send jobs, ten a call, those of a page before the next is read. Raises QueueError where the queue takes none of ten."""
         request = self._request
         gate = QueueGate(
-            self._clients.source, rate=request.rate, max_depth=request.max_depth, stop=self._stop, say=self._tick
-        )
+            self._clients.source, self._watch, rate=request.rate, max_depth=request.max_depth, stop=self._stop, say=self._tick
+        )  # fmt: skip
         for page in pages:
             for start in range(0, len(page.chosen), MAX_BATCH):
                 batch = [_Item(one, page) for one in page.chosen[start : start + MAX_BATCH]]
@@ -202,6 +204,7 @@ class _Run:
                         for one in group:
                             self._settle_indexed(one)
                         self._tick()
+                        self._watch.check()
                         why = indexer.given_up(group[-1].item.object.bucket)
                         if why is not None:
                             raise DependencyError(why)

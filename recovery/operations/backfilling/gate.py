@@ -1,28 +1,52 @@
-"""Lets a backfill yield to live events: nothing is sent while too many messages wait in the queue."""
+"""Lets a backfill yield: to live events, as long as too many messages wait in the queue, and to a pause of the fleet."""
 
 import threading
 import time
 from collections.abc import Callable
 
+from recovery.operations.transfer.targets import refuse_while_paused
 from worker.core.base.classify import is_transient
 from worker.core.base.concurrency import Pace
 from worker.core.base.retry import retry_transient
+from worker.core.s3.state import State
 from worker.core.sqs.queue import Queue
 
 ASK_EVERY_S = 5.0
-"""How old the known depth may become. SQS's own counts are up to a minute behind."""
+"""How old may be what is known of the depth, and of a pause of the fleet. SQS's own counts are up to a minute behind."""
 WAIT_S = 2.0
 """After so many seconds, a queue that was too full is asked again."""
+
+
+class PauseWatch:
+    """Ends a run once the fleet is paused. For one thread."""
+
+    def __init__(self, state: State, *, while_paused: bool, stop: threading.Event) -> None:
+        """`while_paused`: whether the run goes on all the same."""
+        self._state = state
+        self._while_paused = while_paused
+        self._stop = stop
+        self._asked_at = float("-inf")
+
+    def check(self) -> None:
+        """Raises PausedError if the fleet is paused, and StoreError; asks once in a while, however often it is called."""
+        if self._while_paused or time.monotonic() - self._asked_at < ASK_EVERY_S:
+            return
+        retry_transient(
+            lambda: refuse_while_paused(self._state, while_paused=False), transient=is_transient, stop=self._stop
+        )
+        self._asked_at = time.monotonic()
 
 
 class QueueGate:
     """Keeps to a rate, and to a depth of the queue. For one thread."""
 
     def __init__(
-        self, queue: Queue, *, rate: float | None, max_depth: int, stop: threading.Event, say: Callable[[str], None]
-    ) -> None:
+        self, queue: Queue, watch: PauseWatch, *, rate: float | None, max_depth: int, stop: threading.Event,
+        say: Callable[[str], None],
+    ) -> None:  # fmt: skip
         """`say` is told when the sending stops and when it goes on."""
         self._queue = queue
+        self._watch = watch
         self._pace = Pace(rate)
         self._max_depth = max_depth
         self._stop = stop
@@ -32,16 +56,18 @@ class QueueGate:
         self._asked_at = float("-inf")
 
     def wait(self, count: int) -> None:
-        """Wait until so many messages may be sent, or until `stop` is set. Raises QueueError."""
+        """Wait until so many messages may be sent, or until `stop` is set. Raises QueueError, PausedError and StoreError."""
         is_waiting = False
         while not self._stop.is_set() and not self._has_room():
             if not is_waiting:
                 self._say(f"{self._depth:,} messages wait in the queue; sending goes on at {self._max_depth:,}")
             is_waiting = True
+            self._watch.check()
             self._stop.wait(WAIT_S)
         if is_waiting and not self._stop.is_set():
             self._say(f"{self._depth:,} messages wait in the queue; sending goes on")
         self._pace.wait(self._stop, count=count)
+        self._watch.check()
         self._depth += count
 
     def _has_room(self) -> bool:

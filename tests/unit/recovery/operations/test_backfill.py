@@ -18,6 +18,7 @@ from worker.core.s3.reconciled import ReconciledBucket, write_reconciled
 from worker.core.s3.state import PAUSE_KEY
 from worker.core.sqs.queue import Refusal
 
+PAUSED = json.dumps({"by": "ann", "reason": "upgrade"}).encode()
 DENIED = StoreError("denied", code="AccessDenied")
 
 
@@ -392,10 +393,47 @@ def test_with_direct_the_queue_is_not_needed(bucket):
 
 def test_while_the_fleet_is_paused_it_is_refused(bucket):
     bucket.put("a")
-    bucket.fakes.s3.records[PAUSE_KEY] = json.dumps({"by": "ann", "reason": "upgrade"}).encode()
+    bucket.fakes.s3.records[PAUSE_KEY] = PAUSED
     with pytest.raises(PausedError):
         bucket.run()
     assert bucket.results(while_paused=True) == {"sent": 1}
+
+
+@pytest.mark.parametrize("direct", [False, True])
+@pytest.mark.parametrize("while_paused", [False, True])
+def test_a_pause_of_the_fleet_during_a_run_ends_it_and_the_next_one_goes_on(bucket, monkeypatch, direct, while_paused):
+    monkeypatch.setattr(gate, "ASK_EVERY_S", 0)
+    bucket.put(*(f"{number:04}" for number in range(3_000)))
+
+    def pause(now):
+        if now.done >= 1_500:
+            bucket.fakes.s3.records[PAUSE_KEY] = PAUSED
+
+    report = bucket.run(on_progress=pause, direct=direct, while_paused=while_paused)
+    if while_paused:
+        assert (report.handled, report.failure) == (3_000, None)
+        return
+    assert isinstance(report.failure, PausedError)
+    assert report.handled <= 2_100
+    del bucket.fakes.s3.records[PAUSE_KEY]
+    assert bucket.run(direct=direct).also["before"] == 1_000
+    assert set(bucket.indexed() if direct else bucket.jobs()) == set(bucket.fakes.s3.bodies)
+
+
+def test_a_pause_of_the_fleet_ends_a_run_that_waits_for_room_or_only_reads(bucket, monkeypatch):
+    monkeypatch.setattr(gate, "ASK_EVERY_S", 0)
+    bucket.put(*(f"{number:04}" for number in range(3_000)))
+    bucket.fakes.source.add("live", "{}")
+
+    def pause(now):
+        bucket.fakes.s3.records[PAUSE_KEY] = PAUSED
+
+    assert isinstance(bucket.run(max_depth=0, on_progress=lambda now: now.note and pause(now)).failure, PausedError)
+    del bucket.fakes.s3.records[PAUSE_KEY]
+    for key in bucket.fakes.s3.bodies:
+        bucket.fakes.indexed(key)
+    report = bucket.run(on_progress=pause)
+    assert (type(report.failure), report.handled) == (PausedError, 1_000)
 
 
 # -- yielding ------------------------------------------------------------------------------------------------------------

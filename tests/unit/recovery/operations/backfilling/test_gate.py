@@ -1,14 +1,16 @@
 """The gate of the queue: what others send counts as well, and it is asked no more often than needed."""
 
+import json
 import threading
 from unittest.mock import Mock
 
 import pytest
 
 from recovery.operations.backfilling import gate
-from recovery.operations.backfilling.gate import QueueGate
-from testing.memory import SQS_DOWN
-from worker.core.base.errors import QueueError
+from recovery.operations.backfilling.gate import PauseWatch, QueueGate
+from testing.memory import DOWN, SQS_DOWN
+from worker.core.base.errors import PausedError, QueueError
+from worker.core.s3.state import PAUSE_KEY
 
 
 @pytest.fixture
@@ -17,9 +19,9 @@ def said():
 
 
 def made(fakes, said, **options):
-    return QueueGate(
-        fakes.source, **{"rate": None, "max_depth": 100, "stop": threading.Event(), "say": said, **options}
-    )
+    stop = threading.Event()
+    watch = PauseWatch(fakes.state, while_paused=False, stop=stop)
+    return QueueGate(fakes.source, watch, **{"rate": None, "max_depth": 100, "stop": stop, "say": said, **options})
 
 
 def asked(fakes):
@@ -70,3 +72,15 @@ def test_a_queue_that_does_not_answer_ends_it(fakes, said):
     fakes.faults.add("source.attributes", SQS_DOWN)
     with pytest.raises(QueueError):
         made(fakes, said).wait(10)
+
+
+def test_whether_the_fleet_is_paused_is_asked_once_in_a_while_and_again_if_the_store_fails_for_the_moment(fakes):
+    fakes.faults.add("state.get", DOWN, times=1)
+    watch = PauseWatch(fakes.state, while_paused=False, stop=threading.Event())
+    for _ in range(10):
+        watch.check()
+    fakes.s3.records[PAUSE_KEY] = json.dumps({"by": "ann", "reason": "upgrade"}).encode()
+    watch.check()
+    with pytest.raises(PausedError):
+        PauseWatch(fakes.state, while_paused=False, stop=threading.Event()).check()
+    PauseWatch(fakes.state, while_paused=True, stop=threading.Event()).check()
