@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from recovery.operations.backfill import check, checkpoint_of
+from recovery.operations.backfilling.gate import shortest_s
 from recovery.operations.backfilling.measuring import Sample, measure
 from recovery.operations.backfilling.prices import dollars_per_million
 from recovery.operations.backfilling.reading import chosen_pages
@@ -117,7 +118,8 @@ def estimate_backfill(
     if count and not measured.objects:
         return Estimate(report, size_bytes, measured, workers, None, None)
     per_second = max(min(measured.per_second * workers, request.rate or float("inf")), 1e-3)
-    return Estimate(report, size_bytes, measured, workers, count / per_second, _dollars(counted, measured, request))
+    seconds = max(count / per_second, 0.0 if request.direct else shortest_s(count, request.max_depth))
+    return Estimate(report, size_bytes, measured, workers, seconds, _dollars(counted, measured, request))
 
 
 def _count(

@@ -439,7 +439,7 @@ def test_a_pause_of_the_fleet_ends_a_run_that_waits_for_room_or_only_reads(bucke
 # -- yielding ------------------------------------------------------------------------------------------------------------
 
 
-def test_it_pauses_while_more_messages_wait_than_it_may_add_to(bucket):
+def test_it_pauses_while_more_messages_wait_than_it_may_add_to(bucket, monkeypatch):
     bucket.put(*(f"{number:04}" for number in range(100)))
     notes, deepest = [], 0
 
@@ -451,6 +451,8 @@ def test_it_pauses_while_more_messages_wait_than_it_may_add_to(bucket):
             notes.append(now.note)
             bucket.fakes.source.messages.clear()
 
+    monkeypatch.setattr(gate, "LAG_S", 0.0)
+    monkeypatch.setattr(gate, "ASK_EVERY_S", 0.0)
     assert bucket.results(max_depth=35, on_progress=work) == {"sent": 100}
     assert deepest == 40
     assert notes[:2] == [

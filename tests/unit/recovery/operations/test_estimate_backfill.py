@@ -63,6 +63,12 @@ def test_it_counts_what_a_run_would_do_and_changes_nothing(bucket, measured):
     assert {"state.put", "state.claim", "source.send", "index.write"}.isdisjoint(bucket.fakes.faults.calls)
 
 
+def test_a_low_depth_limits_how_many_are_sent_a_minute(bucket, measured):
+    assert estimate(bucket, rate=100.0).seconds == 50
+    assert estimate(bucket, rate=100.0, max_depth=490).seconds == (2_500 - 490) * 60 / 500
+    assert estimate(bucket, rate=100.0, max_depth=490, direct=True).seconds == 50
+
+
 def test_before_there_is_an_index_everything_is_to_be_done(bucket, measured):
     bucket.fakes.index.exists = False
     assert estimate(bucket).objects == 2_500
