@@ -22,7 +22,7 @@ import orjson
 
 from recovery.operations.backfilling.columnar import COLUMNAR, columnar_rows
 from recovery.operations.backfilling.request import SourceError
-from recovery.operations.backfilling.sources import PAGE, Candidate, SourcePage, number_in
+from recovery.operations.backfilling.sources import PAGE, Candidate, SourcePage, checked_key, number_in
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import ObjectGoneError, StoreError
 from worker.core.base.jsontypes import JsonObject
@@ -45,6 +45,17 @@ class InventoryFile:
     md5: str
     """In hexadecimal digits; empty if the manifest has none."""
 
+    @classmethod
+    def of(cls, entry: JsonObject) -> "InventoryFile":
+        """The file of an entry of a manifest. Raises SourceError, or what shows that it is no such entry."""
+        md5 = entry.get("MD5checksum") or ""
+        if not isinstance(md5, str):
+            raise SourceError(f"the MD5 of a file in it is {type(md5).__name__}")
+        try:
+            return cls(checked_key(entry["key"]), md5)
+        except SourceError as error:
+            raise SourceError(f"a file in it has {error}") from None
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
@@ -64,7 +75,7 @@ class Manifest:
         """Read a manifest. Raises SourceError with what is wrong."""
         try:
             found = orjson.loads(raw)
-            files = tuple(InventoryFile(one["key"], one.get("MD5checksum") or "") for one in found["files"])
+            files = tuple(InventoryFile.of(one) for one in found["files"])
             source, schema = found["sourceBucket"], found["fileSchema"]
             bucket = found["destinationBucket"].rpartition(":")[2]
             form = found["fileFormat"].upper()
@@ -125,9 +136,15 @@ class Inventory:
         where = f"s3://{self._manifest.bucket}/{file.key}"
         try:
             if self._manifest.format == CSV:
-                yield from _csv_rows(stream, self._manifest.columns)
+                rows = _csv_rows(stream, self._manifest.columns)
             else:
-                yield from columnar_rows(stream, self._manifest.format)
+                rows = columnar_rows(stream, self._manifest.format)
+            for number, row in enumerate(rows, 1):
+                try:
+                    checked_key(row["key"])
+                except SourceError as error:
+                    raise SourceError(f"row {number:,} has {error}") from None
+                yield row
         except SourceError as error:
             raise SourceError(f"{where}: {error}") from None
         except (csv.Error, ValueError, EOFError, zlib.error, OSError) as error:

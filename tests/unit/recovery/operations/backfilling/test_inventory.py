@@ -9,6 +9,7 @@ from io import BytesIO
 
 import pytest
 
+from recovery.operations.backfilling import columnar as columnar_module
 from recovery.operations.backfilling.inventory import MAX_MANIFEST_BYTES, Inventory
 from recovery.operations.backfilling.request import SourceError
 from testing.memory import BUCKET, DOWN
@@ -183,6 +184,64 @@ def test_a_file_that_differs_from_its_checksum_is_damaged(fakes, bodies):
 def test_columns_without_a_key_are_refused(fakes, bodies):
     put_inventory(bodies, [["x"]], columns="Bucket")
     with pytest.raises(SourceError, match="its columns are Bucket, and none of them is Key"):
+        read(source(fakes))
+
+
+@pytest.mark.parametrize(
+    ("key", "said"), [("", "a key of 0 bytes; S3's keys have 1 to 1,024"), ("契" * 342, "a key of 1,026 bytes")]
+)
+@pytest.mark.parametrize("form", ["CSV", "PARQUET", "ORC"])
+def test_a_row_whose_key_cannot_be_one_ends_the_run_with_its_file_and_number(fakes, bodies, form, key, said):
+    keys = ["a", "x" * 1024, key]
+    if form == "CSV":
+        put_inventory(bodies, [row(one) for one in keys])
+    else:
+        columnar(bodies, form, {"key": keys})
+    bucket = Bucket(fakes)
+    report = bucket.run(source(fakes))
+    assert isinstance(report.failure, SourceError)
+    assert f"s3://files/lists/data/0.csv.gz: row 3 has {said}" in str(report.failure)
+    assert not bucket.jobs()
+
+
+@pytest.mark.parametrize("form", ["PARQUET", "ORC"])
+@pytest.mark.parametrize(("key", "said"), [(None, "NoneType"), (5, "int"), (b"a", "bytes")])
+def test_a_columnar_row_whose_key_is_no_text_ends_the_run(fakes, bodies, form, key, said):
+    columnar(bodies, form, {"key": [key if key is not None else "a", key]})
+    failure = Bucket(fakes).run(source(fakes)).failure
+    assert isinstance(failure, SourceError)
+    assert f"has {said} instead of a key" in str(failure)
+
+
+@pytest.mark.parametrize("key", [5, "", None, ["x"], "x" * 1025])
+def test_a_manifest_whose_file_has_no_key_is_refused(fakes, bodies, key):
+    put_inventory(bodies, [row("a")])
+    bodies["lists/manifest.json"] = json.dumps(
+        {**json.loads(bodies["lists/manifest.json"]), "files": [{"key": key}]}
+    ).encode()
+    with pytest.raises(SourceError, match=r"manifest.json: a file in it has .* key"):
+        source(fakes)
+
+
+def test_a_manifest_whose_checksum_is_no_text_is_refused(fakes, bodies):
+    put_inventory(bodies, [row("a")])
+    manifest = json.loads(bodies["lists/manifest.json"])
+    manifest["files"][0]["MD5checksum"] = 5
+    bodies["lists/manifest.json"] = json.dumps(manifest).encode()
+    with pytest.raises(SourceError, match="the MD5 of a file in it is int"):
+        source(fakes)
+
+
+@pytest.mark.parametrize("raised", ["ArrowNotImplementedError", "ArrowKeyError", "ArrowException"])
+def test_whatever_pyarrow_raises_ends_the_run_with_the_file(fakes, bodies, monkeypatch, raised):
+    pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed: it is in requirements-dev.lock")
+    columnar(bodies, "PARQUET", {"key": ["a"]})
+
+    def fails(stream):
+        raise getattr(pa.lib, raised)("unsupported")
+
+    monkeypatch.setattr(columnar_module, "_parquet", fails)
+    with pytest.raises(SourceError, match=r"0.csv.gz: it cannot be read as PARQUET: .*unsupported"):
         read(source(fakes))
 
 
