@@ -8,7 +8,7 @@ from worker.core.base.jsontypes import JsonObject
 
 COLUMNAR = ("PARQUET", "ORC")
 ROWS = 10_000
-"""Number of rows that are in memory at once, of a Parquet file."""
+"""Number of rows that are in memory as objects at once; besides, a stripe of an ORC file is there as Arrow's columns."""
 _READ = ("key", "is_latest", "is_delete_marker")
 
 
@@ -31,7 +31,8 @@ def _rows(stream: BinaryIO, form: str) -> Iterator[JsonObject]:
     if "key" not in columns:
         raise SourceError(f"its columns are {', '.join(columns)}, and none of them is key")
     for batch in batches([name for name in _READ if name in columns]):
-        yield from batch.to_pylist()
+        for start in range(0, batch.num_rows, ROWS):
+            yield from batch.slice(start, ROWS).to_pylist()
 
 
 def _parquet(stream: BinaryIO) -> tuple[list[str], Any]:

@@ -33,6 +33,8 @@ CSV = "CSV"
 FORMATS = (CSV, *COLUMNAR)
 MAX_MANIFEST_BYTES = 64 * 1024**2
 """A manifest has some 150 bytes for each file, and a file has millions of rows."""
+MAX_LINE = 64 * 1024
+"""Characters of a line of a CSV file: a key has at most three times its 1,024 bytes there, and the other columns are short."""
 _COLUMNS = {"key": "key", "islatest": "is_latest", "isdeletemarker": "is_delete_marker"}
 """The columns that are read: by their names without `_`, in lower case, as manifests write them in either way."""
 
@@ -187,12 +189,22 @@ def _csv_rows(stream: BinaryIO, columns: tuple[str, ...]) -> Iterator[JsonObject
     if "key" not in names:
         raise SourceError(f"its columns are {', '.join(columns)}, and none of them is Key")
     with gzip.open(stream) as raw, TextIOWrapper(raw, "utf-8", newline="") as text:
-        for cells in csv.reader(text, strict=True):
+        for cells in csv.reader(_lines(text), strict=True):
             if len(cells) != len(columns):
                 raise SourceError(f"a row has {len(cells)} columns instead of {len(columns)}")
             row: JsonObject = {name: cell for name, cell in zip(names, cells, strict=True) if name}
             row["key"] = unquote_plus(row["key"], errors="strict")
             yield row
+
+
+def _lines(text: TextIOWrapper) -> Iterator[str]:
+    """The lines, each in bounded memory, however well a file without line ends was compressed. Raises SourceError."""
+    number = 0
+    while line := text.readline(MAX_LINE + 1):
+        number += 1
+        if len(line) > MAX_LINE:
+            raise SourceError(f"line {number:,} has more than {MAX_LINE:,} characters")
+        yield line
 
 
 def _is_yes(row: JsonObject, name: str, *, other: bool) -> bool:

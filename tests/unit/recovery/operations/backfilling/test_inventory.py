@@ -5,6 +5,7 @@ import hashlib
 import json
 import sys
 import threading
+import tracemalloc
 from io import BytesIO
 
 import pytest
@@ -245,6 +246,34 @@ def test_whatever_pyarrow_raises_ends_the_run_with_the_file(fakes, bodies, monke
         read(source(fakes))
 
 
+def test_a_file_without_line_ends_is_not_read_into_memory(fakes, bodies):
+    put_inventory(bodies, [row("a")], raw=gzip.compress(b'"' + b"x" * 64_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(SourceError, match="line 1 has more than 65,536 characters"):
+            read(source(fakes))
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_quote_that_never_ends_is_refused_before_it_is_in_memory(fakes, bodies):
+    put_inventory(bodies, [row("a")], raw=gzip.compress(b'"' + b"x\n" * 10_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(SourceError, match="field larger than field limit"):
+            read(source(fakes))
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_of_one_short_and_one_long_line_names_the_line(fakes, bodies):
+    put_inventory(bodies, [row("a"), [*row("b")[:-1], "4" * 65_536]])
+    with pytest.raises(SourceError, match="line 2 has more than 65,536 characters"):
+        read(source(fakes))
+
+
 # -- Parquet and ORC -----------------------------------------------------------------------------------------------------
 
 
@@ -276,6 +305,20 @@ def test_columnar_files_go_on_in_the_middle_and_need_no_column_but_the_key(fakes
     found = source(fakes)
     assert read(found) == keys
     assert read(found, file=0, rows=12_000) == keys[12_000:]
+
+
+@pytest.mark.parametrize("form", ["PARQUET", "ORC"])
+def test_of_a_columnar_file_a_few_rows_at_a_time_are_in_memory(fakes, bodies, form):
+    """Memory of Python: what pyarrow holds itself is a tenth of that."""
+    columnar(bodies, form, {"key": [f"{number:07}" for number in range(200_000)]})
+    found = source(fakes)
+    pages = found.pages({}, threading.Event())
+    tracemalloc.start()
+    try:
+        assert [one.key for one in next(pages).candidates][:2] == ["0000000", "0000001"]
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("form", ["PARQUET", "ORC"])
