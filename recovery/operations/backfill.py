@@ -11,7 +11,7 @@ from itertools import chain
 from recovery.operations.backfilling.checkpoint import Checkpoint
 from recovery.operations.backfilling.gate import PauseWatch, QueueGate
 from recovery.operations.backfilling.reading import ChosenPage, chosen_pages
-from recovery.operations.backfilling.request import BACKFILL, BEFORE, BackfillRequest, BackfillResult
+from recovery.operations.backfilling.request import BACKFILL, BEFORE, ELSEWHERE, BackfillRequest, BackfillResult
 from recovery.operations.backfilling.sources import Candidate, Source
 from recovery.operations.clients import attributes_of
 from recovery.operations.progress import OnProgress, Progress, ignore_progress
@@ -157,6 +157,7 @@ class _Run:
             self._watch.check()
             for result, count in chosen.others.items():
                 self._report.counts[result] += count
+            self._report.also[ELSEWHERE] += chosen.elsewhere
             page = _Page(chosen.after, chosen.objects, chosen.chosen, len(chosen.chosen))
             self._pages.append(page)
             self._advance()

@@ -11,7 +11,7 @@ from recovery.operations.backfilling.gate import shortest_s
 from recovery.operations.backfilling.measuring import Sample, measure
 from recovery.operations.backfilling.prices import dollars_per_million
 from recovery.operations.backfilling.reading import chosen_pages
-from recovery.operations.backfilling.request import BACKFILL, BEFORE, BackfillRequest, BackfillResult
+from recovery.operations.backfilling.request import BACKFILL, BEFORE, ELSEWHERE, BackfillRequest, BackfillResult
 from recovery.operations.backfilling.sources import PAGE, Candidate, Source
 from recovery.operations.progress import OnProgress, Progress, ignore_progress
 from recovery.operations.report import Report
@@ -136,6 +136,7 @@ def _count(
     with closing(chosen_pages(settings, clients, source, checkpoint.position, stop, has_index=has_index)) as pages:
         for page in pages:
             report.counts.update(page.others)
+            report.also[ELSEWHERE] += page.elsewhere
             report.counts[result] += len(page.chosen)
             counted.asked = page.asked
             for one in page.chosen:

@@ -122,16 +122,10 @@ class Inventory:
                 count = done if number == first else 0
                 while page := list(islice(rows, PAGE)):
                     count += len(page)
-                    yield SourcePage(self._candidates(page), {"file": number, "rows": count})
+                    keys = [row["key"] for row in page if _is_present(row)]
+                    found = [Candidate(self._place.bucket, key) for key in keys if key.startswith(self._place.prefix)]
+                    yield SourcePage(found, {"file": number, "rows": count}, elsewhere=len(keys) - len(found))
             yield SourcePage([], {"file": number + 1, "rows": 0})
-
-    def _candidates(self, rows: list[JsonObject]) -> list[Candidate]:
-        return [
-            Candidate(self._place.bucket, row["key"])
-            for row in rows
-            if row["key"].startswith(self._place.prefix) and _is_yes(row, "is_latest", other=True)
-            and not _is_yes(row, "is_delete_marker", other=False)
-        ]  # fmt: skip
 
     def _rows(self, file: InventoryFile, stream: BinaryIO) -> Iterator[JsonObject]:
         """The rows of a file. Raises SourceError if it cannot be read."""
@@ -205,6 +199,11 @@ def _lines(text: TextIOWrapper) -> Iterator[str]:
         if len(line) > MAX_LINE:
             raise SourceError(f"line {number:,} has more than {MAX_LINE:,} characters")
         yield line
+
+
+def _is_present(row: JsonObject) -> bool:
+    """Whether it is about an object's present version."""
+    return _is_yes(row, "is_latest", other=True) and not _is_yes(row, "is_delete_marker", other=False)
 
 
 def _is_yes(row: JsonObject, name: str, *, other: bool) -> bool:

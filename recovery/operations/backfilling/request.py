@@ -34,11 +34,13 @@ class BackfillResult(StrEnum):
 
 BEFORE = "before"
 """The count of objects that an interrupted run had done, which this one continues."""
+ELSEWHERE = "elsewhere"
+"""The count of objects that an inventory lists and that are not in the place which was given."""
 BACKFILL = ReportKind(
     results=tuple(BackfillResult),
     explained=frozenset({BackfillResult.FAILED, BackfillResult.STORED_FOR_RETRY}),
     unfinished=frozenset({BackfillResult.FAILED.value}),
-    also=(BEFORE,),
+    also=(BEFORE, ELSEWHERE),
     samples="keys",
 )
 

@@ -36,6 +36,8 @@ class SourcePage:
 
     candidates: list[Candidate]
     after: JsonObject
+    elsewhere: int = 0
+    """The number of other objects that the source names, which are not in its place."""
 
 
 class Source(Protocol):

@@ -91,7 +91,7 @@ def test_with_direct_what_is_rejected_is_stored_for_retry_and_what_cannot_be_rea
     bucket.fakes.s3.denied.add("b")
     report = bucket.run(direct=True)
     assert report.numbers() == {
-        "sent": 0, "indexed": 1, "stored_for_retry": 1, "current": 0, "skipped": 0, "failed": 1, "before": 0,
+        "sent": 0, "indexed": 1, "stored_for_retry": 1, "current": 0, "skipped": 0, "failed": 1, "before": 0, "elsewhere": 0,
     }  # fmt: skip
     assert report.is_unfinished
     assert len(bucket.fakes.under("retry-index/")) == 1

@@ -55,7 +55,7 @@ def test_it_counts_what_a_run_would_do_and_changes_nothing(bucket, measured):
         bucket.fakes.indexed(key)
     found = estimate(bucket)
     assert found.report.numbers() == {
-        "sent": 2_498, "indexed": 0, "stored_for_retry": 0, "current": 2, "skipped": 0, "failed": 0, "before": 0,
+        "sent": 2_498, "indexed": 0, "stored_for_retry": 0, "current": 2, "skipped": 0, "failed": 0, "before": 0, "elsewhere": 0,
     }  # fmt: skip
     assert (found.objects, found.size_bytes) == (2_498, 2_498 * len("text of 0000"))
     assert not bucket.fakes.source.messages

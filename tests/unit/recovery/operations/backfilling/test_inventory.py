@@ -45,9 +45,12 @@ def test_only_present_versions_count(fakes, bodies):
     assert read(source(fakes)) == ["a", "c"]
 
 
-def test_only_keys_of_the_place_count(fakes, bodies):
-    put_inventory(bodies, [row("a/1"), row("b/1"), row("a/2")])
+def test_only_keys_of_the_place_are_taken_and_the_others_are_counted(fakes, bodies):
+    put_inventory(bodies, [row("a/1"), row("b/1"), row("a/2"), row("b/2", latest="false"), row("b/3", deleted="true")])
     assert read(source(fakes, "a/")) == ["a/1", "a/2"]
+    bucket = Bucket(fakes)
+    bucket.put("a/1", "a/2", "b/1")
+    assert bucket.results(source(fakes, "a/")) == {"sent": 2, "elsewhere": 1}
 
 
 @pytest.mark.parametrize("columns", ["Bucket, Key", "bucket,key", "Key, ETag, Size"])
