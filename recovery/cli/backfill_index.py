@@ -21,7 +21,7 @@ from recovery.operations.backfilling.inventory import Inventory
 from recovery.operations.backfilling.keys_file import KeysFile
 from recovery.operations.backfilling.request import (
     BEFORE,
-    DEFAULT_MAX_DEPTH,
+    DEFAULT_MAX_DEPTH_S,
     DEFAULT_RATE,
     BackfillRequest,
     BackfillResult,
@@ -103,7 +103,11 @@ def backfill_index(
     ] = None,
     max_depth: Annotated[
         int | None,
-        typer.Option(min=0, help="Send nothing while more messages than these wait in the queue. Default: 1000."),
+        typer.Option(
+            min=0,
+            help="Send nothing while more messages than these wait in the queue or were sent in the last minute. "
+            "Default: 60 times --rate.",
+        ),
     ] = None,
     dry_run: DryRun = False,
     sample: Annotated[
@@ -132,7 +136,7 @@ def backfill_index(
     clients = connect(settings)
     request = BackfillRequest(
         Run.new("backfill_index", action="backfill", by=operator()), direct, rate or (None if direct else DEFAULT_RATE),
-        DEFAULT_MAX_DEPTH if max_depth is None else max_depth, restart, while_paused,
+        round((rate or DEFAULT_RATE) * DEFAULT_MAX_DEPTH_S) if max_depth is None else max_depth, restart, while_paused,
     )  # fmt: skip
     with Signals().heeded() as signals, _source(settings, clients, chosen, listed, keys, signals) as source:
         command = _Command(settings, clients, request, source, signals, as_json=as_json)

@@ -6,12 +6,12 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain
 
 from recovery.operations.backfilling.checkpoint import Checkpoint
-from recovery.operations.backfilling.gate import QueueGate
+from recovery.operations.backfilling.gate import PauseWatch, QueueGate
 from recovery.operations.backfilling.reading import ChosenPage, chosen_pages
-from recovery.operations.backfilling.request import BACKFILL, BEFORE, BackfillRequest, BackfillResult
+from recovery.operations.backfilling.request import BACKFILL, BEFORE, ELSEWHERE, BackfillRequest, BackfillResult
 from recovery.operations.backfilling.sources import Candidate, Source
 from recovery.operations.clients import attributes_of
 from recovery.operations.progress import OnProgress, Progress, ignore_progress
@@ -26,6 +26,9 @@ from worker.core.base.jsontypes import JsonObject
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
 from worker.core.sqs.queue import MAX_BATCH
+
+FEW = 100
+"""Of a page with fewer objects to do than these, all are done before the next one is read, if they are indexed here."""
 
 
 def check(settings: Settings, clients: Clients, request: BackfillRequest, source: Source) -> None:
@@ -52,8 +55,8 @@ def backfill(
 ) -> Report:  # fmt: skip
     """Send or index all objects of a source that the index does not hold with their present etags.
 
-    `stop` ends it between two batches. The report has the error that ended the run early, if any; the next run over the same
-    source goes on from there.
+    `stop` ends it between two batches, and so does a pause of the fleet. The report has the error that ended the run early, if
+    any; the next run over the same source goes on from there.
 
     Raises ConfigError, DependencyError, PausedError, IndexUnavailableError or StoreError if the run must not start; nothing
     was changed then.
@@ -70,8 +73,10 @@ class _Page:
 
     after: JsonObject
     objects: int
+    chosen: list[Candidate]
+    """Those that are to be done."""
     left: int
-    """Number of objects without a result."""
+    """Number of those without a result."""
     is_undecided: bool = False
     """Whether another run has to try again some of it."""
 
@@ -102,6 +107,7 @@ class _Run:
         self._source = source
         self._stop = stop
         self._on_progress = on_progress
+        self._watch = PauseWatch(clients.state, while_paused=request.while_paused, stop=stop)
         self._checkpoint = checkpoint_of(clients, request, source)
         self._pages: deque[_Page] = deque()
         """The pages on which the run is working, in the order of the source."""
@@ -116,6 +122,8 @@ class _Run:
             before = f"after {self._checkpoint.done:,} objects, where a run {self._checkpoint.left_by} was interrupted"
             self._tick(f"continuing {before}; --restart begins anew")
         try:
+            if self._request.restart:
+                self._checkpoint.save()
             self._fill()
             if self._stop.is_set() or self._is_held:
                 self._checkpoint.save()
@@ -137,60 +145,81 @@ class _Run:
     def _fill(self) -> None:
         pages = chosen_pages(self._settings, self._clients, self._source, self._checkpoint.position, self._stop)
         with closing(pages):
-            items = self._items(pages)
+            working = self._working(pages)
             if self._request.direct:
-                self._index(items)
+                self._index(working)
             else:
-                self._send(items)
+                self._send(working)
 
-    def _items(self, pages: Iterator[ChosenPage]) -> Iterator[_Item]:
-        """The objects that are to be done, in the order of the source."""
+    def _working(self, pages: Iterator[ChosenPage]) -> Iterator[_Page]:
+        """The pages, each noted as one that is being worked on."""
         for chosen in pages:
+            self._watch.check()
             for result, count in chosen.others.items():
                 self._report.counts[result] += count
-            page = _Page(chosen.after, chosen.objects, len(chosen.chosen))
+            self._report.also[ELSEWHERE] += chosen.elsewhere
+            page = _Page(chosen.after, chosen.objects, chosen.chosen, len(chosen.chosen))
             self._pages.append(page)
             self._advance()
             self._tick()
-            for one in chosen.chosen:
-                yield _Item(one, page)
+            yield page
 
     # -- through the queue -------------------------------------------------------------------------------------------
 
-    def _send(self, items: Iterator[_Item]) -> None:
-        """Send jobs, ten a call. Raises QueueError where the queue takes none of ten."""
-        queue, request = self._clients.source, self._request
-        gate = QueueGate(queue, rate=request.rate, max_depth=request.max_depth, stop=self._stop, say=self._tick)
-        while not self._stop.is_set() and (batch := list(islice(items, MAX_BATCH))):
-            gate.wait(len(batch))
-            if self._stop.is_set():
-                return
-            refused = send_jobs(queue, [item.name for item in batch], stop=self._stop)
-            if len(refused) == len(batch) and not any(one.senders_fault for one in refused.values()):
-                raise QueueError(refused[0].message, code=refused[0].code)
-            for place, item in enumerate(batch):
-                refusal = refused.get(place)
-                if refusal is None:
-                    self._settle(item, BackfillResult.SENT)
-                else:
-                    why = f"{refusal.code}: {refusal.message}"
-                    self._settle(item, BackfillResult.FAILED, why, is_undecided=not refusal.senders_fault)
-            self._tick()
+    def _send(self, pages: Iterator[_Page]) -> None:
+        """Send jobs, ten a call, those of a page before the next is read. Raises QueueError where the queue takes none of ten."""
+        request = self._request
+        gate = QueueGate(
+            self._clients.source, self._watch, rate=request.rate, max_depth=request.max_depth, stop=self._stop, say=self._tick
+        )  # fmt: skip
+        for page in pages:
+            for start in range(0, len(page.chosen), MAX_BATCH):
+                batch = [_Item(one, page) for one in page.chosen[start : start + MAX_BATCH]]
+                gate.wait(len(batch))
+                if self._stop.is_set():
+                    return
+                self._send_batch(batch)
+
+    def _send_batch(self, batch: list[_Item]) -> None:
+        refused = send_jobs(self._clients.source, [item.name for item in batch], stop=self._stop)
+        if len(refused) == len(batch) and not any(one.senders_fault for one in refused.values()):
+            raise QueueError(refused[0].message, code=refused[0].code)
+        for place, item in enumerate(batch):
+            refusal = refused.get(place)
+            if refusal is None:
+                self._settle(item, BackfillResult.SENT)
+            else:
+                why = f"{refusal.code}: {refusal.message}"
+                self._settle(item, BackfillResult.FAILED, why, is_undecided=not refusal.senders_fault)
+        self._tick()
 
     # -- here --------------------------------------------------------------------------------------------------------
 
-    def _index(self, items: Iterator[_Item]) -> None:
+    def _index(self, pages: Iterator[_Page]) -> None:
         """Do the work of a worker. Raises IndexUnavailableError, and DependencyError where a bucket cannot be read any more."""
         with direct_indexer(self._settings, self._clients, source="backfill", rate=self._request.rate) as indexer:
-            groups = indexer.run(items, lambda item: item.name, stop=self._stop)
-            with closing(groups):
-                for group in groups:
-                    for one in group:
-                        self._settle_indexed(one)
-                    self._tick()
-                    why = indexer.given_up(group[-1].item.object.bucket)
-                    if why is not None:
-                        raise DependencyError(why)
+            for page in pages:
+                items = self._stretch(page, pages)
+                with closing(indexer.run(items, lambda item: item.name, stop=self._stop)) as groups:
+                    for group in groups:
+                        for one in group:
+                            self._settle_indexed(one)
+                        self._tick()
+                        self._watch.check()
+                        why = indexer.given_up(group[-1].item.object.bucket)
+                        if why is not None:
+                            raise DependencyError(why)
+
+    def _stretch(self, page: _Page, following: Iterator[_Page]) -> Iterator[_Item]:
+        """The objects of a page and of those that follow, up to one of which few are to be done.
+
+        Those few are done before more is read: the pages after it may be ones of which nothing is to be done for hours.
+        """
+        for one in chain([page], following):
+            for found in one.chosen:
+                yield _Item(found, one)
+            if len(one.chosen) < FEW:
+                return
 
     def _settle_indexed(self, one: Indexed[_Item]) -> None:
         if one.is_indexed:

@@ -7,10 +7,11 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from recovery.operations.backfill import check, checkpoint_of
+from recovery.operations.backfilling.gate import shortest_s
 from recovery.operations.backfilling.measuring import Sample, measure
 from recovery.operations.backfilling.prices import dollars_per_million
 from recovery.operations.backfilling.reading import chosen_pages
-from recovery.operations.backfilling.request import BACKFILL, BEFORE, BackfillRequest, BackfillResult
+from recovery.operations.backfilling.request import BACKFILL, BEFORE, ELSEWHERE, BackfillRequest, BackfillResult
 from recovery.operations.backfilling.sources import PAGE, Candidate, Source
 from recovery.operations.progress import OnProgress, Progress, ignore_progress
 from recovery.operations.report import Report
@@ -117,7 +118,8 @@ def estimate_backfill(
     if count and not measured.objects:
         return Estimate(report, size_bytes, measured, workers, None, None)
     per_second = max(min(measured.per_second * workers, request.rate or float("inf")), 1e-3)
-    return Estimate(report, size_bytes, measured, workers, count / per_second, _dollars(counted, measured, request))
+    seconds = max(count / per_second, 0.0 if request.direct else shortest_s(count, request.max_depth))
+    return Estimate(report, size_bytes, measured, workers, seconds, _dollars(counted, measured, request))
 
 
 def _count(
@@ -134,6 +136,7 @@ def _count(
     with closing(chosen_pages(settings, clients, source, checkpoint.position, stop, has_index=has_index)) as pages:
         for page in pages:
             report.counts.update(page.others)
+            report.also[ELSEWHERE] += page.elsewhere
             report.counts[result] += len(page.chosen)
             counted.asked = page.asked
             for one in page.chosen:

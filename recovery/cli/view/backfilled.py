@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from recovery.cli.view.report import Wording
 from recovery.cli.view.tables import span
-from recovery.operations.backfilling.request import BEFORE, BackfillRequest, BackfillResult
+from recovery.operations.backfilling.request import BEFORE, ELSEWHERE, BackfillRequest, BackfillResult
 from recovery.operations.estimate_backfill import Estimate
 
 WORDING = Wording(
@@ -18,7 +18,10 @@ WORDING = Wording(
         BackfillResult.SKIPPED: "not to be in the index: by INCLUDE_KEYS or EXCLUDE_KEYS, our own records, folders",
         BackfillResult.FAILED: "could not be sent or indexed: run the command again",
     },
-    also={BEFORE: ("done before", "by a run that was interrupted; this one has gone on from there")},
+    also={
+        BEFORE: ("done before", "by a run that was interrupted; this one has gone on from there"),
+        ELSEWHERE: ("elsewhere", "listed in the inventory, but not in this place: left out"),
+    },
 )
 
 

@@ -66,8 +66,11 @@ class Checkpoint:
             self.save()
 
     def save(self) -> None:
-        """Store the position. Raises DependencyError if another run has stored its own meanwhile."""
-        if not self.position:
+        """Store the position. Raises DependencyError if another run has stored its own meanwhile.
+
+        An empty one replaces what is stored, so that no later run goes on from where this one has not been.
+        """
+        if not self.position and not self._exists:
             return
         record = orjson.dumps(
             {

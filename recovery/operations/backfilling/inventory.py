@@ -22,7 +22,7 @@ import orjson
 
 from recovery.operations.backfilling.columnar import COLUMNAR, columnar_rows
 from recovery.operations.backfilling.request import SourceError
-from recovery.operations.backfilling.sources import PAGE, Candidate, SourcePage, number_in
+from recovery.operations.backfilling.sources import PAGE, Candidate, SourcePage, checked_key, number_in
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import ObjectGoneError, StoreError
 from worker.core.base.jsontypes import JsonObject
@@ -33,6 +33,8 @@ CSV = "CSV"
 FORMATS = (CSV, *COLUMNAR)
 MAX_MANIFEST_BYTES = 64 * 1024**2
 """A manifest has some 150 bytes for each file, and a file has millions of rows."""
+MAX_LINE = 64 * 1024
+"""Characters of a line of a CSV file: a key has at most three times its 1,024 bytes there, and the other columns are short."""
 _COLUMNS = {"key": "key", "islatest": "is_latest", "isdeletemarker": "is_delete_marker"}
 """The columns that are read: by their names without `_`, in lower case, as manifests write them in either way."""
 
@@ -44,6 +46,17 @@ class InventoryFile:
     key: str
     md5: str
     """In hexadecimal digits; empty if the manifest has none."""
+
+    @classmethod
+    def of(cls, entry: JsonObject) -> "InventoryFile":
+        """The file of an entry of a manifest. Raises SourceError, or what shows that it is no such entry."""
+        md5 = entry.get("MD5checksum") or ""
+        if not isinstance(md5, str):
+            raise SourceError(f"the MD5 of a file in it is {type(md5).__name__}")
+        try:
+            return cls(checked_key(entry["key"]), md5)
+        except SourceError as error:
+            raise SourceError(f"a file in it has {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +77,7 @@ class Manifest:
         """Read a manifest. Raises SourceError with what is wrong."""
         try:
             found = orjson.loads(raw)
-            files = tuple(InventoryFile(one["key"], one.get("MD5checksum") or "") for one in found["files"])
+            files = tuple(InventoryFile.of(one) for one in found["files"])
             source, schema = found["sourceBucket"], found["fileSchema"]
             bucket = found["destinationBucket"].rpartition(":")[2]
             form = found["fileFormat"].upper()
@@ -109,25 +122,25 @@ class Inventory:
                 count = done if number == first else 0
                 while page := list(islice(rows, PAGE)):
                     count += len(page)
-                    yield SourcePage(self._candidates(page), {"file": number, "rows": count})
+                    keys = [row["key"] for row in page if _is_present(row)]
+                    found = [Candidate(self._place.bucket, key) for key in keys if key.startswith(self._place.prefix)]
+                    yield SourcePage(found, {"file": number, "rows": count}, elsewhere=len(keys) - len(found))
             yield SourcePage([], {"file": number + 1, "rows": 0})
-
-    def _candidates(self, rows: list[JsonObject]) -> list[Candidate]:
-        return [
-            Candidate(self._place.bucket, row["key"])
-            for row in rows
-            if row["key"].startswith(self._place.prefix) and _is_yes(row, "is_latest", other=True)
-            and not _is_yes(row, "is_delete_marker", other=False)
-        ]  # fmt: skip
 
     def _rows(self, file: InventoryFile, stream: BinaryIO) -> Iterator[JsonObject]:
         """The rows of a file. Raises SourceError if it cannot be read."""
         where = f"s3://{self._manifest.bucket}/{file.key}"
         try:
             if self._manifest.format == CSV:
-                yield from _csv_rows(stream, self._manifest.columns)
+                rows = _csv_rows(stream, self._manifest.columns)
             else:
-                yield from columnar_rows(stream, self._manifest.format)
+                rows = columnar_rows(stream, self._manifest.format)
+            for number, row in enumerate(rows, 1):
+                try:
+                    checked_key(row["key"])
+                except SourceError as error:
+                    raise SourceError(f"row {number:,} has {error}") from None
+                yield row
         except SourceError as error:
             raise SourceError(f"{where}: {error}") from None
         except (csv.Error, ValueError, EOFError, zlib.error, OSError) as error:
@@ -170,12 +183,27 @@ def _csv_rows(stream: BinaryIO, columns: tuple[str, ...]) -> Iterator[JsonObject
     if "key" not in names:
         raise SourceError(f"its columns are {', '.join(columns)}, and none of them is Key")
     with gzip.open(stream) as raw, TextIOWrapper(raw, "utf-8", newline="") as text:
-        for cells in csv.reader(text, strict=True):
+        for cells in csv.reader(_lines(text), strict=True):
             if len(cells) != len(columns):
                 raise SourceError(f"a row has {len(cells)} columns instead of {len(columns)}")
             row: JsonObject = {name: cell for name, cell in zip(names, cells, strict=True) if name}
             row["key"] = unquote_plus(row["key"], errors="strict")
             yield row
+
+
+def _lines(text: TextIOWrapper) -> Iterator[str]:
+    """The lines, each in bounded memory, however well a file without line ends was compressed. Raises SourceError."""
+    number = 0
+    while line := text.readline(MAX_LINE + 1):
+        number += 1
+        if len(line) > MAX_LINE:
+            raise SourceError(f"line {number:,} has more than {MAX_LINE:,} characters")
+        yield line
+
+
+def _is_present(row: JsonObject) -> bool:
+    """Whether it is about an object's present version."""
+    return _is_yes(row, "is_latest", other=True) and not _is_yes(row, "is_delete_marker", other=False)
 
 
 def _is_yes(row: JsonObject, name: str, *, other: bool) -> bool:

@@ -21,7 +21,7 @@ _PART = 1 << 20
 
 
 class KeysFile:
-    """The keys of a file, one a line in UTF-8, that are in a place. The whole file is checked before anything is done.
+    """The keys of a file, one a line in UTF-8, all in one place. The whole file is checked before anything is done.
 
     A key with a line end cannot be in such a file.
     """
@@ -32,7 +32,7 @@ class KeysFile:
         self._called = name
         self._place = place
         self.places = (place,)
-        self.total: int | None = sum(1 for _, key in self._keys() if key.startswith(place.prefix))
+        self.total: int | None = sum(1 for _ in self._keys())
         self.name = f"{place} keys sha256:{_sha256(file)}"
 
     def pages(self, position: JsonObject, stop: threading.Event) -> Iterator[SourcePage]:  # noqa: ARG002 (asks no server)
@@ -40,8 +40,7 @@ class KeysFile:
         done = number_in(position, "lines")
         keys = (one for one in self._keys() if one[0] > done)
         while page := list(islice(keys, PAGE)):
-            found = [Candidate(self._place.bucket, key) for _, key in page if key.startswith(self._place.prefix)]
-            yield SourcePage(found, {"lines": page[-1][0]})
+            yield SourcePage([Candidate(self._place.bucket, key) for _, key in page], {"lines": page[-1][0]})
 
     def _keys(self) -> Iterator[tuple[int, str]]:
         """The keys, each with the number of its line. Raises SourceError."""
@@ -67,6 +66,8 @@ class KeysFile:
             raise SourceError(f"{where} is not UTF-8: byte {error.start + 1} is 0x{raw[error.start]:02x}") from None
         if key.startswith(_URL):
             raise SourceError(f"{where} is {one_line(key[:100])!r}; it must be a key alone, without s3://BUCKET/")
+        if not key.startswith(self._place.prefix):
+            raise SourceError(f"{where} is {one_line(key[:100])!r}, which is not in {self._place}")
         return key
 
 

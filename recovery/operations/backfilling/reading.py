@@ -26,6 +26,8 @@ class ChosenPage:
     objects: int
     """Number of all its objects."""
     after: JsonObject
+    elsewhere: int
+    """The number of objects that are not in the source's place."""
     asked: int
     """For how many objects S3 has been asked in this run so far, because the source does not tell their etags."""
 
@@ -54,4 +56,4 @@ def _next(pages: Iterator[SourcePage], chooser: Chooser) -> ChosenPage | None:
     if page is None:
         return None
     chosen, others = chooser.choose(page.candidates)
-    return ChosenPage(chosen, others, len(page.candidates), page.after, chooser.asked)
+    return ChosenPage(chosen, others, len(page.candidates), page.after, page.elsewhere, chooser.asked)

@@ -9,8 +9,10 @@ from worker.core.base.errors import WorkerError
 
 DEFAULT_RATE = 100.0
 """Objects per second: what a small fleet processes besides its usual messages."""
-DEFAULT_MAX_DEPTH = 1_000
-"""Messages that may wait in the queue: the next live event waits ten seconds behind them, at the rate above."""
+DEFAULT_MAX_DEPTH_S = 60
+"""By default, as many messages may wait in the queue as the rate allows in so many seconds: fewer would limit the rate, because
+all that was sent in the last minute counts. The next live event waits so long behind them, at most, if workers keep to the rate."""
+DEFAULT_MAX_DEPTH = round(DEFAULT_RATE * DEFAULT_MAX_DEPTH_S)
 
 
 class BackfillResult(StrEnum):
@@ -32,11 +34,13 @@ class BackfillResult(StrEnum):
 
 BEFORE = "before"
 """The count of objects that an interrupted run had done, which this one continues."""
+ELSEWHERE = "elsewhere"
+"""The count of objects that an inventory lists and that are not in the place which was given."""
 BACKFILL = ReportKind(
     results=tuple(BackfillResult),
     explained=frozenset({BackfillResult.FAILED, BackfillResult.STORED_FOR_RETRY}),
     unfinished=frozenset({BackfillResult.FAILED.value}),
-    also=(BEFORE,),
+    also=(BEFORE, ELSEWHERE),
     samples="keys",
 )
 
@@ -55,7 +59,7 @@ class BackfillRequest:
     rate: float | None = None
     """Maximum number of objects per second that are sent or indexed; None for no limit."""
     max_depth: int = DEFAULT_MAX_DEPTH
-    """Nothing is sent while more messages than these wait in the queue."""
+    """Nothing is sent while more messages than these may wait in the queue."""
     restart: bool = False
     """Begin anew, where a run was interrupted."""
     while_paused: bool = False

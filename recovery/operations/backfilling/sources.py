@@ -5,13 +5,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from recovery.operations.backfilling.request import SourceError
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import StoreError
 from worker.core.base.jsontypes import JsonObject
 from worker.core.base.retry import retry_transient
 from worker.core.s3.objects import ListingPage, ObjectStore, Place
 from worker.core.s3.reconciled import read_reconciled_bucket
-from worker.core.s3.state import State
+from worker.core.s3.state import MAX_KEY_BYTES, State
 
 PAGE = 1_000
 """Number of objects of one page, as in a listing."""
@@ -35,6 +36,8 @@ class SourcePage:
 
     candidates: list[Candidate]
     after: JsonObject
+    elsewhere: int = 0
+    """The number of other objects that the source names, which are not in its place."""
 
 
 class Source(Protocol):
@@ -63,6 +66,19 @@ def number_in(position: JsonObject, name: str) -> int:
     """A number of a position; 0 where it has none."""
     found = position.get(name)
     return found if isinstance(found, int) and found > 0 else 0
+
+
+def checked_key(key: object) -> str:
+    """A key that something else than S3 itself tells. Raises SourceError if it cannot be one."""
+    if not isinstance(key, str):
+        raise SourceError(f"{type(key).__name__} instead of a key")
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        raise SourceError("a key that is not Unicode") from None
+    if not 1 <= size <= MAX_KEY_BYTES:
+        raise SourceError(f"a key of {size:,} bytes; S3's keys have 1 to {MAX_KEY_BYTES:,}")
+    return key
 
 
 class Listing:

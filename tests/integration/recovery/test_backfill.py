@@ -100,7 +100,7 @@ def test_from_empty_with_three_workers_and_killed_twice_everything_is_indexed(si
     dry = backfilled(env, place(site), "--dry-run", "--rate", "100000")
     assert (dry["sent"], dry["skipped"], dry["estimate"]["sample"]["failures"]) == (count, 1, 0)
     assert not site.state_keys("")
-    options = (place(site), "--rate", "1000", "--max-depth", "2000", "--json")
+    options = (place(site), "--rate", "1000", "--max-depth", str(count), "--json")
     with ExitStack() as stack:
         for number in range(3):
             worker = WorkerProcess({**site.env, "WORKER_NAME": f"w{number}"}, tmp_path, name=f"w{number}").start()
@@ -171,7 +171,7 @@ def test_without_workers_it_waits_below_the_depth_and_ctrl_c_leaves_it(site, env
     os.kill(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, json.loads(out)["sent"]) == (130, 110)
-    assert "110 messages wait in the queue; sending goes on at 100" in err
+    assert "messages wait in the queue, and 110 were sent in the last minute; sending goes on at 100" in err
     assert "stopped; the next run goes on from there" in err
 
 

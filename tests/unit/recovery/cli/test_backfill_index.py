@@ -54,8 +54,8 @@ def test_the_json_has_every_number(bucket):
     done = run(f"{PLACE}/", "--json", "--direct")
     found = json.loads(done.stdout)
     assert (done.exit_code, found["source"], found["dry_run"], found["stopped_by"]) == (0, f"{PLACE}/", False, "")
-    names = ("sent", "indexed", "stored_for_retry", "current", "skipped", "failed", "before", "handled")
-    assert [found[name] for name in names] == [0, 12, 0, 0, 0, 0, 0, 12]
+    names = ("sent", "indexed", "stored_for_retry", "current", "skipped", "failed", "before", "elsewhere", "handled")
+    assert [found[name] for name in names] == [0, 12, 0, 0, 0, 0, 0, 0, 12]
 
 
 def test_a_dry_run_says_what_a_run_would_take_and_changes_nothing(bucket):
@@ -116,6 +116,16 @@ def test_keys_come_from_an_inventory(bucket):
     put_inventory(bucket.fakes.s3.bodies, [row("0001"), row("0002")])
     assert run(PLACE, "--inventory", MANIFEST).exit_code == 0
     assert bucket.jobs() == ["0001", "0002"]
+
+
+def test_what_an_inventory_lists_elsewhere_is_shown_and_a_dry_run_shows_it_too(bucket):
+    bucket.put("a/1")
+    put_inventory(bucket.fakes.s3.bodies, [row("a/1"), row("0001"), row("0002")])
+    for options in (("--dry-run",), ()):
+        done = run(f"{PLACE}/a/", "--inventory", MANIFEST, *options)
+        assert (done.exit_code, "2  elsewhere " in done.stdout, " 1  sent " in done.stdout) == (0, True, True), (
+            done.stdout
+        )
 
 
 def test_what_failed_exits_with_3_and_names_no_key_in_a_way_that_controls_the_terminal(bucket):

@@ -18,6 +18,7 @@ from worker.core.s3.reconciled import ReconciledBucket, write_reconciled
 from worker.core.s3.state import PAUSE_KEY
 from worker.core.sqs.queue import Refusal
 
+PAUSED = json.dumps({"by": "ann", "reason": "upgrade"}).encode()
 DENIED = StoreError("denied", code="AccessDenied")
 
 
@@ -90,7 +91,7 @@ def test_with_direct_what_is_rejected_is_stored_for_retry_and_what_cannot_be_rea
     bucket.fakes.s3.denied.add("b")
     report = bucket.run(direct=True)
     assert report.numbers() == {
-        "sent": 0, "indexed": 1, "stored_for_retry": 1, "current": 0, "skipped": 0, "failed": 1, "before": 0,
+        "sent": 0, "indexed": 1, "stored_for_retry": 1, "current": 0, "skipped": 0, "failed": 1, "before": 0, "elsewhere": 0,
     }  # fmt: skip
     assert report.is_unfinished
     assert len(bucket.fakes.under("retry-index/")) == 1
@@ -139,6 +140,20 @@ def stop_at(count):
     return stop, lambda now: stop.set() if now.done >= count else None
 
 
+class KilledError(BaseException):
+    """A death: an exception that no code handles."""
+
+
+def killed_at(count):
+    """A progress callback that is the death of the run once so many objects have a result."""
+
+    def on_progress(now):
+        if now.done >= count:
+            raise KilledError
+
+    return on_progress
+
+
 def test_a_run_that_is_stopped_is_continued_after_the_last_page_that_was_done(bucket):
     bucket.put(*(f"{number:04}" for number in range(3_500)))
     stop, on_progress = stop_at(2_005)
@@ -150,13 +165,31 @@ def test_a_run_that_is_stopped_is_continued_after_the_last_page_that_was_done(bu
     assert not bucket.checkpoints()
 
 
+@pytest.mark.parametrize("direct", [False, True])
+def test_one_object_among_many_current_ones_is_done_and_noted_before_more_is_read(bucket, direct):
+    bucket.put(*(f"{number:05}" for number in range(6_000)))
+    for number in range(1, 6_000):
+        bucket.fakes.indexed(f"{number:05}")
+    with pytest.raises(KilledError):
+        bucket.run(on_progress=killed_at(4_000), direct=direct)
+    assert (bucket.fakes.index.documents.keys() >= {(BUCKET, "00000")}) == direct
+    assert bucket.jobs() == ([] if direct else ["00000"])
+    [record] = bucket.checkpoints().values()
+    assert record["done"] >= 3_000
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_stopped_among_current_objects_it_goes_on_from_there(bucket, direct):
+    bucket.put(*(f"{number:05}" for number in range(6_000)))
+    for number in range(1, 6_000):
+        bucket.fakes.indexed(f"{number:05}")
+    stop, on_progress = stop_at(4_000)
+    bucket.run(stop=stop, on_progress=on_progress, direct=direct)
+    assert bucket.run(direct=direct).also["before"] >= 4_000
+
+
 def test_killed_between_two_calls_whatever_was_done_is_done_again_or_known(bucket):
-    """A death is an exception that no code handles."""
     bucket.put(*(f"{number:04}" for number in range(2_500)))
-
-    class KilledError(BaseException):
-        pass
-
     runs = 0
     for name in ("source.send", "state.claim", "s3.list", "index.stored"):
         for after in (0, 1, 3):
@@ -197,6 +230,33 @@ def test_with_restart_it_begins_anew_and_its_checkpoint_replaces_the_old_one(buc
     bucket.run(stop=stop, on_progress=on_progress)
     assert bucket.results(restart=True) == {"sent": 1_500}
     assert not bucket.checkpoints()
+
+
+@pytest.mark.parametrize(
+    ("how", "direct"), [("killed", False), ("killed", True), ("stopped", False), ("stopped", True), ("undecided", True)]
+)
+def test_a_restart_that_is_interrupted_leaves_no_older_position_in_force(bucket, direct, how):
+    bucket.put(*(f"{number:04}" for number in range(2_500)))
+    stop, on_progress = stop_at(2_000)
+    bucket.run(stop=stop, on_progress=on_progress, direct=direct)
+    [record] = bucket.checkpoints().values()
+    assert record["done"] == 2_000
+    bucket.fakes.index.documents.clear()
+    bucket.fakes.source.messages.clear()
+    if how == "killed":
+        with pytest.raises(KilledError):
+            bucket.run(restart=True, on_progress=killed_at(500), direct=direct)
+    elif how == "stopped":
+        stop, on_progress = stop_at(500)
+        bucket.run(restart=True, stop=stop, on_progress=on_progress, direct=direct)
+    else:
+        bucket.fakes.index.unavailable.add("0500")
+        bucket.run(restart=True, direct=direct)
+        bucket.fakes.index.unavailable.clear()
+    [record] = bucket.checkpoints().values()
+    assert (record["position"], record["done"]) == ({}, 0)
+    assert bucket.run(direct=direct).also["before"] == 0
+    assert set(bucket.indexed() if direct else bucket.jobs()) == set(bucket.fakes.s3.bodies)
 
 
 def test_a_position_that_s3_does_not_know_any_more_is_forgotten_and_the_place_read_again(bucket):
@@ -333,16 +393,53 @@ def test_with_direct_the_queue_is_not_needed(bucket):
 
 def test_while_the_fleet_is_paused_it_is_refused(bucket):
     bucket.put("a")
-    bucket.fakes.s3.records[PAUSE_KEY] = json.dumps({"by": "ann", "reason": "upgrade"}).encode()
+    bucket.fakes.s3.records[PAUSE_KEY] = PAUSED
     with pytest.raises(PausedError):
         bucket.run()
     assert bucket.results(while_paused=True) == {"sent": 1}
 
 
+@pytest.mark.parametrize("direct", [False, True])
+@pytest.mark.parametrize("while_paused", [False, True])
+def test_a_pause_of_the_fleet_during_a_run_ends_it_and_the_next_one_goes_on(bucket, monkeypatch, direct, while_paused):
+    monkeypatch.setattr(gate, "ASK_EVERY_S", 0)
+    bucket.put(*(f"{number:04}" for number in range(3_000)))
+
+    def pause(now):
+        if now.done >= 1_500:
+            bucket.fakes.s3.records[PAUSE_KEY] = PAUSED
+
+    report = bucket.run(on_progress=pause, direct=direct, while_paused=while_paused)
+    if while_paused:
+        assert (report.handled, report.failure) == (3_000, None)
+        return
+    assert isinstance(report.failure, PausedError)
+    assert report.handled <= 2_100
+    del bucket.fakes.s3.records[PAUSE_KEY]
+    assert bucket.run(direct=direct).also["before"] == 1_000
+    assert set(bucket.indexed() if direct else bucket.jobs()) == set(bucket.fakes.s3.bodies)
+
+
+def test_a_pause_of_the_fleet_ends_a_run_that_waits_for_room_or_only_reads(bucket, monkeypatch):
+    monkeypatch.setattr(gate, "ASK_EVERY_S", 0)
+    bucket.put(*(f"{number:04}" for number in range(3_000)))
+    bucket.fakes.source.add("live", "{}")
+
+    def pause(now):
+        bucket.fakes.s3.records[PAUSE_KEY] = PAUSED
+
+    assert isinstance(bucket.run(max_depth=0, on_progress=lambda now: now.note and pause(now)).failure, PausedError)
+    del bucket.fakes.s3.records[PAUSE_KEY]
+    for key in bucket.fakes.s3.bodies:
+        bucket.fakes.indexed(key)
+    report = bucket.run(on_progress=pause)
+    assert (type(report.failure), report.handled) == (PausedError, 1_000)
+
+
 # -- yielding ------------------------------------------------------------------------------------------------------------
 
 
-def test_it_pauses_while_more_messages_wait_than_it_may_add_to(bucket):
+def test_it_pauses_while_more_messages_wait_than_it_may_add_to(bucket, monkeypatch):
     bucket.put(*(f"{number:04}" for number in range(100)))
     notes, deepest = [], 0
 
@@ -354,6 +451,8 @@ def test_it_pauses_while_more_messages_wait_than_it_may_add_to(bucket):
             notes.append(now.note)
             bucket.fakes.source.messages.clear()
 
+    monkeypatch.setattr(gate, "LAG_S", 0.0)
+    monkeypatch.setattr(gate, "ASK_EVERY_S", 0.0)
     assert bucket.results(max_depth=35, on_progress=work) == {"sent": 100}
     assert deepest == 40
     assert notes[:2] == [

@@ -55,12 +55,18 @@ def test_it_counts_what_a_run_would_do_and_changes_nothing(bucket, measured):
         bucket.fakes.indexed(key)
     found = estimate(bucket)
     assert found.report.numbers() == {
-        "sent": 2_498, "indexed": 0, "stored_for_retry": 0, "current": 2, "skipped": 0, "failed": 0, "before": 0,
+        "sent": 2_498, "indexed": 0, "stored_for_retry": 0, "current": 2, "skipped": 0, "failed": 0, "before": 0, "elsewhere": 0,
     }  # fmt: skip
     assert (found.objects, found.size_bytes) == (2_498, 2_498 * len("text of 0000"))
     assert not bucket.fakes.source.messages
     assert not bucket.fakes.s3.records
     assert {"state.put", "state.claim", "source.send", "index.write"}.isdisjoint(bucket.fakes.faults.calls)
+
+
+def test_a_low_depth_limits_how_many_are_sent_a_minute(bucket, measured):
+    assert estimate(bucket, rate=100.0).seconds == 50
+    assert estimate(bucket, rate=100.0, max_depth=490).seconds == (2_500 - 490) * 60 / 500
+    assert estimate(bucket, rate=100.0, max_depth=490, direct=True).seconds == 50
 
 
 def test_before_there_is_an_index_everything_is_to_be_done(bucket, measured):

@@ -5,10 +5,12 @@ import hashlib
 import json
 import sys
 import threading
+import tracemalloc
 from io import BytesIO
 
 import pytest
 
+from recovery.operations.backfilling import columnar as columnar_module
 from recovery.operations.backfilling.inventory import MAX_MANIFEST_BYTES, Inventory
 from recovery.operations.backfilling.request import SourceError
 from testing.memory import BUCKET, DOWN
@@ -43,9 +45,12 @@ def test_only_present_versions_count(fakes, bodies):
     assert read(source(fakes)) == ["a", "c"]
 
 
-def test_only_keys_of_the_place_count(fakes, bodies):
-    put_inventory(bodies, [row("a/1"), row("b/1"), row("a/2")])
+def test_only_keys_of_the_place_are_taken_and_the_others_are_counted(fakes, bodies):
+    put_inventory(bodies, [row("a/1"), row("b/1"), row("a/2"), row("b/2", latest="false"), row("b/3", deleted="true")])
     assert read(source(fakes, "a/")) == ["a/1", "a/2"]
+    bucket = Bucket(fakes)
+    bucket.put("a/1", "a/2", "b/1")
+    assert bucket.results(source(fakes, "a/")) == {"sent": 2, "elsewhere": 1}
 
 
 @pytest.mark.parametrize("columns", ["Bucket, Key", "bucket,key", "Key, ETag, Size"])
@@ -186,6 +191,92 @@ def test_columns_without_a_key_are_refused(fakes, bodies):
         read(source(fakes))
 
 
+@pytest.mark.parametrize(
+    ("key", "said"), [("", "a key of 0 bytes; S3's keys have 1 to 1,024"), ("契" * 342, "a key of 1,026 bytes")]
+)
+@pytest.mark.parametrize("form", ["CSV", "PARQUET", "ORC"])
+def test_a_row_whose_key_cannot_be_one_ends_the_run_with_its_file_and_number(fakes, bodies, form, key, said):
+    keys = ["a", "x" * 1024, key]
+    if form == "CSV":
+        put_inventory(bodies, [row(one) for one in keys])
+    else:
+        columnar(bodies, form, {"key": keys})
+    bucket = Bucket(fakes)
+    report = bucket.run(source(fakes))
+    assert isinstance(report.failure, SourceError)
+    assert f"s3://files/lists/data/0.csv.gz: row 3 has {said}" in str(report.failure)
+    assert not bucket.jobs()
+
+
+@pytest.mark.parametrize("form", ["PARQUET", "ORC"])
+@pytest.mark.parametrize(("key", "said"), [(None, "NoneType"), (5, "int"), (b"a", "bytes")])
+def test_a_columnar_row_whose_key_is_no_text_ends_the_run(fakes, bodies, form, key, said):
+    columnar(bodies, form, {"key": [key if key is not None else "a", key]})
+    failure = Bucket(fakes).run(source(fakes)).failure
+    assert isinstance(failure, SourceError)
+    assert f"has {said} instead of a key" in str(failure)
+
+
+@pytest.mark.parametrize("key", [5, "", None, ["x"], "x" * 1025])
+def test_a_manifest_whose_file_has_no_key_is_refused(fakes, bodies, key):
+    put_inventory(bodies, [row("a")])
+    bodies["lists/manifest.json"] = json.dumps(
+        {**json.loads(bodies["lists/manifest.json"]), "files": [{"key": key}]}
+    ).encode()
+    with pytest.raises(SourceError, match=r"manifest.json: a file in it has .* key"):
+        source(fakes)
+
+
+def test_a_manifest_whose_checksum_is_no_text_is_refused(fakes, bodies):
+    put_inventory(bodies, [row("a")])
+    manifest = json.loads(bodies["lists/manifest.json"])
+    manifest["files"][0]["MD5checksum"] = 5
+    bodies["lists/manifest.json"] = json.dumps(manifest).encode()
+    with pytest.raises(SourceError, match="the MD5 of a file in it is int"):
+        source(fakes)
+
+
+@pytest.mark.parametrize("raised", ["ArrowNotImplementedError", "ArrowKeyError", "ArrowException"])
+def test_whatever_pyarrow_raises_ends_the_run_with_the_file(fakes, bodies, monkeypatch, raised):
+    pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed: it is in requirements-dev.lock")
+    columnar(bodies, "PARQUET", {"key": ["a"]})
+
+    def fails(stream):
+        raise getattr(pa.lib, raised)("unsupported")
+
+    monkeypatch.setattr(columnar_module, "_parquet", fails)
+    with pytest.raises(SourceError, match=r"0.csv.gz: it cannot be read as PARQUET: .*unsupported"):
+        read(source(fakes))
+
+
+def test_a_file_without_line_ends_is_not_read_into_memory(fakes, bodies):
+    put_inventory(bodies, [row("a")], raw=gzip.compress(b'"' + b"x" * 64_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(SourceError, match="line 1 has more than 65,536 characters"):
+            read(source(fakes))
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_quote_that_never_ends_is_refused_before_it_is_in_memory(fakes, bodies):
+    put_inventory(bodies, [row("a")], raw=gzip.compress(b'"' + b"x\n" * 10_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(SourceError, match="field larger than field limit"):
+            read(source(fakes))
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_of_one_short_and_one_long_line_names_the_line(fakes, bodies):
+    put_inventory(bodies, [row("a"), [*row("b")[:-1], "4" * 65_536]])
+    with pytest.raises(SourceError, match="line 2 has more than 65,536 characters"):
+        read(source(fakes))
+
+
 # -- Parquet and ORC -----------------------------------------------------------------------------------------------------
 
 
@@ -217,6 +308,20 @@ def test_columnar_files_go_on_in_the_middle_and_need_no_column_but_the_key(fakes
     found = source(fakes)
     assert read(found) == keys
     assert read(found, file=0, rows=12_000) == keys[12_000:]
+
+
+@pytest.mark.parametrize("form", ["PARQUET", "ORC"])
+def test_of_a_columnar_file_a_few_rows_at_a_time_are_in_memory(fakes, bodies, form):
+    """Memory of Python: what pyarrow holds itself is a tenth of that."""
+    columnar(bodies, form, {"key": [f"{number:07}" for number in range(200_000)]})
+    found = source(fakes)
+    pages = found.pages({}, threading.Event())
+    tracemalloc.start()
+    try:
+        assert [one.key for one in next(pages).candidates][:2] == ["0000000", "0000001"]
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("form", ["PARQUET", "ORC"])

@@ -34,13 +34,14 @@ def test_an_empty_file_has_no_keys():
     assert (read(source(b"")), source(b"").total) == ([], 0)
 
 
-def test_keys_outside_the_place_are_left_out():
-    found = source(b"a/1\nb/1\na/2\n", "a/")
-    assert (read(found), found.total) == (["a/1", "a/2"], 2)
+def test_a_key_outside_the_place_is_refused_with_its_line():
+    assert read(source(b"a/1\na/2\n", "a/")) == ["a/1", "a/2"]
+    with pytest.raises(SourceError, match=r"line 2 of keys.txt is '/a/1', which is not in s3://files/a/"):
+        source(b"a/1\n/a/1\n", "a/")
 
 
-def test_it_goes_on_after_a_line_whatever_is_left_out():
-    found = source("\n".join(f"{number}" for number in range(2_500)).encode(), "2")
+def test_it_goes_on_after_a_line():
+    found = source("\n".join(f"{number}" for number in range(2_500)).encode())
     pages = list(found.pages({}, threading.Event()))
     assert [page.after for page in pages] == [{"lines": 1_000}, {"lines": 2_000}, {"lines": 2_500}]
     rest = [one.key for page in pages[1:] for one in page.candidates]
@@ -50,7 +51,7 @@ def test_it_goes_on_after_a_line_whatever_is_left_out():
 
 def test_files_with_the_same_keys_have_one_name_and_others_another():
     assert source(b"a\nb").name == source(b"a\nb").name
-    assert len({source(b"a\nb").name, source(b"a\nc").name, source(b"a\nb", "a").name}) == 3
+    assert len({source(b"a\nb").name, source(b"a\na").name, source(b"a\na", "a").name}) == 3
 
 
 @pytest.mark.parametrize(
