@@ -103,11 +103,7 @@ def backfill_index(
     ] = None,
     max_depth: Annotated[
         int | None,
-        typer.Option(
-            min=0,
-            help="Send nothing while more messages than these wait in the queue or were sent in the last minute. "
-            "Default: 60 times --rate.",
-        ),
+        typer.Option(min=0, help="Send nothing while more wait, or were sent in a minute. Default: 60 times --rate."),
     ] = None,
     dry_run: DryRun = False,
     sample: Annotated[

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from unittest.mock import Mock
 
 import pytest
@@ -42,7 +43,7 @@ def test_below_its_depth_the_queue_is_asked_once_in_a_while(fakes, said, monkeyp
 def test_what_it_has_sent_in_the_last_minute_counts_whatever_sqs_says(fakes, said, monkeypatch):
     """SQS says for a minute that the queue is empty."""
     now = 1_000.0
-    monkeypatch.setattr(gate.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     stop = Mock()
     stop.is_set.return_value = False
 
