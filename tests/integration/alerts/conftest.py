@@ -25,7 +25,9 @@ from testing.waiting import wait_until
 from testing.worker import running
 from tests.support.monitoring import AlertmanagerServer, PrometheusServer
 from tools.prometheus_rules import RULES
+from worker.core.s3.budget_ledger import BUDGETS_PREFIX, SCHEMA
 from worker.core.s3.reconciled import ReconciledBucket
+from worker.core.s3.state import dated
 
 CONFIG = RULES.parent
 STAYS_PENDING = "DlqOldMessages"
@@ -93,7 +95,9 @@ def scene(seaweedfs, elasticmq, opensearch, tmp_path_factory) -> Iterator[Scene]
         stack.enter_context(_manager(manager, manager_port))
         stack.enter_context(_hook(made, hook_port))
         _lost_objects(site)
-        worker = stack.enter_context(running({**site.env, "METRICS_PORT": str(worker_port)}, folder))
+        _nearly_spent(site)
+        env = {**site.env, "METRICS_PORT": str(worker_port), "BUDGET_CAPS": "objects=1000"}
+        worker = stack.enter_context(running(env, folder))
         stack.enter_context(alertmanager)
         stack.enter_context(prometheus)
         wait_until(lambda: len(prometheus.query("worker_in_flight or dlq_figures_readable")) == 2, 20, "first scrapes")
@@ -112,6 +116,13 @@ def _lost_objects(site: Site) -> None:
     nine_days_ago_ms = int((time.time() - 9 * 86_400) * 1000)
     found = ReconciledBucket(site.bucket, nine_days_ago_ms, 10, 100, {"current": 7, "missing": 3}, repeated=3)
     site.s3.put_object(Bucket=site.state_bucket, Key=found.key, Body=json.dumps(asdict(found)).encode())
+
+
+def _nearly_spent(site: Site) -> None:
+    """Another worker has used 950 of today's 1,000 objects."""
+    used = {"schema": SCHEMA, "raised": {}, "caps": {"objects": {"leased": {"another": 950}, "last": ""}}}
+    key = f"{BUDGETS_PREFIX}{dated(time.time_ns() // 1_000_000)}.json"
+    site.s3.put_object(Bucket=site.state_bucket, Key=key, Body=json.dumps(used).encode())
 
 
 def _work(manager: ManagerMetrics) -> None:

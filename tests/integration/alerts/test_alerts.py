@@ -13,6 +13,7 @@ from tools.prometheus_rules import rules
 
 QUIET = {
     "DlqFiguresUnreadable", "WorkerNotPolling", "WorkerIndexBreakerOpen", "WorkerS3Unavailable", "WorkerSettleFailures",
+    "WorkerLagNearsRetention",
 }  # fmt: skip
 """What is not wrong here."""
 WRONG = {one.name for one in rules()} - QUIET
