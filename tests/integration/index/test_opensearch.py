@@ -210,6 +210,13 @@ def test_a_stopped_server_is_unavailable_after_the_timeout(opensearch, index_nam
             opensearch.resume()
 
 
+def test_an_index_without_any_field_has_no_entries(opensearch, index_name, ask):
+    ask("PUT", f"/{index_name}", {})
+    with closing(opened(opensearch.url, index_name)) as index:
+        assert index.entries("bucket", "", after="") == []
+        assert index.nameless() == 0
+
+
 def test_documents_of_one_key_under_other_ids_are_entries_too_and_none_is_left_out(opensearch, index_name, monkeypatch):
     for module in ("question", "opensearch"):
         monkeypatch.setattr(f"worker.core.index.{module}.ENTRIES_AT_ONCE", 3)

@@ -53,7 +53,7 @@ def listing(bucket: str, prefix: str, *, after: str, exact: str = "") -> JsonObj
         "version": True,
         "track_total_hits": False,
         "query": {"bool": {"filter": wanted}},
-        "sort": [{key: "asc"}],
+        "sort": [{key: {"order": "asc", "unmapped_type": "keyword"}}],  # an index that is empty may have no fields yet
         **({"search_after": [after]} if after else {}),
     }
 
