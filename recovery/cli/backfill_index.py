@@ -22,7 +22,6 @@ from recovery.operations.backfilling.keys_file import KeysFile
 from recovery.operations.backfilling.request import (
     BEFORE,
     DEFAULT_MAX_DEPTH_S,
-    DEFAULT_RATE,
     BackfillRequest,
     BackfillResult,
     SourceError,
@@ -31,6 +30,7 @@ from recovery.operations.backfilling.sources import Listing, Source
 from recovery.operations.estimate_backfill import estimate_backfill
 from recovery.operations.progress import OnProgress, Progress
 from recovery.operations.report import Report
+from recovery.operations.transfer.jobs import DEFAULT_RATE
 from worker.core.audit import Run
 from worker.core.base.errors import ExitCode
 from worker.core.base.events import LogEvent

@@ -23,6 +23,7 @@ from recovery.operations.reconciling.request import Reconciled, ReconcileRequest
 from recovery.operations.reconciling.result_files import write_csv, write_csv_header
 from recovery.operations.reconciling.work_file import WorkFile
 from recovery.operations.records.export_file import check_new
+from recovery.operations.transfer.jobs import DEFAULT_RATE
 from recovery.operations.transfer.targets import refuse_while_paused
 from worker.core.audit import Run
 from worker.core.base.errors import ExitCode, WorkerError
@@ -51,9 +52,6 @@ from worker.terminal import (
     show_recorded,
     stdout,
 )
-
-DEFAULT_RATE = 100.0
-"""Objects per second: what a small fleet processes besides its usual messages."""
 
 app = new_app()
 

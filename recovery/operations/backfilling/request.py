@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from recovery.operations.report import ReportKind
+from recovery.operations.transfer.jobs import DEFAULT_RATE
 from worker.core.audit import Run
 from worker.core.base.errors import WorkerError
 
-DEFAULT_RATE = 100.0
-"""Objects per second: what a small fleet processes besides its usual messages."""
 DEFAULT_MAX_DEPTH_S = 60
 """By default, as many messages may wait in the queue as the rate allows in so many seconds: fewer would limit the rate, because
 all that was sent in the last minute counts. The next live event waits so long behind them, at most, if workers keep to the rate."""

@@ -17,7 +17,6 @@ from worker.core.base.events import LogEvent
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import Fields, observe
 from worker.core.clients import make_extractor
-from worker.core.indexing.meter import NoMeter
 from worker.core.indexing.pipeline import Pipeline
 from worker.core.s3.budget_ledger import BUDGETS_PREFIX, BudgetLedger
 from worker.core.s3.state import safe_name
@@ -338,11 +337,6 @@ def test_the_pipeline_takes_before_it_reads_and_before_it_extracts():
             pipeline.build(BUCKET, "a.txt")
         assert fleet.fakes.faults.calls.count("s3.read") == reads
         extractor.close()
-
-
-def test_without_caps_nothing_is_counted():
-    with NoMeter().reading(BUCKET, "a.txt") as take_bytes, NoMeter().extracting(BUCKET, "a.txt"):
-        take_bytes(5)
 
 
 def test_yesterdays_record_is_left_as_it_was():

@@ -14,7 +14,6 @@ class LogEvent(StrEnum):
 
     AUDIT_RECORDED = "audit.recorded"
     """An operator's command changed something; the whole record is at `record` in the state bucket."""
-
     AUDIT_UNREADABLE = "audit.unreadable"
     """An entry of the audit is not one of ours; the manager passes over it."""
 
@@ -27,24 +26,19 @@ class LogEvent(StrEnum):
 
     BREAKER_CLOSED = "breaker.closed"
     """What the breaker guards (`index`, or the bucket `s3://…`) answers again; normal work resumes."""
-
     BREAKER_OPENED = "breaker.opened"
     """The index, or everything in a bucket, is unavailable. Without the index, documents go to `retry-index/`; the
     messages of a bucket that cannot be read go back to the queue."""
-
     BREAKER_PROBE_FAILED = "breaker.probe_failed"
     """Still unavailable; the next probe follows."""
 
     BUDGET_COUNTED = "budget.counted"
     """How a cap of BUDGET_CAPS stands today: `used` of `limit`, in all workers. A warning from 90% on, once a day."""
-
     BUDGET_HELD = "budget.held"
     """An object is over the cap of its prefix: it waits in `retry-index/held/`, and is read once there is room."""
-
     BUDGET_LAG = "budget.lag"
     """How long the oldest message has waited (`lag_s`) while a budget stops the polling. A warning, once an hour, from three
     quarters of the time (`retention_s`) after which SQS drops it."""
-
     BUDGET_UNREADABLE = "budget.unreadable"
     """The record of the budgets in the state bucket could not be read or written; this worker polls no more once its share is
     used up, until it can. Logged once per cause."""
@@ -60,16 +54,13 @@ class LogEvent(StrEnum):
 
     CONFIRM_RECOVERED = "confirm.recovered"
     """S3 and the index confirm the work of dead letters that were sent again; their records are deleted."""
-
     CONFIRM_UNCONFIRMED = "confirm.unconfirmed"
     """A dead letter was sent again, and neither its work nor its return was seen in time: look at it, and send it again."""
 
     DLQ_HANDED_OFF = "dlq.handed_off"
     """A failed message is in the dead-letter queue, with its failure record."""
-
     DLQ_SPILLED = "dlq.spilled"
     """The dead-letter queue refused a failed message (`why`); it is stored in `dead-letters/` instead."""
-
     DLQ_UNREACHABLE = "dlq.unreachable"
     """Neither the dead-letter queue nor `dead-letters/` accepted a failed message: it stays in the source queue
     and reappears. Correct the permissions or addresses of both."""
@@ -79,7 +70,6 @@ class LogEvent(StrEnum):
 
     GATE_CLEARED = "gate.cleared"
     """One reason for pausing work is gone."""
-
     GATE_SHUT = "gate.shut"
     """Polling stops and messages in flight wait: an operator paused the fleet, or S3 is unavailable."""
 
@@ -88,34 +78,26 @@ class LogEvent(StrEnum):
 
     HEARTBEAT_ENDED = "heartbeat.ended"
     """SQS no longer knows the receipt handle: the message has been settled, or will be received again."""
-
     HEARTBEAT_FAILED = "heartbeat.failed"
     """The visibility of a message could not be changed; it may be processed twice, which is harmless."""
 
     INDEX_BULK = "index.bulk"
     """One bulk request was answered."""
-
     INDEX_CREATED = "index.created"
     """A template, index, alias or file was missing and has been created."""
-
     INDEX_FINDING = "index.finding"
     """The index differs from what our template would create; `hint` says what to do."""
-
     INDEX_STORED_FOR_RETRY = "index.stored_for_retry"
     """A document is in `retry-index/` because the index was unavailable, or, if `rejected`, because the index refuses it."""
-
     INDEX_WRITE_FAILED = "index.write_failed"
     """An unforeseen error while writing, a bug in this program; the documents are stored for retry."""
 
     INTAKE_DELETE_FAILED = "intake.delete_failed"
     """SQS did not delete a dead letter that was taken in; it comes again, and is known then."""
-
     INTAKE_RESTING = "intake.resting"
     """The manager takes no dead letters in, because ledger, state bucket or queue refuses. It tries again by itself."""
-
     INTAKE_RESUMED = "intake.resumed"
     """The manager takes dead letters in again."""
-
     INTAKE_TAKEN_IN = "intake.taken_in"
     """A dead letter is stored in `dead-letters/` and in the ledger: `result` is new, returned or repeated."""
 
@@ -125,22 +107,17 @@ class LogEvent(StrEnum):
 
     MANAGER_STARTED = "manager.started"
     """The manager is ready: it takes dead letters in, and answers at `port`."""
-
     MANAGER_STOPPED = "manager.stopped"
     """The last line of the manager; what it had received and not taken in comes again."""
-
     MANAGER_STOPPING = "manager.stopping"
     """The manager takes in what it has received, and ends."""
 
     MESSAGE_DELETE_FAILED = "message.delete_failed"
     """SQS did not delete a message whose effect is durable: it reappears and is processed again, which is harmless."""
-
     MESSAGE_RELEASE_FAILED = "message.release_failed"
     """A message could not be released early: it reappears when its visibility timeout ends."""
-
     MESSAGE_SETTLED = "message.settled"
     """The end of each message: `bucket` and `key`, or the number of `records`; `outcome`: done, failed, release; `note`: why."""
-
     MESSAGE_STUCK = "message.stuck"
     """The work on a message made no progress for too long: the message is let go, and the worker exits with 70."""
 
@@ -152,10 +129,8 @@ class LogEvent(StrEnum):
 
     NOTIFICATION_FAILED = "notification.failed"
     """A notification was not accepted (`error`); it is tried again, each time after twice as long."""
-
     NOTIFICATION_GIVEN_UP = "notification.given_up"
     """A notification was not accepted for over five hours, and is not tried any more: `/api/v1/notifications` has its text."""
-
     NOTIFICATION_SENT = "notification.sent"
     """A notification was accepted by the service that delivers it."""
 
@@ -165,10 +140,8 @@ class LogEvent(StrEnum):
     OPERATION_ENDED = "operation.ended"
     """An operation has ended: `done`, `failed` or `cancelled`, with what has become of its dead letters. If it failed, `error`
     says why; the runbook says what to do."""
-
     OPERATION_INTERRUPTED = "operation.interrupted"
     """An operation could not be gone on with for now, as `error` says. It is tried again by itself, or by another manager."""
-
     OPERATION_TAKEN = "operation.taken"
     """This manager executes an operation from now on."""
 
@@ -180,34 +153,27 @@ class LogEvent(StrEnum):
 
     QUEUE_RECEIVE_FAILED = "queue.receive_failed"
     """SQS refused a receive; the next follows after `retry_s` seconds. `hint` names the permission if one is missing."""
-
     QUEUE_RECEIVED = "queue.received"
     """One receive was answered; `lags_s` are the seconds that each message had waited."""
 
     RECORD_DONE = "record.done"
     """The end of one record of a message that has several."""
-
     RECORD_SKIPPED = "record.skipped"
     """A record asks for nothing: a test event, an event that changes nothing, an excluded key."""
 
     RECONCILE_FINISHED = "reconcile.finished"
     """A run of reconcile_index is complete; `unaccounted` objects and documents are in no place where they should be."""
-
     RECONCILE_PROGRESS = "reconcile.progress"
     """The progress of reconcile_index, every ten seconds where there is no terminal; `eta_s` if the bucket was counted before."""
 
     RECOVER_BUG = "recover.bug"
     """An unforeseen error, a bug in this program: the message stays in the dead-letter queue."""
-
     RECOVER_DELETE_FAILED = "recover.delete_failed"
     """SQS or S3 did not delete what is settled; the next run finds it done."""
-
     RECOVER_NOT_A_DEAD_LETTER = "recover.not_a_dead_letter"
     """An object under `dead-letters/` is not one of our records; it is left alone."""
-
     RECOVER_PROGRESS = "recover.progress"
     """The progress of recover_dlq, every ten seconds where there is no terminal."""
-
     RECOVER_SETTLED = "recover.settled"
     """What became of one dead letter: `result`, with the reason where it is not obvious."""
 
@@ -216,50 +182,38 @@ class LogEvent(StrEnum):
 
     REPLAY_BUG = "replay.bug"
     """An unforeseen error, a bug in this program: the record stays in `retry-index/`."""
-
     REPLAY_FAILED = "replay.failed"
     """The worker's own replay of `retry-index/` failed; it is tried again after `retry_s` seconds."""
-
     REPLAY_FINISHED = "replay.finished"
     """One run over `retry-index/` has ended: `counts` by result; `complete` unless it was interrupted."""
-
     REPLAY_PARKED = "replay.parked"
     """A record of `retry-index/` was refused too often; it waits in `retry-index/parked/` for an operator."""
-
     REPLAY_PROGRESS = "replay.progress"
     """The progress of replay_retry_index, every ten seconds where there is no terminal."""
-
     REPLAY_RECORD = "replay.record"
     """What became of one record of `retry-index/`: `result`, with the reason where it was not written."""
 
     RETRY_ENDED = "retry.ended"
     """A dead letter is not sent again by itself any more: its retries are used up, or it must not be sent as it is (`why`)."""
-
     RETRY_FAILED = "retry.failed"
     """Dead letters that were due could not be sent again by themselves; the manager tries again by itself."""
-
     RETRY_RESUMED = "retry.resumed"
     """Index, S3 and fleet are healthy again: what is due is sent, at RETRY_RATE."""
-
     RETRY_SENT = "retry.sent"
     """Dead letters whose time had come were sent to their queue again."""
-
     RETRY_WAITING = "retry.waiting"
     """Dead letters are due to be sent again, and wait because index, S3 or fleet is not healthy (`why`)."""
 
     REQUEST_ANSWERED = "request.answered"
     """The manager's API answered a request; `route` is the path's template, and no ids and no queries are logged. Those of
     `/health` and `/metrics` are logged at level debug only."""
-
     REQUEST_FAILED = "request.failed"
     """An unforeseen error, a bug in the manager, met a request: it was answered with 500, or cut off."""
-
     REQUEST_UNAVAILABLE = "request.unavailable"
     """The manager's API answered 503, because the ledger or the state bucket refused; nothing was changed."""
 
     SIGN_IN_ACCEPTED = "sign_in.accepted"
     """Somebody has signed in to the manager at the OpenID provider."""
-
     SIGN_IN_REFUSED = "sign_in.refused"
     """The manager refused a token, or a sign-in at the OpenID provider; from which address, and why. Many from one address may be
     somebody who tries, or a program whose token has expired."""
@@ -270,39 +224,33 @@ class LogEvent(StrEnum):
     STORE_OBSTORE_FAILING = "store.obstore_failing"
     """boto3 reads what obstore cannot read in this bucket (`error`); for `rest_s` seconds, boto3 is used at once, which takes
     eleven times the CPU."""
-
     STORE_PANICKED = "store.panicked"
     """obstore panicked over a request; boto3 made it instead."""
 
     THREAD_DIED = "thread.died"
     """A thread ended with an error: the worker exits with 70, for systemd to restart it."""
-
     THREAD_SILENT = "thread.silent"
     """A thread makes no progress; the watchdog is no longer fed."""
 
     THROTTLE_LIFTED = "throttle.lifted"
     """A service (`service`) has refused nothing for so long that what is sent to it is not limited any more."""
-
     THROTTLE_LIMITED = "throttle.limited"
     """A service (`s3`, `sqs`, `index`) refuses because there are too many requests: it gets `per_second` at first, and what it
     allows from then on. The present limit is in /metrics and in `systemctl status`."""
 
     WEB_DIED = "web.died"
     """The manager's web server ended with an error."""
-
     WEB_LISTENING = "web.listening"
     """The manager's API answers at `host` and `port`."""
 
     WORKER_RECORD_FAILED = "worker.record_failed"
     """This worker's record in `s3-index-worker/workers/` could not be written, or old ones not removed; the work goes on.
     Logged once per cause."""
-
     WORKER_RECORD_WRITTEN = "worker.record_written"
     """The record could be written again."""
 
     UPKEEP_CHECKED = "upkeep.checked"
     """The manager has listed all records, as it does once a day: `missing` are gone without a word, `pruned` rows were old."""
-
     UPKEEP_FAILED = "upkeep.failed"
     """The manager could not follow the state bucket, or its daily check was aborted because most records seem to be gone. It
     tries again by itself."""
@@ -311,9 +259,7 @@ class LogEvent(StrEnum):
     """The records of workers that have been silent for over a week were removed."""
     WORKER_STARTED = "worker.started"
     """Ready and serving."""
-
     WORKER_STOPPED = "worker.stopped"
     """The last line; `left` messages reappear by themselves."""
-
     WORKER_STOPPING = "worker.stopping"
     """Draining; `in_flight` messages are to be settled or released."""
