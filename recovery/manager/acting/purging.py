@@ -1,5 +1,7 @@
 """Destroys a dead letter: its record and the copies of its body, with all versions. What was done is in the audit, nothing else."""
 
+from typing import Any
+
 import orjson
 
 from recovery.ledger.ledger import Ledger
@@ -11,6 +13,8 @@ from recovery.operations.records.archive import archive_key
 from recovery.operations.records.reading import read_all
 from worker.core import audit
 from worker.core.audit import AUDIT_PREFIX, AuditEvent, Run
+from worker.core.base.events import LogEvent
+from worker.core.base.logs import emit
 from worker.core.s3.conditional import write_instead
 from worker.core.s3.state import ARCHIVE_PREFIX, dated, safe_name
 from worker.core.sqs.dead_letter import DeadLetter
@@ -63,7 +67,7 @@ def _forget_in_audit(world: World, row: Row, names: set[str]) -> None:
 
     def forget(key: str) -> None:
         while (found := world.state.get_with_etag(key)) is not None:
-            entry = orjson.loads(found[0])
+            entry = _entry(key, found[0])
             bodies, purged = entry.get("dead_letters") or [], set(entry.get("purged") or [])
             kept = [one for one in bodies if not _is_copy(one, row, names)]
             if len(kept) == len(bodies):
@@ -77,6 +81,19 @@ def _forget_in_audit(world: World, row: Row, names: set[str]) -> None:
     first = f"{AUDIT_PREFIX}{dated(max(0, min(row.first_seen_ms, row.first_failed_ms) - DAY_MS))}/"
     for _ in read_all((key for key in world.state.keys(AUDIT_PREFIX) if key >= first), forget):
         pass
+
+
+def _entry(key: str, raw: bytes) -> dict[str, Any]:
+    """An entry of the audit; an empty one where it is not ours, which keeps nobody from purging."""
+    try:
+        entry = orjson.loads(raw)
+        if isinstance(entry, dict):
+            return entry
+        why = "it is no JSON object"
+    except ValueError as error:
+        why = str(error)
+    emit(LogEvent.AUDIT_UNREADABLE, "warning", name=key, error=why)
+    return {}
 
 
 def _is_copy(found: dict[str, object], row: Row, names: set[str]) -> bool:

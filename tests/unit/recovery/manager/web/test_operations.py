@@ -343,6 +343,14 @@ def test_a_purge_destroys_nothing_of_another_dead_letter_that_has_its_name(three
     assert key != forged
 
 
+@pytest.mark.parametrize("raw", [b"no JSON", b"[1]", b'"text"'])
+def test_an_entry_of_the_audit_that_is_not_ours_keeps_nobody_from_purging(three, raw):
+    three.app.dependency_overrides[Needs(Role.ADMIN)] = lambda: Principal("root", Role.ADMIN)
+    three.fakes.s3.records["s3-index-worker/audit/2026-12-01/000000000000-x-0.json"] = raw
+    assert three.ask("/dlq/message/b?purge=true", method="DELETE").status_code == 200
+    assert three.fakes.s3.records["s3-index-worker/audit/2026-12-01/000000000000-x-0.json"] == raw
+
+
 def test_a_purge_does_not_write_the_record_again_where_the_store_has_no_conditional_writes(three, monkeypatch):
     three.app.dependency_overrides[Needs(Role.ADMIN)] = lambda: Principal("root", Role.ADMIN)
 
