@@ -41,12 +41,17 @@ MAX_HITS = 10_000
 class OpenSearchIndex:
     """An index in OpenSearch under one name: an alias that we created, or an index or alias that existed before."""
 
-    def __init__(self, client: Client, name: str, *, plain_key: bool | None, throttle: Throttle) -> None:
-        """`plain_key`: whether ids are plain keys; None: as in the existing documents. `throttle` hears of refusals (429)."""
+    def __init__(
+        self, client: Client, name: str, *, plain_key: bool | None, throttle: Throttle, creates: bool = True
+    ) -> None:
+        """`plain_key`: whether ids are plain keys; None: as in the existing documents. `throttle` hears of refusals (429).
+
+        Without `creates`, an index that does not exist is unavailable.
+        """
         self._client = client
         self._throttle = throttle
         self._name = name
-        self._layout = Layout(client, name, plain_key=plain_key)
+        self._layout = Layout(client, name, plain_key=plain_key, creates=creates)
         self._lock = threading.Lock()
         self._plain_key: bool | None = None
         self._ensured = False

@@ -200,7 +200,7 @@ def _confirmed(one: Reindexed[T, V], result: WriteResult) -> Reindexed[T, V]:
         case WriteStatus.UNAVAILABLE:
             error = IndexUnavailableError(result.reason)
             return replace(one, status=Status.UNDECIDED, reason=result.reason, error=error)
-        case WriteStatus.STALE:
+        case WriteStatus.STALE | WriteStatus.BEHIND:
             return replace(one, status=Status.UNDECIDED, reason=result.reason)
 
 
