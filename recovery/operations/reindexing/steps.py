@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from worker.core.base.clock import S3Clock
-from worker.core.base.errors import DependencyError
+from worker.core.base.errors import ConfigError, DependencyError
 from worker.core.index.exchange import Exchange
 from worker.core.s3.reindexing import MAX_AGE_S, REINDEX_KEY, Phase, Reindex, read_reindex, write_reindex
 from worker.core.s3.state import State
@@ -92,9 +92,16 @@ def under_way(state: State, clock: S3Clock, exchange: Exchange) -> Steps | None:
     if found is None:
         return None
     steps = Steps(state, clock, *found)
-    if steps.reindex.phase is Phase.FILLING and exchange.current().name == steps.reindex.new:
+    if steps.reindex.phase is Phase.FILLING and _reads_new(exchange, steps.reindex):
         steps.note_switch()  # the command that has switched was killed before it could note that
     return steps
+
+
+def _reads_new(exchange: Exchange, reindex: Reindex) -> bool:
+    try:
+        return exchange.current().name == reindex.new
+    except ConfigError:  # somebody has deleted the index or its alias; the reindex can be ended nevertheless
+        return False
 
 
 def begun(state: State, clock: S3Clock, reindex: Reindex) -> Steps:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 from recovery.cli import reconcile_index
 from recovery.cli.reindex_index import main
+from testing.fault_proxy import Broken, FaultProxy
 from testing.site import Site, make_site
 from testing.waiting import wait_until
 from testing.worker import WorkerProcess, base_env, running
@@ -131,28 +132,62 @@ def begin(site: Site, worker: WorkerProcess) -> None:
     assert worker.process is not None
 
 
+class Road:
+    """One worker's way to S3, on which the state bucket can be cut off."""
+
+    def __init__(self, site: Site, proxy: FaultProxy) -> None:
+        self.env = {"AWS_ENDPOINT_URL_S3": proxy.urls["s3"], "WORKER_NAME": "third"}
+        self._state_bucket = site.state_bucket
+        self._proxy = proxy
+
+    def cut(self) -> None:
+        self._proxy.rules.append(lambda call: Broken("refuse") if call.about.startswith(self._state_bucket) else None)
+        self._proxy.cut()
+
+    def mend(self) -> None:
+        self._proxy.rules.clear()
+
+
+@pytest.fixture
+def road(site, seaweedfs) -> Iterator[Road]:
+    proxy = FaultProxy({"s3": seaweedfs.url}).start()
+    yield Road(site, proxy)
+    proxy.stop()
+
+
+@pytest.mark.slow("waits for workers to follow, five times, while three of them work")
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("source", ["s3", "index"])
-def test_under_load_no_search_fails_and_no_write_is_lost_before_after_and_back(site, env, tmp_path, source):
-    with running(env, tmp_path) as worker, running({**env, "WORKER_NAME": "second"}, tmp_path, name="second") as second:
+def test_under_load_no_search_fails_and_no_write_is_lost_before_after_and_back(site, env, tmp_path, road, source):
+    """One worker is killed in the middle, and one is cut off from the state bucket from before the switch to after it."""
+    options = f"--from-{source}", f"s3://{site.bucket}"
+    with (
+        running(env, tmp_path) as worker,
+        running({**env, "WORKER_NAME": "second"}, tmp_path, name="second") as second,
+        running({**env, **road.env}, tmp_path, name="third") as third,
+    ):
         begin(site, worker)
         first = searched(site)
         with Load(site).going_on() as load_:
-            done = reindexed(env, f"--from-{source}", f"s3://{site.bucket}")
+            cut = threading.Thread(target=when_it_fills, args=(third, road.cut, second.kill))
+            cut.start()
+            done = reindexed(env, *options)
+            cut.join()
             new = searched(site)
             assert (done["switched"], done["old"], done["new"]) == (True, first, new)
-            time.sleep(2)
             assert reindexed(env, "--status")["reindex"]["phase"] == "switched"
-            second.kill()
+            time.sleep(2)
             reindexed(env, "--rollback")
             assert searched(site) == first
             time.sleep(2)
+            road.mend()
         settled(site)
         assert not load_.failed, load_.failed[0]
         assert load_.searches > 100
         present = load_.present | {f"kept/{number}.txt" for number in range(KEPT)}
         assert set(site.documents()) == present  # of the old index, to which everything was written
         assert reconciled(env)["accounted"]
-        assert reindexed(env, f"--from-{source}", f"s3://{site.bucket}")["switched"]
+        assert reindexed(env, *options)["switched"]
         assert set(site.documents()) == present
         assert reconciled(env)["accounted"]
         assert "is to be kept for another" in refused(env, "--finish")[1]
@@ -163,6 +198,13 @@ def test_under_load_no_search_fails_and_no_write_is_lost_before_after_and_back(s
         site.send("last.txt")
         wait_until(lambda: "last.txt" in site.documents(), 30, "a document after the end")
         assert site.ask("GET", f"/{new}")[new]["settings"]["index"]["gc_deletes"] == "1h"
+
+
+def when_it_fills(worker: WorkerProcess, *then: Callable[[], None]) -> None:
+    """Do this once a worker writes to both indexes."""
+    worker.wait_for(lambda: worker.events("reindex.followed"), timeout_s=60, what="a worker that follows")
+    for one in then:
+        one()
 
 
 def test_a_worker_that_is_cut_off_from_the_state_bucket_writes_nothing(site, env, tmp_path):

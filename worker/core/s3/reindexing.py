@@ -113,9 +113,10 @@ def read_reindex(state: State) -> tuple[Reindex, str] | None:
 
 
 def write_reindex(state: State, reindex: Reindex, *, instead_of: str | None) -> str | None:
-    """Store the record in place of the one with this etag: the new etag; None if it has changed meanwhile. Raises StoreError."""
-    if instead_of is None:
-        return state.claim(REINDEX_KEY, reindex.as_json(), instead_of=None)
+    """Store the record in place of the one with this etag, None for none: the new etag; None if another command was first.
+
+    Raises StoreError.
+    """
     return write_instead(state, REINDEX_KEY, reindex.as_json(), instead_of=instead_of)
 
 

@@ -308,3 +308,18 @@ def test_an_abort_ends_a_run_that_still_waits_for_workers(scene, monkeypatch):
     with pytest.raises(DependencyError, match="another command has changed the reindex meanwhile"):
         scene.run()
     assert (len(waited), scene.files(), scene.phase()) == (1, ["index.sqlite"], None)
+
+
+def test_a_reindex_can_be_ended_although_somebody_has_deleted_the_index(scene):
+    scene.stop.set()
+    scene.run()
+    scene.path.unlink()
+    with pytest.raises(ConfigError, match="there is no such file"):
+        scene.plan()
+    abort(scene.settings, scene.clients, scene.exchange, RUN)
+    assert (scene.files(), scene.phase()) == ([], None)
+
+
+def test_a_store_without_conditional_writes_is_enough(scene):
+    scene.fakes.faults.add("state.claim", StoreError("not here", code="NotImplemented"))
+    assert scene.run().is_switched
