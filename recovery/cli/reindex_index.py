@@ -10,11 +10,11 @@ import typer
 from recovery.cli.options import WhilePaused, Yes
 from recovery.cli.reconcile_index import default_places
 from recovery.cli.view.progress import ProgressBar
-from recovery.cli.view.reindexed import question, result_sentences, situation_sentences
+from recovery.cli.view.reindexed import ended_sentence, question, result_sentences, situation_sentences
 from recovery.cli.view.tables import print_sentence
 from recovery.operations.progress import Progress
 from recovery.operations.reindex import Plan, plan, reindex
-from recovery.operations.reindexing.ending import abort, finish, roll_back, situation
+from recovery.operations.reindexing.ending import Ending, situation
 from recovery.operations.reindexing.request import DEFAULT_GRACE_S, Reindexed, ReindexRequest
 from recovery.operations.transfer.targets import refuse_while_paused
 from worker.core.audit import Run
@@ -26,7 +26,7 @@ from worker.core.clients import Clients, connect
 from worker.core.index.exchange import Exchange
 from worker.core.index.open import open_exchange
 from worker.core.s3.objects import Place
-from worker.core.s3.reindexing import Reindex, Source
+from worker.core.s3.reindexing import Phase, Reindex, Source
 from worker.terminal import (
     Json,
     Signals,
@@ -45,6 +45,19 @@ from worker.terminal import (
 )
 
 COMMAND = "reindex_index"
+LeaveOut = Annotated[
+    bool,
+    typer.Option(
+        "--leave-out", help="With --from-s3: without documents of other buckets, and those without bucket or key."
+    ),
+]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Switch, go back, or delete the old index although something speaks against it: you have looked.",
+    ),
+]
 app = new_app()
 
 
@@ -87,12 +100,8 @@ def reindex_index(
     grace: Annotated[
         str, typer.Option(help="How long the old index is kept and written to after the switch, at least: 12h, 7d.")
     ] = f"{DEFAULT_GRACE_S // 86_400}d",
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force", help="Switch, or delete the old index, although something speaks against it: you have looked."
-        ),
-    ] = False,
+    leave_out: LeaveOut = False,
+    force: Force = False,
     while_paused: WhilePaused = False,
     yes: Yes = False,
     as_json: Json = False,
@@ -116,14 +125,15 @@ def reindex_index(
     source = Source.S3 if from_s3 else Source.INDEX
     grace_s = seconds(grace, "--grace") or 0
     request = ReindexRequest(_run("reindex"), source, tuple(places), rate, grace_s, force, while_paused)
-    raise typer.Exit(_done(what, request, yes=yes, as_json=as_json))
+    raise typer.Exit(_done(what, request, leave_out=leave_out, yes=yes, as_json=as_json))
 
 
-def _done(what: str, request: ReindexRequest, *, yes: bool, as_json: bool) -> ExitCode:
+def _done(what: str, request: ReindexRequest, *, leave_out: bool, yes: bool, as_json: bool) -> ExitCode:
     """Do what was asked for."""
     settings = load_for_command()
     clients = connect(settings)
-    command = _Command(settings, clients, open_exchange(settings, clients.aws.credentials), yes=yes, as_json=as_json)
+    exchange = open_exchange(settings, clients.aws.credentials)
+    command = _Command(settings, clients, exchange, leaves_out=leave_out, yes=yes, as_json=as_json)
     if what == "--status":
         return command.show_situation()
     if not what.startswith("--from"):
@@ -156,10 +166,13 @@ def _run(action: str) -> Run:
 class _Command:
     """One run of the command."""
 
-    def __init__(self, settings: Settings, clients: Clients, exchange: Exchange, *, yes: bool, as_json: bool) -> None:
+    def __init__(
+        self, settings: Settings, clients: Clients, exchange: Exchange, *, leaves_out: bool, yes: bool, as_json: bool
+    ) -> None:
         self._settings = settings
         self._clients = clients
         self._exchange = exchange
+        self._leaves_out = leaves_out
         self._yes = yes
         self._as_json = as_json
         self._signals = Signals()
@@ -179,30 +192,28 @@ class _Command:
         found = situation(self._clients, self._exchange).reindex
         if found is not None and what != "--rollback" and not self._agrees(_deletes(what, found)):
             return ExitCode.INCOMPLETE
-        settings, clients, exchange, run = self._settings, self._clients, self._exchange, _run(what.strip("-"))
-        if what == "--rollback":
-            done, recorded = roll_back(settings, clients, exchange, run)
-        elif what == "--abort":
-            done, recorded = abort(settings, clients, exchange, run)
-        else:
-            done, recorded = finish(settings, clients, exchange, run, force=force)
-        code = show_recorded(recorded)
+        run = _run(what.strip("-"))
+        with self._signals.heeded() as signals:
+            ending = Ending(self._settings, self._clients, self._exchange, run, stop=signals.stop, say=_say)
+            if what == "--rollback":
+                ended = ending.roll_back(force=force)
+            else:
+                ended = ending.abort() if what == "--abort" else ending.finish(force=force)
+        code = show_recorded(ended.recorded)
         if self._as_json:
-            print_json({"old": done.old, "new": done.new, "phase": done.phase, "deleted": done.left_over})
+            done = ended.reindex
+            print_json({"old": done.old, "new": done.new, "phase": done.phase, "complete": ended.is_complete})
         else:
-            print_sentence(
-                f"deleted {done.left_over}" if done.left_over
-                else f"searches read {done.searched} again; both are written to, until --abort or another switch"
-            )  # fmt: skip
-        return code
+            print_sentence(ended_sentence(ended))
+        return self._signals.exit_code or code
 
     def reindex(self, request: ReindexRequest) -> ExitCode:
         """Plan, ask, and do it."""
         refuse_while_paused(self._clients.state, while_paused=request.while_paused)  # not only once somebody has agreed
         planned = plan(self._settings, self._clients, self._exchange, request)
-        why = "" if request.force else _lost(planned)
+        why = "" if self._leaves_out else _lost(planned, request)
         if why:
-            say("refused", f"{why}; if they are not to be found any more, use --force. Nothing was changed")
+            say("refused", f"{why}; if they are not to be found any more, use --leave-out. Nothing was changed")
             return ExitCode.INCOMPLETE
         if not self._agrees(question(planned, request)):
             return ExitCode.INCOMPLETE
@@ -232,20 +243,27 @@ class _Command:
 
 
 def _deletes(what: str, found: Reindex) -> str:
-    return f"delete {found.new if what == '--abort' else found.old}?"
+    name = found.left_over if found.phase is Phase.ENDING else found.new if what == "--abort" else found.old
+    return f"delete {name}?" if name else "complete what the switch has left to be done?"
 
 
-def _lost(planned: Plan) -> str:
+def _lost(planned: Plan, request: ReindexRequest) -> str:
     """What the new index would lack from the beginning; empty if nothing."""
     old = planned.reindex.old
-    if planned.left_out:
-        names = ", ".join(f"s3://{name}" for name in sorted(planned.left_out)[:5])
+    if request.source is Source.INDEX:
+        return ""  # a copy brings everything over
+    if planned.uncovered:
+        names = ", ".join(f"s3://{name}" for name in sorted(planned.uncovered)[:5])
         return (
             f"{old} has documents of buckets that were not given, and that would be missing in the new index: {names}"
         )
     if planned.nameless:
         return f"{old} has {planned.nameless:,} documents without bucket or key, which only --from-index brings into the new index"
     return ""
+
+
+def _say(note: str) -> None:
+    err.print(note, markup=False, highlight=False, soft_wrap=True)
 
 
 def _log(now: Progress, per_second: float) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from recovery.operations.reindex import Plan
-from recovery.operations.reindexing.ending import NONE, Situation
+from recovery.operations.reindexing.ending import NONE, Ended, Situation
 from recovery.operations.reindexing.request import Reindexed, ReindexRequest
 from worker.core.s3.reindexing import Phase, Source
 from worker.terminal import iso
@@ -67,6 +67,16 @@ def result_sentences(result: Reindexed) -> Iterator[str]:
             f"not switched: {result.lacking:,} objects or documents are not as they should be in {result.new}. Correct that and "
             "run this again; `--force` switches all the same, `--abort` ends it"
         )
+
+
+def ended_sentence(ended: Ended) -> str:
+    """What ending it, or going back, has done."""
+    found = ended.reindex
+    if not ended.is_complete:
+        return "stopped; `--finish` completes it"
+    if found.phase is not Phase.ENDING:
+        return f"searches read {found.searched} again; both are written to, until --abort or another switch"
+    return f"the reindex is over; {found.left_over} is deleted" if found.left_over else "the reindex is over"
 
 
 def _days(grace_s: int) -> str:

@@ -1,10 +1,10 @@
 """Compares the new index with the buckets and with the old index, and repairs it until nothing is left to be repaired."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from recovery.operations.progress import OnProgress
@@ -24,22 +24,35 @@ from worker.core.s3.objects import Place
 
 EXAMPLES = 5
 ASKED_AT_ONCE = 500
+LOOK_AGAIN_S = 2.0
+"""A write reaches the old index a moment before the new one: only a difference that lasts so long counts."""
 
 
 @dataclass(slots=True)
 class Compared:
     """What one comparison has found, and done about it."""
 
-    wrong: int = 0
-    """Objects and documents of the new index that were not as they should be."""
+    worse: int = 0
+    """Objects and documents that are right in the old index, or at least later, and not in the new one."""
     repaired: int = 0
+    """Documents of the new index that were written or removed then."""
+    is_unsettled: bool = False
+    """Whether messages are waiting that may change both indexes: then there may be something to repair for ever."""
     examples: list[str] = field(default_factory=list)
     """Some of what could not be repaired, with the reasons."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether searches may read the new index: it is no worse than the old one, and nothing more can be repaired."""
+        return not self.worse and (self.is_unsettled or not self.repaired)
 
     def note(self, example: str) -> None:
         """Keep an example, unless there are enough."""
         if len(self.examples) < EXAMPLES:
             self.examples.append(example)
+
+
+_IsWorse = Callable[[Stored | None, Stored | None], bool]
 
 
 class Comparison:
@@ -75,16 +88,16 @@ class Comparison:
         )  # fmt: skip
         if result is None:
             return
+        found.is_unsettled |= bool(result.unsettled)
+        worse = self._worse(request.place, work)
+        found.worse += len(worse)
         if result.unaccounted:
-            found.wrong += result.unaccounted
             why = "" if self._request.force else refusal(result)
             if why:
                 raise DependencyError(f"{why}; if that is right, use --force")
             self._fix(request, work, found)
-        lacking = list(self._lacking(request.place, work))
-        found.wrong += len(lacking)
-        if lacking:
-            self._index(request.place, lacking, found)
+        if worse:
+            self._index(request.place, worse, found)
 
     def _fix(self, request: ReconcileRequest, work: WorkFile, found: Compared) -> None:
         how = FixRequest(direct=True, rate=self._request.rate, while_paused=self._request.while_paused)
@@ -97,17 +110,24 @@ class Comparison:
         if fixed.ended_by:
             raise DependencyError(fixed.ended_by)
 
-    def _lacking(self, place: Place, work: WorkFile) -> Iterator[str]:
-        """Keys that are accounted for elsewhere, or young, but that the old index holds in a later state than the new one.
+    # -- with the old index ------------------------------------------------------------------------------------------
 
-        Their documents would vanish from the searches. The old index is asked first: it gets every write first.
-        """
-        keys = work.not_current()
+    def _worse(self, place: Place, work: WorkFile) -> list[str]:
+        """The keys of what searches would find worse than they do now, among all that is wrong, young, or held elsewhere."""
+        lacking = self._lasting(place, chain(work.not_current(), work.lost_objects()), _is_lacking)
+        return lacking + self._lasting(place, work.orphan_keys(), _came_back)
+
+    def _lasting(self, place: Place, keys: Iterator[str], is_worse: _IsWorse) -> list[str]:
+        found = list(self._asked(place, keys, is_worse))
+        if found:
+            self._stop.wait(LOOK_AGAIN_S)
+        return list(self._asked(place, iter(found), is_worse))
+
+    def _asked(self, place: Place, keys: Iterator[str], is_worse: _IsWorse) -> Iterator[str]:
+        """Those of which both indexes together say so; the old one is asked first, because it gets every write first."""
         while batch := list(islice(keys, ASKED_AT_ONCE)):
             old, new = (self._stored(index, place, batch) for index in (self._old, self._clients.index))
-            for key, before, after in zip(batch, old, new, strict=True):
-                if before is not None and (after is None or after.version < before.version):
-                    yield key
+            yield from (key for key, *both in zip(batch, old, new, strict=True) if is_worse(*both))
 
     def _stored(self, index: Index, place: Place, keys: list[str]) -> list[Stored | None]:
         names = [(place.bucket, key) for key in keys]
@@ -123,3 +143,13 @@ class Comparison:
                             found.repaired += 1
                         else:
                             found.note(f"s3://{place.bucket}/{one.item}: {one.reason}")
+
+
+def _is_lacking(old: Stored | None, new: Stored | None) -> bool:
+    """Whether the new index lacks a document, or has it in an older state."""
+    return old is not None and (new is None or new.version < old.version)
+
+
+def _came_back(old: Stored | None, new: Stored | None) -> bool:
+    """Whether only the new index has a document, of an object that is gone."""
+    return old is None and new is not None

@@ -1,6 +1,7 @@
 """`reindex_index` on the real servers: under load, with workers killed and cut off, no search fails and no write is lost."""
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ import pytest
 
 from recovery.cli import reconcile_index
 from recovery.cli.reindex_index import main
+from recovery.operations import reindex as operation
 from testing.fault_proxy import Broken, FaultProxy
 from testing.site import Site, make_site
 from testing.waiting import wait_until
@@ -33,8 +35,9 @@ def site(seaweedfs, elasticmq, opensearch) -> Iterator[Site]:
 
 
 @pytest.fixture
-def env(site, tmp_path):
-    """Objects are old enough after three seconds."""
+def env(site, tmp_path, monkeypatch):
+    """Objects are old enough after three seconds; and no process here writes for as long as one might."""
+    monkeypatch.setattr(operation, "LATE_S", 20)
     return {
         **site.env,
         "RECONCILE_YOUNG_S": "3",
@@ -250,7 +253,7 @@ def test_an_abort_deletes_the_new_index_and_no_late_write_brings_it_back(site, e
         with Load(site).going_on() as load_:
             site.ask("PUT", f"/{first}/_doc/x", {"bucket": "other-bucket", "file_key": "x"})
             site.ask("POST", f"/{first}/_refresh")
-            code, said = refused(env, "--from-index", f"s3://{site.bucket}")
+            code, said = refused(env, "--from-s3", f"s3://{site.bucket}")
             assert (code, "s3://other-bucket" in said) == (3, True)
             site.ask("DELETE", f"/{first}/_doc/x")
             site.ask("POST", f"/{first}/_refresh")
@@ -258,8 +261,10 @@ def test_an_abort_deletes_the_new_index_and_no_late_write_brings_it_back(site, e
             running_ = subprocess.Popen([sys.executable, "-m", main.__module__, *options], env={**base_env(), **env})
             wait_until(lambda: worker.events("reindex.followed"), 60, "a worker that follows")
             time.sleep(1)
+            assert "another `reindex_index` is at work" in refused(env, "--abort")[1]
+            running_.send_signal(signal.SIGINT)
+            assert running_.wait(60) == 130
             reindexed(env, "--abort")
-            assert running_.wait(90) in {3, 69}
             time.sleep(3)
         settled(site)
         assert not load_.failed, load_.failed[0]

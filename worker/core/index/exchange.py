@@ -49,7 +49,10 @@ class Exchange(Protocol):
         """The buckets whose documents the index holds that searches read."""
 
     def create(self, old: str, new: str) -> None:
-        """Create the new index, empty, and let both be written to by their own names, if they have any."""
+        """Create the new index, empty, and let both be written to by their own names, if they have any.
+
+        One that was created before by an attempt that was interrupted is used.
+        """
 
     def copy(self, old: str, new: str, *, stop: threading.Event, on_copied: OnCopied) -> Copied:
         """Copy what the new index does not hold, or holds in an older version; `stop` ends it early.
@@ -60,7 +63,8 @@ class Exchange(Protocol):
     def switch(self, to: str, instead_of: str) -> None:
         """Let searches, and whoever uses another alias of the index, read `to`, from one moment to the next.
 
-        Where the name was the index itself, `instead_of` is deleted by that.
+        Where the name was the index itself, `instead_of` is deleted by that. Raises IndexUnavailableError also where searches
+        do not read `to` then.
         """
 
     def remove(self, name: str) -> None:

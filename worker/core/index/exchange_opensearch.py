@@ -29,10 +29,11 @@ def write_alias(index: str) -> str:
 class OpenSearchExchange:
     """Replaces the index behind one name."""
 
-    def __init__(self, client: Client, name: str) -> None:
+    def __init__(self, client: Client, name: str, *, plain_key: bool | None) -> None:
+        """`plain_key`: whether ids are plain keys; None: as in the existing documents."""
         self._client = client
         self._name = name
-        self._layout = Layout(client, name, plain_key=None)
+        self._layout = Layout(client, name, plain_key=plain_key)
 
     def current(self) -> Current:
         """The index behind the name."""
@@ -106,19 +107,21 @@ class OpenSearchExchange:
 
     def switch(self, to: str, instead_of: str) -> None:
         """Move every alias but those for writing, in one call."""
+        if to in self._found(f"/{self._name}"):
+            return
         found = self._found(f"/{instead_of}")
-        if instead_of == self._name and instead_of not in found:
-            return  # it was done before: the name is an alias now
-        aliases: JsonObject = found[instead_of]["aliases"] if found else {}
+        aliases: JsonObject = found[instead_of]["aliases"] if instead_of in found else {}
         moved = {name: how for name, how in aliases.items() if name != write_alias(instead_of)}
-        adding = [{"add": {"index": to, "alias": name, **_as_asked(how)}} for name, how in moved.items()]
         if instead_of == self._name:
-            own = {"add": {"index": to, "alias": self._name, "is_write_index": True}}
-            self._change_aliases([{"remove_index": {"index": instead_of}}, own, *adding])
-        elif adding:
-            self._change_aliases(
-                [{"remove": {"index": instead_of, "alias": name, "must_exist": True}} for name in moved] + adding
-            )
+            actions: list[Any] = [{"remove_index": {"index": instead_of}}]
+        else:
+            actions = [{"remove": {"index": instead_of, "alias": name, "must_exist": True}} for name in moved]
+        own: JsonObject = {self._name: {"is_write_index": True}}
+        for name, how in (own | moved).items():
+            actions.append({"add": {"index": to, "alias": name, **_as_asked(how)}})
+        self._change_aliases(actions)
+        if set(self._found(f"/{self._name}")) != {to}:
+            raise IndexUnavailableError(f"{self._client.shown}: {self._name} does not lead to {to} alone")
 
     def remove(self, name: str) -> None:
         """Delete an index, unless searches read it."""

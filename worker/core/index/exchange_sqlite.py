@@ -3,12 +3,14 @@
 SQLite keeps a file's log beside the file that a link leads to, so whoever still has the old one open does no harm to the new.
 """
 
+import glob
 import os
+import re
 import sqlite3
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from itertools import count
 from pathlib import Path
 
 from worker.core.base.errors import ConfigError, IndexUnavailableError
@@ -38,15 +40,14 @@ class SqliteExchange:
             )
         with self._opened(self._path) as db:
             documents = db.execute("SELECT count(*) FROM documents WHERE source IS NOT NULL").fetchone()[0]
-        return Current(str(self._real()), self._path.is_symlink(), plain_key=False, documents=documents)
+        return Current(str(self._path.resolve()), self._path.is_symlink(), plain_key=False, documents=documents)
 
     def next_name(self, current: Current) -> str:
-        """`index.sqlite-000001` beside `index.sqlite`, or the next free number."""
-        for number in count(FIRST):
-            path = self._path.with_name(f"{self._path.name}-{number:06}")
-            if not path.exists() and str(path) != current.name:
-                return str(path)
-        raise AssertionError
+        """`index.sqlite-000001` beside `index.sqlite`, and `index.sqlite-000002` beside that."""
+        real = Path(current.name)
+        stem = re.sub(r"-\d{6}$", "", real.name)
+        used = [int(one.name[-6:]) for one in real.parent.glob(f"{glob.escape(stem)}-[0-9][0-9][0-9][0-9][0-9][0-9]")]
+        return str(real.with_name(f"{stem}-{max(used, default=FIRST - 1) + 1:06}"))
 
     def buckets(self) -> set[str]:
         """The buckets of the documents."""
@@ -54,10 +55,15 @@ class SqliteExchange:
             rows = db.execute("SELECT DISTINCT bucket FROM documents WHERE source IS NOT NULL").fetchall()
         return {bucket for (bucket,) in rows}
 
-    def create(self, old: str, new: str) -> None:  # noqa: ARG002 (the old file is written to as it is)
-        """Create the new file."""
+    def create(self, old: str, new: str) -> None:
+        """Create the new file, with owner and mode of the old one: it is to be written to by the same user."""
         with closing(SqliteIndex(Path(new), timeout_s=self._timeout_s)) as index:
             index.ensure()
+        with _unavailable_when_failing(Path(new)):
+            was = Path(old).stat()
+            os.chmod(new, stat.S_IMODE(was.st_mode))  # noqa: PTH101
+            if (was.st_uid, was.st_gid) != (os.geteuid(), os.getegid()):
+                os.chown(new, was.st_uid, was.st_gid)
 
     def copy(self, old: str, new: str, *, stop: threading.Event, on_copied: OnCopied) -> Copied:
         """Copy documents, and the versions of removed ones."""
@@ -75,31 +81,30 @@ class SqliteExchange:
                 on_copied(compared, total)
         return Copied(changed, is_complete=False)
 
-    def switch(self, to: str, instead_of: str) -> None:
+    def switch(self, to: str, instead_of: str) -> None:  # noqa: ARG002 (what stands at the path is replaced)
         """Put a link to the new file in the place of the path."""
+        if not Path(to).exists():
+            raise IndexUnavailableError(f"SQLite {to} does not exist")
+        was_link, real = self._path.is_symlink(), self._path.resolve()
+        if real == Path(to):
+            return
         link = self._path.with_name(f"{self._path.name}.link")
         with _unavailable_when_failing(self._path):
-            if self._real() == Path(to):
-                return
             link.unlink(missing_ok=True)
-            link.symlink_to(Path(to).name)
+            link.symlink_to(Path(to).name if Path(to).parent == self._path.parent.resolve() else to)
             link.replace(self._path)
             _sync(self._path.parent)
-        if Path(instead_of) == self._path:  # its log; the file itself is gone
-            _unlink(_logs(self._path))
+        if not was_link:
+            _unlink(_logs(real))  # the file itself is gone
 
     def remove(self, name: str) -> None:
         """Delete a file, unless searches read it."""
-        if self._real() == Path(name):
+        if self._path.resolve() == Path(name):
             raise IndexUnavailableError(f"{name} is not deleted, because {self._path} leads to it")
         _unlink([Path(name), *_logs(Path(name))])
 
     def settle(self, name: str) -> None:
         """Nothing to do."""
-
-    def _real(self) -> Path:
-        """The file itself: what a link leads to is beside the link."""
-        return self._path.parent / self._path.readlink() if self._path.is_symlink() else self._path
 
     @contextmanager
     def _opened(self, path: Path) -> Iterator[sqlite3.Connection]:

@@ -47,8 +47,8 @@ class Layout:
         found = self._observe()
         if self._creates:
             self._ensure_template(state, needed=not found)
-        elif not found:
-            raise IndexUnavailableError(f"{self._client.shown}: {self._name} does not exist")
+        elif not found or self._name in found:
+            raise IndexUnavailableError(f"{self._client.shown}: the alias {self._name} does not exist")
         if not found:
             self._create(state)
             found = self._observe()

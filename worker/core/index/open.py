@@ -28,10 +28,9 @@ def open_index(
     from worker.core.index.client import Client
     from worker.core.index.opensearch import OpenSearchIndex
 
-    plain_key = {"auto": None, "bucket-key": False, "key": True}[settings.document_ids]
     client = Client(settings, credentials)
     known = throttle or Throttle("index")
-    return OpenSearchIndex(client, settings.opensearch_index, plain_key=plain_key, throttle=known)
+    return OpenSearchIndex(client, settings.opensearch_index, plain_key=_plain_key(settings), throttle=known)
 
 
 def open_named(
@@ -62,7 +61,7 @@ def open_exchange(settings: Settings, credentials: Callable[[], Any]) -> Exchang
     from worker.core.index.client import Client
     from worker.core.index.exchange_opensearch import OpenSearchExchange
 
-    return OpenSearchExchange(Client(settings, credentials), settings.opensearch_index)
+    return OpenSearchExchange(Client(settings, credentials), settings.opensearch_index, plain_key=_plain_key(settings))
 
 
 def name_of(settings: Settings) -> str:
@@ -77,3 +76,7 @@ def is_sqlite(settings: Settings) -> bool:
 
 def _path(settings: Settings) -> Path:
     return Path(settings.index_url.get_secret_value().removeprefix(_SQLITE))
+
+
+def _plain_key(settings: Settings) -> bool | None:
+    return {"auto": None, "bucket-key": False, "key": True}[settings.document_ids]

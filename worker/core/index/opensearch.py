@@ -51,6 +51,7 @@ class OpenSearchIndex:
         self._client = client
         self._throttle = throttle
         self._name = name
+        self._creates = creates
         self._layout = Layout(client, name, plain_key=plain_key, creates=creates)
         self._lock = threading.Lock()
         self._plain_key: bool | None = None
@@ -201,8 +202,9 @@ class OpenSearchIndex:
             )
         if any(result.reason.startswith(f"{TOO_MANY}: ") for result in found):
             self._throttle.refused()
-        if only_alias and not bulk.written_to(answer) <= {self._layout.index, self._name}:
-            self.ensure()  # the alias has another write index now; raises if it has several
+        known = {self._layout.index, self._name} if self._creates else {self._layout.index}
+        if self._client.service != "aoss" and not bulk.written_to(answer) <= known:
+            self.ensure()  # the name leads to another index now; raises if it leads to several
         if first and only_alias and any(bulk.NO_INDEX in result.reason for result in found):
             self.ensure()
             return self._send(entries, first=False)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from worker.core.base.errors import IndexUnavailableError
 from worker.core.index import Entry, Index, IndexState, SearchResult, Stored, WriteResult, WriteStatus
 from worker.core.index.document import Write
-from worker.core.s3.reindexing import Reindex, ReindexWatch
+from worker.core.s3.reindexing import Phase, Reindex, ReindexWatch
 
 REST_S = 10.0
 """After a failed request to the second index, it is not asked for so long: the first must not wait for it."""
@@ -40,12 +40,12 @@ class PairedIndex:
         return self._index.description
 
     def ping(self) -> None:
-        """Return if the index answers, and it is known whether there are two."""
-        self._watch.look()
+        """Return if the index answers."""
         self._index.ping()
 
     def ensure(self) -> IndexState:
-        """Create what is missing."""
+        """Create what is missing. Raises IndexUnavailableError also where it is not known whether there are two."""
+        self._watch.look()
         return self._index.ensure()
 
     def inspect(self) -> IndexState:
@@ -60,6 +60,7 @@ class PairedIndex:
         """
         reindex = self._watch.look()
         if reindex is None or not reindex.writes_to_both:
+            self._close_named()
             return self._index.write(writes)
         try:
             results = self._write_to_both(reindex, writes)
@@ -93,9 +94,16 @@ class PairedIndex:
 
     def close(self) -> None:
         """Close all connections."""
+        self._close_named()
+        self._index.close()
+
+    def _close_named(self) -> None:
+        """Let go of the indexes of a reindex that is over: the disk space of a deleted file is free only then."""
         with self._lock:
-            for index in (self._index, *self._named.values()):
-                index.close()
+            over = list(self._named.values())
+            self._named.clear()
+        for index in over:
+            index.close()
 
     def _has_changed(self, reindex: Reindex) -> bool:
         return self._watch.look(at_most_s=0) != reindex
@@ -105,7 +113,7 @@ class PairedIndex:
         index = self._by_name(reindex.searched, reindex) if reindex.is_alias else self._index
         first = index.write(writes)
         second = self._write_to_second(reindex, writes)
-        return [_of_both(*each, reindex.other) for each in zip(first, second, strict=True)]
+        return [_of_both(*each, reindex) for each in zip(first, second, strict=True)]
 
     def _write_to_second(self, reindex: Reindex, writes: Sequence[Write]) -> list[WriteResult]:
         """What became of each in the index that searches do not read; never raises for that index."""
@@ -125,9 +133,15 @@ class PairedIndex:
             return self._named[wanted]
 
 
-def _of_both(first: WriteResult, second: WriteResult, name: str) -> WriteResult:
-    """What became of a write: the first index's answer, unless only the second has not taken it."""
+def _of_both(first: WriteResult, second: WriteResult, reindex: Reindex) -> WriteResult:
+    """What became of a write: the first index's answer, unless only the second has not taken it.
+
+    What the old index rejects for ever after the switch does not count: that may be why it was replaced.
+    """
     if first.status not in TAKEN or second.status in TAKEN:
         return first
-    status = WriteStatus.REJECTED if second.status is WriteStatus.REJECTED else WriteStatus.BEHIND
-    return WriteResult(status, f"{name} of the reindex did not take it: {second.reason}")
+    if second.status is WriteStatus.REJECTED:
+        if reindex.phase is Phase.SWITCHED:
+            return first
+        return WriteResult(WriteStatus.REJECTED, f"{reindex.other}, which is being filled, rejects it: {second.reason}")
+    return WriteResult(WriteStatus.BEHIND, f"{reindex.other} of the reindex did not take it: {second.reason}")

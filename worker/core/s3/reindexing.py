@@ -6,7 +6,7 @@ nothing to any index: so MAX_AGE_S after the record has changed, nobody writes a
 
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Self
 
@@ -24,6 +24,8 @@ READ_EVERY_S = 5.0
 """A writer that read the record longer ago reads it again first."""
 MAX_AGE_S = 15.0
 """How long what was read holds if it cannot be read again."""
+RETRY_S = 2.0
+"""After it could not be read for too long, it is read again after so long, at the earliest."""
 
 
 class Phase(StrEnum):
@@ -96,12 +98,13 @@ class Reindex:
 
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
-        """Read a stored record. Raises ValueError if it is none, or of a newer version."""
+        """Read a stored record; fields of newer versions are left out. Raises ValueError if it is none."""
         found = orjson.loads(raw)
         if not isinstance(found, dict) or found.pop("schema", None) != SCHEMA:
             raise ValueError(f"it is no record of a reindex of schema {SCHEMA}")
         try:
-            return cls(**{**found, "source": Source(found["source"]), "phase": Phase(found["phase"])})
+            known = {one.name: found[one.name] for one in fields(cls) if one.name in found}
+            return cls(**{**known, "source": Source(found["source"]), "phase": Phase(found["phase"])})
         except (TypeError, KeyError) as error:
             raise ValueError(f"it is no record of a reindex: {error}") from None
 
@@ -120,6 +123,23 @@ def write_reindex(state: State, reindex: Reindex, *, instead_of: str | None) -> 
     return write_instead(state, REINDEX_KEY, reindex.as_json(), instead_of=instead_of)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What one read has found."""
+
+    reindex: Reindex | None
+    read_at: float
+    """When the read began, in monotonic seconds."""
+
+    @property
+    def age_s(self) -> float:
+        return time.monotonic() - self.read_at
+
+    @property
+    def run(self) -> str:
+        return self.reindex.run if self.reindex is not None and self.reindex.writes_to_both else ""
+
+
 class ReindexWatch:
     """What this process knows of the record. May be used from any thread."""
 
@@ -127,41 +147,52 @@ class ReindexWatch:
         """`index` is the one that this process writes to, as its settings name it."""
         self._state = state
         self._index = index
-        self._lock = threading.Lock()
-        self._known: Reindex | None = None
-        self._read_at = float("-inf")
-        """When the read began that has found what is known, in monotonic seconds."""
+        self._reading = threading.Lock()
+        self._known = _Known(None, float("-inf"))
+        self._refusal: tuple[float, IndexUnavailableError | None] = 0.0, None
+        """When the record could not be read for too long, and why: nobody waits for that again within RETRY_S."""
 
     @property
     def run(self) -> str:
         """The run of the reindex for which this process writes to both indexes; empty if it does not."""
-        return self._known.run if self._known is not None and self._known.writes_to_both else ""
+        return self._known.run
 
     def look(self, *, at_most_s: float = READ_EVERY_S) -> Reindex | None:
-        """The reindex under way, as read at most so many seconds ago; None if there is none.
+        """The reindex under way, as read at most so many seconds ago, or a little longer ago while another thread reads it.
 
         Raises IndexUnavailableError where the record cannot be read, and could not be for MAX_AGE_S: nothing may be written.
         """
-        with self._lock:
-            began = time.monotonic()
-            if began - self._read_at >= at_most_s:
-                try:
-                    self._note(self._read(), began)
-                except (StoreError, ValueError) as error:
-                    if began - self._read_at > MAX_AGE_S:
-                        where = f"s3://{self._state.bucket}/{REINDEX_KEY}"
-                        raise IndexUnavailableError(
-                            f"whether two indexes are to be written to is not known: {where}: {error}"
-                        ) from error
-            return self._known
+        known = self._known
+        if known.age_s < at_most_s:
+            return known.reindex
+        if not self._reading.acquire(blocking=not at_most_s or known.age_s > MAX_AGE_S):
+            return known.reindex
+        try:
+            if self._known is known:  # otherwise another thread has read it meanwhile
+                self._read()
+            return self._known.reindex
+        finally:
+            self._reading.release()
 
-    def _read(self) -> Reindex | None:
-        raw = self._state.get(REINDEX_KEY)
-        found = None if raw is None else Reindex.from_json(raw)
-        return found if found is not None and found.index == self._index else None
-
-    def _note(self, found: Reindex | None, read_at: float) -> None:
-        was, self._known, self._read_at = self.run, found, read_at
-        if self.run != was:
-            both = f"{found.old} and {found.new}" if found is not None and self.run else ""
-            emit(LogEvent.REINDEX_FOLLOWED, run=self.run or was, writes_to=both or "one index again")
+    def _read(self) -> None:
+        began = time.monotonic()
+        refused_at, refusal = self._refusal
+        if refusal is not None and began - refused_at < RETRY_S:
+            raise refusal
+        try:
+            raw = self._state.get(REINDEX_KEY)
+            found = None if raw is None else Reindex.from_json(raw)
+        except (StoreError, ValueError) as error:
+            if self._known.age_s > MAX_AGE_S:
+                where = f"s3://{self._state.bucket}/{REINDEX_KEY}"
+                refusal = IndexUnavailableError(
+                    f"whether two indexes are to be written to is not known: {where}: {error}"
+                )
+                self._refusal = time.monotonic(), refusal
+                raise refusal from error
+            return
+        was, known = self.run, _Known(found if found is not None and found.index == self._index else None, began)
+        self._known, self._refusal = known, (0.0, None)
+        if known.run != was:
+            both = f"{known.reindex.old} and {known.reindex.new}" if known.reindex and known.run else ""
+            emit(LogEvent.REINDEX_FOLLOWED, run=known.run or was, writes_to=both or "one index again")

@@ -1,6 +1,8 @@
 """`reindex` from the first record to the last, over SQLite files: whatever fails or is killed, the next command goes on."""
 
+import contextlib
 import dataclasses
+import os
 import threading
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -9,10 +11,11 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from recovery.operations import reindex as operation
 from recovery.operations.progress import ignore_progress
 from recovery.operations.reindex import Plan, plan, reindex
-from recovery.operations.reindexing import steps
-from recovery.operations.reindexing.ending import abort, finish, roll_back, situation
+from recovery.operations.reindexing import comparing, steps
+from recovery.operations.reindexing.ending import Ended, Ending, situation
 from recovery.operations.reindexing.request import Reindexed, ReindexRequest
 from testing.fakes import Fakes
 from testing.memory import BUCKET, NOW_MS
@@ -29,6 +32,7 @@ from worker.core.s3.reindexing import REINDEX_KEY, Phase, ReindexWatch, Source
 from worker.core.s3.workers import WorkerRecord, write_worker
 
 RUN = Run("run-1", "reindex_index", "reindex", "ann@host")
+OTHER = Run("run-2", "reindex_index", "end", "bob@host")
 KEYS = {f"{number}.txt": b"words" for number in range(5)}
 
 
@@ -49,6 +53,7 @@ class Scene:
         for key, body in KEYS.items():
             self.put(key, body)
         self.stop = threading.Event()
+        self.said: list[str] = []
 
     def put(self, key: str, body: bytes) -> None:
         self.fakes.s3.bodies[key] = body
@@ -68,6 +73,10 @@ class Scene:
             on_progress=ignore_progress,
         )  # fmt: skip
 
+    def ending(self, run: Run = OTHER) -> Ending:
+        never = threading.Event()
+        return Ending(self.settings, self.clients, self.exchange, run, stop=never, say=self.said.append)
+
     def found(self, path: Path | None = None) -> set[str]:
         with closing(SqliteIndex(path or self.path, timeout_s=5, creates=False)) as index:
             return {entry.key for entry in index.entries(BUCKET, "")}
@@ -83,10 +92,16 @@ class Scene:
         return None if found is None else found.phase
 
 
-@pytest.fixture
-def scene(fakes, tmp_path, monkeypatch) -> Scene:
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "MAX_AGE_S", -1)
     monkeypatch.setattr(steps, "ASK_EVERY_S", 0)
+    monkeypatch.setattr(operation, "LATE_S", -1)
+    monkeypatch.setattr(comparing, "LOOK_AGAIN_S", 0)
+
+
+@pytest.fixture
+def scene(fakes, tmp_path, monkeypatch) -> Scene:
+    quick(monkeypatch)
     made = Scene(fakes, tmp_path)
     fill(made)
     return made
@@ -112,10 +127,10 @@ def test_the_first_file_is_replaced_for_good_and_the_second_can_be_gone_back_fro
     assert (done.is_switched, done.can_go_back) == (True, True)
     assert scene.phase() is Phase.SWITCHED
     assert scene.path.readlink().name == "index.sqlite-000002"
-    roll_back(scene.settings, scene.clients, scene.exchange, RUN)
+    scene.ending().roll_back(force=False)
     assert (scene.path.readlink().name, scene.phase()) == ("index.sqlite-000001", Phase.FILLING)
     assert scene.run(source).is_switched
-    finish(scene.settings, scene.clients, scene.exchange, RUN, force=True)
+    scene.ending().finish(force=True)
     assert (scene.files(), scene.phase()) == (["index.sqlite", "index.sqlite-000002"], None)
     assert scene.found() == set(KEYS)
 
@@ -172,11 +187,12 @@ def test_with_force_it_switches_all_the_same(scene):
 
 
 def test_it_waits_for_every_worker_that_is_alive_and_names_those_that_do_not_follow(scene, monkeypatch):
+    scene.run()
     for name, run, state in (("old", "", "serving"), ("follows", "run-1", "serving"), ("gone", "", "stopped")):
         record = WorkerRecord(name, state=state, written_at_ms=NOW_MS, version="0.9", reindex=run)
         write_worker(scene.fakes.state, record)
     monkeypatch.setattr(steps, "PATIENCE_S", -1)
-    with pytest.raises(DependencyError, match=r"1 workers do not .*: old \(version 0.9\)\. "):
+    with pytest.raises(DependencyError, match=r"1 workers do not .*: old \(version 0\.9\)\. .*: it goes on from here"):
         scene.run()
     assert situation(scene.clients, scene.exchange).as_json()["workers"] == {"alive": 2, "following": 1}
     write_worker(scene.fakes.state, WorkerRecord("old", state="serving", written_at_ms=NOW_MS, reindex="run-1"))
@@ -190,7 +206,7 @@ CALLS = ("state.put", "state.claim", "state.get", "state.delete", "s3.list", "s3
 @pytest.mark.parametrize("source", list(Source))
 def test_whatever_call_fails_the_next_run_goes_on_or_an_abort_ends_it(fakes, tmp_path, monkeypatch, call, source):
     """Each call of a kind fails in turn, for good; then everything works again."""
-    monkeypatch.setattr(steps, "MAX_AGE_S", -1)
+    quick(monkeypatch)
     for after in (0, 1, 2, 3, 5, 8):
         for ends in (False, True):
             folder = tmp_path / f"{after}-{ends}"
@@ -206,9 +222,9 @@ def test_whatever_call_fails_the_next_run_goes_on_or_an_abort_ends_it(fakes, tmp
             fresh.faults.plan.clear()
             if ends and scene.phase() is not None:
                 if scene.phase() is Phase.ENDING:
-                    finish(scene.settings, scene.clients, scene.exchange, RUN, force=True)
+                    scene.ending(RUN).finish(force=True)
                 else:
-                    abort(scene.settings, scene.clients, scene.exchange, RUN)
+                    scene.ending(RUN).abort()
             elif not was_switched and scene.phase() is not Phase.ENDING:
                 assert scene.run(source).is_switched
             assert scene.found() == set(KEYS), (call, after, ends)
@@ -226,7 +242,7 @@ def test_a_command_that_was_killed_just_after_the_switch_is_known_to_have_switch
     scene.exchange.switch(planned.reindex.new, planned.reindex.old)
     assert scene.phase() is Phase.SWITCHED
     with pytest.raises(DependencyError, match="use --rollback first"):
-        abort(scene.settings, scene.clients, scene.exchange, RUN)
+        scene.ending().abort()
 
 
 def test_what_searches_read_is_never_deleted(scene):
@@ -241,38 +257,37 @@ def test_the_old_index_is_kept_for_the_time_of_grace(scene):
     scene.run(grace_s=3600)
     assert situation(scene.clients, scene.exchange).grace_left_s == 3600
     with pytest.raises(DependencyError, match=r"another 1\.0 hours; to delete it now, use --force"):
-        finish(scene.settings, scene.clients, scene.exchange, RUN, force=False)
+        scene.ending().finish(force=False)
     assert scene.files() == ["index.sqlite", "index.sqlite-000001", "index.sqlite-000002"]
 
 
-@pytest.mark.parametrize(("end", "why"), [
-    (roll_back, "no reindex is under way"), (abort, "no reindex is under way"),
-    (lambda *all_: finish(*all_, force=True), "no reindex is under way"),
+@pytest.mark.parametrize("end", [
+    lambda ending: ending.roll_back(force=True), lambda ending: ending.abort(), lambda ending: ending.finish(force=True)
 ])  # fmt: skip
-def test_nothing_can_be_ended_that_was_not_begun(scene, end, why):
-    with pytest.raises(DependencyError, match=why):
-        end(scene.settings, scene.clients, scene.exchange, RUN)
+def test_nothing_can_be_ended_that_was_not_begun(scene, end):
+    with pytest.raises(DependencyError, match="no reindex is under way"):
+        end(scene.ending())
 
 
 def test_before_the_switch_there_is_nothing_to_go_back_from_or_to_finish(scene):
     scene.stop.set()
     assert not scene.run().is_switched
     with pytest.raises(DependencyError, match="nothing to go back from"):
-        roll_back(scene.settings, scene.clients, scene.exchange, RUN)
+        scene.ending().roll_back(force=False)
     with pytest.raises(DependencyError, match="or use --abort"):
-        finish(scene.settings, scene.clients, scene.exchange, RUN, force=True)
+        scene.ending().finish(force=True)
     with pytest.raises(DependencyError, match="--from-s3: go on with that, or use --abort"):
         scene.plan(Source.INDEX)
-    abort(scene.settings, scene.clients, scene.exchange, RUN)
+    scene.ending().abort()
     assert (scene.files(), scene.phase()) == (["index.sqlite"], None)
 
 
 def test_another_command_that_was_faster_is_noticed(scene):
     scene.stop.set()
     scene.run()
-    found = steps.under_way(scene.clients.state, scene.clients.objects.clock, scene.exchange)
+    found = steps.under_way(scene.clients.state, scene.clients.objects.clock)
     assert found is not None
-    abort(scene.settings, scene.clients, scene.exchange, RUN)
+    scene.ending().abort()
     with pytest.raises(DependencyError, match="another command has changed the reindex meanwhile"):
         found.move(Phase.SWITCHED)
 
@@ -293,21 +308,98 @@ def test_it_is_refused_while_the_fleet_is_paused_and_where_there_is_no_index(sce
 
 def test_documents_of_other_buckets_are_noticed(scene):
     scene.clients.index.write([Write("others", "x", NOW_MS, "e", b'{"bucket": "others"}')])
-    assert scene.plan().left_out == {"others"}
+    assert scene.plan().uncovered == {"others"}
 
 
-def test_an_abort_ends_a_run_that_still_waits_for_workers(scene, monkeypatch):
+def test_only_one_command_at_a_time_changes_a_reindex(scene, monkeypatch):
     write_worker(scene.fakes.state, WorkerRecord("old", state="serving", written_at_ms=NOW_MS))
-    waited = []
+    refused = []
 
     def wait(_seconds: float) -> None:
-        waited.append(1)
-        abort(scene.settings, scene.clients, scene.exchange, RUN)
+        with pytest.raises(DependencyError, match="another `reindex_index` is at work: stop it first") as error:
+            scene.ending().abort()
+        refused.append(error)
+        scene.stop.set()
 
     monkeypatch.setattr(scene.stop, "wait", wait)
-    with pytest.raises(DependencyError, match="another command has changed the reindex meanwhile"):
-        scene.run()
-    assert (len(waited), scene.files(), scene.phase()) == (1, ["index.sqlite"], None)
+    assert scene.run().stopped
+    assert (len(refused), scene.phase()) == (1, Phase.FILLING)
+    write_worker(scene.fakes.state, WorkerRecord("old", state="serving", written_at_ms=NOW_MS))
+    scene.ending().abort()
+    assert (scene.files(), scene.phase()) == (["index.sqlite"], None)
+
+
+def test_a_plan_that_was_overtaken_is_not_carried_out(scene):
+    scene.run()
+    planned = scene.plan()
+    scene.run()
+    scene.ending().finish(force=True)
+    with pytest.raises(DependencyError, match="since this was planned: run it again"):
+        reindex(scene.settings, scene.clients, scene.exchange, scene.request(), planned, scene.folder, stop=scene.stop,
+                on_progress=ignore_progress)  # fmt: skip
+    assert (scene.phase(), scene.found()) == (None, set(KEYS))
+
+
+@pytest.mark.parametrize("end", [
+    lambda ending: ending.finish(force=True), lambda ending: ending.abort(), lambda ending: ending.roll_back(force=True)
+])  # fmt: skip
+def test_after_a_rollback_that_was_killed_no_command_deletes_what_searches_read(scene, end):
+    scene.run()
+    scene.run()
+    record = situation(scene.clients, scene.exchange).reindex
+    assert record is not None
+    scene.exchange.switch(record.old, record.new)
+    assert scene.phase() is Phase.FILLING
+    ended: Ended | None = None
+    with contextlib.suppress(DependencyError):
+        ended = end(scene.ending())
+    assert scene.found() == set(KEYS)
+    assert ended is None or scene.phase() is None
+
+
+def test_an_index_that_searches_read_is_kept_whatever_the_record_says(scene):
+    scene.run()
+    scene.run()
+    found = steps.under_way(scene.clients.state, scene.clients.objects.clock)
+    assert found is not None
+    found.move(Phase.ENDING, left_over=found.reindex.new)
+    scene.ending().finish(force=True)
+    assert scene.said == [f"{found.reindex.new} is kept, because searches read it"]
+    assert (scene.found(), scene.phase()) == (set(KEYS), None)
+
+
+def test_a_worker_that_came_later_and_does_not_follow_keeps_from_switching_and_going_back(scene):
+    scene.run()
+    scene.run()
+    write_worker(scene.fakes.state, WorkerRecord("late", state="serving", written_at_ms=NOW_MS, version="0.9"))
+    with pytest.raises(DependencyError, match=r"1 workers do not write as .*: late \(version 0\.9\)"):
+        scene.ending().roll_back(force=False)
+    scene.ending().roll_back(force=True)
+
+
+def test_the_new_file_belongs_to_whom_the_old_one_does(scene):
+    scene.path.chmod(0o660)
+    if os.geteuid() == 0:
+        os.chown(scene.path, 65_534, 65_534)
+    was = scene.path.stat()
+    scene.run()
+    now = scene.path.stat()
+    assert (now.st_mode, now.st_uid, now.st_gid) == (was.st_mode, was.st_uid, was.st_gid)
+
+
+def test_a_link_of_the_operators_own_may_lead_to_another_folder(scene, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    scene.clients.index.close()
+    scene.path.rename(data / "files.db")
+    scene.path.symlink_to(data / "files.db")
+    assert scene.run().can_go_back
+    assert scene.path.resolve() == data / "files.db-000001"
+    scene.ending().roll_back(force=False)
+    assert (scene.path.resolve(), scene.found()) == (data / "files.db", set(KEYS))
+    (data / "files.db-000001").unlink()
+    with pytest.raises(IndexUnavailableError, match="does not exist"):
+        scene.exchange.switch(str(data / "files.db-000001"), "")
 
 
 def test_a_reindex_can_be_ended_although_somebody_has_deleted_the_index(scene):
@@ -316,7 +408,7 @@ def test_a_reindex_can_be_ended_although_somebody_has_deleted_the_index(scene):
     scene.path.unlink()
     with pytest.raises(ConfigError, match="there is no such file"):
         scene.plan()
-    abort(scene.settings, scene.clients, scene.exchange, RUN)
+    scene.ending().abort()
     assert (scene.files(), scene.phase()) == ([], None)
 
 
