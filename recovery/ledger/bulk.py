@@ -17,6 +17,8 @@ from recovery.ledger.schema import GRAMS
 def select_in(connection: Connection, query: str, names: Iterable[str]) -> Sequence[Any]:
     """The rows of a query without parameters that ends with a column of texts, of which only these values are wanted."""
     wanted = tuple(names)
+    if not wanted:
+        return []
     if connection.dialect.name == "sqlite":
         return connection.exec_driver_sql(f"{query} IN ({', '.join('?' * len(wanted))})", wanted).all()
     return connection.exec_driver_sql(f"{query} = ANY(CAST(%s AS text[]))", (list(wanted),)).all()

@@ -106,7 +106,9 @@ def write_arrivals(connection: Connection, written: Iterable[tuple[int, str, int
 def _take_in_once(connection: Connection, batch: Sequence[Arrival]) -> dict[str, Taken]:
     """A batch in which every dead letter is there once, and every DLQ id is new."""
     tally = Tally()
-    known = rows_by_identity(connection, [arrival.row.identity for arrival in batch])
+    identities = [arrival.row.identity for arrival in batch]
+    there = select_in(connection, "SELECT identity FROM dead_letters WHERE identity", identities)  # usually none
+    known = rows_by_identity(connection, [identity for (identity,) in there])
     new = [arrival for arrival in batch if arrival.row.identity not in known]
     returned = [arrival for arrival in batch if arrival.row.identity in known]
     numbers = insert_rows(connection, [one.row for one in new], tally)
