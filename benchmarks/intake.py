@@ -1,8 +1,9 @@
 """`python -m benchmarks.intake [--messages N] [--kills N]`: the manager's intake beside a bare loop, in the same run.
 
 Both receive ten dead letters at a time with the same clients and threads. The bare loop puts each into S3 and deletes the ten;
-intake does that, keeps one record for each dead letter, and writes the ledger, before it deletes. Then intake is killed with
-SIGKILL again and again while it takes in as many once more: rows, records and what was sent must be the same number.
+intake does that with what two receives return, keeps one record for each dead letter, and writes the ledger, before it deletes.
+Then intake is killed with SIGKILL again and again while it takes in as many once more: rows, records and what was sent must be
+the same number.
 """
 
 import argparse

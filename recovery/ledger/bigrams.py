@@ -9,6 +9,7 @@ replaced; all others, and all punctuation, belong to a word.
 import re
 import string
 import unicodedata
+from operator import add
 
 from worker.core.base.text import sendable
 
@@ -32,7 +33,7 @@ def grams(text: str) -> set[str]:
     """Every character of a folded text, and every pair of neighbours."""
     safe = _SPLITTING.sub(_STAND_IN, text)
     found = set(safe)
-    found.update(map(str.__add__, safe, safe[1:]))
+    found.update(map(add, safe, safe[1:]))
     return found
 
 
@@ -42,7 +43,7 @@ def wanted(text: str) -> list[str]:
     The last is among them: the end of what people type tells most, such as a number.
     """
     safe = _SPLITTING.sub(_STAND_IN, text)
-    pairs = list(dict.fromkeys(map(str.__add__, safe, safe[1:]))) or [safe]
+    pairs = list(dict.fromkeys(map(add, safe, safe[1:]))) or [safe]
     step = max(1, -(-len(pairs) // MOST_WANTED))
     return list(dict.fromkeys((*pairs[::step], pairs[-1])))
 

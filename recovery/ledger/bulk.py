@@ -1,7 +1,8 @@
-"""Inserts and updates many rows in the quickest way of each database.
+"""Finds, inserts and updates many rows in the quickest way of each database.
 
-SQLAlchemy prepares each parameter of each row, which takes most of the time on SQLite; the driver is given plain tuples instead.
-PostgreSQL is given each column as an array, so that a statement is sent for each table, not for each row.
+SQLAlchemy prepares each statement, and each parameter of each row, which takes most of the time on SQLite; the driver is given
+plain text and plain tuples instead. PostgreSQL is given each column as an array, so that a statement is sent for each table,
+not for each row.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,6 +12,21 @@ from sqlalchemy import JSON, Boolean, Connection, Table, Text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from recovery.ledger.schema import GRAMS
+
+
+def select_in(connection: Connection, query: str, names: Iterable[str]) -> Sequence[Any]:
+    """The rows of a query without parameters that ends with a column of texts, of which only these values are wanted."""
+    wanted = tuple(names)
+    if not wanted:
+        return []
+    if connection.dialect.name == "sqlite":
+        return connection.exec_driver_sql(f"{query} IN ({', '.join('?' * len(wanted))})", wanted).all()
+    return connection.exec_driver_sql(f"{query} = ANY(CAST(%s AS text[]))", (list(wanted),)).all()
+
+
+def last_number(connection: Connection, table: Table) -> int:
+    """The greatest `id` of a table; 0 where it is empty."""
+    return int(connection.exec_driver_sql(f"SELECT coalesce(max(id), 0) FROM {table.name}").scalar_one())  # noqa: S608
 
 
 def insert_many(

@@ -8,9 +8,10 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Connection, Text, bindparam, insert, select, text
+from sqlalchemy import Connection, insert
 
 from recovery.ledger.bigrams import folded
+from recovery.ledger.bulk import last_number, select_in
 from recovery.ledger.rows import ROW_FIELDS, Row, State
 from recovery.ledger.schema import classes
 from worker.core.base.classify import FailureKind
@@ -81,9 +82,8 @@ def rows_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, Row]:
 
 
 def _rows_by(connection: Connection, column: str, names: Iterable[str]) -> Iterator[Row]:
-    wanted = bindparam("names", list(names), type_=Text, expanding=True)
-    query = text(f"SELECT {COLUMNS} FROM {JOINED} WHERE d.{column} IN :names")  # noqa: S608 (of fixed parts)
-    return map(row_of, connection.execute(query.bindparams(wanted)))
+    query = f"SELECT {COLUMNS} FROM {JOINED} WHERE d.{column}"  # noqa: S608 (of fixed parts)
+    return map(row_of, select_in(connection, query, names))
 
 
 # -- classes -----------------------------------------------------------------------------------------------------
@@ -104,7 +104,9 @@ class Class(NamedTuple):
     def of(cls, row: Row) -> "Class":
         """The class of a dead letter."""
         kind, *others = _shared(row)
-        return cls(kind.value, *map(storable, others))
+        if _UNSTORABLE.search("".join(others)):
+            others = list(map(storable, others))
+        return cls(kind.value, *others)
 
     @property
     def digest(self) -> str:
@@ -115,10 +117,10 @@ class Class(NamedTuple):
 def class_ids(connection: Connection, wanted: Iterable[Class]) -> Mapping[Class, int]:
     """The number of each class; those that are new are added. Only for a transaction that writes."""
     by_digest = {one.digest: one for one in wanted}
-    query = select(classes.c.digest, classes.c.id).where(classes.c.digest.in_(list(by_digest)))
-    found = {by_digest[digest]: number for digest, number in connection.execute(query)}
+    query = "SELECT digest, id FROM classes WHERE digest"
+    found = {by_digest[digest]: number for digest, number in select_in(connection, query, by_digest)}
     if missing := [(digest, one) for digest, one in by_digest.items() if one not in found]:
-        last = connection.execute(text("SELECT coalesce(max(id), 0) FROM classes")).scalar_one()
+        last = last_number(connection, classes)
         numbered = [(last + place, digest, one) for place, (digest, one) in enumerate(missing, start=1)]
         connection.execute(
             insert(classes), [{"id": number, "digest": digest, **one._asdict()} for number, digest, one in numbered]

@@ -7,10 +7,10 @@ from operator import attrgetter
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, select, text
+from sqlalchemy import Connection
 
 from recovery.ledger import outcomes, texts
-from recovery.ledger.bulk import insert_many, update_many
+from recovery.ledger.bulk import insert_many, last_number, select_in, update_many
 from recovery.ledger.codec import COLUMNS_OF_OWN, Class, Texts, class_ids, rows_by_identity, storable, values
 from recovery.ledger.counters import Tally
 from recovery.ledger.news import write_arrived
@@ -42,12 +42,9 @@ def take_in(connection: Connection, batch: Sequence[Arrival]) -> dict[str, Taken
 def known_messages(connection: Connection, message_ids: Iterable[str]) -> dict[str, str]:
     """The identity of the dead letter that had each of these DLQ ids; those that none had are left out."""
     query = (
-        select(arrivals.c.message_id, dead_letters.c.identity)
-        .join(dead_letters, dead_letters.c.id == arrivals.c.dead_letter)
-        .where(arrivals.c.message_id.in_(bindparam("ids", expanding=True)))
+        "SELECT a.message_id, d.identity FROM arrivals a JOIN dead_letters d ON d.id = a.dead_letter WHERE a.message_id"
     )
-    found = connection.execute(query, {"ids": list(message_ids)})
-    return {one.message_id: one.identity for one in found}
+    return dict(map(tuple, select_in(connection, query, message_ids)))
 
 
 def insert_rows(connection: Connection, rows: Sequence[Row], tally: Tally) -> dict[str, int]:
@@ -56,8 +53,8 @@ def insert_rows(connection: Connection, rows: Sequence[Row], tally: Tally) -> di
         return {}
     kept = [Class.of(row) for row in rows]
     numbers = class_ids(connection, set(kept))
-    last = connection.execute(text("SELECT coalesce(max(id), 0) FROM dead_letters")).scalar_one()
-    numbered = [(number, row, numbers[one]) for number, (row, one) in enumerate(zip(rows, kept, strict=True), last + 1)]
+    after = last_number(connection, dead_letters) + 1
+    numbered = [(number, row, numbers[one]) for number, (row, one) in enumerate(zip(rows, kept, strict=True), after)]
     inserted = (values(row, number=number, class_id=class_id) for number, row, class_id in numbered)
     insert_many(connection, dead_letters, COLUMNS_OF_OWN, inserted)
     texts.add(connection, [(number, Texts.of(row)) for number, row, _ in numbered])
@@ -109,7 +106,9 @@ def write_arrivals(connection: Connection, written: Iterable[tuple[int, str, int
 def _take_in_once(connection: Connection, batch: Sequence[Arrival]) -> dict[str, Taken]:
     """A batch in which every dead letter is there once, and every DLQ id is new."""
     tally = Tally()
-    known = rows_by_identity(connection, [arrival.row.identity for arrival in batch])
+    identities = [arrival.row.identity for arrival in batch]
+    there = select_in(connection, "SELECT identity FROM dead_letters WHERE identity", identities)  # usually none
+    known = rows_by_identity(connection, [identity for (identity,) in there])
     new = [arrival for arrival in batch if arrival.row.identity not in known]
     returned = [arrival for arrival in batch if arrival.row.identity in known]
     numbers = insert_rows(connection, [one.row for one in new], tally)
@@ -156,6 +155,6 @@ def _event(before: Row, arrival: Arrival) -> Event:
 
 
 def _count_hours(connection: Connection, batch: Sequence[Arrival]) -> None:
-    counts = Counter((one.at_ms // HOUR_MS, Class.of(one.row).error_type, one.row.kind.value) for one in batch)
+    counts = Counter((one.at_ms // HOUR_MS, storable(one.row.error_type), one.row.kind.value) for one in batch)
     rows = ((*name, count) for name, count in sorted(counts.items()))
     insert_many(connection, hourly, ("hour", "error_type", "kind", "count"), rows, suffix=_ADD_TO_HOUR)

@@ -2,9 +2,6 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-
-from sqlalchemy import select
 
 from recovery.ledger import changes, groups, intake, leases, lookups, migrating, pages, statistics, summaries
 from recovery.ledger.address import SQLITE, file_of, ledger_url
@@ -15,13 +12,13 @@ from recovery.ledger.database import TIMEOUT_S, Database
 from recovery.ledger.errors import LedgerError, UnknownDeadLetterError, VersionConflictError
 from recovery.ledger.execution import Execution
 from recovery.ledger.groups import MAX_GROUPS, Group
+from recovery.ledger.lookups import Known, LedgerInfo
 from recovery.ledger.migrating import SchemaState
 from recovery.ledger.operations import Operations
 from recovery.ledger.outbox import Outbox
 from recovery.ledger.pages import Order, Page, Sort
 from recovery.ledger.plans import Plans
 from recovery.ledger.rows import Arrival, ArrivalRow, Change, Event, Row, Taken
-from recovery.ledger.schema import ledger_info
 from recovery.ledger.selection import Selection
 from recovery.ledger.statistics import COUNTED_TO, Stats
 from recovery.ledger.suggestions import Suggestions
@@ -30,15 +27,6 @@ from recovery.ledger.tokens import Tokens
 
 PRUNED_AT_ONCE = 2_000
 """Rows of one transaction of `prune`: 10,000 made other writers wait for over a second."""
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerInfo:
-    """Which ledger this is. The state bucket names it, so that no second one is used with the same bucket."""
-
-    id: str
-    name: str
-    created_ms: int
 
 
 def open_ledger(url: str, *, timeout_s: float = TIMEOUT_S) -> "Ledger":
@@ -127,9 +115,8 @@ class Ledger:
 
     def info(self) -> LedgerInfo:
         """Which ledger this is."""
-        query = select(ledger_info.c.id, ledger_info.c.name, ledger_info.c.created_ms)
         with self._database.reading() as connection:
-            return LedgerInfo(*connection.execute(query).one())
+            return lookups.info(connection)
 
     def ledger_id(self) -> str:
         """Its id, a random UUID."""
@@ -233,6 +220,11 @@ class Ledger:
         """The rows of these dead letters, by identity; unknown ones are left out."""
         with self._database.reading() as connection:
             return rows_by_identity(connection, identities)
+
+    def known(self, message_ids: Iterable[str], identities: Iterable[str]) -> Known:
+        """What of these DLQ ids was taken in, and which of these dead letters have records."""
+        with self._database.reading() as connection:
+            return lookups.known(connection, message_ids, identities)
 
     def known_messages(self, message_ids: Iterable[str]) -> dict[str, str]:
         """The identity behind each of these DLQ ids; unknown ones are left out."""

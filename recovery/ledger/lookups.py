@@ -1,17 +1,55 @@
 """Single rows, events and marks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, text
 
+from recovery.ledger.bulk import select_in
 from recovery.ledger.codec import COLUMNS, JOINED, row_of, rows_by_identity
 from recovery.ledger.intake import known_messages
 from recovery.ledger.rows import Event, Row, State
-from recovery.ledger.schema import dead_letters, events, marks
+from recovery.ledger.schema import dead_letters, events, ledger_info, marks
 
 _SET_MARK = text(
     "INSERT INTO marks (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerInfo:
+    """Which ledger this is. The state bucket names it, so that no second one is used with the same bucket."""
+
+    id: str
+    name: str
+    created_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of messages that were received from the DLQ."""
+
+    taken_in: frozenset[str]
+    """The DLQ ids that were taken in before. A dead letter whose record is missing does not count."""
+    keys: Mapping[str, str]
+    """The keys of records, by identity."""
+
+
+def info(connection: Connection) -> LedgerInfo:
+    """Which ledger this is."""
+    query = select(ledger_info.c.id, ledger_info.c.name, ledger_info.c.created_ms)
+    return LedgerInfo(*connection.execute(query).one())
+
+
+def known(connection: Connection, message_ids: Iterable[str], identities: Iterable[str]) -> Known:
+    """What is known of these DLQ ids, and of the dead letters that their messages may be."""
+    arrived = (
+        "SELECT a.message_id FROM arrivals a JOIN dead_letters d ON d.id = a.dead_letter "  # noqa: S608 (of fixed parts)
+        f"WHERE d.state <> '{State.MISSING}' AND a.message_id"
+    )
+    taken_in = frozenset(message_id for (message_id,) in select_in(connection, arrived, message_ids))
+    found = select_in(connection, "SELECT identity, key FROM dead_letters WHERE identity", identities)
+    return Known(taken_in, dict(map(tuple, found)))
 
 
 def get(connection: Connection, any_id: str) -> Row | None:

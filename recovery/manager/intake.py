@@ -5,7 +5,7 @@ A kill at any point causes a second delivery, which finds its own record and its
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from recovery.ledger.errors import LedgerError
@@ -26,14 +26,17 @@ from worker.core.base.retry import retry_transient
 from worker.core.s3.state import State
 from worker.core.sqs import dead_letter_store
 from worker.core.sqs.dead_letter import DeadLetter
-from worker.core.sqs.queue import Queue, in_batch
+from worker.core.sqs.queue import MAX_BATCH, Message, Queue, in_batch
 
 LANES = 8
 """Number of receives at once. Each lane stores and deletes what it has received before it receives again."""
+AT_ONCE = 20
+"""Messages of one lane: more than one receive gives, as a transaction and a look at the ledger cost nearly the same for each
+number. Few, as they are stored one after another, well within INVISIBLE_S."""
 WAIT_S = 10
 """Wait time of one receive in seconds."""
 INVISIBLE_S = 60
-"""Visibility timeout of received messages in seconds; it expires after a kill -9. Ten are settled in far less."""
+"""Visibility timeout of received messages in seconds; it expires after a kill -9. AT_ONCE are settled in far less."""
 BACK_S = 30
 """After how many seconds a message that could not be taken in is visible again."""
 QUICK_LANES = 1
@@ -96,9 +99,8 @@ class Intake:
                 self.rest.begin(error)
 
     def once(self, *, wait_s: int = WAIT_S) -> int:
-        """Receive once, and take in what came; its number. Raises QueueError, StoreError or LedgerError."""
-        messages = self._dlq.receive(wait_s=0 if self._stop.is_set() else wait_s, visibility_s=INVISIBLE_S)
-        self.seen.last_receive_s = time.time()
+        """Receive, and take in what came; its number. Raises QueueError, StoreError or LedgerError."""
+        messages = self._receive(wait_s)
         if messages:
             self._busy.set()
             self._take_in([DeadLetter.received(message) for message in messages])
@@ -107,11 +109,25 @@ class Intake:
         self.rest.end()
         return len(messages)
 
+    def _receive(self, wait_s: int) -> list[Message]:
+        """What one receive returns; while each returns as much as it can, up to AT_ONCE."""
+        messages = self._dlq.receive(wait_s=0 if self._stop.is_set() else wait_s, visibility_s=INVISIBLE_S)
+        self.seen.last_receive_s = time.time()
+        received = len(messages)
+        while received == MAX_BATCH and len(messages) < AT_ONCE and not self._stop.is_set():
+            try:
+                more = self._dlq.receive(wait_s=0, visibility_s=INVISIBLE_S)
+            except QueueError:
+                break  # what came is taken in first; the next receive fails, too, or all is well
+            messages, received = [*messages, *more], len(more)
+        return messages
+
     def _take_in(self, dead_letters: Sequence[DeadLetter]) -> None:
         try:
-            known = self._known(dead_letters)
-            arrivals, problem = self._store([one for one in dead_letters if one.id not in known])
-            taken = dict.fromkeys(known, Taken.REPEATED) | (self._commit.take_in(arrivals) if arrivals else {})
+            claimed = {name for one in dead_letters for name in one.possible_ids[:-1]}
+            known = self._ledger.known([one.id for one in dead_letters], claimed)
+            arrivals, problem = self._store([one for one in dead_letters if one.id not in known.taken_in], known.keys)
+            taken = dict.fromkeys(known.taken_in, Taken.REPEATED) | (self._commit.take_in(arrivals) if arrivals else {})
             self._reopen([one for one in arrivals if taken[one.message_id] is Taken.REPEATED])
         except (StoreError, LedgerError):
             self._give_back(dead_letters)
@@ -122,15 +138,6 @@ class Intake:
         if problem is not None:
             self._give_back([one for one in dead_letters if one.id not in taken])
             raise problem
-
-    def _known(self, dead_letters: Sequence[DeadLetter]) -> set[str]:
-        """The ids that are repeated deliveries of what was taken in before. A record that is missing does not count."""
-        known = self._ledger.known_messages(one.id for one in dead_letters)
-        if not known:
-            return set()
-        rows = self._ledger.by_identity(set(known.values()))
-        found = {name for name, row in rows.items() if row.state is not RowState.MISSING}
-        return {name for name, identity in known.items() if identity in found}
 
     def _reopen(self, repeated: Sequence[Arrival]) -> None:
         """Open, or schedule, dead letters whose records were missing, and that the DLQ has just delivered once more."""
@@ -143,11 +150,13 @@ class Intake:
                     retry_at_ms=one.row.retry_at_ms,
                 )  # fmt: skip
 
-    def _store(self, dead_letters: Sequence[DeadLetter]) -> tuple[list[Arrival], StoreError | None]:
-        """Store dead letters in S3: those that are durable there, with their rows, and why the others are not."""
-        names = {name for one in dead_letters for name in one.possible_ids[:-1]}
-        keys = {identity: row.key for identity, row in self._ledger.by_identity(names).items()} if names else {}
+    def _store(
+        self, dead_letters: Sequence[DeadLetter], keys: Mapping[str, str]
+    ) -> tuple[list[Arrival], StoreError | None]:
+        """Store dead letters in S3: those that are durable there, with their rows, and why the others are not.
 
+        `keys`: of the records that they may have already, by identity.
+        """
         prepare = self._arrivals.scheduler.scheduled
 
         def store(dead_letter: DeadLetter) -> Arrival | StoreError:
@@ -166,17 +175,17 @@ class Intake:
         return [one for one in results if isinstance(one, Arrival)], problem
 
     def _delete(self, dead_letters: Sequence[DeadLetter]) -> None:
-        refused = (
-            in_batch(self._dlq.delete, [one.receipt for one in dead_letters], stop=self._stop) if dead_letters else {}
-        )
-        for place, refusal in refused.items():  # it comes again, and is known then
-            emit(LogEvent.INTAKE_DELETE_FAILED, "warning", message_id=dead_letters[place].id, code=refusal.code)
+        for part in _batches(dead_letters):
+            refused = in_batch(self._dlq.delete, [one.receipt for one in part], stop=self._stop)
+            for place, refusal in refused.items():  # it comes again, and is known then
+                emit(LogEvent.INTAKE_DELETE_FAILED, "warning", message_id=part[place].id, code=refusal.code)
 
     def _give_back(self, dead_letters: Sequence[DeadLetter]) -> None:
         """Let the DLQ show what could not be taken in again before long."""
         waiting = [one.sent_ms for one in dead_letters if one.sent_ms]
         self.seen.oldest_waiting_ms = min([*waiting, *filter(None, [self.seen.oldest_waiting_ms])], default=None)
-        in_batch(self._dlq.change_visibility, [(one.receipt, BACK_S) for one in dead_letters], stop=self._stop)
+        for part in _batches(dead_letters):
+            in_batch(self._dlq.change_visibility, [(one.receipt, BACK_S) for one in part], stop=self._stop)
 
     def _note(self, dead_letters: Sequence[DeadLetter], taken: dict[str, Taken]) -> None:
         for what, counted in _COUNTED.items():
@@ -191,3 +200,8 @@ class Intake:
             self.seen.lag_s = max(0.0, time.time() - max(sent) / 1000)
         for one in done:
             emit(LogEvent.INTAKE_TAKEN_IN, "debug", message_id=one.id, result=taken[one.id].value)
+
+
+def _batches(dead_letters: Sequence[DeadLetter]) -> Iterator[Sequence[DeadLetter]]:
+    """As many as one call takes."""
+    return (dead_letters[at : at + MAX_BATCH] for at in range(0, len(dead_letters), MAX_BATCH))

@@ -41,6 +41,14 @@ class MessageType:
     retry: bool = False
     """Whether dead letters of this type are sent again by themselves."""
 
+    def recognizes(self, value: object) -> bool:
+        """Whether a message is of this type. A field that is missing is seen here: to learn it from jsonschema takes longer."""
+        schema = self.recognized_by.schema
+        needed = schema.get("required", ()) if isinstance(schema, dict) else ()
+        if isinstance(value, dict) and any(name not in value for name in needed):
+            return False
+        return bool(self.recognized_by.is_valid(value))
+
     @property
     def needs_correlation_id(self) -> bool:
         """Whether a message of this type needs a correlation id to be sent to a queue again."""
@@ -116,7 +124,7 @@ class MessageTypes:
     def _read_anew(self, body: str) -> tuple[object, MessageType | None]:
         """The value of a body, None if it is no JSON, and the type that recognizes it."""
         value = _json(body)
-        return value, next((one for one in self._types.values() if one.recognized_by.is_valid(value)), None)
+        return value, next((one for one in self._types.values() if one.recognizes(value)), None)
 
     def _events_anew(self, body: str) -> Sequence[Item] | MalformedEventError:
         """What the worker makes of a body: its items, or the error with which it rejects all of it."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from recovery.ledger.ledger import Ledger, open_ledger
+from recovery.ledger.lookups import Known
 from recovery.ledger.rows import Arrival, State, Taken
 from recovery.ledger.selection import Selection
 from testing.ledgers import MINUTE_MS, NOW_MS, arrival, recounted, row
@@ -47,6 +48,15 @@ def test_a_new_dead_letter_has_a_row_with_all_that_was_given(ledger: Ledger) -> 
     assert ledger.get("a") == ledger.get("m-1") == replace(given, id=1, changed_ms=NOW_MS)
     assert ledger.known_messages(["m-1", "m-2"]) == {"m-1": "a"}
     assert ledger.by_identity(["a", "b"]).keys() == {"a"}
+
+
+def test_what_came_is_known_by_its_dlq_ids_and_its_records_unless_they_are_missing(ledger: Ledger) -> None:
+    ledger.take_in([arrival("a"), arrival("b")])
+    ledger.change("b", version=1, by="check", action="missing", state=State.MISSING)
+    rows = ledger.by_identity("ab")
+    found = ledger.known(["m-a", "m-b", "m-c"], ["a", "b", "c"])
+    assert found == Known(frozenset({"m-a"}), {name: rows[name].key for name in "ab"})
+    assert ledger.known([], []) == Known(frozenset(), {})
 
 
 def test_a_known_dlq_id_changes_nothing(ledger: Ledger) -> None:

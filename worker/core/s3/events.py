@@ -48,6 +48,7 @@ _HARMLESS = (
 )  # fmt: skip
 """Names of events after which an object is as it was; some are Ceph's or MinIO's (docs/evidence.md, S3 events). Any other
 name may stand for a change, whether we know it or not: one observation more costs little."""
+_HARMLESS_BEGINNINGS = tuple(f"{name}:" for name in _HARMLESS)
 _HARMLESS_EVENTBRIDGE = frozenset({
     "Object Restore Initiated", "Object Restore Expired", "Object Tags Added", "Object Tags Deleted", "Object ACL Updated",
     "Object Storage Class Changed", "Object Access Tier Changed",
@@ -118,7 +119,7 @@ def _from_record(record: object, where: str) -> ObjectRef | Skipped:
     if major != "2":
         raise MalformedEventError(f"{where}.eventVersion is {record['eventVersion']!r}; only 2.x is supported")
     name = str(record.get("eventName", "")).removeprefix("s3:")
-    if any(name == harmless or name.startswith(f"{harmless}:") for harmless in _HARMLESS):
+    if name in _HARMLESS or name.startswith(_HARMLESS_BEGINNINGS):
         return Skipped("event name")
     s3 = _part(record, "s3", where)
     bucket = _part(s3, "bucket", f"{where}.s3")

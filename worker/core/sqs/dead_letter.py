@@ -172,16 +172,22 @@ class DeadLetter:
     # -- writing -------------------------------------------------------------------------------------------------
 
     def as_json(self) -> dict[str, object]:
-        """The whole message; binary attributes as base64. A failure record that is not among them stands beside them."""
+        """The whole message, and beside it a failure record that it does not have itself."""
         beside = self._failure_beside()
+        return {
+            **self.message_as_json(),
+            **({"known_as": sorted(self.known_as)} if self.known_as else {}),
+            **({"failure": beside.as_json()} if beside else {}),
+        }
+
+    def message_as_json(self) -> dict[str, object]:
+        """The message alone, as SQS had it; binary attributes as base64."""
         return {
             "schema": SCHEMA,
             "message_id": self.id,
             "body": self.body,
             "system_attributes": dict(self.system),
             "message_attributes": {name: _as_json(value) for name, value in self.attributes.items()},
-            **({"known_as": sorted(self.known_as)} if self.known_as else {}),
-            **({"failure": beside.as_json()} if beside else {}),
         }
 
     def entry(self, record: FailureRecord | None, *, max_bytes: int, fifo: bool = False) -> SendEntry | Refused:

@@ -122,7 +122,7 @@ class StoredDeadLetter:
         failure = self.dead_letter.failure
         return {
             **self.rest,
-            **replace(self.dead_letter, known_as=frozenset()).as_json(),
+            **self.dead_letter.message_as_json(),
             "message_id": list(self.arrivals)[-1],
             **({"failure": failure.as_json()} if failure else {}),
             **self.life(),

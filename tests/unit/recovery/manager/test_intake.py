@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from recovery.ledger.errors import LedgerError
 from recovery.ledger.rows import State as RowState
 from recovery.ledger.selection import Selection
+from recovery.manager.intake import AT_ONCE, BACK_S
 from tests.support.size import sized
 from worker.core.base.errors import QueueError, StoreError
 from worker.core.s3.state import DEAD_LETTERS_PREFIX
 from worker.core.sqs import dead_letter_store
 from worker.core.sqs.dead_letter import DeadLetter
+from worker.core.sqs.queue import MAX_BATCH
 
 QUEUE = "http://sqs/q/source"
 ALL = Selection(states=tuple(RowState))
@@ -30,6 +32,16 @@ def fill(fakes, count, **more):
 def drain(intake):
     while intake.once(wait_s=0):
         pass
+
+
+def counting(call, sizes):
+    """The same call, which notes how much it is given."""
+
+    def counted(given):
+        sizes.append(len(given))
+        return call(given)
+
+    return counted
 
 
 def identities(ledger, selection=ALL):
@@ -152,6 +164,37 @@ def test_while_the_ledger_refuses_the_dlq_keeps_its_messages(fakes, intake, ledg
     fakes.dlq.hidden.clear()
     drain(intake)
     assert (fakes.dlq.messages, identities(ledger), len(fakes.under(DEAD_LETTERS_PREFIX))) == ({}, ["s0", "s1"], 2)
+
+
+def test_full_receives_are_taken_in_together_and_deleted_as_many_as_a_call_takes(fakes, intake, ledger, monkeypatch):
+    fill(fakes, 2 * AT_ONCE + 3)
+    written: list[int] = []
+    deleted: list[int] = []
+    take_in, delete = ledger.take_in, fakes.dlq.delete
+    monkeypatch.setattr(ledger, "take_in", counting(take_in, written))
+    monkeypatch.setattr(fakes.dlq, "delete", counting(delete, deleted))
+    assert [intake.once(wait_s=0) for _ in range(4)] == [AT_ONCE, AT_ONCE, 3, 0]
+    assert (written, fakes.dlq.messages) == ([AT_ONCE, AT_ONCE, 3], {})
+    assert (max(deleted), sum(deleted)) == (MAX_BATCH, 2 * AT_ONCE + 3)
+
+
+def test_what_came_is_taken_in_although_a_further_receive_failed(fakes, intake, ledger):
+    fill(fakes, AT_ONCE)
+    fakes.faults.add("dlq.receive", QueueError("down", code="ServiceUnavailable"), after=1, times=1)
+    assert intake.once(wait_s=0) == MAX_BATCH
+    assert (len(fakes.dlq.messages), len(identities(ledger))) == (AT_ONCE - MAX_BATCH, MAX_BATCH)
+
+
+def test_all_that_came_together_is_given_back_while_s3_refuses(fakes, intake, monkeypatch):
+    fill(fakes, AT_ONCE)
+    change = fakes.dlq.change_visibility
+    calls: list[int] = []
+    monkeypatch.setattr(fakes.dlq, "change_visibility", counting(change, calls))
+    fakes.faults.add("state.claim", StoreError("denied", code="AccessDenied"), times=100)
+    with pytest.raises(StoreError):
+        intake.once(wait_s=0)
+    assert sorted(fakes.dlq.changed) == sorted((f"r-m{number}", BACK_S) for number in range(AT_ONCE))
+    assert max(calls) == MAX_BATCH
 
 
 def test_intake_rests_longer_each_time_and_says_why_until_something_succeeds(fakes, intake):

@@ -112,6 +112,14 @@ def test_a_custom_folder_replaces_the_included_types(tmp_path):
     assert types.fault('{"order": 1}') == "order: 'sum' is a required property"
 
 
+def test_what_a_type_needs_is_needed_of_objects_alone_as_json_schema_says(tmp_path):
+    (tmp_path / "order.json").write_text('{"x-recognized-by": {"required": ["order"]}}')
+    needs = load_types(tmp_path)
+    assert [needs.of(body) for body in ('{"order": null}', '{"sum": 1}', "[]")] == ["order", "unknown", "order"]
+    (tmp_path / "order.json").write_text('{"x-recognized-by": true}')
+    assert load_types(tmp_path).of('{"sum": 1}') == "order"
+
+
 @pytest.mark.parametrize("text", ['{"type": 7, "x-recognized-by": {}}', "{}", "noise"])
 def test_the_error_for_an_invalid_declaration_names_its_file(tmp_path, text):
     (tmp_path / "bad.json").write_text(text)
