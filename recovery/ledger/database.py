@@ -156,7 +156,7 @@ def _prepare(connection: Any, _record: object) -> None:
     """Prepare a connection of SQLite. Transactions begin where SQLAlchemy says, not where Python's driver guesses."""
     connection.isolation_level = None
     # FULL: what a call has confirmed survives a power failure, and intake may delete its message.
-    # 64 MB of cache, and a log that is written back every 16 MB: at a million rows, less of both doubles the time of a write.
+    # 64 MB of cache: at a million rows, less doubles the time of a write.
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
