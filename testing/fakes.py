@@ -14,6 +14,7 @@ from testing.memory_index import MemoryIndex
 from worker.core.base.aws import Aws
 from worker.core.base.settings import Settings, load
 from worker.core.clients import Clients
+from worker.core.s3.reindexing import ReindexWatch
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.dead_letter_store import take_in
 from worker.core.sqs.stored_dead_letter import StoredDeadLetter
@@ -34,7 +35,10 @@ class Fakes:
         self.s3 = MemoryS3(self.faults)
         self.index = MemoryIndex(self.faults)
         self.state = MemoryState(self.s3, self.faults)
-        self.clients = Clients(Aws(region="eu-central-1"), self.source, self.dlq, self.s3, self.state, self.index)
+        watch = ReindexWatch(self.state, "files")
+        self.clients = Clients(
+            Aws(region="eu-central-1"), self.source, self.dlq, self.s3, self.state, self.index, watch
+        )
 
     def settings(self, **more: Any) -> Settings:
         return load(

@@ -12,7 +12,7 @@ from pydantic import AliasChoices, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from recovery.cli import backfill_index, reconcile_index, recover_dlq, replay_retry_index
+from recovery.cli import backfill_index, reconcile_index, recover_dlq, reindex_index, replay_retry_index
 from recovery.cli import main as dlq
 from recovery.cli.settings import ALIASES, ToolSettings
 from recovery.manager import cli as manager
@@ -28,6 +28,7 @@ COMMAND_LINES: dict[str, typer.Typer] = {
     "replay_retry_index": replay_retry_index.app,
     "reconcile_index": reconcile_index.app,
     "backfill_index": backfill_index.app,
+    "reindex_index": reindex_index.app,
     "dlq": dlq.app,
     "dlq-manager": manager.app,
 }

@@ -15,7 +15,8 @@ from worker.core.s3.workers import INTERVAL_S, WorkerRecord, forget_workers, wri
 MIN_GAP_S = 5.0
 """Changes are written at most so often."""
 AT_ONCE = frozenset({
-    LogEvent.GATE_SHUT, LogEvent.GATE_CLEARED, LogEvent.BREAKER_OPENED, LogEvent.BREAKER_CLOSED, LogEvent.WORKER_STOPPING
+    LogEvent.GATE_SHUT, LogEvent.GATE_CLEARED, LogEvent.BREAKER_OPENED, LogEvent.BREAKER_CLOSED, LogEvent.WORKER_STOPPING,
+    LogEvent.REINDEX_FOLLOWED,
 })  # fmt: skip
 """Events after which the record is written without waiting for its minute."""
 

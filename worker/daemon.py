@@ -4,14 +4,14 @@ import os
 import signal
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from types import FrameType
 
 from worker import batcher, budgets, consumer, selfheal, settlement
 from worker.announcer import Announcer
 from worker.assembly import assemble, open_the_index, tidy_temp_dir, unstarted
-from worker.core.base.errors import ExitCode, StoreError
+from worker.core.base.errors import ExitCode, IndexUnavailableError, StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit, observe
@@ -204,6 +204,12 @@ class Daemon:
         while not self._ended.wait(self._settings.pause_poll_s - 1 + clock.best_moment_s()):
             liveness.beat()
             self._check_pause()
+            self._follow_reindex()
+
+    def _follow_reindex(self) -> None:
+        """Learn of a reindex also while there is nothing to write: it begins once every worker knows of it."""
+        with suppress(IndexUnavailableError):  # then nothing is written either
+            self._components.clients.reindex.look()
 
     def _check_pause(self) -> None:
         try:

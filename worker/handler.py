@@ -38,8 +38,6 @@ LARGE_BODY = 64 * KIB
 _NOTES = {
     WriteStatus.WRITTEN: "indexed",
     WriteStatus.SUPERSEDED: "superseded",
-    WriteStatus.UNAVAILABLE: "stored_for_retry",
-    WriteStatus.STALE: "stored_for_retry",
     WriteStatus.REJECTED: "rejected_by_index",
 }
 
@@ -258,7 +256,7 @@ class RecordWork:
                 self._finish(Done(f"skipped: {product.skipped}"))
             else:
                 removed = status is WriteStatus.WRITTEN and product.write.is_removal
-                self._finish(Done("removed" if removed else _NOTES[status]))
+                self._finish(Done("removed" if removed else _NOTES.get(status, "stored_for_retry")))
 
         self._handler.batcher.submit(product.write, acknowledge)
         return None

@@ -60,6 +60,7 @@ class Health:
             in_flight=len(components.in_flight),
             source_queue=components.clients.source.name,
             dlq=components.clients.dlq.name,
+            reindex=components.clients.reindex.run,
             breakers=breakers,
             open_breakers=len(breakers),
             held_back=held_back,

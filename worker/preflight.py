@@ -243,6 +243,7 @@ def _index(clients: Clients) -> Iterator[Check]:
     try:
         clients.index.ping()
         state = clients.index.inspect()
+        reindex = clients.reindex.look()
     except ConfigError:
         raise
     except IndexUnavailableError as error:
@@ -250,5 +251,8 @@ def _index(clients: Clients) -> Iterator[Check]:
                     "the index is available; check the cluster's health, the address and the sign-in")  # fmt: skip
         return
     yield Check("", "ok", f"{where} answers")
+    if reindex is not None:
+        both = f"{reindex.old} and {reindex.new}"
+        yield Check("", "ok", f"a reindex by {reindex.by} is under way, with {both}: see `reindex_index --status`")
     for finding in state.findings:
         yield Check("", finding.level, finding.what, finding.hint)

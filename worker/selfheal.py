@@ -67,8 +67,9 @@ class SelfHeal:
         self._stopping = threading.Event()
         self._due_at = time.monotonic()
         self._last_stored = retry.last_stored
-        self._has_skipped = False
-        """Whether the last run has skipped a bucket, each record of which it would read again."""
+        self._has_left = False
+        """Whether the last run has left what it would only do again in vain: the records of a bucket that it skipped, or what the
+        second index of a reindex does not take."""
         breaker.on_change(self._index_changed)
 
     def run(self, liveness: Liveness) -> None:
@@ -77,7 +78,7 @@ class SelfHeal:
             liveness.beat()
             if self._retry.last_stored != self._last_stored:
                 self._last_stored = self._retry.last_stored
-                self._due_at = min(self._due_at, time.monotonic() + STORED_S)
+                self._try_again(RARELY_S if self._has_left else STORED_S)
             if self._budgets is not None and self._budgets.reopened != self._reopened:
                 self._reopened = self._budgets.reopened
                 self._due_at = time.monotonic()
@@ -102,7 +103,7 @@ class SelfHeal:
                 return
             with self._lease() as lease:
                 if not lease.is_held or not self._replay(liveness, lease):
-                    self._try_again(RARELY_S if self._has_skipped else AGAIN_S)
+                    self._try_again(RARELY_S if self._has_left else AGAIN_S)
         except WorkerError as error:
             if isinstance(error, IndexUnavailableError):
                 self._breaker.failed(error)
@@ -150,7 +151,7 @@ class SelfHeal:
         try:
             replay.run(stop=stop, rejected_too=False, tick=tick)
         finally:
-            self._has_skipped = bool(replay.skipped)
+            self._has_left = bool(replay.skipped) or replay.is_behind
             counts = {result.value: count for result, count in replay.counts.items()}
             if counts:
                 emit(LogEvent.REPLAY_FINISHED, counts=counts, complete=not stop.is_set())

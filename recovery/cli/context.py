@@ -30,7 +30,6 @@ from worker.core.base.logs import emit
 from worker.core.base.settings import KIB, Settings, load
 from worker.core.base.text import one_line
 from worker.core.clients import Clients
-from worker.core.index.open import open_index
 from worker.core.s3.state import S3State, State
 from worker.core.s3.store import S3ObjectStore
 from worker.core.sqs.queue import Queue, SqsQueue
@@ -106,8 +105,7 @@ class CommandContext:
         )
         self.state = S3State(self.objects, settings.state)
         source = self._queue(settings.sqs_queue_url)
-        index = open_index(settings, self.aws.credentials, self.aws.throttles.index)
-        return Clients(self.aws, source, self.dlq, self.objects, self.state, index)
+        return Clients.of(settings, self.aws, source=source, dlq=self.dlq, objects=self.objects, state=self.state)
 
     def check_dlq(self) -> None:
         """Read the attributes of the DLQ. Raises ConfigError or DependencyError that names the setting."""

@@ -120,14 +120,14 @@ def reconcile_index(
     clients = connect(settings)
     how = FixRequest(direct, rate or (None if direct else DEFAULT_RATE), force, while_paused) if to_fix else None
     run = Run.new("reconcile_index", action="reconcile", by=operator())
-    requests = [ReconcileRequest(run, place, sample, since_s) for place in chosen or _default_places(settings, clients)]
+    requests = [ReconcileRequest(run, place, sample, since_s) for place in chosen or default_places(settings, clients)]
     with _new_file(csv, "--csv") as table, _new_file(html, "--html") as report:
         command = _Command(settings, clients, how, _Files(table, report), yes=yes)
         code = command.run_all(requests, as_json=as_json)
     raise typer.Exit(code)
 
 
-def _default_places(settings: Settings, clients: Clients) -> list[Place]:
+def default_places(settings: Settings, clients: Clients) -> list[Place]:
     """All buckets whose events reach the queue, as far as is known. Raises a usage error if none is, and QueueError."""
     buckets = sources_of(clients.source.attributes().get("Policy", ""))
     if not buckets and settings.s3_bucket:

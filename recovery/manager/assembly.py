@@ -67,9 +67,10 @@ def make_verbs(settings: ManagerSettings, parts: Parts, stop: threading.Event) -
         return SqsQueue(parts.aws.sqs(url), url)
 
     def connect_index() -> Clients:
-        index = open_index(settings, parts.aws.credentials, parts.aws.throttles.index)
         source = queue(settings.sqs_queue_url)
-        return Clients(parts.aws, source, clients.dlq, clients.objects, parts.state, index)
+        return Clients.of(
+            settings, parts.aws, source=source, dlq=clients.dlq, objects=clients.objects, state=parts.state
+        )
 
     world = World(clients, parts.state, parts.rows, queue(settings.sqs_queue_url), queue)
     return Verbs(world, settings, connect_index, stop)

@@ -24,6 +24,8 @@ from worker.core.base.errors import IndexUnavailableError
 from worker.core.base.liveness import Liveness
 from worker.core.clients import Clients
 from worker.core.index import Index
+from worker.core.index.open import name_of
+from worker.core.s3.reindexing import ReindexWatch
 from worker.core.sqs.queue import Queue, SqsQueue
 
 CONFIRMATION_REST_SHARE = 10.0
@@ -113,5 +115,6 @@ class Automation:
     def _dry_engine(self, settings: ManagerSettings, index: Index, stop: threading.Event, stack: ExitStack) -> Examiner:
         parts = self._parts
         source = self._queue_at(settings.sqs_queue_url)
-        clients = Clients(parts.aws, source, parts.clients.dlq, parts.clients.objects, parts.state, index)
+        watch = ReindexWatch(parts.state, name_of(settings))
+        clients = Clients(parts.aws, source, parts.clients.dlq, parts.clients.objects, parts.state, index, watch)
         return dry_engine(settings, clients, parts.clients.types, stop, stack)

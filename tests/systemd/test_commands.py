@@ -38,6 +38,7 @@ def test_every_command_of_the_project_is_there_and_answers(installed: Installati
         "recover-dlq",
         "replay_retry_index",
         "reconcile_index",
+        "reindex_index",
         "dlq",
         "dlq-redrive",
     } <= set(commands)

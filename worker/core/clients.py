@@ -1,6 +1,7 @@
 """One client for each service that the worker, the recovery commands and `doctor` use."""
 
 from dataclasses import dataclass
+from typing import Self
 
 from worker.core.base.aws import Aws
 from worker.core.base.events import LogEvent
@@ -8,8 +9,10 @@ from worker.core.base.logs import emit
 from worker.core.base.settings import Settings
 from worker.core.extract.extractor import Extractor
 from worker.core.index import Index
-from worker.core.index.open import open_index
+from worker.core.index.open import name_of, open_index, open_named
+from worker.core.index.paired import PairedIndex
 from worker.core.s3.objects import ObjectStore
+from worker.core.s3.reindexing import ReindexWatch
 from worker.core.s3.state import S3State, State
 from worker.core.s3.store import S3ObjectStore
 from worker.core.sqs.queue import Queue, SqsQueue
@@ -25,19 +28,34 @@ class Clients:
     objects: ObjectStore
     state: State
     index: Index
+    reindex: ReindexWatch
+    """What this process knows of a reindex, during which its writes go to two indexes."""
+
+    @classmethod
+    def of(cls, settings: Settings, aws: Aws, *, source: Queue, dlq: Queue, objects: ObjectStore, state: State) -> Self:
+        """These clients, and that of the index of the settings. No request is sent yet. Raises ConfigError."""
+        watch = ReindexWatch(state, name_of(settings))
+
+        def named(name: str, plain_key: bool) -> Index:
+            return open_named(
+                settings, name, plain_key=plain_key, credentials=aws.credentials, throttle=aws.throttles.index
+            )
+
+        index = PairedIndex(open_index(settings, aws.credentials, aws.throttles.index), named, watch)
+        return cls(aws, source, dlq, objects, state, index, watch)
 
 
 def connect(settings: Settings) -> Clients:
     """Make the clients; no request is sent yet. Raises ConfigError."""
     aws = Aws(region=settings.aws_region, connections=settings.worker_concurrency + settings.receivers + 16)
     objects = open_objects(settings, aws, max_object_bytes=settings.max_object_bytes)
-    return Clients(
-        aws=aws,
+    return Clients.of(
+        settings,
+        aws,
         source=SqsQueue(aws.sqs(settings.sqs_queue_url), settings.sqs_queue_url),
         dlq=SqsQueue(aws.sqs(settings.dlq_queue_url), settings.dlq_queue_url),
         objects=objects,
         state=S3State(objects, settings.state),
-        index=open_index(settings, aws.credentials, aws.throttles.index),
     )
 
 

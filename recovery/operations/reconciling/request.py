@@ -34,6 +34,8 @@ class ReconcileState(StrEnum):
 STATES = tuple(ReconcileState)
 """The states; the work file has their positions in this list."""
 LOST = (ReconcileState.STALE, ReconcileState.MISSING)
+HELD_STATES = (ReconcileState.WAITING, ReconcileState.PARKED, ReconcileState.DEAD, ReconcileState.ARCHIVED)
+"""Those of objects that are held elsewhere than in the index."""
 
 
 class ReconcileError(WorkerError):
@@ -50,6 +52,8 @@ class ReconcileRequest:
     """Only so many objects, chosen at random; None for all."""
     since_s: int | None = None
     """Only objects modified in the last so many seconds; None for all."""
+    of_new_index: bool = False
+    """The index is one that `reindex_index` fills, and nobody searches yet."""
 
     @property
     def is_partial(self) -> bool:
@@ -59,7 +63,7 @@ class ReconcileRequest:
     @property
     def is_recorded(self) -> bool:
         """Whether the result is that of a whole bucket, for the record and the alerts."""
-        return not self.is_partial and not self.place.prefix
+        return not (self.is_partial or self.place.prefix or self.of_new_index)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from recovery.operations.reconciling.request import STATES, ReconcileState
+from recovery.operations.reconciling.request import HELD_STATES, LOST, STATES, ReconcileState
 from recovery.operations.reconciling.work_tables import (
     IS_ABOUT,
     IS_LOST,
@@ -234,6 +234,20 @@ class WorkFile:
         wanted = ",".join(str(ORPHAN if name == ORPHAN_NAME else POSITION[ReconcileState(name)]) for name in states)
         ask = f"SELECT key, version FROM accounted WHERE {IS_LOST} AND state IN ({wanted}) ORDER BY key LIMIT ?"  # noqa: S608
         yield from self._db.execute(ask, (limit,))
+
+    def not_current(self) -> Iterator[str]:
+        """The keys of objects that are to be in the index, and are accounted for elsewhere or young, in order."""
+        states = ",".join(str(POSITION[state]) for state in (ReconcileState.YOUNG, *HELD_STATES))
+        for (key,) in self._db.execute(f"SELECT key FROM accounted WHERE state IN ({states}) ORDER BY key"):  # noqa: S608
+            yield key
+
+    def lost_objects(self) -> Iterator[str]:
+        """The keys of objects that are lost, in order."""
+        yield from (key for key, _ in self.lost(*LOST))
+
+    def orphan_keys(self) -> Iterator[str]:
+        """The keys of documents without an object, in order."""
+        yield from (key for key, _ in self.lost(ORPHAN_NAME))
 
     def by_prefix(self, place_prefix: str) -> list[PrefixCount]:
         """Objects and bytes by prefix and state: first the prefixes with most that is lost, then the largest."""

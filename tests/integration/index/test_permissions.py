@@ -12,22 +12,34 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from recovery.operations.recovering.preconditions import check_state_and_index
 from testing.fakes import Fakes
-from tests.integration.index.conftest import Documents, opened
+from tests.integration.index.conftest import REQUIRED, Documents, opened
 from tests.support.tls import Asked, serving
 from worker.assembly import index_breaker
 from worker.core.base.errors import IndexUnavailableError
+from worker.core.base.settings import load
 from worker.core.index import WriteStatus
+from worker.core.index.client import Client
+from worker.core.index.exchange_opensearch import OpenSearchExchange
 
 CONFIG = Path(__file__).resolve().parents[3] / "config/opensearch"
 ROLE = json.loads((CONFIG / "role.json").read_text())
-CLUSTER = set(ROLE["cluster_permissions"])
-[ON_INDEX] = ROLE["index_permissions"]
-INDEX = set(ON_INDEX["allowed_actions"])
+REINDEX_ROLE = json.loads((CONFIG / "reindex-role.json").read_text())
+
+
+def allowed_by(*roles: dict[str, Any]) -> tuple[set[str], set[str]]:
+    """What roles allow on the cluster and on the index."""
+    on_cluster = {one for role in roles for one in role["cluster_permissions"]}
+    on_index = {one for role in roles for part in role["index_permissions"] for one in part["allowed_actions"]}
+    return on_cluster, on_index
+
+
+CLUSTER, INDEX = allowed_by(ROLE)
 BY_OPENSEARCH_ITSELF = {"indices:admin/auto_create", "indices:admin/mapping/auto_put", "indices:admin/mapping/put"}
 """Actions within a bulk request: on an index that is missing, or whose mapping is not ours."""
 OPTIONAL = {
@@ -37,13 +49,21 @@ OPTIONAL = {
 """What the worker can do without once the index exists."""
 
 
-def actions(asked: Asked) -> tuple[set[str], set[str]]:  # noqa: PLR0911 (a table)
+def actions(asked: Asked) -> tuple[set[str], set[str]]:  # noqa: C901, PLR0911, PLR0912 (a table)
     """The actions on the cluster and on an index that a request is."""
     path = asked.path.partition("?")[0].strip("/").split("/")
     if path[0] == "_index_template":
         return {f"indices:admin/index_template/{asked.method.lower()}"}, set()
     if path[0] == "_aliases":
-        return set(), {"indices:admin/aliases"}
+        return set(), {"indices:admin/aliases"} | (
+            {"indices:admin/delete"} if b'"remove_index"' in asked.body else set()
+        )
+    if path[0] == "_reindex":  # it reads and writes with the rights of who asked
+        read = {"indices:data/read/search", "indices:data/read/scroll", "indices:data/read/scroll/clear"}
+        write = {"indices:data/write/bulk[s]", "indices:data/write/index"}
+        return {"indices:data/write/reindex", "indices:data/write/bulk"}, read | write
+    if path[0] == "_tasks":
+        return {"cluster:monitor/task/get" if asked.method == "GET" else "cluster:admin/tasks/cancel"}, set()
     match asked.method, path[1:]:
         case "GET", []:
             return set(), {"indices:admin/get"}
@@ -51,9 +71,17 @@ def actions(asked: Asked) -> tuple[set[str], set[str]]:  # noqa: PLR0911 (a tabl
             return set(), {"indices:admin/create"} | (
                 {"indices:admin/aliases"} if b'"aliases"' in asked.body else set()
             )
+        case "DELETE", []:
+            return set(), {"indices:admin/delete"}
+        case "DELETE", ["_alias", _]:
+            return set(), {"indices:admin/aliases"}
+        case "PUT", ["_settings"]:
+            return set(), {"indices:admin/settings/update"}
+        case "GET", ["_mapping"]:
+            return set(), {"indices:admin/mappings/get"}
         case "GET", ["_settings"]:
             return set(), {"indices:monitor/settings/get"}
-        case "GET" | "POST", ["_search"]:
+        case "GET" | "POST", ["_search" | "_count"]:
             return set(), {"indices:data/read/search"}
         case "POST", ["_mget"]:
             return {"indices:data/read/mget"}, {"indices:data/read/mget[shard]", "indices:data/read/get"}
@@ -77,6 +105,8 @@ class Guard:
     """What is denied, and what was asked for."""
 
     url: str = ""
+    roles: tuple[set[str], set[str]] = (CLUSTER, INDEX)
+    """What is allowed on the cluster and on the index."""
     form: str = "plugin"
     """Whose form the refusals have."""
     denied: set[str] = field(default_factory=set)
@@ -86,7 +116,8 @@ class Guard:
 
     def missing(self, asked: Asked) -> list[str]:
         cluster, index = actions(asked)
-        allowed = [(one, CLUSTER) for one in cluster] + [(one, INDEX) for one in index]
+        on_cluster, on_index = self.roles
+        allowed = [(one, on_cluster) for one in cluster] + [(one, on_index) for one in index]
         with self.lock:
             self.used |= cluster | index
         return sorted(
@@ -230,3 +261,29 @@ def test_the_data_access_policy_has_what_a_collection_needs():
     [policy] = json.loads((CONFIG / "serverless-access.json").read_text())
     granted = {permission for rule in policy["Rules"] for permission in rule["Permission"]}
     assert granted == {*SERVERLESS.values(), "aoss:UpdateIndex"}
+
+
+def test_the_roles_allow_all_that_a_reindex_does_and_nothing_else(guard, name):
+    guard.roles = allowed_by(ROLE, REINDEX_ROLE)
+    never = threading.Event()
+    client = Client(load(**REQUIRED, index_url=guard.url, opensearch_index=name))
+    with closing(opened(guard.url, name)) as index, closing(client):
+        index.ensure()
+        do_everything(index)
+        exchange = OpenSearchExchange(client, name, plain_key=None)
+        first = exchange.current().name
+        second = exchange.next_name(exchange.current())
+        exchange.buckets()
+        exchange.create(first, second)
+        assert exchange.copy(first, second, stop=never, on_copied=lambda *_: None).is_complete
+        exchange.switch(second, first)
+        exchange.remove(first)
+        exchange.settle(second)
+        stopped = threading.Event()
+        stopped.set()
+        third = exchange.next_name(exchange.current())
+        exchange.create(second, third)
+        exchange.copy(second, third, stop=stopped, on_copied=lambda *_: None)
+    assert guard.refusals == []
+    cluster, on_index = allowed_by(REINDEX_ROLE)
+    assert {one for one in cluster | on_index if one not in guard.used} <= {"cluster:admin/tasks/cancel"}

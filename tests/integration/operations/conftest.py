@@ -283,6 +283,7 @@ def _programs(night: Night) -> Path:
         "replay_retry_index": f'exec {python} -m recovery.cli.replay_retry_index "$@"',
         "reconcile_index": f'exec {python} -m recovery.cli.reconcile_index "$@"',
         "backfill_index": f'exec {python} -m recovery.cli.backfill_index "$@"',
+        "reindex_index": f'exec {python} -m recovery.cli.reindex_index "$@"',
         "dlq-manager": f'exec {python} -m recovery.manager.cli "$@"',
         "aws": f'unset {CALLS}; PYTHONPATH={Path.cwd()} exec {python} -m tests.support.awscli "$@"',
         "journalctl": _journalctl(log),

@@ -180,6 +180,11 @@ class LogEvent(StrEnum):
     REDRIVE_PROGRESS = "redrive.progress"
     """The progress of `dlq redrive-all`, every ten seconds where there is no terminal."""
 
+    REINDEX_PROGRESS = "reindex.progress"
+    """The progress of `reindex_index`, every ten seconds where there is no terminal."""
+    REINDEX_FOLLOWED = "reindex.followed"
+    """A reindex has begun, or has ended (`run`): from now on, this process writes to these indexes (`writes_to`)."""
+
     REPLAY_BUG = "replay.bug"
     """An unforeseen error, a bug in this program: the record stays in `retry-index/`."""
     REPLAY_FAILED = "replay.failed"

@@ -21,6 +21,8 @@ class WriteStatus(Enum):
     """The index will never accept this document as it is: a mapping or parsing error."""
     UNAVAILABLE = "unavailable"
     """The index did not accept it this time: it is throttling, blocked, in a wrong state, or did not answer for this item."""
+    BEHIND = "behind"
+    """The index took it, but the second one did not this time, to which everything is written during a reindex (paired.py)."""
     STALE = "stale"
     """The observation was too old when it was to be sent, or when the index confirmed it: the object must be observed again.
     No index answers this; FreshWriter (core/indexing) does."""

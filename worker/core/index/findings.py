@@ -27,7 +27,7 @@ _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 ONE_INDEX = "copy the others' documents into it (_reindex), remove the alias from them, and end its rollover policy"
 """What to do about an alias of several indexes."""
 _IN_PAIRS = frozenset({"parts", "cjk"})
-_REINDEX = "to get all features, create an index from our template, _reindex into it, and point the alias to it"
+_REINDEX = "to get all features, run reindex_index, which puts an index from our template in its place"
 
 
 def compare(name: str, found: JsonObject) -> list[Finding]:

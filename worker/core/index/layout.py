@@ -27,11 +27,15 @@ SAMPLE = 20
 class Layout:
     """Template, index and alias of one name."""
 
-    def __init__(self, client: Client, name: str, *, plain_key: bool | None) -> None:
-        """`plain_key`: whether ids are to be plain keys; None: as in the existing documents."""
+    def __init__(self, client: Client, name: str, *, plain_key: bool | None, creates: bool = True) -> None:
+        """`plain_key`: whether ids are to be plain keys; None: as in the existing documents.
+
+        Without `creates`, an index that does not exist is unavailable.
+        """
         self._client = client
         self._name = name
         self._plain_key = plain_key
+        self._creates = creates
         self.is_alias = False
         """Whether the name was an alias when `ensure` was last called."""
         self.index = name
@@ -41,7 +45,10 @@ class Layout:
         """Create what is missing if nothing of the name exists. Raises IndexUnavailableError if that fails."""
         state = IndexState()
         found = self._observe()
-        self._ensure_template(state, needed=not found)
+        if self._creates:
+            self._ensure_template(state, needed=not found)
+        elif not found or self._name in found:
+            raise IndexUnavailableError(f"{self._client.shown}: the alias {self._name} does not exist")
         if not found:
             self._create(state)
             found = self._observe()

@@ -41,12 +41,18 @@ MAX_HITS = 10_000
 class OpenSearchIndex:
     """An index in OpenSearch under one name: an alias that we created, or an index or alias that existed before."""
 
-    def __init__(self, client: Client, name: str, *, plain_key: bool | None, throttle: Throttle) -> None:
-        """`plain_key`: whether ids are plain keys; None: as in the existing documents. `throttle` hears of refusals (429)."""
+    def __init__(
+        self, client: Client, name: str, *, plain_key: bool | None, throttle: Throttle, creates: bool = True
+    ) -> None:
+        """`plain_key`: whether ids are plain keys; None: as in the existing documents. `throttle` hears of refusals (429).
+
+        Without `creates`, an index that does not exist is unavailable.
+        """
         self._client = client
         self._throttle = throttle
         self._name = name
-        self._layout = Layout(client, name, plain_key=plain_key)
+        self._creates = creates
+        self._layout = Layout(client, name, plain_key=plain_key, creates=creates)
         self._lock = threading.Lock()
         self._plain_key: bool | None = None
         self._ensured = False
@@ -196,8 +202,9 @@ class OpenSearchIndex:
             )
         if any(result.reason.startswith(f"{TOO_MANY}: ") for result in found):
             self._throttle.refused()
-        if only_alias and not bulk.written_to(answer) <= {self._layout.index, self._name}:
-            self.ensure()  # the alias has another write index now; raises if it has several
+        known = {self._layout.index, self._name} if self._creates else {self._layout.index}
+        if self._client.service != "aoss" and not bulk.written_to(answer) <= known:
+            self.ensure()  # the name leads to another index now; raises if it leads to several
         if first and only_alias and any(bulk.NO_INDEX in result.reason for result in found):
             self.ensure()
             return self._send(entries, first=False)

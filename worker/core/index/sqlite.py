@@ -27,9 +27,13 @@ _SAFETY = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
 class SqliteIndex:
     """An index in a file. Several processes may use it at once; one writes at a time while the others wait."""
 
-    def __init__(self, path: Path, *, timeout_s: float) -> None:
-        """`timeout_s`: how long to wait while another process writes. The file is created when it is first needed."""
+    def __init__(self, path: Path, *, timeout_s: float, creates: bool = True) -> None:
+        """`timeout_s`: how long to wait while another process writes. The file is created when it is first needed.
+
+        Without `creates`, a file that does not exist is unavailable.
+        """
         self._path = path
+        self._creates = creates
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._writer: sqlite3.Connection | None = None
@@ -154,6 +158,7 @@ class SqliteIndex:
         if self._writer is not None and self._inode != _inode(self._path):
             self._forget()
         if self._writer is None:
+            self._require_file()
             self._path.parent.mkdir(parents=True, exist_ok=True)
             db = self._connect()
             try:
@@ -163,6 +168,10 @@ class SqliteIndex:
                 raise
             self._writer, self._inode = db, _inode(self._path)
         return self._writer
+
+    def _require_file(self) -> None:
+        if not self._creates and not self._path.exists():
+            raise IndexUnavailableError(f"{self.description} does not exist")
 
     def _forget(self) -> None:
         if self._writer is not None:

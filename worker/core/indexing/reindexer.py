@@ -113,6 +113,8 @@ class Reindexer:
         self.skipped = SkippedBuckets()
         """The caller's `observe` asks it before it reads an object."""
         self._not_taken_in_a_row = 0
+        self.behind = 0
+        """The number of writes that only the second index of a reindex did not take."""
 
     def run(
         self, items: Iterable[T], observe: Callable[[T], Observation[V]], *, object_of: Callable[[T], ObjectName | None],
@@ -179,6 +181,7 @@ class Reindexer:
         writes = [one.write for one in group if one.write is not None]
         answers = self._writer.write_or_fail(writes, stop=stop) if writes else []
         self._require_some_taken(answers)
+        self.behind += sum(answer.status is WriteStatus.BEHIND for answer in answers)
         results = iter(answers)
         return [one if one.write is None else _confirmed(one, next(results)) for one in group]
 
@@ -200,7 +203,7 @@ def _confirmed(one: Reindexed[T, V], result: WriteResult) -> Reindexed[T, V]:
         case WriteStatus.UNAVAILABLE:
             error = IndexUnavailableError(result.reason)
             return replace(one, status=Status.UNDECIDED, reason=result.reason, error=error)
-        case WriteStatus.STALE:
+        case WriteStatus.STALE | WriteStatus.BEHIND:
             return replace(one, status=Status.UNDECIDED, reason=result.reason)
 
 

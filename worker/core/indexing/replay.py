@@ -105,6 +105,8 @@ class Replay:
         self._on_result: OnResult = lambda _: None
         self.skipped = SkippedBuckets()
         """Buckets whose records were not tried any more."""
+        self.is_behind = False
+        """Whether only the second index of a reindex has not taken something."""
         self.counts: Counter[Result] = Counter()
         """How many records have had each result so far."""
 
@@ -130,6 +132,7 @@ class Replay:
             with closing(groups):
                 for group in groups:
                     self._settle(group)
+                    self.is_behind = reindexer.behind > 0
         return self.counts
 
     def _names(self, prefix: str) -> Iterator[str]:

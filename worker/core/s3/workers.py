@@ -31,7 +31,7 @@ MAX_ENTRIES = 20
 MAX_TEXT = 300
 """A record holds so many breakers, reasons and failing calls, each cut to so many characters."""
 _THREADS = 8
-_TEXTS = ("name", "state", "host", "version", "source_queue", "dlq")
+_TEXTS = ("name", "state", "host", "version", "source_queue", "dlq", "reindex")
 _COUNTS = ("since_ms", "written_at_ms", "started_at_ms", "last_poll_at_ms", "pid", "in_flight", "open_breakers")
 
 
@@ -70,6 +70,8 @@ class WorkerRecord:
     source_queue: str = ""
     """Names of the queues."""
     dlq: str = ""
+    reindex: str = ""
+    """The run of the reindex for which it writes to two indexes; empty if it writes to one."""
     breakers: Mapping[str, str] = field(default_factory=dict)
     """Open breakers (`index`, `s3://BUCKET`), and the last error of each."""
     open_breakers: int = 0

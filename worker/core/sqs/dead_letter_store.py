@@ -16,7 +16,7 @@ import orjson
 
 from worker.core.base.errors import StoreError
 from worker.core.s3.conditional import write_instead
-from worker.core.s3.state import DEAD_LETTERS_PREFIX, NO_CONDITIONS, State, dated, safe_name
+from worker.core.s3.state import DEAD_LETTERS_PREFIX, State, dated, safe_name
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.failure_record import FailureRecord
 from worker.core.sqs.stored_dead_letter import StoredDeadLetter, as_stored, first_failed_ms
@@ -109,14 +109,5 @@ def write(state: State, stored: StoredDeadLetter) -> StoredDeadLetter | None:
 
 def _create(state: State, new: StoredDeadLetter) -> StoredDeadLetter | None:
     """Write a record where there is none; None if there is one."""
-    record = orjson.dumps(new.as_json())
-    try:
-        etag = state.claim(new.key, record, instead_of=None)
-    except StoreError as error:
-        if error.code not in NO_CONDITIONS:
-            raise
-        if state.get(new.key) is not None:
-            return None
-        state.put(new.key, record)
-        return new
+    etag = write_instead(state, new.key, orjson.dumps(new.as_json()), instead_of=None)
     return None if etag is None else replace(new, etag=etag)

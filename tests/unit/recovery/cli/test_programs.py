@@ -15,6 +15,7 @@ PROGRAMS = (
     "recovery.cli.replay_retry_index",
     "recovery.cli.reconcile_index",
     "recovery.cli.backfill_index",
+    "recovery.cli.reindex_index",
 )
 
 
