@@ -75,7 +75,7 @@ class Fixed:
     kept: Counter[str] = field(default_factory=Counter)
     """What could not be fixed: the number for each reason, or code of an error."""
     examples: dict[str, str] = field(default_factory=dict)
-    """For a reason: a key, or what the first error said."""
+    """For a reason: the first key, and what an error said of it."""
     stopped: bool = False
     """Whether a signal ended it early."""
     ended_by: str = ""
@@ -217,7 +217,7 @@ class _Fixer:
         if one.status is Status.WRITTEN:
             self.fixed.removed += 1
         elif one.status is not Status.DECIDED:
-            self.fixed.keep(_code(one.error) or _beginning(one.reason), one.reason)
+            self.fixed.keep(_code(one.error) or _beginning(one.reason), f"{one.item[0]}: {one.reason}")
         elif one.value:
             self.fixed.keep(one.value, one.item[0])
 

@@ -42,6 +42,8 @@ MODULE = "recovery.cli.reconcile_index"
 DAY_MS = 86_400_000
 ORPHANS = sized(200, usual=10)
 LIVE = "live/"
+FULL_S = sized(1_800, usual=180)
+"""How long a test may take that makes two hundred thousand objects at full size."""
 FLAT_MB = 15
 
 
@@ -133,6 +135,7 @@ def scene(site: Site, env, count: int) -> dict[str, int]:
     return truth
 
 
+@pytest.mark.timeout(FULL_S)
 @pytest.mark.slow("makes two thousand objects, and indexes a part of them again")
 def test_the_tables_equal_the_truth_while_others_change_and_after_a_fix_everything_is_accounted_for(
     site, env, tmp_path
@@ -301,6 +304,7 @@ def test_keys_of_every_kind_are_accounted_for_on_a_store_that_keeps_them(elastic
         )  # fmt: skip
 
 
+@pytest.mark.timeout(FULL_S)
 @pytest.mark.slow("starts the command six times")
 def test_a_run_that_is_killed_again_and_again_is_continued(site, env, tmp_path):
     count = sized(200_000, usual=6_000)
@@ -318,6 +322,7 @@ def test_a_run_that_is_killed_again_and_again_is_continued(site, env, tmp_path):
         seen.append(listed(tmp_path))
     code, found = reconciled(env)
     assert (code, states(found)) == (3, {"current": count - 1, "missing": 1})
+    print(f"\nlisted when it was killed: {seen[1:]}, of {count:,}")
     assert seen == sorted(set(seen))
     assert len(seen) > 2
     assert list(tmp_path.rglob("reconcile-*.sqlite*")) == []
@@ -348,6 +353,7 @@ def listed(folder: Path) -> int:
 
 
 @pytest.mark.extended
+@pytest.mark.timeout(FULL_S)
 @pytest.mark.slow("two whole runs, one of them over two hundred thousand objects")
 def test_memory_does_not_grow_with_the_number_of_objects():
     few, many = sized(200_000, usual=20_000), sized(2_000_000, usual=200_000)

@@ -148,7 +148,7 @@ def test_nothing_is_removed_on_any_other_answer(place, error):
     orphan(place, "orphan")
     place.fakes.faults.add("s3.read", error)
     done = fixed(place)
-    assert (done.removed, dict(done.kept), done.examples) == (0, {error.code: 1}, {error.code: str(error)})
+    assert (done.removed, dict(done.kept), done.examples) == (0, {error.code: 1}, {error.code: f"orphan: {error}"})
     assert (BUCKET, "orphan") in place.fakes.index.documents
 
 
