@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -136,9 +137,8 @@ def _reconciled(settings: Settings, clients: Clients, bucket: str, folder: Path)
 def reconcile_made_up(objects: int) -> None:
     """Reconcile so many objects that are made up, and say how much memory this process had at most."""
     fakes = Fakes()
-    made_up = Clients(
-        fakes.clients.aws, fakes.source, fakes.dlq, _Objects(fakes.faults, objects), fakes.state, _Index(fakes.faults, objects)
-    )  # fmt: skip
+    objects_of, index = _Objects(fakes.faults, objects), _Index(fakes.faults, objects)
+    made_up = replace(fakes.clients, objects=objects_of, index=index)
     with tempfile.TemporaryDirectory(prefix="s3iw-bench-") as folder:
         began = time.monotonic()
         result = _reconciled(fakes.settings(), made_up, BUCKET, Path(folder))
