@@ -8,6 +8,7 @@ from collections.abc import Callable
 from recovery.operations.transfer.targets import refuse_while_paused
 from worker.core.base.classify import is_transient
 from worker.core.base.concurrency import Pace
+from worker.core.base.errors import PausedError, StoreError
 from worker.core.base.retry import retry_transient
 from worker.core.s3.state import State
 from worker.core.sqs.queue import MAX_BATCH, Queue
@@ -45,6 +46,16 @@ class PauseWatch:
             lambda: refuse_while_paused(self._state, while_paused=False), transient=is_transient, stop=self._stop
         )
         self._asked_at = time.monotonic()
+
+    def why(self) -> str:
+        """Why a run has to end, for one that has something to report: a pause, or nobody can tell. Empty if it may go on."""
+        try:
+            self.check()
+        except PausedError as error:
+            return f"the fleet is paused {error}"
+        except StoreError as error:
+            return f"whether the fleet is paused cannot be read: {error}"
+        return ""
 
 
 class QueueGate:

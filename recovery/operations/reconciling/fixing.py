@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import islice, takewhile
 
+from recovery.operations.backfilling.gate import PauseWatch
 from recovery.operations.progress import OnProgress, Progress, ignore_progress
 from recovery.operations.reconciling.request import LOST, Reconciled, ReconcileRequest
 from recovery.operations.reconciling.work_file import ORPHAN_NAME, WorkFile
@@ -74,11 +75,11 @@ class Fixed:
     kept: Counter[str] = field(default_factory=Counter)
     """What could not be fixed: the number for each reason, or code of an error."""
     examples: dict[str, str] = field(default_factory=dict)
-    """For a reason: a key, or what the first error said."""
+    """For a reason: the first key, and what an error said of it."""
     stopped: bool = False
     """Whether a signal ended it early."""
     ended_by: str = ""
-    """Why it ended early, if a service that it needs does not answer."""
+    """Why it ended early, if a service that it needs does not answer, or the fleet was paused meanwhile."""
     recorded: Recorded | None = None
 
     @property
@@ -116,8 +117,9 @@ def fix(
 ) -> Fixed:  # fmt: skip
     """Fix what the reconciliation with this work file has found. `stop` ends it between two batches; the audit records it.
 
-    It ends early, and says why, where the queue takes nothing any more or the bucket cannot be read. Raises PausedError or
-    IndexUnavailableError if it must not start, and IndexUnavailableError where the index fails in the middle.
+    It ends early, and says why, where the queue takes nothing any more, the bucket cannot be read, or the fleet is paused: what
+    it has begun by then is done. Raises PausedError or IndexUnavailableError if it must not start, and IndexUnavailableError
+    where the index fails in the middle.
     """
     refuse_while_paused(clients.state, while_paused=how.while_paused)
     make_ready(clients, dry_run=False)
@@ -146,20 +148,23 @@ class _Fixer:
         self._stop = stop
         self._on_progress = on_progress
         self._pace = Pace(how.rate)
+        self._watch = PauseWatch(clients.state, while_paused=how.while_paused, stop=stop)
         self._done = 0
         self.fixed = Fixed()
 
     def run(self, work: WorkFile) -> None:
         future_ms = self._clients.objects.clock.now_ms() + FUTURE_MS
         self._keep_from_future(work, future_ms)
-        self._remove(work.lost(ORPHAN_NAME))
+        with closing(work.lost(ORPHAN_NAME)) as orphans:
+            self._remove(takewhile(self._may_go_on, orphans))
         if self.fixed.ended_by:
             return
-        lost = ((key, version) for key, version in work.lost(*LOST) if (version or 0) <= future_ms)
-        if self._how.direct:
-            self._index(lost)
-        else:
-            self._send(lost)
+        with closing(work.lost(*LOST)) as found:
+            lost = takewhile(self._may_go_on, ((key, version) for key, version in found if (version or 0) <= future_ms))
+            if self._how.direct:
+                self._index(lost)
+            else:
+                self._send(lost)
 
     def _keep_from_future(self, work: WorkFile, future_ms: int) -> None:
         for key, version, exists in work.from_future(future_ms):
@@ -187,8 +192,8 @@ class _Fixer:
                     for one in group:
                         self._count_removal(one)
                     self._tick(len(group))
-                    self.fixed.ended_by = reindexer.skipped.why(self._bucket) or ""
-                    if self.fixed.ended_by:
+                    if why := reindexer.skipped.why(self._bucket):
+                        self.fixed.ended_by = why
                         return
 
     def _observe_orphan(self, item: _Item) -> Observation[str]:
@@ -212,7 +217,7 @@ class _Fixer:
         if one.status is Status.WRITTEN:
             self.fixed.removed += 1
         elif one.status is not Status.DECIDED:
-            self.fixed.keep(_code(one.error) or _beginning(one.reason), one.reason)
+            self.fixed.keep(_code(one.error) or _beginning(one.reason), f"{one.item[0]}: {one.reason}")
         elif one.value:
             self.fixed.keep(one.value, one.item[0])
 
@@ -223,7 +228,7 @@ class _Fixer:
         in_a_row = 0
         while batch := list(islice(lost, MAX_BATCH)):
             self._pace.wait(self._stop, count=len(batch))
-            if self._stop.is_set():
+            if self._stop.is_set() or not self._may_go_on():
                 return
             refused = send_jobs(self._clients.source, [(self._bucket, key) for key, _ in batch], stop=self._stop)
             self.fixed.sent += len(batch) - len(refused)
@@ -247,8 +252,8 @@ class _Fixer:
                     for one in group:
                         self._count_indexed(one)
                     self._tick(len(group))
-                    self.fixed.ended_by = indexer.given_up(self._bucket) or ""
-                    if self.fixed.ended_by:
+                    if why := indexer.given_up(self._bucket):
+                        self.fixed.ended_by = why
                         return
 
     def _count_indexed(self, one: Indexed[_Item]) -> None:
@@ -261,6 +266,11 @@ class _Fixer:
             self.fixed.keep(_beginning(one.reason.removeprefix(name)), one.reason)
 
     # -- both --------------------------------------------------------------------------------------------------------
+
+    def _may_go_on(self, _: object = None) -> bool:
+        """Whether the fleet is not paused; if it is, this is why the fix ends."""
+        self.fixed.ended_by = self.fixed.ended_by or self._watch.why()
+        return not self.fixed.ended_by
 
     def _tick(self, count: int) -> None:
         self._done += count

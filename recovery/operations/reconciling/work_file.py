@@ -7,7 +7,7 @@ state bucket would have to contain all that was read.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -229,7 +229,7 @@ class WorkFile:
         ask = "SELECT count(*) FROM accounted WHERE state = ? AND version IS NOT NULL"
         return self._number(ask, POSITION[ReconcileState.SKIPPED])
 
-    def lost(self, *states: str, limit: int = -1) -> Iterator[tuple[str, int | None]]:
+    def lost(self, *states: str, limit: int = -1) -> Generator[tuple[str, int | None], None, None]:
         """Key and document's version of what is lost, `orphan` or a state, in the order of keys."""
         wanted = ",".join(str(ORPHAN if name == ORPHAN_NAME else POSITION[ReconcileState(name)]) for name in states)
         ask = f"SELECT key, version FROM accounted WHERE {IS_LOST} AND state IN ({wanted}) ORDER BY key LIMIT ?"  # noqa: S608

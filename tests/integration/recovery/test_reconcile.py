@@ -4,15 +4,17 @@ import csv
 import json
 import os
 import random
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +28,23 @@ from testing.waiting import wait_until
 from testing.worker import WorkerProcess, base_env
 from tests.support.in_process import run_in_process
 from tests.support.moto_server import moto_endpoint
+from tests.support.nasty_keys import LONGEST_BYTES, NASTY, NOT_IN_XML
 from tests.support.retry_records import put_record, record_of
 from tests.support.size import sized
 from worker.core.base.settings import load
 from worker.core.index.document import Write, encode
 from worker.core.index.open import open_index
+from worker.core.s3.lease import LEASE_S
 from worker.core.s3.state import PARKED_PREFIX
+from worker.selfheal import LEASE_KEY
 
 MODULE = "recovery.cli.reconcile_index"
 DAY_MS = 86_400_000
-NASTY = [
-    "a//b", "/lead", "x/../y", "x/./y", "dir/", "report 2.txt", "report/1.txt", "tab\there", "100%+ &.txt", "..", "~",
-    "\U0001f338 花見.txt", "\uac00.txt", "\u1100\u1161.txt", "\uff76\uff9e.txt", "\u00e9.txt", "e\u0301.txt", "\\", '"', "'",
-    "<&>", "z" * 1024, "契" * 341, "\x7f", "\u2028", "\uff5e", "trailing ", " leading", "a/", "a/b/", "#", "?x=1", "%2F", "+",
-    "*", "[x]",
-]  # fmt: skip
-"""Keys as S3 allows them, on a store that keeps them."""
+ORPHANS = sized(200, usual=10)
+LIVE = "live/"
+FULL_S = sized(1_800, usual=180)
+"""How long a test may take that makes two hundred thousand objects at full size."""
+FLAT_MB = 15
 
 
 @pytest.fixture
@@ -92,7 +95,7 @@ def dead_letter(site: Site, key: str, *, etag: str) -> None:
 
 
 def scene(site: Site, env, count: int) -> dict[str, int]:
-    """Objects of which a share is lost or held in each other place; the truth."""
+    """Objects of which some are lost or held in each other place, and documents without an object; the truth."""
     etags = site.put_all({f"帳票/{number % 7}/{number:06}.txt": f"{number}" for number in range(count)})
     etags |= site.put_all({f"report {number}.txt": "x" for number in range(20)})
     etags |= site.put_all({f"report/{number}.txt": "x" for number in range(20)})
@@ -100,13 +103,14 @@ def scene(site: Site, env, count: int) -> dict[str, int]:
     random.Random(1).shuffle(keys)
     take = iter(keys)
     truth = {
-        "missing": count // 20, "stale": count // 40, "waiting": 7, "parked": 5, "dead": 6, "archived": 4, "skipped": 3
+        "missing": sized(1_000, usual=100), "stale": sized(500, usual=50),
+        "waiting": 7, "parked": 5, "dead": 6, "archived": 4, "skipped": 3,
     }  # fmt: skip
     of = {name: [next(take) for _ in range(number)] for name, number in truth.items()}
     away = {key for name in truth if name not in {"stale", "skipped"} for key in of[name]}
     stale = set(of["stale"])
     fill_index(env, site.bucket, {k: "old" if k in stale else v for k, v in etags.items() if k not in away})
-    fill_index(env, site.bucket, {f"gone/{number}.txt": "e" for number in range(10)})
+    fill_index(env, site.bucket, {f"gone/{number}.txt": "e" for number in range(ORPHANS)})
     for key in of["waiting"]:
         put_record(site, record_of(site, key, etags[key]))
     for key in of["parked"]:
@@ -131,31 +135,68 @@ def scene(site: Site, env, count: int) -> dict[str, int]:
     return truth
 
 
+@pytest.mark.timeout(FULL_S)
 @pytest.mark.slow("makes two thousand objects, and indexes a part of them again")
-def test_the_tables_equal_the_truth_and_after_a_fix_everything_is_accounted_for(site, env, tmp_path):
+def test_the_tables_equal_the_truth_while_others_change_and_after_a_fix_everything_is_accounted_for(
+    site, env, tmp_path
+):
     count = sized(200_000, usual=2_000)
     truth = scene(site, env, count)
     file = tmp_path / "all.csv"
-    code, found = reconciled(env, "--csv", str(file))
-    assert (code, states(found), found["orphans"], found["accounted"]) == (3, truth, 10, False)
-    assert found["objects"] == sum(found["states"].values()) == count + 40
-    [place] = found["places"]
-    assert (place["skipped_indexed"], place["unsettled"], place["documents"]) == (
-        3, 0, truth["current"] + truth["stale"] + 3 + 10,
-    )  # fmt: skip
+    with live_changes(site, {**env, "LOG_LEVEL": "info"}, tmp_path):
+        code, found = reconciled(env, "--csv", str(file))
     with file.open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    assert len(rows) == count + 40 + 10
-    assert sum(row["state"] == "missing" for row in rows) == truth["missing"]
+        rows = [(row["key"].startswith(LIVE), row["state"]) for row in csv.DictReader(stream)]
+    assert (code, found["accounted"]) == (3, False)
+    assert Counter(state for is_live, state in rows if not is_live) == {**truth, "orphan": ORPHANS}
+    live = {state for is_live, state in rows if is_live}
+    assert live
+    assert live <= {"current", "young"} or found["places"][0]["unsettled"], live
+    assert found["objects"] == sum(found["states"].values()) == len(rows) - found["orphans"]
     code, found = reconciled(env, "--fix", "--direct", "--yes")
     [fixed] = found["fixed"]
-    assert (code, fixed["indexed"], fixed["removed"], fixed["kept"]) == (0, truth["missing"] + truth["stale"], 10, {})
+    assert (code, fixed["kept"]) == (0, {})
+    assert (fixed["indexed"], fixed["removed"]) == (truth["missing"] + truth["stale"], ORPHANS)
+    [place] = found["places"]
+    left = place["objects"] - count - 40  # of what others have changed
+    assert (place["skipped_indexed"], place["unsettled"], place["documents"]) == (
+        3, 0, truth["current"] + truth["stale"] + 3 + ORPHANS + left,
+    )  # fmt: skip
     site.ask("POST", f"/{site.index}/_refresh")
     code, found = reconciled(env)
-    truth["current"] += truth.pop("missing") + truth.pop("stale")
+    truth["current"] += truth.pop("missing") + truth.pop("stale") + left
     assert (code, states(found), found["orphans"], found["accounted"]) == (0, truth, 0, True)
     record = site.state_record(f"s3-index-worker/reconcile/{site.bucket}.json")
-    assert (record["unaccounted"], record["repeated"], record["objects"]) == (0, 0, count + 40)
+    assert (record["unaccounted"], record["repeated"], record["objects"]) == (0, 0, count + 40 + left)
+
+
+@contextmanager
+def live_changes(site: Site, env: Mapping[str, str], folder: Path) -> Iterator[None]:
+    """Within this context, objects under LIVE change and a worker indexes them; after it, the queue is empty.
+
+    The worker replays nothing: others have the lease for it.
+    """
+    over = threading.Event()
+    keep_from_replaying(site)
+    worker = WorkerProcess(env, folder).start()
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            changing = pool.submit(change_until, over, site)
+            try:
+                yield
+            finally:
+                over.set()
+            assert changing.result() > 20
+        site.wait_empty(60)
+    finally:
+        assert worker.stop() == 0
+
+
+def keep_from_replaying(site: Site) -> None:
+    """Take or renew the lease for it."""
+    until_ms = int((time.time() + LEASE_S) * 1000)
+    body = json.dumps({"holder": "another host", "until_ms": until_ms}).encode()
+    site.s3.put_object(Bucket=site.state_bucket, Key=LEASE_KEY, Body=body)
 
 
 def test_what_a_fix_sends_is_indexed_by_a_worker_while_others_change(site, env, tmp_path):
@@ -201,31 +242,22 @@ def test_a_document_from_the_future_that_was_removed_by_hand_comes_back_once_its
 
 
 def test_while_objects_change_nothing_is_called_lost_unless_messages_are_waiting(site, env, tmp_path):
-    worker = WorkerProcess({**site.env, "LOG_LEVEL": "info"}, tmp_path).start()
-    over = threading.Event()
-    try:
-        with ThreadPoolExecutor(1) as pool:
-            changing = pool.submit(change_until, over, site)
-            for _ in range(3):
-                _, found = reconciled(env)
-                assert found["objects"] == sum(found["states"].values())
-                assert found["accounted"] or found["places"][0]["unsettled"], found
-            over.set()
-            assert changing.result() > 20
-        site.wait_empty(60)
-        site.ask("POST", f"/{site.index}/_refresh")
-        code, found = reconciled(env)
-        assert (code, set(states(found)), found["orphans"]) == (0, {"current"}, 0)
-    finally:
-        over.set()
-        assert worker.stop() == 0
+    with live_changes(site, {**site.env, "LOG_LEVEL": "info"}, tmp_path):
+        for _ in range(3):
+            _, found = reconciled(env)
+            assert found["objects"] == sum(found["states"].values())
+            assert found["accounted"] or found["places"][0]["unsettled"], found
+    site.ask("POST", f"/{site.index}/_refresh")
+    code, found = reconciled(env)
+    assert (code, set(states(found)), found["orphans"]) == (0, {"current"}, 0)
 
 
 def change_until(over: threading.Event, site: Site) -> int:
     """Create, overwrite and remove objects, and send the events; the number of changes."""
     chance, changes = random.Random(3), 0
     while not over.is_set():
-        key = f"{chance.randrange(40)}.txt"
+        keep_from_replaying(site)
+        key = f"{LIVE}{chance.randrange(40)}.txt"
         changes += 1
         if chance.random() < 0.3:
             site.s3.delete_object(Bucket=site.bucket, Key=key)
@@ -236,6 +268,7 @@ def change_until(over: threading.Event, site: Site) -> int:
     return changes
 
 
+@pytest.mark.slow("moto takes in two hundred objects, one after another")
 def test_keys_of_every_kind_are_accounted_for_on_a_store_that_keeps_them(elasticmq, tmp_path):
     """SeaweedFS changes or refuses some of these; moto does not. The index is in SQLite."""
     with moto_endpoint() as endpoint, closing(s3_client(endpoint)) as s3, closing(sqs_client(endpoint)) as sqs:
@@ -247,27 +280,31 @@ def test_keys_of_every_kind_are_accounted_for_on_a_store_that_keeps_them(elastic
             "DLQ_QUEUE_URL": sqs.create_queue(QueueName="d")["QueueUrl"], "RECONCILE_YOUNG_S": "0",
             "INDEX_URL": f"sqlite:///{tmp_path}/index.db", "TEMP_DIR": str(tmp_path), "LOG_FORMAT": "json",
         }  # fmt: skip
+        bodies = {key: b"" if key.endswith("/") else key.encode() for key in NASTY}
         etags = {
-            key: s3.put_object(Bucket="data-bucket", Key=key, Body=b"")["ETag"].strip('"') if key.endswith("/") else
-            s3.put_object(Bucket="data-bucket", Key=key, Body=key.encode())["ETag"].strip('"')
-            for key in NASTY
-        }  # fmt: skip
+            key: s3.put_object(Bucket="data-bucket", Key=key, Body=body)["ETag"].strip('"')
+            for key, body in bodies.items()
+        }
         half = {key: etag for number, (key, etag) in enumerate(etags.items()) if number % 2 and not key.endswith("/")}
         fill_index(env, "data-bucket", half)
-        fill_index(env, "data-bucket", {f"{key}.gone": "e" for key in half if len(key.encode()) < 1000})
+        gone = [
+            name for key in half if len((name := f"{key}.gone").encode()) <= LONGEST_BYTES and not NOT_IN_XML & set(key)
+        ]
+        fill_index(env, "data-bucket", dict.fromkeys(gone, "e"))
         folders = sum(key.endswith("/") for key in NASTY)
         code, found = reconciled(env, "s3://data-bucket")
         truth = {"skipped": folders, "current": len(half), "missing": len(NASTY) - folders - len(half)}
-        orphans = sum(len(key.encode()) < 1000 for key in half)
-        assert (code, states(found), found["orphans"]) == (3, truth, orphans)
-        code, found = reconciled(env, "s3://data-bucket", "--fix", "--direct", "--yes")
-        assert (code, found["fixed"][0]["kept"]) == (0, {})
+        assert (len(NASTY), code, states(found), found["orphans"]) == (200, 3, truth, len(gone))
+        code, found = reconciled(env, "s3://data-bucket", "--fix", "--direct", "--yes", "--force")  # to remove so many
+        [fixed] = found["fixed"]
+        assert (code, fixed["kept"], fixed["indexed"], fixed["removed"]) == (0, {}, truth["missing"], len(gone))
         code, found = reconciled(env, "s3://data-bucket")
         assert (code, states(found), found["orphans"]) == (
             0, {"skipped": folders, "current": len(NASTY) - folders}, 0,
         )  # fmt: skip
 
 
+@pytest.mark.timeout(FULL_S)
 @pytest.mark.slow("starts the command six times")
 def test_a_run_that_is_killed_again_and_again_is_continued(site, env, tmp_path):
     count = sized(200_000, usual=6_000)
@@ -276,7 +313,8 @@ def test_a_run_that_is_killed_again_and_again_is_continued(site, env, tmp_path):
     seen = [0]
     for _ in range(5):
         process = started(env, "--json")
-        wait_until(lambda: has_more(process, tmp_path, seen[-1]), 60, "a page more")  # noqa: B023
+        more = seen[-1] + count // 8
+        wait_until(lambda: has_more(process, tmp_path, more), 60, "some pages more")  # noqa: B023
         process.kill()
         process.communicate()
         if process.returncode != -signal.SIGKILL:
@@ -284,6 +322,7 @@ def test_a_run_that_is_killed_again_and_again_is_continued(site, env, tmp_path):
         seen.append(listed(tmp_path))
     code, found = reconciled(env)
     assert (code, states(found)) == (3, {"current": count - 1, "missing": 1})
+    print(f"\nlisted when it was killed: {seen[1:]}, of {count:,}")
     assert seen == sorted(set(seen))
     assert len(seen) > 2
     assert list(tmp_path.rglob("reconcile-*.sqlite*")) == []
@@ -311,6 +350,24 @@ def listed(folder: Path) -> int:
         except sqlite3.Error:
             return 0
     return 0
+
+
+@pytest.mark.extended
+@pytest.mark.timeout(FULL_S)
+@pytest.mark.slow("two whole runs, one of them over two hundred thousand objects")
+def test_memory_does_not_grow_with_the_number_of_objects():
+    few, many = sized(200_000, usual=20_000), sized(2_000_000, usual=200_000)
+    small, large = peak_mb(few), peak_mb(many)
+    print(f"\npeak: {small} MB with {few:,} objects, {large} MB with {many:,}")
+    assert large - small < FLAT_MB
+
+
+def peak_mb(count: int) -> int:
+    """The peak memory of a run over so many objects, which are made up while they are listed."""
+    command = [sys.executable, "-m", "benchmarks.reconcile", "--made-up", str(count)]
+    done = subprocess.run(command, env=base_env(), capture_output=True, text=True, check=True)
+    [number] = re.findall(r"(\d+) MB at most", done.stdout)
+    return int(number)
 
 
 def test_a_signal_ends_it_between_two_pages_and_the_next_run_goes_on(site, env, tmp_path):

@@ -11,6 +11,7 @@ sudden change is believed only after several answers that agree, and no time is 
 
 import threading
 import time
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 from worker.core.base.events import LogEvent
@@ -98,3 +99,12 @@ class S3Clock:
     def skew_s(self) -> float:
         """By how many seconds this machine's clock differs from S3's; positive if it is fast."""
         return time.time() - time.monotonic() - (self._low + self._high) / 2
+
+
+def iso_moment(said: object) -> datetime | None:
+    """A time in ISO 8601 with its offset from UTC, such as S3 says; None for anything else."""
+    try:
+        moment = datetime.fromisoformat(said) if isinstance(said, str) else None
+    except ValueError:
+        return None
+    return moment if moment is not None and moment.tzinfo is not None else None

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from recovery.cli.view.reconciled import fixed_sentences
+from recovery.operations.backfilling import gate
+from recovery.operations.progress import ignore_progress
 from recovery.operations.reconciling.fixing import (
     CHANGED,
     EXISTS,
@@ -28,6 +30,7 @@ from worker.core.sqs.queue import MAX_BATCH, Refusal
 
 NO_BUCKET = StoreError("no such bucket", code="NoSuchBucket")
 FUTURE_MS = NOW_MS + 86_400_000
+PAUSED = json.dumps({"by": "ann", "reason": "upgrade"}).encode()
 
 
 @pytest.fixture
@@ -35,14 +38,15 @@ def place(fakes, tmp_path):
     return Scene(fakes, tmp_path)
 
 
-def fixed(place, *, stop=None, meanwhile=lambda: None, **how):
+def fixed(place, *, stop=None, meanwhile=lambda: None, on_progress=ignore_progress, **how):
     """What a fix does after a reconciliation; `meanwhile`: what happens while the operator reads the question."""
     done = []
 
     def run(work):
         meanwhile()
         clients, request = place.fakes.clients, FixRequest(**how)
-        done.append(fix(place.settings, clients, place.request(), request, work, stop=stop or threading.Event()))
+        event = stop or threading.Event()
+        done.append(fix(place.settings, clients, place.request(), request, work, stop=event, on_progress=on_progress))
 
     place.run(while_open=run)
     return done[0]
@@ -144,7 +148,7 @@ def test_nothing_is_removed_on_any_other_answer(place, error):
     orphan(place, "orphan")
     place.fakes.faults.add("s3.read", error)
     done = fixed(place)
-    assert (done.removed, dict(done.kept), done.examples) == (0, {error.code: 1}, {error.code: str(error)})
+    assert (done.removed, dict(done.kept), done.examples) == (0, {error.code: 1}, {error.code: f"orphan: {error}"})
     assert (BUCKET, "orphan") in place.fakes.index.documents
 
 
@@ -225,11 +229,48 @@ def test_documents_from_the_future_are_not_counted_as_removed(place):
 
 def test_while_the_fleet_is_paused_nothing_is_fixed_unless_asked(place):
     place.put("a")
-    place.fakes.s3.records[PAUSE_KEY] = json.dumps({"by": "ann", "reason": "upgrade"}).encode()
+    place.fakes.s3.records[PAUSE_KEY] = PAUSED
     with pytest.raises(PausedError):
         fixed(place)
     assert jobs(place) == []
     assert fixed(place, while_paused=True).sent == 1
+
+
+@pytest.mark.parametrize("work", ["send", "index", "remove"])
+@pytest.mark.parametrize("while_paused", [False, True])
+def test_a_pause_of_the_fleet_in_the_middle_ends_a_fix_with_the_reason(place, monkeypatch, work, while_paused):
+    monkeypatch.setattr(gate, "ASK_EVERY_S", 0)
+    count = 200
+    for number in range(count):
+        orphan(place, f"{number:03}") if work == "remove" else place.put(f"{number:03}.txt")
+    place.settings = place.fakes.settings(bulk_documents=10)
+
+    def pause(now):
+        if now.done >= count / 4:
+            place.fakes.s3.records[PAUSE_KEY] = PAUSED
+
+    done = fixed(place, direct=work == "index", while_paused=while_paused, on_progress=pause)
+    number = done.sent + done.indexed + done.removed
+    assert not done.kept, "what was begun is done"
+    if while_paused:
+        assert (number, done.ended_by, done.is_complete) == (count, "", True)
+        return
+    assert count / 4 <= number < count
+    assert (done.ended_by.startswith("the fleet is paused by ann: upgrade."), done.is_complete) == (True, False)
+    [event] = place.fakes.under("s3-index-worker/audit/").values()
+    assert event["result"]["ended_by"] == done.ended_by
+
+
+def test_a_pause_that_cannot_be_read_any_more_ends_a_fix_too(place, monkeypatch):
+    monkeypatch.setattr(gate, "ASK_EVERY_S", 0)
+    for number in range(100):
+        place.put(f"{number:03}.txt")
+
+    def fail(now):
+        place.fakes.faults.add("state.get", StoreError("denied", code="AccessDenied"))
+
+    done = fixed(place, on_progress=fail)
+    assert (done.sent, done.ended_by) == (MAX_BATCH, "whether the fleet is paused cannot be read: denied")
 
 
 # -- ends ------------------------------------------------------------------------------------------------------------------

@@ -4,9 +4,12 @@ import http.server
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import pytest
+from botocore.utils import parse_timestamp
 
+from worker.core.base import aws
 from worker.core.base.aws import Aws
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import ConfigError, DependencyError, QueueError, StoreError
@@ -14,6 +17,10 @@ from worker.core.s3.state import S3State
 from worker.core.s3.store import S3ObjectStore
 from worker.core.sqs.queue import SqsQueue
 
+LISTING = (
+    "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a</Key><LastModified>{}</LastModified>"
+    "<ETag>&quot;e&quot;</ETag><Size>3</Size></Contents></ListBucketResult>"
+)
 PAGES = [b"<html>sign in</html>", b"\x00\x01 neither JSON nor XML \xff", b"{}", b'{"Messages": [{}], "Failed": [{}]}']
 
 
@@ -104,6 +111,26 @@ def test_a_record_without_an_etag_is_no_record(impostor, objects, page):
         with pytest.raises(StoreError) as raised:
             call()
         assert is_transient(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "is_slow"),
+    [("2026-11-29T17:43:00.123Z", False), ("2026-11-29T17:43:00", True), ("Sun, 29 Nov 2026 17:43:00 GMT", True)],
+)
+def test_botocore_s_slow_parser_reads_only_times_that_are_not_as_s3_writes_them(
+    impostor, objects, monkeypatch, said, is_slow
+):
+    asked = []
+
+    def slowly(one):
+        asked.append(one)
+        return parse_timestamp(one)
+
+    monkeypatch.setattr(aws, "parse_timestamp", slowly)
+    impostor.page = LISTING.format(said).encode()
+    [found] = objects.list_page("bucket", "", None).objects
+    assert found.modified_ms // 1000 == datetime(2026, 11, 29, 17, 43, tzinfo=UTC).timestamp()
+    assert asked == ([said] if is_slow else [])
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])

@@ -1,11 +1,12 @@
 """S3's clock, from Date headers of one second's resolution."""
 
 import time
+from datetime import UTC, datetime, timedelta, timezone
 from email.utils import formatdate
 
 import pytest
 
-from worker.core.base.clock import JUMP_ANSWERS, MAX_AHEAD_S, S3Clock
+from worker.core.base.clock import JUMP_ANSWERS, MAX_AHEAD_S, S3Clock, iso_moment
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import observe
 
@@ -98,3 +99,22 @@ def test_a_date_that_is_none_is_ignored():
     clock = S3Clock()
     clock.observe(1.0, "yesterday", 2.0)
     assert clock.uncertainty_s == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("said", "moment"),
+    [
+        ("2026-11-29T17:43:00.123Z", datetime(2026, 11, 29, 17, 43, 0, 123_000, tzinfo=UTC)),
+        ("2026-11-29T17:43:00Z", datetime(2026, 11, 29, 17, 43, tzinfo=UTC)),
+        ("2026-11-29T17:43:00+09:00", datetime(2026, 11, 29, 17, 43, tzinfo=timezone(timedelta(hours=9)))),
+        ("2026-11-29T17:43:00", None),
+        ("Sun, 29 Nov 2026 17:43:00 GMT", None),
+        ("20261129", None),
+        ("1795974180", None),
+        (1_795_974_180.5, None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_time_without_its_offset_or_in_another_format_is_no_iso_moment(said, moment):
+    assert iso_moment(said) == moment
