@@ -51,6 +51,12 @@ LeaveOut = Annotated[
         "--leave-out", help="With --from-s3: without documents of other buckets, and those without bucket or key."
     ),
 ]
+RemoveMany = Annotated[
+    bool,
+    typer.Option(
+        "--remove-many", help="Remove from the new index what has no object, however much: you have checked that."
+    ),
+]
 Force = Annotated[
     bool,
     typer.Option(
@@ -98,9 +104,13 @@ def reindex_index(
     ] = False,
     rate: Annotated[float | None, typer.Option(min=0.1, help="Objects read per second at most. Default: any.")] = None,
     grace: Annotated[
-        str, typer.Option(help="How long the old index is kept and written to after the switch, at least: 12h, 7d.")
-    ] = f"{DEFAULT_GRACE_S // 86_400}d",
+        str | None,
+        typer.Option(
+            help=f"How long the old index is kept and written to after the switch, at least. Default: {DEFAULT_GRACE_S // 86_400}d."
+        ),
+    ] = None,
     leave_out: LeaveOut = False,
+    remove_many: RemoveMany = False,
     force: Force = False,
     while_paused: WhilePaused = False,
     yes: Yes = False,
@@ -121,10 +131,10 @@ def reindex_index(
     )  # fmt: skip
     if buckets and not what.startswith("--from"):
         raise typer.BadParameter(f"cannot be given with {what}", param_hint="s3://BUCKET")
-    places = distinct_places([_bucket(one) for one in buckets or ()])
-    source = Source.S3 if from_s3 else Source.INDEX
-    grace_s = seconds(grace, "--grace") or 0
-    request = ReindexRequest(_run("reindex"), source, tuple(places), rate, grace_s, force, while_paused)
+    places, source = _buckets(buckets or []), Source.S3 if from_s3 else Source.INDEX
+    request = ReindexRequest(
+        _run("reindex"), source, places, rate, seconds(grace, "--grace"), force, remove_many, while_paused
+    )
     raise typer.Exit(_done(what, request, leave_out=leave_out, yes=yes, as_json=as_json))
 
 
@@ -149,6 +159,10 @@ def _one_of(chosen: dict[str, bool]) -> str:
             f"exactly one is required, not {' and '.join(names) or 'none'}", param_hint=" / ".join(chosen)
         )
     return names[0]
+
+
+def _buckets(given: list[str]) -> tuple[Place, ...]:
+    return tuple(distinct_places([_bucket(one) for one in given]))
 
 
 def _bucket(given: str) -> Place:
@@ -179,7 +193,7 @@ class _Command:
 
     def show_situation(self) -> ExitCode:
         """Show the reindex under way; NOT_FOUND if there is none."""
-        found = situation(self._clients, self._exchange)
+        found = situation(self._settings, self._clients, self._exchange)
         if self._as_json:
             print_json(found.as_json())
         else:
@@ -189,7 +203,7 @@ class _Command:
 
     def end(self, what: str, *, force: bool) -> ExitCode:
         """Go back, or end the reindex."""
-        found = situation(self._clients, self._exchange).reindex
+        found = situation(self._settings, self._clients, self._exchange).reindex
         if found is not None and what != "--rollback" and not self._agrees(_deletes(what, found)):
             return ExitCode.INCOMPLETE
         run = _run(what.strip("-"))
@@ -205,7 +219,7 @@ class _Command:
             print_json({"old": done.old, "new": done.new, "phase": done.phase, "complete": ended.is_complete})
         else:
             print_sentence(ended_sentence(ended))
-        return self._signals.exit_code or code
+        return self._signals.exit_code or max(code, ExitCode.OK if ended.is_complete else ExitCode.INCOMPLETE)
 
     def reindex(self, request: ReindexRequest) -> ExitCode:
         """Plan, ask, and do it."""

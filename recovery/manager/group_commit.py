@@ -1,6 +1,7 @@
 """Writes what several threads want to write to the ledger in common transactions: each costs the disk one flush."""
 
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -13,6 +14,8 @@ from worker.supervisor import IDLE_TURN_S
 
 MAX_ROWS = 500
 """Of one transaction."""
+GATHER_S = 0.02
+"""How long a transaction waits for what other threads want: each has a cost of its own, whatever it writes."""
 MAX_SILENCE_S = 120
 """A transaction waits for other writers, at most as long as the database's own limit allows."""
 
@@ -48,12 +51,13 @@ class GroupCommit:
                 return
 
     def _collect(self) -> list[_Wanted]:
-        """What is wanted now: everything that came while the last transaction was written."""
+        """What is wanted now: everything that came while the last transaction was written, or comes within GATHER_S."""
         wanted: list[_Wanted] = []
         with suppress(Empty):
             wanted.append(self._queue.get(timeout=IDLE_TURN_S))
+            until = time.monotonic() + GATHER_S
             while sum(len(arrivals) for arrivals, _ in wanted) < MAX_ROWS:
-                wanted.append(self._queue.get_nowait())
+                wanted.append(self._queue.get(timeout=max(0.0, until - time.monotonic())))
         return wanted
 
     def _write(self, wanted: Sequence[_Wanted]) -> None:

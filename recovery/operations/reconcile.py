@@ -52,7 +52,7 @@ def work_on(settings: Settings, clients: Clients, request: ReconcileRequest, fol
     def is_skipped(key: str, size: int) -> bool:
         return is_folder(key, size) or excluded(settings, place.bucket, key) is not None
 
-    continued_for_s = 0.0 if request.is_partial else CONTINUED_FOR_S
+    continued_for_s = 0.0 if request.is_partial or request.of_new_index else CONTINUED_FOR_S
     with work_file(folder / name, is_skipped=is_skipped, continued_for_s=continued_for_s) as work:
         yield work
 

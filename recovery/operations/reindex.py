@@ -18,7 +18,7 @@ from recovery.operations.progress import OnProgress, Progress
 from recovery.operations.recovering.preconditions import check_all, check_listable
 from recovery.operations.reindexing.comparing import Comparison
 from recovery.operations.reindexing.ending import resolved, settle
-from recovery.operations.reindexing.request import Reindexed, ReindexRequest
+from recovery.operations.reindexing.request import DEFAULT_GRACE_S, Reindexed, ReindexRequest
 from recovery.operations.reindexing.steps import Steps, after_switch, alone, begun, phase_in_truth, under_way
 from recovery.operations.transfer.targets import refuse_while_paused
 from worker.core.audit import AuditEvent, record
@@ -74,7 +74,7 @@ def _planned(settings: Settings, clients: Clients, exchange: Exchange, request: 
     if steps is None:
         found = Reindex(
             request.run.name, request.run.by, name_of(settings), current.name, exchange.next_name(current), request.source,
-            current.plain_key, current.is_alias, grace_s=request.grace_s,
+            current.plain_key, current.is_alias, grace_s=DEFAULT_GRACE_S if request.grace_s is None else request.grace_s,
         )  # fmt: skip
     else:
         found = replace(steps.reindex, phase=phase_in_truth(steps.reindex, exchange))
@@ -144,9 +144,11 @@ class _Run:
             raise DependencyError(
                 "the index was replaced, or a reindex began or ended, since this was planned: run it again"
             )
-        steps = resolved(self._clients, self._exchange)
+        steps = resolved(self._settings, self._clients, self._exchange)
         if steps is None:
             steps = begun(self._clients.state, self._clients.objects.clock, now.reindex)
+        if self._request.grace_s is not None:
+            steps.keep_for(self._request.grace_s)
         if steps.reindex.phase is Phase.PREPARING:
             self._exchange.create(steps.reindex.old, steps.reindex.new)
             steps.move(Phase.FILLING)
@@ -184,14 +186,15 @@ class _Run:
         def on_copied(compared: int, total: int) -> None:
             self._on_progress(Progress(compared, total, {"compared": compared}))
 
+        late = 0
         for number in count(1):
-            is_last = number >= MAX_PASSES or steps.age_s > LATE_S
+            late += steps.age_s > LATE_S
             self._say(f"copying {reindex.old} to {reindex.new}, pass {number}")
             copied = self._exchange.copy(reindex.old, reindex.new, stop=self._stop, on_copied=on_copied)
             result.filled += copied.changed
-            if not copied.is_complete or (is_last and not copied.changed) or number >= MAX_PASSES:
+            if not copied.is_complete or (late and not copied.changed) or late >= MAX_PASSES:
                 return
-            if not copied.changed:
+            if not late:
                 self._say("waiting until the last writes to the old index alone have arrived")
                 self._stop.wait(max(0.0, LATE_S - steps.age_s))
 
@@ -218,7 +221,8 @@ class _Run:
         result.is_switched, result.can_go_back = True, reindex.is_alias
         steps.move(after_switch(reindex))
         if not reindex.is_alias:
-            settle(self._exchange, steps, stop=self._stop, say=self._say)
+            result.must_finish = True
+            result.must_finish = not settle(self._exchange, steps, stop=self._stop, say=self._say)
 
     def _say(self, note: str) -> None:
         self._on_progress(Progress(0, note=note))

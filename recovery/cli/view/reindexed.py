@@ -60,6 +60,8 @@ def result_sentences(result: Reindexed) -> Iterator[str]:
         yield f"searches read {result.new}; {result.old} is kept and written to: `--rollback` moves back, `--finish` deletes it"
     elif result.is_switched:
         yield f"searches read {result.new}; {result.old} is deleted"
+        if result.must_finish:
+            yield "one step is left: `--finish` completes it"
     elif result.stopped:
         yield "stopped; the same command goes on from here, `--abort` ends it"
     else:
@@ -75,7 +77,10 @@ def ended_sentence(ended: Ended) -> str:
     if not ended.is_complete:
         return "stopped; `--finish` completes it"
     if found.phase is not Phase.ENDING:
-        return f"searches read {found.searched} again; both are written to, until --abort or another switch"
+        return (
+            f"searches read {found.searched} again; both are written to, until --abort or another switch. `reconcile_index` tells "
+            "whether anything is missing in it"
+        )
     return f"the reindex is over; {found.left_over} is deleted" if found.left_over else "the reindex is over"
 
 

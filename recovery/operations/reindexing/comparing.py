@@ -33,7 +33,7 @@ class Compared:
     """What one comparison has found, and done about it."""
 
     worse: int = 0
-    """Objects and documents that are right in the old index, or at least later, and not in the new one."""
+    """Objects and documents that are right in the old index, or at least later, and not in the new one, in spite of repairs."""
     repaired: int = 0
     """Documents of the new index that were written or removed then."""
     is_unsettled: bool = False
@@ -89,15 +89,16 @@ class Comparison:
         if result is None:
             return
         found.is_unsettled |= bool(result.unsettled)
-        worse = self._worse(request.place, work)
-        found.worse += len(worse)
+        lacking, came_back = self._worse(request.place, work)
         if result.unaccounted:
-            why = "" if self._request.force else refusal(result)
+            why = "" if self._request.removes_many else refusal(result)
             if why:
-                raise DependencyError(f"{why}; if that is right, use --force")
+                raise DependencyError(f"{why}; if that is right, use --remove-many")
             self._fix(request, work, found)
-        if worse:
-            self._index(request.place, worse, found)
+        if lacking:
+            self._index(request.place, lacking, found)
+        found.worse += len(self._lasting(request.place, iter(lacking), _is_lacking))
+        found.worse += len(self._lasting(request.place, iter(came_back), _came_back))
 
     def _fix(self, request: ReconcileRequest, work: WorkFile, found: Compared) -> None:
         how = FixRequest(direct=True, rate=self._request.rate, while_paused=self._request.while_paused)
@@ -112,10 +113,13 @@ class Comparison:
 
     # -- with the old index ------------------------------------------------------------------------------------------
 
-    def _worse(self, place: Place, work: WorkFile) -> list[str]:
-        """The keys of what searches would find worse than they do now, among all that is wrong, young, or held elsewhere."""
+    def _worse(self, place: Place, work: WorkFile) -> tuple[list[str], list[str]]:
+        """The keys of what searches would find worse than they do now, among all that is wrong, young, or held elsewhere.
+
+        Those that the new index lacks, and those that only came back.
+        """
         lacking = self._lasting(place, chain(work.not_current(), work.lost_objects()), _is_lacking)
-        return lacking + self._lasting(place, work.orphan_keys(), _came_back)
+        return lacking, self._lasting(place, work.orphan_keys(), _came_back)
 
     def _lasting(self, place: Place, keys: Iterator[str], is_worse: _IsWorse) -> list[str]:
         found = list(self._asked(place, keys, is_worse))

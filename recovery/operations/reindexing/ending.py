@@ -51,7 +51,7 @@ class Situation:
         }
 
 
-def situation(clients: Clients, exchange: Exchange) -> Situation:
+def situation(settings: Settings, clients: Clients, exchange: Exchange) -> Situation:
     """Where things stand; changes nothing. Raises StoreError, IndexUnavailableError or DependencyError."""
     clock = clients.objects.clock
     steps = under_way(clients.state, clock)
@@ -59,7 +59,9 @@ def situation(clients: Clients, exchange: Exchange) -> Situation:
         return Situation(None)
     now_ms = clock.now_ms()
     alive = [one for one in read_workers(clients.state, now_ms) if one.is_alive]
-    found = replace(steps.reindex, phase=phase_in_truth(steps.reindex, exchange))
+    found = steps.reindex
+    if found.index == name_of(settings):  # the phase of another's cannot be known from here
+        found = replace(found, phase=phase_in_truth(found, exchange))
     return Situation(found, now_ms, sum(1 for one in alive if one.reindex == found.run), len(alive))
 
 
@@ -131,45 +133,44 @@ class Ending:
         return alone(self._clients.state, self._clients.objects.clock, self._run, self._stop)
 
     def _steps(self) -> Steps:
-        steps = resolved(self._clients, self._exchange)
+        steps = resolved(self._settings, self._clients, self._exchange)
         if steps is None:
             raise DependencyError(NONE)
-        if steps.reindex.index != name_of(self._settings):
-            raise DependencyError(
-                f"the reindex under way is about {steps.reindex.index}, not {name_of(self._settings)}"
-            )
         return steps
 
     def _settled(self, steps: Steps) -> Ended:
-        settle(self._exchange, steps, stop=self._stop, say=self._say)
-        return self._ended(steps)
+        is_complete = settle(self._exchange, steps, stop=self._stop, say=self._say)
+        return self._ended(steps, is_complete=is_complete)
 
-    def _ended(self, steps: Steps) -> Ended:
+    def _ended(self, steps: Steps, *, is_complete: bool = True) -> Ended:
         reindex = steps.reindex
         details = {"reindex": reindex.run, "old": reindex.old, "new": reindex.new, "removed": reindex.left_over}
         recorded = record(self._clients.state, AuditEvent.of(self._run, (), {}, details))
-        return Ended(reindex, recorded, is_complete=not self._stop.is_set())
+        return Ended(reindex, recorded, is_complete)
 
 
-def resolved(clients: Clients, exchange: Exchange) -> Steps | None:
+def resolved(settings: Settings, clients: Clients, exchange: Exchange) -> Steps | None:
     """The reindex that is under way, its record brought to the truth; None if there is none. Only for who is alone.
 
-    Raises StoreError, IndexUnavailableError, and DependencyError if the record cannot be understood.
+    Raises StoreError, IndexUnavailableError, and DependencyError if the record cannot be understood or is about another index.
     """
     steps = under_way(clients.state, clients.objects.clock)
     if steps is not None:
+        if steps.reindex.index != name_of(settings):
+            raise DependencyError(f"the reindex under way is about {steps.reindex.index}, not {name_of(settings)}")
         steps.move(phase_in_truth(steps.reindex, exchange), left_over=steps.reindex.left_over)
     return steps
 
 
-def settle(exchange: Exchange, steps: Steps, *, stop: threading.Event, say: Say) -> None:
+def settle(exchange: Exchange, steps: Steps, *, stop: threading.Event, say: Say) -> bool:
     """The last phase: remove the index that is not needed, once nobody writes to it, and forget the reindex.
 
-    If `stop` is set before, it is left to the next command. Raises StoreError, IndexUnavailableError and DependencyError.
+    False if `stop` was set before: then it is left to the next command. Raises StoreError, IndexUnavailableError and
+    DependencyError.
     """
     steps.wait_until_followed(stop=stop, say=say)
     if stop.is_set():
-        return
+        return False
     reindex = steps.reindex
     left_over = "" if reindex.left_over == _searched(exchange) else reindex.left_over
     if reindex.left_over and not left_over:
@@ -179,6 +180,7 @@ def settle(exchange: Exchange, steps: Steps, *, stop: threading.Event, say: Say)
     for name in {reindex.old, reindex.new} - {left_over}:
         exchange.settle(name)
     steps.forget()
+    return True
 
 
 def _searched(exchange: Exchange) -> str:

@@ -19,10 +19,12 @@ class ReindexRequest:
     """The buckets whose objects the new index is to hold: whole buckets."""
     rate: float | None = None
     """Maximum number of objects per second that are read; None for no limit."""
-    grace_s: int = DEFAULT_GRACE_S
-    """Seconds for which the old index is kept after the switch, at least."""
+    grace_s: int | None = None
+    """Seconds for which the old index is kept after the switch, at least; None for what was said before, or the default."""
     force: bool = False
-    """Switch also where documents would be lost, or many were removed."""
+    """Switch also where the new index is worse than the old one."""
+    removes_many: bool = False
+    """Remove from the new index what has no object, however much that is."""
     while_paused: bool = False
 
 
@@ -46,6 +48,8 @@ class Reindexed:
     """Whether searches read the new index."""
     can_go_back: bool = False
     """Whether the old index is kept for now."""
+    must_finish: bool = False
+    """Whether the last step was not reached, so that `--finish` has to complete it."""
     stopped: bool = False
     """Whether a signal ended it early."""
     seconds: float = 0.0

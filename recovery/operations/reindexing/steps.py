@@ -13,7 +13,7 @@ from worker.core.index.exchange import Exchange
 from worker.core.s3.lease import LEASE_S, Lease
 from worker.core.s3.reindexing import MAX_AGE_S, REINDEX_KEY, Phase, Reindex, read_reindex, write_reindex
 from worker.core.s3.state import CONTROL_PREFIX, State
-from worker.core.s3.workers import WorkerRecord, read_workers
+from worker.core.s3.workers import WorkerRecord, read_fresh_workers
 
 PATIENCE_S = 300.0
 """How long every worker may take to follow. One that died is not waited for once its record is three minutes old."""
@@ -43,11 +43,18 @@ class Steps:
         """Note that the next phase begins. Raises StoreError, and DependencyError if another command was faster."""
         if self.reindex.phase is phase and self.reindex.left_over == left_over:
             return
-        moved = replace(self.reindex, phase=phase, left_over=left_over, written_ms=self._clock.now_ms())
-        etag = write_reindex(self._state, moved, instead_of=self._etag)
+        self._write(replace(self.reindex, phase=phase, left_over=left_over, written_ms=self._clock.now_ms()))
+
+    def _write(self, changed: Reindex) -> None:
+        etag = write_reindex(self._state, changed, instead_of=self._etag)
         if etag is None:
             raise DependencyError(_CHANGED)
-        self.reindex, self._etag = moved, etag
+        self.reindex, self._etag = changed, etag
+
+    def keep_for(self, grace_s: int) -> None:
+        """Note for how long the old index is to be kept. Raises StoreError, and DependencyError if another command was faster."""
+        if self.reindex.grace_s != grace_s:
+            self._write(replace(self.reindex, grace_s=grace_s))
 
     def forget(self) -> None:
         """Note that no reindex is under way any more. Raises StoreError."""
@@ -76,8 +83,8 @@ class Steps:
     def others(self) -> list[WorkerRecord]:
         """The workers that are alive and do not write as the present phase says. Raises StoreError."""
         wanted = self.reindex.run if self.reindex.writes_to_both else ""
-        workers = read_workers(self._state, self._clock.now_ms())
-        return [one for one in workers if one.is_alive and one.reindex != wanted]
+        workers = read_fresh_workers(self._state, self._clock.now_ms())
+        return [one for one in workers if one.is_unread or (one.is_alive and one.reindex != wanted)]
 
     def require_followed(self) -> None:
         """Raises DependencyError where a worker has come that does not write to both indexes, and StoreError."""
@@ -87,7 +94,7 @@ class Steps:
 
 
 def _named(others: list[WorkerRecord]) -> str:
-    names = ", ".join(f"{one.name} (version {one.version})" for one in others[:MAX_NAMED])
+    names = ", ".join(f"{one.name} ({one.problem or f'version {one.version}'})" for one in others[:MAX_NAMED])
     return (
         f"{len(others)} workers do not write as this reindex needs: {names}. Those of a version from before `reindex_index`, or "
         "with another INDEX_URL or OPENSEARCH_INDEX, cannot: update, correct or stop them"
@@ -152,8 +159,8 @@ def alone(state: State, clock: S3Clock, run: Run, stop: threading.Event) -> Iter
         raise DependencyError(
             "another `reindex_index` is at work: stop it first (Ctrl-C); if it was killed, try again in a minute"
         )
-    over = threading.Event()
-    keeper = threading.Thread(target=_keep, args=(lease, over, stop), name="reindex-lease", daemon=True)
+    over, lost = threading.Event(), threading.Event()
+    keeper = threading.Thread(target=_keep, args=(lease, over, lost, stop), name="reindex-lease", daemon=True)
     keeper.start()
     try:
         yield
@@ -162,16 +169,22 @@ def alone(state: State, clock: S3Clock, run: Run, stop: threading.Event) -> Iter
         keeper.join()
         with suppress(StoreError):  # then it ends by itself, in a minute
             lease.__exit__(None, None, None)
+    if lost.is_set():
+        raise DependencyError(
+            f"s3://{state.bucket}/{LEASE_KEY} could not be kept, so this was stopped: run it again, it goes on from here"
+        )
 
 
-def _keep(lease: Lease, over: threading.Event, stop: threading.Event) -> None:
+def _keep(lease: Lease, over: threading.Event, lost: threading.Event, stop: threading.Event) -> None:
+    """Renew the lease; it is lost once that fails for a third of its time, or another has it."""
     failed_at = None
     while not over.wait(RENEW_EVERY_S):
         try:
-            is_held, failed_at = lease.renew(), None
+            is_held, failed_at = lease.renew() or lease.__enter__().is_held, None  # our own write's answer may be lost
         except StoreError:
             failed_at = failed_at or time.monotonic()
             is_held = time.monotonic() - failed_at < LEASE_S / 3
         if not is_held:
+            lost.set()
             stop.set()
             return

@@ -185,6 +185,9 @@ class LogEvent(StrEnum):
     REINDEX_FOLLOWED = "reindex.followed"
     """A reindex has begun, or has ended (`run`): from now on, this process writes to these indexes (`writes_to`)."""
 
+    REINDEX_REJECTED_BY_OLD = "reindex.rejected_by_old"
+    """After the switch, the old `index` rejects a document that the new one has: it would not be found after a rollback."""
+
     REPLAY_BUG = "replay.bug"
     """An unforeseen error, a bug in this program: the record stays in `retry-index/`."""
     REPLAY_FAILED = "replay.failed"

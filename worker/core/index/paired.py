@@ -5,12 +5,15 @@ import time
 from collections.abc import Callable, Sequence
 
 from worker.core.base.errors import IndexUnavailableError
+from worker.core.base.events import LogEvent
+from worker.core.base.logs import emit
 from worker.core.index import Entry, Index, IndexState, SearchResult, Stored, WriteResult, WriteStatus
 from worker.core.index.document import Write
 from worker.core.s3.reindexing import Phase, Reindex, ReindexWatch
 
-REST_S = 10.0
-"""After a failed request to the second index, it is not asked for so long: the first must not wait for it."""
+REST_S, REST_FACTOR = 10.0, 10
+"""After a failed request to the second index, it is not asked for so many seconds, or so many times as long as that took: the first
+must not wait for it."""
 TAKEN = frozenset({WriteStatus.WRITTEN, WriteStatus.SUPERSEDED})
 """What becomes of a write that an index need not be sent again."""
 
@@ -113,16 +116,17 @@ class PairedIndex:
         index = self._by_name(reindex.searched, reindex) if reindex.is_alias else self._index
         first = index.write(writes)
         second = self._write_to_second(reindex, writes)
-        return [_of_both(*each, reindex) for each in zip(first, second, strict=True)]
+        return [_of_both(*each, reindex) for each in zip(writes, first, second, strict=True)]
 
     def _write_to_second(self, reindex: Reindex, writes: Sequence[Write]) -> list[WriteResult]:
         """What became of each in the index that searches do not read; never raises for that index."""
-        error = "it failed a moment ago"
-        if time.monotonic() >= self._rests_until:
+        error, began = "it failed a moment ago", time.monotonic()
+        if began >= self._rests_until:
             try:
                 return self._by_name(reindex.other, reindex).write(writes)
             except IndexUnavailableError as failed:
-                self._rests_until, error = time.monotonic() + REST_S, str(failed)
+                took_s = time.monotonic() - began
+                self._rests_until, error = time.monotonic() + max(REST_S, REST_FACTOR * took_s), str(failed)
         return [WriteResult(WriteStatus.UNAVAILABLE, error)] * len(writes)
 
     def _by_name(self, name: str, reindex: Reindex) -> Index:
@@ -133,15 +137,19 @@ class PairedIndex:
             return self._named[wanted]
 
 
-def _of_both(first: WriteResult, second: WriteResult, reindex: Reindex) -> WriteResult:
+def _of_both(write: Write, first: WriteResult, second: WriteResult, reindex: Reindex) -> WriteResult:
     """What became of a write: the first index's answer, unless only the second has not taken it.
 
-    What the old index rejects for ever after the switch does not count: that may be why it was replaced.
+    What the old index rejects for ever after the switch is only logged: that may be why it was replaced.
     """
     if first.status not in TAKEN or second.status in TAKEN:
         return first
     if second.status is WriteStatus.REJECTED:
         if reindex.phase is Phase.SWITCHED:
+            emit(
+                LogEvent.REINDEX_REJECTED_BY_OLD, "warning", bucket=write.bucket, key=write.key, index=reindex.other,
+                reason=second.reason,
+            )  # fmt: skip
             return first
         return WriteResult(WriteStatus.REJECTED, f"{reindex.other}, which is being filled, rejects it: {second.reason}")
     return WriteResult(WriteStatus.BEHIND, f"{reindex.other} of the reindex did not take it: {second.reason}")

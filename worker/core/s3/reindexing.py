@@ -181,6 +181,8 @@ class ReindexWatch:
             raise refusal
         try:
             raw = self._state.get(REINDEX_KEY)
+            if time.monotonic() - began > MAX_AGE_S:
+                raise StoreError("the answer took too long", code="Timeout")  # noqa: TRY301 (it is as good as none)
             found = None if raw is None else Reindex.from_json(raw)
         except (StoreError, ValueError) as error:
             if self._known.age_s > MAX_AGE_S:

@@ -1,7 +1,7 @@
 """`s3-index-worker/workers/`: what each worker says of itself, every minute. Nobody removes a dead worker's: its age tells."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -90,6 +90,8 @@ class WorkerRecord:
     """How old the record was when it was read."""
     problem: str = ""
     """Why the record cannot be read; then nothing but its name is known."""
+    is_unread: bool = False
+    """Whether that is because S3 did not answer."""
 
     @property
     def key(self) -> str:
@@ -162,7 +164,20 @@ def read_workers(state: State, now_ms: int) -> list[WorkerRecord]:
 
     At most MAX_READ are read. Raises StoreError only where the bucket cannot be listed.
     """
-    keys = list(islice(state.keys(WORKERS_PREFIX), MAX_READ))
+    return _read_all(state, now_ms, islice(state.keys(WORKERS_PREFIX), MAX_READ))
+
+
+def read_fresh_workers(state: State, now_ms: int) -> list[WorkerRecord]:
+    """The records that were written lately enough for their workers to be alive: all of them, however many there are.
+
+    Raises StoreError only where the bucket cannot be listed.
+    """
+    return _read_all(
+        state, now_ms, (key for key, at_ms in state.modified(WORKERS_PREFIX) if abs(now_ms - at_ms) <= FRESH_MS)
+    )
+
+
+def _read_all(state: State, now_ms: int, keys: Iterable[str]) -> list[WorkerRecord]:
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="workers") as pool:
         return [one for one in pool.map(partial(_read, state, now_ms), keys) if one is not None]
 
@@ -190,7 +205,7 @@ def _read(state: State, now_ms: int, key: str) -> WorkerRecord | None:
         raw = state.get(key)
         record = None if raw is None else WorkerRecord.from_json(orjson.loads(raw), name=name)
     except StoreError as error:
-        return WorkerRecord(name, problem=f"{error.code}: {error}")
+        return WorkerRecord(name, problem=f"{error.code}: {error}", is_unread=True)
     except ValueError:
         return WorkerRecord(name, problem="it is not JSON")
     return None if record is None else replace(record, age_ms=now_ms - record.written_at_ms)

@@ -40,6 +40,7 @@ def refused(*options: str) -> str:
     (("s3://our-files/legal/", "--from-s3"), "'s3://our-files/legal/' should be a whole bucket: s3://our-files"),
     (("our-files", "--from-s3"), "'our-files' should be s3://BUCKET"),
     (("--from-s3", "--grace", "soon"), "'soon': it should be a number and s, m, h or d"),
+    (("--from-s3", "--grace", "999999999999999999999d"), "should be a number and s, m, h or d"),
     (("--from-s3", "--rate", "0"), "should be greater than or equal to 0.1"),
 ])  # fmt: skip
 def test_what_cannot_be_meant_is_refused(options, why):

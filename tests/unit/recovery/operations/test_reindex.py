@@ -3,16 +3,20 @@
 import contextlib
 import dataclasses
 import os
+import sqlite3
 import threading
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 from pydantic import SecretStr
 
 from recovery.operations import reindex as operation
 from recovery.operations.progress import ignore_progress
+from recovery.operations.reconcile import reconcile
 from recovery.operations.reindex import Plan, plan, reindex
 from recovery.operations.reindexing import comparing, steps
 from recovery.operations.reindexing.ending import Ended, Ending, situation
@@ -88,7 +92,7 @@ class Scene:
         )
 
     def phase(self) -> Phase | None:
-        found = situation(self.clients, self.exchange).reindex
+        found = situation(self.settings, self.clients, self.exchange).reindex
         return None if found is None else found.phase
 
 
@@ -194,7 +198,7 @@ def test_it_waits_for_every_worker_that_is_alive_and_names_those_that_do_not_fol
     monkeypatch.setattr(steps, "PATIENCE_S", -1)
     with pytest.raises(DependencyError, match=r"1 workers do not .*: old \(version 0\.9\)\. .*: it goes on from here"):
         scene.run()
-    assert situation(scene.clients, scene.exchange).as_json()["workers"] == {"alive": 2, "following": 1}
+    assert situation(scene.settings, scene.clients, scene.exchange).as_json()["workers"] == {"alive": 2, "following": 1}
     write_worker(scene.fakes.state, WorkerRecord("old", state="serving", written_at_ms=NOW_MS, reindex="run-1"))
     assert scene.run().is_switched
 
@@ -255,7 +259,7 @@ def test_what_searches_read_is_never_deleted(scene):
 def test_the_old_index_is_kept_for_the_time_of_grace(scene):
     scene.run()
     scene.run(grace_s=3600)
-    assert situation(scene.clients, scene.exchange).grace_left_s == 3600
+    assert situation(scene.settings, scene.clients, scene.exchange).grace_left_s == 3600
     with pytest.raises(DependencyError, match=r"another 1\.0 hours; to delete it now, use --force"):
         scene.ending().finish(force=False)
     assert scene.files() == ["index.sqlite", "index.sqlite-000001", "index.sqlite-000002"]
@@ -346,7 +350,7 @@ def test_a_plan_that_was_overtaken_is_not_carried_out(scene):
 def test_after_a_rollback_that_was_killed_no_command_deletes_what_searches_read(scene, end):
     scene.run()
     scene.run()
-    record = situation(scene.clients, scene.exchange).reindex
+    record = situation(scene.settings, scene.clients, scene.exchange).reindex
     assert record is not None
     scene.exchange.switch(record.old, record.new)
     assert scene.phase() is Phase.FILLING
@@ -415,3 +419,118 @@ def test_a_reindex_can_be_ended_although_somebody_has_deleted_the_index(scene):
 def test_a_store_without_conditional_writes_is_enough(scene):
     scene.fakes.faults.add("state.claim", StoreError("not here", code="NotImplemented"))
     assert scene.run().is_switched
+
+
+def test_a_comparison_that_was_interrupted_begins_anew(scene, monkeypatch):
+    """What has come since is in the old index alone."""
+    scene.run()
+    ran = comparing.Comparison.run
+
+    def interrupted(self: comparing.Comparison) -> comparing.Compared:
+        monkeypatch.setattr(comparing, "reconcile", stopped_after_the_listing)
+        return ran(self)
+
+    monkeypatch.setattr(comparing.Comparison, "run", interrupted)
+    assert not scene.run().is_switched
+    monkeypatch.undo()
+    quick(monkeypatch)
+    scene.stop.clear()
+    scene.put("new.txt", b"words")
+    scene.watch.look(at_most_s=0)
+    real = SqliteIndex(scene.path, timeout_s=5)
+    real.write([Write(BUCKET, "new.txt", NOW_MS, "e", encode(scene.fakes.document("new.txt")))])
+    real.close()
+    scene.fakes.s3.denied = {"new.txt"}
+    done = scene.run()
+    assert (done.is_switched, done.lacking) == (False, 1)
+
+
+def stopped_after_the_listing(*args: Any, stop: threading.Event, **more: Any) -> None:
+    def on_progress(_: object) -> None:
+        stop.set()
+
+    assert reconcile(*args, stop=stop, **{**more, "on_progress": on_progress}) is None
+
+
+def test_what_was_repaired_does_not_keep_from_switching(scene, monkeypatch):
+    """Each round finds a write that the new index has not taken yet, and repairs it."""
+    scene.run()
+    asked = comparing.Comparison.run
+    rounds = []
+
+    def run(self: comparing.Comparison) -> comparing.Compared:
+        rounds.append(1)
+        with closing(sqlite3.connect(f"{scene.path}-000002", isolation_level=None)) as new:
+            new.execute("DELETE FROM text WHERE rowid IN (SELECT rowid FROM documents WHERE key='0.txt')")
+            new.execute("DELETE FROM documents WHERE key='0.txt'")
+        return asked(self)
+
+    monkeypatch.setattr(comparing.Comparison, "run", run)
+    done = scene.run()
+    assert (done.rounds, done.lacking, done.is_switched) == (operation.MAX_ROUNDS, 0, True)
+
+
+def test_a_worker_whose_record_cannot_be_read_is_waited_for(scene, monkeypatch):
+    scene.run()
+    write_worker(scene.fakes.state, WorkerRecord("dark", state="serving", written_at_ms=NOW_MS, reindex="run-1"))
+    monkeypatch.setattr(steps, "PATIENCE_S", -1)
+    get = scene.fakes.state.get
+
+    def unread(key: str) -> Any:
+        if key.startswith("s3-index-worker/workers/"):
+            raise StoreError("slow down", code="SlowDown")
+        return get(key)
+
+    monkeypatch.setattr(scene.fakes.state, "get", unread)
+    with pytest.raises(DependencyError, match=r"dark \(SlowDown: slow down\)"):
+        scene.run()
+
+
+def test_how_long_the_old_index_is_kept_can_be_said_when_it_goes_on(scene):
+    scene.run()
+    scene.stop.set()
+    scene.run(grace_s=3600)
+    scene.stop.clear()
+    assert scene.run().is_switched
+    assert situation(scene.settings, scene.clients, scene.exchange).grace_left_s == 3600
+    scene.ending().roll_back(force=False)
+    assert scene.run(grace_s=7200).is_switched
+    assert situation(scene.settings, scene.clients, scene.exchange).grace_left_s == 7200
+
+
+def test_many_orphans_are_removed_only_if_that_is_wanted_and_that_forces_nothing_else(scene):
+    gone = [f"gone/{number}.txt" for number in range(40)]
+    scene.clients.index.write([Write(BUCKET, key, NOW_MS - 5, "e", b'{"etag": "e"}') for key in gone])
+    with pytest.raises(DependencyError, match=r"40 of 45 documents .* use --remove-many"):
+        scene.run(Source.INDEX)
+    scene.fakes.s3.denied = {"0.txt"}
+    done = scene.run(Source.INDEX, removes_many=True)
+    assert (done.is_switched, scene.found()) == (True, set(KEYS))
+
+
+def test_a_command_for_another_index_changes_nothing(scene):
+    scene.run()
+    scene.run()
+    found = situation(scene.settings, scene.clients, scene.exchange).reindex
+    assert found is not None
+    scene.exchange.switch(found.old, found.new)
+    other = scene.settings.model_copy(update={"index_url": SecretStr("sqlite:////elsewhere.sqlite")})
+    before = scene.fakes.s3.records[REINDEX_KEY]
+    with pytest.raises(DependencyError, match=r"is about .*index\.sqlite, not /elsewhere\.sqlite"):
+        Ending(other, scene.clients, scene.exchange, OTHER, stop=threading.Event(), say=print).abort()
+    assert scene.fakes.s3.records[REINDEX_KEY] == before
+
+
+def test_a_lease_that_is_lost_stops_the_run_and_says_so(scene, monkeypatch):
+    monkeypatch.setattr(steps, "RENEW_EVERY_S", 0.01)
+    monkeypatch.setattr(steps, "MAX_AGE_S", 1e9)
+    taken = threading.Event()
+
+    def wait(_seconds: float) -> None:
+        scene.fakes.s3.records[steps.LEASE_KEY] = orjson.dumps({"holder": "another", "until_ms": NOW_MS + 59_000})
+        taken.wait(0.05)
+
+    monkeypatch.setattr(scene.stop, "wait", wait)
+    monkeypatch.setattr("worker.core.s3.lease._RENEW_BELOW", 2.0)
+    with pytest.raises(DependencyError, match=r"reindex-lease\.json could not be kept"):
+        scene.run()
