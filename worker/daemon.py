@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from types import FrameType
 
@@ -207,9 +207,16 @@ class Daemon:
             self._follow_reindex()
 
     def _follow_reindex(self) -> None:
-        """Learn of a reindex also while there is nothing to write: it begins once every worker knows of it."""
-        with suppress(IndexUnavailableError):  # then nothing is written either
+        """Learn of a reindex also while there is nothing to write: it begins once every worker knows of it.
+
+        While that is not known, nothing may be written: the messages are left to other workers.
+        """
+        try:
             self._components.clients.reindex.look()
+        except IndexUnavailableError as error:
+            self._components.gate.shut("reindex unknown", str(error))
+        else:
+            self._components.gate.clear("reindex unknown")
 
     def _check_pause(self) -> None:
         try:
