@@ -58,6 +58,7 @@ EXTENDED = (
     "tests/acceptance/test_demo.py",  # the demo five times over, which `make demo` shows as well
     "tests/integration/recovery/test_recover_dlq.py::test_repeated_kill_9",  # tests/chaos kills as well
     "tests/integration/recovery/test_replay.py::test_a_killed_index",
+    "tests/integration/recovery/test_reindex.py",  # waits for workers to follow, and until nobody can write as before
     "tests/integration/life/test_workers.py",  # waits for records of workers to be written, and to grow old
     "tests/integration/life/test_deadlines.py",  # waits for deadlines and for what was released
     "tests/integration/budgets/test_budgets.py::test_three_workers",  # waits for what a killed worker had in flight
@@ -74,8 +75,8 @@ EXTENDED = (
 )
 """What `make test-all` runs and `make test` leaves out, with all that asks an OpenSearch 2.19: it takes long, and is broken
 seldom by what a developer does in an afternoon."""
-TOGETHER = ("tests/systemd/", "tests/integration/operations/")
-"""Folders whose files share what takes long to make: a booted systemd, a night of operations.
+TOGETHER = ("tests/systemd/", "tests/integration/operations/", "tests/integration/recovery/test_reindex.py")
+"""Folders whose files share what takes long to make: a booted systemd, a night of operations; and a file that waits a lot.
 
 They take longest, so they come first: at the end, the other sessions would have nothing to do meanwhile.
 """
