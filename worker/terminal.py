@@ -43,7 +43,7 @@ PIPE_WIDTH = 4_000
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 _SCHEME = "s3://"
-_DURATION = re.compile(r"^(\d{1,9})([smhd])$")
+_DURATION = re.compile(r"^(\d{1,13})([smhd])$")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _FAILURES: tuple[tuple[type[WorkerError], str, ExitCode], ...] = (
     (ConfigError, "configuration", ExitCode.CONFIG),

@@ -34,7 +34,7 @@ def take_in(connection: Connection, batch: Sequence[Arrival]) -> dict[str, Taken
     todo = [arrival for arrival in fresh if arrival.message_id not in known]
     while todo:  # a batch may hold a dead letter twice, under two ids: each time it is another arrival
         first = {arrival.row.identity: arrival for arrival in reversed(todo)}
-        taken.update(_take_in_once(connection, list(first.values())))
+        taken.update(_take_in_once(connection, list(first.values())[::-1]))
         todo = [arrival for arrival in todo if first[arrival.row.identity] is not arrival]
     return {arrival.message_id: taken.get(arrival.message_id, Taken.REPEATED) for arrival in batch}
 

@@ -71,10 +71,6 @@ def actions(asked: Asked) -> tuple[set[str], set[str]]:  # noqa: C901, PLR0911, 
             return set(), {"indices:admin/create"} | (
                 {"indices:admin/aliases"} if b'"aliases"' in asked.body else set()
             )
-        case "DELETE", []:
-            return set(), {"indices:admin/delete"}
-        case "DELETE", ["_alias", _]:
-            return set(), {"indices:admin/aliases"}
         case "PUT", ["_settings"]:
             return set(), {"indices:admin/settings/update"}
         case "GET", ["_mapping"]:

@@ -129,11 +129,7 @@ class OpenSearchExchange:
             raise IndexUnavailableError(
                 f"{self._client.shown}: {name} is not deleted, because {self._name} points to it"
             )
-        try:
-            self._client.request("DELETE", f"/{name}")
-        except RefusedError as error:
-            if error.status != MISSING:
-                raise
+        self._undo({"remove_index": {"index": name}})
 
     def settle(self, name: str) -> None:
         """Remove its alias for writing, and remember removed documents no longer than usual."""
@@ -141,8 +137,12 @@ class OpenSearchExchange:
             return  # it is deleted, and its name may be an alias now
         usual = index_template(self._name)["template"]["settings"]["index"]["gc_deletes"]
         self._client.request("PUT", f"/{name}/_settings", {"index": {"gc_deletes": usual}})
+        self._undo({"remove": {"index": name, "alias": write_alias(name)}})
+
+    def _undo(self, action: Any) -> None:
+        """Remove an index or an alias. It is no error if it does not exist."""
         try:
-            self._client.request("DELETE", f"/{name}/_alias/{write_alias(name)}")
+            self._change_aliases([action])
         except RefusedError as error:
             if error.status != MISSING:
                 raise
