@@ -12,6 +12,7 @@ import typer
 from recovery.cli.caller import STREAM
 from recovery.cli.files import file_to_write
 from recovery.cli.options import WhilePaused, Yes
+from recovery.cli.places import DEFAULT_PLACES, default_places
 from recovery.cli.view.progress import ProgressBar
 from recovery.cli.view.reconciled import fixed_sentences, result_table, totals
 from recovery.cli.view.tables import print_sentence
@@ -31,8 +32,6 @@ from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients, connect
-from worker.core.s3.objects import Place
-from worker.notifications import sources_of
 from worker.terminal import (
     Json,
     Signals,
@@ -69,8 +68,7 @@ def reconcile_index(
     places: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Buckets or parts of them: s3://BUCKET, s3://BUCKET/PREFIX. Default: the buckets that the queue's policy allows "
-            "to notify it, or S3_BUCKET.",
+            help=f"Buckets or parts of them: s3://BUCKET, s3://BUCKET/PREFIX. Default: {DEFAULT_PLACES}.",
             metavar="S3-URL",
             show_default=False,
         ),
@@ -125,18 +123,6 @@ def reconcile_index(
         command = _Command(settings, clients, how, _Files(table, report), yes=yes)
         code = command.run_all(requests, as_json=as_json)
     raise typer.Exit(code)
-
-
-def default_places(settings: Settings, clients: Clients) -> list[Place]:
-    """All buckets whose events reach the queue, as far as is known. Raises a usage error if none is, and QueueError."""
-    buckets = sources_of(clients.source.attributes().get("Policy", ""))
-    if not buckets and settings.s3_bucket:
-        buckets = [settings.s3_bucket]
-    if not buckets:
-        raise typer.BadParameter(
-            "is required: the queue's policy names no bucket, and S3_BUCKET is not set", param_hint="s3://BUCKET"
-        )
-    return [Place(bucket, "") for bucket in buckets]
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from recovery.cli.options import WhilePaused, Yes
-from recovery.cli.reconcile_index import default_places
+from recovery.cli.places import DEFAULT_PLACES, default_places
 from recovery.cli.view.progress import ProgressBar
 from recovery.cli.view.reindexed import ended_sentence, question, result_sentences, situation_sentences
 from recovery.cli.view.tables import print_sentence
@@ -80,8 +80,7 @@ def reindex_index(
     buckets: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Buckets whose objects the new index is to hold: s3://BUCKET. Default: the buckets that the queue's policy allows "
-            "to notify it, or S3_BUCKET.",
+            help=f"Buckets whose objects the new index is to hold: s3://BUCKET. Default: {DEFAULT_PLACES}.",
             metavar="S3-URL",
             show_default=False,
         ),
@@ -119,9 +118,9 @@ def reindex_index(
     """Replace the index by a new one, without a gap in the searches and without losing a write.
 
     The new index is made by the index template, beside the old one, and every worker writes to both. It is filled, compared with
-    the buckets and repaired; only when nothing is wrong with it do searches read it. The old index is kept for a while, and
-    --rollback moves back to it. An interrupted run is continued by the same command. Exit codes: 0 done, 3 not switched because
-    something is wrong with the new index, 64, 69, 70, 75, 78, 130, 143.
+    the buckets and repaired; searches read it once it is no worse than the old one. The old index is kept for a while, and
+    --rollback moves back to it. An interrupted run is continued by the same command. Exit codes: 0 done, 1 no reindex is under way
+    (--status), 3 not switched, declined, or not complete, 64, 69, 70, 75, 78, 130, 143.
     """
     what = _one_of(
         {

@@ -1,6 +1,7 @@
 """What keeps a worker from starting, and whether systemd should try again."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -9,9 +10,10 @@ from testing.memory import BUCKET, STATE
 from worker import s3_checks
 from worker.core.base.errors import QueueError, StoreError
 from worker.core.extract import isolation
+from worker.core.s3.reindexing import REINDEX_KEY, Phase, Reindex, ReindexWatch, Source
 from worker.core.sqs.queue import Refusal
 from worker.notifications import sources_of
-from worker.preflight import _parsers, _receive, _redrive, _timed, check_all
+from worker.preflight import _index, _parsers, _receive, _redrive, _timed, check_all
 
 
 def policy(**conditions):
@@ -188,3 +190,15 @@ def test_a_denial_in_the_entries_of_a_batch_is_seen(queue, check):
     found = {one.name: one for one in check_all(fakes.settings(), fakes.clients, thorough=True)}[check]
     assert found.level == "error"
     assert "kms:" in found.hint
+
+
+def test_a_reindex_under_way_is_shown():
+    fakes = Fakes()
+    found = Reindex("run", "ann@host", "files", "files-000001", "files-000002", Source.S3, False, True, Phase.FILLING)
+    assert not any("reindex" in one.what for one in _index(fakes.clients))
+    fakes.state.put(REINDEX_KEY, found.as_json())
+    fakes.clients = replace(fakes.clients, reindex=ReindexWatch(fakes.state, "files"))
+    [said] = [one.what for one in _index(fakes.clients) if "reindex" in one.what]
+    assert said == (
+        "a reindex by ann@host is under way, with files-000001 and files-000002: see `reindex_index --status`"
+    )

@@ -39,8 +39,9 @@ class OpenSearchExchange:
         """The index behind the name."""
         if self._client.service == "aoss":
             raise ConfigError(
-                "INDEX_URL is an OpenSearch Serverless collection, in which no index can be replaced: it has neither _reindex "
-                "nor require_alias. Set OPENSEARCH_INDEX to a new name on all hosts, restart the workers, and run backfill_index"
+                "INDEX_URL is an OpenSearch Serverless collection, in which this command replaces no index: it relies on _reindex "
+                "and require_alias, which it does not know to work there. Set OPENSEARCH_INDEX to a new name on all hosts, restart "
+                "the workers, and run backfill_index"
             )
         found = self._found(f"/{self._name}")
         if not found:

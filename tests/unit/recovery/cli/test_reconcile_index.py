@@ -9,6 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from recovery.cli import reconcile_index as command
+from recovery.cli.places import default_places
 from recovery.cli.reconcile_index import app
 from testing.memory import BUCKET, NOW_MS
 from tests.support.reconciled import Scene
@@ -216,15 +217,15 @@ def policy(*buckets):
 
 def test_without_places_the_buckets_of_the_queues_policy_are_compared(place):
     place.fakes.source.also["Policy"] = policy("our-files", "our-mail")
-    found = command.default_places(place.settings, place.fakes.clients)
+    found = default_places(place.settings, place.fakes.clients)
     assert found == [Place("our-files", ""), Place("our-mail", "")]
 
 
 def test_or_the_default_bucket_or_it_is_said_that_there_is_none(place):
-    assert command.default_places(place.settings, place.fakes.clients) == [Place(BUCKET, "")]
+    assert default_places(place.settings, place.fakes.clients) == [Place(BUCKET, "")]
     without = place.settings.model_copy(update={"s3_bucket": None})
     with pytest.raises(typer.BadParameter, match="the queue's policy names no bucket"):
-        command.default_places(without, place.fakes.clients)
+        default_places(without, place.fakes.clients)
 
 
 def test_one_place_that_cannot_be_read_keeps_no_other_from_being_reconciled(place):

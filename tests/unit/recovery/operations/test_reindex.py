@@ -534,3 +534,21 @@ def test_a_lease_that_is_lost_stops_the_run_and_says_so(scene, monkeypatch):
     monkeypatch.setattr("worker.core.s3.lease._RENEW_BELOW", 2.0)
     with pytest.raises(DependencyError, match=r"reindex-lease\.json could not be kept"):
         scene.run()
+
+
+def test_a_renewal_of_the_lease_whose_answer_was_lost_is_noticed_as_its_own(scene, monkeypatch):
+    monkeypatch.setattr(steps, "RENEW_EVERY_S", 0.01)
+    monkeypatch.setattr("worker.core.s3.lease._RENEW_BELOW", 2.0)
+    claim, lost = scene.fakes.state.claim, threading.Event()
+
+    def losing(key: str, record: bytes, *, instead_of: str | None) -> Any:
+        etag = claim(key, record, instead_of=instead_of)
+        if key != steps.LEASE_KEY or instead_of is None or lost.is_set():
+            return etag
+        lost.set()
+        return None
+
+    monkeypatch.setattr(scene.fakes.state, "claim", losing)
+    with steps.alone(scene.fakes.state, scene.clients.objects.clock, RUN, scene.stop):
+        assert lost.wait(5)
+        assert not scene.stop.wait(0.2)

@@ -135,7 +135,8 @@ def test_an_idempotency_key_gives_the_same_answer_once(three):
 def test_a_key_of_a_refused_request_can_be_used_again(three):
     refused(three, "POST", "/api/v1/operations", 404, {"plan": "x"}, idempotency_key="k")
     plan = planned(three, q="")
-    three.post("/api/v1/operations", {"plan": plan["id"]}, status=202, idempotency_key="k")
+    operation = three.post("/api/v1/operations", {"plan": plan["id"]}, status=202, idempotency_key="k")
+    assert (operation["state"], operation["total"]) == ("waiting", 3)
 
 
 def test_operations_are_paused_resumed_and_cancelled(three):
@@ -244,7 +245,7 @@ def test_a_rate_at_which_an_operation_would_sleep_for_ever_is_refused(three, rat
 
 def test_a_body_that_is_too_long_is_refused(three):
     body = {"verb": "redrive", "q": "x" * MAX_BODY_BYTES}
-    refused(three, "POST", "/api/v1/plans", 413, body)
+    assert refused(three, "POST", "/api/v1/plans", 413, body)["status"] == 413
 
 
 def test_a_replay_sends_one_once(three):
@@ -304,6 +305,8 @@ def test_deleting_by_a_plan_is_for_admins_as_well(three):
     plan = planned(three, verb="delete", q="", options={})
     del three.app.dependency_overrides[Needs(Role.OPERATOR)]
     refused(three, "POST", "/api/v1/operations", 403, {"plan": plan["id"]})
+    execute(three)
+    assert three.get("/api/v1/messages?q=state:open")["count"] == 3
 
 
 def test_two_purges_at_once_leave_no_body_in_the_audit(three, monkeypatch):
