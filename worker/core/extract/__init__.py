@@ -4,9 +4,19 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Status = Literal[
-    "ok", "empty", "metadata_only", "archived", "too_large", "encrypted", "corrupt", "timeout", "out_of_memory"
+    "ok",
+    "partial",
+    "empty",
+    "metadata_only",
+    "archived",
+    "too_large",
+    "encrypted",
+    "corrupt",
+    "timeout",
+    "out_of_memory",
 ]
-"""`metadata_only`: a kind of file from which no text is extracted (images, unknown binaries). The last four are failures."""
+"""`partial`: some parts could not be read, and `error` names them. `metadata_only`: a kind of file from which no text is
+extracted (images, unknown binaries). The last four are failures."""
 
 FAILURES: frozenset[Status] = frozenset({"encrypted", "corrupt", "timeout", "out_of_memory"})
 
@@ -20,10 +30,10 @@ class Extracted:
     content: str = ""
     """The text, without control characters and cut at the limit."""
     char_count: int = 0
-    """Number of characters in the whole text, before it was cut."""
+    """Number of characters in the whole text, before it was cut; of a document, as many as were read before that."""
     truncated: bool = False
     error: str | None = None
-    """One sentence that gives the reason for a failure status."""
+    """The reason for a failure, or the parts that a partial result lacks."""
     title: str | None = None
     author: str | None = None
     created: str | None = None

@@ -1,131 +1,113 @@
-"""Parse a document in a child process, with whichever parser reads its kind correctly.
+"""Parse a document in a child process, with the reader of its format. Never import this in the worker itself."""
 
-Never import this in the worker itself: kreuzberg loads a library from TMPDIR (docs/evidence.md, Reading documents).
-"""
+from collections.abc import Callable
 
-import kreuzberg
-
-from worker.core.extract import Extracted
-from worker.core.extract.compound import Compound
-from worker.core.extract.faults import NO_MEMORY, CorruptError, EncryptedError, MachineError
+from worker.core.extract import Extracted, by_xberg
+from worker.core.extract.faults import CorruptError, EncryptedError, MachineError
 from worker.core.extract.kinds import Kind
-from worker.core.extract.mail import mail_text
-from worker.core.extract.msdoc import word_text
 from worker.core.extract.plain import extract_text
-from worker.core.extract.result import Properties, failed, found, said_by
-from worker.core.extract.rtf import readable_rtf
-from worker.core.extract.zipped import Container, open_document_properties, open_document_text
+from worker.core.extract.readers import (
+    epub,
+    excel,
+    mail,
+    opendocument,
+    outlook,
+    pdf,
+    powerpoint,
+    rtf,
+    sheets,
+    slides,
+    word,
+    word97,
+)
+from worker.core.extract.readers.compound import Compound
+from worker.core.extract.readers.zipped import Container
+from worker.core.extract.reading import EnoughError, Reading
+from worker.core.extract.result import failed, found
 
-_ODF = "application/vnd.oasis.opendocument."
-_WORD, _EXCEL, _POWERPOINT, _OUTLOOK = (
-    "application/msword",
-    "application/vnd.ms-excel",
-    "application/vnd.ms-powerpoint",
-    "application/vnd.ms-outlook",
-)
-_STREAMS = (
-    ("WordDocument", _WORD),
-    ("Workbook", _EXCEL),
-    ("Book", _EXCEL),
-    ("PowerPoint Document", _POWERPOINT),
-    ("__properties_version1.0", _OUTLOOK),
-)
-_ENCRYPTED_POWERPOINT = bytes.fromhex("dfc4d1f3")
-_PASSWORD_WANTED = ("password", "encrypted")
-"""Words in kreuzberg's error messages that mean that the file is encrypted (docs/evidence.md, Reading documents)."""
-_MACHINE_AT_FAULT = (
-    "Pdfium initialization failed", "No space left on device", "Disk quota exceeded", "Read-only file system",
-    "Too many open files",
-)  # fmt: skip
-"""Phrases in kreuzberg's error messages that do not concern the file. It unpacks PDFium into TMPDIR when it gets its
-first PDF (docs/evidence.md, Reading documents)."""
+OfZip = Callable[[Container, Reading], None]
+OfCompound = Callable[[Compound, Reading], None]
 
-_CONFIG = kreuzberg.ExtractionConfig(  # type: ignore[call-arg]  # its stubs lack disable_ocr
-    use_cache=False,  # otherwise it keeps every text in the home folder
-    disable_ocr=True,
-    enable_quality_processing=False,
-    concurrency=kreuzberg.ConcurrencyConfig(max_threads=1),
+_ZIP_READERS: tuple[tuple[str, OfZip], ...] = (
+    ("application/vnd.oasis.opendocument.", opendocument.read),
+    ("application/epub+zip", epub.read),
+    ("application/vnd.openxmlformats-officedocument.wordprocessingml.", word.read),
+    ("application/vnd.openxmlformats-officedocument.spreadsheetml.", sheets.read),
+    ("application/vnd.ms-excel.sheet.binary.", sheets.read_binary),
+    ("application/vnd.openxmlformats-officedocument.presentationml.", slides.read),
 )
+"""The reader for each document in a zip container, by the beginning of its MIME type."""
+_COMPOUND_READERS: dict[str, OfCompound] = {
+    "application/msword": word97.read,
+    "application/vnd.ms-excel": excel.read,
+    "application/vnd.ms-powerpoint": powerpoint.read,
+    "application/vnd.ms-outlook": outlook.read,
+}
+"""The reader for each document in a compound file."""
 
 
 def parse(body: bytes, kind: Kind, max_chars: int) -> Extracted:
-    """Extract the document's text.
+    """Extract the document's text: `partial` if some of its parts could not be read, a failure if none could.
 
-    Raises MachineError, and whatever the document's parser raises, including MemoryError and panics in Rust.
+    Raises MachineError and MemoryError, and whatever a panic in Rust is raised as.
     """
+    if kind.route in {"text", "html", "xml"}:
+        return extract_text(body, kind, max_chars)
+    reading, mime_type, fault = Reading(max_chars), kind.mime_type, None
     try:
-        match kind.route:
-            case "zip":
-                return _zip(body, kind, max_chars)
-            case "ole":
-                return _ole(body, max_chars)
-            case "mail":
-                text, said = mail_text(body)
-                return found(kind.mime_type, text, max_chars=max_chars, said=said)
-            case "rtf":
-                return _by_kreuzberg(readable_rtf(body), kind.mime_type, max_chars)
-            case "pdf":
-                return _by_kreuzberg(body, kind.mime_type, max_chars)
-            case _:
-                return extract_text(body, kind, max_chars)
-    except CorruptError as error:
-        return failed("corrupt", kind.mime_type, str(error))
+        mime_type, read = _reader_of(body, kind)
+        if read is None:
+            return Extracted("metadata_only", mime_type)
+        read(reading)
     except EncryptedError as error:
-        return failed("encrypted", kind.mime_type, str(error))
+        return failed("encrypted", mime_type, str(error))
+    except EnoughError:
+        pass
+    except (MachineError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 (a hostile file may make a parser fail in any way)
+        fault = str(error) if isinstance(error, CorruptError) else f"the parser failed: {type(error).__name__}: {error}"
+    return _result(reading, mime_type, fault, max_chars)
 
 
-def _zip(body: bytes, kind: Kind, max_chars: int) -> Extracted:
-    container = Container(body)
+def _result(reading: Reading, mime_type: str, fault: str | None, max_chars: int) -> Extracted:
+    missed = [*([fault] if fault else []), *reading.missed]
+    text = reading.text
+    if missed and not text:
+        return failed("corrupt", mime_type, "; ".join(missed))
+    return found(mime_type, text, max_chars=max_chars, said=reading.said, missed=missed)
+
+
+def _reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
+    """The document's exact type, and what reads it; None for an archive and the like, which is found by its name only."""
+    match kind.route:
+        case "zip":
+            return _of_zip(Container(body), kind)
+        case "ole":
+            return _of_compound(Compound(body))
+        case "mail":
+            return kind.mime_type, lambda reading: mail.read(body, reading)
+        case "rtf":
+            return kind.mime_type, lambda reading: rtf.read(body, reading)
+        case "pdf":
+            return kind.mime_type, lambda reading: pdf.read(body, reading)
+        case _:
+            return kind.mime_type, lambda reading: by_xberg.read(body, kind.mime_type, reading)
+
+
+def _of_zip(container: Container, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
     mime_type = container.document_type()
     if mime_type is None:
         if kind.claimed:
             raise CorruptError("the file is a zip archive, not the document that its name says it is")
-        return Extracted("metadata_only", "application/zip")
-    if not mime_type.startswith(_ODF):
-        return _by_kreuzberg(body, mime_type, max_chars)
-    said = open_document_properties(container)
-    for family in ("text", "spreadsheet"):
-        if mime_type.startswith(_ODF + family):
-            text, _ = _kreuzberg(body, _ODF + family)
-            return found(mime_type, text, max_chars=max_chars, said=said)
-    return found(mime_type, open_document_text(container), max_chars=max_chars, said=said)
+        return "application/zip", None
+    read = next(read for begins, read in _ZIP_READERS if mime_type.startswith(begins))
+    return mime_type, lambda reading: read(container, reading)
 
 
-def _ole(body: bytes, max_chars: int) -> Extracted:
-    file = Compound(body)
-    if "EncryptedPackage" in file or file.stream("Current User")[12:16] == _ENCRYPTED_POWERPOINT:
-        raise EncryptedError("the document is encrypted")
-    mime_type = next((mime_type for stream, mime_type in _STREAMS if stream in file), None)
+def _of_compound(file: Compound) -> tuple[str, Callable[[Reading], None] | None]:
+    mime_type = file.document_type()
     if mime_type is None:
-        return Extracted("metadata_only", "application/x-ole-storage")
-    if mime_type != _WORD:
-        return _by_kreuzberg(body, mime_type, max_chars)
-    text = word_text(file)
-    return found(mime_type, text, max_chars=max_chars, said=_word_properties(body))
-
-
-def _word_properties(body: bytes) -> Properties:
-    try:
-        return _kreuzberg(body, _WORD)[1]
-    except (CorruptError, EncryptedError):
-        return Properties()
-
-
-def _by_kreuzberg(body: bytes, mime_type: str, max_chars: int) -> Extracted:
-    text, said = _kreuzberg(body, mime_type)
-    return found(mime_type, text, max_chars=max_chars, said=said)
-
-
-def _kreuzberg(body: bytes, mime_type: str) -> tuple[str, Properties]:
-    try:
-        result = kreuzberg.extract_bytes_sync(body, mime_type, _CONFIG)
-    except kreuzberg.KreuzbergError as error:
-        message = str(error)
-        if any(words in message for words in NO_MEMORY):
-            raise MemoryError(message) from error
-        if any(words in message for words in _MACHINE_AT_FAULT):
-            raise MachineError(message) from error
-        if any(word in message.lower() for word in _PASSWORD_WANTED):
-            raise EncryptedError("the document is protected by a password") from error
-        raise CorruptError(": ".join(dict.fromkeys(message.split(": ")))) from error  # PDFium repeats its messages
-    return result.content, said_by(dict(result.metadata))
+        return "application/x-ole-storage", None
+    read = _COMPOUND_READERS[mime_type]
+    return mime_type, lambda reading: read(file, reading)

@@ -1,7 +1,7 @@
 """Make an `Extracted` from a text and a file's properties: scrub the text, cut and count it, convert dates to ISO 8601."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -36,8 +36,9 @@ def found(
     said: Properties = NOTHING_SAID,
     char_count: int | None = None,
     clean: bool = False,
+    missed: Sequence[str] = (),
 ) -> Extracted:
-    """The result for a file that was read: `ok`, or `empty` if it contains no text.
+    """The result for a file that was read: `ok`, `empty` if it contains no text, or `partial` if it has `missed` parts.
 
     If `text` is only the beginning, `char_count` gives the length of the whole text. `clean` text is not scrubbed.
     """
@@ -45,8 +46,8 @@ def found(
     content = text if len(text) <= max_chars else text[:max_chars]
     if not clean:
         content = scrub(content)
-    status: Status = "ok" if text and not text.isspace() else "empty"
-    if said is NOTHING_SAID:
+    status: Status = "partial" if missed else "ok" if text and not text.isspace() else "empty"
+    if said is NOTHING_SAID and not missed:
         return Extracted(status, mime_type, content, count, count > max_chars)
     return Extracted(
         status,
@@ -54,6 +55,7 @@ def found(
         content,
         count,
         count > max_chars,
+        _sentence("; ".join(missed)) or None,
         title=_short(said.title),
         author=_short(said.author),
         created=iso(said.created),
@@ -63,7 +65,11 @@ def found(
 
 def failed(status: Status, mime_type: str, sentence: str) -> Extracted:
     """The result for a file that could not be read, with the reason."""
-    return Extracted(status, mime_type, error=scrub(" ".join(sentence.split()))[:500])
+    return Extracted(status, mime_type, error=_sentence(sentence))
+
+
+def _sentence(text: str) -> str:
+    return scrub(" ".join(text.split()))[:500]
 
 
 def _short(value: str | None) -> str | None:
@@ -91,19 +97,3 @@ def _pdf_date(value: str) -> datetime:
     zone = f"{sign}{off_hour or '00'}:{off_minute or '00'}" if sign in {"+", "-"} else "+00:00" if sign else ""
     date = f"{year}-{month or '01'}-{day or '01'}"
     return datetime.fromisoformat(f"{date}T{hour or '00'}:{minute or '00'}:{second or '00'}{zone}")
-
-
-def said_by(metadata: Mapping[str, object]) -> Properties:
-    """The properties in the metadata that kreuzberg found in a file."""
-    authors = metadata.get("authors")
-    author = ", ".join(map(str, authors)) if isinstance(authors, list) else metadata.get("from_email")
-    return Properties(
-        title=_text(metadata.get("title") or metadata.get("subject")),
-        author=_text(author),
-        created=_text(metadata.get("created_at")),
-        language=_text(metadata.get("language")),
-    )
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None

@@ -1,13 +1,11 @@
-"""Extract the text of a Word 97–2003 file by means of its piece table ([MS-DOC] 2.4.1).
-
-kreuzberg 4.10 looks for the piece table in the wrong place and guesses instead, which turns Japanese into mojibake.
-"""
+"""Word documents from Word 97 to 2003, by means of their piece table ([MS-DOC] 2.4.1)."""
 
 import re
 import struct
 
-from worker.core.extract.compound import Compound
 from worker.core.extract.faults import CorruptError, EncryptedError
+from worker.core.extract.readers.compound import Compound
+from worker.core.extract.reading import Reading
 
 _ENCRYPTED = 0x0100
 _TABLE_1 = 0x0200
@@ -20,6 +18,11 @@ _CONTROLS = str.maketrans(
     {"\r": "\n", "\x07": "\t", "\x0b": "\n", "\x0c": "\n", "\x1e": "-", "\x1f": None, "\x15": None, "\x14": None}
     | {chr(code): None for code in (*range(1, 7), 8, 0x0E, 0x13)}
 )
+
+
+def read(file: Compound, reading: Reading) -> None:
+    """Read the document."""
+    reading.add(word_text(file))
 
 
 def word_text(file: Compound) -> str:

@@ -5,11 +5,19 @@ import sys
 from array import array
 from collections.abc import Iterator
 
-from worker.core.extract.faults import CorruptError
+from worker.core.extract.faults import CorruptError, EncryptedError
 
 MAGIC = bytes.fromhex("d0cf11e0a1b11ae1")
 _END = 0xFFFFFFFA
 """Sector numbers from here on are special markers, not sectors."""
+_STREAMS = (
+    ("WordDocument", "application/msword"),
+    ("Workbook", "application/vnd.ms-excel"),
+    ("Book", "application/vnd.ms-excel"),
+    ("PowerPoint Document", "application/vnd.ms-powerpoint"),
+    ("__properties_version1.0", "application/vnd.ms-outlook"),
+)
+_ENCRYPTED_POWERPOINT = bytes.fromhex("dfc4d1f3")
 _MINI_SECTOR_BYTES = 64
 _ENTRY_BYTES = 128
 
@@ -21,6 +29,8 @@ class Compound:
         if data[:8] != MAGIC or len(data) < 512:
             raise CorruptError("the header of a compound file is missing")
         self._data = data
+        self.body = data
+        """The whole file."""
         shift = struct.unpack_from("<H", data, 30)[0]
         if shift not in {9, 12}:
             raise CorruptError(f"the sector size of the compound file is 2^{shift} bytes; it must be 512 or 4096")
@@ -35,6 +45,12 @@ class Compound:
 
     def __contains__(self, name: str) -> bool:
         return name in self._entries
+
+    def document_type(self) -> str | None:
+        """The MIME type of the document in this file; None if it is no document. Raises EncryptedError."""
+        if "EncryptedPackage" in self or self.stream("Current User")[12:16] == _ENCRYPTED_POWERPOINT:
+            raise EncryptedError("the document is encrypted")
+        return next((mime_type for stream, mime_type in _STREAMS if stream in self), None)
 
     def stream(self, name: str) -> bytes:
         """The bytes of a stream; empty if there is no stream of that name."""

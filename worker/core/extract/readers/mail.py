@@ -1,4 +1,4 @@
-"""Extract the text of an e-mail (.eml) with Python's parser, which decodes declared encodings; kreuzberg 4.10 does not."""
+"""Extract the text of an e-mail (.eml) with Python's parser."""
 
 from collections.abc import Iterator
 from email import message_from_bytes, policy
@@ -6,9 +6,16 @@ from email.message import Message
 
 from worker.core.extract.decode import decode
 from worker.core.extract.markup import html_text
+from worker.core.extract.reading import Reading
 from worker.core.extract.result import Properties
 
 _SHOWN = ("Subject", "From", "To", "Cc", "Date")
+
+
+def read(body: bytes, reading: Reading) -> None:
+    """Read the message."""
+    text, reading.said = mail_text(body)
+    reading.add(text)
 
 
 def mail_text(body: bytes) -> tuple[str, Properties]:

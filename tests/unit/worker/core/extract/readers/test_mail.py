@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.extract.mail import mail_text
+from worker.core.extract.readers.mail import mail_text
 from worker.core.extract.result import iso
 
 HEAD = b"From: nishida@kitayama.example\r\nSubject: plain\r\nDate: Thu, 16 Apr 2026 11:20:00 +0900\r\nMIME-Version: 1.0\r\n"

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from testing.corpus_bodies import DATA, SAMPLES
-from worker.core.extract.compound import Compound
 from worker.core.extract.faults import CorruptError, EncryptedError
-from worker.core.extract.msdoc import word_text
+from worker.core.extract.readers.compound import Compound
+from worker.core.extract.readers.word97 import word_text
 
 VISIT = SAMPLES / "議事録/2026-04 東京都 訪問記録.doc"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from worker.core.extract.faults import CorruptError
-from worker.core.extract.rtf import readable_rtf
+from worker.core.extract.readers.rtf import readable_rtf
 
 
 def rtf(text: bytes) -> bytes:

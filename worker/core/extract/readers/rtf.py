@@ -1,15 +1,19 @@
-"""Rewrite RTF so that kreuzberg 4.10 reads it correctly.
-
-It misreads the bytes of Asian code pages, and does not report that a file is truncated.
-"""
+"""Documents in RTF. Bytes of Asian code pages are rewritten as Unicode escapes first."""
 
 import re
 
+from worker.core.extract import by_xberg
 from worker.core.extract.faults import CorruptError
+from worker.core.extract.reading import Reading
 
 _CODE_PAGE = re.compile(rb"\\ansicpg(932|936|949|950)\b")
 _UNICODE_OR_BYTES = re.compile(rb"(\\u-?\d+ ?)?((?:\\'[0-9a-fA-F]{2})+)([^\\{}\r\n]?)")
 _FILLERS = b"\0\r\n\t \x1a"
+
+
+def read(body: bytes, reading: Reading) -> None:
+    """Read the document."""
+    by_xberg.read(readable_rtf(body), "application/rtf", reading)
 
 
 def readable_rtf(body: bytes) -> bytes:

@@ -1,0 +1,10 @@
+"""PowerPoint presentations before 2007 ([MS-PPT])."""
+
+from worker.core.extract import by_xberg
+from worker.core.extract.readers.compound import Compound
+from worker.core.extract.reading import Reading
+
+
+def read(file: Compound, reading: Reading) -> None:
+    """Read the presentation."""
+    by_xberg.read(file.body, "application/vnd.ms-powerpoint", reading)

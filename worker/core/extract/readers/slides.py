@@ -1,0 +1,10 @@
+"""Presentations since PowerPoint 2007 (PresentationML, [ECMA-376])."""
+
+from worker.core.extract import by_xberg
+from worker.core.extract.readers.zipped import Container
+from worker.core.extract.reading import Reading
+
+
+def read(container: Container, reading: Reading) -> None:
+    """Read the presentation."""
+    by_xberg.read(container.body, "application/vnd.openxmlformats-officedocument.presentationml.presentation", reading)

@@ -1,0 +1,129 @@
+"""Zip containers: their members by name, each read within bounds, so that a zip bomb is not inflated."""
+
+import copy
+import io
+import zipfile
+import zlib
+
+from lxml import etree
+
+from worker.core.extract.faults import CorruptError, EncryptedError
+from worker.core.extract.reading import Reading
+
+MAX_ENTRIES = 20_000
+MAX_ENTRY_BYTES = 512 * 1024**2
+MAX_TOTAL_BYTES = 1024**3
+MAX_RATIO = 250
+"""The largest ratio of inflated to stored bytes. Deflate reaches 1032 for zeros; spreadsheets rarely exceed 50."""
+FREE_BYTES = 16 * 1024**2
+"""The ratio is not checked below this inflated size."""
+_CHUNK_BYTES = 1024**2
+_ENCRYPTED = 0x1
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, OSError)
+
+_OOXML = "application/vnd.openxmlformats-officedocument."
+_MAIN_PARTS = (
+    ("word/document", _OOXML + "wordprocessingml.document"),
+    ("xl/workbook.bin", "application/vnd.ms-excel.sheet.binary.macroenabled.12"),
+    ("xl/workbook", _OOXML + "spreadsheetml.sheet"),
+    ("ppt/presentation", _OOXML + "presentationml.presentation"),
+)
+
+
+class Container:
+    """A zip file. Names of members are compared without regard to case, and with `/` for a backslash ([ECMA-376] part 2)."""
+
+    def __init__(self, body: bytes) -> None:
+        """Read the directory. Raises CorruptError, and EncryptedError if there is a password."""
+        self.body = body
+        """The whole file."""
+        try:
+            self._zip = zipfile.ZipFile(io.BytesIO(body))
+            entries = self._zip.infolist()
+        except _BROKEN as error:
+            raise CorruptError(f"the zip container is broken: {error}") from error
+        if len(entries) > MAX_ENTRIES:
+            raise CorruptError(f"the zip container has {len(entries)} entries; at most {MAX_ENTRIES} are allowed")
+        if any(entry.flag_bits & _ENCRYPTED for entry in entries):
+            raise EncryptedError("the zip container is protected by a password")
+        self._entries = {_folded(entry.filename): entry for entry in reversed(entries)}
+        self._room = MAX_TOTAL_BYTES
+
+    @property
+    def names(self) -> list[str]:
+        """The members' names, in the order of the archive, as they are written there."""
+        return self._zip.namelist()
+
+    def __contains__(self, name: str) -> bool:
+        return _folded(name) in self._entries
+
+    def document_type(self) -> str | None:
+        """The MIME type of the document in this container; None if it is an archive of arbitrary files."""
+        declared = self.read("mimetype").decode("ascii", "replace").strip()
+        if declared.startswith("application/vnd.oasis.opendocument.") and "content.xml" in self:
+            if b"encryption-data" in self.read("META-INF/manifest.xml"):
+                raise EncryptedError("the document is encrypted")
+            return declared
+        if declared in {"", "application/epub+zip"} and "META-INF/container.xml" in self:
+            return "application/epub+zip"
+        if "[Content_Types].xml" in self:
+            for prefix, mime_type in _MAIN_PARTS:
+                if any(name.startswith(prefix) for name in self._entries):
+                    return mime_type
+        return None
+
+    def read(self, name: str) -> bytes:
+        """A member; empty if there is none of that name. Raises CorruptError if it is broken or larger than is allowed."""
+        entry = self._entries.get(_folded(name))
+        if entry is None:
+            return b""
+        limit = min(self._room, MAX_ENTRY_BYTES, max(FREE_BYTES, MAX_RATIO * entry.compress_size))
+        probe = copy.copy(entry)
+        probe.file_size = limit + 2 * _CHUNK_BYTES  # zipfile stops at the size in the header, which may be wrong
+        inflated = bytearray()
+        try:
+            with self._zip.open(probe) as member:
+                while chunk := member.read(_CHUNK_BYTES):
+                    inflated += chunk
+                    if len(inflated) > limit:
+                        raise CorruptError("the file is a zip bomb: it inflates to more than is allowed")
+        except _BROKEN as error:
+            if isinstance(error, CorruptError):
+                raise
+            raise CorruptError(f"the zip container is broken: {name}: {error}") from error
+        self._room -= len(inflated)
+        return bytes(inflated)
+
+    def tree(self, name: str, reading: Reading) -> etree._Element | None:
+        """The XML of a member; None if there is no such member. Broken XML is read as far as possible, which is noted.
+
+        Raises CorruptError if nothing of it can be read.
+        """
+        raw = self.read(name)
+        if not raw:
+            return None
+        try:
+            return etree.fromstring(raw, _parser(recover=False))
+        except etree.XMLSyntaxError as error:
+            root = etree.fromstring(raw, _parser(recover=True))
+            if root is None:
+                raise CorruptError(f"{name} is not XML: {error}") from error
+            reading.miss(f"{name} is broken: {error}")
+            return root
+
+
+def _folded(name: str) -> str:
+    return name.replace("\\", "/").lstrip("/").lower()
+
+
+def _parser(*, recover: bool) -> etree.XMLParser:
+    """A parser for untrusted files: no DTD is loaded and no entity expanded. Long texts and deep trees are read all the same."""
+    return etree.XMLParser(
+        resolve_entities=False,
+        load_dtd=False,
+        no_network=True,
+        huge_tree=True,
+        remove_comments=True,
+        remove_pis=True,
+        recover=recover,
+    )
