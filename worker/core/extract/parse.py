@@ -7,8 +7,10 @@ from worker.core.extract.faults import CorruptError, EncryptedError, MachineErro
 from worker.core.extract.kinds import Kind
 from worker.core.extract.plain import extract_text
 from worker.core.extract.readers import (
+    dbf,
     epub,
     excel,
+    iwork,
     mail,
     opendocument,
     outlook,
@@ -91,6 +93,8 @@ def _reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] 
             return kind.mime_type, lambda reading: rtf.read(body, reading)
         case "pdf":
             return kind.mime_type, lambda reading: pdf.read(body, reading)
+        case "dbf":
+            return kind.mime_type, lambda reading: dbf.read(body, reading)
         case _:
             return kind.mime_type, lambda reading: by_xberg.read(body, kind.mime_type, reading)
 
@@ -98,6 +102,8 @@ def _reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] 
 def _of_zip(container: Container, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
     mime_type = container.document_type()
     if mime_type is None:
+        if iwork.is_iwork(container):
+            return kind.mime_type, lambda reading: iwork.read(container, reading)
         if kind.claimed:
             raise CorruptError("the file is a zip archive, not the document that its name says it is")
         return "application/zip", None

@@ -100,16 +100,19 @@ class Container:
         Raises CorruptError if nothing of it can be read.
         """
         raw = self.read(name)
-        if not raw:
-            return None
-        try:
-            return etree.fromstring(raw, _parser(recover=False))
-        except etree.XMLSyntaxError as error:
-            root = etree.fromstring(raw, _parser(recover=True))
-            if root is None:
-                raise CorruptError(f"{name} is not XML: {error}") from error
-            reading.miss(f"{name} is broken: {error}")
-            return root
+        return parsed(name, raw, reading) if raw else None
+
+
+def parsed(name: str, raw: bytes, reading: Reading) -> etree._Element:
+    """The XML in `raw`. Broken XML is read as far as possible, which is noted. Raises CorruptError if nothing can be read."""
+    try:
+        return etree.fromstring(raw, _parser(recover=False))
+    except etree.XMLSyntaxError as error:
+        root = etree.fromstring(raw, _parser(recover=True))
+        if root is None:
+            raise CorruptError(f"{name} is not XML: {error}") from error
+        reading.miss(f"{name} is broken: {error}")
+        return root
 
 
 def _folded(name: str) -> str:
