@@ -19,6 +19,7 @@ from worker.core.extract.readers import (
     sheets,
     slides,
     word,
+    word6,
     word97,
 )
 from worker.core.extract.readers.compound import Compound
@@ -85,6 +86,8 @@ def _reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] 
         case "zip":
             return _of_zip(Container(body), kind)
         case "ole":
+            if body.startswith(word6.MAGIC_2):
+                return "application/msword", lambda reading: word6.read_stream(body, reading)
             return _of_compound(Compound(body), kind)
         case "mail":
             return kind.mime_type, lambda reading: mail.read(body, reading)
