@@ -8,6 +8,7 @@ from worker.core.extract.kinds import Kind
 from worker.core.extract.plain import extract_text
 from worker.core.extract.readers import (
     dbf,
+    encryption,
     epub,
     excel,
     iwork,
@@ -20,6 +21,7 @@ from worker.core.extract.readers import (
     sheets,
     slides,
     word,
+    word6,
     word97,
 )
 from worker.core.extract.readers.compound import Compound
@@ -86,7 +88,9 @@ def _reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] 
         case "zip":
             return _of_zip(Container(body), kind)
         case "ole":
-            return _of_compound(Compound(body))
+            if body.startswith(word6.MAGIC_2):
+                return "application/msword", lambda reading: word6.read_stream(body, reading)
+            return _of_compound(Compound(body), kind)
         case "mail":
             return kind.mime_type, lambda reading: mail.read(body, reading)
         case "rtf":
@@ -111,7 +115,9 @@ def _of_zip(container: Container, kind: Kind) -> tuple[str, Callable[[Reading], 
     return mime_type, lambda reading: read(container, reading)
 
 
-def _of_compound(file: Compound) -> tuple[str, Callable[[Reading], None] | None]:
+def _of_compound(file: Compound, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
+    if "EncryptedPackage" in file:
+        return _of_zip(Container(encryption.package(file)), kind)
     mime_type = file.document_type()
     if mime_type is None:
         return "application/x-ole-storage", None
