@@ -36,9 +36,12 @@ _ZIP_READERS: tuple[tuple[str, OfZip], ...] = (
     ("application/vnd.oasis.opendocument.", opendocument.read),
     ("application/epub+zip", epub.read),
     ("application/vnd.openxmlformats-officedocument.wordprocessingml.", word.read),
+    ("application/vnd.ms-word.", word.read),
     ("application/vnd.openxmlformats-officedocument.spreadsheetml.", sheets.read),
     ("application/vnd.ms-excel.sheet.binary.", sheets.read_binary),
+    ("application/vnd.ms-excel.", sheets.read),
     ("application/vnd.openxmlformats-officedocument.presentationml.", slides.read),
+    ("application/vnd.ms-powerpoint.", slides.read),
 )
 """The reader for each document in a zip container, by the beginning of its MIME type."""
 _COMPOUND_READERS: dict[str, OfCompound] = {
