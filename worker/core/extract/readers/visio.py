@@ -5,9 +5,9 @@ The drawings of earlier versions (.vsd) are not read.
 
 from lxml import etree
 
-from worker.core.extract.reading import Reading
 from worker.core.extract.readers import package
 from worker.core.extract.readers.zipped import Container
+from worker.core.extract.reading import Reading
 
 _SHAPE_DATA = "./{*}Section[@N='Property']/{*}Row/{*}Cell"
 _SHOWN_CELLS = frozenset({"Label", "Value"})
