@@ -7,9 +7,11 @@ from worker.core.extract.faults import CorruptError, EncryptedError, MachineErro
 from worker.core.extract.kinds import Kind
 from worker.core.extract.plain import extract_text
 from worker.core.extract.readers import (
+    dbf,
     encryption,
     epub,
     excel,
+    iwork,
     mail,
     opendocument,
     outlook,
@@ -34,9 +36,12 @@ _ZIP_READERS: tuple[tuple[str, OfZip], ...] = (
     ("application/vnd.oasis.opendocument.", opendocument.read),
     ("application/epub+zip", epub.read),
     ("application/vnd.openxmlformats-officedocument.wordprocessingml.", word.read),
+    ("application/vnd.ms-word.", word.read),
     ("application/vnd.openxmlformats-officedocument.spreadsheetml.", sheets.read),
     ("application/vnd.ms-excel.sheet.binary.", sheets.read_binary),
+    ("application/vnd.ms-excel.", sheets.read),
     ("application/vnd.openxmlformats-officedocument.presentationml.", slides.read),
+    ("application/vnd.ms-powerpoint.", slides.read),
 )
 """The reader for each document in a zip container, by the beginning of its MIME type."""
 _COMPOUND_READERS: dict[str, OfCompound] = {
@@ -95,6 +100,8 @@ def _reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] 
             return kind.mime_type, lambda reading: rtf.read(body, reading)
         case "pdf":
             return kind.mime_type, lambda reading: pdf.read(body, reading)
+        case "dbf":
+            return kind.mime_type, lambda reading: dbf.read(body, reading)
         case _:
             return kind.mime_type, lambda reading: by_xberg.read(body, kind.mime_type, reading)
 
@@ -102,6 +109,8 @@ def _reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] 
 def _of_zip(container: Container, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
     mime_type = container.document_type()
     if mime_type is None:
+        if iwork.is_iwork(container):
+            return kind.mime_type, lambda reading: iwork.read(container, reading)
         if kind.claimed:
             raise CorruptError("the file is a zip archive, not the document that its name says it is")
         return "application/zip", None
