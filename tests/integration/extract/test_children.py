@@ -116,7 +116,7 @@ def test_a_real_file_that_needs_more_memory_than_allowed_fails_alone(make: Make)
     ):
         for name in old.namelist():
             new.writestr(name, old.read(name).replace(b"</w:body>", paragraphs + b"</w:body>"))
-    extractor = make(memory_bytes=512 * 1024**2)
+    extractor = make(memory_bytes=300 * 1024**2)
     assert extractor.extract(out.getvalue(), "a.docx", None).status == "out_of_memory"
     assert extractor.extract(LEASE.read_bytes(), "a.rtf", None).status == "ok"
 
