@@ -24,6 +24,7 @@ from worker.core.extract.readers import (
     word,
     word6,
     word97,
+    xps,
 )
 from worker.core.extract.readers.compound import Compound
 from worker.core.extract.readers.zipped import Container
@@ -44,6 +45,8 @@ _ZIP_READERS: tuple[tuple[str, OfZip], ...] = (
     ("application/vnd.openxmlformats-officedocument.presentationml.", slides.read),
     ("application/vnd.ms-powerpoint.", slides.read),
     ("application/vnd.ms-visio.", visio.read),
+    ("application/vnd.ms-xpsdocument", xps.read),
+    ("application/oxps", xps.read),
 )
 """The reader for each document in a zip container, by the beginning of its MIME type."""
 _COMPOUND_READERS: dict[str, OfCompound] = {

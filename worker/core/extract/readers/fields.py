@@ -10,7 +10,7 @@ _RUBY = re.compile(
 )
 _SWITCH = re.compile(r'\\\*\s*(?:"[^"]*"|\S+)|\\[a-z]+\s*-?\d*', re.IGNORECASE)
 _BRACKETS = re.compile(r"[(),;\s]+")
-_LINK = re.compile(r'\s*HYPERLINK\s+(?:\\[a-z]\s+)*"([^"]+)"', re.IGNORECASE)
+_LINK = re.compile(r'\s*HYPERLINK\s+(?:\\[a-km-z]\s+)*"([^"]+)"', re.IGNORECASE)
 
 
 def equation(code: str) -> tuple[str, str]:

@@ -77,9 +77,16 @@ def relationships(container: "Container", part: str = "") -> list[Relationship]:
         external = element.get("TargetMode", "").lower() == "external"
         if target and len(found) < MAX_RELATIONSHIPS:
             kind = whole.rpartition("/")[2].lower()
-            where = target if external else _resolved(container, folder, target)
+            where = target if external else resolved(container, part, target)
             found.append(Relationship(element.get("Id", ""), kind, where, external, whole))
     return found
+
+
+def resolved(container: "Container", part: str, target: str) -> str:
+    """The name of the part that a target in `part` means. Some writers percent-encode names, and some do not."""
+    path = target.replace("\\", "/").partition("#")[0] or target
+    name = posixpath.normpath(posixpath.join("/", posixpath.dirname(part), path)).lstrip("/")
+    return name if name in container else unquote(name)
 
 
 def related(container: "Container", part: str, reading: Reading, *kinds: str) -> list[Relationship]:
@@ -209,13 +216,6 @@ def text_of(element: etree._Element) -> str:
 
 def _property(root: etree._Element, name: str) -> str | None:
     return (root.findtext(f"{{*}}{name}") or "").strip()[:MAX_PROPERTY_CHARS] or None
-
-
-def _resolved(container: "Container", folder: str, target: str) -> str:
-    """The part that a target means. Some writers percent-encode the names of parts, and some do not."""
-    path = target.replace("\\", "/").partition("#")[0] or target
-    name = posixpath.normpath(posixpath.join("/", folder, path)).lstrip("/")
-    return name if name in container else unquote(name)
 
 
 def _lenient(raw: bytes) -> etree._Element | None:

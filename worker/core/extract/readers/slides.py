@@ -1,5 +1,7 @@
 """Presentations of PowerPoint since 2007: PresentationML ([ISO/IEC 29500-1] 19), with or without macros, and templates."""
 
+import re
+
 from lxml import etree
 
 from worker.core.extract.readers import drawing, package
@@ -10,6 +12,7 @@ from worker.core.extract.reading import Reading
 
 MAX_LINKS = 5000
 """Further addresses of links are not kept."""
+_SLIDE = re.compile(r"/?ppt[/\\]slides[/\\]slide(\d{1,6})\.xml", re.IGNORECASE)
 _AUTHORS = ("commentauthors", "authors")
 
 
@@ -22,7 +25,7 @@ class _Presentation:
         self.authors: dict[str, str] = {}
         """The names of those who comment, by their ids."""
         self.layouts: dict[str, None] = {}
-        """The layouts in use."""
+        """The layouts in use, and the masters of what is printed."""
         self.addresses: dict[str, None] = {}
 
     def related(self, part: str, *kinds: str) -> list[str]:
@@ -38,7 +41,7 @@ def read(container: Container, reading: Reading) -> None:
     properties = package.properties(container, reading)
     shown = _Presentation(container, reading)
     names: list[str] = []
-    slides = package.related(container, main, reading, "slide")
+    slides = package.related(container, main, reading, "slide") or _by_name(container)
     with reading.part(main):
         root = container.tree(main, reading)
         if root is not None:
@@ -49,8 +52,8 @@ def read(container: Container, reading: Reading) -> None:
             _note_authors(shown, part)
     for slide in slides:
         _read_slide(shown, slide.target)
-    if not slides:
-        shown.layouts |= dict.fromkeys(shown.related(main, "slidemaster"))
+    more = ("notesmaster", "handoutmaster") if slides else ("slidemaster", "notesmaster", "handoutmaster")
+    shown.layouts |= dict.fromkeys(shown.related(main, *more))
     _read_layouts(shown)
     for text in [*dict.fromkeys(names), *list(shown.addresses)[:MAX_LINKS]]:
         reading.add(text)
@@ -63,6 +66,12 @@ def _in_order(root: etree._Element, slides: list[Relationship]) -> list[Relation
     keys = [str(key) for attributes in listed for name, key in attributes.items() if str(name).endswith("}id")]
     places = {key: place for place, key in enumerate(keys)}
     return sorted(slides, key=lambda slide: places.get(slide.id, len(places)))
+
+
+def _by_name(container: Container) -> list[Relationship]:
+    """The slides of a package without relationships, in the order of their numbers."""
+    found = sorted((int(match[1]), name) for name in container.names if (match := _SLIDE.fullmatch(name)))
+    return [Relationship("", "slide", name) for _, name in found]
 
 
 def _note_authors(shown: _Presentation, part: str) -> None:

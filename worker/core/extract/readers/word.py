@@ -5,7 +5,7 @@ import re
 
 from worker.core.extract.kinds import kind_of
 from worker.core.extract.plain import extract_text
-from worker.core.extract.readers import drawing, package, rtf
+from worker.core.extract.readers import drawing, mail, package, rtf
 from worker.core.extract.readers.flow import Flow
 from worker.core.extract.readers.zipped import Container
 from worker.core.extract.reading import Reading
@@ -79,5 +79,7 @@ def _read_chunk(body: bytes, name: str, reading: Reading, depth: int) -> None:
         read(Container(body), reading, depth + 1)
     elif kind.route == "rtf":
         rtf.read(body, reading)
+    elif kind.route == "mail":  # a page with its pictures (MHTML)
+        mail.read(body, reading)
     elif kind.route in {"html", "xml", "text"}:
         reading.add(extract_text(body, kind, MAX_CHUNK_CHARS).content)
