@@ -6,9 +6,12 @@ the extensions of Microsoft, begin it differently.
 """
 
 import posixpath
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
+from weakref import WeakKeyDictionary
 
 from lxml import etree
 
@@ -47,6 +50,10 @@ _CORE = ("title", "subject", "creator", "keywords", "description", "category", "
 _APP = ("Company", "Manager")
 
 
+_KNOWN: "WeakKeyDictionary[Container, dict[str, list[Relationship]]]" = WeakKeyDictionary()
+"""The relationships that were read already: each part is asked for its headers, its charts, its links, and so on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Relationship:
     """A link from one part to another, or to something outside of the package."""
@@ -63,23 +70,24 @@ class Relationship:
 
 def relationships(container: "Container", part: str = "") -> list[Relationship]:
     """The relationships of a part, or of the package itself, as far as they can be read; none if there are none."""
+    known = _KNOWN.setdefault(container, {})
+    if part not in known:
+        known[part] = list(islice(_relationships(container, part), MAX_RELATIONSHIPS))
+    return known[part]
+
+
+def _relationships(container: "Container", part: str) -> Iterator[Relationship]:
     folder, name = posixpath.split(part)
     try:
-        raw = container.read(posixpath.join(folder, "_rels", f"{name}.rels"))
+        root = _lenient(container.read(posixpath.join(folder, "_rels", f"{name}.rels")))
     except CorruptError:
-        return []
-    root = _lenient(raw)
-    if root is None:
-        return []
-    found: list[Relationship] = []
-    for element in root.iterfind("{*}Relationship"):
+        return
+    for element in () if root is None else root.iterfind("{*}Relationship"):
         whole, target = element.get("Type", ""), element.get("Target", "")
         external = element.get("TargetMode", "").lower() == "external"
-        if target and len(found) < MAX_RELATIONSHIPS:
-            kind = whole.rpartition("/")[2].lower()
+        if target:
             where = target if external else resolved(container, part, target)
-            found.append(Relationship(element.get("Id", ""), kind, where, external, whole))
-    return found
+            yield Relationship(element.get("Id", ""), whole.rpartition("/")[2].lower(), where, external, whole)
 
 
 def resolved(container: "Container", part: str, target: str) -> str:
