@@ -4,7 +4,7 @@ import re
 
 from lxml import etree
 
-from worker.core.extract.readers import drawing, package
+from worker.core.extract.readers import drawing, embedded, package
 from worker.core.extract.readers.flow import Flow
 from worker.core.extract.readers.package import Relationship
 from worker.core.extract.readers.zipped import Container
@@ -85,6 +85,7 @@ def _read_slide(shown: _Presentation, slide: str) -> None:
     with reading.part(slide):
         Flow(reading.add).read(container, slide, reading)
     drawing.linked(container, slide, reading)
+    embedded.linked(container, slide, reading)
     for notes in shown.related(slide, "notesslide"):
         with reading.part(notes):
             Flow(reading.add).read(container, notes, reading)

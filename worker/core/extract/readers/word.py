@@ -5,7 +5,7 @@ import re
 
 from worker.core.extract.kinds import kind_of
 from worker.core.extract.plain import extract_text
-from worker.core.extract.readers import drawing, mail, package, rtf
+from worker.core.extract.readers import drawing, embedded, mail, package, rtf
 from worker.core.extract.readers.flow import Flow
 from worker.core.extract.readers.zipped import Container
 from worker.core.extract.reading import Reading
@@ -32,12 +32,14 @@ def read(container: Container, reading: Reading, depth: int = 0) -> None:
     with reading.part(main):
         flow.read(container, main, reading)
     drawing.linked(container, main, reading)
+    embedded.linked(container, main, reading)
     addresses = dict.fromkeys(package.addresses(container, main))
     seen: set[tuple[str, ...]] = set()
     for part in _beside(container, main, reading):
         with reading.part(part):
             _read_part(container, part, reading, seen)
         drawing.linked(container, part, reading)
+        embedded.linked(container, part, reading)
         addresses |= dict.fromkeys(package.addresses(container, part))
     for chunk in package.related(container, main, reading, _CHUNK):
         with reading.part(chunk.target):

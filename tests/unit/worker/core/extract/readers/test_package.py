@@ -22,7 +22,7 @@ MAIN = part("w:document", paragraph("main"))
         (OOXML + "spreadsheetml.sheet.main+xml", OOXML + "spreadsheetml.sheet"),
         ("application/vnd.ms-excel.sheet.binary.macroEnabled.main",
          "application/vnd.ms-excel.sheet.binary.macroenabled.12"),
-        ("application/vnd.ms-visio.drawing.main+xml", None),
+        ("application/vnd.ms-package.3dmanufacturing-3dmodel+xml", None),
         ("application/xml", None),
     ],
 )  # fmt: skip
