@@ -143,7 +143,7 @@ def _simple_field(flow: "Flow", element: etree._Element) -> None:
 
 
 def _note_field(flow: "Flow", code: str) -> None:
-    text, reading = fields.equation(code)
+    text, reading = fields.shown(code)
     if text:
         flow.blocks.add(text)
         flow.blocks.reading(reading)

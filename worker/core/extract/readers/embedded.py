@@ -28,6 +28,8 @@ _ROUTES = frozenset({"pdf", "zip", "ole", "rtf", "mail"})
 _TEXT_ROUTES = frozenset({"text", "html", "xml"})
 _KINDS = frozenset({"package", "oleobject"})
 _NATIVE = "\x01Ole10Native"
+_PACKAGER = b"\x02\x00"
+"""With what the data of the Packager begins."""
 _CONTENTS = ("Package", "CONTENTS")
 """The streams in which the servers of OOXML and of PDF keep their files."""
 
@@ -101,6 +103,8 @@ def _native(stream: bytes) -> tuple[str, bytes]:
     They are: the size, two bytes, the label, the path, eight bytes, of which four are the length of a further path, the size of
     the file and the file; then, since Windows 2000, the further path, the label and the path again in UTF-16.
     """
+    if stream[4:6] != _PACKAGER:
+        return "", stream[4:]  # the data of another server, such as a picture
     label_ends = stream.index(0, 6)
     path_ends = stream.index(0, label_ends + 1)
     (length,) = struct.unpack_from("<I", stream, path_ends + 5)

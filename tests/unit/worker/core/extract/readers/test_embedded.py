@@ -52,6 +52,7 @@ def test_a_document_in_a_document_is_read_but_does_not_speak_for_it() -> None:
         ({"\x01Ole10Native": native("note.txt", "見積書の控え".encode())}, "outer\nnote.txt\n見積書の控え"),
         ({"\x01Ole10Native": native("?.txt", b"text", wide="控え.txt")}, "outer\n控え.txt\ntext"),
         ({"\x01Ole10Native": native("a.png", b"\x89PNG\r\n\x1a\n")}, "outer\na.png"),
+        ({"\x01Ole10Native": b"\x30\0\0\0BM" + bytes(48)}, "outer"),
         ({"Package": docx(paragraph("in a package"))}, "outer\nin a package"),
         ({"CONTENTS": b"{\\rtf1 contents}"}, "outer\ncontents"),
         ({"other": b"nothing"}, "outer"),
@@ -88,7 +89,7 @@ def test_an_object_on_a_slide_is_read() -> None:
     [
         (DATA / "encrypted.docx").read_bytes(),
         b"PK\x03\x04 broken",
-        compound({"\x01Ole10Native": b"\x00" * 8}),
+        compound({"\x01Ole10Native": b"\x00\x00\x00\x00\x02\x00"}),
         compound({"\x01Ole10Native": native("a.txt", b"x" * 100)[:30]}),
     ],
 )

@@ -14,11 +14,12 @@ from worker.core.extract.readers import fields
         (r"EQ \f(1,2)", ("1 2", "")),
         ("PAGE", ("", "")),
         ("equal", ("", "")),
+        (" MACROBUTTON NoMacro [宛先を入力] ", ("[宛先を入力]", "")),
         ("EQ " + "(" * 100_000, ("", "")),
     ],
 )
-def test_an_equation_has_a_text_and_perhaps_a_reading(code: str, expected: tuple[str, str]) -> None:
-    assert fields.equation(code) == expected
+def test_a_code_shows_a_text_and_perhaps_a_reading(code: str, expected: tuple[str, str]) -> None:
+    assert fields.shown(code) == expected
 
 
 @pytest.mark.parametrize(
