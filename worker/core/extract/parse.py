@@ -30,6 +30,9 @@ from worker.core.extract.readers.zipped import Container
 from worker.core.extract.reading import EnoughError, Reading
 from worker.core.extract.result import failed, found
 
+MAX_INSIDE_CHARS = 10_000_000
+"""Of a text inside another file, this much is read."""
+
 OfZip = Callable[[Container, Reading], None]
 OfCompound = Callable[[Compound, Reading], None]
 
@@ -128,3 +131,18 @@ def _of_compound(file: Compound, kind: Kind) -> tuple[str, Callable[[Reading], N
         return "application/x-ole-storage", None
     read = _COMPOUND_READERS[mime_type]
     return mime_type, lambda reading: read(file, reading)
+
+
+def parse_inside(source: bytes | Compound, kind: Kind, reading: Reading) -> None:
+    """Add the text of a file that is inside the one being read. Raises what its reader raises."""
+    if kind.route in {"text", "html", "xml"} and isinstance(source, bytes):
+        reading.add(extract_text(source, kind, MAX_INSIDE_CHARS).content)
+        return
+    _, read = _reader_of(source, kind) if isinstance(source, bytes) else _of_compound(source, kind)
+    if read is not None:
+        said = reading.said
+        try:
+            read(reading)
+            reading.add(reading.said.title or "" if reading.said is not said else "")
+        finally:
+            reading.said = said

@@ -1,5 +1,6 @@
 """Compound files (OLE, [MS-CFB]): the container of Office 97–2003 documents, Outlook messages and encrypted Office files."""
 
+import copy
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,7 +42,7 @@ class Compound:
     def __init__(self, body: bytes) -> None:
         """Read the directory. Raises CorruptError."""
         self.body = body
-        """The whole file."""
+        """The whole file, also if this is an object inside of it."""
         self._room = max(FREE_BYTES, MAX_READ * len(body))
         try:
             _check_header(body)
@@ -51,6 +52,16 @@ class Compound:
             raise CorruptError(f"the compound file is broken: {error}") from error
         self._ole.num_mini_fat_sectors = min(self._ole.num_mini_fat_sectors, self._ole.nb_sect + 1)
         self._ole.root.size = min(self._ole.root.size, len(body))
+        self._root = self._ole.root
+
+    def inside(self, path: str) -> "Compound | None":
+        """A storage as a file of its own, for an embedded object; None if there is no such storage."""
+        entry = self._entry(path)
+        if entry is None or entry.entry_type != olefile.STGTY_STORAGE:
+            return None
+        inner = copy.copy(self)
+        inner._root = entry  # noqa: SLF001 (a copy of this object)
+        return inner
 
     def __contains__(self, path: str) -> bool:
         return self._entry(path) is not None
@@ -102,7 +113,7 @@ class Compound:
             return b"", b""
 
     def _entry(self, path: str) -> "olefile.OleDirectoryEntry | None":
-        node = self._ole.root
+        node = self._root
         for name in path.split("/") if path else ():
             node = node.kids_dict.get(name.lower())
             if node is None:
