@@ -17,6 +17,7 @@ FREE_BYTES = 16 * 1024**2
 """Up to this many bytes are read of any file."""
 _MAX_DEPTH = 20_000
 """The directory's tree is walked by recursion, and some writers chain the entries of a storage instead of balancing them."""
+_MINI_SHIFT = b"\6\0"
 _FAT_SLACK = 128
 """This many sectors of the file allocation table more than the file needs are accepted."""
 _DOCUMENTS = (
@@ -46,8 +47,9 @@ class Compound:
         self._room = max(FREE_BYTES, MAX_READ * len(body))
         try:
             _check_header(body)
+            sector = 1 << body[30]
             with _deep_recursion():
-                self._ole = _OleFile(body)
+                self._ole = _OleFile(body + bytes(-len(body) % sector))  # the last sector may be cut short
         except (OSError, ValueError, IndexError, AttributeError, TypeError, RecursionError) as error:
             raise CorruptError(f"the compound file is broken: {error}") from error
         self._ole.num_mini_fat_sectors = min(self._ole.num_mini_fat_sectors, self._ole.nb_sect + 1)
@@ -128,6 +130,8 @@ def _check_header(body: bytes) -> None:
     shift = int.from_bytes(body[30:32], "little")
     if shift not in {9, 12}:
         raise CorruptError(f"the sector size of the compound file is 2^{shift} bytes; it must be 512 or 4096")
+    if body[32:34] != _MINI_SHIFT:
+        raise CorruptError("the sectors of the compound file's small streams must have 64 bytes")
     sectors = len(body) >> shift
     fat_sectors = int.from_bytes(body[44:48], "little")
     if fat_sectors > (sectors >> (shift - 2)) + _FAT_SLACK:
