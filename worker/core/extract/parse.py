@@ -8,6 +8,7 @@ from worker.core.extract.kinds import Kind
 from worker.core.extract.plain import extract_text
 from worker.core.extract.readers import (
     dbf,
+    encryption,
     epub,
     excel,
     iwork,
@@ -19,7 +20,9 @@ from worker.core.extract.readers import (
     rtf,
     sheets,
     slides,
+    visio,
     word,
+    word6,
     word97,
 )
 from worker.core.extract.readers.compound import Compound
@@ -34,9 +37,13 @@ _ZIP_READERS: tuple[tuple[str, OfZip], ...] = (
     ("application/vnd.oasis.opendocument.", opendocument.read),
     ("application/epub+zip", epub.read),
     ("application/vnd.openxmlformats-officedocument.wordprocessingml.", word.read),
+    ("application/vnd.ms-word.", word.read),
     ("application/vnd.openxmlformats-officedocument.spreadsheetml.", sheets.read),
     ("application/vnd.ms-excel.sheet.binary.", sheets.read_binary),
+    ("application/vnd.ms-excel.", sheets.read),
     ("application/vnd.openxmlformats-officedocument.presentationml.", slides.read),
+    ("application/vnd.ms-powerpoint.", slides.read),
+    ("application/vnd.ms-visio.", visio.read),
 )
 """The reader for each document in a zip container, by the beginning of its MIME type."""
 _COMPOUND_READERS: dict[str, OfCompound] = {
@@ -86,7 +93,9 @@ def _reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] 
         case "zip":
             return _of_zip(Container(body), kind)
         case "ole":
-            return _of_compound(Compound(body))
+            if body.startswith(word6.MAGIC_2):
+                return "application/msword", lambda reading: word6.read_stream(body, reading)
+            return _of_compound(Compound(body), kind)
         case "mail":
             return kind.mime_type, lambda reading: mail.read(body, reading)
         case "rtf":
@@ -107,11 +116,13 @@ def _of_zip(container: Container, kind: Kind) -> tuple[str, Callable[[Reading], 
         if kind.claimed:
             raise CorruptError("the file is a zip archive, not the document that its name says it is")
         return "application/zip", None
-    read = next(read for begins, read in _ZIP_READERS if mime_type.startswith(begins))
-    return mime_type, lambda reading: read(container, reading)
+    read = next((read for begins, read in _ZIP_READERS if mime_type.startswith(begins)), None)
+    return mime_type, None if read is None else lambda reading: read(container, reading)
 
 
-def _of_compound(file: Compound) -> tuple[str, Callable[[Reading], None] | None]:
+def _of_compound(file: Compound, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
+    if "EncryptedPackage" in file:
+        return _of_zip(Container(encryption.package(file)), kind)
     mime_type = file.document_type()
     if mime_type is None:
         return "application/x-ole-storage", None

@@ -8,6 +8,7 @@ import zlib
 from lxml import etree
 
 from worker.core.extract.faults import CorruptError, EncryptedError
+from worker.core.extract.readers import package
 from worker.core.extract.reading import Reading
 
 MAX_ENTRIES = 20_000
@@ -20,14 +21,6 @@ FREE_BYTES = 16 * 1024**2
 _CHUNK_BYTES = 1024**2
 _ENCRYPTED = 0x1
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, OSError)
-
-_OOXML = "application/vnd.openxmlformats-officedocument."
-_MAIN_PARTS = (
-    ("word/document", _OOXML + "wordprocessingml.document"),
-    ("xl/workbook.bin", "application/vnd.ms-excel.sheet.binary.macroenabled.12"),
-    ("xl/workbook", _OOXML + "spreadsheetml.sheet"),
-    ("ppt/presentation", _OOXML + "presentationml.presentation"),
-)
 
 
 class Container:
@@ -66,11 +59,7 @@ class Container:
             return declared
         if declared in {"", "application/epub+zip"} and "META-INF/container.xml" in self:
             return "application/epub+zip"
-        if "[Content_Types].xml" in self:
-            for prefix, mime_type in _MAIN_PARTS:
-                if any(name.startswith(prefix) for name in self._entries):
-                    return mime_type
-        return None
+        return package.document_type(self)
 
     def read(self, name: str) -> bytes:
         """A member; empty if there is none of that name. Raises CorruptError if it is broken or larger than is allowed."""
