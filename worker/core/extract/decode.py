@@ -24,6 +24,9 @@ MAX_CONTROLS = 0.04
 MAX_CONTROLS_IN_VALID = 0.15
 """Data that is valid throughout is text even with more of them: records that are separated by control characters."""
 
+MAX_CONTROLS_IN_HEAD = 0.08
+_HEAD_BYTES = 1024
+
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -145,12 +148,12 @@ def _decode(data: bytes, codec: str | None) -> Decoded | None:
     if (
         b"\0" in data
     ):  # a log that was cut while it was written begins with a hole; PowerShell appends UTF-16 to any file
-        data = _NUL_RUN.sub(b"\n", _ASCII_IN_UTF_16.sub(lambda run: run[0][::2], data))
+        data = _NUL_RUN.sub(b"\0", _ASCII_IN_UTF_16.sub(lambda run: run[0][::2], data))
     text = _try(data, "utf-8")
-    controls = len(data) - len(data.translate(None, _CONTROLS))
+    controls = _count_controls(data)
     if controls and _is_binary(data, controls, MAX_CONTROLS_IN_VALID):
         return None
-    if controls and text is None and _is_binary(data, controls, MAX_CONTROLS):
+    if controls and text is None and (_is_binary(data, controls, MAX_CONTROLS) or _begins_as_binary(data)):
         return _legacy(data, clean=False)
     if text is not None and not (codec and _is_chance(data, text, codec)):
         if controls and japanese.has_jis_escapes(data):
@@ -164,6 +167,16 @@ def _decode(data: bytes, codec: str | None) -> Decoded | None:
         or _mixed(data, None)
         or _least_faulty(data)
     )
+
+
+def _count_controls(data: bytes) -> int:
+    return len(data) - len(data.translate(None, _CONTROLS))
+
+
+def _begins_as_binary(data: bytes) -> bool:
+    """Whether the beginning is a header of numbers, whatever text may follow it."""
+    head = data[:_HEAD_BYTES]
+    return _is_binary(head, _count_controls(head), MAX_CONTROLS_IN_HEAD)
 
 
 def _is_binary(data: bytes, controls: int, share: float) -> bool:

@@ -76,13 +76,17 @@ def test_text_is_found_however_deep_it_lies(depth: int) -> None:
         ("<para>手で折り返\nした段落 one\ntwo</para>", "手で折り返した段落 one\ntwo"),
         ("<dict><key>名前</key><string>東京</string><data>" + "QUJD" * 3000 + "</data></dict>", "名前\n東京"),
         (
-            "<svg xmlns='http://www.w3.org/2000/svg'><path d='M1 2' class='box' id='p'/>"
-            "<text><tspan>承</tspan><tspan>認</tspan></text></svg>",
+            (
+                "<svg xmlns='http://www.w3.org/2000/svg'><path d='M1 2' class='box' id='p'/>"
+                "<text><tspan>承</tspan><tspan>認</tspan></text></svg>"
+            ),
             "承認",
         ),
         (
-            "<svg xmlns='http://www.w3.org/2000/svg'><text><tspan x='0'>two</tspan>"
-            "<tspan x='0' dy='9'>lines 見</tspan><tspan x='0' dy='9'>積</tspan></text></svg>",
+            (
+                "<svg xmlns='http://www.w3.org/2000/svg'><text><tspan x='0'>two</tspan>"
+                "<tspan x='0' dy='9'>lines 見</tspan><tspan x='0' dy='9'>積</tspan></text></svg>"
+            ),
             "two\nlines 見積",
         ),
         ("<w:p xmlns:w='http://schemas.microsoft.com/office/word/2003/wordml' w:val='noise'>x</w:p>", "x"),
