@@ -118,7 +118,7 @@ def _native(raw: bytes) -> tuple[str, bytes]:
     at += 8 + int.from_bytes(raw[at + 4 : at + 8], "little")
     size = int.from_bytes(raw[at : at + 4], "little")
     body = raw[at + 4 : at + 4 + size]
-    if len(body) < size:
+    if len(body) < size or at + 4 > len(raw):
         raise CorruptError("a packaged file is truncated")
     return _wide_label(raw, at + 4 + size) or code_pages.decoded(label, code_pages.WESTERN), body
 
