@@ -135,7 +135,7 @@ class Tika(Server):
 def _cleaned(text: str, form: str) -> str:
     """A line without what Tika adds to it."""
     if form.startswith("xls"):
-        return _LAYOUT_CODES.sub(" ", text)
+        return _LAYOUT_CODES.sub(" ", text) if text.lstrip().startswith("&") else text
     return _LIST_NUMBER.sub("", text) if form in {"doc", "docx"} else text
 
 
