@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from tempfile import gettempdir
@@ -128,14 +129,15 @@ def small_office(*, runs: int, rounds: int = 30) -> Figures:
         processes=1, timeout_s=60, memory_bytes=2 << 30, max_chars=MAX_CHARS, temp_dir=Path(gettempdir())
     )
     with closing(extractor):
+        readers: tuple[tuple[list[float], Callable[[bytes, str], object]], ...] = (
+            (alone_ms, lambda body, name: parse(body, kind_of(body[:4096], name, None), MAX_CHARS)),
+            (ours_ms, lambda body, name: extractor.extract(body, name, None)),
+        )
         for run in range(runs + 1):
-            for values, read in (
-                (alone_ms, lambda ending, body: parse(body, kind_of(body[:4096], f"a.{ending}", None), MAX_CHARS)),
-                (ours_ms, lambda ending, body: extractor.extract(body, f"a.{ending}", None)),
-            ):
+            for values, read in readers:
                 before = cpu(os.getpid())
                 for ending, body in files * rounds:
-                    read(ending, body)
+                    read(body, f"a.{ending}")
                 if run:  # the first run only loads libraries and starts the child
                     values.append(1000 * cpu(os.getpid()).since(before).total_s / (rounds * len(files)))
     print(f"  small office file: {alone_ms} alone, {ours_ms} ms through a child", flush=True)

@@ -46,6 +46,8 @@ _DOCUMENTS: dict[str, Kind] = {
     "odp": Kind(_ODF + "presentation", "zip"),
     "odg": Kind(_ODF + "graphics", "zip"),
     "epub": Kind("application/epub+zip", "zip"),
+    "vsdx": Kind("application/vnd.ms-visio.drawing", "zip"),
+    "vsdm": Kind("application/vnd.ms-visio.drawing.macroenabled.12", "zip"),
     "pages": Kind("application/vnd.apple.pages", "zip"),
     "numbers": Kind("application/vnd.apple.numbers", "zip"),
     "key": Kind("application/vnd.apple.keynote", "zip"),
@@ -166,7 +168,7 @@ _MAGIC = re.compile(
 )
 # The first entry of an office file. Every other zip file is an archive, unless its name says that it is a document.
 _OFFICE_ENTRY = re.compile(
-    rb"PK.{28}(?:mimetype|\[Content_Types\]|_rels/|docProps/|word/|xl/|ppt/|customXml/)", re.DOTALL
+    rb"PK.{28}(?:mimetype|\[Content_Types\]|_rels/|docProps/|word/|xl/|ppt/|visio/|customXml/)", re.DOTALL
 )
 _MARKUP = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:(?P<xml><\?xml\s)|<!doctype\s+html|<html[\s>]|(?P<svg><svg\s))", re.IGNORECASE

@@ -20,6 +20,7 @@ from worker.core.extract.readers import (
     rtf,
     sheets,
     slides,
+    visio,
     word,
     word6,
     word97,
@@ -42,6 +43,7 @@ _ZIP_READERS: tuple[tuple[str, OfZip], ...] = (
     ("application/vnd.ms-excel.", sheets.read),
     ("application/vnd.openxmlformats-officedocument.presentationml.", slides.read),
     ("application/vnd.ms-powerpoint.", slides.read),
+    ("application/vnd.ms-visio.", visio.read),
 )
 """The reader for each document in a zip container, by the beginning of its MIME type."""
 _COMPOUND_READERS: dict[str, OfCompound] = {
@@ -114,8 +116,8 @@ def _of_zip(container: Container, kind: Kind) -> tuple[str, Callable[[Reading], 
         if kind.claimed:
             raise CorruptError("the file is a zip archive, not the document that its name says it is")
         return "application/zip", None
-    read = next(read for begins, read in _ZIP_READERS if mime_type.startswith(begins))
-    return mime_type, lambda reading: read(container, reading)
+    read = next((read for begins, read in _ZIP_READERS if mime_type.startswith(begins)), None)
+    return mime_type, None if read is None else lambda reading: read(container, reading)
 
 
 def _of_compound(file: Compound, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:

@@ -91,6 +91,10 @@ class Compound:
         """The properties in which people search, title and author among them: a line for each."""
         return property_sets.texts(self._property_streams())
 
+    def code_page(self) -> int:
+        """The code page in which the file states its properties; text of old versions is in it too."""
+        return property_sets.code_page(self._property_streams()[0])
+
     def _property_streams(self) -> tuple[bytes, bytes]:
         try:
             return self.stream(property_sets.SUMMARY), self.stream(property_sets.DOCUMENT_SUMMARY)

@@ -31,6 +31,7 @@ _BY_NAME = (
     ("xl/workbook.bin", "application/vnd.ms-excel.sheet.binary.macroenabled.12"),
     ("xl/workbook", _OOXML + "spreadsheetml.sheet"),
     ("ppt/presentation", _OOXML + "presentationml.presentation"),
+    ("visio/document", "application/vnd.ms-visio.drawing"),
     ("fixeddocseq.fdseq", "application/vnd.ms-xpsdocument"),
     ("fixeddocumentsequence.fdseq", "application/vnd.ms-xpsdocument"),
 )
@@ -38,6 +39,7 @@ _BY_NAME = (
 _FAMILIES = (
     _OOXML + "wordprocessingml.", _OOXML + "spreadsheetml.", _OOXML + "presentationml.",
     "application/vnd.ms-word.", "application/vnd.ms-excel.", "application/vnd.ms-powerpoint.",
+    "application/vnd.ms-visio.",
 )  # fmt: skip
 _XPS = {"http://schemas.microsoft.com/xps/2005/06/fixedrepresentation": "application/vnd.ms-xpsdocument"}
 _OXPS = "application/oxps"

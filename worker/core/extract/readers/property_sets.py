@@ -42,6 +42,11 @@ def texts(streams: tuple[bytes, bytes]) -> list[str]:
     return [text for text in dict.fromkeys(map(str.strip, found)) if text]
 
 
+def code_page(stream: bytes) -> int:
+    """The code page of a stream's texts; 1252 if it does not state one."""
+    return next(_raw_sets(stream), (b"", {}, WESTERN))[2]
+
+
 def _first(stream: bytes) -> Values:
     return next(_sets(stream), ({}, {}))[0]
 
@@ -54,32 +59,35 @@ def _defined_by_users(stream: bytes) -> list[tuple[str, str]]:
 
 def _sets(stream: bytes) -> Iterator[tuple[Values, Values]]:
     """The values and the dictionary of each property set in a stream."""
+    for raw, places, page in _raw_sets(stream):
+        names = _dictionary(raw[places[_DICTIONARY] :], page) if _DICTIONARY in places else {}
+        values = {}
+        for key, place in places.items():
+            if key not in {_DICTIONARY, _CODE_PAGE} and (value := _value(raw, place, page)):
+                values[key] = value
+        yield values, names
+
+
+def _raw_sets(stream: bytes) -> Iterator[tuple[bytes, dict[int, int], int]]:
+    """The bytes of each property set, the places of its properties in them, and its code page."""
     try:
         count = min(struct.unpack_from("<I", stream, 24)[0], MAX_SETS)
         starts = [struct.unpack_from("<I", stream, 44 + 20 * number)[0] for number in range(count)]
     except struct.error:
         return
     for start in starts:
-        yield _set(stream[start:])
+        raw = stream[start:]
+        if len(raw) >= 16:
+            number = min(struct.unpack_from("<I", raw, 4)[0], MAX_PROPERTIES, (len(raw) - 8) // 8)
+            places = dict(struct.iter_unpack("<II", raw[8 : 8 + 8 * number]))
+            yield raw, places, _page(raw, places)
+        else:
+            yield b"", {}, WESTERN
 
 
-def _set(raw: bytes) -> tuple[Values, Values]:
-    try:
-        count = min(struct.unpack_from("<I", raw, 4)[0], MAX_PROPERTIES, (len(raw) - 8) // 8)
-        places = dict(struct.iter_unpack("<II", raw[8 : 8 + 8 * count])) if count > 0 else {}
-    except struct.error:
-        return {}, {}
-    page = struct.unpack_from("<H", raw.ljust(4), places[_CODE_PAGE] + 4)[0] if _has_page(raw, places) else WESTERN
-    names = _dictionary(raw[places[_DICTIONARY] :], page) if _DICTIONARY in places else {}
-    values = {}
-    for key, place in places.items():
-        if key not in {_DICTIONARY, _CODE_PAGE} and (value := _value(raw, place, page)):
-            values[key] = value
-    return values, names
-
-
-def _has_page(raw: bytes, places: dict[int, int]) -> bool:
-    return _CODE_PAGE in places and places[_CODE_PAGE] + 6 <= len(raw)
+def _page(raw: bytes, places: dict[int, int]) -> int:
+    at = places.get(_CODE_PAGE, len(raw)) + 4
+    return int.from_bytes(raw[at : at + 2], "little") or WESTERN
 
 
 def _value(raw: bytes, place: int, page: int) -> str:
