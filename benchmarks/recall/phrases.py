@@ -31,8 +31,8 @@ _WORD = re.compile(r"[^\W_]+")
 _UNSAID = re.compile(
     "[\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f\x7f-\x9f]"  # not decoded, or without a meaning
     "|[-\u00ad\u2010]\\s*\n"  # a word that a line end may have divided
-    "|[a-z0-9][A-Z][a-z]"  # two words that a tool may have glued
-    r"|\\[*o]"  # an instruction of a field, not its text
+    "|[a-z0-9)][A-Z][a-z]"  # two words that a tool may have glued
+    r"|\\[*a-z(]"  # an instruction of a field, not its text
 )
 """What is not asked for."""
 
