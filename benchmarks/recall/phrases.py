@@ -59,9 +59,9 @@ class Searchable:
         """Cut the texts into tokens, which takes 0.3 s per million characters."""
         self._texts = [f" {indexed(normalised(text))} " for text in texts if text]
 
-    def has(self, words: str) -> bool:
-        """Whether one of the texts has the tokens of these words, consecutively."""
-        tokens, prefix = phrase(normalised(words), exact=True)
+    def has(self, words: str, *, exact: bool = True) -> bool:
+        """Whether one of the texts has the tokens of these words, consecutively; the last one in full if `exact`."""
+        tokens, prefix = phrase(normalised(words), exact=exact)
         wanted = f" {' '.join(tokens)}" + ("" if prefix else " ")
         return bool(tokens) and any(wanted in text for text in self._texts)
 

@@ -1,10 +1,14 @@
+import re
+
 from benchmarks.recall.compare import Asked, Measured
 from benchmarks.recall.cost import Cost
-from benchmarks.recall.report import cost_table, misses, table
+from benchmarks.recall.explanations import Explanation, explanations
+from benchmarks.recall.report import cost_table, explained, misses, table
 
 FOUND = Asked("the lighthouse burned", "Tika", "", {"worker": True, "before": False})
 LOST = Asked("quietly\nwhile nobody", "Tika", "", {"worker": False, "before": False})
 ATTACHED = Asked("in the attachment", "Tika", "/a.txt", {"worker": False, "before": False})
+WHY = [Explanation(re.compile("eml$"), re.compile("^/"), "attachments are files of their own")]
 FILES = [
     Measured("b/x.docx", "docx", {"worker": "ok", "before": "ok"}, [FOUND, LOST]),
     Measured("a/y.eml", "eml", {"worker": "corrupt: odd", "before": "ok"}, [ATTACHED]),
@@ -24,13 +28,24 @@ def test_phrases_of_embedded_documents_are_counted_apart():
     ]
 
 
-def test_each_miss_is_shown_with_who_says_that_it_is_there():
-    assert list(misses(FILES, "worker")) == [
+def test_each_miss_is_shown_with_who_says_that_it_is_there_and_why():
+    assert list(misses(FILES, "worker", WHY)) == [
         "b/x.docx  (ok)",
         "    'quietly while nobody'  (Tika)",
         "a/y.eml  (corrupt: odd)",
-        "    'in the attachment'  (Tika, in /a.txt)",
+        "    'in the attachment'  (Tika, in /a.txt): attachments are files of their own",
     ]
+
+
+def test_misses_are_counted_by_their_reason():
+    assert squeezed(explained(FILES, "worker", WHY)) == [
+        "1 not found: not explained",
+        "1 not found: attachments are files of their own",
+    ]
+
+
+def test_every_reason_can_be_read():
+    assert all(one.because and one.because[0].islower() for one in explanations())
 
 
 def test_costs_are_milliseconds_a_file():
