@@ -24,6 +24,7 @@ from worker.core.extract.readers import (
     word,
     word6,
     word97,
+    xps,
 )
 from worker.core.extract.readers.compound import Compound
 from worker.core.extract.readers.zipped import Container
@@ -44,6 +45,8 @@ _ZIP_READERS: tuple[tuple[str, OfZip], ...] = (
     ("application/vnd.openxmlformats-officedocument.presentationml.", slides.read),
     ("application/vnd.ms-powerpoint.", slides.read),
     ("application/vnd.ms-visio.", visio.read),
+    ("application/vnd.ms-xpsdocument", xps.read),
+    ("application/oxps", xps.read),
 )
 """The reader for each document in a zip container, by the beginning of its MIME type."""
 _COMPOUND_READERS: dict[str, OfCompound] = {
@@ -64,7 +67,7 @@ def parse(body: bytes, kind: Kind, max_chars: int) -> Extracted:
         return extract_text(body, kind, max_chars)
     reading, mime_type, fault = Reading(max_chars), kind.mime_type, None
     try:
-        mime_type, read = _reader_of(body, kind)
+        mime_type, read = reader_of(body, kind)
         if read is None:
             return Extracted("metadata_only", mime_type)
         read(reading)
@@ -87,7 +90,7 @@ def _result(reading: Reading, mime_type: str, fault: str | None, max_chars: int)
     return found(mime_type, text, max_chars=max_chars, said=reading.said, missed=missed)
 
 
-def _reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
+def reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
     """The document's exact type, and what reads it; None for an archive and the like, which is found by its name only."""
     match kind.route:
         case "zip":
