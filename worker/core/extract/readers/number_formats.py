@@ -16,8 +16,8 @@ _WIDTH = 11
 
 _BUILT_IN = {
     1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 9: "0%", 10: "0.00%", 11: "0.00E+00", 12: "# ?/?", 13: "# ??/??",
-    14: "m/d/yyyy", 15: "d-mmm-yy", 16: "d-mmm", 17: "mmm-yy", 18: "h:mm AM/PM", 19: "h:mm:ss AM/PM", 20: "h:mm",
-    21: "h:mm:ss", 22: "m/d/yyyy h:mm", 37: "#,##0_);(#,##0)", 38: "#,##0_);(#,##0)", 39: "#,##0.00_);(#,##0.00)",
+    14: "m/d/yy", 15: "d-mmm-yy", 16: "d-mmm", 17: "mmm-yy", 18: "h:mm AM/PM", 19: "h:mm:ss AM/PM", 20: "h:mm",
+    21: "h:mm:ss", 22: "m/d/yy h:mm", 37: "#,##0_);(#,##0)", 38: "#,##0_);(#,##0)", 39: "#,##0.00_);(#,##0.00)",
     40: "#,##0.00_);(#,##0.00)", 45: "mm:ss", 46: "[h]:mm:ss", 47: "mm:ss.0", 48: "##0.0E+0", 49: "@",
     5: '"$"#,##0_);("$"#,##0)', 6: '"$"#,##0_);("$"#,##0)', 7: '"$"#,##0.00_);("$"#,##0.00)',
     8: '"$"#,##0.00_);("$"#,##0.00)', 41: "#,##0_);(#,##0);-_)", 42: '"$"#,##0_);("$"#,##0);"$"-_)',
@@ -105,7 +105,7 @@ class NumberFormats:
     def _compiled(self, number: int) -> Show:
         code = self._codes.get(number, GENERAL)
         if len(code) > number_codes.MAX_CODE_CHARS or code in {GENERAL, "@"}:
-            return general
+            return self._general
         local = number in _LOCAL_DATES and number not in self._own
         try:
             choose = _chooser(number_codes.sections(code), self, local=local)
@@ -122,6 +122,12 @@ class NumberFormats:
             return text
 
         return show
+
+    def _general(self, value: float) -> str:
+        text = general(value)
+        if "E" in text:
+            self._note_digits(text, abs(value))  # article numbers are often found in such cells
+        return text
 
     def shower(self, section: Section, *, local: bool) -> Show:
         """What shows absolute values in one section of a format."""

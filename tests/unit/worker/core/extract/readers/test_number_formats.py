@@ -108,7 +108,7 @@ def test_the_date_system_of_1904_begins_1462_days_later() -> None:
     [
         (27, "R7.4.14"), (28, "令和7年4月14日"), (30, "4/14/25"), (31, "2025年4月14日"), (32, "12時00分"), (34, "2025年4月"),
         (35, "4月14日"), (50, "R7.4.14"), (55, "2025年4月"), (58, "令和7年4月14日"), (0, "45761.5"), (3, "45,762"),
-        (9, "4576150%"), (14, "4/14/2025"), (22, "4/14/2025 12:00"), (46, "1098276:00:00"), (49, "45761.5"),
+        (9, "4576150%"), (14, "4/14/25"), (22, "4/14/25 12:00"), (46, "1098276:00:00"), (49, "45761.5"),
     ],
 )  # fmt: skip
 def test_a_built_in_format_needs_no_code(number: int, text: str) -> None:
@@ -124,9 +124,10 @@ def test_a_japanese_system_shows_short_dates_and_currencies_in_its_own_way() -> 
 
 def test_other_forms_that_people_search_for_are_kept_once_each() -> None:
     formats = NumberFormats({200: "#,##0", 201: '[$-411]ggge"年"m"月"d"日"', 202: "000-0000-0000", 203: "yyyy-mm-dd"})
-    for number, value in ((200, 1234567), (200, 1234567), (200, 12), (201, DAY), (202, 9012345678), (203, DAY + 1)):
+    values = (200, 1234567), (200, 1234567), (200, 12), (201, DAY), (202, 9012345678), (203, DAY + 1), (0, 4901234567894)
+    for number, value in values:
         formats.of(number)(float(value))
-    assert list(formats.further) == ["1234567", "2025-04-14", "09012345678"]
+    assert list(formats.further) == ["1234567", "2025-04-14", "09012345678", "4901234567894"]
 
 
 def test_the_number_of_other_forms_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
