@@ -27,8 +27,12 @@ _DOCUMENTS = (
     ("PowerPoint Document", "application/vnd.ms-powerpoint"),
     ("PP97_DUALSTORAGE/PowerPoint Document", "application/vnd.ms-powerpoint"),
     ("__properties_version1.0", "application/vnd.ms-outlook"),
+    ("Quill/QuillSub/CONTENTS", "application/x-mspublisher"),
+    ("VisioDocument", "application/vnd.visio"),
+    ("BodyText", "application/x-hwp"),
+    ("ViewText", "application/x-hwp"),
 )
-"""The stream at the root that each kind of document has; those of embedded objects are in storages of their own."""
+"""What each kind of document has at the root; the streams of embedded objects are in storages of their own."""
 _RIGHTS_MANAGED = ("\tDRMContent", "\tDRMViewerContent")
 
 
