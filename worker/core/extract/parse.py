@@ -27,14 +27,12 @@ from worker.core.extract.readers import (
     word,
     word6,
     word97,
+    xps,
 )
 from worker.core.extract.readers.compound import Compound
 from worker.core.extract.readers.zipped import Container
 from worker.core.extract.reading import EnoughError, Reading
 from worker.core.extract.result import failed, found
-
-MAX_INSIDE_CHARS = 10_000_000
-"""Of a text inside another file, this much is read."""
 
 OfZip = Callable[[Container, Reading], None]
 OfCompound = Callable[[Compound, Reading], None]
@@ -50,6 +48,8 @@ _ZIP_READERS: tuple[tuple[str, OfZip], ...] = (
     ("application/vnd.openxmlformats-officedocument.presentationml.", slides.read),
     ("application/vnd.ms-powerpoint.", slides.read),
     ("application/vnd.ms-visio.", visio.read),
+    ("application/vnd.ms-xpsdocument", xps.read),
+    ("application/oxps", xps.read),
 )
 """The reader for each document in a zip container, by the beginning of its MIME type."""
 _COMPOUND_READERS: dict[str, OfCompound] = {
@@ -73,7 +73,7 @@ def parse(body: bytes, kind: Kind, max_chars: int) -> Extracted:
         return extract_text(body, kind, max_chars)
     reading, mime_type, fault = Reading(max_chars), kind.mime_type, None
     try:
-        mime_type, read = _reader_of(body, kind)
+        mime_type, read = reader_of(body, kind)
         if read is None:
             return Extracted("metadata_only", mime_type)
         read(reading)
@@ -96,7 +96,7 @@ def _result(reading: Reading, mime_type: str, fault: str | None, max_chars: int)
     return found(mime_type, text, max_chars=max_chars, said=reading.said, missed=missed)
 
 
-def _reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
+def reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
     """The document's exact type, and what reads it; None for an archive and the like, which is found by its name only."""
     match kind.route:
         case "zip":
@@ -104,7 +104,7 @@ def _reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] 
         case "ole":
             if body.startswith(word6.MAGIC_2):
                 return "application/msword", lambda reading: word6.read_stream(body, reading)
-            return _of_compound(Compound(body), kind)
+            return reader_of_compound(Compound(body), kind)
         case "mail":
             return kind.mime_type, lambda reading: mail.read(body, reading)
         case "rtf":
@@ -129,7 +129,8 @@ def _of_zip(container: Container, kind: Kind) -> tuple[str, Callable[[Reading], 
     return mime_type, None if read is None else lambda reading: read(container, reading)
 
 
-def _of_compound(file: Compound, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
+def reader_of_compound(file: Compound, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
+    """The same of a compound file, or of an object in one. Raises EncryptedError."""
     if "EncryptedPackage" in file:
         return _of_zip(Container(encryption.package(file)), kind)
     mime_type = file.document_type()
@@ -137,18 +138,3 @@ def _of_compound(file: Compound, kind: Kind) -> tuple[str, Callable[[Reading], N
         return "application/x-ole-storage", None
     read = _COMPOUND_READERS[mime_type]
     return mime_type, lambda reading: read(file, reading)
-
-
-def parse_inside(source: bytes | Compound, kind: Kind, reading: Reading) -> None:
-    """Add the text of a file that is inside the one being read. Raises what its reader raises."""
-    if kind.route in {"text", "html", "xml"} and isinstance(source, bytes):
-        reading.add(extract_text(source, kind, MAX_INSIDE_CHARS).content)
-        return
-    _, read = _reader_of(source, kind) if isinstance(source, bytes) else _of_compound(source, kind)
-    if read is not None:
-        said = reading.said
-        try:
-            read(reading)
-            reading.add(reading.said.title or "" if reading.said is not said else "")
-        finally:
-            reading.said = said

@@ -1,83 +1,115 @@
-"""Files inside other files."""
+"""Objects embedded in documents: each is read as a file of its own, within bounds."""
 
 import struct
-import zlib
+
+import pytest
 
 from testing.compound_files import compound
-from testing.corpus_bodies import DATA, SAMPLES
-from testing.messages import attachment, message
-from testing.presentations import presentation, record
-from worker.core.extract.readers import embedded, powerpoint, word97
-from worker.core.extract.readers.compound import Compound
+from testing.corpus_bodies import DATA
+from testing.packages import docx, package, paragraph, part, shape, slide
+from worker.core.extract.readers import embedded, slides, word
+from worker.core.extract.readers.zipped import Container
 from worker.core.extract.reading import Reading
-from worker.core.extract.result import Properties
-
-VISIT = SAMPLES / "議事録/2026-04 東京都 訪問記録.doc"
-INNER = message({0x0037: "内部"})
-"""A document that any reader of compound files can read: a message with a subject."""
 
 
-def native(name: bytes, body: bytes) -> bytes:
-    head = b"\2\0" + name + b"\0" + b"C:\\" + name + b"\0" + bytes(4) + struct.pack("<I", 3) + b"C:\0"
-    return bytes(4) + head + struct.pack("<I", len(body)) + body
+def native(label: str, body: bytes, *, wide: str = "") -> bytes:
+    """A file behind an icon, as the Packager of Windows writes it."""
+    path = b"C:\\tmp\\x\0"
+    data = struct.pack("<H", 2) + label.encode("cp1252") + b"\0" + path + struct.pack("<II", 0x30000, len(path)) + path
+    data += struct.pack("<I", len(body)) + body
+    if wide:
+        for text in ("C:\\tmp\\x", wide):
+            data += struct.pack("<I", len(text)) + text.encode("utf-16-le")
+    return struct.pack("<I", len(data)) + data
 
 
-def inside(streams: dict[str, bytes]) -> Reading:
-    reading = Reading(10**6)
-    body = compound({f"ObjectPool/_1/{path}": stream for path, stream in streams.items()})
-    embedded.read_object(Compound(body), "ObjectPool/_1", "_1", reading)
+def with_objects(*objects: tuple[str, bytes], kind: str = "package") -> bytes:
+    parts = {f"word/embeddings/{name}": body for name, body in objects}
+    return docx(paragraph("outer"), parts, [(kind, f"embeddings/{name}") for name, _ in objects])
+
+
+def read(body: bytes) -> Reading:
+    reading = Reading(100_000)
+    word.read(Container(body), reading)
     return reading
 
 
-def test_a_document_in_a_storage_is_read() -> None:
-    assert inside(INNER).text == "Subject: 内部\n内部"
-
-
-def test_a_packaged_file_is_read_with_its_name() -> None:
-    assert (
-        inside({"\x01Ole10Native": native("メモ.txt".encode("cp932"), "覚え書き".encode())}).text
-        == "メモ.txt\n覚え書き"
+def test_a_document_in_a_document_is_read_but_does_not_speak_for_it() -> None:
+    core = "<c xmlns:dc='y'><dc:title>inner title</dc:title></c>"
+    inner = package(
+        {"word/document.xml": part("w:document", paragraph("inner")), "core.xml": core},
+        {"": [("officeDocument", "word/document.xml"), ("core-properties", "core.xml")]},
+        {},
     )
+    reading = read(with_objects(("a.docx", inner)))
+    assert reading.text == "outer\ninner\ninner title"
+    assert reading.said.title is None
 
 
-def test_a_package_is_read() -> None:
-    package = (DATA / "reach" / "docx_tabs.docx").read_bytes()
-    assert "Penelope" in inside({"package": package}).text
-    assert "Penelope" in inside({"Package": package}).text
+@pytest.mark.parametrize(
+    ("streams", "expected"),
+    [
+        ({"\x01Ole10Native": native("note.txt", "見積書の控え".encode())}, "outer\nnote.txt\n見積書の控え"),
+        ({"\x01Ole10Native": native("?.txt", b"text", wide="控え.txt")}, "outer\n控え.txt\ntext"),
+        ({"\x01Ole10Native": native("a.png", b"\x89PNG\r\n\x1a\n")}, "outer\na.png"),
+        ({"\x01Ole10Native": b"\x30\0\0\0BM" + bytes(48)}, "outer"),
+        ({"Package": docx(paragraph("in a package"))}, "outer\nin a package"),
+        ({"CONTENTS": b"{\\rtf1 contents}"}, "outer\ncontents"),
+        ({"other": b"nothing"}, "outer"),
+    ],
+)
+def test_an_object_of_ole_is_opened(streams: dict[str, bytes], expected: str) -> None:
+    reading = read(with_objects(("oleObject1.bin", compound(streams)), kind="oleObject"))
+    assert reading.text == expected
+    assert not reading.missed
 
 
-def test_what_an_object_says_about_itself_is_not_said_of_the_whole_file() -> None:
-    assert inside(INNER).said == Properties()
+def test_an_object_on_a_slide_is_read() -> None:
+    body = package(
+        {
+            "ppt/presentation.xml": part("p:presentation", ""),
+            "ppt/slides/slide1.xml": slide(shape("shown")),
+            "ppt/a.docx": docx(paragraph("embedded")),
+        },
+        {
+            "": [("officeDocument", "ppt/presentation.xml")],
+            "ppt/presentation.xml": [("slide", "slides/slide1.xml")],
+            "ppt/slides/slide1.xml": [("package", "../a.docx"), ("oleObject", "https://example.com/linked.xlsx")],
+        },
+        {},
+    )
+    reading = Reading(1000)
+    slides.read(Container(body), reading)
+    assert reading.text == "shown\nembedded"
+    assert not reading.missed
 
 
-def test_an_object_that_is_broken_is_noted() -> None:
-    reading = inside({"\x01Ole10Native": b"\0\0\0\0\2\0name without an end"})
-    assert reading.missed == ["_1: a packaged file is truncated"]
+@pytest.mark.parametrize(
+    "body",
+    [
+        (DATA / "encrypted.docx").read_bytes(),
+        b"PK\x03\x04 broken",
+        compound({"\x01Ole10Native": b"\x00\x00\x00\x00\x02\x00"}),
+        compound({"\x01Ole10Native": native("a.txt", b"x" * 100)[:30]}),
+    ],
+)
+def test_an_encrypted_or_broken_object_costs_only_itself(body: bytes) -> None:
+    reading = read(with_objects(("a.docx", body), ("b.docx", docx(paragraph("whole")))))
+    assert reading.text == "outer\nwhole"
+    assert len(reading.missed) == 1
 
 
-def test_objects_of_a_word_document_are_read() -> None:
-    outer = Compound(VISIT.read_bytes())
-    streams = {name: outer.stream(name) for name in ("WordDocument", "1Table")}
-    pool = {f"ObjectPool/_12/{path}": body for path, body in INNER.items()}
-    reading = Reading(10**6)
-    word97.read(Compound(compound(streams | pool)), reading)
-    assert reading.text.endswith("Subject: 内部\n内部")
+def test_a_file_that_contains_itself_ends() -> None:
+    body = docx(paragraph("in"))
+    for _ in range(10):
+        body = docx(paragraph("in"), {"word/a.docx": body}, [("package", "a.docx")])
+    assert read(body).text == "\n".join(["in"] * (embedded.MAX_DEPTH + 1))
 
 
-def test_objects_of_a_presentation_are_read() -> None:
-    body = compound(INNER)
-    packed = record(0x1011, struct.pack("<I", len(body)) + zlib.compress(body), instance=1)
-    stream, user = presentation({1: packed, 2: record(0x1011, body)})
-    reading = Reading(10**6)
-    powerpoint.Presentation(stream, user).read(reading)
-    assert reading.text.split("\n") == 2 * ["Subject: 内部", "内部"]
-
-
-def test_files_are_opened_to_a_depth() -> None:
-    body = compound(message({0x0037: "level 0"}))
-    for level in range(1, 7):
-        body = compound(message({0x0037: f"level {level}"}) | attachment(0, "a.msg", body))
-    reading = Reading(10**6)
-    embedded.read(body, "a.msg", reading)
-    assert "level 4" in reading.text
-    assert "level 3" not in reading.text
+def test_only_so_many_objects_and_bytes_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = docx(paragraph("inner"))
+    monkeypatch.setattr(embedded, "MAX_OBJECTS", 2)
+    assert read(with_objects(*((f"{n}.docx", inner) for n in range(5)))).text.count("inner") == 2
+    monkeypatch.setattr(embedded, "MAX_OBJECTS", 9)
+    monkeypatch.setattr(embedded, "MAX_BYTES", 3 * len(inner))
+    assert read(with_objects(*((f"{n}.docx", inner) for n in range(5)))).text.count("inner") == 3
