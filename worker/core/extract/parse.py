@@ -34,6 +34,9 @@ from worker.core.extract.readers.zipped import Container
 from worker.core.extract.reading import EnoughError, Reading
 from worker.core.extract.result import failed, found
 
+MAX_INSIDE_CHARS = 10_000_000
+"""Of a text inside another file, this much is read."""
+
 OfZip = Callable[[Container, Reading], None]
 OfCompound = Callable[[Compound, Reading], None]
 
@@ -73,7 +76,7 @@ def parse(body: bytes, kind: Kind, max_chars: int) -> Extracted:
         return extract_text(body, kind, max_chars)
     reading, mime_type, fault = Reading(max_chars), kind.mime_type, None
     try:
-        mime_type, read = reader_of(body, kind)
+        mime_type, read = _reader_of(body, kind)
         if read is None:
             return Extracted("metadata_only", mime_type)
         read(reading)
@@ -96,7 +99,7 @@ def _result(reading: Reading, mime_type: str, fault: str | None, max_chars: int)
     return found(mime_type, text, max_chars=max_chars, said=reading.said, missed=missed)
 
 
-def reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
+def _reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
     """The document's exact type, and what reads it; None for an archive and the like, which is found by its name only."""
     match kind.route:
         case "zip":
@@ -104,7 +107,7 @@ def reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] |
         case "ole":
             if body.startswith(word6.MAGIC_2):
                 return "application/msword", lambda reading: word6.read_stream(body, reading)
-            return reader_of_compound(Compound(body), kind)
+            return _of_compound(Compound(body), kind)
         case "mail":
             return kind.mime_type, lambda reading: mail.read(body, reading)
         case "rtf":
@@ -129,8 +132,7 @@ def _of_zip(container: Container, kind: Kind) -> tuple[str, Callable[[Reading], 
     return mime_type, None if read is None else lambda reading: read(container, reading)
 
 
-def reader_of_compound(file: Compound, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
-    """The same of a compound file, or of an object in one. Raises EncryptedError."""
+def _of_compound(file: Compound, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
     if "EncryptedPackage" in file:
         return _of_zip(Container(encryption.package(file)), kind)
     mime_type = file.document_type()
@@ -138,3 +140,19 @@ def reader_of_compound(file: Compound, kind: Kind) -> tuple[str, Callable[[Readi
         return "application/x-ole-storage", None
     read = _COMPOUND_READERS[mime_type]
     return mime_type, lambda reading: read(file, reading)
+
+
+def parse_inside(source: bytes | Compound, kind: Kind, reading: Reading) -> None:
+    """Add the text of a file that is inside the one being read. Raises what its reader raises."""
+    if kind.route in {"text", "html", "xml"} and isinstance(source, bytes):
+        reading.add(extract_text(source, kind, MAX_INSIDE_CHARS).content)
+        return
+    _, read = _reader_of(source, kind) if isinstance(source, bytes) else _of_compound(source, kind)
+    if read is not None:
+        said = reading.said
+        try:
+            read(reading)
+            if isinstance(source, Compound) and reading.said is not said:
+                reading.add(reading.said.title or "")
+        finally:
+            reading.said = said

@@ -111,5 +111,5 @@ def test_only_so_many_objects_and_bytes_are_read(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(embedded, "MAX_OBJECTS", 2)
     assert read(with_objects(*((f"{n}.docx", inner) for n in range(5)))).text.count("inner") == 2
     monkeypatch.setattr(embedded, "MAX_OBJECTS", 9)
-    monkeypatch.setattr(embedded, "MAX_BYTES", 3 * len(inner))
+    monkeypatch.setattr(embedded, "MAX_OBJECT_BYTES", 3 * len(inner))
     assert read(with_objects(*((f"{n}.docx", inner) for n in range(5)))).text.count("inner") == 3

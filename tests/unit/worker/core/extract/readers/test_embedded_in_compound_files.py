@@ -1,4 +1,4 @@
-"""Objects in Word documents and presentations before 2007, and attachments of messages."""
+"""Files inside other files."""
 
 import struct
 import zlib
@@ -30,7 +30,7 @@ def inside(streams: dict[str, bytes]) -> Reading:
 
 
 def test_a_document_in_a_storage_is_read() -> None:
-    assert inside(INNER).text == "Subject: 内部"
+    assert inside(INNER).text == "Subject: 内部\n内部"
 
 
 def test_a_packaged_file_is_read_with_its_name() -> None:
@@ -61,7 +61,7 @@ def test_objects_of_a_word_document_are_read() -> None:
     pool = {f"ObjectPool/_12/{path}": body for path, body in INNER.items()}
     reading = Reading(10**6)
     word97.read(Compound(compound(streams | pool)), reading)
-    assert reading.text.endswith("Subject: 内部")
+    assert reading.text.endswith("Subject: 内部\n内部")
 
 
 def test_objects_of_a_presentation_are_read() -> None:
@@ -70,7 +70,7 @@ def test_objects_of_a_presentation_are_read() -> None:
     stream, user = presentation({1: packed, 2: record(0x1011, body)})
     reading = Reading(10**6)
     powerpoint.Presentation(stream, user).read(reading)
-    assert reading.text.split("\n") == 2 * ["Subject: 内部"]
+    assert reading.text.split("\n") == 2 * ["Subject: 内部", "内部"]
 
 
 def test_files_are_opened_to_a_depth() -> None:
