@@ -137,6 +137,8 @@ def _of_compound(file: Compound, kind: Kind) -> tuple[str, Callable[[Reading], N
         return _of_zip(Container(encryption.package(file)), kind)
     mime_type = file.document_type()
     if mime_type is None:
+        if file.fault and kind.mime_type in _COMPOUND_READERS:
+            raise CorruptError(f"the compound file is broken: {file.fault}")
         return "application/x-ole-storage", None
     read = _COMPOUND_READERS[mime_type]
     return mime_type, lambda reading: read(file, reading)

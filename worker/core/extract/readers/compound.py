@@ -60,6 +60,11 @@ class Compound:
         self._ole.root.size = min(self._ole.root.size, len(body))
         self._root = self._ole.root
 
+    @property
+    def fault(self) -> str:
+        """The first thing that is wrong with the directory or with what was read; empty if nothing is."""
+        return next((str(message) for _, message in self._ole.parsing_issues), "")
+
     def inside(self, path: str) -> "Compound | None":
         """A storage as a file of its own, for an embedded object; None if there is no such storage."""
         entry = self._entry(path)
