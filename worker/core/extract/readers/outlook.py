@@ -171,7 +171,7 @@ class _Message(_Storage):
         elif storage in self.file:
             embedded.read_object(self.file, storage, name, reading)
         elif part.text(_MIME_TYPE) == "multipart/signed":  # the message itself is in it
-            embedded.read(part.binary(_CONTENT), f"{name}.eml", reading)
+            embedded.read(part.binary(_CONTENT), "signed.eml", reading)
         else:
             embedded.read(part.binary(_CONTENT), name, reading)
 
