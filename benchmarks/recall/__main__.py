@@ -11,16 +11,17 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.measure import commit, machine
 from benchmarks.recall import packages, programs, report
-from benchmarks.recall.compare import Known, Measured, measured
+from benchmarks.recall.compare import Measured, Truth, measured, told_before, told_by
 from benchmarks.recall.corpus import write_corpus
-from benchmarks.recall.cost import costs
+from benchmarks.recall.cost import Cost, costs
+from benchmarks.recall.explanations import explanations
 from benchmarks.recall.independent import Tool, format_of
 from benchmarks.recall.ours import NoReaderError, Reader
 
@@ -35,7 +36,7 @@ def main() -> int:
     asked = _parser().parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="s3iw-recall-")))
-        known: Known = {}
+        known: Mapping[Path, list[str]] = {}
         base: Path | None = asked.dir
         if base is None:
             base = folder / "corpus"
@@ -48,7 +49,7 @@ def main() -> int:
 
 
 class UnusableFolderError(Exception):
-    """Raised when there is nothing to measure."""
+    """Raised when there is nothing to measure, or nothing to measure it by."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,30 +65,52 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--cost", action="store_true", help="also measure CPU and wall time, in a second pass")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured to this file")
+    parser.add_argument(
+        "--again", type=Path, metavar="FILE", help="ask for the phrases that --json wrote, not the tools"
+    )
     parser.add_argument("--no-tika", action="store_true", help="do without Apache Tika, which is fetched and started")
     return parser
 
 
-def _measure(asked: argparse.Namespace, base: Path, known: Known, folder: Path, stack: ExitStack) -> int:
+def _measure(
+    asked: argparse.Namespace, base: Path, known: Mapping[Path, list[str]], folder: Path, stack: ExitStack
+) -> int:
     files = files_of(base, asked.only)
-    tools, tika = stack.enter_context(_available(folder, with_tika=not asked.no_tika))
     readers = {OURS: stack.enter_context(Reader())}
     if asked.before is not None:
         readers[BEFORE] = stack.enter_context(Reader(asked.before.resolve()))
+    tools: list[Tool] = []
+    tika = None
+    if asked.again is None or asked.cost:
+        tools, tika = stack.enter_context(_available(folder, with_tika=not asked.no_tika))
+    truth_of = told_by(tools, known) if asked.again is None else _recorded(asked.again, base)
     found: list[Measured] = []
-    for one in measured(files, base, tools, readers, known):
+    for one in measured(files, base, truth_of, readers):
         found.append(one)
         if len(found) % 100 == 0:
             print(f"{len(found)} of {len(files)} files", file=sys.stderr, flush=True)
     spent = costs(files, readers, tika) if asked.cost else []
-    lines = [*report.misses(found, OURS), "", *report.table(found, list(readers))]
-    print("\n".join([*lines, *(["", *report.cost_table(spent)] if spent else []), "", *_missing(tools)]))
+    print("\n".join([*_lines(found, spent, list(readers)), "", *_missing(tools)]))
     if asked.json is not None:
         about = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "commit": commit(), "machine": machine()}
         missing = {tool.name: tool.missing for tool in tools}
         record = report.record(found, spent, {**about, "tools": missing})
         asked.json.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     return 0
+
+
+def _recorded(record: Path, base: Path) -> Callable[[Path], Truth]:
+    try:
+        return told_before(record, base)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnusableFolderError(f"{record} is not what --json has written: {error}") from error
+
+
+def _lines(found: list[Measured], spent: list[Cost], labels: list[str]) -> list[str]:
+    reasons = explanations()
+    lines = [*report.misses(found, OURS, reasons), "", *report.table(found, labels), ""]
+    lines += report.explained(found, OURS, reasons)
+    return [*lines, "", *report.cost_table(spent)] if spent else lines
 
 
 def files_of(base: Path, only: list[str] | None) -> list[Path]:
@@ -120,6 +143,8 @@ def _available(folder: Path, *, with_tika: bool) -> Iterator[tuple[list[Tool], p
 
 
 def _missing(tools: list[Tool]) -> list[str]:
+    if not tools:
+        return []
     used = ", ".join(tool.name for tool in tools if tool.missing is None)
     return [f"compared with: {used or 'nothing'}", *(f"missing: {tool.missing}" for tool in tools if tool.missing)]
 

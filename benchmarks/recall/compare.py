@@ -1,12 +1,14 @@
 """Measure a folder: sample phrases from what the independent tools read in each file, and look for them in what we read."""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from benchmarks.recall.independent import TWO_MUST_AGREE, Tool, format_of, read_by
-from benchmarks.recall.ours import Ours, Reader
+from benchmarks.recall.ours import Ours
 from benchmarks.recall.packages import declared
 from benchmarks.recall.phrases import Block, Sample, Searchable, sampled
 
@@ -40,26 +42,68 @@ class Measured:
     """The tools that could not read it, and why."""
 
 
-Known = Mapping[Path, list[str]]
-"""Phrases that are known to be in a file because whoever made it says so."""
+class Reads(Protocol):
+    """A version of the worker."""
+
+    def read(self, path: Path, /) -> Ours:
+        """What it reads in a file."""
+
+
+MAKER = "its maker"
+"""Who says that a known phrase is in a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is known to be in a file."""
+
+    said: list[tuple[str, Sample]]
+    """Phrases, each with who says that it is there."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """The tools that could not read it, and why."""
 
 
 def measured(
-    files: Iterable[Path], base: Path, tools: list[Tool], readers: Mapping[str, Reader], known: Known
+    files: Iterable[Path], base: Path, truth_of: Callable[[Path], Truth], readers: Mapping[str, Reads]
 ) -> Iterator[Measured]:
     """Measure files, named from `base` on, with these versions of the worker. Raises NoReaderError."""
     for path in files:
-        failed: dict[str, str] = {}
-        truth = [("the corpus", Sample(words)) for words in known.get(path, ())]
-        truth += _truth(path, tools, failed)
+        truth = truth_of(path)
         ours = {label: reader.read(path) for label, reader in readers.items()}
         texts = {label: Searchable(one.texts) for label, one in ours.items()}
         phrases = [
-            Asked(sample.words, name, sample.part, {label: texts[label].has(sample.words) for label in texts})
-            for name, sample in truth
+            Asked(
+                one.words,
+                by,
+                one.part,
+                {label: text.has(one.words, exact=by != MAKER) for label, text in texts.items()},
+            )
+            for by, one in truth.said
         ]
         status = {label: _said(one) for label, one in ours.items()}
-        yield Measured(path.relative_to(base).as_posix(), format_of(path), status, phrases, failed)
+        yield Measured(path.relative_to(base).as_posix(), format_of(path), status, phrases, truth.failed)
+
+
+def told_by(tools: list[Tool], known: Mapping[Path, list[str]]) -> Callable[[Path], Truth]:
+    """The truth of files: phrases that whoever made a file says are in it, and those that the tools read."""
+
+    def truth_of(path: Path) -> Truth:
+        failed: dict[str, str] = {}
+        made = [(MAKER, Sample(words)) for words in known.get(path, ())]
+        return Truth([*made, *_truth(path, tools, failed)], failed)
+
+    return truth_of
+
+
+def told_before(record: Path, base: Path) -> Callable[[Path], Truth]:
+    """The truth of files as an earlier measurement of the same folder recorded it. Raises OSError, ValueError, KeyError."""
+    earlier = {
+        base / one["file"]: Truth(
+            [(asked["said_by"], Sample(asked["words"], asked["part"])) for asked in one["phrases"]], one["failed"]
+        )
+        for one in json.loads(record.read_text())["files"]
+    }
+    return lambda path: earlier.get(path, Truth([]))
 
 
 def _said(one: Ours) -> str:

@@ -31,8 +31,8 @@ _WORD = re.compile(r"[^\W_]+")
 _UNSAID = re.compile(
     "[\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f\x7f-\x9f]"  # not decoded, or without a meaning
     "|[-\u00ad\u2010]\\s*\n"  # a word that a line end may have divided
-    "|[a-z0-9][A-Z][a-z]"  # two words that a tool may have glued
-    r"|\\[*o]"  # an instruction of a field, not its text
+    "|[a-z0-9)][A-Z][a-z]"  # two words that a tool may have glued
+    r"|\\[*a-z(]"  # an instruction of a field, not its text
 )
 """What is not asked for."""
 
@@ -59,9 +59,9 @@ class Searchable:
         """Cut the texts into tokens, which takes 0.3 s per million characters."""
         self._texts = [f" {indexed(normalised(text))} " for text in texts if text]
 
-    def has(self, words: str) -> bool:
-        """Whether one of the texts has the tokens of these words, consecutively."""
-        tokens, prefix = phrase(normalised(words), exact=True)
+    def has(self, words: str, *, exact: bool = True) -> bool:
+        """Whether one of the texts has the tokens of these words, consecutively; the last one in full if `exact`."""
+        tokens, prefix = phrase(normalised(words), exact=exact)
         wanted = f" {' '.join(tokens)}" + ("" if prefix else " ")
         return bool(tokens) and any(wanted in text for text in self._texts)
 

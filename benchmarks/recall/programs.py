@@ -22,12 +22,12 @@ HEAP_MB = 1024
 _LAYOUT_CODES = re.compile(r'&(?:"[^"\n]*"|K[0-9A-F]{6}|\d{1,3}|[A-Z])')
 """The codes in headers and footers of sheets ([MS-XLS] 2.5.148), which Tika returns as text."""
 _FILE_NAME = re.compile(
-    r"\S*\.(?:jpe?g|png|gif|tiff?|bmp|svg|x?html?|css|ncx|opf|[ot]tf|js|mp[34]|emf|wmf|bin|xlsx|docx)"
+    r"(?:UNKNOWN-\d|_\d{10}|\d{10}/)\S*|(?!\w+://)\S*\.(?:jpe?g|png|gif|tiff?|bmp|svg|x?html?|css|ncx|opf|emf|wmf|bin)"
 )
-"""A line that Tika adds for each embedded file."""
+"""A line that Tika adds for an embedded file."""
 _NO_DOCUMENT = (".js", ".css", ".jpg", ".jpeg", ".png", ".gif", ".tif", ".tiff", ".bmp", ".ttf", ".otf", ".woff")
 """Endings of embedded files that nobody reads: code, and pictures, of which Tika returns what the camera noted."""
-_LIST_NUMBER = re.compile(r"^\W*(?:[0-9A-Za-z]{1,4}[.)\-])+(?:[0-9A-Za-z]{1,4}[.)]?)?\s+(?=\S)")
+_LIST_NUMBER = re.compile(r"^\W*(?:[0-9A-Za-z]{0,4}[.)\-])+(?:[0-9A-Za-z]{1,4}[.)]?)?\s+(?=\S)")
 """What Tika puts before a paragraph of a list in Word documents: numbers that are not in the file."""
 
 
@@ -82,15 +82,16 @@ class Tika(Server):
 
     def read(self, path: Path) -> list[Block]:
         """What it reads in a file and in the documents that are embedded in it. Raises OSError and ValueError."""
-        form = format_of(path)
+        documents = [
+            (one.get("X-TIKA:embedded_resource_path", ""), one.get("X-TIKA:content", "")) for one in self._asked(path)
+        ]
+        names, form = {part.rpartition("/")[2] for part, _ in documents if part}, format_of(path)
         blocks = []
-        for document in self._asked(path):
-            part, content = document.get("X-TIKA:embedded_resource_path", ""), document.get("X-TIKA:content") or ""
+        for part, content in documents:
             if not part.lower().endswith(_NO_DOCUMENT):
                 pieces = [content] if form in RUNS_ON else content.splitlines()
-                blocks += [
-                    Block(_cleaned(piece, form), part) for piece in pieces if not _FILE_NAME.fullmatch(piece.strip())
-                ]
+                lines = [piece for piece in pieces if not _is_file_name(piece.strip(), names)]
+                blocks += [Block(_cleaned(line, form), part) for line in lines]
         return blocks
 
     def wall_s(self, path: Path) -> float:
@@ -132,10 +133,15 @@ class Tika(Server):
         return http_get(self.port, "/version")[1].startswith(b"Apache Tika")
 
 
+def _is_file_name(line: str, names: set[str]) -> bool:
+    """Whether a line is what Tika adds for an embedded file, one of these or another one."""
+    return line in names or bool(_FILE_NAME.fullmatch(line))
+
+
 def _cleaned(text: str, form: str) -> str:
     """A line without what Tika adds to it."""
     if form.startswith("xls"):
-        return _LAYOUT_CODES.sub(" ", text)
+        return _LAYOUT_CODES.sub(" ", text) if text.lstrip().startswith("&") else text
     return _LIST_NUMBER.sub("", text) if form in {"doc", "docx"} else text
 
 

@@ -1,12 +1,13 @@
 """Show what was measured: recall by format, CPU and wall time by format, and each phrase that was not found."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
 from benchmarks.recall.compare import Asked, Measured
 from benchmarks.recall.cost import Cost
+from benchmarks.recall.explanations import Explanation, reason
 
 
 def table(found: list[Measured], labels: list[str]) -> Iterator[str]:
@@ -37,15 +38,30 @@ def _share(asked: list[Asked], label: str) -> str:
     return f"{found} {100 * found / len(asked):6.2f}%" if asked else ""
 
 
-def misses(found: Iterable[Measured], label: str) -> Iterator[str]:
-    """Each file in which a version lacks a phrase, and these phrases."""
+def misses(found: Iterable[Measured], label: str, explanations: list[Explanation]) -> Iterator[str]:
+    """Each file in which a version lacks a phrase, and these phrases, with the explanation if there is one."""
     for one in sorted(found, key=lambda one: (one.format, one.file)):
         lacking = [asked for asked in one.phrases if not asked.found[label]]
         if lacking:
             yield f"{one.file}  ({one.status[label]})"
             for asked in lacking:
                 part = f", in {asked.part}" if asked.part else ""
-                yield f"    {' '.join(asked.words.split())!r}  ({asked.said_by}{part})"
+                because = reason(explanations, one.file, asked)
+                yield f"    {' '.join(asked.words.split())!r}  ({asked.said_by}{part})" + (
+                    f": {because}" if because else ""
+                )
+
+
+def explained(found: Iterable[Measured], label: str, explanations: list[Explanation]) -> Iterator[str]:
+    """How many misses have which explanation, and how many have none."""
+    reasons = Counter(
+        reason(explanations, one.file, asked) or "not explained"
+        for one in found
+        for asked in one.phrases
+        if not asked.found[label]
+    )
+    for because, count in reasons.most_common():
+        yield f"{count:>5} not found: {because}"
 
 
 def cost_table(costs: list[Cost]) -> Iterator[str]:

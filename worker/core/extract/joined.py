@@ -18,15 +18,16 @@ _AROUND_WORDS = 5
 MAX_OTHERS = 50_000
 """The other forms of further words are not given: a hostile text could be one hyphen after another."""
 
-_CJK = "々〆〇ぁ-ゖゝ-ゟァ-ヺー-ヿㇰ-ㇿ\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaffｦ-ﾝ\U00020000-\U000323af"
+CJK = "々〆〇ぁ-ゖゝ-ゟァ-ヺー-ヿㇰ-ㇿ\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaffｦ-ﾝ\U00020000-\U000323af"
+"""Characters of Chinese and Japanese words, for use in a regular expression."""
 _INDENT = r"[ \t\u3000]*(?:>[ \t\u3000>]*)?"
 """What may begin a continued line: spaces, and the marks of quoted mail."""
 # It begins with a literal, which `re` finds fastest.
-_CJK_END = re.compile(rf"\n(?<=[{_CJK}]\n){_INDENT}(?=[{_CJK}])")
+_CJK_END = re.compile(rf"\n(?<=[{CJK}]\n){_INDENT}(?=[{CJK}])")
 _IS_COLUMN = re.compile(r"\n[^\s]\n[^\s]\n")
 _COLUMN = re.compile(r"(?<![^\n])(?:[^\s]\n){3,}[^\s](?![^\n])")
 """Vertical text that became lines of one character each."""
-_HAS_CJK = re.compile(f"[{_CJK}]")
+_HAS_CJK = re.compile(f"[{CJK}]")
 _HYPHEN_END = re.compile(rf"-\n(?<=[^\W\d_]-\n){_INDENT}(?=[^\W_])")
 _SOFT_HYPHEN_END = re.compile(rf"\u00ad\n{_INDENT}")
 

@@ -1,8 +1,10 @@
 """Determine the kind of a file from its first bytes. Its name and declared type only decide between kinds of text."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from worker.core.extract.charsets import of_content_type
 
 Route = Literal["text", "html", "xml", "nothing", "pdf", "zip", "ole", "rtf", "mail", "dbf", "other"]
 """How the text is obtained: as it is, by removing tags, not at all, or by one of the parsers that run in a child."""
@@ -23,12 +25,19 @@ class Kind:
     route: Route
     claimed: bool = False
     """The name says that it is a document that needs a parser, but the first bytes do not confirm this."""
+    charset: str | None = None
+    """What the Content-Type declares; it may be wrong."""
 
 
 _DOCUMENTS: dict[str, Kind] = {
     "pdf": Kind("application/pdf", "pdf"),
     "rtf": Kind("application/rtf", "rtf"),
     "eml": Kind("message/rfc822", "mail"),
+    "emlx": Kind("message/rfc822", "mail"),
+    "mbox": Kind("application/mbox", "mail"),
+    "mbx": Kind("application/mbox", "mail"),
+    "mht": Kind("multipart/related", "mail"),
+    "mhtml": Kind("multipart/related", "mail"),
     "docx": Kind(_OOXML + "wordprocessingml.document", "zip"),
     "xlsx": Kind(_OOXML + "spreadsheetml.sheet", "zip"),
     "pptx": Kind(_OOXML + "presentationml.presentation", "zip"),
@@ -75,21 +84,32 @@ _DOCUMENT_TYPES = {kind.mime_type: kind for kind in reversed(_DOCUMENTS.values()
 
 _TEXT_TYPES = {
     "bat": "application/x-bat",
+    "asc": PLAIN,
+    "atom": "application/atom+xml",
     "c": "text/x-c",
     "cc": "text/x-c++",
     "cpp": "text/x-c++",
     "cs": "text/x-csharp",
     "css": "text/css",
+    "dbk": "application/docbook+xml",
     "csv": "text/csv",
     "go": "text/x-go",
+    "gpx": "application/gpx+xml",
+    "geojson": "application/geo+json",
     "h": "text/x-c",
+    "har": "application/json",
     "htm": "text/html",
     "html": "text/html",
     "ics": "text/calendar",
+    "ifb": "text/calendar",
+    "ipynb": "application/x-ipynb+json",
     "java": "text/x-java",
     "js": "text/javascript",
+    "kml": "application/vnd.google-earth.kml+xml",
     "json": "application/json",
+    "json5": "application/json",
     "jsonl": "application/x-ndjson",
+    "jsonld": "application/ld+json",
     "kt": "text/x-kotlin",
     "log": PLAIN,
     "lua": "text/x-lua",
@@ -97,12 +117,16 @@ _TEXT_TYPES = {
     "md": "text/markdown",
     "mjs": "text/javascript",
     "ndjson": "application/x-ndjson",
+    "opml": "text/x-opml+xml",
     "php": "application/x-httpd-php",
     "pl": "text/x-perl",
+    "plist": "application/x-plist+xml",
     "ps1": "text/x-powershell",
+    "properties": "text/x-java-properties",
     "py": "text/x-python",
     "rb": "text/x-ruby",
     "rs": "text/x-rust",
+    "rss": "application/rss+xml",
     "rst": "text/x-rst",
     "sh": "application/x-sh",
     "sql": "application/sql",
@@ -110,13 +134,21 @@ _TEXT_TYPES = {
     "svg": "image/svg+xml",
     "swift": "text/x-swift",
     "tex": "application/x-tex",
+    "tmx": "application/x-tmx+xml",
     "toml": "application/toml",
+    "topojson": "application/json",
     "ts": "text/x-typescript",
     "tsv": "text/tab-separated-values",
     "txt": PLAIN,
+    "vcard": "text/vcard",
     "vcf": "text/vcard",
+    "webmanifest": "application/manifest+json",
+    "vtt": "text/vtt",
     "xhtml": "application/xhtml+xml",
+    "xlf": "application/xliff+xml",
+    "xliff": "application/xliff+xml",
     "xml": "application/xml",
+    "xsl": "application/xslt+xml",
     "yaml": "application/yaml",
     "yml": "application/yaml",
 }
@@ -177,6 +209,7 @@ _SNIFF_BYTES = 512
 _MAIL = re.compile(
     rb"(?:Return-Path|Received|Delivered-To|X-[\w-]+|MIME-Version|Message-ID|From|Date|Subject|To): ", re.IGNORECASE
 )
+_MBOX = re.compile(rb"From \S+ .{0,40}\d\d:\d\d.{0,40}\r?\n(?:>?[\w-]+: )")
 _MAIL_HEADERS = re.compile(rb"^(?:Received|MIME-Version|Message-ID): ", re.IGNORECASE | re.MULTILINE)
 
 
@@ -185,14 +218,21 @@ def kind_of(head: bytes, key: str, content_type: str | None) -> Kind:
     magic = _MAGIC.match(head)
     if magic is not None and magic.lastgroup is not None:
         return _by_magic(magic.lastgroup, head, key, content_type)
-    name = key[-20:].rpartition(".")[2].lower()
-    mime_type = _TEXT_TYPES.get(name)
+    kind = _without_magic(head, key[-20:].rpartition(".")[2].lower(), content_type)
+    charset = of_content_type(content_type)
+    return replace(kind, charset=charset) if charset else kind
+
+
+def _without_magic(head: bytes, extension: str, content_type: str | None) -> Kind:
+    mime_type = _TEXT_TYPES.get(extension)
     if mime_type is None:
-        document = _document(name, content_type)
+        document = _document(extension, content_type)
         if document is not None:
             return _unproven(document, head)
         if _MAIL.match(head) and _MAIL_HEADERS.search(head):
             return _DOCUMENTS["eml"]
+        if _MBOX.match(head):
+            return _DOCUMENTS["mbox"]
         mime_type = _declared_text(content_type)
     return _text(mime_type, head)
 

@@ -24,11 +24,15 @@ from worker.core.extract.readers import (
     word,
     word6,
     word97,
+    xps,
 )
 from worker.core.extract.readers.compound import Compound
 from worker.core.extract.readers.zipped import Container
 from worker.core.extract.reading import EnoughError, Reading
 from worker.core.extract.result import failed, found
+
+MAX_INSIDE_CHARS = 10_000_000
+"""Of a text inside another file, this much is read."""
 
 OfZip = Callable[[Container, Reading], None]
 OfCompound = Callable[[Compound, Reading], None]
@@ -44,6 +48,8 @@ _ZIP_READERS: tuple[tuple[str, OfZip], ...] = (
     ("application/vnd.openxmlformats-officedocument.presentationml.", slides.read),
     ("application/vnd.ms-powerpoint.", slides.read),
     ("application/vnd.ms-visio.", visio.read),
+    ("application/vnd.ms-xpsdocument", xps.read),
+    ("application/oxps", xps.read),
 )
 """The reader for each document in a zip container, by the beginning of its MIME type."""
 _COMPOUND_READERS: dict[str, OfCompound] = {
@@ -128,3 +134,19 @@ def _of_compound(file: Compound, kind: Kind) -> tuple[str, Callable[[Reading], N
         return "application/x-ole-storage", None
     read = _COMPOUND_READERS[mime_type]
     return mime_type, lambda reading: read(file, reading)
+
+
+def parse_inside(source: bytes | Compound, kind: Kind, reading: Reading) -> None:
+    """Add the text of a file that is inside the one being read. Raises what its reader raises."""
+    if kind.route in {"text", "html", "xml"} and isinstance(source, bytes):
+        reading.add(extract_text(source, kind, MAX_INSIDE_CHARS).content)
+        return
+    _, read = _reader_of(source, kind) if isinstance(source, bytes) else _of_compound(source, kind)
+    if read is not None:
+        said = reading.said
+        try:
+            read(reading)
+            if isinstance(source, Compound) and reading.said is not said:
+                reading.add(reading.said.title or "")
+        finally:
+            reading.said = said

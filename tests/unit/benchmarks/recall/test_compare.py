@@ -1,4 +1,7 @@
-from benchmarks.recall.compare import measured
+import json
+from dataclasses import asdict, replace
+
+from benchmarks.recall.compare import Asked, Measured, measured, told_before, told_by
 from benchmarks.recall.independent import Tool
 from benchmarks.recall.ours import Ours
 from benchmarks.recall.phrases import Block
@@ -32,7 +35,7 @@ def one(tmp_path, name, tools, known=None, **readers):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(TEXT.encode())
     phrases = {path: known} if known else {}
-    (found,) = measured([path], tmp_path, tools, readers or {"worker": Says(TEXT)}, phrases)
+    (found,) = measured([path], tmp_path, told_by(tools, phrases), readers or {"worker": Says(TEXT)})
     return found
 
 
@@ -91,3 +94,21 @@ def test_what_the_maker_of_a_file_says_is_asked(tmp_path):
         ("lighthouse burned", True),
         ("朝顔便り", False),
     ]
+
+
+def test_what_its_maker_says_is_searched_for_as_a_search_does_by_beginnings_of_words(tmp_path):
+    found = one(tmp_path, "a.docx", [], known=["lighthouse burn"])
+
+    assert found.phrases[0].found == {"worker": True}
+
+
+def test_the_phrases_of_an_earlier_measurement_are_asked_again(tmp_path):
+    asked = Asked("lighthouse burned", "A", "notes", {"worker": False})
+    earlier = Measured("a.docx", "docx", {"worker": "corrupt"}, [asked], {"B": "odd"})
+    (tmp_path / "found.json").write_text(json.dumps({"files": [asdict(earlier)]}))
+    paths = [tmp_path / "a.docx", tmp_path / "new.docx"]
+
+    again, new = measured(paths, tmp_path, told_before(tmp_path / "found.json", tmp_path), {"worker": Says(TEXT)})
+
+    assert again == Measured("a.docx", "docx", {"worker": "ok"}, [replace(asked, found={"worker": True})], {"B": "odd"})
+    assert new.phrases == []

@@ -56,3 +56,12 @@ def test_a_folder_is_measured_with_a_real_child(run, tmp_path):
     (file,) = json.loads((tmp_path / "found.json").read_text())["files"]
     assert file["file"] == "utf-8/a.txt"
     assert [asked["found"] for asked in file["phrases"]] == 5 * [{"worker": True}]
+
+
+def test_a_record_that_is_none_is_named(run, tmp_path):
+    (tmp_path / "a.txt").write_text(TEXT)
+
+    code, _, error = run(tmp_path, "--again", tmp_path / "a.txt")
+
+    assert code == 2
+    assert error.startswith(f"{tmp_path / 'a.txt'} is not what --json has written: ")

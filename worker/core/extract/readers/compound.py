@@ -1,5 +1,6 @@
 """Compound files (OLE, [MS-CFB]): the container of Office 97–2003 documents, Outlook messages and encrypted Office files."""
 
+import copy
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ FREE_BYTES = 16 * 1024**2
 """Up to this many bytes are read of any file."""
 _MAX_DEPTH = 20_000
 """The directory's tree is walked by recursion, and some writers chain the entries of a storage instead of balancing them."""
+_MINI_SHIFT = b"\6\0"
 _FAT_SLACK = 128
 """This many sectors of the file allocation table more than the file needs are accepted."""
 _DOCUMENTS = (
@@ -41,16 +43,27 @@ class Compound:
     def __init__(self, body: bytes) -> None:
         """Read the directory. Raises CorruptError."""
         self.body = body
-        """The whole file."""
+        """The whole file, also if this is an object inside of it."""
         self._room = max(FREE_BYTES, MAX_READ * len(body))
         try:
             _check_header(body)
+            sector = 1 << body[30]
             with _deep_recursion():
-                self._ole = _OleFile(body)
+                self._ole = _OleFile(body + bytes(-len(body) % sector))  # the last sector may be cut short
         except (OSError, ValueError, IndexError, AttributeError, TypeError, RecursionError) as error:
             raise CorruptError(f"the compound file is broken: {error}") from error
         self._ole.num_mini_fat_sectors = min(self._ole.num_mini_fat_sectors, self._ole.nb_sect + 1)
         self._ole.root.size = min(self._ole.root.size, len(body))
+        self._root = self._ole.root
+
+    def inside(self, path: str) -> "Compound | None":
+        """A storage as a file of its own, for an embedded object; None if there is no such storage."""
+        entry = self._entry(path)
+        if entry is None or entry.entry_type != olefile.STGTY_STORAGE:
+            return None
+        inner = copy.copy(self)
+        inner._root = entry  # noqa: SLF001 (a copy of this object)
+        return inner
 
     def __contains__(self, path: str) -> bool:
         return self._entry(path) is not None
@@ -102,7 +115,7 @@ class Compound:
             return b"", b""
 
     def _entry(self, path: str) -> "olefile.OleDirectoryEntry | None":
-        node = self._ole.root
+        node = self._root
         for name in path.split("/") if path else ():
             node = node.kids_dict.get(name.lower())
             if node is None:
@@ -117,6 +130,8 @@ def _check_header(body: bytes) -> None:
     shift = int.from_bytes(body[30:32], "little")
     if shift not in {9, 12}:
         raise CorruptError(f"the sector size of the compound file is 2^{shift} bytes; it must be 512 or 4096")
+    if body[32:34] != _MINI_SHIFT:
+        raise CorruptError("the sectors of the compound file's small streams must have 64 bytes")
     sectors = len(body) >> shift
     fat_sectors = int.from_bytes(body[44:48], "little")
     if fat_sectors > (sectors >> (shift - 2)) + _FAT_SLACK:

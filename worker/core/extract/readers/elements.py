@@ -143,7 +143,7 @@ def _simple_field(flow: "Flow", element: etree._Element) -> None:
 
 
 def _note_field(flow: "Flow", code: str) -> None:
-    text, reading = fields.equation(code)
+    text, reading = fields.shown(code)
     if text:
         flow.blocks.add(text)
         flow.blocks.reading(reading)
@@ -200,8 +200,9 @@ def _begin_shape(flow: "Flow", _: etree._Element) -> None:
     flow.in_placeholder = False
 
 
-def _placeholder(flow: "Flow", _: etree._Element) -> None:
-    flow.in_placeholder = flow.is_layout
+def _placeholder(flow: "Flow", element: etree._Element) -> None:
+    """A placeholder; those of headers and footers have no prompts, but what someone has written."""
+    flow.in_placeholder = flow.is_layout and element.get("type") not in {"hdr", "ftr"}
 
 
 def _begin_body(flow: "Flow", element: etree._Element) -> None:

@@ -10,15 +10,19 @@ _RUBY = re.compile(
 )
 _SWITCH = re.compile(r'\\\*\s*(?:"[^"]*"|\S+)|\\[a-z]+\s*-?\d*', re.IGNORECASE)
 _BRACKETS = re.compile(r"[(),;\s]+")
-_LINK = re.compile(r'\s*HYPERLINK\s+(?:\\[a-z]\s+)*"([^"]+)"', re.IGNORECASE)
+_BUTTON = re.compile(r"\s*MACROBUTTON\s+\S+\s+(.*)", re.IGNORECASE | re.DOTALL)
+_LINK = re.compile(r'\s*HYPERLINK\s+(?:\\[a-km-z]\s+)*"([^"]+)"', re.IGNORECASE)
 
 
-def equation(code: str) -> tuple[str, str]:
-    r"""The text and the reading in the code of an EQ field, by which Word 97 sets ruby text; both empty for other fields.
+def shown(code: str) -> tuple[str, str]:
+    r"""The text and the reading that a field's code itself shows; both are empty for most fields, which show a result.
 
-    `EQ \* jc2 \* hps10 \o\ad(\s\up 9(とう),東)` is 東 with the reading とう.
+    By EQ, Word 97 sets ruby text: `EQ \* jc2 \* hps10 \o\ad(\s\up 9(とう),東)` is 東 with the reading とう. By MACROBUTTON,
+    templates prompt for what is to be filled in.
     """
     code = code[:MAX_CODE_CHARS]
+    if button := _BUTTON.match(code):
+        return button[1].strip(), ""
     if not _EQUATION.match(code):
         return "", ""
     ruby = _RUBY.search(code)

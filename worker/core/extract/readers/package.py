@@ -6,9 +6,12 @@ the extensions of Microsoft, begin it differently.
 """
 
 import posixpath
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
+from weakref import WeakKeyDictionary
 
 from lxml import etree
 
@@ -47,6 +50,10 @@ _CORE = ("title", "subject", "creator", "keywords", "description", "category", "
 _APP = ("Company", "Manager")
 
 
+_KNOWN: "WeakKeyDictionary[Container, dict[str, list[Relationship]]]" = WeakKeyDictionary()
+"""The relationships that were read already: each part is asked for its headers, its charts, its links, and so on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Relationship:
     """A link from one part to another, or to something outside of the package."""
@@ -63,23 +70,31 @@ class Relationship:
 
 def relationships(container: "Container", part: str = "") -> list[Relationship]:
     """The relationships of a part, or of the package itself, as far as they can be read; none if there are none."""
+    known = _KNOWN.setdefault(container, {})
+    if part not in known:
+        known[part] = list(islice(_relationships(container, part), MAX_RELATIONSHIPS))
+    return known[part]
+
+
+def _relationships(container: "Container", part: str) -> Iterator[Relationship]:
     folder, name = posixpath.split(part)
     try:
-        raw = container.read(posixpath.join(folder, "_rels", f"{name}.rels"))
+        root = _lenient(container.read(posixpath.join(folder, "_rels", f"{name}.rels")))
     except CorruptError:
-        return []
-    root = _lenient(raw)
-    if root is None:
-        return []
-    found: list[Relationship] = []
-    for element in root.iterfind("{*}Relationship"):
+        return
+    for element in () if root is None else root.iterfind("{*}Relationship"):
         whole, target = element.get("Type", ""), element.get("Target", "")
         external = element.get("TargetMode", "").lower() == "external"
-        if target and len(found) < MAX_RELATIONSHIPS:
-            kind = whole.rpartition("/")[2].lower()
-            where = target if external else _resolved(container, folder, target)
-            found.append(Relationship(element.get("Id", ""), kind, where, external, whole))
-    return found
+        if target:
+            where = target if external else resolved(container, part, target)
+            yield Relationship(element.get("Id", ""), whole.rpartition("/")[2].lower(), where, external, whole)
+
+
+def resolved(container: "Container", part: str, target: str) -> str:
+    """The name of the part that a target in `part` means. Some writers percent-encode names, and some do not."""
+    path = target.replace("\\", "/").partition("#")[0] or target
+    name = posixpath.normpath(posixpath.join("/", posixpath.dirname(part), path)).lstrip("/")
+    return name if name in container else unquote(name)
 
 
 def related(container: "Container", part: str, reading: Reading, *kinds: str) -> list[Relationship]:
@@ -209,13 +224,6 @@ def text_of(element: etree._Element) -> str:
 
 def _property(root: etree._Element, name: str) -> str | None:
     return (root.findtext(f"{{*}}{name}") or "").strip()[:MAX_PROPERTY_CHARS] or None
-
-
-def _resolved(container: "Container", folder: str, target: str) -> str:
-    """The part that a target means. Some writers percent-encode the names of parts, and some do not."""
-    path = target.replace("\\", "/").partition("#")[0] or target
-    name = posixpath.normpath(posixpath.join("/", folder, path)).lstrip("/")
-    return name if name in container else unquote(name)
 
 
 def _lenient(raw: bytes) -> etree._Element | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from worker.core.extract.faults import CorruptError
-from worker.core.extract.readers import code_pages, encryption, office_art
+from worker.core.extract.readers import code_pages, embedded, encryption, office_art
 from worker.core.extract.readers.compound import Compound
 from worker.core.extract.reading import Reading
 
@@ -16,6 +16,8 @@ _HEADER_BYTES = 8
 _CONTAINER = 0xF
 _DOCUMENT, _SLIDE, _NOTES, _MASTER, _HANDOUT = 0x3E8, 0x3EE, 0x3F0, 0x3F8, 0xFC9
 _DOCUMENT_ATOM, _SLIDE_PERSIST, _LIST_WITH_TEXT = 0x3E9, 0x3F3, 0xFF0
+_OBJECT = 0x1011
+"""ExOleObjStg: a document that is embedded in a slide."""
 _USER_EDIT, _PERSIST_DIRECTORY, _CRYPT_SESSION = 0xFF5, 0x1772, 0x2F14
 _TEXT_CHARS, _TEXT_BYTES, _STRING = 0xFA0, 0xFA8, 0xFBA
 _SHAPE, _SHAPE_OPTIONS, _SHAPE_DATA = 0xF004, 0xF00B, 0xF011
@@ -82,9 +84,12 @@ class Presentation:
     def read(self, reading: Reading) -> None:
         """Add the texts. Where the user edits are broken, all objects are read, those of earlier edits too."""
         document = self._record(self._live.get(self._root, -1))
-        if document is None or document.kind != _DOCUMENT:
+        if document is None or document.kind != _DOCUMENT or not self._read_document(document, reading):
             self._read_all(reading)
-            return
+        self._read_objects(reading)
+
+    def _read_document(self, document: Record, reading: Reading) -> bool:
+        """Add the texts of what the document lists; false if some of it is not there."""
         contents = self._contents(document)
         _add(reading, contents.texts)
         listed = [*contents.lists.get(_SLIDES, []), *contents.lists.get(_NOTES_PAGES, [])]
@@ -92,8 +97,15 @@ class Presentation:
         self._add_texts(document, reading)
         for number in [*contents.lists.get(_MASTERS, []), *contents.masters]:
             self._object(number, reading)
-        if absent:
-            self._read_all(reading)
+        return not absent
+
+    def _read_objects(self, reading: Reading) -> None:
+        """Add the texts of the documents that are embedded in slides."""
+        for place in list(self._live.values())[: embedded.MAX_OBJECTS]:
+            record = self._record(place)
+            if record is not None and record.kind == _OBJECT:
+                raw = self._stream[record.start : record.end]
+                embedded.read_file(raw, reading, compressed=record.instance == 1)
 
     def _objects(self, at: int) -> tuple[dict[int, int], int, int | None]:
         """Where the objects are by their numbers, the number of the document, and that of the encryption's session.

@@ -1,8 +1,10 @@
 """Presentations of PowerPoint since 2007: PresentationML ([ISO/IEC 29500-1] 19), with or without macros, and templates."""
 
+import re
+
 from lxml import etree
 
-from worker.core.extract.readers import drawing, package
+from worker.core.extract.readers import drawing, embedded, package
 from worker.core.extract.readers.flow import Flow
 from worker.core.extract.readers.package import Relationship
 from worker.core.extract.readers.zipped import Container
@@ -10,6 +12,7 @@ from worker.core.extract.reading import Reading
 
 MAX_LINKS = 5000
 """Further addresses of links are not kept."""
+_SLIDE = re.compile(r"/?ppt[/\\]slides[/\\]slide(\d{1,6})\.xml", re.IGNORECASE)
 _AUTHORS = ("commentauthors", "authors")
 
 
@@ -22,7 +25,7 @@ class _Presentation:
         self.authors: dict[str, str] = {}
         """The names of those who comment, by their ids."""
         self.layouts: dict[str, None] = {}
-        """The layouts in use."""
+        """The layouts in use, and the masters of what is printed."""
         self.addresses: dict[str, None] = {}
 
     def related(self, part: str, *kinds: str) -> list[str]:
@@ -38,7 +41,7 @@ def read(container: Container, reading: Reading) -> None:
     properties = package.properties(container, reading)
     shown = _Presentation(container, reading)
     names: list[str] = []
-    slides = package.related(container, main, reading, "slide")
+    slides = package.related(container, main, reading, "slide") or _by_name(container)
     with reading.part(main):
         root = container.tree(main, reading)
         if root is not None:
@@ -49,8 +52,8 @@ def read(container: Container, reading: Reading) -> None:
             _note_authors(shown, part)
     for slide in slides:
         _read_slide(shown, slide.target)
-    if not slides:
-        shown.layouts |= dict.fromkeys(shown.related(main, "slidemaster"))
+    more = ("notesmaster", "handoutmaster") if slides else ("slidemaster", "notesmaster", "handoutmaster")
+    shown.layouts |= dict.fromkeys(shown.related(main, *more))
     _read_layouts(shown)
     for text in [*dict.fromkeys(names), *list(shown.addresses)[:MAX_LINKS]]:
         reading.add(text)
@@ -65,6 +68,12 @@ def _in_order(root: etree._Element, slides: list[Relationship]) -> list[Relation
     return sorted(slides, key=lambda slide: places.get(slide.id, len(places)))
 
 
+def _by_name(container: Container) -> list[Relationship]:
+    """The slides of a package without relationships, in the order of their numbers."""
+    found = sorted((int(match[1]), name) for name in container.names if (match := _SLIDE.fullmatch(name)))
+    return [Relationship("", "slide", name) for _, name in found]
+
+
 def _note_authors(shown: _Presentation, part: str) -> None:
     root = shown.container.tree(part, shown.reading)
     for one in () if root is None else root.iter("{*}cmAuthor", "{*}author"):
@@ -76,6 +85,7 @@ def _read_slide(shown: _Presentation, slide: str) -> None:
     with reading.part(slide):
         Flow(reading.add).read(container, slide, reading)
     drawing.linked(container, slide, reading)
+    embedded.linked(container, slide, reading)
     for notes in shown.related(slide, "notesslide"):
         with reading.part(notes):
             Flow(reading.add).read(container, notes, reading)

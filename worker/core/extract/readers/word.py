@@ -5,7 +5,7 @@ import re
 
 from worker.core.extract.kinds import kind_of
 from worker.core.extract.plain import extract_text
-from worker.core.extract.readers import drawing, package, rtf
+from worker.core.extract.readers import drawing, embedded, mail, package, rtf
 from worker.core.extract.readers.flow import Flow
 from worker.core.extract.readers.zipped import Container
 from worker.core.extract.reading import Reading
@@ -32,12 +32,14 @@ def read(container: Container, reading: Reading, depth: int = 0) -> None:
     with reading.part(main):
         flow.read(container, main, reading)
     drawing.linked(container, main, reading)
+    embedded.linked(container, main, reading)
     addresses = dict.fromkeys(package.addresses(container, main))
     seen: set[tuple[str, ...]] = set()
     for part in _beside(container, main, reading):
         with reading.part(part):
             _read_part(container, part, reading, seen)
         drawing.linked(container, part, reading)
+        embedded.linked(container, part, reading)
         addresses |= dict.fromkeys(package.addresses(container, part))
     for chunk in package.related(container, main, reading, _CHUNK):
         with reading.part(chunk.target):
@@ -79,5 +81,7 @@ def _read_chunk(body: bytes, name: str, reading: Reading, depth: int) -> None:
         read(Container(body), reading, depth + 1)
     elif kind.route == "rtf":
         rtf.read(body, reading)
+    elif kind.route == "mail":  # a page with its pictures (MHTML)
+        mail.read(body, reading)
     elif kind.route in {"html", "xml", "text"}:
         reading.add(extract_text(body, kind, MAX_CHUNK_CHARS).content)

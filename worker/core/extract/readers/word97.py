@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from worker.core.extract.faults import CorruptError, EncryptedError
-from worker.core.extract.readers import office_art, word6
+from worker.core.extract.readers import embedded, office_art, word6
 from worker.core.extract.readers.compound import Compound
 from worker.core.extract.readers.word_text import paragraphs, piece_table
 from worker.core.extract.reading import Reading
@@ -70,6 +70,7 @@ def read(file: Compound, reading: Reading) -> None:
         _read_97(file, word, "1Table" if flags & _TABLE_1 else "0Table", reading)
     for text in file.property_texts():
         reading.add(text)
+    embedded.read_objects(file, [f"ObjectPool/{name}" for name in file.children("ObjectPool")], reading)
 
 
 def _read_97(file: Compound, word: bytes, table: str, reading: Reading) -> None:

@@ -4,6 +4,7 @@ import copy
 import io
 import zipfile
 import zlib
+from collections.abc import Iterator
 
 from lxml import etree
 
@@ -40,6 +41,9 @@ class Container:
         if any(entry.flag_bits & _ENCRYPTED for entry in entries):
             raise EncryptedError("the zip container is protected by a password")
         self._entries = {_folded(entry.filename): entry for entry in reversed(entries)}
+        self._in_pieces = {
+            name.rpartition("/")[0] for name in self._entries if name.endswith(("/[0].piece", "/[0].last.piece"))
+        }
         self._room = MAX_TOTAL_BYTES
 
     @property
@@ -48,7 +52,7 @@ class Container:
         return self._zip.namelist()
 
     def __contains__(self, name: str) -> bool:
-        return _folded(name) in self._entries
+        return _folded(name) in self._entries or _folded(name) in self._in_pieces
 
     def document_type(self) -> str | None:
         """The MIME type of the document in this container; None if it is an archive of arbitrary files."""
@@ -63,9 +67,24 @@ class Container:
 
     def read(self, name: str) -> bytes:
         """A member; empty if there is none of that name. Raises CorruptError if it is broken or larger than is allowed."""
-        entry = self._entries.get(_folded(name))
-        if entry is None:
-            return b""
+        folded = _folded(name)
+        entry = self._entries.get(folded)
+        if entry is not None:
+            return self._inflated(entry)
+        return b"".join(map(self._inflated, self._pieces(folded))) if folded in self._in_pieces else b""
+
+    def _pieces(self, name: str) -> Iterator[zipfile.ZipInfo]:
+        """The pieces of a member that was written bit by bit, between others ([ISO/IEC 29500-2] 6.2.4): printers do so."""
+        for number in range(len(self._entries)):
+            if piece := self._entries.get(f"{name}/[{number}].piece"):
+                yield piece
+            elif piece := self._entries.get(f"{name}/[{number}].last.piece"):
+                yield piece
+                return
+            else:
+                return
+
+    def _inflated(self, entry: zipfile.ZipInfo) -> bytes:
         limit = min(self._room, MAX_ENTRY_BYTES, max(FREE_BYTES, MAX_RATIO * entry.compress_size))
         probe = copy.copy(entry)
         probe.file_size = limit + 2 * _CHUNK_BYTES  # zipfile stops at the size in the header, which may be wrong
@@ -79,7 +98,7 @@ class Container:
         except _BROKEN as error:
             if isinstance(error, CorruptError):
                 raise
-            raise CorruptError(f"the zip container is broken: {name}: {error}") from error
+            raise CorruptError(f"the zip container is broken: {entry.filename}: {error}") from error
         self._room -= len(inflated)
         return bytes(inflated)
 

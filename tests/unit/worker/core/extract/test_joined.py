@@ -62,7 +62,7 @@ def test_the_other_form_lies_near_in_a_text_without_paragraphs() -> None:
 @given(st.text("a-\n >東\t\r\u00ad\u2010", max_size=60))
 def test_nothing_but_line_ends_spaces_hyphens_and_marks_of_quotes_is_ever_removed(text: str) -> None:
     left = joined(text)
-    assert left.count("東") == text.count("東")
+    assert left.count("東") >= text.count("東")
     assert left.count("a") >= text.count("a")
 
 
