@@ -3,6 +3,7 @@
 import dataclasses
 import random
 import time
+import unicodedata
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.integration.index.conftest import Documents, opened
+from worker.core.base.uniform import uniform
 from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START, Entry, Stored, WriteStatus
 from worker.core.index.document import Write, encode
 from worker.core.s3.objects import ObjectState
@@ -198,6 +200,82 @@ def library(index, documents):
 )
 def test_what_a_query_finds(library, query, found):
     assert library.keys(query) == sorted(found)
+
+
+# -- what does not matter ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "query", "shown"),
+    [
+        ("⾼⽥⾺場の⽇本⽀社⻑", "高田馬場", "[高田馬場]の日本支社長"),
+        ("高田馬場", "⾼⽥⾺場", "[高田馬場]"),
+        ("神⼾市", "神戸", "[神戸]市"),
+        ("神戶市", "神戸", "[神戶]市"),
+        ("黑田", "⿊田", "[黑田]"),
+        ("㈱日立㍿製作所", "日立株式会社", "(株)[日立株式会社]製作所"),
+        ("㈱日立", "(株)日立", "([株)日立]"),
+        (unicodedata.normalize("NFD", "ガラスのパイプ"), "パイプ", "ガラスの[パイプ]"),
+        ("パイプ", unicodedata.normalize("NFD", "パイプ"), "[パイプ]"),
+        ("a soft\u00adhyphen and zero\u200bwidth", "softhyphen", "a [softhyphen] and zerowidth"),
+        ("zerowidth", "zero\u200bwidth\ufeff", "[zerowidth]"),
+        ("葛\U000e0100城市", "葛城", "[葛城]市"),
+        ("見積書 株式会社", "書株", "見積[書 株]式会社"),
+        ("見積書\n株式会社", '"見積書 株式会社"', "[見積書 株式会社]"),
+        ("見積書株式会社", '"見積書 株式会社"', "[見積書株式会社]"),
+        ("見積書株式会社", '"見積書　株式会社"', "[見積書株式会社]"),
+        ("東 京 都", "東京都", "[東 京 都]"),
+        ("東京都", '"東 京 都"', "[東京都]"),
+        ("言葉は分か\r\n    れたまま", "分かれた", "言葉は[分か れた]まま"),
+        ("の データ ベース を", "データベース", "の [データ ベース] を"),
+        ("見積書 株式会社", "株式", "見積書 [株式]会社"),
+        ("アメリカ イギリス ドイツ フランス", "ドイツ", "アメリカ イギリス [ドイツ] フランス"),
+        ("서울 시청 앞", '"서울 시청"', "[서울 시청] 앞"),
+        ("the résumé of 2026", "resume", "the [résumé] of 2026"),
+    ],
+)
+def test_what_does_not_matter_in_a_text_does_not_matter_in_a_query(index, documents, text, query, shown):
+    documents.put("a.txt", uniform(text))
+    documents.put("b.txt", "something else")
+    assert documents.keys(query) == ["a.txt"]
+    [passage] = index.search(query).hits[0].highlights
+    joined = passage.replace(f"{HIGHLIGHT_END} {HIGHLIGHT_START}", " ")
+    assert joined.replace(HIGHLIGHT_START, "[").replace(HIGHLIGHT_END, "]") == shown
+
+
+def test_a_match_past_the_first_million_characters_is_found_and_shown(index, documents):
+    documents.put("long.txt", "吾輩は猫である。 a line\n" * 100_000 + "the needle 縫針 was here")
+    index.refresh()
+    for query, shown in (("needle", "the [needle] 縫針 was"), ("縫針", "the needle [縫針] was")):
+        [passage] = index.search(query).hits[0].highlights
+        assert shown in passage.replace(HIGHLIGHT_START, "[").replace(HIGHLIGHT_END, "]")
+
+
+def test_a_text_with_over_1_024_words_that_begin_alike_is_found_and_shown(index, documents):
+    documents.put("search_jobs.log", "".join(f"job {number} done 3\n" for number in range(110_000, 115_000)))
+    for query in ("job-11", "job-11 done-3", " ".join(f"job-11{at}" for at in range(5)), '"job 110007 done"'):
+        assert documents.keys(query) == ["search_jobs.log"], query
+        [first, *_] = index.search(query).hits[0].highlights
+        assert f"{HIGHLIGHT_START}job 110" in first
+
+
+def test_the_passages_of_many_hits_are_each_of_its_own_text(index, documents):
+    index.write([documents.make(f"{number}.txt", f"number {number} " + "x " * 60_000) for number in range(20)])
+    index.refresh()
+    hits = index.search("number", limit=20).hits
+    assert len(hits) == 20
+    for hit in hits:
+        assert f"{HIGHLIGHT_START}number{HIGHLIGHT_END} {hit.key.removesuffix('.txt')} " in hit.highlights[0]
+        assert "content" not in hit.fields
+
+
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [("見積書 株式会社", "積書会社"), ("서울 시청", "울시"), ("tokyo tower", "tokyotower"), ("東京 tower", "東京都")],
+)
+def test_what_matters_in_a_text_matters_in_a_query(documents, text, query):
+    documents.put("a.txt", uniform(text))
+    assert documents.keys(query) == []
 
 
 def test_size_and_date_narrow_a_search(index, documents):

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.index.conftest import Documents, opened
 from worker.core.base.errors import IndexUnavailableError
-from worker.core.index import Entry, Index, WriteStatus
+from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START, Entry, Index, WriteStatus
 from worker.core.index.document import encode
 
 UNAVAILABLE, WRITTEN = WriteStatus.UNAVAILABLE, WriteStatus.WRITTEN
@@ -124,6 +124,35 @@ def test_an_index_that_soon_forgets_removals_is_reported(index, index_name, ask)
     ask("PUT", f"/{index_name}/_settings", {"index.gc_deletes": "60s"})
     [finding] = [one for one in index.inspect().findings if "gc_deletes" in one.what]
     assert (finding.level, "1h" in finding.hint) == ("warning", True)
+
+
+def test_an_index_with_an_older_analyzer_is_reported_and_what_is_as_typed_is_found(index, documents, index_name, ask):
+    parts = {"type": "custom", "tokenizer": "standard", "filter": ["cjk_width", "lowercase", "cjk_bigram"]}
+    content = {"type": "text", "analyzer": "parts"}
+    ask("PUT", f"/{index_name}-000001", {
+        "settings": {"analysis": {"analyzer": {"parts": parts}}}, "mappings": {"properties": {"content": content}},
+        "aliases": {index_name: {"is_write_index": True}},
+    })  # fmt: skip
+    [finding] = [one for one in index.ensure().findings if "東 京" in one.what]
+    assert (finding.level, "reindex_index" in finding.hint) == ("warning", True)
+    documents.put("spaced.txt", "見積書 株式会社")
+    assert documents.keys('"見積書 株式会社"') == ["spaced.txt"]
+
+
+def test_other_forms_of_a_japanese_word_are_found_and_marked(index, documents):
+    documents.put("a.txt", "彼は東京まで走った。")
+    assert documents.keys("走る") == ["a.txt"]
+    [passage] = index.search("走る").hits[0].highlights
+    assert passage == f"彼は東京まで{HIGHLIGHT_START}走っ{HIGHLIGHT_END}た。"
+
+
+def test_a_search_does_not_fail_because_of_what_it_is_to_show(index, documents, monkeypatch):
+    documents.put("a.txt", "走った words")
+    for name in ("texts", "other_forms"):
+        monkeypatch.setattr(f"worker.core.index.question.{name}", lambda *_: {"query": "no such query"})
+        assert documents.keys("走る") == ["a.txt"]
+        assert index.search("走る").hits[0].highlights == []
+    index.refresh()
 
 
 def test_a_removed_alias_is_restored_and_its_documents_are_found_again(index, documents, index_name, ask):

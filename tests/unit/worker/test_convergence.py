@@ -47,7 +47,9 @@ class Convergence(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.s3 = ModelOfS3()
-        settings_: Any = SimpleNamespace(state="state", include_keys=(), exclude_keys=(), worker_name="w")
+        settings_: Any = SimpleNamespace(
+            state="state", include_keys=(), exclude_keys=(), worker_name="w", max_content_chars=1000
+        )
         s3: Any = self.s3
         extractor: Any = SlowExtractor(s3)
         self.pipeline = Pipeline(settings_, s3, extractor=extractor)

@@ -5,7 +5,8 @@ obey control characters, and a JSON encoder leaves some of those unescaped.
 """
 
 import re
-import unicodedata
+
+from worker.core.base.uniform import uniform
 
 # Control characters other than tab, newline and carriage return, and lone surrogates: the former are invisible in logs
 # and on terminals, the latter cannot be encoded as UTF-8.
@@ -25,8 +26,8 @@ def sendable(text: str) -> str:
 
 
 def searchable(text: str) -> str:
-    """A name in the form that is searched for: NFC (macOS writes NFD), and scrubbed."""
-    return text if text.isascii() and text.isprintable() else scrub(unicodedata.normalize("NFC", text))
+    """A name in the form that is searched for (see uniform.py), and scrubbed."""
+    return text if text.isascii() and text.isprintable() else uniform(scrub(text))
 
 
 def printable(text: str) -> str:

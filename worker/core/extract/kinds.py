@@ -6,10 +6,10 @@ from typing import Literal
 
 from worker.core.extract.charsets import of_content_type
 
-Route = Literal["text", "html", "xml", "nothing", "pdf", "zip", "ole", "rtf", "mail"]
+Route = Literal["text", "html", "xml", "nothing", "pdf", "zip", "ole", "rtf", "mail", "dbf", "other"]
 """How the text is obtained: as it is, by removing tags, not at all, or by one of the parsers that run in a child."""
 
-IN_CHILD: frozenset[Route] = frozenset({"pdf", "zip", "ole", "rtf", "mail"})
+IN_CHILD: frozenset[Route] = frozenset({"pdf", "zip", "ole", "rtf", "mail", "dbf", "other"})
 BINARY = "application/octet-stream"
 PLAIN = "text/plain"
 
@@ -55,13 +55,31 @@ _DOCUMENTS: dict[str, Kind] = {
     "odp": Kind(_ODF + "presentation", "zip"),
     "odg": Kind(_ODF + "graphics", "zip"),
     "epub": Kind("application/epub+zip", "zip"),
+    "vsdx": Kind("application/vnd.ms-visio.drawing", "zip"),
+    "vsdm": Kind("application/vnd.ms-visio.drawing.macroenabled.12", "zip"),
+    "pages": Kind("application/vnd.apple.pages", "zip"),
+    "numbers": Kind("application/vnd.apple.numbers", "zip"),
+    "key": Kind("application/vnd.apple.keynote", "zip"),
     "doc": Kind("application/msword", "ole"),
     "dot": Kind("application/msword", "ole"),
     "xls": Kind("application/vnd.ms-excel", "ole"),
     "ppt": Kind("application/vnd.ms-powerpoint", "ole"),
     "pps": Kind("application/vnd.ms-powerpoint", "ole"),
     "msg": Kind("application/vnd.ms-outlook", "ole"),
+    "dbf": Kind("application/vnd.dbf", "dbf"),
+    "wpd": Kind("application/vnd.wordperfect", "other"),
 }
+_BEGINS = {
+    "application/vnd.dbf": re.compile(
+        rb"[\x02\x03\x04\x05\x30-\x32\x43\x63\x83\x8b\x8e\xcb\xf5\xfb].[\x01-\x0c][\x01-\x1f]", re.DOTALL
+    ),
+    "application/vnd.wordperfect": re.compile(rb"\xffWPC"),
+}
+"""How a file begins that has no magic bytes, or some that could be text: its name must agree."""
+_SHARED_NAMES = frozenset(
+    {"application/vnd.apple.pages", "application/vnd.apple.numbers", "application/vnd.apple.keynote"} | _BEGINS.keys()
+)
+"""Documents whose extension other files have, too (`.key`): one that does not begin as such a document is not broken."""
 _DOCUMENT_TYPES = {kind.mime_type: kind for kind in reversed(_DOCUMENTS.values())}
 
 _TEXT_TYPES = {
@@ -182,7 +200,7 @@ _MAGIC = re.compile(
 )
 # The first entry of an office file. Every other zip file is an archive, unless its name says that it is a document.
 _OFFICE_ENTRY = re.compile(
-    rb"PK.{28}(?:mimetype|\[Content_Types\]|_rels/|docProps/|word/|xl/|ppt/|customXml/)", re.DOTALL
+    rb"PK.{28}(?:mimetype|\[Content_Types\]|_rels/|docProps/|word/|xl/|ppt/|visio/|customXml/)", re.DOTALL
 )
 _MARKUP = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:(?P<xml><\?xml\s)|<!doctype\s+html|<html[\s>]|(?P<svg><svg\s))", re.IGNORECASE
@@ -230,7 +248,7 @@ def _by_magic(name: str, head: bytes, key: str, content_type: str | None) -> Kin
         # An encrypted `.docx` is an OLE file too.
         return Kind(document.mime_type if document else "application/x-ole-storage", "ole")
     if document and (fits or document.route == "ole"):  # a `.doc` written by a newer version of Word is a zip file
-        return Kind(document.mime_type, "zip", claimed=True)
+        return Kind(document.mime_type, "zip", claimed=document.mime_type not in _SHARED_NAMES)
     return Kind("application/zip", "zip" if _OFFICE_ENTRY.match(head) else "nothing")
 
 
@@ -248,8 +266,11 @@ def _unproven(document: Kind, head: bytes) -> Kind:
     """
     if document.route == "mail" or (document.route == "pdf" and b"%PDF-" in head[:1024]):
         return document
+    begins = _BEGINS.get(document.mime_type)
+    if begins is not None and begins.match(head):
+        return document
     text = _text(PLAIN, head)
-    return Kind(text.mime_type, text.route, claimed=True)
+    return Kind(text.mime_type, text.route, claimed=document.mime_type not in _SHARED_NAMES)
 
 
 def _declared_text(content_type: str | None) -> str:

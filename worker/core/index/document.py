@@ -49,6 +49,13 @@ def document_id(bucket: str, key: str, *, plain_key: bool = False) -> str:
     return raw[: MAX_ID_BYTES - len(digest) - 1].decode("utf-8", "ignore") + "~" + digest
 
 
-def encode(fields: JsonObject) -> bytes:
-    """The fields as UTF-8 JSON."""
+def encode(fields: JsonObject | str) -> bytes:
+    """The fields, or one value, as UTF-8 JSON."""
     return orjson.dumps(fields)
+
+
+def as_text(value: object) -> str:
+    """The text of a field; empty if it has none."""
+    if isinstance(value, list):
+        return " ".join(map(as_text, value))
+    return value if isinstance(value, str) else ""

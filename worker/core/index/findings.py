@@ -26,6 +26,8 @@ _DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 ONE_INDEX = "copy the others' documents into it (_reindex), remove the alias from them, and end its rollover policy"
 """What to do about an alias of several indexes."""
+GAPS = "gaps"
+"""The part of the analyzer `parts` in our template for which white space between Japanese characters does not count."""
 _IN_PAIRS = frozenset({"parts", "cjk"})
 _REINDEX = "to get all features, run reindex_index, which puts an index from our template in its place"
 
@@ -46,7 +48,8 @@ def compare(name: str, found: JsonObject) -> list[Finding]:
             Finding("error", f"alias {name} points to {len(found)} indexes; only {index} is kept up to date", ONE_INDEX)
         )
     findings += _of_settings(index, found[index].get("settings", {}))
-    return [*findings, *_of_mapping(index, found[index].get("mappings", {}))]
+    findings += _of_mapping(index, found[index].get("mappings", {}))
+    return [*findings, *_of_analyzer(index, found[index])]
 
 
 def is_ours(found: JsonObject) -> bool:
@@ -116,6 +119,18 @@ def _of_values(index: str, ours: JsonObject, theirs: JsonObject) -> Iterator[Fin
         )
     if content.get("analyzer") in _IN_PAIRS and "ja" not in content.get("fields", {}):
         yield Finding("ok", f"{index} has no content.ja: kuromoji was not installed when the index was created")
+
+
+def _of_analyzer(index: str, found: JsonObject) -> Iterator[Finding]:
+    """An index keeps the analyzers with which it was created."""
+    if found.get("mappings", {}).get("properties", {}).get("content", {}).get("analyzer") not in _IN_PAIRS:
+        return  # then there is a finding about its mapping
+    analysis = found.get("settings", {}).get("index", {}).get("analysis", {})
+    filters = analysis.get("analyzer", {}).get("parts", {}).get("char_filter", [])
+    if GAPS not in filters:
+        yield Finding(
+            "warning", f"{index} does not find Japanese words in which a line ends or spaces stand (東 京)", _REINDEX
+        )
 
 
 def _type(field: JsonObject) -> str:

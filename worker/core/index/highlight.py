@@ -3,20 +3,27 @@
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import cache
 
+from worker.core.base.uniform import uniform
 from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START
 from worker.core.index.query import Word
-from worker.core.index.text import is_cjk
+from worker.core.index.text import CJK, VARIANTS, is_cjk
 
 FRAGMENTS = 2
 FRAGMENT_CHARS = 160
 _BETWEEN = r"[\W_]*"
+_GAP = r"\s*"
+"""What may be between two CJK characters of one word."""
+_LETTER = rf"[^\W_{CJK}]"
+_LATIN = (*range(0xC0, 0x250), *range(0x1E00, 0x1F00))
+_PART = re.compile("ss|.", re.DOTALL)
 
 
 def marked(text: str, words: Sequence[Word]) -> str:
-    """The whole text with every match marked; empty if there is no match."""
+    """The whole text with every match marked; empty if there is none."""
     pattern = _pattern(words)
-    text = unicodedata.normalize("NFKC", text)
+    text = uniform(text)
     if pattern is None or not pattern.search(text):
         return ""
     return _mark(pattern, text)
@@ -27,7 +34,7 @@ def fragments(text: str, words: Sequence[Word]) -> list[str]:
     pattern = _pattern(words)
     if pattern is None:
         return []
-    return list(_pieces(unicodedata.normalize("NFKC", text), pattern))
+    return list(_pieces(uniform(text), pattern))
 
 
 def _pieces(text: str, pattern: re.Pattern[str]) -> Iterator[str]:
@@ -53,12 +60,36 @@ def _pattern(words: Sequence[Word]) -> re.Pattern[str] | None:
 def _expression(word: Word) -> str:
     """A pattern for the word's tokens: whole words, of which the last may be a prefix; CJK characters match anywhere."""
     runs = _runs(word.phrase.tokens)
-    expression = _BETWEEN.join(re.escape(run) for run in runs)
+    expression = _BETWEEN.join(map(_of_run, runs))
     if not is_cjk(runs[0]):
-        expression = r"(?<![^\W_])" + expression
+        expression = f"(?<!{_LETTER}){expression}"
     if not is_cjk(runs[-1]):
-        expression += r"[^\W_]*" if word.phrase.prefix else r"(?![^\W_])"
+        expression += f"{_LETTER}*" if word.phrase.prefix else f"(?!{_LETTER})"
     return expression
+
+
+def _of_run(run: str) -> str:
+    """A pattern for a word in the form that it has in the index (`fold`), in which accents do not count."""
+    if is_cjk(run):
+        return _GAP.join(f"[{char}{VARIANTS[char]}]" if char in VARIANTS else re.escape(char) for char in run)
+    return "".join("(?:ss|ß)" if found[0] == "ss" else _letter(found[0]) for found in _PART.finditer(run))
+
+
+def _letter(char: str) -> str:
+    base = unicodedata.normalize("NFD", char)[0]
+    accented = _accented().get(base)
+    return f"[{base}{accented}]" if accented else re.escape(char)
+
+
+@cache
+def _accented() -> dict[str, str]:
+    """For each Latin letter, those that are the same with an accent, in lower case."""
+    found: dict[str, str] = {}
+    for char in map(chr, _LATIN):
+        base = unicodedata.normalize("NFD", char)[0]
+        if base != char and char.islower():
+            found[base] = found.get(base, "") + char
+    return found
 
 
 def _runs(tokens: Sequence[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """The index in OpenSearch: version 2.19 and later, AWS domains and Serverless collections."""
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,20 +11,19 @@ from worker.core.base.throttle import Throttle
 from worker.core.index import (
     ENTRIES_AT_ONCE,
     Entry,
-    Hit,
     IndexState,
     SearchResult,
     Stored,
     WriteResult,
     bulk,
     earlier_system,
+    passages,
     question,
 )
 from worker.core.index.client import Client, RefusedError, reason_of
 from worker.core.index.document import Write, document_id
 from worker.core.index.layout import Layout
-from worker.core.index.query import parse
-from worker.core.index.question import CONTENT_FIELDS, NAME_FIELD
+from worker.core.index.query import Word, parse
 
 TOO_LARGE = 413
 TOO_MANY = 429
@@ -152,8 +152,10 @@ class OpenSearchIndex:
         if asked.impossible:
             return SearchResult(0, [])
         answer = self._request("POST", "_search", question.search(asked, limit=min(max(0, limit), MAX_HITS)))
-        hits = answer["hits"]
-        return SearchResult(hits["total"]["value"], [_hit(hit) for hit in hits["hits"]])
+        found = answer["hits"]["hits"]
+        read = self._passages(found, asked.wanted) if asked.wanted else {}
+        hits = [passages.hit_of(one, asked.words, read.get(one["_id"], [])) for one in found]
+        return SearchResult(answer["hits"]["total"]["value"], hits)
 
     def refresh(self) -> None:
         """Make everything written so far searchable. Serverless collections have no such call, so there it does nothing."""
@@ -210,6 +212,25 @@ class OpenSearchIndex:
             return self._send(entries, first=False)
         return found
 
+    def _passages(self, found: Sequence[JsonObject], words: list[Word]) -> dict[str, list[str]]:
+        """Passages of the texts of these hits, by the ids of the documents; what prevents them does not prevent a search."""
+        read: dict[str, list[str]] = {}
+        until = time.monotonic() + passages.PATIENCE_S
+        try:
+            for ids in passages.to_be_read(found):
+                if time.monotonic() > until:
+                    return read
+                answer = self._request("POST", "_search", question.texts(ids))
+                read |= {one["_id"]: passages.in_text(one, words) for one in answer["hits"]["hits"]}
+            forms = passages.with_other_forms(words)
+            without = [one for one, there in read.items() if not there][: passages.MOST_OTHER_FORMS]
+            if forms and without:
+                answer = self._request("POST", "_search", question.other_forms(without, forms))
+                read |= {one["_id"]: passages.of_other_forms(one) for one in answer["hits"]["hits"]}
+        except IndexUnavailableError:
+            pass
+        return read
+
     def _stored(self, objects: Sequence[tuple[str, str]]) -> list[Stored | None]:
         ids = [document_id(bucket, key, plain_key=bool(self._plain_key)) for bucket, key in objects]
         answer = self._request("POST", f"_mget?_source_includes={STORED_FIELDS}", {"ids": ids})
@@ -245,12 +266,3 @@ def _whole_keys(found: list[Entry]) -> list[Entry]:
     if len(found) < ENTRIES_AT_ONCE:
         return found
     return [entry for entry in found if entry.key != found[-1].key] or found
-
-
-def _hit(hit: JsonObject) -> Hit:
-    fields: JsonObject = hit.get("_source") or {}
-    marks: JsonObject = hit.get("highlight", {})
-    contents: list[str] = next((marks[field] for field in CONTENT_FIELDS if field in marks), [])
-    highlights = [" ".join(fragment.split()) for fragment in [*marks.get(NAME_FIELD, []), *contents]]
-    key: str = fields.get("file_key") or hit["_id"]
-    return Hit(fields.get("bucket", ""), key, hit.get("_score") or 0.0, fields, highlights)

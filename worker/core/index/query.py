@@ -12,21 +12,24 @@
     before:2027         last modified earlier
 
 Quotes, colons, signs and spaces may be full-width, as input methods produce them. Text that looks like a filter but is
-not a valid one (`10:30`, `size:big`) is a word.
+not a valid one (`10:30`, `size:big`) is a word. What does not matter in texts (width, composition, invisible characters: see
+core/base/uniform.py) does not matter in words.
 """
 
 import calendar
 import re
-import unicodedata
 from dataclasses import dataclass
 from datetime import date
 
 from worker.core.base.text import scrub
+from worker.core.base.uniform import uniform, visible
 from worker.core.index.text import Phrase, phrase
 
 MAX_WORDS = 32
 """Further words are ignored: each takes about 30 of the 1,024 clauses that a query may have in OpenSearch."""
 MAX_WORD_CHARS = 256
+MAX_CHARS = 16 * 1024
+"""Of a query: more than so many words may have together."""
 
 _QUOTES = '"“”„＂'
 _PART = re.compile(
@@ -48,7 +51,7 @@ class Word:
     """A word or a quoted phrase that a document must contain, or must not contain."""
 
     text: str
-    """As it was typed, in NFC."""
+    """As it was typed, in the form in which texts are indexed (core/base/uniform.py)."""
     exact: bool
     """Whether it was quoted."""
     excluded: bool
@@ -84,12 +87,17 @@ class Query:
     impossible: bool
     """The query cannot match anything (`!!!`). An empty query matches everything, newest first."""
 
+    @property
+    def wanted(self) -> list[Word]:
+        """The words that a document must contain."""
+        return [word for word in self.words if not word.excluded]
+
 
 def parse(text: str) -> Query:
     """Parse a query. Never raises."""
     words: list[Word] = []
     filters: list[OneOf | Within] = []
-    for part in _PART.finditer(unicodedata.normalize("NFC", scrub(text))):
+    for part in _PART.finditer(visible(scrub(text[:MAX_CHARS]))):
         found = _filter(part)
         if found is not None:
             filters.append(found)
@@ -104,7 +112,7 @@ def _word(part: re.Match[str]) -> Word | None:
     text = part["bare"] if quoted is None else quoted
     if field is not None:
         text = f"{field}:{text}"
-    text = text[:MAX_WORD_CHARS]
+    text = uniform(text[:MAX_WORD_CHARS], MAX_WORD_CHARS)
     wanted = phrase(text, exact=quoted is not None)
     if not wanted.tokens:
         return None
@@ -115,7 +123,7 @@ def _filter(part: re.Match[str]) -> OneOf | Within | None:
     if part["field"] is None:
         return None
     field = part["field"].lower()
-    value = unicodedata.normalize("NFKC", part["bare"] or part["quoted"] or "").strip()
+    value = uniform(part["bare"] or part["quoted"] or "").strip()
     excluded = part["minus"] is not None
     if field == "ext":
         kinds = tuple(kind.strip().lstrip(".").lower() for kind in value.split(",") if kind.strip(" ."))

@@ -4,39 +4,62 @@ from worker.core.base.jsontypes import JsonObject
 from worker.core.index import ENTRIES_AT_ONCE, HIGHLIGHT_END, HIGHLIGHT_START, earlier_system
 from worker.core.index.query import OneOf, Query, Within, Word
 
-NAME_FIELD = "file_name.text"
-CONTENT_FIELDS = ("content", "content.ja")
-_TEXT_FIELDS = [NAME_FIELD + "^4", "title^3", "path.text^2", "file_key.text^2", "author^1.5", "content"]
-_JAPANESE_FIELD = "content.ja"
+_TEXT_FIELDS = ["file_name.text^4", "title^3", "path.text^2", "file_key.text^2", "author^1.5", "content"]
+JAPANESE_FIELD = "content.ja"
 
 FRAGMENTS = 2
 FRAGMENT_CHARS = 160
 MOST_EXPANSIONS = 500
 """The number of longer words that the last word of a phrase is expanded to."""
-ANALYZED_CHARS = 1_000_000
-"""How far into a text matches are marked. Without this limit, a search that finds a text longer than
-`index.highlight.max_analyzer_offset` fails (docs/evidence.md, OpenSearch)."""
+ANALYZED_CHARS = 100_000
+"""How far into a text OpenSearch looks for other forms of a word: it analyses the text again. Without this limit, a search that
+finds a text longer than `index.highlight.max_analyzer_offset` fails (docs/evidence.md, OpenSearch)."""
 
 
 def search(query: Query, *, limit: int) -> JsonObject:
-    """The body of a search request: each word as a phrase in any text field, the filters, and what to highlight."""
+    """The body of a search request: each word as a phrase in any text field, and the filters."""
     asked: JsonObject = {
         "size": limit,
         "track_total_hits": True,
         "_source": {"excludes": ["content"]},
         "query": {
             "bool": {
-                "must": [_word(word) for word in query.words if not word.excluded],
+                "must": [_word(word) for word in query.wanted],
                 "filter": [_filter(one) for one in query.filters if not one.excluded],
                 "must_not": [_word(word) for word in query.words if word.excluded]
                 + [_filter(one) for one in query.filters if one.excluded],
             }
         },
-        "highlight": _highlight(),
     }
-    if not any(not word.excluded for word in query.words):
+    if not query.wanted:
         asked["sort"] = [{"last_modified": {"order": "desc", "unmapped_type": "date", "missing": "_last"}}]
     return asked
+
+
+def texts(ids: list[str]) -> JsonObject:
+    """The body of a request for the texts of these documents."""
+    return {"size": len(ids), "_source": ["content"], "query": {"ids": {"values": ids}}}
+
+
+def other_forms(ids: list[str], words: list[Word]) -> JsonObject:
+    """The body of a request for the passages of these documents in which other forms of the words stand.
+
+    No word is expanded for them to those that begin with it.
+    """
+    return {
+        "size": len(ids),
+        "_source": False,
+        "query": {"ids": {"values": ids}},
+        "highlight": {
+            "pre_tags": [HIGHLIGHT_START],
+            "post_tags": [HIGHLIGHT_END],
+            "number_of_fragments": FRAGMENTS,
+            "fragment_size": FRAGMENT_CHARS,
+            "max_analyzer_offset": ANALYZED_CHARS,
+            "highlight_query": {"bool": {"should": [_other_form(word) for word in words]}},
+            "fields": {JAPANESE_FIELD: {}},
+        },
+    }
 
 
 def listing(bucket: str, prefix: str, *, after: str, exact: str = "") -> JsonObject:
@@ -72,8 +95,12 @@ def _word(word: Word) -> JsonObject:
         kind = "bool_prefix" if len(word.phrase.tokens) == 1 else "phrase_prefix"
         ways.append(_match(word.text, kind, _TEXT_FIELDS, max_expansions=MOST_EXPANSIONS))
     if not word.exact:
-        ways.append({"match": {_JAPANESE_FIELD: {"query": word.text, "operator": "and"}}})
+        ways.append(_other_form(word))
     return {"dis_max": {"queries": ways, "tie_breaker": 0.3}}
+
+
+def _other_form(word: Word) -> JsonObject:
+    return {"match": {JAPANESE_FIELD: {"query": word.text, "operator": "and"}}}
 
 
 def _match(text: str, kind: str, fields: list[str], **more: object) -> JsonObject:
@@ -91,20 +118,3 @@ def _filter(one: OneOf | Within) -> JsonObject:
     if one.field == "file_extension":
         values = earlier_system.extensions(values)
     return {"bool": {"should": [{"match": {one.field: value}} for value in values]}}
-
-
-def _highlight() -> JsonObject:
-    whole = {"number_of_fragments": 0}
-    piece = {
-        "number_of_fragments": FRAGMENTS,
-        "fragment_size": FRAGMENT_CHARS,
-        "max_analyzer_offset": ANALYZED_CHARS,
-        # A text with a match in each of 100,000 sentences took over 25 s when cut by sentences, and 1.5 s when cut by words
-        # (measured with OpenSearch 3.8).
-        "boundary_scanner": "word",
-    }
-    return {
-        "pre_tags": [HIGHLIGHT_START],
-        "post_tags": [HIGHLIGHT_END],
-        "fields": {NAME_FIELD: whole, **dict.fromkeys(CONTENT_FIELDS, piece)},
-    }

@@ -15,10 +15,10 @@ import orjson
 
 from worker.core.base.errors import IndexUnavailableError
 from worker.core.index import ENTRIES_AT_ONCE, Entry, Finding, Hit, IndexState, SearchResult, Stored, WriteResult
-from worker.core.index.document import Write
+from worker.core.index.document import Write, as_text
 from worker.core.index.highlight import fragments, marked
 from worker.core.index.query import Word, parse
-from worker.core.index.sqlite_tables import SCHEMA, SCHEMA_VERSION, as_text, translated, write_one
+from worker.core.index.sqlite_tables import SCHEMA, SCHEMA_VERSION, translated, write_one
 
 _SAFETY = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
 """FULL: a document counts as written, and its message is deleted, only once it would survive a power failure."""
@@ -105,8 +105,8 @@ class SqliteIndex:
         best = f"SELECT d.bucket, d.key, {score}, d.source FROM {tables} ORDER BY {order} LIMIT ?"  # noqa: S608
         with self._reading() as db:
             total = db.execute(count, parameters).fetchone()[0]
-            rows = db.execute(best, (*parameters, max(0, limit))).fetchall()
-        return SearchResult(total, [_hit(row, asked.words) for row in rows])
+            rows = db.execute(best, (*parameters, max(0, limit)))
+            return SearchResult(total, [_hit(row, asked.words) for row in rows])  # one text in memory at a time
 
     def refresh(self) -> None:
         """Nothing to do: everything written is searchable at once."""

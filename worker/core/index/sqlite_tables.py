@@ -9,7 +9,7 @@ import orjson
 from worker.core.base.clock import FUTURE_MS
 from worker.core.base.jsontypes import JsonObject
 from worker.core.index import WriteResult, WriteStatus
-from worker.core.index.document import Write
+from worker.core.index.document import Write, as_text
 from worker.core.index.query import OneOf, Query, Within, Word
 from worker.core.index.text import indexed
 
@@ -101,13 +101,6 @@ def _milliseconds(value: object) -> int | None:
 def _text(key: str, fields: JsonObject) -> list[str]:
     values = (fields.get("file_name"), key, fields.get("title"), fields.get("author"), fields.get("content"))
     return [indexed(as_text(value)) for value in values]
-
-
-def as_text(value: object) -> str:
-    """The text of a field; empty if it has none."""
-    if isinstance(value, list):
-        return " ".join(map(as_text, value))
-    return value if isinstance(value, str) else ""
 
 
 def translated(query: Query) -> tuple[str, list[str | int]]:

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from worker.core.base.errors import ObjectGoneError, StoreError, UnreadableFileError
 from worker.core.base.settings import Settings
 from worker.core.base.text import searchable
+from worker.core.base.uniform import uniform
 from worker.core.extract import FAILURES, Extracted, encodings
 from worker.core.extract.extractor import Extractor, head_of, size_of
 from worker.core.extract.faults import CorruptError
@@ -193,7 +194,7 @@ class Pipeline:
         self, snapshot: Snapshot, extracted: Extracted, observed_at_ms: int, started: float, extra: Mapping[str, object]
     ) -> Product:
         fields = {**self._fields(snapshot, extracted), **extra}
-        fields["processing_time_seconds"] = round(time.monotonic() - started, 6)
+        fields["processing_time_seconds"] = round(time.monotonic() - started - extracted.waited_s, 6)
         write = Write(snapshot.bucket, snapshot.key, observed_at_ms, snapshot.etag, encode(fields))
         fault = None
         if extracted.status in FAILURES:
@@ -206,11 +207,15 @@ class Pipeline:
             return Extracted("archived", kind)
         if snapshot.body is None:
             return Extracted("too_large", kind)
-        with self._meter.extracting(snapshot.bucket, snapshot.key):
-            return self._extractor.extract(snapshot.body, snapshot.key, snapshot.content_type)
+        with self._meter.extracting(snapshot.bucket, snapshot.key) as waited:
+            extracted = self._extractor.extract(snapshot.body, snapshot.key, snapshot.content_type)
+            waited(extracted.waited_s)
+            return extracted
 
     def _fields(self, snapshot: Snapshot, extracted: Extracted) -> dict[str, object]:
         parts = snapshot.key.rstrip("/").split("/")
+        max_chars = self._settings.max_content_chars
+        content = uniform(extracted.content, max_chars + 1)
         plain_name = searchable(parts[-1])
         return {
             "bucket": snapshot.bucket,
@@ -227,16 +232,17 @@ class Pipeline:
             "metadata": dict(snapshot.metadata),
             "indexed_at": datetime.now(UTC),
             "worker": self._settings.worker_name,
-            "content": extracted.content,
+            "content": content[:max_chars],
             "char_count": extracted.char_count,
-            "title": extracted.title,
-            "author": extracted.author,
+            "title": extracted.title and uniform(extracted.title),
+            "author": extracted.author and uniform(extracted.author),
             "created": extracted.created,
             "language": extracted.language,
             "extraction": {
                 "status": extracted.status,
                 "error": extracted.error,
-                "truncated": extracted.truncated,
+                "truncated": extracted.truncated or len(content) > max_chars,
+                "indexed_chars": min(len(content), max_chars),
             },
         }
 

@@ -66,9 +66,8 @@ class SlowExtractor:
 
 
 def pipeline(bucket, extractor=None, **settings):
-    known: Any = SimpleNamespace(
-        **{"state": "state", "include_keys": (), "exclude_keys": (), "worker_name": "w", **settings}
-    )
+    usual = {"state": "state", "include_keys": (), "exclude_keys": (), "worker_name": "w", "max_content_chars": 1_000}
+    known: Any = SimpleNamespace(**(usual | settings))
     slow: Any = extractor or SlowExtractor(bucket)
     return Pipeline(known, bucket, extractor=slow)
 
@@ -137,14 +136,51 @@ def test_an_unreadable_file_is_a_document_and_a_fault_that_names_it(status):
     made = product(bucket, SlowExtractor(bucket, status=status))
     assert isinstance(made.fault, UnreadableFileError)
     assert str(made.fault) == "s3://b/a/b.txt: why"
-    assert orjson.loads(made.write.source)["extraction"] == {"status": status, "error": "why", "truncated": False}
+    assert orjson.loads(made.write.source)["extraction"] == {
+        "status": status, "error": "why", "truncated": False, "indexed_chars": 10
+    }  # fmt: skip
 
 
-def test_names_are_searched_in_nfc_while_the_key_stays_exact():
-    key = "経理/" + unicodedata.normalize("NFD", "ガイド") + ".PDF"
+def test_names_are_searched_without_what_does_not_matter_while_the_key_stays_exact():
+    key = "経\u200b理/" + unicodedata.normalize("NFD", "ガイド") + ".ＰDF"
     fields = orjson.loads(product(Bucket("e1"), key=key).write.source)
     assert fields["file_key"] == key
+    assert fields["s3_url"] == f"s3://b/{key}"
     assert (fields["file_name"], fields["file_extension"], fields["path"]) == ("ガイド.PDF", "pdf", ["経理"])
+
+
+def extracted(**told):
+    class Extractor:
+        def extract(self, _body, _key, _content_type):
+            return Extracted("ok", "text/plain", **told)
+
+    def fields(**settings):
+        made = pipeline(Bucket("e1"), Extractor(), **settings)
+        return orjson.loads(made.document(made.read("b", "a.txt")).write.source)
+
+    return fields
+
+
+def test_text_title_and_author_are_indexed_without_what_does_not_matter():
+    fields = extracted(content="⾼⽥㍿", title="soft\u00adhyphen", author="ﾀﾅｶ", char_count=3)()
+    assert (fields["content"], fields["title"], fields["author"]) == ("高田株式会社", "softhyphen", "タナカ")
+    assert (fields["char_count"], fields["extraction"]["indexed_chars"]) == (3, 6)
+    assert fields["extraction"]["truncated"] is False
+
+
+@pytest.mark.parametrize(
+    ("content", "truncated", "kept", "is_truncated"),
+    [
+        ("㍿㍿", False, "株式会社株", True),
+        ("abcde", False, "abcde", False),
+        ("abcde", True, "abcde", True),
+        ("", False, "", False),
+    ],
+)
+def test_a_text_longer_than_the_setting_is_cut_and_says_how_much_is_indexed(content, truncated, kept, is_truncated):
+    fields = extracted(content=content, truncated=truncated)(max_content_chars=5)
+    assert fields["content"] == kept
+    assert (fields["extraction"]["truncated"], fields["extraction"]["indexed_chars"]) == (is_truncated, len(kept))
 
 
 @pytest.mark.parametrize(
