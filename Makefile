@@ -10,7 +10,7 @@ SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-fast test-all coverage chaos chaos-attacks chaos-soak check bench bench-full install upgrade rollback uninstall lock clean help
+.PHONY: demo test test-fast test-all coverage chaos chaos-attacks chaos-soak check bench bench-full recall install upgrade rollback uninstall lock clean help
 
 demo: $(READY) ## Watch it work: S3 and SQS in process, sample files, searches (DIR=folder: your own files)
 	@$(BIN)/python -m worker demo $(if $(DIR),"$(DIR:~/%=$(HOME)/%)")
@@ -58,6 +58,9 @@ bench: $(READY) ## Measure the worker against a bare loop and a sequential one, 
 
 bench-full: $(READY) ## Every benchmark: also latency, memory, a second process, mixed and large files (an hour)
 	$(BIN)/python -m benchmarks --full
+
+recall: $(READY) ## Which phrases of the tests' files are found; of your own files: DIR=folder (MORE="--cost --json file")
+	@$(BIN)/python -m benchmarks.recall $(if $(DIR),"$(DIR:~/%=$(HOME)/%)") $(MORE)
 
 # What systemd/install is told; PYTHON only where it was given, for the default above is that of the environment here.
 TO_INSTALL = PREFIX="$(PREFIX)" WHEEL="$(WHEEL)" WHEELS="$(WHEELS)" MANAGER="$(MANAGER)" \

@@ -2,12 +2,11 @@
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
-
-import kreuzberg
 
 from benchmarks import loads
 from benchmarks.environment import AWS, LOCAL, BenchmarkEnvironment
@@ -17,15 +16,14 @@ from testing.waiting import wait_until
 from testing.worker import WorkerProcess
 from worker.core.extract.extractor import Extractor
 from worker.core.extract.kinds import kind_of
+from worker.core.extract.parse import parse
 
 Figures = dict[str, Any]
 
 SEQUENTIAL_MESSAGES = 200
 FEW = {"WORKER_CONCURRENCY": "4"}
 """Handlers that keep one process under 40% of two cores when S3 is 25 ms away."""
-ALONE = kreuzberg.ExtractionConfig(  # type: ignore[call-arg]  # its stubs lack disable_ocr
-    use_cache=False, disable_ocr=True, enable_quality_processing=False
-)
+MAX_CHARS = 5_000_000
 INJECTED_MS = 1000 * (AWS.latency_s["sqs"] + AWS.latency_s["s3"] + AWS.latency_s["index"])
 
 
@@ -123,35 +121,31 @@ def _speed(key: str) -> str:
 
 
 def small_office(*, runs: int, rounds: int = 30) -> Figures:
-    """CPU for reading a small office file, with kreuzberg alone in this process and through the worker's child process."""
+    """CPU for reading a small office file, with the readers in this process and through the worker's child process."""
     files = loads.small_office()
     alone_ms: list[float] = []
     ours_ms: list[float] = []
     extractor = Extractor(
-        processes=1, timeout_s=60, memory_bytes=2 << 30, max_chars=5_000_000, temp_dir=Path(gettempdir())
+        processes=1, timeout_s=60, memory_bytes=2 << 30, max_chars=MAX_CHARS, temp_dir=Path(gettempdir())
     )
     with closing(extractor):
+        readers: tuple[tuple[list[float], Callable[[bytes, str], object]], ...] = (
+            (alone_ms, lambda body, name: parse(body, kind_of(body[:4096], name, None), MAX_CHARS)),
+            (ours_ms, lambda body, name: extractor.extract(body, name, None)),
+        )
         for run in range(runs + 1):
-            for values, read in (
-                (
-                    alone_ms,
-                    lambda ending, body: kreuzberg.extract_bytes_sync(
-                        body, kind_of(body[:4096], f"a.{ending}", None).mime_type, ALONE
-                    ),
-                ),
-                (ours_ms, lambda ending, body: extractor.extract(body, f"a.{ending}", None)),
-            ):
+            for values, read in readers:
                 before = cpu(os.getpid())
                 for ending, body in files * rounds:
-                    read(ending, body)
+                    read(body, f"a.{ending}")
                 if run:  # the first run only loads libraries and starts the child
                     values.append(1000 * cpu(os.getpid()).since(before).total_s / (rounds * len(files)))
     print(f"  small office file: {alone_ms} alone, {ours_ms} ms through a child", flush=True)
     return {
         "files": rounds * len(files),
-        "kreuzberg_alone_cpu_ms": spread(alone_ms),
+        "parser_alone_cpu_ms": spread(alone_ms),
         "worker_cpu_ms": spread(ours_ms),
-        "ms_over_kreuzberg": spread([ours - alone for ours, alone in zip(ours_ms, alone_ms, strict=True)]),
+        "ms_over_parser": spread([ours - alone for ours, alone in zip(ours_ms, alone_ms, strict=True)]),
     }
 
 

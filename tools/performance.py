@@ -29,7 +29,7 @@ BARS = (
     Bar("… CPU of the machine that one process uses", ("second process", "one_process_share_of_machine"), 0.4, "at most", "{:.0%}"),
     Bar("send to indexed, above the injected 65 ms: p50", ("latency", "p50_ms_over_injected"), 150, "at most", "{:.0f} ms"),
     Bar("… p99", ("latency", "p99_ms_over_injected"), 500, "at most", "{:.0f} ms"),
-    Bar("a small office file: CPU above kreuzberg alone", ("small office", "ms_over_kreuzberg"), 1, "at most", "{:.2f} ms"),
+    Bar("a small office file: CPU above the parser alone", ("small office", "ms_over_parser"), 1, "at most", "{:.2f} ms"),
     Bar("20 MB texts: peak resident memory", ("large", "worker local", "peak_rss_mb"), 400, "at most", "{:.0f} MB"),
     Bar("200,000 messages: peak resident memory", ("endurance", "peak_rss_mb"), 250, "at most", "{:.0f} MB"),
     Bar("… growth from the second quarter to the last", ("endurance", "growth"), 0.05, "at most", "{:+.1%}"),

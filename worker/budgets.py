@@ -93,14 +93,14 @@ class Budgets:
             self._settle(taken, self._amounts("objects", used))
 
     @contextmanager
-    def extracting(self, bucket: str, key: str) -> Iterator[None]:
+    def extracting(self, bucket: str, key: str) -> Iterator[Callable[[float], None]]:
         """The longest extraction so far is taken, and corrected afterwards."""
         taken = self._take(bucket, key, self._amounts("seconds", self._longest_s), is_estimate=True)
-        began = time.monotonic()
+        began, waited = time.monotonic(), [0.0]
         try:
-            yield
+            yield waited.append
         finally:
-            took_s = time.monotonic() - began
+            took_s = time.monotonic() - began - sum(waited)
             self._longest_s = max(self._longest_s, took_s)
             self._settle(taken, self._amounts("seconds", took_s))
 

@@ -48,7 +48,6 @@ def attack(body: bytes, kind: Kind, _max_chars: int) -> Extracted:
         "attempts": {name: _tried(attempt, target) for name, attempt in ATTEMPTS.items()},
         "descriptors": _descriptors(),
         "environment": sorted(os.environ),
-        "chmod": _tried(lambda _: Path(target["secret"]).chmod(0o666), target),
         "own folder": _tried(_use_own_folder, target),
     }
     return Extracted("ok", kind.mime_type, json.dumps(results))
@@ -190,6 +189,7 @@ ATTEMPTS: dict[str, Callable[[Target], object]] = {
     "become visible to tracing": lambda _: _call(LIBC.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)),
     "outlive the worker": lambda _: _call(LIBC.prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0)),
     "read a file of its user": lambda target: Path(target["secret"]).read_bytes(),
+    "change the mode of a file of its user": lambda target: Path(target["secret"]).chmod(0o666),
     "read ~/.aws/credentials": lambda target: Path(target[".aws/credentials"]).read_bytes(),
     "read a file in /etc": lambda _: Path("/etc/passwd").read_bytes(),
     "read a file in /proc": lambda _: Path("/proc/self/status").read_bytes(),

@@ -25,6 +25,7 @@ MAX_HITS = 3
 _WORDS = re.compile(r"[^\W\d_]{2,}")
 _MEANINGS = {
     "ok": ("indexed", "green"),
+    "partial": ("indexed, in part", "yellow"),
     "empty": ("indexed, an empty file", "green"),
     "metadata_only": ("by name: it has no text", "cyan"),
     "archived": ("by name: archived", "cyan"),

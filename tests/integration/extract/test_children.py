@@ -1,7 +1,6 @@
 """Children that hang, crash, exhaust memory or are killed affect only the file they had."""
 
 import contextlib
-import io
 import os
 import signal
 import stat
@@ -9,14 +8,13 @@ import subprocess
 import sys
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from testing.corpus_bodies import SAMPLES
+from testing.corpus_bodies import DATA, SAMPLES
 from worker.assembly import tidy_temp_dir
 from worker.core.base import settings
 from worker.core.base.errors import ExtractionStoppedError
@@ -25,6 +23,7 @@ from worker.core.extract.extractor import Extractor
 
 GIB = 1024**3
 LEASE = SAMPLES / "legal/Office lease summary.rtf"
+REACH = DATA / "reach"
 Make = Callable[..., Extractor]
 
 
@@ -106,17 +105,12 @@ def test_a_fatal_file_fails_alone(make: Make, misbehaving: None, what: str, stat
     assert order(extractor, "").status == "ok"
 
 
-def test_a_real_file_that_needs_more_memory_than_allowed_fails_alone(make: Make) -> None:
-    paragraphs = b"".join(b"<w:p><w:r><w:t>%x</w:t></w:r></w:p>" % number for number in range(800_000))
-    out = io.BytesIO()
-    with (
-        zipfile.ZipFile(SAMPLES / "legal/NDA draft (v2+final).docx") as old,
-        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new,
-    ):
-        for name in old.namelist():
-            new.writestr(name, old.read(name).replace(b"</w:body>", paragraphs + b"</w:body>"))
+def test_a_real_file_that_needs_more_memory_than_allowed_fails_alone(make: Make, tmp_path: Path) -> None:
     extractor = make(memory_bytes=512 * 1024**2)
-    assert extractor.extract(out.getvalue(), "a.docx", None).status == "out_of_memory"
+    path = tmp_path / "large.docx"
+    path.write_bytes((SAMPLES / "legal/NDA draft (v2+final).docx").read_bytes())
+    os.truncate(path, 600 * 1024**2)
+    assert extractor.extract(path, "a.docx", None).status == "out_of_memory"
     assert extractor.extract(LEASE.read_bytes(), "a.rtf", None).status == "ok"
 
 
@@ -207,13 +201,55 @@ def test_text_alone_starts_no_child(make: Make) -> None:
     assert extractor._children.pids() == []
 
 
-def test_the_parser_s_library_lies_in_the_child_s_folder_and_nothing_is_cached(make: Make, tmp_path: Path) -> None:
-    cache = Path.home() / ".cache/kreuzberg"
-    before = sorted(cache.rglob("*")) if cache.exists() else []
-    assert make().extract((SAMPLES / "経理/請求書 No.1042.pdf").read_bytes(), "a.pdf", None).status == "ok"
-    assert list(tmp_path.glob("s3iw-*/kreuzberg-pdfium/*"))
-    assert (sorted(cache.rglob("*")) if cache.exists() else []) == before
-    assert not list(tmp_path.glob("s3iw-*/.cache/**/*"))
+SAMPLE_FILES = [path for path in SAMPLES.rglob("*") if path.is_file()]
+
+
+def test_no_parser_opens_a_socket_or_writes_a_file(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(children, "PARSER", "tests.integration.extract.parsers:watched")
+    extractor = make()
+    for path in [*SAMPLE_FILES, *REACH.iterdir()]:
+        extracted = extractor.extract(path, path.name, None)
+        assert "ended by" not in (extracted.error or ""), path
+    assert len(extractor._children.pids()) == 1
+    assert [path for folder in tmp_path.iterdir() for path in folder.rglob("*")] == []
+
+
+@pytest.mark.parametrize("deed", ["write", "call"])
+def test_a_parser_that_did_would_be_found_out(make: Make, monkeypatch: pytest.MonkeyPatch, deed: str) -> None:
+    monkeypatch.setattr(children, "PARSER", "tests.integration.extract.parsers:watched")
+    extracted = order(make(), deed)
+    assert (extracted.status, extracted.error) == (
+        "corrupt",
+        "the parser was ended by SIGSYS: the file is broken or hostile",
+    )
+
+
+def test_a_child_ends_in_order_when_its_parent_closes_the_socket(make: Make) -> None:
+    extractor = make()
+    assert extractor.extract(LEASE, "a.rtf", None).status == "ok"
+    [child] = extractor._children._idle
+    child._sock.close()
+    assert child._process.wait(10) == 0
+    assert child._last_words() == ""
+
+
+def test_what_a_file_waits_for_a_parser_is_said(make: Make, misbehaving: None) -> None:
+    extractor = make(processes=1)
+    order(extractor, "")
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: order(extractor, "sleep").waited_s, range(2)))
+    assert min(both) < 0.1
+    assert 0.25 < max(both) < 1
+
+
+def test_a_long_japanese_text_comes_back_whole(tmp_path: Path) -> None:
+    text = "見積書の内容" * 500_000
+    extractor = Extractor(processes=1, timeout_s=60, memory_bytes=GIB, max_chars=len(text), temp_dir=tmp_path)
+    page = f"<html><body><p>{text}</p></body></html>"
+    extracted = extractor.extract(page.encode(), "a.html", None)
+    extractor.close()
+    assert extracted.content == text
+    assert not extracted.truncated
 
 
 def test_a_child_that_cannot_start_is_not_the_file_s_fault(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,6 +299,10 @@ def test_children_die_with_a_parent_that_was_killed_and_its_successor_tidies_up(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_worker_itself_never_loads_kreuzberg() -> None:
-    code = f"import sys; sys.path[:] = {sys.path!r}; import worker.core.indexing.pipeline; print('kreuzberg' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"False\n"
+@pytest.mark.parametrize(
+    "module", ["worker.cli", "worker.core.indexing.pipeline", "recovery.cli.main", "recovery.manager.cli"]
+)
+def test_no_command_loads_a_parser_of_documents(module: str) -> None:
+    parsers = {"xberg", "pypdfium2", "olefile", "msoffcrypto", "worker.core.extract.parse"}
+    code = f"import sys; sys.path[:] = {sys.path!r}; import {module}; print(sorted({parsers!r} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"[]\n"

@@ -15,7 +15,8 @@ from worker.core.base.errors import ConfigError, QueueError
 
 URL = "https://sqs.eu-central-1.amazonaws.com/123456789012/files-dlq"
 HEAVY = (
-    "kreuzberg", "opensearchpy", "typer", "click", "lxml", "jsonschema", "pydantic_settings", "prometheus_client", "moto",
+    "xberg", "pypdfium2", "olefile", "msoffcrypto", "lxml", "opensearchpy", "typer", "click", "jsonschema", "pydantic_settings",
+    "prometheus_client", "moto",
     "fastapi", "uvicorn", "sqlalchemy", "alembic", "apprise", "authlib", "psycopg", "recovery.operations", "recovery.cli",
 )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Extract text from a file's bytes: plain text in this process, everything else in child processes that can be killed."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 Status = Literal[
@@ -39,4 +39,5 @@ class Extracted:
     created: str | None = None
     """ISO 8601."""
     language: str | None = None
-    extra: dict[str, str] = field(default_factory=dict)
+    waited_s: float = 0.0
+    """How long the file waited until a parser was free."""

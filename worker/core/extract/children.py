@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -102,13 +102,13 @@ class Child:
         self.documents += 1
         until = time.monotonic() + self._limits.timeout_s
         fields = {"kind": asdict(kind), "in_file": descriptor is not None}
-        max_bytes = 12 * self._limits.max_chars + _ROOM_BYTES  # in ASCII JSON, a character takes at most 12 bytes
+        max_bytes = 4 * self._limits.max_chars + _ROOM_BYTES  # in UTF-8, a character takes at most four bytes
         try:
             protocol.send(self._sock, fields, body, until=until)
             if descriptor is not None:
                 protocol.send_descriptor(self._sock, descriptor, until=until)
-            answer, _ = protocol.receive(self._sock, max_bytes=max_bytes, until=until)
-            return _checked(answer), bool(answer["healthy"])
+            answer, text = protocol.receive(self._sock, max_bytes=max_bytes, until=until)
+            return _checked(answer, text), bool(answer["healthy"])
         except (TimeoutError, MachineError):
             raise
         except (EOFError, OSError) as error:
@@ -171,7 +171,9 @@ class Children:
         Raises TimeoutError and ChildDiedError, which are the document's fault; ExtractionStoppedError; and OSError, if no
         child can be started or the machine lacks the resources for its work.
         """
+        asked = time.monotonic()
         child = self._take()
+        waited_s = time.monotonic() - asked
         healthy = False
         try:
             extracted, healthy = child.ask(body, kind)
@@ -181,7 +183,7 @@ class Children:
             raise
         finally:
             self._give_back(child, usable=healthy and child.documents < MAX_DOCUMENTS)
-        return extracted
+        return replace(extracted, waited_s=waited_s)
 
     def pids(self) -> list[int]:
         """The process ids of the running children."""
@@ -262,10 +264,11 @@ class Children:
 def _spawn(socket_number: int, words: int, folder: Path, limits: Limits) -> "subprocess.Popen[bytes]":
     """Start a new interpreter without the worker's environment: a file that takes it over finds no credentials there."""
     arguments: tuple[object, ...] = (socket_number, os.getpid(), limits.memory_bytes, limits.max_chars, PARSER)
-    environment = {"TMPDIR": str(folder), "HOME": str(folder), "PATH": os.defpath, "LANG": "C.UTF-8"}
+    environment = dict.fromkeys(("TMPDIR", "HOME", "XBERG_CACHE_DIR", "HF_HOME"), str(folder))
+    environment |= {"PATH": os.defpath, "LANG": "C.UTF-8"}
     environment["OPENSSL_CONF"] = os.devnull  # in /etc, where it may read nothing
     return subprocess.Popen(  # noqa: S603 (our own code)
-        [sys.executable, "-I", "-c", _BOOT.format(path=sys.path, arguments=arguments)],
+        [sys.executable, "-I", "-B", "-c", _BOOT.format(path=sys.path, arguments=arguments)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=words,
@@ -275,16 +278,15 @@ def _spawn(socket_number: int, words: int, folder: Path, limits: Limits) -> "sub
     )
 
 
-def _checked(answer: JsonObject) -> Extracted:
-    """Return the result that an answer contains.
+def _checked(answer: JsonObject, text: bytearray) -> Extracted:
+    """Return the result that an answer contains, with the text that came with it.
 
     Raises MachineError, and ValueError, TypeError or KeyError for an answer that a child in good order never gives.
     """
     if "machine" in answer:
         raise MachineError(f"no file can be parsed at present: {str(answer['machine'])[:500]}")
-    extracted = Extracted(**answer["extracted"])
-    texts = (extracted.mime_type, extracted.content)
-    if extracted.status not in get_args(Status) or not all(isinstance(text, str) for text in texts):
+    extracted = Extracted(**{**answer["extracted"], "content": text.decode()})
+    if extracted.status not in get_args(Status) or not isinstance(extracted.mime_type, str):
         raise ValueError("not a valid answer")
     return extracted
 

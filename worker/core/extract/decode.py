@@ -1,8 +1,8 @@
-"""Decode text whose encoding is not stated, by trying encodings in order (docs/evidence.md, Reading documents).
+"""Decode text whose encoding is unknown, or stated by somebody who may be wrong (docs/evidence.md, Reading documents).
 
-1. A byte order mark; 2. UTF-16 without one, which NUL bytes reveal; 3. strict UTF-8; 4. ISO-2022-JP, by its escape
-sequences; 5. EUC-JP or CP932, whichever reads as Japanese; 6. the encoding with the fewest invalid bytes. If none of
-them fits, the data is binary.
+1. A byte order mark; 2. UTF-16 without one; 3. UTF-8, which other text is hardly ever valid as; 4. ISO-2022-JP, by its
+escape sequences; 5. the declared encoding; 6. UTF-8 with lines in another encoding; 7. EUC-JP or CP932, whichever reads as
+Japanese; 8. Windows-1252. Whether it is text at all is decided by the share of control characters, not by a single byte.
 """
 
 import codecs
@@ -10,14 +10,22 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import webencodings  # type: ignore[import-untyped]
+from worker.core.extract import japanese
+from worker.core.extract.charsets import EBCDIC, WESTERN, codec_of
 
 CHUNK_BYTES = 256 * 1024
 """A longer text is decoded in pieces of this size, so that other threads can run in between."""
+MAX_LINE_BYTES = 4 * CHUNK_BYTES
+"""A piece ends with a line, unless the line is longer than this."""
 MAX_HIGH = 0.4
 """In Western text, the share of bytes above ASCII is smaller than this; in random data it is one half."""
-MAX_CONTROLS = 0.02
-"""Text contains hardly any control characters; in random data, every tenth byte is one."""
+MAX_CONTROLS = 0.04
+"""Text contains few control characters; in random data, every tenth byte is one."""
+MAX_CONTROLS_IN_VALID = 0.15
+"""Data that is valid throughout is text even with more of them: records that are separated by control characters."""
+
+MAX_CONTROLS_IN_HEAD = 0.08
+_HEAD_BYTES = 1024
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -28,20 +36,16 @@ _MARKS = (
 )
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\r")) + b"\x7f"
 _HARMLESS = b"\x07\x08\x0c\x1b"  # bells, overstrikes, form feeds and terminal colours do occur in text
-_OFTEN_WRONG = frozenset({"windows-1252", "iso-2022-jp"})
-"""Encodings that a declaration often names wrongly; the former is what iso-8859-1 and us-ascii mean."""
-_JIS_ESCAPE = re.compile(rb"\x1b(?:\$[@B]|\$\([@BDOPQ]|\(I)")
-_JIS_RUN = re.compile(rb"\x1b(?:(\$\(?[@B])|\([BJ])?([^\x1b]*)")
-_NOT_CP932 = re.compile("[\x80\xa0\uf8f0-\uf8f3]")  # Python's codec decodes bytes that CP932 leaves undefined to these
-_KANA = re.compile("[ぁ-んァ-ヶー]")
-_HALF_WIDTH = re.compile("[｡-ﾟ]")
-_PRIVATE = re.compile("[\ue000-\uf8ff]")
-_KANJI = re.compile("[一-龠々]")
-_ADJACENT_HIGH = re.compile(rb"[\x80-\xff]{2}")
-_USUAL = re.compile("[\t\n\r -~、-ヿ一-鿿！-ﾟÀ-ÿ]")
-_EVIDENT = re.compile("[\t\n\r -~、。ぁ-んァ-ヶー]")
+_HIGH = bytes(range(128, 256))
+_WIDE = frozenset({"utf-16-le", "utf-16-be"})
+_NUL_RUN = re.compile(rb"\0{2,}")
+_ASCII_IN_UTF_16 = re.compile(rb"(?:[\t\n\r -~]\0){6,}")
+_THREE_BYTES = re.compile(rb"[\xe1-\xef][\x80-\xbf]{2}|\xf0[\x90-\xbf][\x80-\xbf]{2}")
+"""Characters in UTF-8; two such bytes in a row also occur in other encodings, three seldom."""
+_CLEARLY_UTF8 = 0.6
+"""The share of bytes above ASCII that form such characters."""
 _PROBE = 4096
-"""Number of characters (or bytes) that is enough to tell one encoding from another."""
+"""Number of characters that is enough to tell one encoding from another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,171 +60,219 @@ class Decoded:
 
 
 def decode(data: bytes, declared: str | None = None) -> Decoded | None:
-    """Decode `data`: by the declared encoding if it fits, otherwise by trying encodings. Returns None for binary data."""
-    codec = _codec_of(declared) if declared else None
-    if codec is not None and (text := _try(data, codec, whole=True)) is not None:
-        return Decoded(text, codec, clean=False)
-    return _ladder(data, whole=True)
-
-
-def decode_stream(chunks: Iterable[bytes], keep_chars: int) -> tuple[str, int] | None:
-    """The first `keep_chars` characters of a long text and the number of its characters; None for binary data."""
-    source = iter(chunks)
-    kept, count = "", 0
-    for chunk in source:
-        if count and chunk.isascii() and b"\x1b" not in chunk:  # nothing so far reveals the encoding
-            text = chunk.decode("ascii")
-        else:
-            found = _ladder(chunk, whole=False)
-            if found is None and not count:
-                return None
-            encoding = found.encoding if found else "utf-8"
-            if not (chunk.isascii() and encoding == "utf-8"):
-                return _rest(chunk, source, encoding, kept, count, keep_chars)
-            text = chunk.decode("ascii")
-        count += len(text)
-        kept += text[: keep_chars - len(kept)]
-    return kept, count
-
-
-def _rest(
-    chunk: bytes, source: Iterator[bytes], encoding: str, kept: str, count: int, keep_chars: int
-) -> tuple[str, int]:
-    """Decode from the chunk that revealed the encoding onwards; bytes that do not fit are replaced."""
-    decoder = codecs.getincrementaldecoder(encoding)("replace")
-    parts, room = [kept], keep_chars - len(kept)
-    while True:
-        text = decoder.decode(chunk, not chunk)
-        count += len(text)
-        if room > 0:
-            parts.append(text[:room])
-            room -= len(parts[-1])
-        if not chunk:
-            return "".join(parts), count
-        chunk = next(source, b"")
-
-
-def _ladder(data: bytes, *, whole: bool) -> Decoded | None:
+    """Decode `data`; the declared encoding counts where it fits. Returns None for binary data."""
     for mark, name in _MARKS:
         if data.startswith(mark):
             return _marked(data, name)
-    controls = len(data) - len(data.translate(None, _CONTROLS))
-    if controls and b"\0" in data and (wide := _wide(data)):
-        return wide
-    clean = not controls
-    if controls > MAX_CONTROLS * len(data):
-        controls -= sum(map(data.count, _HARMLESS))
-        if controls > MAX_CONTROLS * len(data):
+    wide = japanese.wide_encoding(data)
+    if wide:
+        return Decoded(data.decode(wide, "replace"), wide, clean=False)
+    return _decode(data, codec_of(declared) if declared else None)
+
+
+def decode_stream(chunks: Iterable[bytes], keep_chars: int, declared: str | None = None) -> tuple[str, int] | None:
+    """The first `keep_chars` characters of a long text and the number of its characters; None for binary data."""
+    source = iter(chunks)
+    first = next(source, b"")
+    wide = next((name for mark, name in _MARKS[1:] if first.startswith(mark)), None) or japanese.wide_encoding(first)
+    texts = _all_in_one(first, source, wide) if wide else _by_piece(first, source, declared)
+    kept: list[str] = []
+    room, count = keep_chars, 0
+    for text in texts:
+        if text is None:
             return None
-    text = _try(data, "utf-8", whole=whole)
-    if text is not None:
-        if not clean and _JIS_ESCAPE.search(data) and data.isascii():
-            return Decoded(_jis(data), "iso2022_jp_ext", clean=False)
-        return Decoded(text, "utf-8", clean)
-    return _legacy(data, clean, whole=whole) or _least_faulty(data)
+        count += len(text)
+        if room > 0:
+            kept.append(text[:room])
+            room -= len(kept[-1])
+    return "".join(kept), count
 
 
-def _try(data: bytes, encoding: str, *, whole: bool) -> str | None:
-    """The text if all of it is in this encoding. A piece (not `whole`) may end in the middle of a character."""
+def _all_in_one(first: bytes, source: Iterator[bytes], encoding: str) -> Iterator[str]:
+    """Decode an encoding whose line ends cannot be found among the bytes; what does not fit is replaced."""
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    yield decoder.decode(first)
+    for chunk in source:
+        yield decoder.decode(chunk)
+    yield decoder.decode(b"", final=True)
+
+
+def _by_piece(first: bytes, source: Iterator[bytes], declared: str | None) -> Iterator[str | None]:
+    """Decode piece by piece: what is certain of one piece, such as EUC-JP, is likely for the next. None if it is binary."""
+    codec, is_first = codec_of(declared) if declared else None, True
+    for piece in _pieces(first.removeprefix(codecs.BOM_UTF8), source):
+        if piece.isascii() and b"\x1b" not in piece and b"\0" not in piece and codec not in EBCDIC:
+            yield piece.decode("ascii")
+            is_first = False
+            continue
+        found = _decode(piece, codec)
+        if found is None:
+            if is_first:
+                yield None
+                return
+            yield piece.decode(codec or "utf-8", "replace")
+            continue
+        if found.encoding not in {"utf-8", WESTERN, "iso2022_jp_ext"}:
+            codec = found.encoding
+        is_first = False
+        yield found.text
+
+
+def _pieces(first: bytes, source: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks, but divided at line ends, so that no character is divided."""
+    rest = first
+    for chunk in source:
+        end = chunk.rfind(b"\n") + 1
+        if end or len(rest) > MAX_LINE_BYTES:
+            yield rest + chunk[:end]
+            rest = chunk[end:]
+        else:
+            rest += chunk
+    if rest:
+        yield rest
+
+
+def _marked(data: bytes, name: str) -> Decoded | None:
+    text = japanese.realigned(data) if name == "utf-16" else data.decode(name, "replace")
+    if text.count("\ufffd") <= MAX_CONTROLS * len(text) + 1:
+        return Decoded(text, name, clean=False)
+    return _decode(data[3:], None) if name == "utf-8-sig" else None
+
+
+def _decode(data: bytes, codec: str | None) -> Decoded | None:
+    """Decode data without a mark; `codec` is the declared one, or the one that the text before it was in."""
+    if codec in EBCDIC and (text := _as_ebcdic(data, codec)):
+        return Decoded(text, codec, clean=False)
+    if codec in _WIDE and (b"\0" in data or _try(data, "utf-8") is None):
+        return Decoded(data.decode(codec, "replace"), codec, clean=False)
+    if (
+        b"\0" in data
+    ):  # a log that was cut while it was written begins with a hole; PowerShell appends UTF-16 to any file
+        data = _NUL_RUN.sub(b"\0", _ASCII_IN_UTF_16.sub(lambda run: run[0][::2], data))
+    text = _try(data, "utf-8")
+    controls = _count_controls(data)
+    if controls and _is_binary(data, controls, MAX_CONTROLS_IN_VALID):
+        return None
+    if controls and text is None and (_is_binary(data, controls, MAX_CONTROLS) or _begins_as_binary(data)):
+        return _legacy(data, clean=False)
+    if text is not None and not (codec and _is_chance(data, text, codec)):
+        if controls and japanese.has_jis_escapes(data):
+            return Decoded(japanese.jis(data), "iso2022_jp_ext", clean=False)
+        return Decoded(text, "utf-8", clean=not controls)
+    clean = not controls
+    return (
+        (_as_declared(data, codec, clean) if codec else None)
+        or _mixed(data, _THREE_BYTES)
+        or _legacy(data, clean)
+        or _mixed(data, None)
+        or _least_faulty(data)
+    )
+
+
+def _count_controls(data: bytes) -> int:
+    return len(data) - len(data.translate(None, _CONTROLS))
+
+
+def _begins_as_binary(data: bytes) -> bool:
+    """Whether the beginning is a header of numbers, whatever text may follow it."""
+    head = data[:_HEAD_BYTES]
+    return _is_binary(head, _count_controls(head), MAX_CONTROLS_IN_HEAD)
+
+
+def _is_binary(data: bytes, controls: int, share: float) -> bool:
+    allowed = max(share * len(data), 2)
+    return controls > allowed and controls - sum(map(data.count, _HARMLESS)) > allowed
+
+
+def _try(data: bytes, encoding: str) -> str | None:
+    """The text if all of it is in this encoding."""
     try:
-        if whole:
-            return data.decode(encoding)
-        return codecs.getincrementaldecoder(encoding)("strict").decode(data)
+        return data.decode(encoding)
     except (UnicodeError, LookupError, ValueError):
         return None
 
 
-def _codec_of(declared: str) -> str | None:
-    """The codec for a declared name; None if it is no label of the Encoding Standard, or one that is often wrong.
+def _high(data: bytes) -> int:
+    return len(data) - len(data.translate(None, _HIGH))
 
-    Python knows further codecs, and some of them take minutes for one file (punycode).
-    """
-    found = webencodings.lookup(declared)
-    if found is None or found.name in _OFTEN_WRONG:
+
+def _is_chance(data: bytes, text: str, codec: str) -> bool:
+    """Whether a few characters of two bytes are valid as UTF-8 by chance: 联通 in GBK."""
+    if len(text) == len(data) or len(data) > _PROBE or _THREE_BYTES.search(data) or _high(data) > 8:
+        return False
+    declared = _try(data, codec)
+    return declared is not None and japanese.has_kanji(declared)
+
+
+def _as_ebcdic(data: bytes, codec: str) -> str | None:
+    """The text, unless the declaration is wrong: small letters in EBCDIC are not valid as UTF-8."""
+    if _try(data, "utf-8") is not None:
         return None
-    # Text declared as Shift_JIS is nearly always in CP932, Windows' superset of it.
-    return "cp932" if found.name == "shift_jis" else found.codec_info.name
+    text = data.decode(codec, "replace").replace("\x85", "\n")
+    odd = sum(map(text.count, map(chr, _CONTROLS))) + sum(map(text.count, map(chr, range(0x80, 0xA0))))
+    return text if odd <= MAX_CONTROLS * len(text) else None
 
 
-def _marked(data: bytes, name: str) -> Decoded | None:
-    text = data.decode(name, "replace")
-    return None if text.count("\ufffd") > MAX_CONTROLS * len(text) + 1 else Decoded(text, name, clean=False)
-
-
-def _wide(data: bytes) -> Decoded | None:
-    """The data as UTF-16 without a byte order mark, if nearly all of the resulting characters are common ones.
-
-    Almost any two bytes of ASCII or CP932 also form a kanji in UTF-16, so kanji alone prove nothing: one stray NUL byte
-    must not turn a text into kanji.
-    """
-    probe = data[: 2 * _PROBE]
-    if probe.isascii() and probe.count(0) * 4 < len(probe):
+def _as_declared(data: bytes, codec: str, clean: bool) -> Decoded | None:
+    """The text in the declared encoding if it fits: a broken character here and there does not speak against it."""
+    if codec == "utf-8":
         return None
-    best, share = "", 0.95
-    for name in ("utf-16-le", "utf-16-be"):
-        text = _try(probe, name, whole=False)
-        if not text or len(_EVIDENT.findall(text)) * 5 < len(text):
-            continue
-        if (usual := len(_USUAL.findall(text)) / len(text)) > share:
-            best, share = name, usual
-    return Decoded(data.decode(best, "replace"), best, clean=False) if best else None
+    is_of_one_byte = len(codecs.encode("é", codec, "ignore")) == 1 or len(codecs.encode("ж", codec, "ignore")) == 1
+    if is_of_one_byte:  # these read any bytes at all, so that Japanese has to be ruled out
+        found = _legacy(data, clean)
+        if found is not None and japanese.is_evident(found.text, with_kanji=codec == WESTERN):
+            return None
+    text = data.decode(codec, "replace")
+    if text.count("\ufffd") * 20 > _high(data):
+        return None
+    return Decoded(text, codec, clean=clean and codec == "cp932")
 
 
-def _jis(data: bytes) -> str:
-    """Decode ISO-2022-JP, including Windows characters (①, 髙) that mail programs insert although it does not have them."""
-    text = _try(data, "iso2022_jp_ext", whole=True)
-    return _JIS_RUN.sub(_jis_run_as_cp932, data).decode("cp932", "replace") if text is None else text
+def _mixed(data: bytes, evidence: re.Pattern[bytes] | None) -> Decoded | None:
+    """UTF-8 in which some lines are broken or in another encoding, as in a log to which several programs write.
 
-
-def _jis_run_as_cp932(match: re.Match[bytes]) -> bytes:
-    """Convert the two bytes of each JIS X 0208 character to the way Shift_JIS packs them."""
-    run = match[2]
-    if not match[1]:
-        return run
-    out = bytearray()
-    for row, cell in zip(run[0::2], run[1::2], strict=False):
-        out.append((row + 1) // 2 + (0x70 if row < 0x5F else 0xB0))
-        out.append(cell + (0x1F if cell < 0x60 else 0x20) if row % 2 else cell + 0x7E)
-    return bytes(out)
-
-
-def _legacy(data: bytes, clean: bool, *, whole: bool) -> Decoded | None:
-    """The data as EUC-JP or CP932, if all of it is valid in one of the two and reads as Japanese."""
-    windows = _try(data, "cp932", whole=whole)
-    if windows is not None and (_NOT_CP932.search(windows) or not _reads_as_japanese(data, windows)):
-        windows = None
-    unix = _try(data, "euc_jp", whole=whole)
-    if unix is not None and (windows is None or _is_likelier(unix, windows)):
-        return Decoded(unix, "euc_jp", clean=False) if _ADJACENT_HIGH.search(data) else None
-    return None if windows is None else Decoded(windows, "cp932", clean)
-
-
-def _is_likelier(unix: str, windows: str) -> bool:
-    """Whether text that is valid as EUC-JP and as CP932 is EUC-JP.
-
-    EUC-JP text that is misread as CP932 consists of half-width kana with rare kanji in between.
+    There must be a line in UTF-8 that has the `evidence`, or nearly all bytes must be UTF-8; otherwise None.
     """
-    unix, windows = unix[:_PROBE], windows[:_PROBE]
-    kana, half_width = len(_KANA.findall(unix)), len(_HALF_WIDTH.findall(windows))
-    if not kana and half_width and not _KANJI.search(windows):
-        return False  # only half-width kana, as in bank transfers; as EUC-JP these would be kanji without any kana
-    return 2 * kana + len(_KANJI.findall(unix)) > 2 * len(_KANA.findall(windows)) + len(_KANJI.findall(windows))
+    lines = data.splitlines(keepends=True)
+    texts = [_try(line, "utf-8") for line in lines]
+    good = [line for line, text in zip(lines, texts, strict=True) if text is not None and not line.isascii()]
+    is_evident = any(evidence is None or evidence.search(line) for line in good)
+    if not (is_evident or _is_mostly_utf8(data)):
+        return None
+    bad = b"".join(line for line, text in zip(lines, texts, strict=True) if text is None)
+    legacy = None if _is_mostly_utf8(bad) else _legacy(bad, clean=False)
+    if legacy is not None and sum(map(len, good)) * 50 < len(bad):
+        return None  # one short line that is valid as UTF-8 by chance
+    codec = legacy.encoding if legacy else None
+    whole = "".join(text if text is not None else _line(line, codec) for line, text in zip(lines, texts, strict=True))
+    return Decoded(whole, "utf-8", clean=False)
 
 
-def _reads_as_japanese(data: bytes, text: str) -> bool:
-    """Whether the text is Japanese, not Windows-1252.
+def _line(line: bytes, codec: str | None) -> str:
+    if codec is None and not _is_mostly_utf8(line):
+        found = _legacy(line, clean=False)
+        codec = found.encoding if found else WESTERN
+    return line.decode(codec or "utf-8", "replace")
 
-    CP932 reads the non-ASCII characters of `it’s` and `Größe` as single kanji or private-use characters among letters.
-    """
-    return bool(_KANA.search(text) or (_ADJACENT_HIGH.search(data) and not _PRIVATE.search(text)))
+
+def _is_mostly_utf8(data: bytes) -> bool:
+    return sum(map(len, _THREE_BYTES.findall(data))) > _CLEARLY_UTF8 * _high(data)
+
+
+def _legacy(data: bytes, clean: bool) -> Decoded | None:
+    windows, unix = _try(data, "cp932"), _try(data, "euc_jp")
+    name = japanese.which(data, unix, windows)
+    if name is None:
+        return None
+    return Decoded((unix if name == "euc_jp" else windows) or "", name, clean=clean and name == "cp932")
 
 
 def _least_faulty(data: bytes) -> Decoded | None:
     """Decode text with a few invalid bytes, and Western text; None for random data."""
-    high = len(data) - len(data.translate(None, bytes(range(128, 256))))
+    high = _high(data)
     for name, bytes_each in (("utf-8", 3), ("cp932", 2), ("euc_jp", 2)):
         text = data.decode(name, "replace")
         faults = text.count("\ufffd")
-        if high > 8 * bytes_each * faults and (name == "utf-8" or len(_KANA.findall(text)) > 8 * faults):
+        if high > 8 * bytes_each * faults and (name == "utf-8" or japanese.kana_count(text) > 8 * faults):
             return Decoded(text, name, clean=False)
-    return Decoded(data.decode("cp1252", "replace"), "cp1252", clean=False) if high < MAX_HIGH * len(data) else None
+    return Decoded(data.decode(WESTERN, "replace"), WESTERN, clean=False) if high < MAX_HIGH * len(data) else None

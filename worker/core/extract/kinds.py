@@ -1,13 +1,15 @@
 """Determine the kind of a file from its first bytes. Its name and declared type only decide between kinds of text."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-Route = Literal["text", "html", "xml", "nothing", "pdf", "zip", "ole", "rtf", "mail"]
+from worker.core.extract.charsets import of_content_type
+
+Route = Literal["text", "html", "xml", "nothing", "pdf", "zip", "ole", "rtf", "mail", "dbf", "other"]
 """How the text is obtained: as it is, by removing tags, not at all, or by one of the parsers that run in a child."""
 
-IN_CHILD: frozenset[Route] = frozenset({"pdf", "zip", "ole", "rtf", "mail"})
+IN_CHILD: frozenset[Route] = frozenset({"pdf", "zip", "ole", "rtf", "mail", "dbf", "other"})
 BINARY = "application/octet-stream"
 PLAIN = "text/plain"
 
@@ -23,12 +25,19 @@ class Kind:
     route: Route
     claimed: bool = False
     """The name says that it is a document that needs a parser, but the first bytes do not confirm this."""
+    charset: str | None = None
+    """What the Content-Type declares; it may be wrong."""
 
 
 _DOCUMENTS: dict[str, Kind] = {
     "pdf": Kind("application/pdf", "pdf"),
     "rtf": Kind("application/rtf", "rtf"),
     "eml": Kind("message/rfc822", "mail"),
+    "emlx": Kind("message/rfc822", "mail"),
+    "mbox": Kind("application/mbox", "mail"),
+    "mbx": Kind("application/mbox", "mail"),
+    "mht": Kind("multipart/related", "mail"),
+    "mhtml": Kind("multipart/related", "mail"),
     "docx": Kind(_OOXML + "wordprocessingml.document", "zip"),
     "xlsx": Kind(_OOXML + "spreadsheetml.sheet", "zip"),
     "pptx": Kind(_OOXML + "presentationml.presentation", "zip"),
@@ -46,32 +55,61 @@ _DOCUMENTS: dict[str, Kind] = {
     "odp": Kind(_ODF + "presentation", "zip"),
     "odg": Kind(_ODF + "graphics", "zip"),
     "epub": Kind("application/epub+zip", "zip"),
+    "vsdx": Kind("application/vnd.ms-visio.drawing", "zip"),
+    "vsdm": Kind("application/vnd.ms-visio.drawing.macroenabled.12", "zip"),
+    "pages": Kind("application/vnd.apple.pages", "zip"),
+    "numbers": Kind("application/vnd.apple.numbers", "zip"),
+    "key": Kind("application/vnd.apple.keynote", "zip"),
     "doc": Kind("application/msword", "ole"),
     "dot": Kind("application/msword", "ole"),
     "xls": Kind("application/vnd.ms-excel", "ole"),
     "ppt": Kind("application/vnd.ms-powerpoint", "ole"),
     "pps": Kind("application/vnd.ms-powerpoint", "ole"),
     "msg": Kind("application/vnd.ms-outlook", "ole"),
+    "dbf": Kind("application/vnd.dbf", "dbf"),
+    "wpd": Kind("application/vnd.wordperfect", "other"),
 }
+_BEGINS = {
+    "application/vnd.dbf": re.compile(
+        rb"[\x02\x03\x04\x05\x30-\x32\x43\x63\x83\x8b\x8e\xcb\xf5\xfb].[\x01-\x0c][\x01-\x1f]", re.DOTALL
+    ),
+    "application/vnd.wordperfect": re.compile(rb"\xffWPC"),
+}
+"""How a file begins that has no magic bytes, or some that could be text: its name must agree."""
+_SHARED_NAMES = frozenset(
+    {"application/vnd.apple.pages", "application/vnd.apple.numbers", "application/vnd.apple.keynote"} | _BEGINS.keys()
+)
+"""Documents whose extension other files have, too (`.key`): one that does not begin as such a document is not broken."""
 _DOCUMENT_TYPES = {kind.mime_type: kind for kind in reversed(_DOCUMENTS.values())}
 
 _TEXT_TYPES = {
     "bat": "application/x-bat",
+    "asc": PLAIN,
+    "atom": "application/atom+xml",
     "c": "text/x-c",
     "cc": "text/x-c++",
     "cpp": "text/x-c++",
     "cs": "text/x-csharp",
     "css": "text/css",
+    "dbk": "application/docbook+xml",
     "csv": "text/csv",
     "go": "text/x-go",
+    "gpx": "application/gpx+xml",
+    "geojson": "application/geo+json",
     "h": "text/x-c",
+    "har": "application/json",
     "htm": "text/html",
     "html": "text/html",
     "ics": "text/calendar",
+    "ifb": "text/calendar",
+    "ipynb": "application/x-ipynb+json",
     "java": "text/x-java",
     "js": "text/javascript",
+    "kml": "application/vnd.google-earth.kml+xml",
     "json": "application/json",
+    "json5": "application/json",
     "jsonl": "application/x-ndjson",
+    "jsonld": "application/ld+json",
     "kt": "text/x-kotlin",
     "log": PLAIN,
     "lua": "text/x-lua",
@@ -79,12 +117,16 @@ _TEXT_TYPES = {
     "md": "text/markdown",
     "mjs": "text/javascript",
     "ndjson": "application/x-ndjson",
+    "opml": "text/x-opml+xml",
     "php": "application/x-httpd-php",
     "pl": "text/x-perl",
+    "plist": "application/x-plist+xml",
     "ps1": "text/x-powershell",
+    "properties": "text/x-java-properties",
     "py": "text/x-python",
     "rb": "text/x-ruby",
     "rs": "text/x-rust",
+    "rss": "application/rss+xml",
     "rst": "text/x-rst",
     "sh": "application/x-sh",
     "sql": "application/sql",
@@ -92,13 +134,21 @@ _TEXT_TYPES = {
     "svg": "image/svg+xml",
     "swift": "text/x-swift",
     "tex": "application/x-tex",
+    "tmx": "application/x-tmx+xml",
     "toml": "application/toml",
+    "topojson": "application/json",
     "ts": "text/x-typescript",
     "tsv": "text/tab-separated-values",
     "txt": PLAIN,
+    "vcard": "text/vcard",
     "vcf": "text/vcard",
+    "webmanifest": "application/manifest+json",
+    "vtt": "text/vtt",
     "xhtml": "application/xhtml+xml",
+    "xlf": "application/xliff+xml",
+    "xliff": "application/xliff+xml",
     "xml": "application/xml",
+    "xsl": "application/xslt+xml",
     "yaml": "application/yaml",
     "yml": "application/yaml",
 }
@@ -150,7 +200,7 @@ _MAGIC = re.compile(
 )
 # The first entry of an office file. Every other zip file is an archive, unless its name says that it is a document.
 _OFFICE_ENTRY = re.compile(
-    rb"PK.{28}(?:mimetype|\[Content_Types\]|_rels/|docProps/|word/|xl/|ppt/|customXml/)", re.DOTALL
+    rb"PK.{28}(?:mimetype|\[Content_Types\]|_rels/|docProps/|word/|xl/|ppt/|visio/|customXml/)", re.DOTALL
 )
 _MARKUP = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:(?P<xml><\?xml\s)|<!doctype\s+html|<html[\s>]|(?P<svg><svg\s))", re.IGNORECASE
@@ -159,6 +209,7 @@ _SNIFF_BYTES = 512
 _MAIL = re.compile(
     rb"(?:Return-Path|Received|Delivered-To|X-[\w-]+|MIME-Version|Message-ID|From|Date|Subject|To): ", re.IGNORECASE
 )
+_MBOX = re.compile(rb"From \S+ .{0,40}\d\d:\d\d.{0,40}\r?\n(?:>?[\w-]+: )")
 _MAIL_HEADERS = re.compile(rb"^(?:Received|MIME-Version|Message-ID): ", re.IGNORECASE | re.MULTILINE)
 
 
@@ -167,14 +218,21 @@ def kind_of(head: bytes, key: str, content_type: str | None) -> Kind:
     magic = _MAGIC.match(head)
     if magic is not None and magic.lastgroup is not None:
         return _by_magic(magic.lastgroup, head, key, content_type)
-    name = key[-20:].rpartition(".")[2].lower()
-    mime_type = _TEXT_TYPES.get(name)
+    kind = _without_magic(head, key[-20:].rpartition(".")[2].lower(), content_type)
+    charset = of_content_type(content_type)
+    return replace(kind, charset=charset) if charset else kind
+
+
+def _without_magic(head: bytes, extension: str, content_type: str | None) -> Kind:
+    mime_type = _TEXT_TYPES.get(extension)
     if mime_type is None:
-        document = _document(name, content_type)
+        document = _document(extension, content_type)
         if document is not None:
             return _unproven(document, head)
         if _MAIL.match(head) and _MAIL_HEADERS.search(head):
             return _DOCUMENTS["eml"]
+        if _MBOX.match(head):
+            return _DOCUMENTS["mbox"]
         mime_type = _declared_text(content_type)
     return _text(mime_type, head)
 
@@ -190,7 +248,7 @@ def _by_magic(name: str, head: bytes, key: str, content_type: str | None) -> Kin
         # An encrypted `.docx` is an OLE file too.
         return Kind(document.mime_type if document else "application/x-ole-storage", "ole")
     if document and (fits or document.route == "ole"):  # a `.doc` written by a newer version of Word is a zip file
-        return Kind(document.mime_type, "zip", claimed=True)
+        return Kind(document.mime_type, "zip", claimed=document.mime_type not in _SHARED_NAMES)
     return Kind("application/zip", "zip" if _OFFICE_ENTRY.match(head) else "nothing")
 
 
@@ -208,8 +266,11 @@ def _unproven(document: Kind, head: bytes) -> Kind:
     """
     if document.route == "mail" or (document.route == "pdf" and b"%PDF-" in head[:1024]):
         return document
+    begins = _BEGINS.get(document.mime_type)
+    if begins is not None and begins.match(head):
+        return document
     text = _text(PLAIN, head)
-    return Kind(text.mime_type, text.route, claimed=True)
+    return Kind(text.mime_type, text.route, claimed=document.mime_type not in _SHARED_NAMES)
 
 
 def _declared_text(content_type: str | None) -> str:

@@ -1,25 +1,21 @@
 """Extract the text of HTML and XML. DTDs are not loaded, entities are not expanded, and nothing is fetched."""
 
 import re
+from html import unescape
 
 from lxml import etree, html
 
+from worker.core.extract.elements import Walk
 from worker.core.extract.result import Properties
 
-_INLINE = frozenset(
-    "a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd label mark q rb rp rt rtc ruby s samp small "  # noqa: SIM905
-    "span strike strong sub sup time tt u var wbr".split()
-)
-"""Elements that do not end a word: 東<b>京</b>都 is one word."""
-_WITHOUT_TEXT = frozenset(["script", "style", "template"])
-_SPACES = re.compile(r"[^\S\n]+")
-_GAPS = re.compile(r" ?\n\s*")
 _DECLARED = re.compile(
     rb"""<meta\s[^>]{0,200}?charset\s*=\s*["']?\s*([\w-]+)|<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w-]+)""",
     re.IGNORECASE,
 )
 _PROLOG = re.compile(r"^\s*<\?xml[^>]*\?>")
 _TAG = re.compile(r"<[^<>]*>")  # it stops at the next "<": without that, a megabyte of "<" took an hour
+_SILENT = (("<script", "</script"), ("<style", "</style"), ("<!--", "-->"))
+_LINES = re.compile(r"\s*\n\s*")
 
 
 def declared_encoding(head: bytes) -> str | None:
@@ -34,30 +30,31 @@ def declared_encoding(head: bytes) -> str | None:
 
 def html_text(source: str) -> tuple[str, Properties]:
     """The text of an HTML page, with a line for each block element, and the properties given in its head."""
-    parser = html.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True, huge_tree=False)
+    parser = html.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True, huge_tree=True)
     root = _parsed(source, parser)
-    if root is None:
+    if root is None or _is_too_deep(parser):
         return _without_tags(source), Properties()
-    text = _text_of(root)
+    text = Walk(is_html=True).text(root)
     title = root.findtext(".//title")
     metas = {(m.get("name") or "").lower(): m.get("content") for m in root.iterfind(".//head/meta")}
     return text, Properties(" ".join(title.split()) if title else None, metas.get("author"), language=root.get("lang"))
 
 
 def xml_text(source: str) -> str:
-    """The text of an XML document, with a line for each element."""
-    root = _parsed(source, xml_parser())
-    return _without_tags(source) if root is None else _text_of(root)
+    """The text of an XML document, with a line for each element that is not part of a sentence, and its attributes."""
+    parser = xml_parser(huge_tree="<!ENTITY" not in source)  # the limits protect against entities of entities
+    root = _parsed(source, parser)
+    return _without_tags(source) if root is None or _is_too_deep(parser) else Walk(is_html=False).text(root)
 
 
-def xml_parser() -> etree.XMLParser:
+def xml_parser(*, huge_tree: bool = False) -> etree.XMLParser:
     """A parser for untrusted files."""
     return etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
         load_dtd=False,
         no_network=True,
-        huge_tree=False,
+        huge_tree=huge_tree,
         remove_comments=True,
         remove_pis=True,
         recover=True,
@@ -71,33 +68,24 @@ def _parsed(source: str, parser: etree.XMLParser | html.HTMLParser) -> etree._El
         return None
 
 
+def _is_too_deep(parser: etree.XMLParser | html.HTMLParser) -> bool:
+    """Whether libxml2 stopped at its limit of depth, which is 2,048 with `huge_tree`."""
+    return len(parser.error_log) > 0 and "depth" in (parser.error_log[-1].message or "")
+
+
 def _without_tags(source: str) -> str:
-    return _tidy(_TAG.sub("\n", source))
+    for begin, end in _SILENT:
+        source = _without(source, begin, end)
+    return _LINES.sub("\n", unescape(_TAG.sub("\n", source))).strip()
 
 
-def _text_of(root: etree._Element) -> str:
-    parts: list[str] = []
-    hidden = 0
-    for event, element in etree.iterwalk(root, events=("start", "end")):
-        tag = element.tag
-        if not isinstance(tag, str):  # an entity, which is not expanded
-            if event == "end" and element.tail and not hidden:
-                parts.append(element.tail)
-            continue
-        name = tag.rpartition("}")[2]
-        silent = name in _WITHOUT_TEXT
-        if event == "start":
-            hidden += silent
-            text = element.text
-        else:
-            hidden -= silent
-            text = element.tail
-        if name not in _INLINE:
-            parts.append("\n")
-        if text and not hidden:
-            parts.append(text)
-    return _tidy("".join(parts))
-
-
-def _tidy(text: str) -> str:
-    return _GAPS.sub("\n", _SPACES.sub(" ", text)).strip()
+def _without(source: str, begin: str, end: str) -> str:
+    """The source without what stands between these marks, in time that grows with its length alone."""
+    lower = source.lower()
+    if len(lower) != len(source):  # a few characters have longer small letters
+        lower = source
+    kept, done = [], 0
+    while (start := lower.find(begin, done)) >= 0 and (stop := lower.find(end, start)) >= 0:
+        kept.append(source[done:start])
+        done = stop + len(end) if end == "-->" else stop  # the rest of a tag is removed as a tag
+    return "".join([*kept, source[done:]])

@@ -7,8 +7,11 @@ from worker.core.extract.faults import CorruptError, EncryptedError, MachineErro
 from worker.core.extract.kinds import Kind
 from worker.core.extract.plain import extract_text
 from worker.core.extract.readers import (
+    dbf,
+    encryption,
     epub,
     excel,
+    iwork,
     mail,
     opendocument,
     outlook,
@@ -17,13 +20,19 @@ from worker.core.extract.readers import (
     rtf,
     sheets,
     slides,
+    visio,
     word,
+    word6,
     word97,
+    xps,
 )
 from worker.core.extract.readers.compound import Compound
 from worker.core.extract.readers.zipped import Container
 from worker.core.extract.reading import EnoughError, Reading
 from worker.core.extract.result import failed, found
+
+MAX_INSIDE_CHARS = 10_000_000
+"""Of a text inside another file, this much is read."""
 
 OfZip = Callable[[Container, Reading], None]
 OfCompound = Callable[[Compound, Reading], None]
@@ -32,9 +41,15 @@ _ZIP_READERS: tuple[tuple[str, OfZip], ...] = (
     ("application/vnd.oasis.opendocument.", opendocument.read),
     ("application/epub+zip", epub.read),
     ("application/vnd.openxmlformats-officedocument.wordprocessingml.", word.read),
+    ("application/vnd.ms-word.", word.read),
     ("application/vnd.openxmlformats-officedocument.spreadsheetml.", sheets.read),
     ("application/vnd.ms-excel.sheet.binary.", sheets.read_binary),
+    ("application/vnd.ms-excel.", sheets.read),
     ("application/vnd.openxmlformats-officedocument.presentationml.", slides.read),
+    ("application/vnd.ms-powerpoint.", slides.read),
+    ("application/vnd.ms-visio.", visio.read),
+    ("application/vnd.ms-xpsdocument", xps.read),
+    ("application/oxps", xps.read),
 )
 """The reader for each document in a zip container, by the beginning of its MIME type."""
 _COMPOUND_READERS: dict[str, OfCompound] = {
@@ -84,13 +99,17 @@ def _reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] 
         case "zip":
             return _of_zip(Container(body), kind)
         case "ole":
-            return _of_compound(Compound(body))
+            if body.startswith(word6.MAGIC_2):
+                return "application/msword", lambda reading: word6.read_stream(body, reading)
+            return _of_compound(Compound(body), kind)
         case "mail":
             return kind.mime_type, lambda reading: mail.read(body, reading)
         case "rtf":
             return kind.mime_type, lambda reading: rtf.read(body, reading)
         case "pdf":
             return kind.mime_type, lambda reading: pdf.read(body, reading)
+        case "dbf":
+            return kind.mime_type, lambda reading: dbf.read(body, reading)
         case _:
             return kind.mime_type, lambda reading: by_xberg.read(body, kind.mime_type, reading)
 
@@ -98,16 +117,36 @@ def _reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] 
 def _of_zip(container: Container, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
     mime_type = container.document_type()
     if mime_type is None:
+        if iwork.is_iwork(container):
+            return kind.mime_type, lambda reading: iwork.read(container, reading)
         if kind.claimed:
             raise CorruptError("the file is a zip archive, not the document that its name says it is")
         return "application/zip", None
-    read = next(read for begins, read in _ZIP_READERS if mime_type.startswith(begins))
-    return mime_type, lambda reading: read(container, reading)
+    read = next((read for begins, read in _ZIP_READERS if mime_type.startswith(begins)), None)
+    return mime_type, None if read is None else lambda reading: read(container, reading)
 
 
-def _of_compound(file: Compound) -> tuple[str, Callable[[Reading], None] | None]:
+def _of_compound(file: Compound, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
+    if "EncryptedPackage" in file:
+        return _of_zip(Container(encryption.package(file)), kind)
     mime_type = file.document_type()
     if mime_type is None:
         return "application/x-ole-storage", None
     read = _COMPOUND_READERS[mime_type]
     return mime_type, lambda reading: read(file, reading)
+
+
+def parse_inside(source: bytes | Compound, kind: Kind, reading: Reading) -> None:
+    """Add the text of a file that is inside the one being read. Raises what its reader raises."""
+    if kind.route in {"text", "html", "xml"} and isinstance(source, bytes):
+        reading.add(extract_text(source, kind, MAX_INSIDE_CHARS).content)
+        return
+    _, read = _reader_of(source, kind) if isinstance(source, bytes) else _of_compound(source, kind)
+    if read is not None:
+        said = reading.said
+        try:
+            read(reading)
+            if isinstance(source, Compound) and reading.said is not said:
+                reading.add(reading.said.title or "")
+        finally:
+            reading.said = said

@@ -40,7 +40,7 @@ def receive_descriptor(sock: socket.socket) -> int:
     return descriptors[0]
 
 
-def receive(sock: socket.socket, *, max_bytes: int, until: float | None = None) -> tuple[JsonObject, bytes]:
+def receive(sock: socket.socket, *, max_bytes: int, until: float | None = None) -> tuple[JsonObject, bytearray]:
     """Receive the next message.
 
     Raises EOFError if the other side has closed the socket, TimeoutError, OSError, and ValueError if the message is invalid.
@@ -55,7 +55,7 @@ def receive(sock: socket.socket, *, max_bytes: int, until: float | None = None) 
     return fields, _exactly(sock, body_bytes, until)
 
 
-def _exactly(sock: socket.socket, count: int, until: float | None) -> bytes:
+def _exactly(sock: socket.socket, count: int, until: float | None) -> bytearray:
     data = bytearray(count)
     view, done = memoryview(data), 0
     while done < count:
@@ -64,7 +64,7 @@ def _exactly(sock: socket.socket, count: int, until: float | None) -> bytes:
         if not got:
             raise EOFError("the other side has closed the socket")
         done += got
-    return bytes(data)
+    return data
 
 
 def _set_timeout(sock: socket.socket, until: float | None) -> None:

@@ -26,6 +26,10 @@ class Reading:
         """What the file says about itself."""
         self.missed: list[str] = []
         """A sentence for each part that could not be read."""
+        self.depth = 0
+        """How many files the one that is being read is inside of."""
+        self.inside_files = self.inside_bytes = 0
+        """Number and size of the files inside of the first one, so far."""
 
     def add(self, text: str) -> None:
         """Add a block of text: a paragraph, a row, or many of them. Raises EnoughError if there is more than is kept."""

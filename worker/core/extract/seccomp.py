@@ -34,16 +34,14 @@ FORBIDDEN = {
     "memory shared with other processes": "shmget shmat shmctl semget semop semtimedop semctl msgget msgsnd msgrcv msgctl "
     "mq_open mq_unlink",
     "programs and processes, which would outlive a kill": "execve execveat fork vfork",
-    "what Landlock leaves open for files": "truncate chown lchown fchownat setxattr lsetxattr removexattr lremovexattr "
-    "utime utimes futimesat utimensat",
+    "what Landlock leaves open for files": "truncate chmod fchmodat fchmodat2 chown lchown fchownat setxattr "
+    "lsetxattr removexattr lremovexattr utime utimes futimesat utimensat",
     "namespaces and mounts": "unshare setns mount umount2 pivot_root chroot open_tree move_mount fsopen fsconfig fsmount "
     "fspick mount_setattr name_to_handle_at open_by_handle_at",
     "parts of the kernel that no parser needs": "bpf perf_event_open userfaultfd fanotify_init keyctl add_key request_key "
     "init_module finit_module delete_module kexec_load kexec_file_load quotactl swapon swapoff reboot",
 }
 """System calls that fail with EPERM, whatever their arguments are."""
-PRETENDED = "chmod fchmodat fchmodat2"
-"""System calls that do nothing and succeed: kreuzberg gives PDFium, which it unpacks, a mode before it loads it."""
 
 
 class _Condition(ctypes.Structure):
@@ -65,13 +63,12 @@ class _Rule:
 def _rules() -> Iterator[_Rule]:
     for names in FORBIDDEN.values():
         yield from (_Rule(name) for name in names.split())
-    yield from (_Rule(name, 0) for name in PRETENDED.split())
     for name in ("kill", "tgkill"):  # abort() sends itself a signal
         yield _Rule(name, when=(0, _NOT_EQUAL, os.getpid(), 0))
     yield _Rule("prlimit64", when=(0, _NOT_EQUAL, 0, 0))  # 0 is this process
     yield _Rule("clone", when=(0, _MASKED_EQUAL, _CLONE_THREAD, 0))  # threads only
     yield _Rule("clone3", errno.ENOSYS)  # a filter cannot see its flags; C libraries use clone where it is missing
-    # tokio, in kreuzberg, makes a pair of streams. A pair of datagram sockets could send to any path.
+    # tokio, in xberg, makes a pair of streams. A pair of datagram sockets could send to any path.
     yield _Rule("socketpair", when=(0, _NOT_EQUAL, _AF_UNIX, 0))
     for bit, wrong in ((1, 0), (2, 2), (4, 4), (8, 8)):  # the type is 0001, SOCK_STREAM
         yield _Rule("socketpair", when=(1, _MASKED_EQUAL, bit, wrong))

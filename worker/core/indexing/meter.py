@@ -14,8 +14,8 @@ class Meter(Protocol):
     def reading(self, bucket: str, key: str) -> AbstractContextManager[Callable[[int], None]]:
         """One GET. It yields what is to be called with the size of a body before that is read, which raises the same."""
 
-    def extracting(self, bucket: str, key: str) -> AbstractContextManager[None]:
-        """The extraction of one object's text."""
+    def extracting(self, bucket: str, key: str) -> AbstractContextManager[Callable[[float], None]]:
+        """The extraction of one object's text. It yields what is to be called with the seconds of it that were only waiting."""
 
 
 class NoMeter:
@@ -25,6 +25,6 @@ class NoMeter:
         """Nothing is counted."""
         return nullcontext(lambda _: None)
 
-    def extracting(self, bucket: str, key: str) -> AbstractContextManager[None]:  # noqa: ARG002
+    def extracting(self, bucket: str, key: str) -> AbstractContextManager[Callable[[float], None]]:  # noqa: ARG002
         """Nothing is counted."""
-        return nullcontext()
+        return nullcontext(lambda _: None)

@@ -218,7 +218,7 @@ class Pipeline:
         self, snapshot: Snapshot, extracted: Extracted, observed_at_ms: int, started: float, extra: Mapping[str, object]
     ) -> Product:
         fields = {**self._fields(snapshot, extracted), **extra}
-        fields["processing_time_seconds"] = round(time.monotonic() - started, 6)
+        fields["processing_time_seconds"] = round(time.monotonic() - started - extracted.waited_s, 6)
         write = Write(snapshot.bucket, snapshot.key, observed_at_ms, snapshot.etag, encode(fields))
         fault = None
         if extracted.status in FAILURES:
@@ -231,8 +231,10 @@ class Pipeline:
             return Extracted("archived", kind)
         if snapshot.body is None:
             return Extracted("too_large", kind)
-        with self._meter.extracting(snapshot.bucket, snapshot.key):
-            return self._extractor.extract(snapshot.body, snapshot.key, snapshot.content_type)
+        with self._meter.extracting(snapshot.bucket, snapshot.key) as waited:
+            extracted = self._extractor.extract(snapshot.body, snapshot.key, snapshot.content_type)
+            waited(extracted.waited_s)
+            return extracted
 
     def _fields(self, snapshot: Snapshot, extracted: Extracted) -> dict[str, object]:
         parts = snapshot.key.rstrip("/").split("/")

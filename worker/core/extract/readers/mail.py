@@ -1,60 +1,112 @@
-"""Extract the text of an e-mail (.eml) with Python's parser."""
+"""Mail: single messages (.eml, .emlx), web archives (.mht, RFC 2557) and mailboxes (.mbox, RFC 4155).
 
-from collections.abc import Iterator
-from email import message_from_bytes, policy
+What a mail program shows is read, and text files among the attachments; of the others, the names.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from email import message_from_bytes
 from email.message import Message
+from itertools import islice, zip_longest
 
 from worker.core.extract.decode import decode
-from worker.core.extract.markup import html_text
+from worker.core.extract.joined import joined
+from worker.core.extract.kinds import kind_of
+from worker.core.extract.markup import declared_encoding, html_text
+from worker.core.extract.plain import extract_text, readable
+from worker.core.extract.readers.mail_header import file_name, header
 from worker.core.extract.reading import Reading
 from worker.core.extract.result import Properties
 
+MAX_DEPTH = 30
+"""Messages inside messages, and parts inside parts, are read up to this depth."""
+MAX_PARTS = 10_000
+MAX_MESSAGES = 50_000
+"""Further messages of a mailbox are read as one."""
+MAX_ATTACHMENT_BYTES = 4 * 1024**2
+"""A larger text file among the attachments is found by its name only."""
+
 _SHOWN = ("Subject", "From", "To", "Cc", "Date")
+_NOT_READ = frozenset({"text/css", "text/javascript", "text/x-amp-html"})
+_BEGIN = re.compile(rb"(?:\A|\n\r?\n)From [^\n]{0,300}\d\d:\d\d[^\n]{0,300}\n")
+_EMLX = re.compile(rb"\s{0,20}(\d{1,10})\s{0,20}\r?\n")
+_SOFT_BREAK = re.compile(r"(?<!--) \n[> ]{0,20}")
+_SPLIT = re.compile(r"[\W_]+")
+_MAX_COMPARED = 10**9
+"""Number of comparisons of characters beyond which the HTML part is taken as it is."""
+
+
+@dataclass(slots=True)
+class _State:
+    names: list[str] = field(default_factory=list)
+    """The names of the attachments."""
+    parts: int = 0
 
 
 def read(body: bytes, reading: Reading) -> None:
-    """Read the message."""
-    text, reading.said = mail_text(body)
-    reading.add(text)
+    """Read the message, or each message of a mailbox."""
+    messages = list(_messages(body))
+    for number, raw in enumerate(messages, 1):
+        with reading.part(f"message {number}"):
+            said = _read_message(raw, reading)
+            if len(messages) == 1:
+                reading.said = said
 
 
-def mail_text(body: bytes) -> tuple[str, Properties]:
-    """The headers that people search for, the text parts, and the names of the attachments, which are not opened."""
-    mail = message_from_bytes(body, policy=policy.default)
-    headers = {name: _header(mail, name) for name in _SHOWN}
-    lines = [f"{name}: {value}" for name, value in headers.items() if value]
-    texts = [text for part in _shown_parts(mail) if (text := _part_text(part).strip())]
-    names = [name for part in mail.walk() if (name := _file_name(part))]
-    attachments = ["Attachments: " + ", ".join(names)] if names else []
-    whole = "\n\n".join(["\n".join(lines), *texts, *attachments]).strip()
-    return whole, Properties(headers["Subject"] or None, headers["From"] or None, headers["Date"] or None)
+def _messages(body: bytes) -> Iterator[bytes]:
+    body = body.lstrip(b"\r\n\xef\xbb\xbf")
+    if not body.startswith(b"From "):
+        counted = _EMLX.match(body)
+        yield body[counted.end() :][: int(counted[1])] if counted else body
+        return
+    lines = list(islice(_BEGIN.finditer(body), MAX_MESSAGES))
+    if not lines:
+        yield body.partition(b"\n")[2]
+    for line, following in zip_longest(lines, lines[1:]):
+        yield body[line.end() : following.start() if following else len(body)]
 
 
-def _header(mail: Message, name: str) -> str:
-    """A decoded header. Python's parser fails on some broken headers; these count as absent."""
+def _read_message(raw: bytes, reading: Reading) -> Properties:
     try:
-        return " ".join(str(mail.get(name, "")).split())
-    except (ValueError, LookupError, AttributeError, TypeError, IndexError):
-        return ""
+        mail = message_from_bytes(raw)
+    except RecursionError:
+        found = decode(raw)
+        reading.add(found.text if found else "")
+        reading.miss("the parts of the message are nested too deeply")
+        return Properties()
+    state = _State()
+    for text in _texts_of_message(mail, state, 0):
+        reading.add(text + "\n")
+    if state.names:
+        reading.add("Attachments: " + ", ".join(state.names))
+    return Properties(*(header(mail, name) or None for name in ("Subject", "From", "Date")))
 
 
-def _file_name(part: Message) -> str:
-    try:
-        return part.get_filename() or ""
-    except (ValueError, LookupError, AttributeError, TypeError, IndexError):
-        return ""
+def _texts_of_message(mail: Message, state: _State, depth: int) -> Iterator[str]:
+    yield "\n".join(f"{name}: {value}" for name in _SHOWN if (value := header(mail, name)))
+    yield from _texts(mail, state, depth)
 
 
-def _shown_parts(mail: Message) -> Iterator[Message]:
-    """The parts that a mail program shows. Of a multipart/alternative, this is the plain text, if there is one."""
-    hidden: set[int] = set()
-    for part in mail.walk():
-        if part.get_content_type() == "multipart/alternative":
-            kinds = {id(child): child.get_content_type() for child in _children(part)}
-            if "text/plain" in kinds.values():
-                hidden |= {child for child, kind in kinds.items() if kind == "text/html"}
-        if part.get_content_maintype() == "text" and id(part) not in hidden and not _file_name(part):
-            yield part
+def _texts(part: Message, state: _State, depth: int) -> Iterator[str]:
+    """The texts of a part, and of the parts in it, in the order in which they are shown."""
+    state.parts += 1
+    if depth > MAX_DEPTH or state.parts > MAX_PARTS:
+        return
+    name, kind = file_name(part), part.get_content_type()
+    if name:
+        state.names.append(name)
+    children = _children(part)
+    if kind == "multipart/alternative" and children:
+        yield from _of_alternatives([list(_texts(child, state, depth + 1)) for child in children])
+    elif kind == "message/delivery-status":
+        yield "\n".join(f"{key}: {value}" for child in children for key, value in child.items())
+    elif children:
+        for child in children:
+            inner = _texts_of_message if kind.startswith("message/") else _texts
+            yield from inner(child, state, depth + 1)
+    elif kind not in _NOT_READ:
+        yield _text_of(part, name)
 
 
 def _children(part: Message) -> list[Message]:
@@ -62,11 +114,56 @@ def _children(part: Message) -> list[Message]:
     return [child for child in payload if isinstance(child, Message)] if isinstance(payload, list) else []
 
 
-def _part_text(part: Message) -> str:
+def _of_alternatives(versions: Iterable[list[str]]) -> Iterator[str]:
+    """The first version, and those lines of the others that it lacks: the plain text may only say that there is HTML."""
+    known = ""
+    for version in versions:
+        whole = "\n".join(text for text in version if text)
+        lines = whole.split("\n")
+        if known and len(lines) * len(known) < _MAX_COMPARED:
+            whole = "\n".join(line for line in lines if _squeezed(line) not in known)
+        known += _squeezed(whole) + "\n"
+        yield whole
+
+
+def _squeezed(text: str) -> str:
+    return _SPLIT.sub("", text).casefold()
+
+
+def _text_of(part: Message, name: str) -> str:
+    """The text of a part that is text; of an attachment, by its name and first bytes."""
+    kind = part.get_content_type()
+    is_text = (
+        kind.startswith("text/") or part.get_content_maintype() == "multipart"
+    )  # of the latter, no parts were found
     raw = part.get_payload(decode=True)
-    if not isinstance(raw, bytes):
+    if not isinstance(raw, bytes) or not (is_text or name):
         return ""
-    decoded = decode(raw, part.get_content_charset())
-    if decoded is None:
+    if name or not is_text:
+        return _text_of_attachment(raw, name, part) if len(raw) <= MAX_ATTACHMENT_BYTES else ""
+    charset = _charset(part)
+    if kind == "text/html":
+        found = decode(raw, charset or declared_encoding(raw))
+        return html_text(found.text)[0] if found else ""
+    found = decode(raw, charset)
+    if found is None:
         return ""
-    return html_text(decoded.text)[0] if part.get_content_subtype() == "html" else decoded.text
+    text = found.text.replace("\r\n", "\n")
+    if str(part.get_param("format", "")).lower() == "flowed":  # RFC 3676
+        text = _SOFT_BREAK.sub("" if str(part.get_param("delsp", "")).lower() == "yes" else " ", text)
+    return readable(joined(text), kind).strip("\n")
+
+
+def _text_of_attachment(raw: bytes, name: str, part: Message) -> str:
+    charset = _charset(part)
+    kind = kind_of(raw[:4096], name, part.get_content_type() + (f"; charset={charset}" if charset else ""))
+    if not raw or kind.route not in {"text", "html", "xml"}:
+        return ""
+    return extract_text(raw, kind, len(raw)).content
+
+
+def _charset(part: Message) -> str | None:
+    try:
+        return part.get_content_charset()
+    except (ValueError, LookupError, TypeError):
+        return None

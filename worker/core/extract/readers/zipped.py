@@ -4,10 +4,12 @@ import copy
 import io
 import zipfile
 import zlib
+from collections.abc import Iterator
 
 from lxml import etree
 
 from worker.core.extract.faults import CorruptError, EncryptedError
+from worker.core.extract.readers import package
 from worker.core.extract.reading import Reading
 
 MAX_ENTRIES = 20_000
@@ -20,14 +22,6 @@ FREE_BYTES = 16 * 1024**2
 _CHUNK_BYTES = 1024**2
 _ENCRYPTED = 0x1
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, OSError)
-
-_OOXML = "application/vnd.openxmlformats-officedocument."
-_MAIN_PARTS = (
-    ("word/document", _OOXML + "wordprocessingml.document"),
-    ("xl/workbook.bin", "application/vnd.ms-excel.sheet.binary.macroenabled.12"),
-    ("xl/workbook", _OOXML + "spreadsheetml.sheet"),
-    ("ppt/presentation", _OOXML + "presentationml.presentation"),
-)
 
 
 class Container:
@@ -47,6 +41,9 @@ class Container:
         if any(entry.flag_bits & _ENCRYPTED for entry in entries):
             raise EncryptedError("the zip container is protected by a password")
         self._entries = {_folded(entry.filename): entry for entry in reversed(entries)}
+        self._in_pieces = {
+            name.rpartition("/")[0] for name in self._entries if name.endswith(("/[0].piece", "/[0].last.piece"))
+        }
         self._room = MAX_TOTAL_BYTES
 
     @property
@@ -55,7 +52,7 @@ class Container:
         return self._zip.namelist()
 
     def __contains__(self, name: str) -> bool:
-        return _folded(name) in self._entries
+        return _folded(name) in self._entries or _folded(name) in self._in_pieces
 
     def document_type(self) -> str | None:
         """The MIME type of the document in this container; None if it is an archive of arbitrary files."""
@@ -66,17 +63,28 @@ class Container:
             return declared
         if declared in {"", "application/epub+zip"} and "META-INF/container.xml" in self:
             return "application/epub+zip"
-        if "[Content_Types].xml" in self:
-            for prefix, mime_type in _MAIN_PARTS:
-                if any(name.startswith(prefix) for name in self._entries):
-                    return mime_type
-        return None
+        return package.document_type(self)
 
     def read(self, name: str) -> bytes:
         """A member; empty if there is none of that name. Raises CorruptError if it is broken or larger than is allowed."""
-        entry = self._entries.get(_folded(name))
-        if entry is None:
-            return b""
+        folded = _folded(name)
+        entry = self._entries.get(folded)
+        if entry is not None:
+            return self._inflated(entry)
+        return b"".join(map(self._inflated, self._pieces(folded))) if folded in self._in_pieces else b""
+
+    def _pieces(self, name: str) -> Iterator[zipfile.ZipInfo]:
+        """The pieces of a member that was written bit by bit, between others ([ISO/IEC 29500-2] 6.2.4): printers do so."""
+        for number in range(len(self._entries)):
+            if piece := self._entries.get(f"{name}/[{number}].piece"):
+                yield piece
+            elif piece := self._entries.get(f"{name}/[{number}].last.piece"):
+                yield piece
+                return
+            else:
+                return
+
+    def _inflated(self, entry: zipfile.ZipInfo) -> bytes:
         limit = min(self._room, MAX_ENTRY_BYTES, max(FREE_BYTES, MAX_RATIO * entry.compress_size))
         probe = copy.copy(entry)
         probe.file_size = limit + 2 * _CHUNK_BYTES  # zipfile stops at the size in the header, which may be wrong
@@ -90,7 +98,7 @@ class Container:
         except _BROKEN as error:
             if isinstance(error, CorruptError):
                 raise
-            raise CorruptError(f"the zip container is broken: {name}: {error}") from error
+            raise CorruptError(f"the zip container is broken: {entry.filename}: {error}") from error
         self._room -= len(inflated)
         return bytes(inflated)
 
@@ -100,16 +108,19 @@ class Container:
         Raises CorruptError if nothing of it can be read.
         """
         raw = self.read(name)
-        if not raw:
-            return None
-        try:
-            return etree.fromstring(raw, _parser(recover=False))
-        except etree.XMLSyntaxError as error:
-            root = etree.fromstring(raw, _parser(recover=True))
-            if root is None:
-                raise CorruptError(f"{name} is not XML: {error}") from error
-            reading.miss(f"{name} is broken: {error}")
-            return root
+        return parsed(name, raw, reading) if raw else None
+
+
+def parsed(name: str, raw: bytes, reading: Reading) -> etree._Element:
+    """The XML in `raw`. Broken XML is read as far as possible, which is noted. Raises CorruptError if nothing can be read."""
+    try:
+        return etree.fromstring(raw, _parser(recover=False))
+    except etree.XMLSyntaxError as error:
+        root = etree.fromstring(raw, _parser(recover=True))
+        if root is None:
+            raise CorruptError(f"{name} is not XML: {error}") from error
+        reading.miss(f"{name} is broken: {error}")
+        return root
 
 
 def _folded(name: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.core.extract.kinds import kind_of
+from worker.core.extract.kinds import Kind, kind_of
 
 ZIP = b"PK\x03\x04" + b"\0" * 26
 OLE = bytes.fromhex("d0cf11e0a1b11ae1") + b"\0" * 500
@@ -48,3 +48,19 @@ def test_a_kind_is_recognised_by_content_before_name_before_declared_type(
 def test_noise_under_a_document_s_name_is_remembered_as_a_broken_promise() -> None:
     assert kind_of(b"\x01\x02\x03noise", "contract.pdf", None).claimed
     assert not kind_of(b"\x01\x02\x03noise", "data.bin", None).claimed
+
+
+@pytest.mark.parametrize(
+    ("head", "key", "mime_type", "route"),
+    [
+        (b"PK\x03\x04" + bytes(30), "a.numbers", "application/vnd.apple.numbers", "zip"),
+        (b"\x03\x7e\x04\x01" + bytes(28), "a.dbf", "application/vnd.dbf", "dbf"),
+        (b"\xffWPC" + bytes(28), "a.wpd", "application/vnd.wordperfect", "other"),
+        (b"-----BEGIN PRIVATE KEY-----", "a.key", "text/plain", "text"),
+        (b"NAME,PRICE", "a.dbf", "text/plain", "text"),
+    ],
+)
+def test_a_name_that_several_formats_have_is_decided_by_the_first_bytes(
+    head: bytes, key: str, mime_type: str, route: str
+) -> None:
+    assert kind_of(head, key, None) == Kind(mime_type, route)  # type: ignore[arg-type]

@@ -1,0 +1,137 @@
+"""Tell the encodings of Japanese apart: UTF-16 without a mark, ISO-2022-JP, EUC-JP and CP932."""
+
+import re
+
+_JIS_ESCAPE = re.compile(rb"\x1b(?:\$[@B]|\$\([@BDOPQ]|\(I)")
+_JIS_RUN = re.compile(rb"\x1b(?:(\$\(?[@B])|\([BJ])?([^\x1b]*)")
+_COLOUR = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
+_NOT_CP932 = re.compile("[\x80\xa0\uf8f0-\uf8f3]")  # Python's codec decodes bytes that CP932 leaves undefined to these
+_KANA = re.compile("[ぁ-んァ-ヶー]")
+_HALF_WIDTH = re.compile("[｡-ﾟ]")
+_PRIVATE = re.compile("[\ue000-\uf8ff]")
+_KANJI = re.compile("[\u4e00-\u9fff々]")
+_ADJACENT_HIGH = re.compile(rb"[\x80-\xff]{2}")
+_USUAL = re.compile("[\t\n\r -~、-ヿ\u4e00-\u9fff！-ﾟÀ-ÿ]")
+_EVIDENT = re.compile("[\t\n\r -~、。ぁ-んァ-ヶー]")
+_PROBE = 4096
+"""Number of characters that is enough to tell one encoding from another."""
+_BLOCK_BYTES = 64
+"""UTF-16 in which a byte is missing is examined in blocks of this size."""
+
+
+def has_kanji(text: str) -> bool:
+    """Whether there is a Chinese character near the beginning."""
+    return _KANJI.search(text, 0, _PROBE) is not None
+
+
+def kana_count(text: str) -> int:
+    """Number of kana."""
+    return len(_KANA.findall(text))
+
+
+def is_evident(text: str, *, with_kanji: bool) -> bool:
+    """Whether a large part of the text above ASCII consists of kana, which is no coincidence, or also of kanji."""
+    probe = text[:_PROBE]
+    count = len(_KANA.findall(probe)) + (len(_KANJI.findall(probe)) if with_kanji else 0)
+    return count * 5 > sum(character > "\x7f" for character in probe)
+
+
+def wide_encoding(data: bytes) -> str | None:
+    """The codec of UTF-16 without a byte order mark, if nearly all of the resulting characters are common ones.
+
+    Almost any two bytes of ASCII or CP932 also form a kanji in UTF-16, so kanji alone prove nothing: one stray NUL byte
+    must not turn a text into kanji. Kana have 30 as one of their bytes.
+    """
+    probe = data[: 2 * _PROBE]
+    nuls = probe.count(0)
+    if not nuls and (probe.isascii() or max(probe[::2].count(0x30), probe[1::2].count(0x30)) * 10 < len(probe)):
+        return None
+    if probe.isascii() and nuls * 4 < len(probe):
+        return None
+    best, share = None, 0.95
+    for name in ("utf-16-le", "utf-16-be"):
+        text = probe.decode(name, "replace").removesuffix("\ufffd")
+        if _share(_EVIDENT, text) >= 0.2 and (usual := _share(_USUAL, text)) > share:
+            best, share = name, usual
+    return best
+
+
+def _share(kind: re.Pattern[str], text: str) -> float:
+    return len(kind.findall(text)) / len(text) if text else 0
+
+
+def realigned(data: bytes) -> str:
+    """Text in UTF-16 with a byte order mark. If single bytes are missing or too many, what follows them is read too."""
+    codec = "utf-16-le" if data[:2] == b"\xff\xfe" else "utf-16-be"
+    body = data[2:]
+    if len(body) % 2 == 0 and _share(_EVIDENT, body[-16 * _BLOCK_BYTES :].decode(codec, "replace")) > 0.05:
+        return body.decode(codec, "replace")
+    out: list[str] = []
+    at = 0
+    while at < len(body):
+        text = body[at : at + _BLOCK_BYTES].decode(codec, "replace")
+        if _share(_EVIDENT, text) < 0.05:
+            shifted = body[at + 1 : at + 1 + _BLOCK_BYTES].decode(codec, "replace")
+            if _share(_EVIDENT, shifted) > 0.3:
+                at += 1
+                before = body[max(at - _BLOCK_BYTES, 1 - at % 2) : at]
+                text = "\n" + before.decode(codec, "replace") + shifted
+        out.append(text)
+        at += _BLOCK_BYTES
+    return "".join(out)
+
+
+def has_jis_escapes(data: bytes) -> bool:
+    """Whether the data contains an escape sequence of ISO-2022-JP and nothing above ASCII."""
+    return b"\x1b" in data and data.isascii() and _JIS_ESCAPE.search(data) is not None
+
+
+def jis(data: bytes) -> str:
+    """Decode ISO-2022-JP, including Windows characters (①, 髙) that mail programs insert although it does not have them."""
+    if b"\x1b[" in data:
+        data = _COLOUR.sub(b"", data)
+    try:
+        return data.decode("iso2022_jp_ext")
+    except UnicodeDecodeError:
+        return _JIS_RUN.sub(_jis_run_as_cp932, data).decode("cp932", "replace")
+
+
+def _jis_run_as_cp932(match: re.Match[bytes]) -> bytes:
+    """Convert the two bytes of each JIS X 0208 character to the way Shift_JIS packs them."""
+    run = match[2]
+    if not match[1]:
+        return run
+    out = bytearray()
+    for row, cell in zip(run[0::2], run[1::2], strict=False):
+        out.append((row + 1) // 2 + (0x70 if row < 0x5F else 0xB0))
+        out.append(cell + (0x1F if cell < 0x60 else 0x20) if row % 2 else cell + 0x7E)
+    return bytes(out)
+
+
+def which(data: bytes, unix: str | None, windows: str | None) -> str | None:
+    """The codec of data that is valid as EUC-JP (`unix`) or CP932 (`windows`), if it reads as Japanese."""
+    if windows is not None and (_NOT_CP932.search(windows) or not _reads_as_japanese(data, windows)):
+        windows = None
+    if unix is not None and (windows is None or _is_likelier(unix, windows)):
+        return "euc_jp" if _ADJACENT_HIGH.search(data) else None
+    return None if windows is None else "cp932"
+
+
+def _is_likelier(unix: str, windows: str) -> bool:
+    """Whether text that is valid as EUC-JP and as CP932 is EUC-JP.
+
+    EUC-JP text that is misread as CP932 consists of half-width kana with rare kanji in between.
+    """
+    unix, windows = unix[:_PROBE], windows[:_PROBE]
+    kana, half_width = kana_count(unix), len(_HALF_WIDTH.findall(windows))
+    if not kana and half_width and not _KANJI.search(windows):
+        return False  # only half-width kana, as in bank transfers; as EUC-JP these would be kanji without any kana
+    return 2 * kana + len(_KANJI.findall(unix)) > 2 * kana_count(windows) + len(_KANJI.findall(windows))
+
+
+def _reads_as_japanese(data: bytes, text: str) -> bool:
+    """Whether the text is Japanese, not Windows-1252.
+
+    CP932 reads the non-ASCII characters of `it’s` and `Größe` as single kanji or private-use characters among letters.
+    """
+    return bool(_KANA.search(text) or (_ADJACENT_HIGH.search(data) and not _PRIVATE.search(text)))
