@@ -108,7 +108,7 @@ def _recorded(record: Path, base: Path) -> Callable[[Path], Truth]:
 
 def _lines(found: list[Measured], spent: list[Cost], labels: list[str]) -> list[str]:
     reasons = explanations()
-    lines = [*report.misses(found, OURS, reasons), "", *report.table(found, labels), ""]
+    lines = [*report.misses(found, OURS, reasons), "", *report.table(found, labels, reasons), ""]
     lines += report.explained(found, OURS, reasons)
     return [*lines, "", *report.cost_table(spent)] if spent else lines
 
