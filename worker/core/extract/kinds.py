@@ -6,10 +6,10 @@ from typing import Literal
 
 from worker.core.extract.charsets import of_content_type
 
-Route = Literal["text", "html", "xml", "nothing", "pdf", "zip", "ole", "rtf", "mail", "dbf", "other"]
+Route = Literal["text", "html", "xml", "nothing", "pdf", "zip", "ole", "rtf", "mail", "dbf", "flat", "other"]
 """How the text is obtained: as it is, by removing tags, not at all, or by one of the parsers that run in a child."""
 
-IN_CHILD: frozenset[Route] = frozenset({"pdf", "zip", "ole", "rtf", "mail", "dbf", "other"})
+IN_CHILD: frozenset[Route] = frozenset({"pdf", "zip", "ole", "rtf", "mail", "dbf", "flat", "other"})
 BINARY = "application/octet-stream"
 PLAIN = "text/plain"
 
@@ -49,6 +49,12 @@ _DOCUMENTS: dict[str, Kind] = {
     "dotx": Kind(_OOXML + "wordprocessingml.template", "zip"),
     "xltx": Kind(_OOXML + "spreadsheetml.template", "zip"),
     "potx": Kind(_OOXML + "presentationml.template", "zip"),
+    "dotm": Kind("application/vnd.ms-word.template.macroenabled.12", "zip"),
+    "xltm": Kind("application/vnd.ms-excel.template.macroenabled.12", "zip"),
+    "ppsm": Kind("application/vnd.ms-powerpoint.slideshow.macroenabled.12", "zip"),
+    "potm": Kind("application/vnd.ms-powerpoint.template.macroenabled.12", "zip"),
+    "xps": Kind("application/vnd.ms-xpsdocument", "zip"),
+    "oxps": Kind("application/oxps", "zip"),
     "odt": Kind(_ODF + "text", "zip"),
     "ott": Kind(_ODF + "text-template", "zip"),
     "ods": Kind(_ODF + "spreadsheet", "zip"),
@@ -205,6 +211,10 @@ _OFFICE_ENTRY = re.compile(
 _MARKUP = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:(?P<xml><\?xml\s)|<!doctype\s+html|<html[\s>]|(?P<svg><svg\s))", re.IGNORECASE
 )
+# Documents of Word and PowerPoint in one XML file (readers/flat.py).
+_FLAT = re.compile(
+    rb'<\?mso-application\s+progid="(?:Word\.Document|PowerPoint\.Show)"|"http://schemas\.microsoft\.com/office/2006/xmlPackage"'
+)
 _SNIFF_BYTES = 512
 _MAIL = re.compile(
     rb"(?:Return-Path|Received|Delivered-To|X-[\w-]+|MIME-Version|Message-ID|From|Date|Subject|To): ", re.IGNORECASE
@@ -290,6 +300,8 @@ def _text(mime_type: str, head: bytes) -> Kind:
         return Kind(mime_type, "xml" if is_xml else "text")
     if markup["xml"] is None and markup["svg"] is None:
         return Kind(mime_type if mime_type in _HTML else "text/html", "html")
+    if _FLAT.search(head):
+        return Kind("application/xml", "flat")
     if b"<html" in head:
         return Kind("application/xhtml+xml", "html")
     if b"<svg" in head:
