@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from worker.core.extract.charsets import of_content_type
+from worker.core.extract.zip_types import IN_ZIP
 
 Route = Literal["text", "html", "xml", "nothing", "pdf", "zip", "ole", "rtf", "mail", "dbf", "flat", "other"]
 """How the text is obtained: as it is, by removing tags, not at all, or by one of the parsers that run in a child."""
@@ -12,9 +13,6 @@ Route = Literal["text", "html", "xml", "nothing", "pdf", "zip", "ole", "rtf", "m
 IN_CHILD: frozenset[Route] = frozenset({"pdf", "zip", "ole", "rtf", "mail", "dbf", "flat", "other"})
 BINARY = "application/octet-stream"
 PLAIN = "text/plain"
-
-_OOXML = "application/vnd.openxmlformats-officedocument."
-_ODF = "application/vnd.oasis.opendocument."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,34 +36,7 @@ _DOCUMENTS: dict[str, Kind] = {
     "mbx": Kind("application/mbox", "mail"),
     "mht": Kind("multipart/related", "mail"),
     "mhtml": Kind("multipart/related", "mail"),
-    "docx": Kind(_OOXML + "wordprocessingml.document", "zip"),
-    "xlsx": Kind(_OOXML + "spreadsheetml.sheet", "zip"),
-    "pptx": Kind(_OOXML + "presentationml.presentation", "zip"),
-    "docm": Kind("application/vnd.ms-word.document.macroenabled.12", "zip"),
-    "xlsm": Kind("application/vnd.ms-excel.sheet.macroenabled.12", "zip"),
-    "xlsb": Kind("application/vnd.ms-excel.sheet.binary.macroenabled.12", "zip"),
-    "pptm": Kind("application/vnd.ms-powerpoint.presentation.macroenabled.12", "zip"),
-    "ppsx": Kind(_OOXML + "presentationml.slideshow", "zip"),
-    "dotx": Kind(_OOXML + "wordprocessingml.template", "zip"),
-    "xltx": Kind(_OOXML + "spreadsheetml.template", "zip"),
-    "potx": Kind(_OOXML + "presentationml.template", "zip"),
-    "dotm": Kind("application/vnd.ms-word.template.macroenabled.12", "zip"),
-    "xltm": Kind("application/vnd.ms-excel.template.macroenabled.12", "zip"),
-    "ppsm": Kind("application/vnd.ms-powerpoint.slideshow.macroenabled.12", "zip"),
-    "potm": Kind("application/vnd.ms-powerpoint.template.macroenabled.12", "zip"),
-    "xps": Kind("application/vnd.ms-xpsdocument", "zip"),
-    "oxps": Kind("application/oxps", "zip"),
-    "odt": Kind(_ODF + "text", "zip"),
-    "ott": Kind(_ODF + "text-template", "zip"),
-    "ods": Kind(_ODF + "spreadsheet", "zip"),
-    "odp": Kind(_ODF + "presentation", "zip"),
-    "odg": Kind(_ODF + "graphics", "zip"),
-    "epub": Kind("application/epub+zip", "zip"),
-    "vsdx": Kind("application/vnd.ms-visio.drawing", "zip"),
-    "vsdm": Kind("application/vnd.ms-visio.drawing.macroenabled.12", "zip"),
-    "pages": Kind("application/vnd.apple.pages", "zip"),
-    "numbers": Kind("application/vnd.apple.numbers", "zip"),
-    "key": Kind("application/vnd.apple.keynote", "zip"),
+    **{name: Kind(mime_type, "zip") for name, mime_type in IN_ZIP.items()},
     "doc": Kind("application/msword", "ole"),
     "dot": Kind("application/msword", "ole"),
     "xls": Kind("application/vnd.ms-excel", "ole"),
