@@ -11,6 +11,7 @@ from worker.core.extract.readers import (
     encryption,
     epub,
     excel,
+    flat,
     hwp,
     iwork,
     mail,
@@ -38,6 +39,7 @@ MAX_INSIDE_CHARS = 10_000_000
 """Of a text inside another file, this much is read."""
 
 OfZip = Callable[[Container, Reading], None]
+OfFile = Callable[[bytes, Reading], None]
 OfCompound = Callable[[Compound, Reading], None]
 
 _ZIP_READERS: tuple[tuple[str, OfZip], ...] = (
@@ -65,6 +67,9 @@ _COMPOUND_READERS: dict[str, OfCompound] = {
     "application/vnd.visio": visio97.read,
 }
 """The reader for each document in a compound file."""
+
+_FILE_READERS: dict[str, OfFile] = {"mail": mail.read, "rtf": rtf.read, "pdf": pdf.read, "dbf": dbf.read}
+"""The reader for each kind of file that is no container, by its route."""
 
 
 def parse(body: bytes, kind: Kind, max_chars: int) -> Extracted:
@@ -108,16 +113,23 @@ def _reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] 
             if body.startswith(word6.MAGIC_2):
                 return "application/msword", lambda reading: word6.read_stream(body, reading)
             return _of_compound(Compound(body), kind)
-        case "mail":
-            return kind.mime_type, lambda reading: mail.read(body, reading)
-        case "rtf":
-            return kind.mime_type, lambda reading: rtf.read(body, reading)
-        case "pdf":
-            return kind.mime_type, lambda reading: pdf.read(body, reading)
-        case "dbf":
-            return kind.mime_type, lambda reading: dbf.read(body, reading)
+        case "flat":
+            return _of_flat(body, kind)
+        case route if route in _FILE_READERS:
+            read = _FILE_READERS[route]
+            return kind.mime_type, lambda reading: read(body, reading)
         case _:
             return kind.mime_type, lambda reading: by_xberg.read(body, kind.mime_type, reading)
+
+
+def _of_flat(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
+    container = flat.container_of(body)
+    if container is None:
+        return flat.WORD_2003, lambda reading: flat.read_word_2003(body, reading)
+    mime_type, read = _of_zip(container, kind)
+    if read is None:
+        raise CorruptError("the package has no main part")
+    return mime_type, read
 
 
 def _of_zip(container: Container, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
