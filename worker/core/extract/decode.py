@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from worker.core.extract import japanese
+from worker.core.extract import japanese, languages
 from worker.core.extract.charsets import EBCDIC, WESTERN, codec_of
 
 CHUNK_BYTES = 256 * 1024
@@ -38,6 +38,7 @@ _CONTROLS = bytes(set(range(32)) - set(b"\t\n\r")) + b"\x7f"
 _HARMLESS = b"\x07\x08\x0c\x1b"  # bells, overstrikes, form feeds and terminal colours do occur in text
 _HIGH = bytes(range(128, 256))
 _WIDE = frozenset({"utf-16-le", "utf-16-be"})
+_ISO_2022_KR = b"\x1b$)C"
 _NUL_RUN = re.compile(rb"\0{2,}")
 _ASCII_IN_UTF_16 = re.compile(rb"(?:[\t\n\r -~]\0){6,}")
 _THREE_BYTES = re.compile(rb"[\xe1-\xef][\x80-\xbf]{2}|\xf0[\x90-\xbf][\x80-\xbf]{2}")
@@ -141,13 +142,11 @@ def _marked(data: bytes, name: str) -> Decoded | None:
 
 def _decode(data: bytes, codec: str | None) -> Decoded | None:
     """Decode data without a mark; `codec` is the declared one, or the one that the text before it was in."""
-    if codec in EBCDIC and (text := _as_ebcdic(data, codec)):
-        return Decoded(text, codec, clean=False)
-    if codec in _WIDE and (b"\0" in data or _try(data, "utf-8") is None):
-        return Decoded(data.decode(codec, "replace"), codec, clean=False)
-    if (
-        b"\0" in data
-    ):  # a log that was cut while it was written begins with a hole; PowerShell appends UTF-16 to any file
+    found = _unlike_ascii(data, codec)
+    if found is not None:
+        return found
+    # A log that was cut while it was written begins with a hole; PowerShell appends UTF-16 to any file.
+    if b"\0" in data:
         data = _NUL_RUN.sub(b"\0", _ASCII_IN_UTF_16.sub(lambda run: run[0][::2], data))
     text = _try(data, "utf-8")
     controls = _count_controls(data)
@@ -159,14 +158,31 @@ def _decode(data: bytes, codec: str | None) -> Decoded | None:
         if controls and japanese.has_jis_escapes(data):
             return Decoded(japanese.jis(data), "iso2022_jp_ext", clean=False)
         return Decoded(text, "utf-8", clean=not controls)
-    clean = not controls
-    return (
-        (_as_declared(data, codec, clean) if codec else None)
-        or _mixed(data, _THREE_BYTES)
-        or _legacy(data, clean)
-        or _mixed(data, None)
-        or _least_faulty(data)
-    )
+    return _decode_legacy(data, codec, clean=not controls)
+
+
+def _unlike_ascii(data: bytes, codec: str | None) -> Decoded | None:
+    """Decode encodings in which the bytes of ASCII characters mean something else."""
+    if codec in EBCDIC and (text := _as_ebcdic(data, codec)):
+        return Decoded(text, codec, clean=False)
+    if codec in _WIDE and (b"\0" in data or _try(data, "utf-8") is None):
+        return Decoded(data.decode(codec, "replace"), codec, clean=False)
+    if _ISO_2022_KR in data[:_HEAD_BYTES] and data.isascii():
+        return Decoded(data.decode("iso2022_kr", "replace"), "iso2022_kr", clean=False)
+    return None
+
+
+def _decode_legacy(data: bytes, codec: str | None, *, clean: bool) -> Decoded | None:
+    """Decode text that is not in UTF-8 throughout."""
+    found = (_as_declared(data, codec, clean) if codec else None) or _mixed(data, _THREE_BYTES)
+    if found is not None:
+        return found
+    legacy = _legacy(data, clean)
+    if legacy is None or not japanese.has_kana(legacy.text):
+        foreign = languages.guess(data)
+        if foreign is not None:
+            return Decoded(data.decode(foreign, "replace"), foreign, clean=False)
+    return legacy or _mixed(data, None) or _least_faulty(data)
 
 
 def _count_controls(data: bytes) -> int:

@@ -29,6 +29,7 @@ MAX_ATTACHMENT_BYTES = 4 * 1024**2
 
 _SHOWN = ("Subject", "From", "To", "Cc", "Date")
 _NOT_READ = frozenset({"text/css", "text/javascript", "text/x-amp-html"})
+_MESSAGES = frozenset({"message/rfc822", "message/global", "message/news", "message/partial", "message/external-body"})
 _BEGIN = re.compile(rb"(?:\A|\n\r?\n)From [^\n]{0,300}\d\d:\d\d[^\n]{0,300}\n")
 _EMLX = re.compile(rb"\s{0,20}(\d{1,10})\s{0,20}\r?\n")
 _SOFT_BREAK = re.compile(r"(?<!--) \n[> ]{0,20}")
@@ -99,8 +100,9 @@ def _texts(part: Message, state: _State, depth: int) -> Iterator[str]:
     children = _children(part)
     if kind == "multipart/alternative" and children:
         yield from _of_alternatives([list(_texts(child, state, depth + 1)) for child in children])
-    elif kind == "message/delivery-status":
+    elif kind.startswith("message/") and kind not in _MESSAGES:
         yield "\n".join(f"{key}: {value}" for child in children for key, value in child.items())
+        yield "\n".join(str(child.get_payload()) for child in children if not child.is_multipart())
     elif children:
         for child in children:
             inner = _texts_of_message if kind.startswith("message/") else _texts

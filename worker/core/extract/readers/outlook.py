@@ -171,7 +171,9 @@ class _Message(_Storage):
         elif storage in self.file:
             embedded.read_object(self.file, storage, name, reading)
         elif part.text(_MIME_TYPE) == "multipart/signed":  # the message itself is in it
-            reading.add(mail.mail_text(part.binary(_CONTENT))[0])
+            inner = Reading(MAX_BODY_CHARS)
+            mail.read(part.binary(_CONTENT), inner)
+            reading.add(inner.text)
         else:
             embedded.read(part.binary(_CONTENT), name, reading)
 

@@ -149,6 +149,16 @@ def test_a_calendar_and_a_card_in_a_message_are_read() -> None:
     assert "SUMMARY:weekly meeting, room 4" in read(plain("Content-Type: text/calendar; method=REQUEST", calendar))[0]
 
 
+def test_a_report_of_what_was_not_delivered_is_read() -> None:
+    report = (
+        b'Content-Type: multipart/report; boundary="r"\r\n\r\n--r\r\nContent-Type: message/delivery-status\r\n\r\n'
+        b"Reporting-MTA: dns; mta.example\r\n\r\nFinal-Recipient: rfc822; u@x.example\r\n\r\nIt was too large.\r\n--r--\r\n"
+    )
+    text = read(HEAD + report)[0]
+    assert "Reporting-MTA: dns; mta.example\nFinal-Recipient: rfc822; u@x.example" in text
+    assert "It was too large." in text
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_in_head_or_body_give_a_text(noise: bytes) -> None:
     for body in (HEAD + b"\r\n" + noise, b"Subject: " + noise + b"\r\n" + MIXED, MIXED[:300] + noise + MIXED[300:]):
