@@ -43,6 +43,7 @@ _NUL_RUN = re.compile(rb"\0{2,}")
 _ASCII_IN_UTF_16 = re.compile(rb"(?:[\t\n\r -~]\0){6,}")
 _THREE_BYTES = re.compile(rb"[\xe1-\xef][\x80-\xbf]{2}|\xf0[\x90-\xbf][\x80-\xbf]{2}")
 """Characters in UTF-8; two such bytes in a row also occur in other encodings, three seldom."""
+_KANA_IN_UTF8 = re.compile(rb"(?:\xe3[\x81-\x83][\x80-\xbf]){2}|[\xe4-\xe9][\x80-\xbf]{2}\xe3[\x81-\x83][\x80-\xbf]")
 _CLEARLY_UTF8 = 0.6
 """The share of bytes above ASCII that form such characters."""
 _PROBE = 4096
@@ -174,10 +175,15 @@ def _unlike_ascii(data: bytes, codec: str | None) -> Decoded | None:
 
 def _decode_legacy(data: bytes, codec: str | None, *, clean: bool) -> Decoded | None:
     """Decode text that is not in UTF-8 throughout."""
-    found = (_as_declared(data, codec, clean) if codec else None) or _mixed(data, _THREE_BYTES)
+    found = _as_declared(data, codec, clean) if codec else None
     if found is not None:
         return found
     legacy = _legacy(data, clean)
+    if legacy is not None and japanese.has_kana(legacy.text) and not _KANA_IN_UTF8.search(data):
+        return legacy
+    found = _mixed(data, _THREE_BYTES)
+    if found is not None:
+        return found
     if legacy is None or not japanese.has_kana(legacy.text):
         foreign = languages.guess(data)
         if foreign is not None:
@@ -201,7 +207,6 @@ def _is_binary(data: bytes, controls: int, share: float) -> bool:
 
 
 def _try(data: bytes, encoding: str) -> str | None:
-    """The text if all of it is in this encoding."""
     try:
         return data.decode(encoding)
     except (UnicodeError, LookupError, ValueError):
@@ -278,9 +283,8 @@ def _is_mostly_utf8(data: bytes) -> bool:
 def _legacy(data: bytes, clean: bool) -> Decoded | None:
     windows, unix = _try(data, "cp932"), _try(data, "euc_jp")
     name = japanese.which(data, unix, windows)
-    if name is None:
-        return None
-    return Decoded((unix if name == "euc_jp" else windows) or "", name, clean=clean and name == "cp932")
+    text = unix if name == "euc_jp" else windows
+    return Decoded(text, name, clean=clean and name == "cp932") if name and text else None
 
 
 def _least_faulty(data: bytes) -> Decoded | None:

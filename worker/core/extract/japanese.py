@@ -35,14 +35,14 @@ def kana_count(text: str) -> int:
 def has_kana(text: str) -> bool:
     """Whether there are as many kana among the characters above ASCII as in any Japanese sentence."""
     probe = text[:_PROBE]
-    return len(_KANA.findall(probe)) * 12 > sum(character > "\x7f" for character in probe)
+    return len(_KANA.findall(probe)) * 12 > len(probe) - len(probe.encode("ascii", "ignore"))
 
 
 def is_evident(text: str, *, with_kanji: bool) -> bool:
     """Whether a large part of the text above ASCII consists of kana, which is no coincidence, or also of kanji."""
     probe = text[:_PROBE]
     count = len(_KANA.findall(probe)) + (len(_KANJI.findall(probe)) if with_kanji else 0)
-    return count * 5 > sum(character > "\x7f" for character in probe)
+    return count * 5 > len(probe) - len(probe.encode("ascii", "ignore"))
 
 
 def wide_encoding(data: bytes) -> str | None:

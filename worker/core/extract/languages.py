@@ -14,7 +14,7 @@ _RUN = re.compile(rb"[\x80-\xff]{3,}")
 _IN_RUNS = 0.6
 """In languages without Latin letters, at least this share of the bytes above ASCII stands in runs of three or more."""
 _ONE_BYTE = 0.5
-_PROBE_BYTES = 64 * 1024
+_PROBE_BYTES = 8 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def guess(data: bytes) -> str | None:
 def _share(probe: bytes, codec: str, frequent: str) -> float:
     """The share of the characters above ASCII that are frequent in the language; 0 if it cannot be this codec."""
     text = probe.decode(codec, "replace")
-    foreign = sum(character > "\x7f" for character in text)
+    foreign = len(text) - len(text.encode("ascii", "ignore"))
     if foreign < MIN_CHARACTERS or text.count("\ufffd") > MAX_FAULTS * foreign + 1:
         return 0
     return sum(map(text.count, frequent)) / foreign
