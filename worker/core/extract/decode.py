@@ -239,7 +239,7 @@ def _as_declared(data: bytes, codec: str, clean: bool) -> Decoded | None:
     if codec == "utf-8":
         return None
     is_of_one_byte = len(codecs.encode("é", codec, "ignore")) == 1 or len(codecs.encode("ж", codec, "ignore")) == 1
-    if is_of_one_byte:  # these read any bytes at all, so that Japanese has to be ruled out
+    if is_of_one_byte or codec in {"cp932", "euc_jp", "euc-jp"}:  # these read nearly any bytes: look at what they say
         found = _legacy(data, clean)
         if found is not None and japanese.is_evident(found.text, with_kanji=codec == WESTERN):
             return None

@@ -165,3 +165,8 @@ def test_western_text_is_not_taken_for_another_language() -> None:
         ("élève été à Noël, ça où " * 9, "cp1252"),
     ]:
         assert text_of(text.encode(codec)) == text
+
+
+@pytest.mark.parametrize(("declared", "codec"), [("Shift_JIS", "euc-jp"), ("euc-jp", "cp932")])
+def test_a_page_in_another_encoding_of_japanese_than_it_declares_is_read(declared: str, codec: str) -> None:
+    assert text_of(PROSE.encode(codec), declared) == PROSE

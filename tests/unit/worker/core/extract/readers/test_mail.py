@@ -112,6 +112,15 @@ def test_messages_inside_a_message_are_read_with_their_subjects_and_senders() ->
     assert text.endswith("Subject: 元の件名\nFrom: c@example.jp\n転送された本文")
 
 
+def test_a_message_that_is_attached_as_a_file_is_read() -> None:
+    outer = email.message.EmailMessage()
+    outer.set_content("see there")
+    outer.add_attachment(MIXED, maintype="application", subtype="octet-stream", filename="old.eml")
+    text = read(outer.as_bytes(policy=SMTP))[0]
+    assert "marked ones" in text
+    assert text.endswith("Attachments: old.eml, notes.txt, a.pdf")
+
+
 def test_wrapped_lines_are_joined() -> None:
     flowed = "a long \r\nline and\r\n> quoted \r\n> text\r\n-- \r\nTaro"
     assert (
