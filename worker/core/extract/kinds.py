@@ -7,10 +7,10 @@ from typing import Literal
 from worker.core.extract.charsets import of_content_type
 from worker.core.extract.zip_types import IN_ZIP
 
-Route = Literal["text", "html", "xml", "nothing", "pdf", "zip", "ole", "rtf", "mail", "dbf", "flat", "other"]
+Route = Literal["text", "html", "xml", "nothing", "pdf", "zip", "ole", "rtf", "mail", "dbf", "flat", "onenote", "other"]
 """How the text is obtained: as it is, by removing tags, not at all, or by one of the parsers that run in a child."""
 
-IN_CHILD: frozenset[Route] = frozenset({"pdf", "zip", "ole", "rtf", "mail", "dbf", "flat", "other"})
+IN_CHILD: frozenset[Route] = frozenset({"pdf", "zip", "ole", "rtf", "mail", "dbf", "flat", "onenote", "other"})
 BINARY = "application/octet-stream"
 PLAIN = "text/plain"
 
@@ -43,6 +43,7 @@ _DOCUMENTS: dict[str, Kind] = {
     "ppt": Kind("application/vnd.ms-powerpoint", "ole"),
     "pps": Kind("application/vnd.ms-powerpoint", "ole"),
     "msg": Kind("application/vnd.ms-outlook", "ole"),
+    "one": Kind("application/onenote", "onenote"),
     "dbf": Kind("application/vnd.dbf", "dbf"),
     "wpd": Kind("application/vnd.wordperfect", "other"),
 }
@@ -172,6 +173,7 @@ _SILENT: tuple[tuple[str, bytes], ...] = (
 )
 _MAGIC = re.compile(
     rb"(?:\xef\xbb\xbf)?(?:(?P<pdf>%PDF-)|(?P<rtf>\{\\rtf))|(?P<zip>PK(?:\x03\x04|\x05\x06))|(?P<ole>\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1)|"
+    rb"(?P<one>\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d\xae\xb1\x53\x78\xd0\x29\x96\xd3)|(?P<dot>\xdb\xa5-\0)|"
     + b"|".join(b"(?P<s%d>%s)" % (number, magic) for number, (_, magic) in enumerate(_SILENT)),
     re.DOTALL,
 )
@@ -219,7 +221,7 @@ def _without_magic(head: bytes, extension: str, content_type: str | None) -> Kin
 
 
 def _by_magic(name: str, head: bytes, key: str, content_type: str | None) -> Kind:
-    if name in {"pdf", "rtf"}:
+    if name in {"pdf", "rtf", "one", "dot"}:
         return _DOCUMENTS[name]
     if name[0] == "s":
         return Kind(_SILENT[int(name[1:])][0], "nothing")

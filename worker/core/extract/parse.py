@@ -15,6 +15,7 @@ from worker.core.extract.readers import (
     hwp,
     iwork,
     mail,
+    onenote,
     opendocument,
     outlook,
     pdf,
@@ -67,9 +68,14 @@ _COMPOUND_READERS: dict[str, OfCompound] = {
     "application/vnd.visio": visio97.read,
 }
 """The reader for each document in a compound file."""
-
-_FILE_READERS: dict[str, OfFile] = {"mail": mail.read, "rtf": rtf.read, "pdf": pdf.read, "dbf": dbf.read}
-"""The reader for each kind of file that is no container, by its route."""
+_FILE_READERS: dict[str, OfFile] = {
+    "mail": mail.read,
+    "rtf": rtf.read,
+    "pdf": pdf.read,
+    "dbf": dbf.read,
+    "onenote": onenote.read,
+}
+"""The reader for each kind of file that is no container, by its route; xberg reads what is not named here."""
 
 
 def parse(body: bytes, kind: Kind, max_chars: int) -> Extracted:
@@ -106,20 +112,16 @@ def _result(reading: Reading, mime_type: str, fault: str | None, max_chars: int)
 
 def _reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
     """The document's exact type, and what reads it; None for an archive and the like, which is found by its name only."""
-    match kind.route:
-        case "zip":
-            return _of_zip(Container(body), kind)
-        case "ole":
-            if body.startswith(word6.MAGIC_2):
-                return "application/msword", lambda reading: word6.read_stream(body, reading)
-            return _of_compound(Compound(body), kind)
-        case "flat":
-            return _of_flat(body, kind)
-        case route if route in _FILE_READERS:
-            read = _FILE_READERS[route]
-            return kind.mime_type, lambda reading: read(body, reading)
-        case _:
-            return kind.mime_type, lambda reading: by_xberg.read(body, kind.mime_type, reading)
+    if kind.route == "zip":
+        return _of_zip(Container(body), kind)
+    if kind.route == "flat":
+        return _of_flat(body, kind)
+    if kind.route == "ole" and not body.startswith(word6.MAGIC_2):
+        return _of_compound(Compound(body), kind)
+    read = word6.read_stream if kind.route == "ole" else _FILE_READERS.get(kind.route)
+    if read is None:
+        return kind.mime_type, lambda reading: by_xberg.read(body, kind.mime_type, reading)
+    return kind.mime_type, lambda reading: read(body, reading)
 
 
 def _of_flat(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
