@@ -132,7 +132,8 @@ def test_an_external_entity_in_a_document_is_not_fetched(extractor: Extractor, t
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr("mimetype", "application/vnd.oasis.opendocument.presentation")
-        archive.writestr("content.xml", f'<?xml version="1.0"?>{doctype}<x>&e;<y>end</y></x>')
+        names = 'xmlns:t="urn:oasis:names:tc:opendocument:xmlns:text:1.0"'
+        archive.writestr("content.xml", f'<?xml version="1.0"?>{doctype}<x {names}><t:p>&e;end</t:p></x>')
     extracted = extractor.extract(out.getvalue(), "a.odp", None)
     assert "classified" not in extracted.content
     assert "end" in extracted.content
