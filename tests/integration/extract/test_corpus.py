@@ -17,6 +17,7 @@ from worker.core.extract import FAILURES
 from worker.core.extract.extractor import Extractor
 
 MAX_CHARS = 20_000
+ODF_TEXT = "urn:oasis:names:tc:opendocument:xmlns:text:1.0"
 HEADS = (
     b"",
     b"%PDF-1.7\n",
@@ -132,8 +133,9 @@ def test_an_external_entity_in_a_document_is_not_fetched(extractor: Extractor, t
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr("mimetype", "application/vnd.oasis.opendocument.presentation")
-        names = 'xmlns:t="urn:oasis:names:tc:opendocument:xmlns:text:1.0"'
-        archive.writestr("content.xml", f'<?xml version="1.0"?>{doctype}<x {names}><t:p>&e;end</t:p></x>')
+        archive.writestr(
+            "content.xml", f'<?xml version="1.0"?>{doctype}<x xmlns:text="{ODF_TEXT}"><text:p>&e;end</text:p></x>'
+        )
     extracted = extractor.extract(out.getvalue(), "a.odp", None)
     assert "classified" not in extracted.content
     assert "end" in extracted.content
