@@ -99,9 +99,7 @@ def _reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] 
         case "zip":
             return _of_zip(Container(body), kind)
         case "ole":
-            if body.startswith(word6.MAGIC_2):
-                return "application/msword", lambda reading: word6.read_stream(body, reading)
-            return _of_compound(Compound(body), kind)
+            return _of_stream(body) or _of_compound(Compound(body), kind)
         case "mail":
             return kind.mime_type, lambda reading: mail.read(body, reading)
         case "rtf":
@@ -112,6 +110,15 @@ def _reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] 
             return kind.mime_type, lambda reading: dbf.read(body, reading)
         case _:
             return kind.mime_type, lambda reading: by_xberg.read(body, kind.mime_type, reading)
+
+
+def _of_stream(body: bytes) -> tuple[str, Callable[[Reading], None]] | None:
+    """What reads a document of before 1993, which is a stream without a compound file around it; None if it is no such one."""
+    if body.startswith(word6.MAGIC_2):
+        return "application/msword", lambda reading: word6.read_stream(body, reading)
+    if excel.is_stream(body):
+        return "application/vnd.ms-excel", lambda reading: excel.read_stream(body, reading)
+    return None
 
 
 def _of_zip(container: Container, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
