@@ -11,16 +11,19 @@ from worker.core.extract.readers import (
     encryption,
     epub,
     excel,
+    hwp,
     iwork,
     mail,
     opendocument,
     outlook,
     pdf,
     powerpoint,
+    publisher,
     rtf,
     sheets,
     slides,
     visio,
+    visio97,
     word,
     word6,
     word97,
@@ -57,6 +60,9 @@ _COMPOUND_READERS: dict[str, OfCompound] = {
     "application/vnd.ms-excel": excel.read,
     "application/vnd.ms-powerpoint": powerpoint.read,
     "application/vnd.ms-outlook": outlook.read,
+    "application/x-mspublisher": publisher.read,
+    "application/x-hwp": hwp.read,
+    "application/vnd.visio": visio97.read,
 }
 """The reader for each document in a compound file."""
 
@@ -138,6 +144,8 @@ def _of_compound(file: Compound, kind: Kind) -> tuple[str, Callable[[Reading], N
         return _of_zip(Container(encryption.package(file)), kind)
     mime_type = file.document_type()
     if mime_type is None:
+        if file.fault and kind.mime_type in _COMPOUND_READERS:
+            raise CorruptError(f"the compound file is broken: {file.fault}")
         return "application/x-ole-storage", None
     read = _COMPOUND_READERS[mime_type]
     return mime_type, lambda reading: read(file, reading)

@@ -20,7 +20,7 @@ from worker.core.index import (
     passages,
     question,
 )
-from worker.core.index.client import Client, RefusedError, reason_of
+from worker.core.index.client import Client, RefusedError, SlowError, reason_of
 from worker.core.index.document import Write, document_id
 from worker.core.index.layout import Layout
 from worker.core.index.query import Word, parse
@@ -188,15 +188,8 @@ class OpenSearchIndex:
         try:
             path = f"_bulk?{bulk.FILTER}{'&require_alias=true' if only_alias else ''}"
             answer = self._request("POST", path, b"".join(entries))
-        except RefusedError as error:
-            if error.status == TOO_MANY:
-                self._throttle.refused()
-            if error.status != TOO_LARGE:
-                raise
-            if len(entries) == 1:
-                return [bulk.TOO_LARGE]
-            half = len(entries) // 2
-            return self._send(entries[:half]) + self._send(entries[half:])
+        except (RefusedError, SlowError) as error:
+            return self._send_less(entries, error)
         found = bulk.results(answer, len(entries))
         if found is None:
             raise IndexUnavailableError(
@@ -211,6 +204,25 @@ class OpenSearchIndex:
             self.ensure()
             return self._send(entries, first=False)
         return found
+
+    def _send_less(self, entries: Sequence[bytes], error: RefusedError | SlowError) -> list[WriteResult]:
+        """Send again, in smaller requests, what was too large for one. Raises the error if it has another cause."""
+        if isinstance(error, SlowError):
+            # Sent whole again and again, it would take the index for unavailable each time, with all that waits behind it.
+            is_large = len(entries) == 1 and len(entries[0]) > bulk.LARGE_BYTES
+            shorter = bulk.shortened(entries[0], bulk.SLOW_BYTES) if is_large else None
+            if shorter is None:
+                raise error
+            return self._send([shorter])
+        if error.status == TOO_MANY:
+            self._throttle.refused()
+        if error.status != TOO_LARGE:
+            raise error
+        if len(entries) == 1:
+            shorter = bulk.shortened(entries[0], bulk.SMALLEST_LIMIT_BYTES)
+            return [bulk.TOO_LARGE] if shorter is None else self._send([shorter])
+        half = len(entries) // 2
+        return self._send(entries[:half]) + self._send(entries[half:])
 
     def _passages(self, found: Sequence[JsonObject], words: list[Word]) -> dict[str, list[str]]:
         """Passages of the texts of these hits, by the ids of the documents; what prevents them does not prevent a search."""
