@@ -52,10 +52,12 @@ _BEGINS = {
         rb"[\x02\x03\x04\x05\x30-\x32\x43\x63\x83\x8b\x8e\xcb\xf5\xfb].[\x01-\x0c][\x01-\x1f]", re.DOTALL
     ),
     "application/vnd.wordperfect": re.compile(rb"\xffWPC"),
+    "application/vnd.ms-excel": re.compile(rb"\x09[\0\x02\x04\x08][\x04-\x10]\0.{2}[\0\x05\x10\x20\x40]", re.DOTALL),
 }
 """How a file begins that has no magic bytes, or some that could be text: its name must agree."""
 _SHARED_NAMES = frozenset(
-    {"application/vnd.apple.pages", "application/vnd.apple.numbers", "application/vnd.apple.keynote"} | _BEGINS.keys()
+    {"application/vnd.apple.pages", "application/vnd.apple.numbers", "application/vnd.apple.keynote"}
+    | (_BEGINS.keys() - {"application/vnd.ms-excel"})
 )
 """Documents whose extension other files have, too (`.key`): one that does not begin as such a document is not broken."""
 _DOCUMENT_TYPES = {kind.mime_type: kind for kind in reversed(_DOCUMENTS.values())}

@@ -116,9 +116,9 @@ def _reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] 
         return _of_zip(Container(body), kind)
     if kind.route == "flat":
         return _of_flat(body, kind)
-    if kind.route == "ole" and not body.startswith(word6.MAGIC_2):
-        return _of_compound(Compound(body), kind)
-    read = word6.read_stream if kind.route == "ole" else _FILE_READERS.get(kind.route)
+    if kind.route == "ole":
+        return _of_stream(body) or _of_compound(Compound(body), kind)
+    read = _FILE_READERS.get(kind.route)
     if read is None:
         return kind.mime_type, lambda reading: by_xberg.read(body, kind.mime_type, reading)
     return kind.mime_type, lambda reading: read(body, reading)
@@ -132,6 +132,15 @@ def _of_flat(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] | 
     if read is None:
         raise CorruptError("the package has no main part")
     return mime_type, read
+
+
+def _of_stream(body: bytes) -> tuple[str, Callable[[Reading], None]] | None:
+    """What reads a document of before 1993, which is a stream without a compound file around it; None if it is no such one."""
+    if body.startswith(word6.MAGIC_2):
+        return "application/msword", lambda reading: word6.read_stream(body, reading)
+    if excel.is_stream(body):
+        return "application/vnd.ms-excel", lambda reading: excel.read_stream(body, reading)
+    return None
 
 
 def _of_zip(container: Container, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:

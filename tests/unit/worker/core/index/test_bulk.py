@@ -201,6 +201,9 @@ def test_an_index_that_stays_silent_is_unavailable_after_two_requests():
         time.sleep(1.5)
         return 200, {}
 
-    with answering(answer, index_timeout_s=1) as (index, seen), pytest.raises(IndexUnavailableError, match="within 1 s"):
+    with (
+        answering(answer, index_timeout_s=1) as (index, seen),
+        pytest.raises(IndexUnavailableError, match="within 1 s"),
+    ):
         index.stored([("b", f"{number}") for number in range(200)])
     assert len(seen) == 2
