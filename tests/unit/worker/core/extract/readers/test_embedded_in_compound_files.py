@@ -7,7 +7,7 @@ from testing.compound_files import compound
 from testing.corpus_bodies import DATA, SAMPLES
 from testing.messages import attachment, message
 from testing.presentations import presentation, record
-from worker.core.extract.readers import embedded, powerpoint, word97
+from worker.core.extract.readers import embedded, excel, powerpoint, word97
 from worker.core.extract.readers.compound import Compound
 from worker.core.extract.reading import Reading
 from worker.core.extract.result import Properties
@@ -62,6 +62,14 @@ def test_objects_of_a_word_document_are_read() -> None:
     reading = Reading(10**6)
     word97.read(Compound(compound(streams | pool)), reading)
     assert reading.text.endswith("Subject: 内部\n内部")
+
+
+def test_objects_of_a_workbook_are_read() -> None:
+    book = struct.pack("<HHHHHHII", 0x809, 16, 0x600, 5, 0, 0, 0, 0) + struct.pack("<HH", 0x0A, 0)
+    streams = {"Workbook": book} | {f"MBD0018D4CE/{path}": body for path, body in INNER.items()}
+    reading = Reading(10**6)
+    excel.read(Compound(compound(streams)), reading)
+    assert reading.text.startswith("Subject: 内部")
 
 
 def test_objects_of_a_presentation_are_read() -> None:
