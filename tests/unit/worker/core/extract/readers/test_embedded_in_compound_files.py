@@ -3,6 +3,8 @@
 import struct
 import zlib
 
+import pytest
+
 from testing.compound_files import compound
 from testing.corpus_bodies import DATA, SAMPLES
 from testing.messages import attachment, message
@@ -89,3 +91,13 @@ def test_files_are_opened_to_a_depth() -> None:
     embedded.read(body, "a.msg", reading)
     assert "level 4" in reading.text
     assert "level 3" not in reading.text
+
+
+def test_what_is_inflated_is_bounded_for_all_objects_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "MAX_OBJECT_BYTES", 5000)
+    body = compound(INNER)
+    packed = struct.pack("<I", len(body)) + zlib.compress(body)
+    reading = Reading(10**6)
+    for _ in range(9):
+        embedded.read_file(packed, reading, compressed=True)
+    assert reading.inside_bytes == 5000
