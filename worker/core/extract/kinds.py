@@ -5,16 +5,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from worker.core.extract.charsets import of_content_type
+from worker.core.extract.zip_types import IN_ZIP
 
-Route = Literal["text", "html", "xml", "nothing", "pdf", "zip", "ole", "rtf", "mail", "dbf", "onenote", "other"]
+Route = Literal["text", "html", "xml", "nothing", "pdf", "zip", "ole", "rtf", "mail", "dbf", "flat", "onenote", "other"]
 """How the text is obtained: as it is, by removing tags, not at all, or by one of the parsers that run in a child."""
 
-IN_CHILD: frozenset[Route] = frozenset({"pdf", "zip", "ole", "rtf", "mail", "dbf", "onenote", "other"})
+IN_CHILD: frozenset[Route] = frozenset({"pdf", "zip", "ole", "rtf", "mail", "dbf", "flat", "onenote", "other"})
 BINARY = "application/octet-stream"
 PLAIN = "text/plain"
-
-_OOXML = "application/vnd.openxmlformats-officedocument."
-_ODF = "application/vnd.oasis.opendocument."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +36,7 @@ _DOCUMENTS: dict[str, Kind] = {
     "mbx": Kind("application/mbox", "mail"),
     "mht": Kind("multipart/related", "mail"),
     "mhtml": Kind("multipart/related", "mail"),
-    "docx": Kind(_OOXML + "wordprocessingml.document", "zip"),
-    "xlsx": Kind(_OOXML + "spreadsheetml.sheet", "zip"),
-    "pptx": Kind(_OOXML + "presentationml.presentation", "zip"),
-    "docm": Kind("application/vnd.ms-word.document.macroenabled.12", "zip"),
-    "xlsm": Kind("application/vnd.ms-excel.sheet.macroenabled.12", "zip"),
-    "xlsb": Kind("application/vnd.ms-excel.sheet.binary.macroenabled.12", "zip"),
-    "pptm": Kind("application/vnd.ms-powerpoint.presentation.macroenabled.12", "zip"),
-    "ppsx": Kind(_OOXML + "presentationml.slideshow", "zip"),
-    "dotx": Kind(_OOXML + "wordprocessingml.template", "zip"),
-    "xltx": Kind(_OOXML + "spreadsheetml.template", "zip"),
-    "potx": Kind(_OOXML + "presentationml.template", "zip"),
-    "odt": Kind(_ODF + "text", "zip"),
-    "ott": Kind(_ODF + "text-template", "zip"),
-    "ods": Kind(_ODF + "spreadsheet", "zip"),
-    "odp": Kind(_ODF + "presentation", "zip"),
-    "odg": Kind(_ODF + "graphics", "zip"),
-    "epub": Kind("application/epub+zip", "zip"),
-    "vsdx": Kind("application/vnd.ms-visio.drawing", "zip"),
-    "vsdm": Kind("application/vnd.ms-visio.drawing.macroenabled.12", "zip"),
-    "pages": Kind("application/vnd.apple.pages", "zip"),
-    "numbers": Kind("application/vnd.apple.numbers", "zip"),
-    "key": Kind("application/vnd.apple.keynote", "zip"),
+    **{name: Kind(mime_type, "zip") for name, mime_type in IN_ZIP.items()},
     "doc": Kind("application/msword", "ole"),
     "dot": Kind("application/msword", "ole"),
     "xls": Kind("application/vnd.ms-excel", "ole"),
@@ -75,10 +52,12 @@ _BEGINS = {
         rb"[\x02\x03\x04\x05\x30-\x32\x43\x63\x83\x8b\x8e\xcb\xf5\xfb].[\x01-\x0c][\x01-\x1f]", re.DOTALL
     ),
     "application/vnd.wordperfect": re.compile(rb"\xffWPC"),
+    "application/vnd.ms-excel": re.compile(rb"\x09[\0\x02\x04\x08][\x04-\x10]\0.{2}[\0\x05\x10\x20\x40]", re.DOTALL),
 }
 """How a file begins that has no magic bytes, or some that could be text: its name must agree."""
 _SHARED_NAMES = frozenset(
-    {"application/vnd.apple.pages", "application/vnd.apple.numbers", "application/vnd.apple.keynote"} | _BEGINS.keys()
+    {"application/vnd.apple.pages", "application/vnd.apple.numbers", "application/vnd.apple.keynote"}
+    | (_BEGINS.keys() - {"application/vnd.ms-excel"})
 )
 """Documents whose extension other files have, too (`.key`): one that does not begin as such a document is not broken."""
 _DOCUMENT_TYPES = {kind.mime_type: kind for kind in reversed(_DOCUMENTS.values())}
@@ -207,6 +186,10 @@ _OFFICE_ENTRY = re.compile(
 _MARKUP = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:(?P<xml><\?xml\s)|<!doctype\s+html|<html[\s>]|(?P<svg><svg\s))", re.IGNORECASE
 )
+# Documents of Word and PowerPoint in one XML file (readers/flat.py).
+_FLAT = re.compile(
+    rb'<\?mso-application\s+progid="(?:Word\.Document|PowerPoint\.Show)"|"http://schemas\.microsoft\.com/office/2006/xmlPackage"'
+)
 _SNIFF_BYTES = 512
 _MAIL = re.compile(
     rb"(?:Return-Path|Received|Delivered-To|X-[\w-]+|MIME-Version|Message-ID|From|Date|Subject|To): ", re.IGNORECASE
@@ -292,6 +275,8 @@ def _text(mime_type: str, head: bytes) -> Kind:
         return Kind(mime_type, "xml" if is_xml else "text")
     if markup["xml"] is None and markup["svg"] is None:
         return Kind(mime_type if mime_type in _HTML else "text/html", "html")
+    if _FLAT.search(head):
+        return Kind("application/xml", "flat")
     if b"<html" in head:
         return Kind("application/xhtml+xml", "html")
     if b"<svg" in head:
