@@ -177,7 +177,7 @@ def parse_inside(source: bytes | Compound, kind: Kind, reading: Reading) -> None
         said = reading.said
         try:
             read(reading)
-            if isinstance(source, Compound) and reading.said is not said:
+            if (isinstance(source, Compound) or kind.route == "pdf") and reading.said is not said:
                 reading.add(reading.said.title or "")
         finally:
             reading.said = said
