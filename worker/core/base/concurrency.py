@@ -79,6 +79,11 @@ class Room:
         self._is_closed = False
         self._changed = threading.Condition()
 
+    def wait(self) -> None:
+        """Wait until there is any room."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_closed or self._used < self._limit)
+
     def take(self, size: int) -> None:
         """Wait until `size` fits, or (where it is more than the limit) until nothing else is there."""
         with self._changed:

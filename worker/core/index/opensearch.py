@@ -32,8 +32,8 @@ WRONG = 400
 STOPPING_BLOCKS = ("write", "read_only", "read_only_allow_delete")
 """Index blocks that prevent writing. OpenSearch sets the last one when a disk exceeds the flood-stage watermark."""
 STORED_FIELDS = "bucket,etag,last_modified,version_id,extraction.status"
-MGET_IDS = 500
-"""Number of documents requested at once."""
+MGET_IDS, LESS = 500, 8
+"""Number of documents requested at once, and the part of it once that has taken too long."""
 MAX_HITS = 10_000
 """The default of `index.max_result_window`."""
 
@@ -56,6 +56,7 @@ class OpenSearchIndex:
         self._lock = threading.Lock()
         self._plain_key: bool | None = None
         self._ensured = False
+        self._at_once = MGET_IDS
 
     @property
     def description(self) -> str:
@@ -122,8 +123,16 @@ class OpenSearchIndex:
         """The stored version for each (bucket, key), in order. Creates nothing."""
         self._has_plain_key()
         found: list[Stored | None] = []
-        for start in range(0, len(objects), MGET_IDS):
-            found += self._stored(objects[start : start + MGET_IDS])
+        was_slow = False
+        while len(found) < len(objects):
+            try:
+                found += self._stored(objects[len(found) : len(found) + self._at_once])
+                was_slow = False
+            except SlowError:
+                if was_slow or self._at_once == 1:
+                    raise
+                was_slow = True
+                self._at_once = max(1, self._at_once // LESS)  # it reads whole documents, which may be large
         return found
 
     def entries(self, bucket: str, prefix: str, *, after: str = "") -> list[Entry]:

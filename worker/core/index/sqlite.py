@@ -49,11 +49,20 @@ class SqliteIndex:
         return f"SQLite {self._path}"
 
     def ping(self) -> None:
-        """Return if the file accepts writes now, or does not exist yet."""
-        if self._path.exists():
-            with self._writing() as db:
+        """Return if the file accepts writes now, does not exist yet, or is being written to: a long text takes seconds."""
+        if not self._path.exists() or self._lock.locked():
+            return
+        with self._lock, self._unavailable_when_failing():
+            db = self._opened()
+            db.execute("PRAGMA busy_timeout=0")
+            try:
                 # Writes the value it already has: an empty transaction would not detect a full disk.
                 db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:  # another process writes
+                    raise
+            finally:
+                db.execute(f"PRAGMA busy_timeout={int(self._timeout_s * 1000)}")
 
     def ensure(self) -> IndexState:
         """Create the file and its tables if they are missing."""

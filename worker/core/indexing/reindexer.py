@@ -142,6 +142,7 @@ class Reindexer:
             self._pace.wait(stop)
             if stop.is_set() and not finish:
                 return None
+            room.wait()
             one = self._observed(item, observe, object_of, stop)
             room.take(_size(one))
             return one

@@ -27,9 +27,14 @@ def read(file: Compound, reading: Reading) -> None:
         reading.add(text)
 
 
+def is_stream(body: bytes) -> bool:
+    """Whether a file is the stream of a workbook, without a compound file around it, as files up to Excel 4 are."""
+    return int.from_bytes(body[:2], "little") in biff.VERSIONS
+
+
 def read_stream(stream: bytes, reading: Reading) -> None:
     """Read the stream of a workbook; up to Excel 4, the file is nothing else. Raises CorruptError and EncryptedError."""
-    if int.from_bytes(stream[:2], "little") not in biff.VERSIONS:
+    if not is_stream(stream):
         raise CorruptError("the stream of the workbook does not begin as one")
     _Stream(reading).read(stream)
 

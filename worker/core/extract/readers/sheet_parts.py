@@ -12,6 +12,7 @@ from worker.core.extract.reading import Reading
 
 MAX_DETAILS = 20_000
 """Further hints, hyperlinks and headers of a workbook are left out."""
+MAX_DETAIL_CHARS = 2_000_000
 _SHEET_KINDS = frozenset({"worksheet", "chartsheet", "dialogsheet", "xlmacrosheet", "xlintlmacrosheet"})
 _MAX_ADDRESS_CHARS = 2084
 _HINTS = ("promptTitle", "prompt", "errorTitle", "error")
@@ -32,10 +33,24 @@ def sheet(name: str, link: package.Relationship | None) -> Sheet:
     return Sheet(name, link.target if link else "", link.kind if link else "")
 
 
-def unlisted(sheets: list[Sheet], links: dict[str, package.Relationship]) -> list[Sheet]:
-    """The parts of sheets to which a workbook refers without listing them."""
-    known = {one.part for one in sheets}
-    return [sheet("", link) for link in links.values() if link.kind in _SHEET_KINDS and link.target not in known]
+def complete(sheets: list[Sheet], links: dict[str, package.Relationship]) -> list[Sheet]:
+    """The sheets, and those to which a workbook refers without listing them. A part that is listed twice is read once."""
+    known: set[str] = set()
+    found: list[Sheet] = []
+    for one in (*sheets, *(sheet("", link) for link in links.values() if link.kind in _SHEET_KINDS)):
+        if one.part.lower() not in known:
+            found.append(one)
+        elif one.name:
+            found.append(Sheet(one.name, "", ""))
+        known.add(one.part.lower())
+    return found
+
+
+def is_there(container: Container, one: Sheet, reading: Reading) -> bool:
+    """Whether there is a part of this sheet to be read; if it is missing, this is noted."""
+    if one.part and one.part not in container:
+        reading.miss(f"{one.part} is missing")
+    return one.part in container
 
 
 @dataclass(slots=True)
@@ -43,12 +58,14 @@ class Details:
     """Texts that were met while the cells were read: each once, in order."""
 
     texts: dict[str, None] = field(default_factory=dict)
+    chars: int = 0
 
     def add(self, *texts: str | None) -> None:
         """Add a line of several texts."""
         line = "\t".join(text.strip() for text in texts if text and text.strip())
-        if line and len(self.texts) < MAX_DETAILS:
+        if line and len(self.texts) < MAX_DETAILS and self.chars < MAX_DETAIL_CHARS:
             self.texts[line] = None
+            self.chars += len(line)
 
     def add_header(self, text: str | None) -> None:
         """Add a header or a footer."""
@@ -76,16 +93,18 @@ def read(container: Container, main: str, sheets: list[Sheet], details: Details,
     """Read what the sheets and the workbook refer to, then the document's properties."""
     reading.add("\n".join(details.texts))
     people, addresses = _people(container, main, reading), Details()
-    for sheet in sheets:
-        every = package.relationships(container, sheet.part)
+    seen: set[str] = set()
+    for one in sheets:
+        every = package.relationships(container, one.part) if one.part else []
         for link in every:
             if link.external and link.kind == "hyperlink":
                 addresses.add(link.target[:_MAX_ADDRESS_CHARS])
         links = [link for link in every if not link.external]
         threaded = any(link.kind == "threadedcomment" for link in links)
         for link in links:
-            if link.target not in container:
+            if link.target not in container or link.target.lower() in seen:
                 continue
+            seen.add(link.target.lower())
             with reading.part(link.target):
                 _read_part(container, link, people, reading, threaded=threaded)
     reading.add("\n".join(addresses.texts))

@@ -45,8 +45,9 @@ def read(container: Container, reading: Reading) -> None:
     sheets = _sheets(root, links)
     for sheet in sheets:
         reading.add(sheet.name)
-        with reading.part(sheet.part):
-            _read_sheet(container, sheet, book, details, reading)
+        if sheet_parts.is_there(container, sheet, reading):
+            with reading.part(sheet.part):
+                _read_sheet(container, sheet, book, details, reading)
     reading.add("\t".join(book.formats.further))
     sheet_parts.read(container, main, sheets, details, reading)
     with reading.part(main):
@@ -64,7 +65,7 @@ def _sheets(root: etree._Element | None, links: dict[str, package.Relationship])
     for element in () if root is None else root.iterfind("{*}sheets/{*}sheet"):
         number = next((str(value) for name, value in element.attrib.items() if str(name).endswith("}id")), "")
         found.append(sheet_parts.sheet(element.get("name", ""), links.get(number)))
-    return found + sheet_parts.unlisted(found, links)
+    return sheet_parts.complete(found, links)
 
 
 def _defined_names(root: etree._Element | None) -> Iterator[str]:
@@ -135,7 +136,10 @@ def _read_sheet(container: Container, sheet: Sheet, book: Book, details: Details
     for element in _elements(container.read(sheet.part), sheet.part, _ROW_TAGS, reading):
         name = element.tag.rpartition("}")[2]
         if name == "row":
-            reading.add(rows.text(element))
+            try:
+                reading.add(rows.text(element))
+            except (ValueError, OverflowError) as error:
+                reading.miss(f"{sheet.part}: a row is broken: {error}")
             element.clear()
         else:
             details.note(name, element)

@@ -41,12 +41,14 @@ def read(container: Container, reading: Reading) -> None:
     book, details = _Book(), Details()
     with reading.part(main):
         _read_workbook(container.read(main), links, book)
-    book.sheets += sheet_parts.unlisted(book.sheets, links)
+    book.sheets = sheet_parts.complete(book.sheets, links)
     for link in package.related(container, main, reading, "styles", "sharedstrings"):
         with reading.part(link.target):
             _SHARED[link.kind](container.read(link.target), book)
     for sheet in book.sheets:
         reading.add(sheet.name)
+        if not sheet_parts.is_there(container, sheet, reading):
+            continue
         with reading.part(sheet.part):
             _Cells(book, details, reading).read(container.read(sheet.part))
     reading.add("\t".join(book.formats.further))
@@ -171,7 +173,7 @@ class _Cells:
         for kind, body in records(raw):
             try:
                 self._record(kind, body)
-            except (struct.error, IndexError) as error:
+            except (struct.error, IndexError, ValueError, OverflowError) as error:
                 self._reading.miss(f"a record of the sheet is broken ({kind}): {error}")
         self._end_row()
         self._reading.add("\n".join(self._readings))

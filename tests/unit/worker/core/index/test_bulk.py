@@ -54,7 +54,7 @@ def answering(answer, **options) -> Iterator[tuple[Index, list[int]]]:
     )  # fmt: skip
     index = open_index(settings)
     assert isinstance(index, OpenSearchIndex)
-    index._ensured = True
+    index._ensured, index._plain_key = True, False
     try:
         with closing(index):
             yield index, seen
@@ -180,3 +180,30 @@ def test_bodies_stay_under_8_mib_and_a_larger_document_goes_alone():
     groups = [list(group) for group in bulk.chunks(entries)]
     assert [len(group) for group in groups] == [2, 2, 1, 1, 1]
     assert all(sum(map(len, group)) <= bulk.MAX_BODY_BYTES or len(group) == 1 for group in groups)
+
+
+def test_stored_documents_that_are_not_read_in_time_are_asked_for_in_smaller_requests():
+    def answer(lines):
+        ids = json.loads(lines[0])["ids"]
+        if len(ids) > 100:
+            time.sleep(1.5)
+        return 200, {"docs": [{"_id": one, "found": False} for one in ids]}
+
+    with answering(answer, index_timeout_s=1) as (index, seen):
+        names = [("b", f"{number}") for number in range(200)]
+        assert index.stored(names) == [None] * 200
+        assert index.stored(names) == [None] * 200
+    assert len(seen) == 1 + 4 + 4
+
+
+def test_an_index_that_stays_silent_is_unavailable_after_two_requests():
+    def answer(_lines):
+        time.sleep(1.5)
+        return 200, {}
+
+    with (
+        answering(answer, index_timeout_s=1) as (index, seen),
+        pytest.raises(IndexUnavailableError, match="within 1 s"),
+    ):
+        index.stored([("b", f"{number}") for number in range(200)])
+    assert len(seen) == 2

@@ -7,6 +7,8 @@ import pytest
 from testing.compound_files import compound
 from testing.workbooks import EOF, at, biff, bof, unicode8
 from worker.core.extract.faults import CorruptError, EncryptedError
+from worker.core.extract.kinds import kind_of
+from worker.core.extract.parse import parse
 from worker.core.extract.readers import excel
 from worker.core.extract.readers.compound import Compound
 from worker.core.extract.reading import EnoughError, Reading
@@ -235,3 +237,9 @@ def test_reading_ends_when_there_is_enough() -> None:
     stream = biff(bof(0x05), sst(struct.pack("<HB", 900, 0) + b"y" * 900), EOF, bof()) + cells
     with pytest.raises(EnoughError):
         read(stream, max_chars=1_000_000)
+
+
+def test_a_file_that_is_a_stream_without_a_compound_file_is_read() -> None:
+    body = biff((0x09, struct.pack("<HH", 2, 0x10)), (0x04, struct.pack("<HH3sB", 0, 0, b"\0\0\0", 3) + b"old"), EOF)
+    extracted = parse(body, kind_of(body, "folder/old.XLS", None), 1000)
+    assert (extracted.status, extracted.mime_type, extracted.content) == ("ok", "application/vnd.ms-excel", "old")

@@ -124,7 +124,15 @@ def test_a_japanese_system_shows_short_dates_and_currencies_in_its_own_way() -> 
 
 def test_other_forms_that_people_search_for_are_kept_once_each() -> None:
     formats = NumberFormats({200: "#,##0", 201: '[$-411]ggge"年"m"月"d"日"', 202: "000-0000-0000", 203: "yyyy-mm-dd"})
-    values = (200, 1234567), (200, 1234567), (200, 12), (201, DAY), (202, 9012345678), (203, DAY + 1), (0, 4901234567894)
+    values = (
+        (200, 1234567),
+        (200, 1234567),
+        (200, 12),
+        (201, DAY),
+        (202, 9012345678),
+        (203, DAY + 1),
+        (0, 4901234567894),
+    )
     for number, value in values:
         formats.of(number)(float(value))
     assert list(formats.further) == ["1234567", "2025-04-14", "09012345678", "4901234567894"]

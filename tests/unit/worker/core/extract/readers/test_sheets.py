@@ -126,13 +126,25 @@ def test_a_macro_sheet_shows_its_formulas() -> None:
 
 
 def test_a_sheet_that_is_missing_or_broken_costs_only_itself() -> None:
-    book = xlsx(
-        {"good": rows(cell("1")), "broken": "<worksheet><sheetData><row><c><v>2</v></c></row><row", "gone": rows()},
-        parts={"xl/worksheets/sheet3.xml": b""},
-    )
+    book = xlsx({"good": rows(cell("1")), "broken": "<worksheet><sheetData><row><c><v>2</v></c></row><row", "gone": ""})
     reading = read(book)
     assert reading.text.split("\n") == ["good", "1", "broken", "2", "gone"]
     assert any("sheet2.xml is broken" in sentence for sentence in reading.missed)
+
+
+def test_a_sheet_that_is_listed_twice_is_read_once() -> None:
+    book = xlsx(
+        {"one": rows(cell("1"))},
+        workbook='<sheets><sheet name="other" r:id="r1"/><sheet name="none" r:id="r9"/></sheets>',
+    )
+    assert lines(book) == ["other", "1", "none", "one"]
+
+
+def test_a_broken_cell_costs_only_its_row() -> None:
+    reading = read(xlsx({"s": rows(cell("x", "s"), cell("1e999", style=0) + cell("2"))}, formats=["# ?/?"]))
+    assert (reading.text, len(reading.missed)) == ("s", 2)
+    reading = read(xlsx({"s": rows(cell("x", "s"), cell("1e999") + cell("2"))}))
+    assert (reading.text, len(reading.missed)) == ("s\n1e999\t2", 1)
 
 
 def test_broken_shared_strings_do_not_lose_the_numbers() -> None:
