@@ -7,6 +7,7 @@ import json
 import re
 import secrets
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,10 +66,12 @@ class OpenSearchServer(Server):
 
     def __init__(
         self, folder: Path, version: str = "3.8", *, heap_mb: int = 512, collector: str = "Serial",
-        long_lived: bool = False, record: Path | None = None,
+        long_lived: bool = False, record: Path | None = None, settings: Mapping[str, object] | None = None,
     ) -> None:  # fmt: skip
+        """`settings` are added to opensearch.yml."""
         super().__init__(folder)
         self.version = version
+        self._more_settings = dict(settings or {})
         memory = (f"-Xms{heap_mb}m", f"-Xmx{heap_mb}m", f"-XX:+Use{collector}GC")
         self._release = OPENSEARCH_RELEASES[version]
         flags = jvm_flags(self._release.coordinates, long_lived=long_lived, record=record)
@@ -104,6 +107,7 @@ class OpenSearchServer(Server):
             "transport.port": self._transport_port,
             "discovery.type": "single-node",
             "cluster.routing.allocation.disk.threshold_enabled": False,
+            **self._more_settings,
         }
         config.write_text("".join(f"{name}: {json.dumps(value)}\n" for name, value in settings.items()))
 

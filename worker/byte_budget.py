@@ -57,6 +57,14 @@ class Reservation:
             self.release()
             self._taken = self._budget.take(size, until=until, stop=stop)
 
+    def exactly(self, size: int, *, until: float, stop: threading.Event) -> None:
+        """Return what is more than `size` bytes, or wait until so many are reserved. Raises as `take` does."""
+        if size < self._taken:
+            self._budget.give_back(self._taken - size)
+            self._taken = size
+        else:
+            self.at_least(size, until=until, stop=stop)
+
     def release(self) -> None:
         """Return everything."""
         self._budget.give_back(self._taken)

@@ -2,8 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from queue import Empty, Queue
 
@@ -22,12 +21,10 @@ from worker.core.s3.events import Item, ObjectRef, Skipped, parse
 from worker.core.s3.objects import Snapshot
 from worker.core.sqs.in_flight import InFlightMessage
 from worker.core.sqs.outcome import Done, Failed, Outcome, Release, label
+from worker.memory import RecordMemory
 from worker.pause_gate import PauseGate
 from worker.s3_health import S3Health
 from worker.supervisor import IDLE_TURN_S
-
-MEMORY_FACTOR = 3
-"""A body in memory, its text, and the document made of it."""
 
 BODY_FACTOR = 3
 """A message's body, the names of its objects, and the hand-off made of it."""
@@ -113,7 +110,7 @@ class Handler:
             records = self._records(item)
             item.describe(records)
             for record in records:
-                work = RecordWork(self, item, record, Reservation(self._budget))
+                work = RecordWork(self, item, record)
                 item.retain()
                 work.begin()
             outcome = Done()
@@ -141,29 +138,20 @@ class Handler:
 
     # -- what the work on one record needs -----------------------------------------------------------------------
 
-    def read(self, ref: ObjectRef, item: InFlightMessage, memory: Reservation) -> Snapshot | Product | Failed:
+    def memory_of(self, item: InFlightMessage) -> RecordMemory:
+        """What one record of a message takes of the memory budget."""
+        return RecordMemory(self._budget, item, self._stopping)
+
+    def read(self, ref: ObjectRef, item: InFlightMessage, memory: RecordMemory) -> Snapshot | Product | Failed:
         """The object as it is now, within the memory budget. Raises OutageError, StoreError, InterruptedError, BudgetError."""
 
         def admit(size: int) -> None:
-            with item.waiting():
-                memory.at_least(MEMORY_FACTOR * min(size, self._spool_bytes), until=item.deadline, stop=self._stopping)
+            memory.for_body(min(size, self._spool_bytes))
 
         read = partial(self.pipeline.read, ref.bucket, ref.key, admit=admit)
         return self._s3_health.read(
             read, bucket=ref.bucket, key=ref.key, until=item.deadline, stop=self._stopping, waiting=item.waiting
         )  # fmt: skip
-
-    @contextmanager
-    def room_for_parsing(self, snapshot: Snapshot, item: InFlightMessage) -> Iterator[None]:
-        """While a file is parsed on this thread: what that may take, within the memory budget. Raises as `read` does."""
-        parsing = Reservation(self._budget)
-        try:
-            if need := self.pipeline.memory_in_process(snapshot):
-                with item.waiting():
-                    parsing.at_least(need, until=item.deadline, stop=self._stopping)
-            yield
-        finally:
-            parsing.release()
 
     def work_later(self, work: Callable[[], None]) -> None:
         """Have a slow file worked on by a thread for such."""
@@ -178,11 +166,11 @@ class Handler:
 class RecordWork:
     """The work on one record, from reference to acknowledged effect. It holds the message until then."""
 
-    def __init__(self, handler: Handler, item: InFlightMessage, record: Item, memory: Reservation) -> None:
+    def __init__(self, handler: Handler, item: InFlightMessage, record: Item) -> None:
         self._handler = handler
         self._item = item
         self._record = record
-        self._memory = memory
+        self._memory = handler.memory_of(item)
 
     def begin(self) -> None:
         """Observe the object now; the effect may be acknowledged later, on another thread."""
@@ -231,9 +219,12 @@ class RecordWork:
         if self._handler.pipeline.is_slow(found):
             self._handler.work_later(partial(self._make_later, found))
             return None
+        pipeline = self._handler.pipeline
         try:
-            with self._handler.room_for_parsing(found, self._item):
-                return self._make(found)
+            self._memory.for_text(found, pipeline)
+            with self._memory.for_parsing(found, pipeline):
+                product = pipeline.document(found)
+            return self._submit(product)
         finally:
             found.discard()  # not used where there was no room
 
@@ -247,6 +238,8 @@ class RecordWork:
         return self._submit(self._handler.pipeline.document(snapshot))
 
     def _submit(self, product: Product) -> Outcome | None:
+        self._memory.for_document(product)
+
         def acknowledge(status: WriteStatus, error: StoreError | None) -> None:
             if error is not None:
                 self._finish(Release(self._long_delay_s(), f"neither the index nor retry-index/ takes it: {error}"))

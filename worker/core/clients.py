@@ -5,6 +5,7 @@ from typing import Self
 
 from worker.core.base.aws import Aws
 from worker.core.base.events import LogEvent
+from worker.core.base.kernel import give_back_large_blocks
 from worker.core.base.logs import emit
 from worker.core.base.settings import Settings
 from worker.core.extract.extractor import Extractor
@@ -67,7 +68,11 @@ def open_objects(settings: Settings, aws: Aws, *, max_object_bytes: int) -> S3Ob
 
 
 def make_extractor(settings: Settings) -> Extractor:
-    """The extractor, with the limits that the settings give it; it starts no child process yet."""
+    """The extractor, with the limits that the settings give it; it starts no child process yet.
+
+    Whoever extracts texts holds some of many MiB, for seconds each: their memory is given back from now on.
+    """
+    give_back_large_blocks()
     return Extractor(
         processes=settings.extract_processes,
         timeout_s=settings.extract_timeout_s,

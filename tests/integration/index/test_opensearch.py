@@ -43,7 +43,7 @@ def test_template_index_and_alias_are_made_where_nothing_is(index, index_name, a
     assert [name.split()[0] for name in index.ensure().created] == ["template", "index", "alias"]
     assert list(ask("GET", f"/_alias/{index_name}")) == [f"{index_name}-000001"]
     mapping = ask("GET", f"/{index_name}/_mapping")[f"{index_name}-000001"]["mappings"]
-    assert (mapping["dynamic"], mapping["properties"]["content"]["fields"]["ja"]["analyzer"]) == ("false", "kuromoji")
+    assert (mapping["dynamic"], mapping["properties"]["content"]["fields"]["ja"]["analyzer"]) == ("false", "forms")
 
 
 def test_the_first_write_makes_the_index_too(documents):

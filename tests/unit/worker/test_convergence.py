@@ -48,7 +48,7 @@ class Convergence(RuleBasedStateMachine):
         super().__init__()
         self.s3 = ModelOfS3()
         settings_: Any = SimpleNamespace(
-            state="state", include_keys=(), exclude_keys=(), worker_name="w", max_content_chars=1000
+            state="state", include_keys=(), exclude_keys=(), worker_name="w", max_content_chars=1000, spool_bytes=4096
         )
         s3: Any = self.s3
         extractor: Any = SlowExtractor(s3)

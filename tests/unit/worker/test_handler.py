@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from testing.memory import Faults, MemoryS3
+from testing.waiting import wait_until
 from worker.byte_budget import ByteBudget
 from worker.core.base.errors import BudgetError, ExtractionStoppedError, StoreError, UnreadableFileError
 from worker.core.base.liveness import Liveness
@@ -16,12 +17,15 @@ from worker.core.indexing.pipeline import Product
 from worker.core.sqs.in_flight import InFlightMessage
 from worker.core.sqs.outcome import Done, Failed, Release
 from worker.core.sqs.queue import Message
-from worker.handler import LARGE_BODY, MEMORY_FACTOR, PARSING_FACTOR, Handler
+from worker.handler import LARGE_BODY, PARSING_FACTOR, Handler
+from worker.memory import DOCUMENT_FACTOR, MEMORY_FACTOR
 from worker.pause_gate import PauseGate
 from worker.s3_health import S3Health
 
 SIZE = 1_000
 PARSING = 50_000
+TEXT = 70_000
+DOCUMENT = DOCUMENT_FACTOR * Write("files", "a.txt", 1, "etag", b"{}").size_bytes
 
 
 class FakePipeline:
@@ -53,6 +57,9 @@ class FakePipeline:
 
     def memory_in_process(self, snapshot):
         return PARSING if snapshot.key.endswith(".html") else 0
+
+    def memory_of_text(self, snapshot):
+        return TEXT if snapshot.key.endswith(".log") else 0
 
     def document(self, snapshot):
         self.used.append(self.budget.used)
@@ -233,9 +240,31 @@ def test_a_message_that_waits_for_memory_at_its_deadline_goes_back(at):
 
 def test_memory_is_reserved_until_the_effect_is_durable(at):
     handled(at, "a.txt", "b.txt")
-    assert at.budget.used == 2 * MEMORY_FACTOR * SIZE
+    assert at.pipeline.used == [MEMORY_FACTOR * SIZE, DOCUMENT + MEMORY_FACTOR * SIZE]
+    assert at.budget.used == 2 * DOCUMENT
     at.batcher.acknowledge()
     assert at.budget.used == 0
+
+
+def test_a_long_text_reserves_what_it_takes_before_it_is_read_and_its_document_what_that_takes(at):
+    handled(at, "a.log")
+    assert at.pipeline.used == [TEXT]
+    assert at.budget.used == DOCUMENT
+
+
+def test_nothing_waits_for_memory_while_it_holds_any(at):
+    """Otherwise records that each hold a part and wait for more would wait for one another."""
+    other = at.budget.take(10**9 - MEMORY_FACTOR * SIZE, until=float("inf"), stop=threading.Event())
+    item = InFlightMessage(
+        Message("m", "r", json.dumps({"Records": [record("a.log")]}), {}, {}), deadline_s=60, settle=lambda _: None
+    )
+    waiting = threading.Thread(target=at.handler.handle, args=(item,))
+    item.start()
+    waiting.start()
+    wait_until(lambda: at.budget.used == other, 5, "what its body took is returned while it waits for more")
+    at.budget.give_back(other)
+    waiting.join(5)
+    assert [key for key, _ in at.batcher.submitted] == ["a.log"]
 
 
 def test_a_file_for_whose_parsing_there_is_no_room_is_discarded(at, monkeypatch):
@@ -251,8 +280,9 @@ def test_a_file_for_whose_parsing_there_is_no_room_is_discarded(at, monkeypatch)
 def test_what_parsing_takes_is_reserved_while_it_lasts(at):
     handled(at, "a.html", "b.txt")
     body = MEMORY_FACTOR * SIZE
-    assert at.pipeline.used == [body + PARSING, 2 * body]
-    assert at.budget.used == 2 * body
+    html = DOCUMENT + DOCUMENT_FACTOR * len("l")  # its name is longer
+    assert at.pipeline.used == [body + PARSING, html + body]
+    assert at.budget.used == html + DOCUMENT
 
 
 def test_an_outage_of_s3_releases_what_waits_for_it_with_a_long_delay(at):

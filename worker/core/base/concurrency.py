@@ -70,6 +70,39 @@ class Pace:
         return turn
 
 
+class Room:
+    """Bounds what several threads hand over to one, by its size. That one must not wait for anything in particular of it."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._used = 0
+        self._is_closed = False
+        self._changed = threading.Condition()
+
+    def wait(self) -> None:
+        """Wait until there is any room."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_closed or self._used < self._limit)
+
+    def take(self, size: int) -> None:
+        """Wait until `size` fits, or (where it is more than the limit) until nothing else is there."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_closed or not self._used or self._used + size <= self._limit)
+            self._used += size
+
+    def give_back(self, size: int) -> None:
+        """Return what was taken."""
+        with self._changed:
+            self._used -= size
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """End every wait, now and later."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+
+
 def full_pool(threads: int, name: str) -> ThreadPoolExecutor:
     """A pool whose threads are all started at once, so that no new thread is needed when memory is short.
 

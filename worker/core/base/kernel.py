@@ -1,4 +1,4 @@
-"""What a process asks the kernel to do for itself: prctl(2). Elsewhere than on Linux, nothing is done."""
+"""What a process asks the kernel and the C library to do for itself. Elsewhere than on Linux, nothing is done."""
 
 import ctypes
 import os
@@ -6,6 +6,9 @@ import os
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
+
+M_MMAP_THRESHOLD = -3
+LARGE_BLOCK_BYTES = 1024 * 1024
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -29,3 +32,13 @@ def forbid_inspection() -> None:
     cannot attach any longer. An execve(2) takes it back. Source: PR_SET_DUMPABLE in prctl(2), proc(5).
     """
     prctl(PR_SET_DUMPABLE, 0)
+
+
+def give_back_large_blocks() -> None:
+    """Have the C library give the memory of a large block back to the kernel as soon as it is freed.
+
+    Otherwise it raises the size from which it does so, up to 32 MiB, to that of the largest block that was freed, and keeps
+    the blocks below. Source: mallopt(3), M_MMAP_THRESHOLD.
+    """
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)

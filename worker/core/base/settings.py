@@ -145,7 +145,7 @@ class Settings(BaseSettings):
         description="Maximum number of bytes of objects and documents in memory; messages may take as much.",
     )
     max_content_chars: int = Field(
-        1_000_000,
+        10_000_000,
         ge=0,
         le=10_000_000,
         description="Characters of text kept of one file; longer text is cut, and its document is marked as truncated.",

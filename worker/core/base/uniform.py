@@ -80,7 +80,7 @@ def _end_of_chunk(text: str, start: int) -> int:
     """Where a chunk ends: before a plain character, which changes nothing before it, if there is one soon."""
     end = start + CHUNK_CHARS
     found = _PLAIN.search(text, end, end + LOOK_AHEAD_CHARS)
-    return found.start() if found else end
+    return found.start() if found else end + LOOK_AHEAD_CHARS
 
 
 def _uniform(text: str) -> str:

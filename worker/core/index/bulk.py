@@ -6,13 +6,19 @@ from typing import Any
 import orjson
 
 from worker.core.base.jsontypes import JsonObject
-from worker.core.base.settings import MIB
+from worker.core.base.settings import KIB, MIB
 from worker.core.index import WriteResult, WriteStatus
 from worker.core.index.client import MAX_REASON_CHARS, reason_of
-from worker.core.index.document import Write, document_id
+from worker.core.index.document import Write, document_id, encode
 
 MAX_BODY_BYTES = 8 * MIB
 """Small AWS instances reject requests over 10 MiB (docs/evidence.md, OpenSearch)."""
+SMALLEST_LIMIT_BYTES = 10 * MIB - 64 * KIB
+"""A request of this size is accepted by them."""
+LARGE_BYTES, SLOW_BYTES = 5 * MIB, 4 * MIB
+"""A document over the former that an index does not take in time is shortened to the latter, the size of a usual request."""
+LEAST_TEXT_BYTES = 16 * KIB
+"""Of a document that is still too large, a text shorter than this is left out."""
 
 FILTER = "filter_path=errors,items.*.status,items.*.error,items.*._index"
 """Limits the answer to the fields that are read here, about a twentieth of it."""
@@ -29,7 +35,10 @@ _TERM_TOO_LONG = "immense term"
 """Part of the reason of the only illegal_argument_exception that is caused by the document itself."""
 
 NOT_UNICODE = WriteResult(WriteStatus.REJECTED, "the key is not valid Unicode: it contains a lone surrogate")
-TOO_LARGE = WriteResult(WriteStatus.REJECTED, "the document is larger than the index accepts in one request (HTTP 413)")
+TOO_LARGE = WriteResult(
+    WriteStatus.REJECTED,
+    "even without its text, the document is larger than the index accepts in one request (HTTP 413)",
+)
 _WRITTEN = WriteResult(WriteStatus.WRITTEN)
 _SUPERSEDED = WriteResult(WriteStatus.SUPERSEDED)
 
@@ -52,6 +61,29 @@ def entry(write: Write, *, plain_key: bool) -> bytes | None:
 def is_removal(entry: bytes) -> bool:
     """Whether an entry removes a document."""
     return entry.startswith(b'{"delete"')
+
+
+def shortened(entry: bytes, most_bytes: int) -> bytes | None:
+    """The entry of a document that is too large, with less of its text; None if it has none, or is no document of ours.
+
+    What is left has about `most_bytes` bytes if it had more, and otherwise half of the text.
+    """
+    line, _, source = entry.partition(b"\n")
+    fields: Any = orjson.loads(source) if source.strip() else None
+    content = fields.get("content") if isinstance(fields, dict) else None
+    if not isinstance(content, str) or not content:
+        return None
+    text = content.encode()
+    if len(entry) > most_bytes:
+        in_entry = len(encode(content))  # with its escapes
+        kept = (most_bytes - (len(entry) - in_entry)) * len(text) // in_entry
+    else:
+        kept = len(text) // 2
+    content = text[: kept if kept > LEAST_TEXT_BYTES else 0].decode("utf-8", "ignore")
+    extraction = fields.get("extraction")
+    said = {"truncated": True, "indexed_chars": len(content)}
+    fields |= {"content": content, "extraction": {**(extraction if isinstance(extraction, dict) else {}), **said}}
+    return line + b"\n" + encode(fields) + b"\n"
 
 
 def chunks(entries: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

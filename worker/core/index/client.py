@@ -67,6 +67,10 @@ class RefusedError(IndexUnavailableError):
         return self.status == FORBIDDEN and not self.kind.endswith("block_exception")
 
 
+class SlowError(IndexUnavailableError):
+    """Raised when the index did not answer a request within its time."""
+
+
 class Client:
     """Sends requests to one OpenSearch cluster. Thread-safe. It never retries: the batcher and its breaker decide that."""
 
@@ -88,7 +92,8 @@ class Client:
     def request(self, method: str, path: str, body: Any = None) -> Any:
         """Send one request and return the answer. `body` is bytes, sent unchanged, or anything that JSON can represent.
 
-        Raises RefusedError for an error status, and IndexUnavailableError if there is no answer or it is not JSON.
+        Raises RefusedError for an error status, SlowError if there is no answer in time, and IndexUnavailableError if there is
+        none for another reason, or it is not JSON.
         """
         content = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
         url = self.shown + path
@@ -96,7 +101,7 @@ class Client:
         try:
             answer = self._pools.urlopen(method, url, body=content, headers=headers, retries=False, redirect=False)
         except ReadTimeoutError as error:
-            raise IndexUnavailableError(f"{self.shown} did not answer within {self._timeout_s} s") from error
+            raise SlowError(f"{self.shown} did not answer within {self._timeout_s} s") from error
         except urllib3.exceptions.SSLError as error:
             raise IndexUnavailableError(f"{self.shown}: TLS failed: {error}"[:MAX_REASON_CHARS]) from error
         except (HTTPError, OSError) as error:

@@ -32,7 +32,7 @@ class Write:
     @property
     def size_bytes(self) -> int:
         """What this write weighs in memory and in a bulk request."""
-        return len(self.source or b"") + len(self.key.encode()) + 200
+        return len(self.source or b"") + len(self.key.encode("utf-8", "surrogatepass")) + 200
 
 
 def document_id(bucket: str, key: str, *, plain_key: bool = False) -> str:

@@ -20,7 +20,7 @@ from worker.core.index import (
     passages,
     question,
 )
-from worker.core.index.client import Client, RefusedError, reason_of
+from worker.core.index.client import Client, RefusedError, SlowError, reason_of
 from worker.core.index.document import Write, document_id
 from worker.core.index.layout import Layout
 from worker.core.index.query import Word, parse
@@ -32,8 +32,8 @@ WRONG = 400
 STOPPING_BLOCKS = ("write", "read_only", "read_only_allow_delete")
 """Index blocks that prevent writing. OpenSearch sets the last one when a disk exceeds the flood-stage watermark."""
 STORED_FIELDS = "bucket,etag,last_modified,version_id,extraction.status"
-MGET_IDS = 500
-"""Number of documents requested at once."""
+MGET_IDS, LESS = 500, 8
+"""Number of documents requested at once, and the part of it once that has taken too long."""
 MAX_HITS = 10_000
 """The default of `index.max_result_window`."""
 
@@ -56,6 +56,7 @@ class OpenSearchIndex:
         self._lock = threading.Lock()
         self._plain_key: bool | None = None
         self._ensured = False
+        self._at_once = MGET_IDS
 
     @property
     def description(self) -> str:
@@ -122,8 +123,16 @@ class OpenSearchIndex:
         """The stored version for each (bucket, key), in order. Creates nothing."""
         self._has_plain_key()
         found: list[Stored | None] = []
-        for start in range(0, len(objects), MGET_IDS):
-            found += self._stored(objects[start : start + MGET_IDS])
+        was_slow = False
+        while len(found) < len(objects):
+            try:
+                found += self._stored(objects[len(found) : len(found) + self._at_once])
+                was_slow = False
+            except SlowError:
+                if was_slow or self._at_once == 1:
+                    raise
+                was_slow = True
+                self._at_once = max(1, self._at_once // LESS)  # it reads whole documents, which may be large
         return found
 
     def entries(self, bucket: str, prefix: str, *, after: str = "") -> list[Entry]:
@@ -188,15 +197,8 @@ class OpenSearchIndex:
         try:
             path = f"_bulk?{bulk.FILTER}{'&require_alias=true' if only_alias else ''}"
             answer = self._request("POST", path, b"".join(entries))
-        except RefusedError as error:
-            if error.status == TOO_MANY:
-                self._throttle.refused()
-            if error.status != TOO_LARGE:
-                raise
-            if len(entries) == 1:
-                return [bulk.TOO_LARGE]
-            half = len(entries) // 2
-            return self._send(entries[:half]) + self._send(entries[half:])
+        except (RefusedError, SlowError) as error:
+            return self._send_less(entries, error)
         found = bulk.results(answer, len(entries))
         if found is None:
             raise IndexUnavailableError(
@@ -211,6 +213,25 @@ class OpenSearchIndex:
             self.ensure()
             return self._send(entries, first=False)
         return found
+
+    def _send_less(self, entries: Sequence[bytes], error: RefusedError | SlowError) -> list[WriteResult]:
+        """Send again, in smaller requests, what was too large for one. Raises the error if it has another cause."""
+        if isinstance(error, SlowError):
+            # Sent whole again and again, it would take the index for unavailable each time, with all that waits behind it.
+            is_large = len(entries) == 1 and len(entries[0]) > bulk.LARGE_BYTES
+            shorter = bulk.shortened(entries[0], bulk.SLOW_BYTES) if is_large else None
+            if shorter is None:
+                raise error
+            return self._send([shorter])
+        if error.status == TOO_MANY:
+            self._throttle.refused()
+        if error.status != TOO_LARGE:
+            raise error
+        if len(entries) == 1:
+            shorter = bulk.shortened(entries[0], bulk.SMALLEST_LIMIT_BYTES)
+            return [bulk.TOO_LARGE] if shorter is None else self._send([shorter])
+        half = len(entries) // 2
+        return self._send(entries[:half]) + self._send(entries[half:])
 
     def _passages(self, found: Sequence[JsonObject], words: list[Word]) -> dict[str, list[str]]:
         """Passages of the texts of these hits, by the ids of the documents; what prevents them does not prevent a search."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import orjson
 
 from worker.core.base.errors import IndexUnavailableError
+from worker.core.base.settings import MIB
 from worker.core.index import ENTRIES_AT_ONCE, Entry, Finding, Hit, IndexState, SearchResult, Stored, WriteResult
 from worker.core.index.document import Write, as_text
 from worker.core.index.highlight import fragments, marked
@@ -22,6 +23,9 @@ from worker.core.index.sqlite_tables import SCHEMA, SCHEMA_VERSION, translated, 
 
 _SAFETY = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
 """FULL: a document counts as written, and its message is deleted, only once it would survive a power failure."""
+
+LARGE_BYTES = 4 * MIB
+"""After a larger document is written, the memory that this took is given back at once."""
 
 
 class SqliteIndex:
@@ -45,11 +49,20 @@ class SqliteIndex:
         return f"SQLite {self._path}"
 
     def ping(self) -> None:
-        """Return if the file accepts writes now, or does not exist yet."""
-        if self._path.exists():
-            with self._writing() as db:
+        """Return if the file accepts writes now, does not exist yet, or is being written to: a long text takes seconds."""
+        if not self._path.exists() or self._lock.locked():
+            return
+        with self._lock, self._unavailable_when_failing():
+            db = self._opened()
+            db.execute("PRAGMA busy_timeout=0")
+            try:
                 # Writes the value it already has: an empty transaction would not detect a full disk.
                 db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:  # another process writes
+                    raise
+            finally:
+                db.execute(f"PRAGMA busy_timeout={int(self._timeout_s * 1000)}")
 
     def ensure(self) -> IndexState:
         """Create the file and its tables if they are missing."""
@@ -70,7 +83,10 @@ class SqliteIndex:
         if not writes:
             return []
         with self._writing() as db:
-            return [write_one(db, write) for write in writes]
+            results = [write_one(db, write) for write in writes]
+        if max(write.size_bytes for write in writes) > LARGE_BYTES:
+            self.close()  # a connection keeps the values of the last statements: several times what a text takes
+        return results
 
     def stored(self, objects: Sequence[tuple[str, str]]) -> list[Stored | None]:
         """The stored version for each (bucket, key), in order."""

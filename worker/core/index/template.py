@@ -29,6 +29,7 @@ def index_template(index: str, *, japanese: bool = True) -> JsonObject:
     template["priority"] = _LOWEST_PRIORITY + len(index)
     if not japanese:
         del template["template"]["mappings"]["properties"]["content"]["fields"]
+        del template["template"]["settings"]["index"]["analysis"]["analyzer"]["forms"]
     return template
 
 

@@ -1,7 +1,9 @@
 """From an object as it is in S3 now to its document: read → extract → document. The worker and recovery share it."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -13,6 +15,7 @@ from worker.core.base.uniform import uniform
 from worker.core.extract import FAILURES, Extracted, encodings
 from worker.core.extract.extractor import Extractor, head_of, size_of
 from worker.core.extract.faults import CorruptError
+from worker.core.extract.kinds import kind_of
 from worker.core.index import Stored
 from worker.core.index.document import Write, encode
 from worker.core.indexing.fresh_writer import is_fresh
@@ -26,6 +29,13 @@ FOLDER = "folder"
 EXCLUSIONS = frozenset({OUTSIDE, INSIDE})
 MAX_OBSERVATIONS = 3
 """An object that changes faster than its text can be extracted is observed so often, then left to the retry store."""
+
+
+TEXT_FACTOR = 6
+"""What making a document of a long text takes, as a multiple of the text's bytes (measured: 3 for ASCII, 4 for Japanese, 10 for
+ASCII with an emoji)."""
+MAX_CHAR_BYTES = 3
+"""Of a character of a text, but for a few: more of a file is not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +77,9 @@ class Pipeline:
         self._objects = objects
         self._extractor = extractor
         self._meter = meter or NoMeter()
+        self._long_text = threading.Lock()
+        """Documents of long texts are made one at a time: together they would take more memory and, with Python's lock, no less
+        time."""
 
     def skip_reason(self, ref: ObjectRef) -> str | None:
         """Why there is nothing to do for this object; None if it is to be observed.
@@ -154,6 +167,15 @@ class Pipeline:
         head = head_of(snapshot.body)
         return self._extractor.memory_in_process(head, snapshot.key, snapshot.content_type, size_of(snapshot.body))
 
+    def memory_of_text(self, snapshot: Snapshot) -> int:
+        """Bytes of memory that a text which is longer than SPOOL_BYTES, and its document, take while they are made; otherwise 0."""
+        size = 0 if snapshot.body is None else size_of(snapshot.body)
+        if snapshot.body is None or size <= self._settings.spool_bytes:
+            return 0
+        if kind_of(head_of(snapshot.body), snapshot.key, snapshot.content_type).route != "text":
+            return 0
+        return TEXT_FACTOR * min(size, MAX_CHAR_BYTES * self._settings.max_content_chars)
+
     def build(self, bucket: str, key: str, *, extra: Mapping[str, object] | None = None) -> Product:
         """Read the object and make its document, or its removal: `read` and `document` in one. Raises what they raise."""
         found = self.read(bucket, key)
@@ -164,6 +186,10 @@ class Pipeline:
 
         Raises StoreError if S3 must be asked again and refuses, ExtractionStoppedError at shutdown, and what the meter raises.
         """
+        with self._long_text if self.memory_of_text(snapshot) else nullcontext():
+            return self._document(snapshot, extra or {})
+
+    def _document(self, snapshot: Snapshot, extra: Mapping[str, object]) -> Product:
         started, observations = time.monotonic(), 0
         while True:
             try:
@@ -175,9 +201,7 @@ class Pipeline:
             if observed_at_ms is not None or observations == MAX_OBSERVATIONS:
                 # An object that keeps changing gets the version of its old observation. FreshWriter does not write that,
                 # so the document is stored for retry.
-                return self._product(
-                    snapshot, extracted, observed_at_ms or snapshot.observed_at_ms, started, extra or {}
-                )
+                return self._product(snapshot, extracted, observed_at_ms or snapshot.observed_at_ms, started, extra)
             again = self.read(snapshot.bucket, snapshot.key)
             if isinstance(again, Product):
                 return again

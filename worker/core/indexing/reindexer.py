@@ -15,10 +15,10 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from worker.core.base.classify import is_transient
-from worker.core.base.concurrency import Pace, as_done
+from worker.core.base.concurrency import Pace, Room, as_done
 from worker.core.base.errors import IndexUnavailableError, StoreError, WorkerError
 from worker.core.base.retry import retry_transient
-from worker.core.base.settings import Settings
+from worker.core.base.settings import MIB, Settings
 from worker.core.clients import Clients
 from worker.core.index import WriteResult, WriteStatus
 from worker.core.index.document import Write
@@ -27,6 +27,8 @@ from worker.core.indexing.fresh_writer import FreshWriter
 T = TypeVar("T")
 V = TypeVar("V")
 
+DOCUMENTS_BYTES = 64 * MIB
+"""Documents that may wait for their bulk requests in one run."""
 LONGEST_WAIT_MS = 5_000
 """How old an observation may become while others fill its bulk request: slow files must not make quick ones stale."""
 UNDECIDED_IN_A_ROW = 50
@@ -81,6 +83,10 @@ class Reindexed(Generic[T, V]):
         return self.error is not None and not isinstance(self.error, WorkerError) and not is_transient(self.error)
 
 
+def _size(one: Reindexed[T, V]) -> int:
+    return one.write.size_bytes if one.write else 0
+
+
 @dataclass(slots=True)
 class _Group(Generic[T, V]):
     """Items observed that are to be handed over together, after one bulk request for those that need a write."""
@@ -91,7 +97,7 @@ class _Group(Generic[T, V]):
 
     def add(self, one: Reindexed[T, V], *, now_ms: int) -> None:
         self.items.append(one)
-        self.size_bytes += one.write.size_bytes if one.write else 0
+        self.size_bytes += _size(one)
         self.oldest_ms = min(self.oldest_ms, one.write.version if one.write else now_ms)
 
 
@@ -130,22 +136,27 @@ class Reindexer:
         all items are worked on, only without waiting between attempts. Close the generator where you leave it early.
         Raises IndexUnavailableError, and what `items` raises; what was not yielded by then is not confirmed.
         """
+        room = Room(DOCUMENTS_BYTES)
 
         def work(item: T) -> Reindexed[T, V] | None:
             self._pace.wait(stop)
             if stop.is_set() and not finish:
                 return None
-            return self._observed(item, observe, object_of, stop)
+            room.wait()
+            one = self._observed(item, observe, object_of, stop)
+            room.take(_size(one))
+            return one
 
         group: _Group[T, V] = _Group()
         source = items if finish else _until(stop, items)
-        with closing(as_done(self._pool, work, source, window=self._window)) as observed:
+        with closing(as_done(self._pool, work, source, window=self._window)) as observed, closing(room):
             for one in observed:
                 tick()
                 if one is not None:
                     group.add(one, now_ms=self._clock.now_ms())
                 if group.items and (one is None or self._is_due(group)):
                     yield self._written(group.items, stop)
+                    room.give_back(group.size_bytes)
                     group = _Group()
             if group.items:
                 yield self._written(group.items, stop)

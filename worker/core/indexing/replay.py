@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
@@ -31,7 +31,15 @@ from worker.core.indexing.reindexer import (
     SkippedBuckets,
     Status,
 )
-from worker.core.indexing.retry_store import RetryRecord, RetryStore, held_for, parked_name, read_record, waiting_name
+from worker.core.indexing.retry_store import (
+    LARGE_BYTES,
+    RetryRecord,
+    RetryStore,
+    held_for,
+    parked_name,
+    read_record,
+    waiting_name,
+)
 from worker.core.s3.state import HELD_PREFIX, PARKED_PREFIX, RETRY_PREFIX
 
 MAX_ATTEMPTS = 5
@@ -99,6 +107,8 @@ class Replay:
         self._pipeline = pipeline
         self._retry = retry
         self._threads = threads
+        self._large = threading.Lock()
+        """Large records are looked at one at a time: each takes several times its size."""
         self._dry_run = False
         self._rejected_too = True
         self._tick: Callable[[], None] = lambda: None
@@ -147,6 +157,10 @@ class Replay:
         raw = self._clients.state.get(entry.name)
         if raw is None:
             return Observation(None)
+        with self._large if len(raw) > LARGE_BYTES else nullcontext():
+            return self._observed(entry, raw)
+
+    def _observed(self, entry: _Entry, raw: bytes) -> _Observation:
         try:
             record = read_record(entry.name, raw, default_bucket=self._settings.s3_bucket)
         except ValueError as error:

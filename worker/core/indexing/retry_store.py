@@ -3,8 +3,10 @@
 A record's name holds the time of its observation, so no name is used twice and a replay may delete what it has read.
 """
 
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import UTC, datetime
 from types import UnionType
@@ -18,6 +20,7 @@ from worker.core.base.events import LogEvent
 from worker.core.base.jsontypes import JsonObject
 from worker.core.base.logs import emit
 from worker.core.base.names import is_bucket_name
+from worker.core.base.settings import MIB
 from worker.core.index import earlier_system
 from worker.core.index.document import Write
 from worker.core.s3.state import HELD_PREFIX, PARKED_PREFIX, RETRY_PREFIX, State, dated, fitting_key, safe_name
@@ -25,6 +28,7 @@ from worker.core.s3.state import HELD_PREFIX, PARKED_PREFIX, RETRY_PREFIX, State
 SCHEMA = 1
 MAX_HISTORY = 10
 STORE_THREADS = 8
+LARGE_BYTES = 4 * MIB
 _KINDS: dict[str, type | UnionType] = {
     "bucket": str, "key": str, "observed_at_ms": int, "etag": str | None, "removal": bool, "document": dict | None,
     "reason": str, "rejected": bool, "attempts": int, "history": list | None, "stored_at": str,
@@ -126,6 +130,8 @@ class RetryStore:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._large = threading.Lock()
+        """Large records are stored one at a time: each takes several times its size while it is sent."""
         self.last_stored = 0.0
         """When a document that the index did not reject was last stored, or may have been, in monotonic seconds. S3 may have
         stored it without its answer arriving, and such a record must not wait for the next outage."""
@@ -164,7 +170,8 @@ class RetryStore:
     def _put(self, record: RetryRecord) -> StoreError | None:
         write = record.write
         try:
-            self.put_as(record.name, record)
+            with self._large if write.size_bytes > LARGE_BYTES else nullcontext():
+                self.put_as(record.name, record)
         except StoreError as error:
             return error
         finally:

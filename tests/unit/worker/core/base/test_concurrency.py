@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from worker.core.base import concurrency
-from worker.core.base.concurrency import Pace, as_done
+from worker.core.base.concurrency import Pace, Room, as_done
 
 
 def waited_s(pace, times, **options):
@@ -70,3 +70,24 @@ def test_an_error_of_the_work_is_raised_and_the_rest_cancelled():
     with ThreadPoolExecutor(1) as pool, pytest.raises(ZeroDivisionError):
         list(as_done(pool, work, range(1_000), window=10))
     assert next(begun) < 20
+
+
+def test_a_room_lets_in_what_fits_and_what_never_does_once_nothing_else_is_there():
+    room, came = Room(10), []
+
+    def take(size):
+        room.take(size)
+        came.append(size)
+
+    room.take(4)
+    threads = [threading.Thread(target=take, args=(size,)) for size in (6, 100)]
+    for thread in threads:
+        thread.start()
+    threads[0].join(5)
+    assert came == [6]
+    room.give_back(4)
+    room.give_back(6)
+    threads[1].join(5)
+    assert came == [6, 100]
+    room.close()
+    room.take(50)

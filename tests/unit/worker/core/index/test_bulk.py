@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,7 +26,7 @@ def writes(count, size=10):
 
 
 @contextmanager
-def answering(answer) -> Iterator[tuple[Index, list[int]]]:
+def answering(answer, **options) -> Iterator[tuple[Index, list[int]]]:
     """An index whose every bulk request is answered by `answer(lines)`: a status and a body."""
     seen: list[int] = []
 
@@ -49,10 +50,11 @@ def answering(answer) -> Iterator[tuple[Index, list[int]]]:
     settings = load(
         sqs_queue_url="https://sqs.eu-west-1.amazonaws.com/1/q", dlq_queue_url="https://sqs.eu-west-1.amazonaws.com/1/d",
         state_bucket="state-bucket", index_url=f"http://127.0.0.1:{server.server_port}", opensearch_index="files",
+        **options,
     )  # fmt: skip
     index = open_index(settings)
     assert isinstance(index, OpenSearchIndex)
-    index._ensured = True
+    index._ensured, index._plain_key = True, False
     try:
         with closing(index):
             yield index, seen
@@ -68,15 +70,60 @@ def items(*statuses):
 OK = {"status": 201}
 
 
-def test_a_413_splits_the_request_until_it_fits_and_rejects_what_never_does():
+def test_a_413_splits_the_request_until_it_fits_and_shortens_what_does_not():
     def answer(lines):
-        return (413, {}) if len(lines) > 2 or b"xxx" in lines[1] else (200, items(*[OK] * (len(lines) // 2)))
+        return (413, {}) if len(lines) > 2 or len(lines[1]) > 30_000 else (200, items(*[OK] * (len(lines) // 2)))
 
     with answering(answer) as (index, seen):
-        found = index.write([*writes(4, 1), *writes(1, 3)])
-    assert [result.status for result in found] == [WRITTEN] * 4 + [REJECTED]
-    assert "413" in found[-1].reason
+        found = index.write([*writes(4, 1), *writes(1, 100_000)])
+    assert [result.status for result in found] == [WRITTEN] * 5
     assert seen[0] == 5
+
+
+def test_what_no_request_is_small_enough_for_is_rejected():
+    with answering(lambda _: (413, {})) as (index, seen):
+        [found] = index.write(writes(1, 3_000_000))
+    assert (found.status, "413" in found.reason) == (REJECTED, True)
+    assert len(seen) < 12
+
+
+def test_a_removal_and_what_is_no_document_of_ours_are_not_shortened():
+    removal, other = Write("b", "k", 1, None, None), Write("b", "k", 1, "e", b'["x"]')
+    with answering(lambda _: (413, {})) as (index, _):
+        assert [one.status for one in index.write([removal, other])] == [REJECTED, REJECTED]
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 3_000_000, "\n" * 3_000_000, "漢字" * 1_000_000, "🌸" * 500_000, "a" * 10 + "漢" * 999_999]
+)
+@pytest.mark.parametrize("extraction", [{"status": "ok", "truncated": False, "indexed_chars": 3_000_000}, None, "odd"])
+def test_a_shortened_document_is_as_large_as_it_may_be_and_says_so(text, extraction):
+    fields = {"bucket": "b", "content": text, "extraction": extraction, "char_count": len(text)}
+    long = bulk.entry(Write("b", "k", 1, "e", json.dumps(fields, ensure_ascii=False).encode()), plain_key=False)
+    assert long is not None
+    short = bulk.shortened(long, 1_000_000)
+    assert short is not None
+    assert 950_000 < len(short) < 1_050_000
+    action, source, rest = short.split(b"\n")
+    assert (action, rest) == (long.split(b"\n")[0], b"")
+    made = json.loads(source)
+    assert text.startswith(made["content"])
+    said = {"truncated": True, "indexed_chars": len(made["content"])}
+    assert made["extraction"] == (extraction | said if isinstance(extraction, dict) else said)
+    assert (made["char_count"], made["bucket"]) == (len(text), "b")
+
+
+def test_a_single_large_document_that_is_not_taken_in_time_is_sent_with_less_of_its_text():
+    def answer(lines):
+        if sum(map(len, lines)) > 5_000_000:
+            time.sleep(1.5)
+        return 200, items(*[OK] * (len(lines) // 2))
+
+    with answering(answer, index_timeout_s=1) as (index, seen):
+        assert index.write(writes(1, 9_000_000))[0].status is WRITTEN
+        assert seen == [1, 1]
+        with pytest.raises(IndexUnavailableError, match="within 1 s"):
+            index.write(writes(2, 3_000_000))
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
@@ -133,3 +180,30 @@ def test_bodies_stay_under_8_mib_and_a_larger_document_goes_alone():
     groups = [list(group) for group in bulk.chunks(entries)]
     assert [len(group) for group in groups] == [2, 2, 1, 1, 1]
     assert all(sum(map(len, group)) <= bulk.MAX_BODY_BYTES or len(group) == 1 for group in groups)
+
+
+def test_stored_documents_that_are_not_read_in_time_are_asked_for_in_smaller_requests():
+    def answer(lines):
+        ids = json.loads(lines[0])["ids"]
+        if len(ids) > 100:
+            time.sleep(1.5)
+        return 200, {"docs": [{"_id": one, "found": False} for one in ids]}
+
+    with answering(answer, index_timeout_s=1) as (index, seen):
+        names = [("b", f"{number}") for number in range(200)]
+        assert index.stored(names) == [None] * 200
+        assert index.stored(names) == [None] * 200
+    assert len(seen) == 1 + 4 + 4
+
+
+def test_an_index_that_stays_silent_is_unavailable_after_two_requests():
+    def answer(_lines):
+        time.sleep(1.5)
+        return 200, {}
+
+    with (
+        answering(answer, index_timeout_s=1) as (index, seen),
+        pytest.raises(IndexUnavailableError, match="within 1 s"),
+    ):
+        index.stored([("b", f"{number}") for number in range(200)])
+    assert len(seen) == 2

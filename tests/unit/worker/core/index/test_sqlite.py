@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -101,6 +102,34 @@ def test_an_index_locked_by_another_writer_is_unavailable_not_stuck(path):
         db.execute("ROLLBACK")
     db.close()
     assert index.write([write("a")])[0].status is WriteStatus.WRITTEN
+    index.close()
+
+
+def test_an_index_that_is_being_written_to_answers_a_ping_at_once(path):
+    index = SqliteIndex(path, timeout_s=20)
+    index.ensure()
+    began = time.monotonic()
+    with index._writing():
+        index.ping()
+    with sqlite3.connect(path, isolation_level=None) as db:
+        db.execute("BEGIN IMMEDIATE")
+        index.ping()
+        db.execute("ROLLBACK")
+    db.close()
+    assert time.monotonic() - began < 1
+    index.close()
+
+
+def test_a_large_document_leaves_no_connection_behind_that_keeps_it_in_memory(path):
+    index = SqliteIndex(path, timeout_s=1)
+    index.write([write("small")])
+    kept = index._writer
+    assert kept is not None
+    index.write([Write("b", "large", 1, "e", b'{"content": "%s"}' % (b"word " * 1_000_000))])
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        kept.execute("SELECT 1")
+    assert index.write([write("other")])[0].status is WriteStatus.WRITTEN
+    assert index.search("word", limit=1).total == 1
     index.close()
 
 

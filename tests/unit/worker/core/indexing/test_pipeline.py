@@ -1,7 +1,9 @@
 """From an observation of an object to its write: versions, repeated observations, names."""
 
 import gzip
+import time
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 from worker.core.base.errors import ObjectGoneError, StoreError, UnreadableFileError
 from worker.core.extract import Extracted
 from worker.core.indexing.fresh_writer import MAX_OBSERVATION_AGE_MS
-from worker.core.indexing.pipeline import MAX_OBSERVATIONS, Pipeline, extension_of
+from worker.core.indexing.pipeline import MAX_CHAR_BYTES, MAX_OBSERVATIONS, TEXT_FACTOR, Pipeline, extension_of
 from worker.core.s3.events import ObjectRef
 from worker.core.s3.objects import ObjectState, Snapshot
 
@@ -66,7 +68,8 @@ class SlowExtractor:
 
 
 def pipeline(bucket, extractor=None, **settings):
-    usual = {"state": "state", "include_keys": (), "exclude_keys": (), "worker_name": "w", "max_content_chars": 1_000}
+    usual: dict[str, Any] = {"state": "state", "include_keys": (), "exclude_keys": (), "worker_name": "w"}
+    usual |= {"max_content_chars": 1_000, "spool_bytes": 4_096}
     known: Any = SimpleNamespace(**(usual | settings))
     slow: Any = extractor or SlowExtractor(bucket)
     return Pipeline(known, bucket, extractor=slow)
@@ -181,6 +184,44 @@ def test_a_text_longer_than_the_setting_is_cut_and_says_how_much_is_indexed(cont
     fields = extracted(content=content, truncated=truncated)(max_content_chars=5)
     assert fields["content"] == kept
     assert (fields["extraction"]["truncated"], fields["extraction"]["indexed_chars"]) == (is_truncated, len(kept))
+
+
+def snapshot_of(body, key="a.txt", content_type=None):
+    return Snapshot("b", key, 1_000_000, len(body), "e", NOON, None, content_type, {}, body)
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "factor_of"),
+    [
+        (snapshot_of(b"x" * 4_096), 0),
+        (snapshot_of(b"x" * 4_097), 4_097),
+        (snapshot_of(b"x" * 100_000), MAX_CHAR_BYTES * 20_000),
+        (snapshot_of("漢字".encode() * 10_000), MAX_CHAR_BYTES * 20_000),
+        (snapshot_of(b"%PDF-1.7" + b"x" * 10_000, "a.pdf"), 0),
+        (snapshot_of(b"\x89PNG\r\n\x1a\n" + b"x" * 10_000, "a.png"), 0),
+    ],
+)
+def test_the_memory_of_a_long_text_is_known_before_it_is_read(snapshot, factor_of):
+    assert pipeline(Bucket("e1"), max_content_chars=20_000).memory_of_text(snapshot) == TEXT_FACTOR * factor_of
+
+
+def test_documents_of_long_texts_are_made_one_at_a_time_and_others_meanwhile():
+    at_once, most = [], []
+
+    class Extractor:
+        def extract(self, body, _key, _content_type):
+            at_once.append(len(body))
+            most.append(sorted(at_once))
+            time.sleep(0.1)
+            at_once.remove(len(body))
+            return Extracted("ok", "text/plain", "x")
+
+    made = pipeline(Bucket("e1"), Extractor())
+    bodies = [snapshot_of(b"x" * size) for size in (5_000, 5_001, 10, 5_002, 11)]
+    with ThreadPoolExecutor(5) as pool:
+        list(pool.map(made.document, bodies))
+    assert max(sum(size >= 5_000 for size in sizes) for sizes in most) == 1
+    assert any(10 in sizes and len(sizes) > 1 for sizes in most)
 
 
 @pytest.mark.parametrize(

@@ -378,3 +378,22 @@ def test_an_index_that_takes_none_of_many_single_documents_ends_the_run(fakes, r
     fakes.index.unavailable.update(keys(200))
     with pytest.raises(IndexUnavailableError, match="50 documents in a row"):
         all_of(run(keys(200), settings={"bulk_documents": 1}))
+
+
+def test_documents_that_wait_for_their_request_take_bounded_memory_and_one_over_the_bound_goes_alone(
+    fakes, run, monkeypatch
+):
+    monkeypatch.setattr(reindexer_module, "DOCUMENTS_BYTES", 1_000)
+    monkeypatch.setattr(concurrency, "TICK_S", 0.05)
+    groups = list(run(keys(6), lambda key: wanted(key, size_bytes=2_000)))
+    assert [len(group) for group in groups] == [1] * 6
+    small = list(run(keys(6), lambda key: wanted(key, size_bytes=2)))
+    assert max(map(len, small)) > 1
+
+
+def test_a_run_that_is_left_while_documents_wait_for_memory_ends(run, monkeypatch):
+    monkeypatch.setattr(reindexer_module, "DOCUMENTS_BYTES", 1_000)
+    began = time.monotonic()
+    with closing(run(keys(6), lambda key: wanted(key, size_bytes=2_000))) as groups:
+        next(groups)
+    assert time.monotonic() - began < SOON_S
