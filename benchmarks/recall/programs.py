@@ -1,5 +1,6 @@
 """Independent tools that are programs: pdftotext, mutool and LibreOffice, where they are installed, and Apache Tika 3."""
 
+import contextlib
 import http.client
 import json
 import re
@@ -101,6 +102,12 @@ class Tika(Server):
         began = time.perf_counter()
         self._asked(path)
         return time.perf_counter() - began
+
+    def warm_up(self, files: list[Path]) -> None:
+        """Have it read files, as it does before it is measured: Java compiles what it has run often."""
+        for path in files:
+            with contextlib.suppress(OSError, ValueError):
+                self._asked(path)
 
     def cpu_s(self) -> float:
         """CPU time so far, in seconds."""
