@@ -71,7 +71,8 @@ class _Stream:
         kind = int.from_bytes(record.body[2:4], "little")
         if not self._open and kind not in _FOREIGN:
             self._end_sheet()
-            self._reading.add(self._book.name_at(record.start))
+            self._objects.details.sheet_name = self._book.name_at(record.start)
+            self._reading.add(self._objects.details.sheet_name)
         self._open.append(kind)
 
     def _end(self) -> None:
