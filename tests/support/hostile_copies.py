@@ -16,7 +16,8 @@ def originals() -> tuple[tuple[str, bytes], ...]:
     rng = random.Random(1)
     words = {"latin": "Hyakkodori", "kana": "ヒヤクコドリノコエモ", "none": ""}
     made = [(f"{kind.format}.{kind.ext}", kind.build(rng, words[kind.alphabet])) for kind in KINDS]
-    return (*made, *((path.name, path.read_bytes()) for path in sorted(DATA.iterdir()) if path.suffix != ".md"))
+    stored = sorted(path for path in DATA.rglob("*") if path.is_file() and path.suffix != ".md")
+    return (*made, *((path.name, path.read_bytes()) for path in stored))
 
 
 def mutations(count: int, seed: int = 0) -> Iterator[Attack]:

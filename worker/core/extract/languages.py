@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 MIN_CHARACTERS = 16
 """Fewer characters above ASCII prove nothing."""
-MAX_FAULTS = 0.005
+MAX_FAULTS = 0.03
 """The share of characters that may be invalid."""
 _RUN = re.compile(rb"[\x80-\xff]{3,}")
 _IN_RUNS = 0.6

@@ -32,7 +32,7 @@ from worker.core.extract.readers import (
     xps,
 )
 from worker.core.extract.readers.compound import Compound
-from worker.core.extract.readers.zipped import Container
+from worker.core.extract.readers.zipped import OPEN_DOCUMENTS, Container
 from worker.core.extract.reading import EnoughError, Reading
 from worker.core.extract.result import failed, found
 
@@ -44,7 +44,7 @@ OfFile = Callable[[bytes, Reading], None]
 OfCompound = Callable[[Compound, Reading], None]
 
 _ZIP_READERS: tuple[tuple[str, OfZip], ...] = (
-    ("application/vnd.oasis.opendocument.", opendocument.read),
+    *((begins, opendocument.read) for begins in OPEN_DOCUMENTS),
     ("application/epub+zip", epub.read),
     ("application/vnd.openxmlformats-officedocument.wordprocessingml.", word.read),
     ("application/vnd.ms-word.", word.read),
@@ -177,7 +177,7 @@ def parse_inside(source: bytes | Compound, kind: Kind, reading: Reading) -> None
         said = reading.said
         try:
             read(reading)
-            if isinstance(source, Compound) and reading.said is not said:
+            if (isinstance(source, Compound) or kind.route == "pdf") and reading.said is not said:
                 reading.add(reading.said.title or "")
         finally:
             reading.said = said

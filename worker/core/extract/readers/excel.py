@@ -3,7 +3,7 @@
 import struct
 
 from worker.core.extract.faults import CorruptError, EncryptedError
-from worker.core.extract.readers import biff
+from worker.core.extract.readers import biff, embedded, encryption
 from worker.core.extract.readers.biff import Record
 from worker.core.extract.readers.biff_book import GLOBALS, Book
 from worker.core.extract.readers.biff_cells import CELLS, Cells
@@ -17,6 +17,8 @@ _FOREIGN = (0x0005, 0x0006, 0x0100)
 _IN_CHARTS = frozenset({0x204, 0xFD, 0xD6})
 """Of the values that a chart keeps, only texts are read: its numbers are those of the sheet."""
 _CHART = 0x0020
+_OBJECT = "MBD"
+"""With what the names of the storages of embedded objects begin."""
 
 
 def read(file: Compound, reading: Reading) -> None:
@@ -25,6 +27,7 @@ def read(file: Compound, reading: Reading) -> None:
     read_stream(file.stream("Workbook") or file.stream("Book"), reading)
     for text in file.property_texts():
         reading.add(text)
+    embedded.read_objects(file, [name for name in file.children() if name.startswith(_OBJECT)], reading)
 
 
 def is_stream(body: bytes) -> bool:
@@ -36,7 +39,7 @@ def read_stream(stream: bytes, reading: Reading) -> None:
     """Read the stream of a workbook; up to Excel 4, the file is nothing else. Raises CorruptError and EncryptedError."""
     if not is_stream(stream):
         raise CorruptError("the stream of the workbook does not begin as one")
-    _Stream(reading).read(stream)
+    _Stream(reading).read(encryption.workbook(stream))
 
 
 class _Stream:
@@ -68,7 +71,8 @@ class _Stream:
         kind = int.from_bytes(record.body[2:4], "little")
         if not self._open and kind not in _FOREIGN:
             self._end_sheet()
-            self._reading.add(self._book.name_at(record.start))
+            self._objects.details.sheet_name = self._book.name_at(record.start)
+            self._reading.add(self._objects.details.sheet_name)
         self._open.append(kind)
 
     def _end(self) -> None:

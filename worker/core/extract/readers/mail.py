@@ -27,7 +27,7 @@ MAX_MESSAGES = 50_000
 MAX_ATTACHMENT_BYTES = 4 * 1024**2
 """A larger text file among the attachments is found by its name only."""
 
-_SHOWN = ("Subject", "From", "To", "Cc", "Date")
+_SHOWN = ("Subject", "From", "To", "Cc", "Bcc", "Reply-To", "Date")
 _NOT_READ = frozenset({"text/css", "text/javascript", "text/x-amp-html"})
 _MESSAGES = frozenset({"message/rfc822", "message/global", "message/news", "message/partial", "message/external-body"})
 _BEGIN = re.compile(rb"(?:\A|\n\r?\n)From [^\n]{0,300}\d\d:\d\d[^\n]{0,300}\n")

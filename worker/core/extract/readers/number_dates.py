@@ -64,15 +64,16 @@ def moment(serial: float, *, date1904: bool, step_ms: int) -> Moment | None:
     days, ms = divmod(total, _DAY_MS)
     if date1904:
         days += _1904_DAYS
-    if days == 60:  # Excel takes 1900 for a leap year, as Lotus 1-2-3 did
-        return Moment(1900, 2, 29, 2, ms, total)
+    weekday = (days + 5) % 7
+    if days == 60:  # Excel takes 1900 for a leap year, as Lotus 1-2-3 did; its weekdays before that day are wrong, too
+        return Moment(1900, 2, 29, weekday, ms, total)
     if days == 0:
-        return Moment(1900, 1, 0, 5, ms, total)
+        return Moment(1900, 1, 0, weekday, ms, total)
     try:
         when = date(1899, 12, 31 if days < 60 else 30) + timedelta(days)
     except OverflowError:
         return None
-    return Moment(when.year, when.month, when.day, when.weekday(), ms, total)
+    return Moment(when.year, when.month, when.day, weekday, ms, total)
 
 
 def step_of(codes: list[Code]) -> int:

@@ -59,6 +59,8 @@ class Details:
 
     texts: dict[str, None] = field(default_factory=dict)
     chars: int = 0
+    sheet_name: str = ""
+    """The sheet that is being read."""
 
     def add(self, *texts: str | None) -> None:
         """Add a line of several texts."""
@@ -69,7 +71,7 @@ class Details:
 
     def add_header(self, text: str | None) -> None:
         """Add a header or a footer."""
-        self.add(plain_header(unescaped(text or "")))
+        self.add(plain_header(unescaped(text or ""), self.sheet_name))
 
     def note(self, name: str, element: etree._Element) -> None:
         """Add what an element beside the rows says."""

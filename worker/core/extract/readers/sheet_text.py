@@ -8,7 +8,8 @@ LONG_CHARS = 1000
 """A shared text of more characters is given once only: a small file can refer to it a million times."""
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _FIELD = re.compile(
-    r'&(?:(?P<and>&)|"[^"]*"|\d{1,3}|K(?:[0-9A-Fa-f]{6}|\d\d[+-]\d{3})|(?P<part>[LCR])|[A-Za-z]|$)', re.IGNORECASE
+    r'&(?:(?P<and>&)|"[^"]*"|\d{1,3}|K(?:[0-9A-Fa-f]{6}|\d\d[+-]\d{3})|(?P<part>[LCR])|(?P<name>A)|[A-Za-z]|$)',
+    re.IGNORECASE,
 )
 
 
@@ -70,6 +71,13 @@ def unescaped(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def plain_header(text: str) -> str:
-    """A header or footer without its codes for fonts and fields ([ECMA-376] part 1, 18.3.1.46); its parts are lines."""
-    return _FIELD.sub(lambda code: "&" if code["and"] else "\n" if code["part"] else "", text).strip()
+def plain_header(text: str, sheet_name: str) -> str:
+    """A header or footer as it is printed, but without dates and page numbers; its parts are lines.
+
+    The codes are those of [ECMA-376] part 1, 18.3.1.46: for fonts, for fields, and `&A` for the name of the sheet.
+    """
+
+    def printed(code: re.Match[str]) -> str:
+        return "&" if code["and"] else "\n" if code["part"] else sheet_name if code["name"] else ""
+
+    return _FIELD.sub(printed, text).strip()

@@ -45,6 +45,7 @@ def read(container: Container, reading: Reading) -> None:
     sheets = _sheets(root, links)
     for sheet in sheets:
         reading.add(sheet.name)
+        details.sheet_name = sheet.name
         if sheet_parts.is_there(container, sheet, reading):
             with reading.part(sheet.part):
                 _read_sheet(container, sheet, book, details, reading)

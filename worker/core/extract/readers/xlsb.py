@@ -47,6 +47,7 @@ def read(container: Container, reading: Reading) -> None:
             _SHARED[link.kind](container.read(link.target), book)
     for sheet in book.sheets:
         reading.add(sheet.name)
+        details.sheet_name = sheet.name
         if not sheet_parts.is_there(container, sheet, reading):
             continue
         with reading.part(sheet.part):

@@ -77,6 +77,11 @@ def test_raw_bytes_in_headers_are_read(codec: str) -> None:
     assert read(body)[1].title == "会議のお知らせ、 その二"
 
 
+def test_everybody_whom_a_message_names_is_found() -> None:
+    body = b"From: a@b.c\r\nTo: d@e.f\r\nCc: g@h.i\r\nBcc: j@k.l\r\nReply-To: m@n.o\r\n\r\nx"
+    assert read(body)[0] == "From: a@b.c\nTo: d@e.f\nCc: g@h.i\nBcc: j@k.l\nReply-To: m@n.o\nx"
+
+
 def test_a_character_that_two_encoded_words_share_is_read() -> None:
     raw = "件名の漢字".encode()
     words = " ".join(f"=?utf-8?B?{base64.b64encode(part).decode()}?=" for part in (raw[:4], raw[4:]))

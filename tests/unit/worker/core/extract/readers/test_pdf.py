@@ -226,6 +226,10 @@ def test_properties_are_read() -> None:
     assert reading.text.splitlines() == ["x", "Quarter", "紫陽花"]
 
 
+def test_a_nul_at_the_end_of_a_title_is_no_part_of_it() -> None:
+    assert read(document(shown("x"), info=b"/Title(report.wpd\\000)")).said.title == "report.wpd"
+
+
 def test_the_xmp_of_the_document_gives_what_the_information_dictionary_lacks() -> None:
     picture = XMP.replace("紫陽花通信", "photo").replace(
         'xmlns:pdf="http://ns.adobe.com/pdf/1.3/" pdf:Producer="P"', ""

@@ -70,13 +70,14 @@ def test_headers_hints_and_links_are_read() -> None:
         '<hyperlinks><hyperlink ref="A1" r:id="r1" display="shown link" tooltip="tip"/></hyperlinks>'
         '<dataValidations><dataValidation promptTitle="title" prompt="hint" error="wrong"><formula1>"赤,青"</formula1>'
         "</dataValidation></dataValidations>"
-        "<headerFooter><oddHeader>&amp;L&amp;&quot;Arial,Bold&quot;&amp;12R&amp;&amp;D&amp;C極秘&amp;RPage &amp;P</oddHeader>"
+        "<headerFooter><oddHeader>&amp;L&amp;&quot;Arial,Bold&quot;&amp;12R&amp;&amp;D&amp;C極秘"
+        "&amp;R&amp;A: Page &amp;P</oddHeader>"
         "<firstFooter>&amp;K01+000last</firstFooter></headerFooter>"
     )
     links = relationships([("hyperlink", "https://example.com/見積")])
     book = xlsx({"s": sheet(beside)}, parts={"xl/worksheets/_rels/sheet1.xml.rels": links})
     assert lines(book) == [
-        "s", "shown link\ttip", "title\thint\twrong", "赤\t青", "R&D", "極秘", "Page", "last", "https://example.com/見積"
+        "s", "shown link\ttip", "title\thint\twrong", "赤\t青", "R&D", "極秘", "s: Page", "last", "https://example.com/見積"
     ]  # fmt: skip
 
 
