@@ -22,7 +22,8 @@ REACH = 240
 
 _BETWEEN = re.compile(rf"(?<=[{WITHOUT_SPACES}])\s+(?=[{WITHOUT_SPACES}])")
 _RUN = re.compile(f"[{CJK}]{{{CJK_CHARS[0]},}}")
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile("[^\\W_](?:[^\\W_]|[\u00ad\u200b-\u200d\u2060\ufeff])*")
+"""A word, with the invisible characters inside it."""
 _UNSAID = re.compile(
     "[\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f\x7f-\x9f]"  # not decoded, or without a meaning
     "|[-\u00ad\u2010]\\s*\n"  # a word that a line end may have divided

@@ -32,6 +32,12 @@ def test_short_cells_are_asked_for_where_there_is_nothing_longer():
     assert sorted(sample.words for sample in found) == ["Amount", "見積金額"]
 
 
+def test_a_word_is_not_divided_at_an_invisible_character():
+    (found,) = sampled([Block("Donaudampf\u00adschifffahrt light\u200bhouse")], "seed")
+
+    assert found.words == "Donaudampf\u00adschifffahrt light\u200bhouse"
+
+
 def test_a_phrase_keeps_the_part_it_comes_from():
     assert {sample.part for sample in sampled([Block(ENGLISH, "notes")], "seed")} == {"notes"}
 
