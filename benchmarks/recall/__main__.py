@@ -89,6 +89,8 @@ def _measure(
         found.append(one)
         if len(found) % 100 == 0:
             print(f"{len(found)} of {len(files)} files", file=sys.stderr, flush=True)
+    if tika is not None and asked.again is not None:
+        tika.warm_up(files)
     spent = costs(files, readers, tika) if asked.cost else []
     print("\n".join([*_lines(found, spent, list(readers)), "", *_missing(tools)]))
     if asked.json is not None:
@@ -108,7 +110,7 @@ def _recorded(record: Path, base: Path) -> Callable[[Path], Truth]:
 
 def _lines(found: list[Measured], spent: list[Cost], labels: list[str]) -> list[str]:
     reasons = explanations()
-    lines = [*report.misses(found, OURS, reasons), "", *report.table(found, labels), ""]
+    lines = [*report.misses(found, OURS, reasons), "", *report.table(found, labels, reasons), ""]
     lines += report.explained(found, OURS, reasons)
     return [*lines, "", *report.cost_table(spent)] if spent else lines
 

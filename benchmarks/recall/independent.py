@@ -19,8 +19,8 @@ FORMATS = {
     "xltx": "xlsx", "pptm": "pptx", "ppsx": "pptx", "ott": "odt", "ots": "ods", "otp": "odp", "mht": "eml",
 }  # fmt: skip
 """Extensions that are reported as another format."""
-TWO_MUST_AGREE = frozenset({"pdf", "txt", "html"})
-"""Formats in which one tool alone is often wrong: the order of text in a PDF, the charset of a text."""
+TWO_MUST_AGREE = frozenset({"pdf", "txt", "html", "epub"})
+"""Formats in which one tool alone is often wrong: the order of text in a PDF, the charset of a text, the readings in books."""
 RUNS_ON = frozenset({"pdf", "txt"})
 """Formats in which a line end does not end a paragraph."""
 

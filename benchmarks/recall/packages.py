@@ -19,6 +19,8 @@ from benchmarks.recall.phrases import Block
 
 MAX_PAGE_BYTES, MAX_PAGES = 100_000, 20
 """Of a book, what is enough for five phrases: BeautifulSoup takes a minute for some books."""
+_MARKED = re.compile(r"\]\(|Pictures/|ObjectReplacements/")
+"""What odfdo writes for a link or a picture."""
 _ASK = "pip install '.[recall]'"
 _BLOCK_TAGS = [
     "address", "article", "aside", "blockquote", "body", "br", "caption", "dd", "details", "div", "dl", "dt",
@@ -153,7 +155,8 @@ def _calamine(path: Path) -> list[Block]:
 
 def _odfdo(path: Path) -> list[Block]:
     body = _module("odfdo").Document(str(path)).body
-    return _blocks(element.text_recursive for element in body.get_elements("descendant::text:p|descendant::text:h"))
+    texts = (element.text_recursive for element in body.get_elements("descendant::text:p|descendant::text:h"))
+    return [block for block in _blocks(texts) if not _MARKED.search(block.text)]
 
 
 def _striprtf(path: Path) -> list[Block]:

@@ -2,13 +2,12 @@
 
 import random
 import re
-import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from itertools import accumulate
 from typing import NamedTuple
 
-from worker.core.index.text import indexed, is_cjk, phrase
+from worker.core.index.text import CJK, WITHOUT_SPACES, indexed, is_cjk, phrase
 
 PHRASES_PER_FILE = 5
 WORDS = (3, 8)
@@ -21,12 +20,8 @@ ATTEMPTS = 60
 REACH = 240
 """Characters of a block around a random place, from which a phrase is taken."""
 
-_CJK = "々〆〇ぁ-ゖゝ-ゟァ-ヺー-ヿㇰ-ㇿ\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U000323af"
-_BETWEEN_CJK = re.compile(f"(?<=[{_CJK}、。])\\s+(?=[{_CJK}])")
-_INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff]"
-)
-_RUN = re.compile(f"[{_CJK}]{{{CJK_CHARS[0]},}}")
+_BETWEEN = re.compile(rf"(?<=[{WITHOUT_SPACES}])\s+(?=[{WITHOUT_SPACES}])")
+_RUN = re.compile(f"[{CJK}]{{{CJK_CHARS[0]},}}")
 _WORD = re.compile(r"[^\W_]+")
 _UNSAID = re.compile(
     "[\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f\x7f-\x9f]"  # not decoded, or without a meaning
@@ -57,20 +52,13 @@ class Searchable:
 
     def __init__(self, texts: Iterable[str]) -> None:
         """Cut the texts into tokens, which takes 0.3 s per million characters."""
-        self._texts = [f" {indexed(normalised(text))} " for text in texts if text]
+        self._texts = [f" {indexed(text)} " for text in texts if text]
 
     def has(self, words: str, *, exact: bool = True) -> bool:
         """Whether one of the texts has the tokens of these words, consecutively; the last one in full if `exact`."""
-        tokens, prefix = phrase(normalised(words), exact=exact)
+        tokens, prefix = phrase(words, exact=exact)
         wanted = f" {' '.join(tokens)}" + ("" if prefix else " ")
         return bool(tokens) and any(wanted in text for text in self._texts)
-
-
-def normalised(text: str) -> str:
-    """A text without what does not count: invisible characters, and white space between two CJK characters."""
-    if text.isascii():
-        return text
-    return _BETWEEN_CJK.sub("", unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)))
 
 
 def sampled(blocks: list[Block], seed: str, confirmed: Callable[[str], bool] = lambda _: True) -> list[Sample]:
@@ -118,7 +106,7 @@ def _around(text: str, place: int, chance: random.Random) -> str:
         piece = re.sub(r"^\S*\s?", "", piece) if not is_cjk(piece[:1]) else piece
     if end < len(text):
         piece = re.sub(r"\s?\S*$", "", piece) if not is_cjk(piece[-1:]) else piece
-    runs = [run[0] for run in _RUN.finditer(_BETWEEN_CJK.sub("", piece))]
+    runs = [run[0] for run in _RUN.finditer(_BETWEEN.sub("", piece))]
     if runs:
         run, length = chance.choice(runs), chance.randint(*CJK_CHARS)
         first = chance.randint(0, max(len(run) - length, 0))

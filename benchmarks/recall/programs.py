@@ -1,5 +1,6 @@
 """Independent tools that are programs: pdftotext, mutool and LibreOffice, where they are installed, and Apache Tika 3."""
 
+import contextlib
 import http.client
 import json
 import re
@@ -22,9 +23,11 @@ HEAP_MB = 1024
 _LAYOUT_CODES = re.compile(r'&(?:"[^"\n]*"|K[0-9A-F]{6}|\d{1,3}|[A-Z])')
 """The codes in headers and footers of sheets ([MS-XLS] 2.5.148), which Tika returns as text."""
 _FILE_NAME = re.compile(
-    r"(?:UNKNOWN-\d|_\d{10}|\d{10}/)\S*|(?!\w+://)\S*\.(?:jpe?g|png|gif|tiff?|bmp|svg|x?html?|css|ncx|opf|emf|wmf|bin)"
+    r"(?:UNKNOWN-\d|_\d{10}|\d{10}/)\S*|(?!\w+://)\S*\.(?:jpe?g|png|gif|tiff?|bmp|svg|x?html?|css|ncx|opf|emf|wmf|bin|[ot]tf|woff)"
 )
 """A line that Tika adds for an embedded file."""
+_PROMPTS = ("Click to edit", "Click to add", "Click here to", "Click or tap")
+"""How prompts of templates begin: nobody wrote them."""
 _NO_DOCUMENT = (".js", ".css", ".jpg", ".jpeg", ".png", ".gif", ".tif", ".tiff", ".bmp", ".ttf", ".otf", ".woff")
 """Endings of embedded files that nobody reads: code, and pictures, of which Tika returns what the camera noted."""
 _LIST_NUMBER = re.compile(r"^\W*(?:[0-9A-Za-z]{0,4}[.)\-])+(?:[0-9A-Za-z]{1,4}[.)]?)?\s+(?=\S)")
@@ -90,7 +93,7 @@ class Tika(Server):
         for part, content in documents:
             if not part.lower().endswith(_NO_DOCUMENT):
                 pieces = [content] if form in RUNS_ON else content.splitlines()
-                lines = [piece for piece in pieces if not _is_file_name(piece.strip(), names)]
+                lines = [piece for piece in pieces if not _is_no_text(piece.strip(), names)]
                 blocks += [Block(_cleaned(line, form), part) for line in lines]
         return blocks
 
@@ -99,6 +102,12 @@ class Tika(Server):
         began = time.perf_counter()
         self._asked(path)
         return time.perf_counter() - began
+
+    def warm_up(self, files: list[Path]) -> None:
+        """Have it read files, as it does before it is measured: Java compiles what it has run often."""
+        for path in files:
+            with contextlib.suppress(OSError, ValueError):
+                self._asked(path)
 
     def cpu_s(self) -> float:
         """CPU time so far, in seconds."""
@@ -133,9 +142,9 @@ class Tika(Server):
         return http_get(self.port, "/version")[1].startswith(b"Apache Tika")
 
 
-def _is_file_name(line: str, names: set[str]) -> bool:
-    """Whether a line is what Tika adds for an embedded file, one of these or another one."""
-    return line in names or bool(_FILE_NAME.fullmatch(line))
+def _is_no_text(line: str, names: set[str]) -> bool:
+    """Whether a line is what Tika adds for an embedded file, one of these or another one, or an empty field's prompt."""
+    return line in names or bool(_FILE_NAME.fullmatch(line)) or line.startswith(_PROMPTS)
 
 
 def _cleaned(text: str, form: str) -> str:

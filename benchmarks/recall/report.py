@@ -10,27 +10,35 @@ from benchmarks.recall.cost import Cost
 from benchmarks.recall.explanations import Explanation, reason
 
 
-def table(found: list[Measured], labels: list[str]) -> Iterator[str]:
+def table(found: list[Measured], labels: list[str], explanations: list[Explanation]) -> Iterator[str]:
     """The lines of a table: for each format the files, the phrases, and the share that each version has.
 
-    Phrases in embedded documents (attachments, objects) are counted apart.
+    Phrases in embedded documents (attachments, objects) are counted apart. `right` is the share of the first version without
+    the phrases which the tool is known to have wrong.
     """
-    yield (
-        f"{'format':8}{'files':>7}{'phrases':>9}"
-        + "".join(f"{label:>15}" for label in labels)
-        + (f"{'embedded':>11}" + "".join(f"{label:>15}" for label in labels))
-    )
+    shares = "".join(f"{label:>15}" for label in labels)
+    yield f"{'format':8}{'files':>7}{'phrases':>9}{shares}{'right':>9}{'embedded':>11}{shares}"
     by_format: dict[str, list[Measured]] = defaultdict(list)
     for one in found:
         by_format[one.format].append(one)
     for form, files in [*sorted(by_format.items()), ("all", found)]:
-        asked = [asked for one in files for asked in one.phrases]
-        own, inside = [one for one in asked if not one.is_embedded], [one for one in asked if one.is_embedded]
-        yield (
-            f"{form:8}{len(files):>7}{len(own):>9}"
-            + "".join(f"{_share(own, label):>15}" for label in labels)
-            + (f"{len(inside) or '':>11}" + "".join(f"{_share(inside, label):>15}" for label in labels))
-        )
+        own = [asked for one in files for asked in one.phrases if not asked.is_embedded]
+        inside = [asked for one in files for asked in one.phrases if asked.is_embedded]
+        right = [
+            asked
+            for one in files
+            for asked in one.phrases
+            if not asked.is_embedded and not _is_wrong(explanations, one.file, asked, labels[0])
+        ]
+        cells = "".join(f"{_share(own, label):>15}" for label in labels) + f"{_share(right, labels[0])[-7:]:>9}"
+        cells += f"{len(inside) or '':>11}" + "".join(f"{_share(inside, label):>15}" for label in labels)
+        yield f"{form:8}{len(files):>7}{len(own):>9}{cells}".rstrip()
+
+
+def _is_wrong(explanations: list[Explanation], file: str, asked: Asked, label: str) -> bool:
+    """Whether a phrase that was not found is known to be the tool's mistake."""
+    because = None if asked.found[label] else reason(explanations, file, asked)
+    return because is not None and not because.is_ours
 
 
 def _share(asked: list[Asked], label: str) -> str:
@@ -47,21 +55,20 @@ def misses(found: Iterable[Measured], label: str, explanations: list[Explanation
             for asked in lacking:
                 part = f", in {asked.part}" if asked.part else ""
                 because = reason(explanations, one.file, asked)
-                yield f"    {' '.join(asked.words.split())!r}  ({asked.said_by}{part})" + (
-                    f": {because}" if because else ""
-                )
+                why = f": {because.because}" if because else ""
+                yield f"    {' '.join(asked.words.split())!r}  ({asked.said_by}{part}){why}"
 
 
 def explained(found: Iterable[Measured], label: str, explanations: list[Explanation]) -> Iterator[str]:
     """How many misses have which explanation, and how many have none."""
-    reasons = Counter(
-        reason(explanations, one.file, asked) or "not explained"
-        for one in found
-        for asked in one.phrases
-        if not asked.found[label]
-    )
-    for because, count in reasons.most_common():
-        yield f"{count:>5} not found: {because}"
+    reasons: Counter[str] = Counter()
+    for one in found:
+        for asked in one.phrases:
+            if not asked.found[label]:
+                because = reason(explanations, one.file, asked)
+                reasons[because.because if because else "not explained"] += 1
+    for sentence, count in reasons.most_common():
+        yield f"{count:>5} not found: {sentence}"
 
 
 def cost_table(costs: list[Cost]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from worker.core.extract.decode import decode
 
 TYPES = frozenset({"text/calendar", "text/vcard", "text/x-vcard", "text/directory"})
 _FOLD = re.compile(r"\n[ \t]")
+_FOLD_IN_BYTES = re.compile(rb"(?<![=\r])\r?\n[ \t]")
 _ESCAPE = re.compile(r"\\([nN,;:\\])")
 _QUOTED = re.compile(
     r"^([^:\n]{0,200};(?:ENCODING=)?QUOTED-PRINTABLE(?:;[^:\n]{0,200})?:)((?:[^\n]*=\n)*[^\n]*)$",
@@ -21,6 +22,11 @@ _DATA = re.compile(
     r"|^[\w.-]{1,40}[^:\n]{0,200}:data:[^,\n]{0,200};base64,[^\n]*$",
     re.IGNORECASE | re.MULTILINE,
 )
+
+
+def unfolded(data: bytes) -> bytes:
+    """The data without folds: some programs fold inside a character. Folds in quoted-printable are left."""
+    return _FOLD_IN_BYTES.sub(b"", data)
 
 
 def readable(text: str) -> str:

@@ -17,7 +17,11 @@ _DOS = frozenset(
     f"cp{number}"
     for number in (437, 720, 737, 775, 850, 852, *range(855, 859), *range(860, 867), 869, 874, 932, 949, 950, 1125)
 ) | {f"cp{number}" for number in range(1250, 1259)}
-_ALIASES = {"cp936": "gb18030", "cp1047": "cp037", "cp65001": "utf-8", "ebcdic-cp-us": "cp037", "ebcdic-int1": "cp500"}
+_ALIASES = {
+    "cp936": "gb18030", "cp1047": "cp037", "cp65001": "utf-8", "ebcdic-cp-us": "cp037", "ebcdic-int1": "cp500",
+    "cp10000": "mac_roman", "cp10001": "cp932", "cp10002": "cp950", "cp10003": "cp949", "cp10006": "mac_greek",
+    "cp10007": "mac_cyrillic", "cp10008": "gb18030", "cp10029": "mac_latin2", "cp10081": "mac_turkish",
+}  # fmt: skip
 """CP1047 differs from CP037 in brackets and the like only, and Python does not have it."""
 _WIDER = {"gbk": "gb18030", "shift_jis": "cp932"}
 _NUMBERED = re.compile(r"(?:x-)?(?:ibm|cp|ccsid|ms|windows|dos|oem)[-_]?0*(\d{2,5})")
@@ -37,8 +41,9 @@ def codec_of(declared: str) -> str | None:
     numbered = _NUMBERED.fullmatch(name)
     if numbered:
         name = f"cp{int(numbered[1]):03}"
-    name = _ALIASES.get(name, name)
-    return name if name in _DOS or name in EBCDIC or name in {"utf-8", "gb18030"} else None
+    if name in _ALIASES:
+        return _ALIASES[name]
+    return name if name in _DOS or name in EBCDIC else None
 
 
 def of_content_type(content_type: str | None) -> str | None:

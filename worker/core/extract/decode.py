@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from worker.core.extract import japanese
+from worker.core.extract import japanese, languages
 from worker.core.extract.charsets import EBCDIC, WESTERN, codec_of
 
 CHUNK_BYTES = 256 * 1024
@@ -38,10 +38,12 @@ _CONTROLS = bytes(set(range(32)) - set(b"\t\n\r")) + b"\x7f"
 _HARMLESS = b"\x07\x08\x0c\x1b"  # bells, overstrikes, form feeds and terminal colours do occur in text
 _HIGH = bytes(range(128, 256))
 _WIDE = frozenset({"utf-16-le", "utf-16-be"})
+_ISO_2022_KR = b"\x1b$)C"
 _NUL_RUN = re.compile(rb"\0{2,}")
 _ASCII_IN_UTF_16 = re.compile(rb"(?:[\t\n\r -~]\0){6,}")
 _THREE_BYTES = re.compile(rb"[\xe1-\xef][\x80-\xbf]{2}|\xf0[\x90-\xbf][\x80-\xbf]{2}")
 """Characters in UTF-8; two such bytes in a row also occur in other encodings, three seldom."""
+_KANA_IN_UTF8 = re.compile(rb"(?:\xe3[\x81-\x83][\x80-\xbf]){2}|[\xe4-\xe9][\x80-\xbf]{2}\xe3[\x81-\x83][\x80-\xbf]")
 _CLEARLY_UTF8 = 0.6
 """The share of bytes above ASCII that form such characters."""
 _PROBE = 4096
@@ -141,13 +143,11 @@ def _marked(data: bytes, name: str) -> Decoded | None:
 
 def _decode(data: bytes, codec: str | None) -> Decoded | None:
     """Decode data without a mark; `codec` is the declared one, or the one that the text before it was in."""
-    if codec in EBCDIC and (text := _as_ebcdic(data, codec)):
-        return Decoded(text, codec, clean=False)
-    if codec in _WIDE and (b"\0" in data or _try(data, "utf-8") is None):
-        return Decoded(data.decode(codec, "replace"), codec, clean=False)
-    if (
-        b"\0" in data
-    ):  # a log that was cut while it was written begins with a hole; PowerShell appends UTF-16 to any file
+    found = _unlike_ascii(data, codec)
+    if found is not None:
+        return found
+    # A log that was cut while it was written begins with a hole; PowerShell appends UTF-16 to any file.
+    if b"\0" in data:
         data = _NUL_RUN.sub(b"\0", _ASCII_IN_UTF_16.sub(lambda run: run[0][::2], data))
     text = _try(data, "utf-8")
     controls = _count_controls(data)
@@ -159,14 +159,36 @@ def _decode(data: bytes, codec: str | None) -> Decoded | None:
         if controls and japanese.has_jis_escapes(data):
             return Decoded(japanese.jis(data), "iso2022_jp_ext", clean=False)
         return Decoded(text, "utf-8", clean=not controls)
-    clean = not controls
-    return (
-        (_as_declared(data, codec, clean) if codec else None)
-        or _mixed(data, _THREE_BYTES)
-        or _legacy(data, clean)
-        or _mixed(data, None)
-        or _least_faulty(data)
-    )
+    return _decode_legacy(data, codec, clean=not controls)
+
+
+def _unlike_ascii(data: bytes, codec: str | None) -> Decoded | None:
+    """Decode encodings in which the bytes of ASCII characters mean something else."""
+    if codec in EBCDIC and (text := _as_ebcdic(data, codec)):
+        return Decoded(text, codec, clean=False)
+    if codec in _WIDE and (b"\0" in data or _try(data, "utf-8") is None):
+        return Decoded(data.decode(codec, "replace"), codec, clean=False)
+    if _ISO_2022_KR in data[:_HEAD_BYTES] and data.isascii():
+        return Decoded(data.decode("iso2022_kr", "replace"), "iso2022_kr", clean=False)
+    return None
+
+
+def _decode_legacy(data: bytes, codec: str | None, *, clean: bool) -> Decoded | None:
+    """Decode text that is not in UTF-8 throughout."""
+    found = _as_declared(data, codec, clean) if codec else None
+    if found is not None:
+        return found
+    legacy = _legacy(data, clean)
+    if legacy is not None and japanese.has_kana(legacy.text) and not _KANA_IN_UTF8.search(data):
+        return legacy
+    found = _mixed(data, _THREE_BYTES)
+    if found is not None:
+        return found
+    if legacy is None or not japanese.has_kana(legacy.text):
+        foreign = languages.guess(data)
+        if foreign is not None:
+            return Decoded(data.decode(foreign, "replace"), foreign, clean=False)
+    return legacy or _mixed(data, None) or _least_faulty(data)
 
 
 def _count_controls(data: bytes) -> int:
@@ -185,7 +207,6 @@ def _is_binary(data: bytes, controls: int, share: float) -> bool:
 
 
 def _try(data: bytes, encoding: str) -> str | None:
-    """The text if all of it is in this encoding."""
     try:
         return data.decode(encoding)
     except (UnicodeError, LookupError, ValueError):
@@ -218,7 +239,7 @@ def _as_declared(data: bytes, codec: str, clean: bool) -> Decoded | None:
     if codec == "utf-8":
         return None
     is_of_one_byte = len(codecs.encode("é", codec, "ignore")) == 1 or len(codecs.encode("ж", codec, "ignore")) == 1
-    if is_of_one_byte:  # these read any bytes at all, so that Japanese has to be ruled out
+    if is_of_one_byte or codec in {"cp932", "euc_jp", "euc-jp"}:  # these read nearly any bytes: look at what they say
         found = _legacy(data, clean)
         if found is not None and japanese.is_evident(found.text, with_kanji=codec == WESTERN):
             return None
@@ -262,9 +283,8 @@ def _is_mostly_utf8(data: bytes) -> bool:
 def _legacy(data: bytes, clean: bool) -> Decoded | None:
     windows, unix = _try(data, "cp932"), _try(data, "euc_jp")
     name = japanese.which(data, unix, windows)
-    if name is None:
-        return None
-    return Decoded((unix if name == "euc_jp" else windows) or "", name, clean=clean and name == "cp932")
+    text = unix if name == "euc_jp" else windows
+    return Decoded(text, name, clean=clean and name == "cp932") if name and text else None
 
 
 def _least_faulty(data: bytes) -> Decoded | None:

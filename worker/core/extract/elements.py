@@ -23,7 +23,7 @@ _INLINE = frozenset(
 """Elements that do not end a word: 東<b>京</b>都 is one word."""
 _BREAKS = frozenset("br lb line p para div li item note row cell td tr line-break tab".split())  # noqa: SIM905
 """Elements that end a word, even amid the text of an element whose other elements do not."""
-_SHOWN_IN_HTML = ("title", "placeholder", "aria-label", "summary", "label")
+_SHOWN_IN_HTML = ("title", "placeholder", "aria-label", "summary", "label", "alttext")
 _VALUE_HIDDEN = frozenset(["hidden", "password", "checkbox", "radio", "image", "color", "range"])
 _METAS = frozenset(
     "description keywords og:title og:description og:site_name twitter:title twitter:description dc.title "  # noqa: SIM905
@@ -137,7 +137,7 @@ class Walk:
         said = [value for key in _SHOWN_IN_HTML if (value := get(key))]
         if name == "img" and (alt := get("alt")):
             self._add(alt if len(alt) < 3 and not alt.isascii() else f" {alt} ")  # one character that fonts do not have
-        elif name in {"area", "applet"} and (alt := get("alt")):
+        elif name in {"area", "applet", "input"} and (alt := get("alt")):
             said.append(alt)
         elif (
             name in {"input", "button"} and (get("type") or "").lower() not in _VALUE_HIDDEN and (value := get("value"))

@@ -40,8 +40,10 @@ def unescaped(text: str, mime_type: str) -> str:
         return _paired(_unescaped_json(text))
     if '{"' in text or '["' in text or '{ "' in text:
         text = "\n".join(_unescaped_line(line) if "\\" in line else line for line in text.split("\n"))
-    characters = _CHARACTER if mime_type in _WITH_ESCAPES else _CHARACTERS
-    return _paired(characters.sub(lambda run: _ESCAPE.sub(_meaning, run[0]), text))
+    if "\\u" in text:
+        characters = _CHARACTER if mime_type in _WITH_ESCAPES else _CHARACTERS
+        text = characters.sub(lambda run: _ESCAPE.sub(_meaning, run[0]), text)
+    return _paired(text)
 
 
 def _unescaped_json(text: str) -> str:

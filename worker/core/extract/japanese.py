@@ -1,5 +1,6 @@
 """Tell the encodings of Japanese apart: UTF-16 without a mark, ISO-2022-JP, EUC-JP and CP932."""
 
+import codecs
 import re
 
 _JIS_ESCAPE = re.compile(rb"\x1b(?:\$[@B]|\$\([@BDOPQ]|\(I)")
@@ -15,6 +16,8 @@ _USUAL = re.compile("[\t\n\r -~、-ヿ\u4e00-\u9fff！-ﾟÀ-ÿ]")
 _EVIDENT = re.compile("[\t\n\r -~、。ぁ-んァ-ヶー]")
 _PROBE = 4096
 """Number of characters that is enough to tell one encoding from another."""
+_SHORTEST_BYTES = 16
+"""A shorter text in UTF-16 without ASCII is not recognised."""
 _BLOCK_BYTES = 64
 """UTF-16 in which a byte is missing is examined in blocks of this size."""
 
@@ -29,11 +32,17 @@ def kana_count(text: str) -> int:
     return len(_KANA.findall(text))
 
 
+def has_kana(text: str) -> bool:
+    """Whether there are as many kana among the characters above ASCII as in any Japanese sentence."""
+    probe = text[:_PROBE]
+    return len(_KANA.findall(probe)) * 12 > len(probe) - len(probe.encode("ascii", "ignore"))
+
+
 def is_evident(text: str, *, with_kanji: bool) -> bool:
     """Whether a large part of the text above ASCII consists of kana, which is no coincidence, or also of kanji."""
     probe = text[:_PROBE]
     count = len(_KANA.findall(probe)) + (len(_KANJI.findall(probe)) if with_kanji else 0)
-    return count * 5 > sum(character > "\x7f" for character in probe)
+    return count * 5 > len(probe) - len(probe.encode("ascii", "ignore"))
 
 
 def wide_encoding(data: bytes) -> str | None:
@@ -44,7 +53,7 @@ def wide_encoding(data: bytes) -> str | None:
     """
     probe = data[: 2 * _PROBE]
     nuls = probe.count(0)
-    if not nuls and (probe.isascii() or max(probe[::2].count(0x30), probe[1::2].count(0x30)) * 10 < len(probe)):
+    if not nuls and not _may_be_wide_kana(probe):
         return None
     if probe.isascii() and nuls * 4 < len(probe):
         return None
@@ -54,6 +63,18 @@ def wide_encoding(data: bytes) -> str | None:
         if _share(_EVIDENT, text) >= 0.2 and (usual := _share(_USUAL, text)) > share:
             best, share = name, usual
     return best
+
+
+def _may_be_wide_kana(probe: bytes) -> bool:
+    if probe.isascii() or len(probe) < _SHORTEST_BYTES:
+        return False
+    if max(probe[::2].count(0x30), probe[1::2].count(0x30)) * 10 < len(probe):
+        return False
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(probe)
+    except UnicodeDecodeError:
+        return True
+    return False
 
 
 def _share(kind: re.Pattern[str], text: str) -> float:

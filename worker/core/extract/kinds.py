@@ -5,16 +5,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from worker.core.extract.charsets import of_content_type
+from worker.core.extract.zip_types import IN_ZIP
 
-Route = Literal["text", "html", "xml", "nothing", "pdf", "zip", "ole", "rtf", "mail", "dbf", "other"]
+Route = Literal["text", "html", "xml", "nothing", "pdf", "zip", "ole", "rtf", "mail", "dbf", "flat", "onenote", "other"]
 """How the text is obtained: as it is, by removing tags, not at all, or by one of the parsers that run in a child."""
 
-IN_CHILD: frozenset[Route] = frozenset({"pdf", "zip", "ole", "rtf", "mail", "dbf", "other"})
+IN_CHILD: frozenset[Route] = frozenset({"pdf", "zip", "ole", "rtf", "mail", "dbf", "flat", "onenote", "other"})
 BINARY = "application/octet-stream"
 PLAIN = "text/plain"
-
-_OOXML = "application/vnd.openxmlformats-officedocument."
-_ODF = "application/vnd.oasis.opendocument."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,34 +36,14 @@ _DOCUMENTS: dict[str, Kind] = {
     "mbx": Kind("application/mbox", "mail"),
     "mht": Kind("multipart/related", "mail"),
     "mhtml": Kind("multipart/related", "mail"),
-    "docx": Kind(_OOXML + "wordprocessingml.document", "zip"),
-    "xlsx": Kind(_OOXML + "spreadsheetml.sheet", "zip"),
-    "pptx": Kind(_OOXML + "presentationml.presentation", "zip"),
-    "docm": Kind("application/vnd.ms-word.document.macroenabled.12", "zip"),
-    "xlsm": Kind("application/vnd.ms-excel.sheet.macroenabled.12", "zip"),
-    "xlsb": Kind("application/vnd.ms-excel.sheet.binary.macroenabled.12", "zip"),
-    "pptm": Kind("application/vnd.ms-powerpoint.presentation.macroenabled.12", "zip"),
-    "ppsx": Kind(_OOXML + "presentationml.slideshow", "zip"),
-    "dotx": Kind(_OOXML + "wordprocessingml.template", "zip"),
-    "xltx": Kind(_OOXML + "spreadsheetml.template", "zip"),
-    "potx": Kind(_OOXML + "presentationml.template", "zip"),
-    "odt": Kind(_ODF + "text", "zip"),
-    "ott": Kind(_ODF + "text-template", "zip"),
-    "ods": Kind(_ODF + "spreadsheet", "zip"),
-    "odp": Kind(_ODF + "presentation", "zip"),
-    "odg": Kind(_ODF + "graphics", "zip"),
-    "epub": Kind("application/epub+zip", "zip"),
-    "vsdx": Kind("application/vnd.ms-visio.drawing", "zip"),
-    "vsdm": Kind("application/vnd.ms-visio.drawing.macroenabled.12", "zip"),
-    "pages": Kind("application/vnd.apple.pages", "zip"),
-    "numbers": Kind("application/vnd.apple.numbers", "zip"),
-    "key": Kind("application/vnd.apple.keynote", "zip"),
+    **{name: Kind(mime_type, "zip") for name, mime_type in IN_ZIP.items()},
     "doc": Kind("application/msword", "ole"),
     "dot": Kind("application/msword", "ole"),
     "xls": Kind("application/vnd.ms-excel", "ole"),
     "ppt": Kind("application/vnd.ms-powerpoint", "ole"),
     "pps": Kind("application/vnd.ms-powerpoint", "ole"),
     "msg": Kind("application/vnd.ms-outlook", "ole"),
+    "one": Kind("application/onenote", "onenote"),
     "dbf": Kind("application/vnd.dbf", "dbf"),
     "wpd": Kind("application/vnd.wordperfect", "other"),
 }
@@ -74,10 +52,12 @@ _BEGINS = {
         rb"[\x02\x03\x04\x05\x30-\x32\x43\x63\x83\x8b\x8e\xcb\xf5\xfb].[\x01-\x0c][\x01-\x1f]", re.DOTALL
     ),
     "application/vnd.wordperfect": re.compile(rb"\xffWPC"),
+    "application/vnd.ms-excel": re.compile(rb"\x09[\0\x02\x04\x08][\x04-\x10]\0.{2}[\0\x05\x10\x20\x40]", re.DOTALL),
 }
 """How a file begins that has no magic bytes, or some that could be text: its name must agree."""
 _SHARED_NAMES = frozenset(
-    {"application/vnd.apple.pages", "application/vnd.apple.numbers", "application/vnd.apple.keynote"} | _BEGINS.keys()
+    {"application/vnd.apple.pages", "application/vnd.apple.numbers", "application/vnd.apple.keynote"}
+    | (_BEGINS.keys() - {"application/vnd.ms-excel"})
 )
 """Documents whose extension other files have, too (`.key`): one that does not begin as such a document is not broken."""
 _DOCUMENT_TYPES = {kind.mime_type: kind for kind in reversed(_DOCUMENTS.values())}
@@ -195,6 +175,7 @@ _SILENT: tuple[tuple[str, bytes], ...] = (
 )
 _MAGIC = re.compile(
     rb"(?:\xef\xbb\xbf)?(?:(?P<pdf>%PDF-)|(?P<rtf>\{\\rtf))|(?P<zip>PK(?:\x03\x04|\x05\x06))|(?P<ole>\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1)|"
+    rb"(?P<one>\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d\xae\xb1\x53\x78\xd0\x29\x96\xd3)|(?P<dot>\xdb\xa5-\0)|"
     + b"|".join(b"(?P<s%d>%s)" % (number, magic) for number, (_, magic) in enumerate(_SILENT)),
     re.DOTALL,
 )
@@ -204,6 +185,10 @@ _OFFICE_ENTRY = re.compile(
 )
 _MARKUP = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:(?P<xml><\?xml\s)|<!doctype\s+html|<html[\s>]|(?P<svg><svg\s))", re.IGNORECASE
+)
+# Documents of Word and PowerPoint in one XML file (readers/flat.py).
+_FLAT = re.compile(
+    rb'<\?mso-application\s+progid="(?:Word\.Document|PowerPoint\.Show)"|"http://schemas\.microsoft\.com/office/2006/xmlPackage"'
 )
 _SNIFF_BYTES = 512
 _MAIL = re.compile(
@@ -238,7 +223,7 @@ def _without_magic(head: bytes, extension: str, content_type: str | None) -> Kin
 
 
 def _by_magic(name: str, head: bytes, key: str, content_type: str | None) -> Kind:
-    if name in {"pdf", "rtf"}:
+    if name in {"pdf", "rtf", "one", "dot"}:
         return _DOCUMENTS[name]
     if name[0] == "s":
         return Kind(_SILENT[int(name[1:])][0], "nothing")
@@ -290,6 +275,8 @@ def _text(mime_type: str, head: bytes) -> Kind:
         return Kind(mime_type, "xml" if is_xml else "text")
     if markup["xml"] is None and markup["svg"] is None:
         return Kind(mime_type if mime_type in _HTML else "text/html", "html")
+    if _FLAT.search(head):
+        return Kind("application/xml", "flat")
     if b"<html" in head:
         return Kind("application/xhtml+xml", "html")
     if b"<svg" in head:

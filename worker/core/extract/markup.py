@@ -12,6 +12,7 @@ _DECLARED = re.compile(
     rb"""<meta\s[^>]{0,200}?charset\s*=\s*["']?\s*([\w-]+)|<\?xml[^>]{0,200}?encoding\s*=\s*["']([\w-]+)""",
     re.IGNORECASE,
 )
+_MAX_PREAMBLE_BYTES = 64 * 1024
 _PROLOG = re.compile(r"^\s*<\?xml[^>]*\?>")
 _TAG = re.compile(r"<[^<>]*>")  # it stops at the next "<": without that, a megabyte of "<" took an hour
 _SILENT = (("<script", "</script"), ("<style", "</style"), ("<!--", "-->"))
@@ -19,8 +20,8 @@ _LINES = re.compile(r"\s*\n\s*")
 
 
 def declared_encoding(head: bytes) -> str | None:
-    """The encoding that an HTML or XML file declares in its first 1024 bytes (the limit set by the HTML standard)."""
-    match = _DECLARED.search(head[:1024])
+    """The encoding that an HTML or XML file declares in its beginning; the HTML standard demands the first 1024 bytes."""
+    match = _DECLARED.search(head[:_MAX_PREAMBLE_BYTES])
     if match is None:
         return None
     name = (match[1] or match[2]).decode("ascii")

@@ -11,23 +11,28 @@ from worker.core.extract.readers import (
     encryption,
     epub,
     excel,
+    flat,
+    hwp,
     iwork,
     mail,
+    onenote,
     opendocument,
     outlook,
     pdf,
     powerpoint,
+    publisher,
     rtf,
     sheets,
     slides,
     visio,
+    visio97,
     word,
     word6,
     word97,
     xps,
 )
 from worker.core.extract.readers.compound import Compound
-from worker.core.extract.readers.zipped import Container
+from worker.core.extract.readers.zipped import OPEN_DOCUMENTS, Container
 from worker.core.extract.reading import EnoughError, Reading
 from worker.core.extract.result import failed, found
 
@@ -35,10 +40,11 @@ MAX_INSIDE_CHARS = 10_000_000
 """Of a text inside another file, this much is read."""
 
 OfZip = Callable[[Container, Reading], None]
+OfFile = Callable[[bytes, Reading], None]
 OfCompound = Callable[[Compound, Reading], None]
 
 _ZIP_READERS: tuple[tuple[str, OfZip], ...] = (
-    ("application/vnd.oasis.opendocument.", opendocument.read),
+    *((begins, opendocument.read) for begins in OPEN_DOCUMENTS),
     ("application/epub+zip", epub.read),
     ("application/vnd.openxmlformats-officedocument.wordprocessingml.", word.read),
     ("application/vnd.ms-word.", word.read),
@@ -57,8 +63,19 @@ _COMPOUND_READERS: dict[str, OfCompound] = {
     "application/vnd.ms-excel": excel.read,
     "application/vnd.ms-powerpoint": powerpoint.read,
     "application/vnd.ms-outlook": outlook.read,
+    "application/x-mspublisher": publisher.read,
+    "application/x-hwp": hwp.read,
+    "application/vnd.visio": visio97.read,
 }
 """The reader for each document in a compound file."""
+_FILE_READERS: dict[str, OfFile] = {
+    "mail": mail.read,
+    "rtf": rtf.read,
+    "pdf": pdf.read,
+    "dbf": dbf.read,
+    "onenote": onenote.read,
+}
+"""The reader for each kind of file that is no container, by its route; xberg reads what is not named here."""
 
 
 def parse(body: bytes, kind: Kind, max_chars: int) -> Extracted:
@@ -95,23 +112,35 @@ def _result(reading: Reading, mime_type: str, fault: str | None, max_chars: int)
 
 def _reader_of(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
     """The document's exact type, and what reads it; None for an archive and the like, which is found by its name only."""
-    match kind.route:
-        case "zip":
-            return _of_zip(Container(body), kind)
-        case "ole":
-            if body.startswith(word6.MAGIC_2):
-                return "application/msword", lambda reading: word6.read_stream(body, reading)
-            return _of_compound(Compound(body), kind)
-        case "mail":
-            return kind.mime_type, lambda reading: mail.read(body, reading)
-        case "rtf":
-            return kind.mime_type, lambda reading: rtf.read(body, reading)
-        case "pdf":
-            return kind.mime_type, lambda reading: pdf.read(body, reading)
-        case "dbf":
-            return kind.mime_type, lambda reading: dbf.read(body, reading)
-        case _:
-            return kind.mime_type, lambda reading: by_xberg.read(body, kind.mime_type, reading)
+    if kind.route == "zip":
+        return _of_zip(Container(body), kind)
+    if kind.route == "flat":
+        return _of_flat(body, kind)
+    if kind.route == "ole":
+        return _of_stream(body) or _of_compound(Compound(body), kind)
+    read = _FILE_READERS.get(kind.route)
+    if read is None:
+        return kind.mime_type, lambda reading: by_xberg.read(body, kind.mime_type, reading)
+    return kind.mime_type, lambda reading: read(body, reading)
+
+
+def _of_flat(body: bytes, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
+    container = flat.container_of(body)
+    if container is None:
+        return flat.WORD_2003, lambda reading: flat.read_word_2003(body, reading)
+    mime_type, read = _of_zip(container, kind)
+    if read is None:
+        raise CorruptError("the package has no main part")
+    return mime_type, read
+
+
+def _of_stream(body: bytes) -> tuple[str, Callable[[Reading], None]] | None:
+    """What reads a document of before 1993, which is a stream without a compound file around it; None if it is no such one."""
+    if body.startswith(word6.MAGIC_2):
+        return "application/msword", lambda reading: word6.read_stream(body, reading)
+    if excel.is_stream(body):
+        return "application/vnd.ms-excel", lambda reading: excel.read_stream(body, reading)
+    return None
 
 
 def _of_zip(container: Container, kind: Kind) -> tuple[str, Callable[[Reading], None] | None]:
@@ -131,6 +160,8 @@ def _of_compound(file: Compound, kind: Kind) -> tuple[str, Callable[[Reading], N
         return _of_zip(Container(encryption.package(file)), kind)
     mime_type = file.document_type()
     if mime_type is None:
+        if file.fault and kind.mime_type in _COMPOUND_READERS:
+            raise CorruptError(f"the compound file is broken: {file.fault}")
         return "application/x-ole-storage", None
     read = _COMPOUND_READERS[mime_type]
     return mime_type, lambda reading: read(file, reading)
@@ -146,7 +177,7 @@ def parse_inside(source: bytes | Compound, kind: Kind, reading: Reading) -> None
         said = reading.said
         try:
             read(reading)
-            if isinstance(source, Compound) and reading.said is not said:
+            if (isinstance(source, Compound) or kind.route == "pdf") and reading.said is not said:
                 reading.add(reading.said.title or "")
         finally:
             reading.said = said

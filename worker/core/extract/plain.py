@@ -27,6 +27,8 @@ def extract_text(body: bytes | Path, kind: Kind, max_chars: int) -> Extracted:
         count = max(cut + len(text), max_chars + 1) if cut else len(text)
         return found(kind.mime_type, text, max_chars=max_chars, char_count=count)
     data = body.read_bytes() if isinstance(body, Path) else body
+    if kind.mime_type in cards.TYPES:
+        data = cards.unfolded(data)
     decoded = decode(data, kind.charset if kind.route == "text" else _declared(data, kind))
     if decoded is None:
         return _binary(kind)

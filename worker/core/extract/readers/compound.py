@@ -27,8 +27,12 @@ _DOCUMENTS = (
     ("PowerPoint Document", "application/vnd.ms-powerpoint"),
     ("PP97_DUALSTORAGE/PowerPoint Document", "application/vnd.ms-powerpoint"),
     ("__properties_version1.0", "application/vnd.ms-outlook"),
+    ("Quill/QuillSub/CONTENTS", "application/x-mspublisher"),
+    ("VisioDocument", "application/vnd.visio"),
+    ("BodyText", "application/x-hwp"),
+    ("ViewText", "application/x-hwp"),
 )
-"""The stream at the root that each kind of document has; those of embedded objects are in storages of their own."""
+"""What each kind of document has at the root; the streams of embedded objects are in storages of their own."""
 _RIGHTS_MANAGED = ("\tDRMContent", "\tDRMViewerContent")
 
 
@@ -55,6 +59,11 @@ class Compound:
         self._ole.num_mini_fat_sectors = min(self._ole.num_mini_fat_sectors, self._ole.nb_sect + 1)
         self._ole.root.size = min(self._ole.root.size, len(body))
         self._root = self._ole.root
+
+    @property
+    def fault(self) -> str:
+        """The first thing that is wrong with the directory or with what was read; empty if nothing is."""
+        return next((str(message) for _, message in self._ole.parsing_issues), "")
 
     def inside(self, path: str) -> "Compound | None":
         """A storage as a file of its own, for an embedded object; None if there is no such storage."""

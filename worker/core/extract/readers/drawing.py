@@ -70,13 +70,21 @@ def _chart(root: etree._Element, put: Callable[[str], object]) -> None:
             continue  # its text is in a cache, or is a paragraph
         points = [one.text or "" for one in cache.iter("{*}v", "{*}pt") if one.text and not one.text.isspace()]
         if name.startswith("num"):
-            points = points[: max(MAX_NUMBERS - numbers, 0)]
+            points = [_shown(point) for point in points[: max(MAX_NUMBERS - numbers, 0)]]
             numbers += len(points)
         if points:
             rows["\t".join(points)] = None
     Flow(put).tree(root)
     for row in rows:
         put(row)
+
+
+def _shown(number: str) -> str:
+    """A number with at most 15 digits: 4.4000000000000004 is how 4.4 is stored."""
+    try:
+        return f"{float(number):.15g}" if len(number) > 15 else number
+    except ValueError:
+        return number
 
 
 def _vml(raw: bytes, put: Callable[[str], object]) -> None:

@@ -13,8 +13,14 @@ if TYPE_CHECKING:
     from worker.core.extract.readers.flow import Flow
 
 _OFFICE = "{urn:schemas-microsoft-com:office:office}"
-_STANDARD_PROMPT = "DefaultPlaceholder"
-"""What the names of Word's own prompts begin with ("Click here to enter text."); those of a template's author do not."""
+_PROMPTS = frozenset({
+    "Click here to enter text.", "Click or tap here to enter text.", "Click here to enter a date.",
+    "Click or tap to enter a date.", "Choose an item.", "Choose a building block.",
+    "ここをクリックしてテキストを入力してください。", "ここをクリックまたはタップしてテキストを入力してください。",
+    "ここをクリックして日付を入力してください。", "クリックまたはタップして日付を入力してください。",
+    "アイテムを選択してください。",
+})  # fmt: skip
+"""What Word shows in an empty control, in English and Japanese. Prompts that a template's author has written are text."""
 _AUTOMATIC = re.compile(r"_|OLE_LINK\d+$")
 """Names of bookmarks that Word has given: _GoBack, _Toc…, _Ref…"""
 _GREEK = dict(
@@ -67,7 +73,7 @@ def _end_paragraph(flow: "Flow", element: etree._Element) -> None:
 
 
 def _text(flow: "Flow", element: etree._Element) -> None:
-    if element.text:
+    if element.text and not (flow.in_prompt and element.text in _PROMPTS):
         flow.blocks.add(element.text)
 
 
@@ -170,20 +176,12 @@ def _default(flow: "Flow", element: etree._Element) -> None:
         flow.blocks.aside(value(element, "val"))
 
 
-def _begin_control(flow: "Flow", _: etree._Element) -> None:
-    flow.prompt.clear()
+def _no_prompt(flow: "Flow", _: etree._Element) -> None:
+    flow.in_prompt = False
 
 
-def _part_of_control(flow: "Flow", element: etree._Element) -> None:
-    name = _local(element)
-    if name == "showingPlcHdr" or value(element, "val").startswith(_STANDARD_PROMPT):
-        flow.prompt.add(name)
-
-
-def _content_of_control(flow: "Flow", element: etree._Element) -> None:
-    if len(flow.prompt) == 2:
-        flow.skipped = element
-    flow.prompt.clear()
+def _shows_prompt(flow: "Flow", _: etree._Element) -> None:
+    flow.in_prompt = True
 
 
 def _bookmark(flow: "Flow", element: etree._Element) -> None:
@@ -235,11 +233,10 @@ BY_NAME: dict[str, Pair] = {
     "default": (None, _default),
     "helpText": (None, _asides("val")),
     "statusText": (None, _asides("val")),
-    "sdtPr": (_begin_control, None),
+    "sdtPr": (_no_prompt, None),
     "alias": (None, _asides("val")),
-    "docPart": (None, _part_of_control),
-    "showingPlcHdr": (None, _part_of_control),
-    "sdtContent": (_content_of_control, None),
+    "showingPlcHdr": (_shows_prompt, None),
+    "sdtContent": (None, _no_prompt),
     "dropDownList": (None, _choices),
     "comboBox": (None, _choices),
     "comment": (_asides("author"), None),

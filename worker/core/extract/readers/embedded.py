@@ -66,13 +66,18 @@ def read_object(file: Compound, path: str, name: str, reading: Reading) -> None:
 
 def read_file(raw: bytes, reading: Reading, *, compressed: bool) -> None:
     """Add the text of an object that is a compound file, maybe compressed after four bytes for its size ([MS-PPT] 2.10.35)."""
+    room = MAX_OBJECT_BYTES - reading.inside_bytes
+    if room <= 0:
+        return
     with reading.part(_UNNAMED):
-        _read_storage(Compound(_inflated(raw[4:]) if compressed else raw), _UNNAMED, reading)
+        body = _inflated(raw[4:], room) if compressed else raw
+        reading.inside_bytes += len(body)
+        _read_storage(Compound(body), _UNNAMED, reading)
 
 
-def _inflated(raw: bytes) -> bytes:
+def _inflated(raw: bytes, limit: int) -> bytes:
     try:
-        return zlib.decompressobj().decompress(raw, MAX_OBJECT_BYTES)
+        return zlib.decompressobj().decompress(raw, limit)
     except zlib.error as error:
         raise CorruptError(f"it cannot be decompressed: {error}") from error
 

@@ -32,7 +32,7 @@ class Flow:
         """The element whose content is being left out."""
         self.code: list[str] = []
         self.ruby_ended_at = -1
-        self.prompt: set[str] = set()
+        self.in_prompt = False
         self.in_placeholder = False
 
     def read(self, container: Container, name: str, reading: Reading) -> None:

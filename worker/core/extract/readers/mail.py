@@ -27,8 +27,9 @@ MAX_MESSAGES = 50_000
 MAX_ATTACHMENT_BYTES = 4 * 1024**2
 """A larger text file among the attachments is found by its name only."""
 
-_SHOWN = ("Subject", "From", "To", "Cc", "Date")
+_SHOWN = ("Subject", "From", "To", "Cc", "Bcc", "Reply-To", "Date")
 _NOT_READ = frozenset({"text/css", "text/javascript", "text/x-amp-html"})
+_MESSAGES = frozenset({"message/rfc822", "message/global", "message/news", "message/partial", "message/external-body"})
 _BEGIN = re.compile(rb"(?:\A|\n\r?\n)From [^\n]{0,300}\d\d:\d\d[^\n]{0,300}\n")
 _EMLX = re.compile(rb"\s{0,20}(\d{1,10})\s{0,20}\r?\n")
 _SOFT_BREAK = re.compile(r"(?<!--) \n[> ]{0,20}")
@@ -99,14 +100,15 @@ def _texts(part: Message, state: _State, depth: int) -> Iterator[str]:
     children = _children(part)
     if kind == "multipart/alternative" and children:
         yield from _of_alternatives([list(_texts(child, state, depth + 1)) for child in children])
-    elif kind == "message/delivery-status":
+    elif kind.startswith("message/") and kind not in _MESSAGES:
         yield "\n".join(f"{key}: {value}" for child in children for key, value in child.items())
+        yield "\n".join(str(child.get_payload()) for child in children if not child.is_multipart())
     elif children:
         for child in children:
             inner = _texts_of_message if kind.startswith("message/") else _texts
             yield from inner(child, state, depth + 1)
     elif kind not in _NOT_READ:
-        yield _text_of(part, name)
+        yield from _text_of(part, name, state, depth)
 
 
 def _children(part: Message) -> list[Message]:
@@ -130,17 +132,22 @@ def _squeezed(text: str) -> str:
     return _SPLIT.sub("", text).casefold()
 
 
-def _text_of(part: Message, name: str) -> str:
+def _text_of(part: Message, name: str, state: _State, depth: int) -> Iterator[str]:
     """The text of a part that is text; of an attachment, by its name and first bytes."""
     kind = part.get_content_type()
     is_text = (
         kind.startswith("text/") or part.get_content_maintype() == "multipart"
     )  # of the latter, no parts were found
     raw = part.get_payload(decode=True)
-    if not isinstance(raw, bytes) or not (is_text or name):
-        return ""
-    if name or not is_text:
-        return _text_of_attachment(raw, name, part) if len(raw) <= MAX_ATTACHMENT_BYTES else ""
+    if not isinstance(raw, bytes) or not raw:
+        return
+    if is_text and not name:
+        yield _shown(raw, kind, part)
+    elif name and len(raw) <= MAX_ATTACHMENT_BYTES:
+        yield from _of_attachment(raw, name, part, state, depth)
+
+
+def _shown(raw: bytes, kind: str, part: Message) -> str:
     charset = _charset(part)
     if kind == "text/html":
         found = decode(raw, charset or declared_encoding(raw))
@@ -154,12 +161,13 @@ def _text_of(part: Message, name: str) -> str:
     return readable(joined(text), kind).strip("\n")
 
 
-def _text_of_attachment(raw: bytes, name: str, part: Message) -> str:
+def _of_attachment(raw: bytes, name: str, part: Message, state: _State, depth: int) -> Iterator[str]:
     charset = _charset(part)
     kind = kind_of(raw[:4096], name, part.get_content_type() + (f"; charset={charset}" if charset else ""))
-    if not raw or kind.route not in {"text", "html", "xml"}:
-        return ""
-    return extract_text(raw, kind, len(raw)).content
+    if kind.route in {"text", "html", "xml"}:
+        yield extract_text(raw, kind, len(raw)).content
+    elif kind.route == "mail" and depth < MAX_DEPTH:
+        yield from _texts_of_message(message_from_bytes(raw), state, depth + 1)
 
 
 def _charset(part: Message) -> str | None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from worker.core.extract.decode import decode
 from worker.core.extract.markup import declared_encoding, html_text
-from worker.core.extract.readers import code_pages, embedded, mail, rtf
+from worker.core.extract.readers import code_pages, embedded, rtf
 from worker.core.extract.readers.compound import Compound
 from worker.core.extract.readers.rtf_compressed import decompressed
 from worker.core.extract.reading import Reading
@@ -171,7 +171,7 @@ class _Message(_Storage):
         elif storage in self.file:
             embedded.read_object(self.file, storage, name, reading)
         elif part.text(_MIME_TYPE) == "multipart/signed":  # the message itself is in it
-            reading.add(mail.mail_text(part.binary(_CONTENT))[0])
+            embedded.read(part.binary(_CONTENT), "signed.eml", reading)
         else:
             embedded.read(part.binary(_CONTENT), name, reading)
 

@@ -6,15 +6,17 @@ reads one file at a time. Names in capitals are those of ISO 32000-2.
 
 import ctypes
 import logging
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from worker.core.extract import by_xberg
 from worker.core.extract.faults import CorruptError, EncryptedError
 from worker.core.extract.joined import joined
 from worker.core.extract.readers import pdf_fonts, pdf_notes, pdf_properties
 from worker.core.extract.readers.pdf_strings import decoded
-from worker.core.extract.reading import Reading
+from worker.core.extract.reading import EnoughError, Reading
+from worker.core.extract.spaced import unspaced
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfDocument, PdfPage
@@ -24,6 +26,13 @@ MAX_BOOKMARKS = 50_000
 MAX_DEPTH = 15
 """How deep bookmarks are read."""
 MAX_ATTACHMENTS = 1000
+MIN_CODES = 10
+MAX_CODES = 0.1
+"""With a larger share of codes in place of characters, a file is also read in another way."""
+MAX_OTHER_CHARS = 1_000_000
+"""What is read in this way is cut here."""
+_CODES = "\x01\x03\x04\x05\x06\x07\x08\x0e\x0f"
+"""Control characters that are in no text: where there are some, a font does not say which characters its codes stand for."""
 _LINE_END_HYPHEN = "\ufffe"
 """What PDFium puts in place of a hyphen and the line end after it."""
 
@@ -43,7 +52,9 @@ def read(body: bytes, reading: Reading) -> None:
             reading.said = pdf_properties.said_by(document, body)
         with reading.part("form"):
             document.init_forms()
-        _read_pages(document, reading)
+        if _read_pages(document, reading):
+            with reading.part("text in fonts without Unicode"):
+                _read_otherwise(body, reading)
         with reading.part("form data"):
             for text in pdf_notes.xfa_texts(document):
                 reading.add(text)
@@ -66,19 +77,35 @@ def _as_fault(error: Exception) -> Exception:
     return CorruptError("the PDF file is broken")
 
 
-def _read_pages(document: "PdfDocument", reading: Reading) -> None:
+def _read_pages(document: "PdfDocument", reading: Reading) -> bool:
+    """Read all pages; whether PDFium gave the codes of many characters in place of these."""
     count = len(document)
     if count > MAX_PAGES:
         reading.miss(f"only the first {MAX_PAGES} of {count} pages are read")
-    before = ""
+    before, chars, codes = "", 0, 0
     for number in range(min(count, MAX_PAGES)):
         with reading.part(f"page {number + 1}"):
             text, notes = _read_page(document, number)
             reading.add(joined(text))
             reading.add(across(before, text))
             before = text or before
-            for note in notes:
+            chars, codes = chars + len(text), codes + _codes_in(text)
+            for note in [*unspaced(text), *notes]:
                 reading.add(note)
+    return codes > MIN_CODES and codes > MAX_CODES * chars
+
+
+def _codes_in(text: str) -> int:
+    return sum(map(text.count, _CODES))
+
+
+def _read_otherwise(body: bytes, reading: Reading) -> None:
+    """Add what xberg reads: it knows the names of glyphs in Type 3 fonts, which PDFium does not look at."""
+    other = Reading(MAX_OTHER_CHARS)
+    with suppress(EnoughError):
+        by_xberg.read(body, "application/pdf", other)
+    if _codes_in(other.text) <= MAX_CODES * len(other.text):
+        reading.add(joined(other.text))
 
 
 def _read_page(document: "PdfDocument", number: int) -> tuple[str, list[str]]:

@@ -33,7 +33,7 @@ def said_by(document: "PdfDocument", body: bytes) -> Properties:
     import pypdfium2.raw as pdfium
 
     title, author, created = (
-        repaired(document.get_metadata_value(key)).strip() for key in ("Title", "Author", "CreationDate")
+        repaired(document.get_metadata_value(key)).strip(" \0\t\r\n") for key in ("Title", "Author", "CreationDate")
     )
     xmp = Properties() if title and author and created else of_xmp(body)
     language = utf16(pdfium.FPDFCatalog_GetLanguage, document)

@@ -3,6 +3,7 @@
 import struct
 
 from worker.core.extract.faults import CorruptError
+from worker.core.extract.readers.window import WINDOW_BYTES, repeat
 
 _COMPRESSED, _RAW = 0x75465A4C, 0x414C454D
 _DICTIONARY = (
@@ -11,7 +12,6 @@ _DICTIONARY = (
     rb"\pard\plain\f0\fs20\b\i\u\tab\tx"
 )
 """What the first references may refer to ([MS-OXRTFCP] 2.2.2.1)."""
-_WINDOW = 4096
 MAX_BYTES = 64 * 1024**2
 
 
@@ -42,18 +42,8 @@ def _inflated(raw: bytes, limit: int) -> bytes:
             reference = int.from_bytes(raw[at : at + 2], "big")
             at += 2
             place, length = reference >> 4, (reference & 0xF) + 2
-            distance = (len(out) - place) % _WINDOW
+            distance = (len(out) - place) % WINDOW_BYTES
             if not distance or at > len(raw):  # a reference to the place that is written next ends the text
                 return bytes(out[len(_DICTIONARY) : limit])
-            _copy(out, distance, length)
+            repeat(out, distance, length)
     return bytes(out[len(_DICTIONARY) : limit])
-
-
-def _copy(out: bytearray, distance: int, length: int) -> None:
-    """Repeat what is `distance` bytes before the end; it may overlap with what is written."""
-    start = len(out) - distance
-    if start < 0:  # a part of the window that was never written
-        out += bytes(length)
-        return
-    piece = bytes(out[start : start + length])
-    out += (piece * length)[:length]

@@ -23,6 +23,9 @@ _CHUNK_BYTES = 1024**2
 _ENCRYPTED = 0x1
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, OSError)
 
+OPEN_DOCUMENTS = ("application/vnd.oasis.opendocument.", "application/vnd.sun.xml.")
+"""How the types of OpenDocument begin, and those of OpenOffice.org 1."""
+
 
 class Container:
     """A zip file. Names of members are compared without regard to case, and with `/` for a backslash ([ECMA-376] part 2)."""
@@ -57,7 +60,7 @@ class Container:
     def document_type(self) -> str | None:
         """The MIME type of the document in this container; None if it is an archive of arbitrary files."""
         declared = self.read("mimetype").decode("ascii", "replace").strip()
-        if declared.startswith("application/vnd.oasis.opendocument.") and "content.xml" in self:
+        if declared.startswith(OPEN_DOCUMENTS) and "content.xml" in self:
             if b"encryption-data" in self.read("META-INF/manifest.xml"):
                 raise EncryptedError("the document is encrypted")
             return declared

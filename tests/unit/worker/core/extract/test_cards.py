@@ -41,3 +41,10 @@ def test_time_grows_with_the_length_alone(piece: str) -> None:
     began = time.process_time()
     content(b"BEGIN:VCARD\n" + piece.encode() * (500_000 // len(piece)), "a.vcf")
     assert time.process_time() - began < 4
+
+
+def test_a_character_that_is_folded_in_the_middle_is_read() -> None:
+    raw = "SUMMARY:見積書".encode()
+    assert content(b"BEGIN:VCALENDAR\r\n" + raw[:12] + b"\r\n " + raw[12:] + b"\r\n", "a.ics").endswith(
+        "SUMMARY:見積書\n"
+    )

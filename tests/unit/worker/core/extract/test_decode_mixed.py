@@ -126,3 +126,47 @@ def test_the_charset_of_a_content_type_is_its_parameter() -> None:
     assert of_content_type("text/plain; format=flowed; Charset='Shift_JIS'") == "Shift_JIS"
     assert of_content_type("text/charset=x") is None
     assert of_content_type(None) is None
+
+
+RUSSIAN = "Договор поставки оборудования заключён между сторонами в городе Москве."
+KOREAN = "회의록은 다음과 같이 작성되었다. 담당자는 이를 확인하고 서명하여야 한다."
+CHINESE = "这是我们的合同，一共有三个部分。我们在中国的客户都是这样的，不会有人说到这个。"
+TAIWANESE = "這是我們的合約，一共有三個部分。我們在國內的客戶都是這樣的，不會有人說到這個。"
+
+
+@pytest.mark.parametrize(
+    ("text", "codec"),
+    [
+        (RUSSIAN, "cp1251"),
+        (RUSSIAN, "koi8-r"),
+        (KOREAN, "cp949"),
+        (KOREAN, "iso2022_kr"),
+        (CHINESE, "gb18030"),
+        (TAIWANESE, "cp950"),
+    ],
+)
+def test_sentences_in_other_languages_are_recognised_without_a_declaration(text: str, codec: str) -> None:
+    assert text_of(text.encode(codec)) == text
+    assert decode_stream([text.encode(codec)] * 3, 10**6) == (text * 3, 3 * len(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["東京都,大阪府,北海道,神奈川県,愛知県,福岡県\n佐藤,鈴木,高橋,田中,渡辺,伊藤\n" * 3, "ﾐﾔｺﾄﾞﾘｼﾖｳｼﾞ ﾌﾘｺﾐ\n" * 9]
+)
+@pytest.mark.parametrize("codec", ["cp932", "euc-jp"])
+def test_tables_in_japanese_without_kana_are_not_taken_for_another_language(text: str, codec: str) -> None:
+    if not (codec == "euc-jp" and "ﾐ" in text):
+        assert text_of(text.encode(codec)) == text
+
+
+def test_western_text_is_not_taken_for_another_language() -> None:
+    for text, codec in [
+        ("Größe der Übergänge für ältere Häuser " * 9, "cp1252"),
+        ("élève été à Noël, ça où " * 9, "cp1252"),
+    ]:
+        assert text_of(text.encode(codec)) == text
+
+
+@pytest.mark.parametrize(("declared", "codec"), [("Shift_JIS", "euc-jp"), ("euc-jp", "cp932")])
+def test_a_page_in_another_encoding_of_japanese_than_it_declares_is_read(declared: str, codec: str) -> None:
+    assert text_of(PROSE.encode(codec), declared) == PROSE

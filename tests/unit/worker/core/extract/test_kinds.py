@@ -55,6 +55,8 @@ def test_noise_under_a_document_s_name_is_remembered_as_a_broken_promise() -> No
     [
         (b"PK\x03\x04" + bytes(30), "a.numbers", "application/vnd.apple.numbers", "zip"),
         (b"\x03\x7e\x04\x01" + bytes(28), "a.dbf", "application/vnd.dbf", "dbf"),
+        (b"\xdb\xa5-\0" + bytes(28), "a.doc", "application/msword", "ole"),
+        (bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3"), "a.one", "application/onenote", "onenote"),
         (b"\xffWPC" + bytes(28), "a.wpd", "application/vnd.wordperfect", "other"),
         (b"-----BEGIN PRIVATE KEY-----", "a.key", "text/plain", "text"),
         (b"NAME,PRICE", "a.dbf", "text/plain", "text"),

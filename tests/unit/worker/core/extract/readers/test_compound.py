@@ -114,3 +114,10 @@ def test_whatever_is_overwritten_ends_in_bytes_or_a_known_fault(at: int, noise: 
     except CorruptError:
         return
     assert sum(map(len, read)) <= 3 * len(body)
+
+
+def test_a_directory_that_is_damaged_has_a_fault() -> None:
+    body = bytearray(compound({"Workbook": b"x" * 5000}))
+    assert not Compound(bytes(body)).fault
+    body[body.index("Workbook".encode("utf-16-le")) + 66] = 77  # the kind of the entry
+    assert "storage type" in Compound(bytes(body)).fault

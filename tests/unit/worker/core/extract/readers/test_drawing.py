@@ -25,7 +25,7 @@ def chart(title: str) -> str:
         f"<c:ser><c:tx><c:strRef>{cache('strCache', name)}</c:strRef></c:tx>"
         f"<c:cat><c:strRef>{cache('strCache', '東京', '大阪')}</c:strRef></c:cat>"
         f"<c:val><c:numRef>{cache('numCache', '4.3', number)}</c:numRef></c:val></c:ser>"
-        for name, number in (("north", "17"), ("south", "18"))
+        for name, number in (("north", "17"), ("south", "18.199999999999999"))
     )
     literal = "<c:ser><c:tx><c:v>typed name</c:v></c:tx></c:ser>"
     body = f"<c:title><c:tx><c:rich>{line(title)}</c:rich></c:tx></c:title>{series}{literal}"
@@ -38,7 +38,7 @@ def read(parts: dict[str, str], links: dict[str, list[tuple[str, str]]], name: s
     return reading
 
 
-CHART = "sales 2026\nnorth\n東京\t大阪\n4.3\t17\nsouth\n4.3\t18\ntyped name"
+CHART = "sales 2026\nnorth\n東京\t大阪\n4.3\t17\nsouth\n4.3\t18.2\ntyped name"
 
 
 def test_a_chart_has_its_titles_names_categories_once_and_numbers() -> None:

@@ -15,7 +15,7 @@ from worker.core.extract.reading import Reading
 def native(label: str, body: bytes, *, wide: str = "") -> bytes:
     """A file behind an icon, as the Packager of Windows writes it."""
     path = b"C:\\tmp\\x\0"
-    data = struct.pack("<H", 2) + label.encode("cp1252") + b"\0" + path + struct.pack("<II", 0x30000, len(path)) + path
+    data = struct.pack("<H", 2) + label.encode("cp932") + b"\0" + path + struct.pack("<II", 0x30000, len(path)) + path
     data += struct.pack("<I", len(body)) + body
     if wide:
         for text in ("C:\\tmp\\x", wide):
@@ -50,6 +50,7 @@ def test_a_document_in_a_document_is_read_but_does_not_speak_for_it() -> None:
     ("streams", "expected"),
     [
         ({"\x01Ole10Native": native("note.txt", "見積書の控え".encode())}, "outer\nnote.txt\n見積書の控え"),
+        ({"\x01Ole10Native": native("控え.txt", b"text")}, "outer\n控え.txt\ntext"),
         ({"\x01Ole10Native": native("?.txt", b"text", wide="控え.txt")}, "outer\n控え.txt\ntext"),
         ({"\x01Ole10Native": native("a.png", b"\x89PNG\r\n\x1a\n")}, "outer\na.png"),
         ({"\x01Ole10Native": b"\x30\0\0\0BM" + bytes(48)}, "outer"),

@@ -3,11 +3,13 @@
 import struct
 import zlib
 
+import pytest
+
 from testing.compound_files import compound
 from testing.corpus_bodies import DATA, SAMPLES
 from testing.messages import attachment, message
 from testing.presentations import presentation, record
-from worker.core.extract.readers import embedded, powerpoint, word97
+from worker.core.extract.readers import embedded, excel, powerpoint, word97
 from worker.core.extract.readers.compound import Compound
 from worker.core.extract.reading import Reading
 from worker.core.extract.result import Properties
@@ -64,6 +66,14 @@ def test_objects_of_a_word_document_are_read() -> None:
     assert reading.text.endswith("Subject: 内部\n内部")
 
 
+def test_objects_of_a_workbook_are_read() -> None:
+    book = struct.pack("<HHHHHHII", 0x809, 16, 0x600, 5, 0, 0, 0, 0) + struct.pack("<HH", 0x0A, 0)
+    streams = {"Workbook": book} | {f"MBD0018D4CE/{path}": body for path, body in INNER.items()}
+    reading = Reading(10**6)
+    excel.read(Compound(compound(streams)), reading)
+    assert reading.text.startswith("Subject: 内部")
+
+
 def test_objects_of_a_presentation_are_read() -> None:
     body = compound(INNER)
     packed = record(0x1011, struct.pack("<I", len(body)) + zlib.compress(body), instance=1)
@@ -81,3 +91,13 @@ def test_files_are_opened_to_a_depth() -> None:
     embedded.read(body, "a.msg", reading)
     assert "level 4" in reading.text
     assert "level 3" not in reading.text
+
+
+def test_what_is_inflated_is_bounded_for_all_objects_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "MAX_OBJECT_BYTES", 5000)
+    body = compound(INNER)
+    packed = struct.pack("<I", len(body)) + zlib.compress(body)
+    reading = Reading(10**6)
+    for _ in range(9):
+        embedded.read_file(packed, reading, compressed=True)
+    assert reading.inside_bytes == 5000

@@ -8,9 +8,10 @@ import pytest
 from testing.compound_files import compound
 from testing.corpus_bodies import DATA
 from worker.core.extract.faults import EncryptedError
-from worker.core.extract.readers import encryption
+from worker.core.extract.readers import encryption, excel
 from worker.core.extract.readers.compound import Compound
 from worker.core.extract.readers.zipped import Container
+from worker.core.extract.reading import Reading
 
 BOF = struct.pack("<HHHHHHII", 0x809, 16, 0x600, 5, 0, 0, 0, 0)
 SALT = bytes(range(16))
@@ -51,6 +52,14 @@ def test_a_workbook_encrypted_with_excels_own_password_is_read() -> None:
     plain = encryption.workbook(rc4_workbook(encryption.EXCEL))
     assert plain.endswith(SHEET + 40 * LABEL)
     assert struct.unpack_from("<H", plain, len(BOF))[0] == 0
+
+
+def test_the_reader_of_workbooks_opens_one_with_excels_own_password() -> None:
+    reading = Reading(1000)
+    excel.read(Compound(compound({"Workbook": rc4_workbook(encryption.EXCEL)})), reading)
+    assert not reading.missed
+    with pytest.raises(EncryptedError):
+        excel.read(Compound(compound({"Workbook": rc4_workbook("secret")})), reading)
 
 
 @pytest.mark.parametrize("size_of_info", [6, 4])

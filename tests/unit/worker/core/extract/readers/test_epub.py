@@ -75,6 +75,13 @@ def test_a_link_after_white_space_is_read() -> None:
     assert (reading.said.title, reading.said.language) == ("本", "ja")
 
 
+def test_readings_stand_beside_the_text() -> None:
+    reading = Reading(100_000)
+    epub.read(Container((DATA / "reach/epub_ruby.epub").read_bytes()), reading)
+    assert "紫陽花が咲く" in reading.text
+    assert "あじさい" in reading.text
+
+
 def test_chapters_are_read_in_the_order_of_the_spine() -> None:
     assert lines(BOOK) == ["first", "second"]
 

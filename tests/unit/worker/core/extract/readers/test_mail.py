@@ -77,6 +77,11 @@ def test_raw_bytes_in_headers_are_read(codec: str) -> None:
     assert read(body)[1].title == "会議のお知らせ、 その二"
 
 
+def test_everybody_whom_a_message_names_is_found() -> None:
+    body = b"From: a@b.c\r\nTo: d@e.f\r\nCc: g@h.i\r\nBcc: j@k.l\r\nReply-To: m@n.o\r\n\r\nx"
+    assert read(body)[0] == "From: a@b.c\nTo: d@e.f\nCc: g@h.i\nBcc: j@k.l\nReply-To: m@n.o\nx"
+
+
 def test_a_character_that_two_encoded_words_share_is_read() -> None:
     raw = "件名の漢字".encode()
     words = " ".join(f"=?utf-8?B?{base64.b64encode(part).decode()}?=" for part in (raw[:4], raw[4:]))
@@ -110,6 +115,15 @@ def test_messages_inside_a_message_are_read_with_their_subjects_and_senders() ->
         inner = outer
     text = read(outer.as_bytes(policy=SMTP))[0]
     assert text.endswith("Subject: 元の件名\nFrom: c@example.jp\n転送された本文")
+
+
+def test_a_message_that_is_attached_as_a_file_is_read() -> None:
+    outer = email.message.EmailMessage()
+    outer.set_content("see there")
+    outer.add_attachment(MIXED, maintype="application", subtype="octet-stream", filename="old.eml")
+    text = read(outer.as_bytes(policy=SMTP))[0]
+    assert "marked ones" in text
+    assert text.endswith("Attachments: old.eml, notes.txt, a.pdf")
 
 
 def test_wrapped_lines_are_joined() -> None:
@@ -147,6 +161,16 @@ def test_a_message_of_apple_mail_ends_before_its_property_list() -> None:
 def test_a_calendar_and_a_card_in_a_message_are_read() -> None:
     calendar = b"BEGIN:VCALENDAR\r\nSUMMARY:weekly meet\r\n ing\\, room 4\r\nEND:VCALENDAR\r\n"
     assert "SUMMARY:weekly meeting, room 4" in read(plain("Content-Type: text/calendar; method=REQUEST", calendar))[0]
+
+
+def test_a_report_of_what_was_not_delivered_is_read() -> None:
+    report = (
+        b'Content-Type: multipart/report; boundary="r"\r\n\r\n--r\r\nContent-Type: message/delivery-status\r\n\r\n'
+        b"Reporting-MTA: dns; mta.example\r\n\r\nFinal-Recipient: rfc822; u@x.example\r\n\r\nIt was too large.\r\n--r--\r\n"
+    )
+    text = read(HEAD + report)[0]
+    assert "Reporting-MTA: dns; mta.example\nFinal-Recipient: rfc822; u@x.example" in text
+    assert "It was too large." in text
 
 
 @given(st.binary(max_size=300))

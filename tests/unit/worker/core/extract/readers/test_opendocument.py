@@ -6,6 +6,8 @@ import zipfile
 import pytest
 
 from testing.corpus_bodies import DATA
+from worker.core.extract.kinds import kind_of
+from worker.core.extract.parse import parse
 from worker.core.extract.readers import opendocument
 from worker.core.extract.readers.opendocument_text import MAX_REPEATED
 from worker.core.extract.readers.zipped import Container
@@ -235,3 +237,6 @@ def test_a_document_of_openoffice_1_is_read() -> None:
         "</office:document-content>"
     )
     assert read({"content.xml": content}).text.splitlines() == ["a\tb", "note"]
+    body = packed({"mimetype": "application/vnd.sun.xml.writer", "content.xml": content}).body
+    found = parse(body, kind_of(body[:4096], "a.sxw", None), 1000)
+    assert (found.status, found.mime_type, found.content) == ("ok", "application/vnd.sun.xml.writer", "a\tb\nnote")

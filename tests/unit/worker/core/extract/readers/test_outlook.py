@@ -80,6 +80,14 @@ def test_a_message_that_is_attached_is_read() -> None:
     assert reading.said.title == "outer"
 
 
+def test_a_message_that_is_signed_is_in_its_attachment() -> None:
+    signed = b"Subject: s\r\nContent-Type: multipart/signed; boundary=x\r\n\r\n--x\r\n\r\nwhat was signed\r\n--x--\r\n"
+    part = attachment(0, "smime.p7m", signed) | {
+        "__attach_version1.0_#00000000/__substg1.0_370E001F": "multipart/signed".encode("utf-16-le")
+    }
+    assert "what was signed" in reading_of(message({SUBJECT: "s"}), part).text
+
+
 def test_an_attachment_that_is_broken_costs_only_itself() -> None:
     reading = reading_of(
         message({BODY: "body"}), attachment(0, "a.docx", b"PK\3\4 broken"), attachment(1, "b.txt", b"text")

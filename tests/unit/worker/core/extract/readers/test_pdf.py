@@ -105,6 +105,26 @@ def test_a_word_is_joined_across_lines_and_pages() -> None:
     assert "会社緑屋の見積書" in japanese_text
 
 
+def test_characters_with_spaces_between_them_are_also_put_together() -> None:
+    title = b"".join(shown(character, font=b"J", left=50 + 40 * at) for at, character in enumerate("御請求書"))
+    assert read(document(title)).text.splitlines() == ["御 請 求 書", "御請求書"]
+
+
+def test_the_glyph_names_of_a_type_3_font_are_read() -> None:
+    letters = sorted(set("a lighthouse quietly burned"))
+    names = b"".join(b"/" + (b"space" if letter == " " else letter.encode()) for letter in letters)
+    font = (
+        b"<</Type/Font/Subtype/Type3/FontBBox[0 0 10 10]/FontMatrix[.1 0 0 .1 0 0]/FirstChar 1/LastChar %d/Widths[%s]"
+        b"/Encoding<</Differences[1%s]>>/CharProcs<<%s>>/Resources<<>>>>"
+        % (len(letters), b"10 " * len(letters), names, b"".join(b"/%s 101 0 R" % n for n in names.split(b"/")[1:]))
+    )
+    codes = bytes(1 + letters.index(letter) for letter in "a lighthouse quietly burned")
+    content = b"BT /T 12 Tf 50 700 Td <%s> Tj ET" % codes.hex().encode()
+    page = b"/Resources<</Font<</T 100 0 R>>>>"
+    found = read(document(content, page=page, objects={100: font, 101: stream(b"10 0 0 0 9 9 d1 0 0 9 9 re f")})).text
+    assert "a lighthouse quietly burned" in found
+
+
 def test_text_outside_of_the_page_is_read() -> None:
     assert "far away" in read(document(shown("far away", left=2000), page=b"/CropBox[0 0 100 100]")).text
 
@@ -204,6 +224,10 @@ def test_properties_are_read() -> None:
     said = reading.said
     assert (said.title, said.author, said.created, said.language) == ("報告", "Ann", "D:20260501090000+09'00'", "ja-JP")
     assert reading.text.splitlines() == ["x", "Quarter", "紫陽花"]
+
+
+def test_a_nul_at_the_end_of_a_title_is_no_part_of_it() -> None:
+    assert read(document(shown("x"), info=b"/Title(report.wpd\\000)")).said.title == "report.wpd"
 
 
 def test_the_xmp_of_the_document_gives_what_the_information_dictionary_lacks() -> None:

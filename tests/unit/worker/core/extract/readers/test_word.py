@@ -127,18 +127,21 @@ def control(properties: str, content: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("properties", "expected"),
+    ("properties", "content", "expected"),
     [
-        ('<w:alias w:val="Owner"/>', "Owner\nprompt\nend"),
-        ('<w:placeholder><w:docPart w:val="DefaultPlaceholder_22675703"/></w:placeholder><w:showingPlcHdr/>', "end"),
-        ('<w:placeholder><w:docPart w:val="DefaultPlaceholder_22675703"/></w:placeholder>', "prompt\nend"),
-        ('<w:placeholder><w:docPart w:val="8C3F"/></w:placeholder><w:showingPlcHdr/>', "prompt\nend"),
-        ('<w:dropDownList><w:listItem w:displayText="赤" w:value="1"/><w:listItem w:value="青"/></w:dropDownList>',
-         "赤\t青\nprompt\nend"),
+        ('<w:alias w:val="Owner"/>', "Mori", "Owner\nMori\nend"),
+        ("<w:showingPlcHdr/>", "Click here to enter text.", "end"),
+        ("<w:showingPlcHdr/>", "アイテムを選択してください。", "end"),
+        ("<w:showingPlcHdr/>", "[会社名を入力]", "[会社名を入力]\nend"),
+        ("", "Choose an item.", "Choose an item.\nend"),
+        ('<w:dropDownList><w:listItem w:displayText="赤" w:value="1"/><w:listItem w:value="青"/></w:dropDownList>', "赤",
+         "赤\t青\n赤\nend"),
     ],
 )  # fmt: skip
-def test_a_control_has_its_content_and_choices_but_not_the_prompt_of_word(properties: str, expected: str) -> None:
-    assert text_of(control(properties, paragraph("prompt")) + paragraph("end")) == expected
+def test_a_control_has_its_content_and_choices_but_not_the_prompt_of_word(
+    properties: str, content: str, expected: str
+) -> None:
+    assert text_of(control(properties, paragraph(content)) + paragraph("end")) == expected
 
 
 def test_form_fields_have_their_entries_defaults_and_help() -> None:

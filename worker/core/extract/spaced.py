@@ -1,0 +1,22 @@
+"""Words with spaces between their characters: 御 請 求 書, as titles and forms have them, and as page layouts are read."""
+
+import re
+
+_CJK = "々〆〇ぁ-ゖゝ-ゟァ-ヺー-ヿㇰ-ㇿ\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaffｦ-ﾝ\U00020000-\U000323af"
+_RUN = re.compile(f"(?<![{_CJK}])[{_CJK}]++(?:[ \u3000]{{1,8}}[{_CJK}]++)++")
+"""It can only begin where characters begin: otherwise a long line without spaces takes quadratic time."""
+
+
+def unspaced(text: str) -> list[str]:
+    """Each run of Chinese or Japanese characters without its spaces, if some of them stand alone in it.
+
+    Spaces between longer words (氏名 住所) separate them.
+    """
+    if text.isascii():
+        return []
+    found: dict[str, None] = {}
+    for run in _RUN.finditer(text):
+        pieces = run[0].split()
+        if any(len(piece) == 1 for piece in pieces):
+            found["".join(pieces)] = None
+    return list(found)
