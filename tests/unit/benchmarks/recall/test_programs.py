@@ -1,7 +1,7 @@
 import pytest
 
 from benchmarks.recall.phrases import Block
-from benchmarks.recall.programs import Tika
+from benchmarks.recall.programs import Tika, tools
 
 
 @pytest.fixture
@@ -48,3 +48,36 @@ def test_names_of_embedded_files_code_and_what_cameras_note_are_not_text(tika, t
     )
 
     assert read == [Block("text"), Block("drawn", "/c.emf")]
+
+
+def program(folder, name, script):
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def test_programs_that_are_not_installed_are_named_with_their_package(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert [tool.missing for tool in tools()] == [
+        "pdftotext: apt-get install poppler-utils",
+        "mutool: apt-get install mupdf-tools",
+        "LibreOffice: apt-get install libreoffice-writer-nogui",
+    ]
+
+
+def test_pages_of_a_pdf_are_blocks(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    program(tmp_path, "pdftotext", "printf 'one\\ntwo\\fthree\\f'")
+    pdftotext = tools()[0]
+
+    assert pdftotext.reads("pdf")
+    assert pdftotext.read(tmp_path / "a.pdf") == [Block("one\ntwo"), Block("three"), Block("")]
+
+
+def test_libreoffice_converts_in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    program(tmp_path, "soffice", 'printf "\\357\\273\\277one\\r\\ntwo\\r\\n" > "$4/a b.txt"')
+    libreoffice = tools()[2]
+
+    assert libreoffice.read(tmp_path / "a b.doc") == [Block("one"), Block("two")]
