@@ -137,6 +137,27 @@ def test_a_copy_keeps_versions_and_brings_no_removed_document_back(scene):
         assert scene.exchange.copy(old, new, stop=NEVER, on_copied=lambda *_: None).changed == 0
 
 
+def test_documents_that_are_too_large_to_be_copied_together_are_copied_in_smaller_groups(scene, monkeypatch):
+    sizes: list[int] = []
+    real = scene.client.request
+
+    def request(method, path, body=None):
+        if path.startswith("/_reindex"):
+            sizes.append(body["source"]["size"])
+        found = real(method, path, body)
+        if path.startswith("/_tasks/") and len(sizes) < 3:
+            found["error"] = {"type": "circuit_breaking_exception", "reason": "[parent] Data too large"}
+        return found
+
+    old, new = begun(scene)
+    scene.index.write([document("a", 5), document("b", 5)])
+    monkeypatch.setattr(scene.client, "request", request)
+    assert scene.exchange.copy(old, new, stop=NEVER, on_copied=lambda *_: None).is_complete
+    assert sizes == [500, 50, 5]
+    with closing(scene.named(new)) as second:
+        assert None not in second.stored([("b", "a"), ("b", "b")])
+
+
 def test_a_document_that_the_new_index_rejects_is_named(scene):
     old, new = begun(scene)
     scene.ask("PUT", f"/{new}/_mapping", {"properties": {"odd": {"type": "date"}}})

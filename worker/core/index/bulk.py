@@ -1,6 +1,8 @@
 """Build the body of a bulk request, and read the result for each document from the answer. No I/O happens here."""
 
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -17,6 +19,8 @@ SMALLEST_LIMIT_BYTES = 10 * MIB - 64 * KIB
 """A request of this size is accepted by them."""
 LARGE_BYTES, SLOW_BYTES = 5 * MIB, 4 * MIB
 """A document over the former that an index does not take in time is shortened to the latter, the size of a usual request."""
+LONGEST_TURN_S = 10.0
+"""An observation gets too old to be written (fresh_writer.py)."""
 LEAST_TEXT_BYTES = 16 * KIB
 """Of a document that is still too large, a text shorter than this is left out."""
 
@@ -84,6 +88,18 @@ def shortened(entry: bytes, most_bytes: int) -> bytes | None:
     said = {"truncated": True, "indexed_chars": len(content)}
     fields |= {"content": content, "extraction": {**(extraction if isinstance(extraction, dict) else {}), **said}}
     return line + b"\n" + encode(fields) + b"\n"
+
+
+@contextmanager
+def turn(entries: Sequence[bytes], lock: threading.Lock) -> Iterator[None]:
+    """While a large document is sent, others wait a while: together they take an index longer than a request may take."""
+    is_large = len(entries) == 1 and len(entries[0]) > LARGE_BYTES
+    held = is_large and lock.acquire(timeout=LONGEST_TURN_S)
+    try:
+        yield
+    finally:
+        if held:
+            lock.release()
 
 
 def chunks(entries: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

@@ -13,8 +13,9 @@ from worker.core.index.template import index_template
 
 GC_DELETES = "30d"
 """How long the new index remembers the versions of removed documents: an old version that is copied must not bring one back."""
-COPIED_AT_ONCE = 500
-"""Number of documents that OpenSearch copies at once: whole contents, in its memory."""
+COPIED_AT_ONCE = (500, 50, 5)
+"""Number of documents that OpenSearch copies at once: whole contents, in its memory. Fewer where that does not suffice."""
+_NO_MEMORY = ("circuit_breaking_exception", "rejected_execution_exception")
 POLL_S = 1.0
 MAX_BUCKETS = 10_000
 _NUMBERED = re.compile(r"(.+)-(\d{6})")
@@ -87,10 +88,20 @@ class OpenSearchExchange:
 
     def copy(self, old: str, new: str, *, stop: threading.Event, on_copied: OnCopied) -> Copied:
         """`_reindex` with the versions that the documents have: what is newer there is left alone."""
+        *more, least = COPIED_AT_ONCE
+        for size in more:
+            try:
+                return self._copy(old, new, size, stop, on_copied)
+            except IndexUnavailableError as error:
+                if not any(kind in str(error) for kind in _NO_MEMORY):
+                    raise
+        return self._copy(old, new, least, stop, on_copied)
+
+    def _copy(self, old: str, new: str, size: int, stop: threading.Event, on_copied: OnCopied) -> Copied:
         self._client.request("POST", f"/{old}/_refresh")
         asked = {
             "conflicts": "proceed",
-            "source": {"index": old, "size": COPIED_AT_ONCE},
+            "source": {"index": old, "size": size},
             "dest": {"index": write_alias(new), "version_type": "external"},
         }
         path = "/_reindex?wait_for_completion=false&require_alias=true"

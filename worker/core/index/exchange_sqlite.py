@@ -9,18 +9,20 @@ import re
 import sqlite3
 import stat
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from worker.core.base.errors import ConfigError, IndexUnavailableError
+from worker.core.base.settings import MIB
 from worker.core.index.document import Write
 from worker.core.index.exchange import FIRST, Copied, Current, OnCopied
 from worker.core.index.sqlite import SqliteIndex
 from worker.core.index.sqlite_tables import write_one
 
-COPIED_AT_ONCE = 200
-"""Number of documents that are copied in one transaction: workers wait for it."""
+COPIED_AT_ONCE, COPIED_BYTES = 200, 4 * MIB
+"""Number of documents that are compared at once, and the size of those that are copied in one transaction: workers wait for it."""
 
 
 class SqliteExchange:
@@ -116,24 +118,30 @@ class SqliteExchange:
 
 
 _ROWS = """
-SELECT o.rowid, o.bucket, o.key, o.version, o.source, n.version
+SELECT o.rowid, o.bucket, o.key, o.version, n.version
 FROM old.documents o LEFT JOIN main.documents n ON n.bucket = o.bucket AND n.key = o.key
 WHERE o.rowid > ? ORDER BY o.rowid LIMIT ?
 """
 
 
-def _copy(db: sqlite3.Connection, rows: list[tuple[int, str, str, int, bytes | None, int | None]]) -> int:
-    """Write those that are newer than what is there; their number. What was written there meanwhile is left alone."""
-    newer = [
-        Write(bucket, key, version, None, source)
-        for _, bucket, key, version, source, there in rows
-        if there is None or there < version
-    ]
-    if newer:
+def _copy(db: sqlite3.Connection, rows: list[tuple[int, str, str, int, int | None]]) -> int:
+    """Write those that are newer than what is there; their number. What was written there meanwhile is left alone.
+
+    One text is in memory at a time, and others who write wait for a few only.
+    """
+    newer = [row for row in rows if row[4] is None or row[4] < row[3]]
+    left = deque(newer)
+    while left:
         db.execute("BEGIN IMMEDIATE")
         try:
-            for write in newer:
-                write_one(db, write)
+            size = 0
+            while left and size < COPIED_BYTES:
+                rowid, bucket, key, *_ = left.popleft()
+                found = db.execute("SELECT version, source FROM old.documents WHERE rowid=?", (rowid,)).fetchone()
+                if found is not None:
+                    write = Write(bucket, key, found[0], None, found[1])
+                    write_one(db, write)
+                    size += write.size_bytes
             db.execute("COMMIT")
         except BaseException:
             db.execute("ROLLBACK")

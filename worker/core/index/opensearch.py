@@ -57,6 +57,7 @@ class OpenSearchIndex:
         self._plain_key: bool | None = None
         self._ensured = False
         self._at_once = MGET_IDS
+        self._large = threading.Lock()
 
     @property
     def description(self) -> str:
@@ -115,7 +116,8 @@ class OpenSearchIndex:
         entries = [bulk.entry(write, plain_key=plain_key) for write in writes]
         results: list[WriteResult] = []
         for chunk in bulk.chunks([one for one in entries if one is not None]):
-            results += self._send(chunk)
+            with bulk.turn(chunk, self._large):
+                results += self._send(chunk)
         in_order = iter(results)
         return [bulk.NOT_UNICODE if one is None else next(in_order) for one in entries]
 

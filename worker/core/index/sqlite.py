@@ -19,7 +19,7 @@ from worker.core.index import ENTRIES_AT_ONCE, Entry, Finding, Hit, IndexState, 
 from worker.core.index.document import Write, as_text
 from worker.core.index.highlight import fragments, marked
 from worker.core.index.query import Word, parse
-from worker.core.index.sqlite_tables import SCHEMA, SCHEMA_VERSION, translated, write_one
+from worker.core.index.sqlite_tables import SCHEMA, SCHEMA_VERSION, TOKENS_VERSION, translated, write_one
 
 _SAFETY = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
 """FULL: a document counts as written, and its message is deleted, only once it would survive a power failure."""
@@ -69,14 +69,14 @@ class SqliteIndex:
         created = [] if self._path.exists() else [str(self._path)]
         with self._writing():
             pass
-        return IndexState(created=created, findings=[Finding("ok", f"{self.description}: {self._count()} documents")])
+        return IndexState(created=created, findings=self._findings())
 
     def inspect(self) -> IndexState:
         """Report what exists, without creating anything."""
         if not self._path.exists():
             finding = Finding("ok", f"{self.description}: does not exist yet; it is created when a worker starts")
             return IndexState(findings=[finding], exists=False)
-        return IndexState(findings=[Finding("ok", f"{self.description}: {self._count()} documents")])
+        return IndexState(findings=self._findings())
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
         """Write or remove documents in one transaction. Raises IndexUnavailableError if none of them was written."""
@@ -132,9 +132,15 @@ class SqliteIndex:
         with self._lock:
             self._forget()
 
-    def _count(self) -> int:
+    def _findings(self) -> list[Finding]:
         with self._reading() as db:
-            return int(db.execute("SELECT count(*) FROM documents WHERE source IS NOT NULL").fetchone()[0])
+            count = db.execute("SELECT count(*) FROM documents WHERE source IS NOT NULL").fetchone()[0]
+            tokens = db.execute("PRAGMA application_id").fetchone()[0]
+        found = [Finding("ok", f"{self.description}: {count} documents")]
+        if tokens < TOKENS_VERSION:
+            what = f"{self.description} does not find Japanese words in which a line ends or spaces stand (東 京)"
+            found.append(Finding("warning", what, "run reindex_index, which puts a new file in its place"))
+        return found
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

@@ -15,7 +15,10 @@ from worker.core.index.text import indexed
 
 MAX_REASON_CHARS = 500
 SCHEMA_VERSION = 1
+TOKENS_VERSION = 2
+"""Of the way in which text is cut in tokens (text.py); a file keeps that with which it was created, as its application_id."""
 SCHEMA = """
+PRAGMA application_id=2;                -- TOKENS_VERSION
 CREATE TABLE IF NOT EXISTS documents (
     rowid INTEGER PRIMARY KEY,
     bucket TEXT NOT NULL,

@@ -184,9 +184,15 @@ class Pipeline:
     def document(self, snapshot: Snapshot, *, extra: Mapping[str, object] | None = None) -> Product:
         """The object's document, from an observation that is still fresh; consumes the snapshot. `extra` adds fields.
 
-        Raises StoreError if S3 must be asked again and refuses, ExtractionStoppedError at shutdown, and what the meter raises.
+        Raises StoreError if S3 must be asked again and refuses, ExtractionStoppedError at shutdown, what the meter raises, and
+        OSError or MemoryError if the file cannot be read.
         """
-        with self._long_text if self.memory_of_text(snapshot) else nullcontext():
+        try:
+            is_long = self.memory_of_text(snapshot) > 0
+        except (OSError, MemoryError):
+            snapshot.discard()
+            raise
+        with self._long_text if is_long else nullcontext():
             return self._document(snapshot, extra or {})
 
     def _document(self, snapshot: Snapshot, extra: Mapping[str, object]) -> Product:

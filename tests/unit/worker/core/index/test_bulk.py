@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -11,7 +12,7 @@ import pytest
 
 from worker.core.base.errors import IndexUnavailableError
 from worker.core.base.settings import load
-from worker.core.index import Index, WriteStatus, bulk
+from worker.core.index import WriteStatus, bulk
 from worker.core.index.document import Write
 from worker.core.index.open import open_index
 from worker.core.index.opensearch import OpenSearchIndex
@@ -26,7 +27,7 @@ def writes(count, size=10):
 
 
 @contextmanager
-def answering(answer, **options) -> Iterator[tuple[Index, list[int]]]:
+def answering(answer, **options) -> Iterator[tuple[OpenSearchIndex, list[int]]]:
     """An index whose every bulk request is answered by `answer(lines)`: a status and a body."""
     seen: list[int] = []
 
@@ -207,3 +208,28 @@ def test_an_index_that_stays_silent_is_unavailable_after_two_requests():
     ):
         index.stored([("b", f"{number}") for number in range(200)])
     assert len(seen) == 2
+
+
+def test_large_documents_are_sent_one_at_a_time_and_others_meanwhile(monkeypatch):
+    at_once, most, other = set(), [], threading.Event()
+
+    def answer(lines):
+        size = sum(map(len, lines))
+        if size > bulk.LARGE_BYTES:
+            at_once.add(size)
+            most.append(len(at_once))
+            other.wait(5)
+            time.sleep(0.1)
+            at_once.remove(size)
+        else:
+            other.set()
+        return 200, items(*[OK] * (len(lines) // 2))
+
+    with answering(answer) as (index, _), ThreadPoolExecutor(4) as pool:
+        sizes = [6_000_000, 6_000_001, 6_000_002, 10]
+        assert [one.status for [one] in pool.map(lambda size: index.write(writes(1, size)), sizes)] == [WRITTEN] * 4
+        assert max(most) == 1
+        assert other.is_set()
+        monkeypatch.setattr(bulk, "LONGEST_TURN_S", 0.1)
+        with index._large:
+            assert index.write(writes(1, 6_000_000))[0].status is WRITTEN

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from worker.core.base.errors import IndexUnavailableError
-from worker.core.index import WriteStatus
+from worker.core.index import WriteStatus, exchange_sqlite
 from worker.core.index.document import Write
 from worker.core.index.sqlite import SqliteIndex
 
@@ -137,3 +137,34 @@ def test_searching_makes_no_file(path):
     with pytest.raises(IndexUnavailableError, match="does not exist"):
         SqliteIndex(path, timeout_s=1).search("x")
     assert not os.path.lexists(path)
+
+
+def test_a_copy_is_made_a_few_documents_at_a_time_and_keeps_versions_and_removals(path, monkeypatch):
+    monkeypatch.setattr(exchange_sqlite, "COPIED_BYTES", 1)
+    old, new = SqliteIndex(path, timeout_s=1), SqliteIndex(path.with_name("new.db"), timeout_s=1)
+    old.write([write("a", 5), write("b", 5), write("c", 5), Write("b", "d", 5, None, None)])
+    new.write([write("b", 9)])
+    exchange = exchange_sqlite.SqliteExchange(path, timeout_s=1)
+    seen: list[tuple[int, int]] = []
+    copied = exchange.copy(
+        str(path), str(path.with_name("new.db")), stop=threading.Event(), on_copied=lambda *both: seen.append(both)
+    )
+    assert (copied.changed, copied.is_complete, seen) == (3, True, [(4, 4)])
+    found = new.stored([("b", key) for key in "abcd"])
+    assert [one.version if one else None for one in found] == [5, 9, 5, None]
+    assert new.write([write("d", 4)])[0].status is WriteStatus.SUPERSEDED
+    old.close()
+    new.close()
+
+
+def test_a_file_whose_texts_were_cut_in_another_way_is_reported(path):
+    index = SqliteIndex(path, timeout_s=1)
+    assert [finding.level for finding in index.ensure().findings] == ["ok"]
+    with index._writing() as db:
+        db.execute("PRAGMA application_id=0")
+    for found in (index.ensure(), index.inspect()):
+        assert [(one.level, "reindex_index" in one.hint) for one in found.findings] == [
+            ("ok", False),
+            ("warning", True),
+        ]
+    index.close()
