@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from worker.batcher import Batcher
 from worker.budgets import Budgets
-from worker.byte_budget import ByteBudget
+from worker.byte_budget import MemoryBudget
 from worker.consumer import Consumer
 from worker.core.base import temporary
 from worker.core.base.breaker import Breaker
@@ -39,7 +39,7 @@ class Components:
 
     clients: Clients
     gate: PauseGate
-    budget: ByteBudget
+    budget: MemoryBudget
     index_breaker: Breaker
     s3_health: S3Health
     extractor: Extractor
@@ -67,7 +67,7 @@ def assemble(
     settings: Settings, clients: Clients, *, dlq_max_bytes: int, stuck: Callable[[InFlightMessage], None]
 ) -> Components:
     """Put the worker together; `stuck` hears of a message whose work hangs."""
-    gate, budget = PauseGate(), ByteBudget(settings.max_bytes_in_flight)
+    gate, budget = PauseGate(), MemoryBudget(settings.max_bytes_in_flight)
     s3_health = S3Health(clients.objects, gate, ask_state=clients.state.pause_record)
     extractor = make_extractor(settings)
     retry = RetryStore(clients.state)

@@ -44,6 +44,18 @@ class ByteBudget:
                 self._changed.notify_all()
 
 
+class MemoryBudget:
+    """A budget for messages and bodies, and one for the documents that are made of them; each is half of the whole."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.bodies, self.documents = ByteBudget(limit_bytes // 2), ByteBudget(limit_bytes // 2)
+
+    @property
+    def used(self) -> int:
+        """Bytes reserved now."""
+        return self.bodies.used + self.documents.used
+
+
 class Reservation:
     """The bytes that one record has taken of a budget. Not for several threads at once."""
 
@@ -56,14 +68,6 @@ class Reservation:
         if size > self._taken:
             self.release()
             self._taken = self._budget.take(size, until=until, stop=stop)
-
-    def exactly(self, size: int, *, until: float, stop: threading.Event) -> None:
-        """Return what is more than `size` bytes, or wait until so many are reserved. Raises as `take` does."""
-        if size < self._taken:
-            self._budget.give_back(self._taken - size)
-            self._taken = size
-        else:
-            self.at_least(size, until=until, stop=stop)
 
     def release(self) -> None:
         """Return everything."""

@@ -111,7 +111,7 @@ class Daemon:
     def _start_metrics(self, stack: ExitStack) -> None:
         metrics, settings, components = self._metrics, self._settings, self._components
         metrics.gauge("worker_in_flight", "Messages in flight.", lambda: len(components.in_flight))
-        metrics.gauge("worker_bytes_in_flight", "Bytes of bodies in memory.", lambda: components.budget.used)
+        metrics.gauge("worker_bytes_in_flight", "Bytes of bodies and documents.", lambda: components.budget.used)
         metrics.gauge(
             "worker_paused", "Whether an operator has paused the fleet.", lambda: "paused" in components.gate.reasons
         )

@@ -7,7 +7,7 @@ from functools import partial
 from queue import Empty, Queue
 
 from worker.batcher import Batcher
-from worker.byte_budget import ByteBudget, Reservation
+from worker.byte_budget import MemoryBudget, Reservation
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import BudgetError, ExtractionStoppedError, MalformedEventError, OutageError, StoreError
 from worker.core.base.events import LogEvent
@@ -49,7 +49,7 @@ class Handler:
         batcher: Batcher,
         s3_health: S3Health,
         gate: PauseGate,
-        budget: ByteBudget,
+        budget: MemoryBudget,
         hold: Callable[[str, str, BudgetError], None],
         default_bucket: str | None,
         spool_bytes: int,
@@ -127,7 +127,7 @@ class Handler:
 
     def _records(self, item: InFlightMessage) -> list[Item]:
         """What the message says happened; a large one is parsed within the memory budget. Raises MalformedEventError."""
-        body, parsing = item.message.body, Reservation(self._budget)
+        body, parsing = item.message.body, Reservation(self._budget.bodies)
         try:
             if len(body) > LARGE_BODY:
                 parsing.at_least(PARSING_FACTOR * len(body), until=item.deadline, stop=self._stopping)
@@ -221,7 +221,6 @@ class RecordWork:
             return None
         pipeline = self._handler.pipeline
         try:
-            self._memory.for_text(found, pipeline)
             with self._memory.for_parsing(found, pipeline):
                 product = pipeline.document(found)
             return self._submit(product)

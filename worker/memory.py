@@ -1,13 +1,15 @@
-"""What one record may take of the memory budget, step by step: its body, its text, its parsing, and its document.
+"""What one record may take of memory, step by step: its body, its parsing, and its document.
 
-No step waits for memory while it holds any: then none could go on.
+Bodies and documents have a budget each. Whoever waits for room for a document holds none for a body; and what documents hold
+is given back by the batcher, which waits for no memory. In one budget, bodies that wait for a parser could fill the room that
+the documents need for which the parsers wait.
 """
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from worker.byte_budget import ByteBudget, Reservation
+from worker.byte_budget import MemoryBudget, Reservation
 from worker.core.indexing.pipeline import Pipeline, Product
 from worker.core.s3.objects import Snapshot
 from worker.core.sqs.in_flight import InFlightMessage
@@ -24,25 +26,21 @@ class RecordMemory:
     They raise InterruptedError when the worker stops meanwhile, and OutageError at the deadline of the record's message.
     """
 
-    def __init__(self, budget: ByteBudget, item: InFlightMessage, stop: threading.Event) -> None:
+    def __init__(self, budget: MemoryBudget, item: InFlightMessage, stop: threading.Event) -> None:
         """`stop` ends every wait."""
-        self._budget = budget
-        self._held = Reservation(budget)
+        self._bodies = budget.bodies
+        self._body, self._document = Reservation(budget.bodies), Reservation(budget.documents)
         self._item = item
         self._stop = stop
 
     def for_body(self, size: int) -> None:
         """Before a body of so many bytes is read into memory."""
-        self._at_least(self._held, MEMORY_FACTOR * size)
-
-    def for_text(self, snapshot: Snapshot, pipeline: Pipeline) -> None:
-        """Before a file is read on this thread: where it is a long text, what that and its document take."""
-        self._at_least(self._held, pipeline.memory_of_text(snapshot))
+        self._at_least(self._body, MEMORY_FACTOR * size)
 
     @contextmanager
     def for_parsing(self, snapshot: Snapshot, pipeline: Pipeline) -> Iterator[None]:
         """While a file is parsed on this thread: what that may take besides."""
-        parsing = Reservation(self._budget)
+        parsing = Reservation(self._bodies)
         try:
             if need := pipeline.memory_in_process(snapshot):
                 self._at_least(parsing, need)
@@ -51,13 +49,14 @@ class RecordMemory:
             parsing.release()
 
     def for_document(self, product: Product) -> None:
-        """Once there is a document: what it takes until its effect is durable, and no more."""
-        with self._item.waiting():
-            self._held.exactly(DOCUMENT_FACTOR * product.write.size_bytes, until=self._item.deadline, stop=self._stop)
+        """Once there is a document, and the body is gone: what it takes until its effect is durable."""
+        self._body.release()
+        self._at_least(self._document, DOCUMENT_FACTOR * product.write.size_bytes)
 
     def release(self) -> None:
         """Return everything."""
-        self._held.release()
+        self._body.release()
+        self._document.release()
 
     def _at_least(self, reservation: Reservation, size: int) -> None:
         with self._item.waiting():

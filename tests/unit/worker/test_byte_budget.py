@@ -49,13 +49,3 @@ def test_a_body_that_is_read_again_reserves_nothing_twice():
     memory.release()
     memory.release()
     assert budget.used == 0
-
-
-def test_what_is_not_needed_any_more_is_returned_and_what_is_needed_besides_reserved():
-    budget, stop = ByteBudget(100), threading.Event()
-    memory = Reservation(budget)
-    for size, used in ((60, 60), (20, 20), (90, 90), (0, 0)):
-        memory.exactly(size, until=NEVER, stop=stop)
-        assert budget.used == used
-    memory.release()
-    assert budget.used == 0

@@ -7,8 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from testing.memory import Faults, MemoryS3
-from testing.waiting import wait_until
-from worker.byte_budget import ByteBudget
+from worker.byte_budget import MemoryBudget
 from worker.core.base.errors import BudgetError, ExtractionStoppedError, StoreError, UnreadableFileError
 from worker.core.base.liveness import Liveness
 from worker.core.index import WriteStatus
@@ -24,7 +23,6 @@ from worker.s3_health import S3Health
 
 SIZE = 1_000
 PARSING = 50_000
-TEXT = 70_000
 DOCUMENT = DOCUMENT_FACTOR * Write("files", "a.txt", 1, "etag", b"{}").size_bytes
 
 
@@ -32,7 +30,7 @@ class FakePipeline:
     """Makes a document of every object; `faults` holds, by key, an exception to raise or the file's fault."""
 
     def __init__(self):
-        self.budget, self.used = ByteBudget(10**9), []
+        self.budget, self.used = MemoryBudget(2 * 10**9), []
         self.held, self.unholdable = [], set()
         self.faults, self.slow, self.gone, self.skipped, self.discarded = {}, set(), set(), set(), []
 
@@ -57,9 +55,6 @@ class FakePipeline:
 
     def memory_in_process(self, snapshot):
         return PARSING if snapshot.key.endswith(".html") else 0
-
-    def memory_of_text(self, snapshot):
-        return TEXT if snapshot.key.endswith(".log") else 0
 
     def document(self, snapshot):
         self.used.append(self.budget.used)
@@ -230,7 +225,7 @@ def test_a_slow_file_whose_turn_comes_after_the_deadline_goes_back_unread(at):
 
 
 def test_a_message_that_waits_for_memory_at_its_deadline_goes_back(at):
-    at.budget.take(10**9, until=float("inf"), stop=threading.Event())
+    at.budget.bodies.take(10**9, until=float("inf"), stop=threading.Event())
     body = json.dumps({"Records": [record("a.txt")]})
     item = InFlightMessage(Message("m", "r", body, {}, {}), deadline_s=0.1, settle=lambda _: None)
     at.handler.handle(item)
@@ -246,25 +241,18 @@ def test_memory_is_reserved_until_the_effect_is_durable(at):
     assert at.budget.used == 0
 
 
-def test_a_long_text_reserves_what_it_takes_before_it_is_read_and_its_document_what_that_takes(at):
-    handled(at, "a.log")
-    assert at.pipeline.used == [TEXT]
-    assert at.budget.used == DOCUMENT
-
-
-def test_nothing_waits_for_memory_while_it_holds_any(at):
-    """Otherwise records that each hold a part and wait for more would wait for one another."""
-    other = at.budget.take(10**9 - MEMORY_FACTOR * SIZE, until=float("inf"), stop=threading.Event())
-    item = InFlightMessage(
-        Message("m", "r", json.dumps({"Records": [record("a.log")]}), {}, {}), deadline_s=60, settle=lambda _: None
-    )
-    waiting = threading.Thread(target=at.handler.handle, args=(item,))
-    item.start()
-    waiting.start()
-    wait_until(lambda: at.budget.used == other, 5, "what its body took is returned while it waits for more")
-    at.budget.give_back(other)
-    waiting.join(5)
-    assert [key for key, _ in at.batcher.submitted] == ["a.log"]
+def test_bodies_that_wait_for_a_parser_leave_room_for_the_documents_of_others(at):
+    """In one budget, those that wait for room for a document would wait for those that wait for them."""
+    at.pipeline.slow.add("a.pdf")
+    item = handled(at, "a.pdf")
+    at.budget.bodies.take(10**9 - MEMORY_FACTOR * SIZE, until=float("inf"), stop=threading.Event())
+    at.handler.run_slow(Liveness(60))
+    assert [key for key, _ in at.batcher.submitted] == ["a.pdf"]
+    assert at.budget.bodies.used == 10**9 - MEMORY_FACTOR * SIZE
+    assert at.budget.documents.used == DOCUMENT
+    at.batcher.acknowledge()
+    assert at.budget.documents.used == 0
+    assert item.outcome == Done("indexed")
 
 
 def test_a_file_for_whose_parsing_there_is_no_room_is_discarded(at, monkeypatch):
@@ -334,7 +322,7 @@ def test_a_large_message_is_parsed_within_the_memory_budget_and_its_records_do_n
 
 
 def test_a_large_message_for_which_there_is_no_memory_until_its_deadline_goes_back_to_the_queue(at):
-    at.budget.take(10**9, until=0, stop=threading.Event())
+    at.budget.bodies.take(10**9, until=0, stop=threading.Event())
     outcome = handled(at, body=" " * (LARGE_BODY + 1), deadline_s=0.05).outcome
     assert isinstance(outcome, Release)
     assert "memory" in outcome.reason
@@ -352,7 +340,7 @@ def test_an_object_that_is_not_to_be_in_the_index_is_skipped_once_its_removal_is
 
 
 def test_a_large_message_that_waits_for_memory_when_the_worker_stops_goes_back_at_once(at):
-    at.budget.take(10**9, until=0, stop=threading.Event())
+    at.budget.bodies.take(10**9, until=0, stop=threading.Event())
     at.handler.stop()
     assert handled(at, body=" " * (LARGE_BODY + 1)).outcome == Release(0, "the worker stops")
 

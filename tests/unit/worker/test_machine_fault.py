@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from worker import handler as handler_module
-from worker.byte_budget import ByteBudget
+from worker.byte_budget import MemoryBudget
 from worker.core.base.breaker import Breaker
 from worker.core.base.classify import is_transient
 from worker.core.base.concurrency import full_pool
@@ -32,7 +32,7 @@ def outcome_of(error: BaseException) -> Any:
     gate = PauseGate()
     made = Handler(
         pipeline=pipeline, batcher=unused, s3_health=S3Health(unused, gate, ask_state=lambda: None), gate=gate,
-        budget=ByteBudget(1), hold=unused,
+        budget=MemoryBudget(2), hold=unused,
         default_bucket=None, spool_bytes=1, slow_threads=1,
     )  # fmt: skip
     made.stop()  # no waits between the attempts

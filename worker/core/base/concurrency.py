@@ -14,12 +14,17 @@ TICK_S = 0.5
 
 
 def as_done(
-    pool: Executor, work: Callable[[T], R], items: Iterable[T], *, window: int
+    pool: Executor,
+    work: Callable[[T], R],
+    items: Iterable[T],
+    *,
+    window: int,
+    ending: Callable[[], None] = lambda: None,
 ) -> Generator[R | None, None, None]:
     """The results of `work` for each item, in the order in which they are ready, with at most `window` items in flight.
 
     None when no result has come for a moment, so that the caller can pass on what it has gathered. Closing the generator
-    cancels what has not begun, and waits for what has.
+    cancels what has not begun, and waits for what has; `ending` is called before, so that nothing waits for its caller.
     """
     source, in_flight = iter(items), set[Future[R]]()
     more = True
@@ -36,6 +41,7 @@ def as_done(
             for future in done:
                 yield future.result()
     finally:
+        ending()
         for future in in_flight:
             future.cancel()
         wait(in_flight)

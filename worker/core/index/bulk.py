@@ -43,7 +43,7 @@ TOO_LARGE = WriteResult(
     WriteStatus.REJECTED,
     "even without its text, the document is larger than the index accepts in one request (HTTP 413)",
 )
-_WRITTEN = WriteResult(WriteStatus.WRITTEN)
+WRITTEN = WriteResult(WriteStatus.WRITTEN)
 _SUPERSEDED = WriteResult(WriteStatus.SUPERSEDED)
 
 
@@ -60,6 +60,12 @@ def entry(write: Write, *, plain_key: bool) -> bytes | None:
     # JSON formatted over several lines would be read as several entries. Within strings, newlines are escaped as \n.
     source = write.source.replace(b"\n", b" ") if b"\n" in write.source else write.source
     return line + source + b"\n"
+
+
+def written_by(entry: bytes) -> tuple[str, int]:
+    """The id of the document that an entry writes, and its version."""
+    [action] = orjson.loads(entry.partition(b"\n")[0]).values()
+    return action["_id"], action["version"]
 
 
 def is_removal(entry: bytes) -> bool:
@@ -130,7 +136,7 @@ def written_to(answer: Any) -> set[str]:
 def _result(item: JsonObject) -> WriteResult:
     status, error = item.get("status", 0), item.get("error")
     if error is None and (200 <= status < 300 or status == 404):
-        return _WRITTEN  # 404 without an error: the document to be removed did not exist
+        return WRITTEN  # 404 without an error: the document to be removed did not exist
     if status == 409:
         return _SUPERSEDED
     kind, reason = reason_of(error)

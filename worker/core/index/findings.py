@@ -29,7 +29,7 @@ ONE_INDEX = "copy the others' documents into it (_reindex), remove the alias fro
 GAPS = "gaps"
 """The part of the analyzer `parts` in our template for which white space between Japanese characters does not count."""
 _IN_PAIRS = frozenset({"parts", "cjk"})
-_REINDEX = "to get all features, run reindex_index, which puts an index from our template in its place"
+_REINDEX = "to get all features, run reindex_index --from-s3, which puts an index from our template in its place"
 
 
 def compare(name: str, found: JsonObject) -> list[Finding]:

@@ -219,7 +219,10 @@ class OpenSearchIndex:
     def _send_less(self, entries: Sequence[bytes], error: RefusedError | SlowError) -> list[WriteResult]:
         """Send again, in smaller requests, what was too large for one. Raises the error if it has another cause."""
         if isinstance(error, SlowError):
-            # Sent whole again and again, it would take the index for unavailable each time, with all that waits behind it.
+            # Sent whole again and again, it would make the index unavailable each time; unless that hangs, or has it by now.
+            self.ping()
+            if len(entries) == 1 and self._has_written(entries[0]):
+                return [bulk.WRITTEN]
             is_large = len(entries) == 1 and len(entries[0]) > bulk.LARGE_BYTES
             shorter = bulk.shortened(entries[0], bulk.SLOW_BYTES) if is_large else None
             if shorter is None:
@@ -234,6 +237,12 @@ class OpenSearchIndex:
             return [bulk.TOO_LARGE] if shorter is None else self._send([shorter])
         half = len(entries) // 2
         return self._send(entries[:half]) + self._send(entries[half:])
+
+    def _has_written(self, entry: bytes) -> bool:
+        """Whether the index has the version of the document that an entry writes."""
+        identity, version = bulk.written_by(entry)
+        [found] = self._request("POST", "_mget?_source=false", {"ids": [identity]})["docs"]
+        return bool(found.get("found")) and found.get("_version") == version
 
     def _passages(self, found: Sequence[JsonObject], words: list[Word]) -> dict[str, list[str]]:
         """Passages of the texts of these hits, by the ids of the documents; what prevents them does not prevent a search."""

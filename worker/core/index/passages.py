@@ -21,6 +21,8 @@ PATIENCE_S = 10.0
 """The time for which texts are read for one page of hits; later hits are shown without passages."""
 MAX_TEXT_CHARS = 100_000_000
 """Characters of these texts, all together."""
+EARLIER_CHARS = 10_000_000
+"""What a document has at most that does not say how much of its text it has."""
 TOGETHER_CHARS = 1_000_000
 """Characters of the texts that are read in one request, unless it is a single one."""
 
@@ -73,5 +75,5 @@ def _length(fields: JsonObject) -> int:
     indexed = extraction.get("indexed_chars") if isinstance(extraction, dict) else None
     for length in (indexed, fields.get("char_count"), fields.get("file_size")):
         if isinstance(length, int):
-            return length
+            return length if indexed is not None else min(length, EARLIER_CHARS)
     return 0

@@ -26,6 +26,8 @@ _SAFETY = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
 
 LARGE_BYTES = 4 * MIB
 """After a larger document is written, the memory that this took is given back at once."""
+PRIMARY_CODE = 0xFF
+"""The part of an extended result code that says what kind of error it is (https://sqlite.org/rescode.html)."""
 
 
 class SqliteIndex:
@@ -50,19 +52,25 @@ class SqliteIndex:
 
     def ping(self) -> None:
         """Return if the file accepts writes now, does not exist yet, or is being written to: a long text takes seconds."""
-        if not self._path.exists() or self._lock.locked():
+        if not self._path.exists() or not self._lock.acquire(blocking=False):
             return
-        with self._lock, self._unavailable_when_failing():
-            db = self._opened()
-            db.execute("PRAGMA busy_timeout=0")
-            try:
-                # Writes the value it already has: an empty transaction would not detect a full disk.
-                db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:  # another process writes
-                    raise
-            finally:
-                db.execute(f"PRAGMA busy_timeout={int(self._timeout_s * 1000)}")
+        try:
+            with self._unavailable_when_failing():
+                self._touch()
+        finally:
+            self._lock.release()
+
+    def _touch(self) -> None:
+        """Write the value that is there already: an empty transaction would not detect a full disk."""
+        db = self._opened()
+        db.execute("PRAGMA busy_timeout=0")
+        try:
+            db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & PRIMARY_CODE != sqlite3.SQLITE_BUSY:  # another process writes
+                raise
+        finally:
+            db.execute(f"PRAGMA busy_timeout={int(self._timeout_s * 1000)}")
 
     def ensure(self) -> IndexState:
         """Create the file and its tables if they are missing."""
@@ -113,7 +121,8 @@ class SqliteIndex:
         asked = parse(query)
         if asked.impossible:
             return SearchResult(0, [])
-        tables, parameters = translated(asked)
+        with self._reading() as db:
+            tables, parameters = translated(asked, _tokens_version(db))
         score, order = (
             ("-rank", "rank") if tables.startswith("text") else ("0.0", "d.last_modified IS NULL, d.last_modified DESC")
         )
@@ -135,11 +144,11 @@ class SqliteIndex:
     def _findings(self) -> list[Finding]:
         with self._reading() as db:
             count = db.execute("SELECT count(*) FROM documents WHERE source IS NOT NULL").fetchone()[0]
-            tokens = db.execute("PRAGMA application_id").fetchone()[0]
+            tokens = _tokens_version(db)
         found = [Finding("ok", f"{self.description}: {count} documents")]
         if tokens < TOKENS_VERSION:
             what = f"{self.description} does not find Japanese words in which a line ends or spaces stand (東 京)"
-            found.append(Finding("warning", what, "run reindex_index, which puts a new file in its place"))
+            found.append(Finding("warning", what, "run reindex_index --from-s3, which puts a new file in its place"))
         return found
 
     @contextmanager
@@ -232,3 +241,7 @@ def _hit(row: tuple[str, str, float, bytes], words: Sequence[Word]) -> Hit:
     content = as_text(fields.pop("content", None))
     name = marked(as_text(fields.get("file_name")), words)
     return Hit(bucket, key, score, fields, [*([name] if name else []), *fragments(content, words)])
+
+
+def _tokens_version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA application_id").fetchone()[0])

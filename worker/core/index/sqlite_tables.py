@@ -11,7 +11,7 @@ from worker.core.base.jsontypes import JsonObject
 from worker.core.index import WriteResult, WriteStatus
 from worker.core.index.document import Write, as_text
 from worker.core.index.query import OneOf, Query, Within, Word
-from worker.core.index.text import indexed
+from worker.core.index.text import Phrase, indexed, phrase
 
 MAX_REASON_CHARS = 500
 SCHEMA_VERSION = 1
@@ -106,9 +106,10 @@ def _text(key: str, fields: JsonObject) -> list[str]:
     return [indexed(as_text(value)) for value in values]
 
 
-def translated(query: Query) -> tuple[str, list[str | int]]:
+def translated(query: Query, tokens_version: int = TOKENS_VERSION) -> tuple[str, list[str | int]]:
     """The query in SQL: everything from the table names to the conditions, and the parameters."""
-    wanted = " AND ".join(_match(word) for word in query.words if not word.excluded)
+    is_earlier = tokens_version < TOKENS_VERSION
+    wanted = " AND ".join(_match(word, is_earlier) for word in query.words if not word.excluded)
     tables = "documents d WHERE d.source IS NOT NULL"
     parameters: list[str | int] = []
     if wanted:
@@ -116,7 +117,7 @@ def translated(query: Query) -> tuple[str, list[str | int]]:
     for word in query.words:
         if word.excluded:
             tables += " AND d.rowid NOT IN (SELECT rowid FROM text WHERE text MATCH ?)"
-            parameters.append(_match(word))
+            parameters.append(_match(word, is_earlier))
     for one in query.filters:
         condition, values = _condition(one)
         # A document without the field does not match the condition, so it does match its negation.
@@ -125,9 +126,17 @@ def translated(query: Query) -> tuple[str, list[str | int]]:
     return tables, parameters
 
 
-def _match(word: Word) -> str:
-    """A word in FTS5's query language. Tokens contain neither quotes nor anything else that is special in it."""
-    return f'"{" ".join(word.phrase.tokens)}"{" *" if word.phrase.prefix else ""}'
+def _match(word: Word, is_earlier: bool) -> str:
+    """A word in FTS5's query language; in a file of the first version, in either way in which its texts may have been cut."""
+    ways = [word.phrase]
+    if is_earlier:
+        ways.append(phrase(word.text, exact=word.exact, earlier=True))
+    return f"({' OR '.join(dict.fromkeys(map(_expression, ways)))})"
+
+
+def _expression(wanted: Phrase) -> str:
+    """Tokens contain neither quotes nor anything else that is special in FTS5's query language."""
+    return f'"{" ".join(wanted.tokens)}"{" *" if wanted.prefix else ""}'
 
 
 def _condition(one: OneOf | Within) -> tuple[str, list[str | int]]:

@@ -6,6 +6,7 @@ analyzer `parts` in the OpenSearch template cuts text in the same way.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
@@ -59,12 +60,13 @@ def indexed(text: str) -> str:
     return " ".join(iter(lambda: " ".join(islice(tokens, TOKENS_AT_ONCE)), ""))
 
 
-def phrase(text: str, *, exact: bool) -> Phrase:
+def phrase(text: str, *, exact: bool, earlier: bool = False) -> Phrase:
     """The consecutive tokens of every text that contains `text`. With `exact`, the last word must be a whole word.
 
-    There are no tokens if `text` contains nothing that can be searched for.
+    There are no tokens if `text` contains nothing that can be searched for. `earlier`: as texts were cut in the first version,
+    in which white space and variants of a character counted.
     """
-    tokens = list(_tokens(text))
+    tokens = list(_cut(unicodedata.normalize("NFKC", text).casefold()) if earlier else _tokens(text))
     if not tokens:
         return Phrase([], prefix=False)
     last = tokens[-1]
@@ -82,7 +84,11 @@ def is_cjk(token: str) -> bool:
 
 def _tokens(text: str) -> Iterator[str]:
     folded = fold(text)
-    for run in _RUN.finditer(folded if folded.isascii() else _GAP.sub("", folded)):
+    return _cut(folded if folded.isascii() else _GAP.sub("", folded))
+
+
+def _cut(folded: str) -> Iterator[str]:
+    for run in _RUN.finditer(folded):
         word = run[0]
         if run[1] is None:
             yield word

@@ -31,11 +31,9 @@ MAX_OBSERVATIONS = 3
 """An object that changes faster than its text can be extracted is observed so often, then left to the retry store."""
 
 
-TEXT_FACTOR = 6
-"""What making a document of a long text takes, as a multiple of the text's bytes (measured: 3 for ASCII, 4 for Japanese, 10 for
-ASCII with an emoji)."""
-MAX_CHAR_BYTES = 3
-"""Of a character of a text, but for a few: more of a file is not kept."""
+LONG_CHARS = 1_000_000
+"""Making a document of a longer text takes several times its bytes of memory (measured: 3 for ASCII, 4 for Japanese, 10 for ASCII
+with an emoji)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ class Pipeline:
         self._objects = objects
         self._extractor = extractor
         self._meter = meter or NoMeter()
-        self._long_text = threading.Lock()
+        self._long_text = threading.RLock()
         """Documents of long texts are made one at a time: together they would take more memory and, with Python's lock, no less
         time."""
 
@@ -167,15 +165,6 @@ class Pipeline:
         head = head_of(snapshot.body)
         return self._extractor.memory_in_process(head, snapshot.key, snapshot.content_type, size_of(snapshot.body))
 
-    def memory_of_text(self, snapshot: Snapshot) -> int:
-        """Bytes of memory that a text which is longer than SPOOL_BYTES, and its document, take while they are made; otherwise 0."""
-        size = 0 if snapshot.body is None else size_of(snapshot.body)
-        if snapshot.body is None or size <= self._settings.spool_bytes:
-            return 0
-        if kind_of(head_of(snapshot.body), snapshot.key, snapshot.content_type).route != "text":
-            return 0
-        return TEXT_FACTOR * min(size, MAX_CHAR_BYTES * self._settings.max_content_chars)
-
     def build(self, bucket: str, key: str, *, extra: Mapping[str, object] | None = None) -> Product:
         """Read the object and make its document, or its removal: `read` and `document` in one. Raises what they raise."""
         found = self.read(bucket, key)
@@ -188,12 +177,18 @@ class Pipeline:
         OSError or MemoryError if the file cannot be read.
         """
         try:
-            is_long = self.memory_of_text(snapshot) > 0
+            is_long = self._is_long_text(snapshot)
         except (OSError, MemoryError):
             snapshot.discard()
             raise
         with self._long_text if is_long else nullcontext():
             return self._document(snapshot, extra or {})
+
+    def _is_long_text(self, snapshot: Snapshot) -> bool:
+        """Whether it is text, which is read in this process, and longer than SPOOL_BYTES."""
+        if snapshot.body is None or size_of(snapshot.body) <= self._settings.spool_bytes:
+            return False
+        return kind_of(head_of(snapshot.body), snapshot.key, snapshot.content_type).route == "text"
 
     def _document(self, snapshot: Snapshot, extra: Mapping[str, object]) -> Product:
         started, observations = time.monotonic(), 0
@@ -223,9 +218,10 @@ class Pipeline:
     def _product(
         self, snapshot: Snapshot, extracted: Extracted, observed_at_ms: int, started: float, extra: Mapping[str, object]
     ) -> Product:
-        fields = {**self._fields(snapshot, extracted), **extra}
-        fields["processing_time_seconds"] = round(time.monotonic() - started - extracted.waited_s, 6)
-        write = Write(snapshot.bucket, snapshot.key, observed_at_ms, snapshot.etag, encode(fields))
+        with self._long_text if len(extracted.content) > LONG_CHARS else nullcontext():
+            fields = {**self._fields(snapshot, extracted), **extra}
+            fields["processing_time_seconds"] = round(time.monotonic() - started - extracted.waited_s, 6)
+            write = Write(snapshot.bucket, snapshot.key, observed_at_ms, snapshot.etag, encode(fields))
         fault = None
         if extracted.status in FAILURES:
             fault = UnreadableFileError(f"s3://{snapshot.bucket}/{snapshot.key}: {extracted.error or extracted.status}")

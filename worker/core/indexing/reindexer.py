@@ -149,7 +149,7 @@ class Reindexer:
 
         group: _Group[T, V] = _Group()
         source = items if finish else _until(stop, items)
-        with closing(as_done(self._pool, work, source, window=self._window)) as observed, closing(room):
+        with closing(as_done(self._pool, work, source, window=self._window, ending=room.close)) as observed:
             for one in observed:
                 tick()
                 if one is not None:

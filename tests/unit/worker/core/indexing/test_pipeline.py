@@ -14,7 +14,7 @@ import pytest
 from worker.core.base.errors import ObjectGoneError, StoreError, UnreadableFileError
 from worker.core.extract import Extracted
 from worker.core.indexing.fresh_writer import MAX_OBSERVATION_AGE_MS
-from worker.core.indexing.pipeline import MAX_CHAR_BYTES, MAX_OBSERVATIONS, TEXT_FACTOR, Pipeline, extension_of
+from worker.core.indexing.pipeline import MAX_OBSERVATIONS, Pipeline, extension_of
 from worker.core.s3.events import ObjectRef
 from worker.core.s3.objects import ObjectState, Snapshot
 
@@ -188,21 +188,6 @@ def test_a_text_longer_than_the_setting_is_cut_and_says_how_much_is_indexed(cont
 
 def snapshot_of(body, key="a.txt", content_type=None):
     return Snapshot("b", key, 1_000_000, len(body), "e", NOON, None, content_type, {}, body)
-
-
-@pytest.mark.parametrize(
-    ("snapshot", "factor_of"),
-    [
-        (snapshot_of(b"x" * 4_096), 0),
-        (snapshot_of(b"x" * 4_097), 4_097),
-        (snapshot_of(b"x" * 100_000), MAX_CHAR_BYTES * 20_000),
-        (snapshot_of("漢字".encode() * 10_000), MAX_CHAR_BYTES * 20_000),
-        (snapshot_of(b"%PDF-1.7" + b"x" * 10_000, "a.pdf"), 0),
-        (snapshot_of(b"\x89PNG\r\n\x1a\n" + b"x" * 10_000, "a.png"), 0),
-    ],
-)
-def test_the_memory_of_a_long_text_is_known_before_it_is_read(snapshot, factor_of):
-    assert pipeline(Bucket("e1"), max_content_chars=20_000).memory_of_text(snapshot) == TEXT_FACTOR * factor_of
 
 
 def test_documents_of_long_texts_are_made_one_at_a_time_and_others_meanwhile():
