@@ -6,6 +6,7 @@ from html import unescape
 from lxml import etree, html
 
 from worker.core.extract.elements import Walk
+from worker.core.extract.mended import mended
 from worker.core.extract.result import Properties
 
 _DECLARED = re.compile(
@@ -64,7 +65,8 @@ def xml_parser(*, huge_tree: bool = False) -> etree.XMLParser:
 
 def _parsed(source: str, parser: etree.XMLParser | html.HTMLParser) -> etree._Element | None:
     try:
-        return etree.fromstring(_PROLOG.sub("", source, count=1).encode("utf-8", "replace"), parser)
+        raw = _PROLOG.sub("", source, count=1).encode("utf-8", "replace")
+        return etree.fromstring(mended(raw) if isinstance(parser, etree.XMLParser) else raw, parser)
     except (etree.XMLSyntaxError, ValueError):
         return None
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from lxml import etree
 
 from worker.core.extract.faults import CorruptError
+from worker.core.extract.mended import mended
 from worker.core.extract.readers.blocks import Blocks
 from worker.core.extract.readers.elements import BY_NAME, Pair
 from worker.core.extract.readers.zipped import Container
@@ -38,7 +39,7 @@ class Flow:
     def read(self, container: Container, name: str, reading: Reading) -> None:
         """Read a part. It is noted if it is broken; raises CorruptError if it is no XML at all, or cannot be read."""
         events = etree.iterparse(
-            io.BytesIO(container.read(name)),
+            io.BytesIO(mended(container.read(name))),
             events=("start", "end"),
             tag=_TAGS,
             resolve_entities=False,

@@ -230,6 +230,8 @@ class _Document:
     def _symbol(self, symbol: str) -> None:
         if symbol == "*":
             self._is_starred = True
+        elif symbol in "\\{}" and words.ends_in_half(self._raw, self._page()):
+            self._add_bytes(symbol.encode("latin-1"))
         elif self._to_skip:
             self._to_skip -= 1
         elif symbol in words.SYMBOLS:

@@ -16,6 +16,8 @@ CODE_PAGES = {
     254: "cp437", 255: "cp437",
 }  # fmt: skip
 """The code page for the `fcharset` of a font; for others, that of the document counts."""
+MAX_RUN = 4096
+"""The number of bytes from which it is found out whether a character is whole."""
 OF_TWO_BYTES = frozenset({"cp932", "cp949", "gb18030", "cp950", "johab"})
 DOCUMENT_SETS = {"ansi": "cp1252", "mac": "mac_roman", "pc": "cp437", "pca": "cp850"}
 
@@ -85,3 +87,15 @@ def end_of_group(body: bytes, at: int, end: int) -> int:
             depth -= 1
         at = token.end() + int(token[1] or 0)
     return end
+
+
+def ends_in_half(raw: bytes | bytearray, page: str) -> bool:
+    """Whether the last byte is the first half of a character. The second one may be a brace or a backslash, with a backslash."""
+    if page not in OF_TWO_BYTES:
+        return False
+    halves = 0
+    for byte in reversed(raw[-MAX_RUN:]):
+        if not (0x80 < byte < 0xFD and (page != "cp932" or not 0x9F < byte < 0xE0)):
+            break
+        halves += 1
+    return halves % 2 == 1

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from lxml import etree
 
 from worker.core.extract.faults import CorruptError, EncryptedError
+from worker.core.extract.mended import mended
 from worker.core.extract.readers import package
 from worker.core.extract.reading import Reading
 
@@ -119,7 +120,7 @@ def parsed(name: str, raw: bytes, reading: Reading) -> etree._Element:
     try:
         return etree.fromstring(raw, _parser(recover=False))
     except etree.XMLSyntaxError as error:
-        root = etree.fromstring(raw, _parser(recover=True))
+        root = etree.fromstring(mended(raw), _parser(recover=True))
         if root is None:
             raise CorruptError(f"{name} is not XML: {error}") from error
         reading.miss(f"{name} is broken: {error}")

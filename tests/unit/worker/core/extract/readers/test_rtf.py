@@ -167,3 +167,16 @@ def test_time_grows_with_the_length_alone(piece: str) -> None:
     with suppress(CorruptError):
         read("{\\rtf1" + piece * (1_000_000 // len(piece)))
     assert time.process_time() - began < 6
+
+
+@pytest.mark.parametrize(
+    ("escaped", "text"),
+    [
+        (rb"\'93\'fa\'96\{\'8c\'ea", "日本語"),
+        (rb"\'95\\\'8e\'a6", "表示"),
+        (rb"\'83A\{x\}\\", "ア{x}\\"),
+    ],
+)
+def test_a_second_byte_may_be_an_escaped_brace_or_backslash(escaped: bytes, text: str) -> None:
+    reading = read(rb"{\rtf1\ansi\ansicpg932{\fonttbl{\f0\fcharset128 MS;}}\f0 " + escaped + rb"\par}")
+    assert reading.text == text
