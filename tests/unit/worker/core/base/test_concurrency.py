@@ -72,6 +72,17 @@ def test_an_error_of_the_work_is_raised_and_the_rest_cancelled():
     assert next(begun) < 20
 
 
+def test_work_that_waits_for_its_caller_ends_when_the_items_fail():
+    room = Room(1)
+
+    def items():
+        yield from range(3)
+        raise ZeroDivisionError
+
+    with ThreadPoolExecutor(3) as pool, pytest.raises(ZeroDivisionError):
+        list(as_done(pool, room.take, items(), window=9, ending=room.close))
+
+
 def test_a_room_lets_in_what_fits_and_what_never_does_once_nothing_else_is_there():
     room, came = Room(10), []
 

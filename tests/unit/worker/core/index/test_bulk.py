@@ -27,15 +27,29 @@ def writes(count, size=10):
 
 
 @contextmanager
-def answering(answer, **options) -> Iterator[tuple[OpenSearchIndex, list[int]]]:
-    """An index whose every bulk request is answered by `answer(lines)`: a status and a body."""
+def answering(
+    answer, *, pinged=lambda: (404, {"error": {"type": "index_not_found_exception"}}), held=0, **options
+) -> Iterator[tuple[OpenSearchIndex, list[int]]]:
+    """An index whose every bulk request is answered by `answer(lines)`: a status and a body.
+
+    `pinged` answers a ping; `held` is the version of the document that it has, if it has any.
+    """
     seen: list[int] = []
 
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):  # a ping
+            self._send(*pinged())
+
         def do_POST(self):
-            lines = self.rfile.read(int(self.headers["Content-Length"])).splitlines()
+            raw = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path.endswith("/_mget?_source=false"):
+                self._send(200, {"docs": [{"_id": "0", "found": bool(held), "_version": held}]})
+                return
+            lines = raw.splitlines()
             seen.append(len(lines) // 2)
-            status, body = answer(lines)
+            self._send(*answer(lines))
+
+        def _send(self, status, body):
             raw = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -125,6 +139,27 @@ def test_a_single_large_document_that_is_not_taken_in_time_is_sent_with_less_of_
         assert seen == [1, 1]
         with pytest.raises(IndexUnavailableError, match="within 1 s"):
             index.write(writes(2, 3_000_000))
+
+
+def test_a_large_document_that_was_written_in_spite_of_a_timeout_is_not_shortened():
+    def answer(_lines):
+        time.sleep(1.5)
+        return 200, items(OK)
+
+    with answering(answer, held=1_000, index_timeout_s=1) as (index, seen):
+        assert index.write(writes(1, 9_000_000))[0].status is WRITTEN
+        assert seen == [1]
+
+
+def test_an_index_that_hangs_is_unavailable_and_no_document_is_shortened_for_it():
+    def hang(*_):
+        time.sleep(1.5)
+        return 200, items(OK)
+
+    with answering(hang, pinged=hang, index_timeout_s=1) as (index, seen):
+        with pytest.raises(IndexUnavailableError, match="within 1 s"):
+            index.write(writes(1, 9_000_000))
+        assert seen == [1]
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])

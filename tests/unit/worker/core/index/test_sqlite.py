@@ -133,6 +133,21 @@ def test_a_large_document_leaves_no_connection_behind_that_keeps_it_in_memory(pa
     index.close()
 
 
+@pytest.mark.parametrize("query", ['"東京 大阪"', "黑龙江", "戶籍", "-nothing 客户"])
+def test_a_file_in_which_texts_were_cut_as_before_is_searched_as_before_too(path, query):
+    index = SqliteIndex(path, timeout_s=1)
+    index.ensure()
+    index.write([write("a")])
+    index.close()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA application_id=0")
+        db.execute("UPDATE text SET content='東京 京 大阪 阪 黑龙 龙江 江 戶籍 籍 客户 户'")
+    db.close()
+    assert [hit.key for hit in index.search(query).hits] == ["a"]
+    assert "--from-s3" in index.inspect().findings[1].hint
+    index.close()
+
+
 def test_searching_makes_no_file(path):
     with pytest.raises(IndexUnavailableError, match="does not exist"):
         SqliteIndex(path, timeout_s=1).search("x")
