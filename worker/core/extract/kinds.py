@@ -195,6 +195,11 @@ _MAIL = re.compile(
     rb"(?:Return-Path|Received|Delivered-To|X-[\w-]+|MIME-Version|Message-ID|From|Date|Subject|To): ", re.IGNORECASE
 )
 _MBOX = re.compile(rb"From \S+ .{0,40}\d\d:\d\d.{0,40}\r?\n(?:>?[\w-]+: )")
+_SURE_MBOX = re.compile(
+    rb"From [^\n]{1,200} (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? [^\n]{3,20}\d\d:\d\d[^\n]{0,40}\n(?P<headers>>?[\w-]+:[ \t])"
+)
+"""A mailbox under a text's name, as archives of mailing lists are: the first line must end with a date (RFC 4155)."""
+_OF_MAIL = re.compile(rb"^(from|date|subject|to|message-id|received|return-path): ", re.IGNORECASE | re.MULTILINE)
 _MAIL_HEADERS = re.compile(rb"^(?:Received|MIME-Version|Message-ID): ", re.IGNORECASE | re.MULTILINE)
 
 
@@ -219,7 +224,18 @@ def _without_magic(head: bytes, extension: str, content_type: str | None) -> Kin
         if _MBOX.match(head):
             return _DOCUMENTS["mbox"]
         mime_type = _declared_text(content_type)
+    elif mime_type == PLAIN and _is_mailbox(head):
+        return _DOCUMENTS["mbox"]
     return _text(mime_type, head)
+
+
+def _is_mailbox(head: bytes) -> bool:
+    """Whether a text is a mailbox: a line with a date, then at least two headers that mail has."""
+    begin = _SURE_MBOX.match(head)
+    if begin is None:
+        return False
+    headers = head[begin.start("headers") :].replace(b"\r\n", b"\n").partition(b"\n\n")[0]
+    return len({name.lower() for name in _OF_MAIL.findall(headers)}) > 1
 
 
 def _by_magic(name: str, head: bytes, key: str, content_type: str | None) -> Kind:

@@ -45,6 +45,33 @@ def test_a_kind_is_recognised_by_content_before_name_before_declared_type(
     assert (kind.mime_type, kind.route) == (mime_type, route)
 
 
+MAILBOX = b"From a@b.example Thu Apr 16 11:20:00 2026\r\nFrom: a@b.example\r\nSubject: plain\r\n\r\nx"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        MAILBOX,
+        MAILBOX.replace(b"a@b.example", b"a at b.example "),
+        b"From - Mon Apr  6 11:20:00 2026\nDate: x\nTo: y\n",
+    ],
+)
+def test_a_mailbox_under_the_name_of_a_text_is_mail(head: bytes) -> None:
+    assert kind_of(head, "archive.txt", "text/plain") == Kind("application/mbox", "mail")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"From Alice at 10:30 today\nNote: call back\nSubject: the lease\n",
+        b"From Hana on Thu Apr 16 11:20:00 2026\nNote: call back\n\nFrom: here\nTo: there\n",
+        b"From Monday on, we open at 09:00.\nTo: everybody\nFrom: the office\n",
+    ],
+)
+def test_a_text_that_begins_with_from_is_not_a_mailbox(head: bytes) -> None:
+    assert kind_of(head, "note.txt", None) == Kind("text/plain", "text")
+
+
 def test_noise_under_a_document_s_name_is_remembered_as_a_broken_promise() -> None:
     assert kind_of(b"\x01\x02\x03noise", "contract.pdf", None).claimed
     assert not kind_of(b"\x01\x02\x03noise", "data.bin", None).claimed
