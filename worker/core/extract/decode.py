@@ -68,7 +68,7 @@ def decode(data: bytes, declared: str | None = None) -> Decoded | None:
             return _marked(data, name)
     wide = japanese.wide_encoding(data)
     if wide:
-        return Decoded(data.decode(wide, "replace"), wide, clean=False)
+        return Decoded(japanese.realigned(data, wide), wide, clean=False)
     return _decode(data, codec_of(declared) if declared else None)
 
 
@@ -76,7 +76,8 @@ def decode_stream(chunks: Iterable[bytes], keep_chars: int, declared: str | None
     """The first `keep_chars` characters of a long text and the number of its characters; None for binary data."""
     source = iter(chunks)
     first = next(source, b"")
-    wide = next((name for mark, name in _MARKS[1:] if first.startswith(mark)), None) or japanese.wide_encoding(first)
+    mark = next((name for mark, name in _MARKS[1:] if first.startswith(mark)), None)
+    wide = mark or japanese.wide_encoding(first, realigns=False)
     texts = _all_in_one(first, source, wide) if wide else _by_piece(first, source, declared)
     kept: list[str] = []
     room, count = keep_chars, 0
@@ -135,7 +136,7 @@ def _pieces(first: bytes, source: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _marked(data: bytes, name: str) -> Decoded | None:
-    text = japanese.realigned(data) if name == "utf-16" else data.decode(name, "replace")
+    text = japanese.realigned_by_mark(data) if name == "utf-16" else data.decode(name, "replace")
     if text.count("\ufffd") <= MAX_CONTROLS * len(text) + 1:
         return Decoded(text, name, clean=False)
     return _decode(data[3:], None) if name == "utf-8-sig" else None
@@ -290,9 +291,9 @@ def _legacy(data: bytes, clean: bool) -> Decoded | None:
 def _least_faulty(data: bytes) -> Decoded | None:
     """Decode text with a few invalid bytes, and Western text; None for random data."""
     high = _high(data)
-    for name, bytes_each in (("utf-8", 3), ("cp932", 2), ("euc_jp", 2)):
-        text = data.decode(name, "replace")
-        faults = text.count("\ufffd")
-        if high > 8 * bytes_each * faults and (name == "utf-8" or japanese.kana_count(text) > 8 * faults):
-            return Decoded(text, name, clean=False)
+    text = data.decode("utf-8", "replace")
+    if high > 24 * text.count("\ufffd"):
+        return Decoded(text, "utf-8", clean=False)
+    if found := japanese.least_faulty(data, high):
+        return Decoded(*found, clean=False)
     return Decoded(data.decode(WESTERN, "replace"), WESTERN, clean=False) if high < MAX_HIGH * len(data) else None

@@ -14,6 +14,12 @@ _RUN = re.compile(rb"[\x80-\xff]{3,}")
 _IN_RUNS = 0.6
 """In languages without Latin letters, at least this share of the bytes above ASCII stands in runs of three or more."""
 _ONE_BYTE = 0.5
+_SCRIPTS = tuple(re.compile(f"[{letters}]") for letters in ("Ѐ-џ", "Ά-ώ", "א-ת", "ء-ي", "ก-๛", "가-힣"))
+"""Cyrillic, Greek, Hebrew, Arabic, Thai and Korean."""
+_WITH_ANY_SCRIPT = re.compile("[\t\n\r -~\u00a0«»–-”…№]")
+_MIN_LETTERS = 6
+_IN_ONE_SCRIPT = 0.97
+"""The share of characters in one script or used with any; numbers of two bytes are spread over more."""
 _PROBE_BYTES = 8 * 1024
 
 
@@ -51,6 +57,15 @@ def guess(data: bytes) -> str | None:
             if ratio > best_ratio:
                 best, best_ratio = codec, ratio
     return best
+
+
+def is_in_one_script(text: str) -> bool:
+    """Whether UTF-16 that nobody declares is text: letters of one script with spaces or line ends in between."""
+    common = len(_WITH_ANY_SCRIPT.findall(text))
+    if not (" " in text or "\n" in text):
+        return False
+    letters = max(len(script.findall(text)) for script in _SCRIPTS)
+    return letters >= _MIN_LETTERS and letters + common >= _IN_ONE_SCRIPT * len(text)
 
 
 def _share(probe: bytes, codec: str, frequent: str) -> float:
