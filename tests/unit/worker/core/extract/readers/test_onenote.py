@@ -56,4 +56,4 @@ def test_a_section_is_known_by_its_first_bytes() -> None:
 def test_many_megabytes_of_letters_take_no_time() -> None:
     started = time.process_time()
     text_of(b"a\0\0\0" * 500_000, b"ab" * 1_000_000, "あ".encode("utf-16-le") * 1_000_000)
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 15

@@ -166,7 +166,7 @@ def test_time_grows_with_the_length_alone(piece: str) -> None:
     began = time.process_time()
     with suppress(CorruptError):
         read("{\\rtf1" + piece * (1_000_000 // len(piece)))
-    assert time.process_time() - began < 6
+    assert time.process_time() - began < 18
 
 
 @pytest.mark.parametrize(

