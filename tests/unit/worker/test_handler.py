@@ -246,6 +246,7 @@ def test_bodies_that_wait_for_a_parser_leave_room_for_the_documents_of_others(at
     at.pipeline.slow.add("a.pdf")
     item = handled(at, "a.pdf")
     at.budget.bodies.take(10**9 - MEMORY_FACTOR * SIZE, until=float("inf"), stop=threading.Event())
+    at.handler.close()
     at.handler.run_slow(Liveness(60))
     assert [key for key, _ in at.batcher.submitted] == ["a.pdf"]
     assert at.budget.bodies.used == 10**9 - MEMORY_FACTOR * SIZE
