@@ -70,10 +70,13 @@ def to_be_read(found: Sequence[JsonObject]) -> Iterator[list[str]]:
 
 
 def _length(fields: JsonObject) -> int:
-    """The characters of a document's text, as far as it says; a file has no fewer bytes than its plain text has characters."""
+    """The characters of a document's text, as far as it says; a file has no fewer bytes than its plain text has characters.
+
+    Other systems' documents need not say it.
+    """
     extraction = fields.get("extraction")
     indexed = extraction.get("indexed_chars") if isinstance(extraction, dict) else None
     for length in (indexed, fields.get("char_count"), fields.get("file_size")):
         if isinstance(length, int):
             return length if indexed is not None else min(length, EARLIER_CHARS)
-    return 0
+    return TOGETHER_CHARS
