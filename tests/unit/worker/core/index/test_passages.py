@@ -23,7 +23,7 @@ def test_texts_are_read_while_there_is_room_and_a_smaller_one_may_still_fit():
     assert list(to_be_read(found)) == [["a"], ["c"]]
 
 
-def test_a_document_that_does_not_say_how_much_is_indexed_may_say_how_long_its_text_or_file_is():
+def test_a_document_that_does_not_say_how_much_is_indexed_may_say_how_long_its_text_or_file_is_or_nothing():
     found = [
         hit("a", char_count=5),
         hit("b", file_size=5),
@@ -31,7 +31,7 @@ def test_a_document_that_does_not_say_how_much_is_indexed_may_say_how_long_its_t
         hit("d", extraction=None, file_size="large"),
         hit("e", char_count=0),
     ]
-    assert list(to_be_read(found)) == [["a", "b"]]
+    assert list(to_be_read(found)) == [["a", "b"], ["c"], ["d"]]
 
 
 def test_a_hit_of_any_shape_is_shown():
