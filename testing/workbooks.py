@@ -1,9 +1,9 @@
 """Workbooks made from their parts or records, as input of tests: .xlsx, .xlsb and .xls."""
 
-import io
 import struct
-import zipfile
 from collections.abc import Mapping, Sequence
+
+from testing.packages import zipped
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 R = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -15,15 +15,6 @@ _OUTSIDE = ' TargetMode="External"'
 
 Links = Sequence[tuple[str, str]]
 """The end of a relationship's type, and its target."""
-
-
-def zipped(parts: Mapping[str, str | bytes]) -> bytes:
-    """A zip file of these members."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in parts.items():
-            archive.writestr(name, data)
-    return out.getvalue()
 
 
 def relationships(links: Links) -> str:

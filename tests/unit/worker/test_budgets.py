@@ -221,11 +221,13 @@ def test_seconds_of_extraction_are_counted_and_refused():
 
 def test_waiting_for_a_parser_is_not_counted_as_extraction():
     with running("seconds=0.5") as fleet:
-        worker = fleet.worker()
+        worker, done = fleet.worker(), 0
         for _ in range(12):  # 1.2 s in all, of which 0.06 s are work
             with worker.extracting(BUCKET, "a.txt") as waited:
                 time.sleep(0.1)
                 waited(0.095)
+            done += 1
+        assert done == 12, "none was refused"
 
 
 def test_threads_that_extract_at_the_end_of_the_cap_exceed_it_by_one_at_most():

@@ -2,8 +2,9 @@
 
 import re
 
-_CJK = "々〆〇ぁ-ゖゝ-ゟァ-ヺー-ヿㇰ-ㇿ\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaffｦ-ﾝ\U00020000-\U000323af"
-_RUN = re.compile(f"(?<![{_CJK}])[{_CJK}]++(?:[ \u3000]{{1,8}}[{_CJK}]++)++")
+from worker.core.extract.joined import CJK
+
+_RUN = re.compile(f"(?<![{CJK}])[{CJK}]++(?:[ \u3000]{{1,8}}[{CJK}]++)++")
 """It can only begin where characters begin: otherwise a long line without spaces takes quadratic time."""
 
 

@@ -176,7 +176,9 @@ def test_a_report_of_what_was_not_delivered_is_read() -> None:
 @given(st.binary(max_size=300))
 def test_any_bytes_in_head_or_body_give_a_text(noise: bytes) -> None:
     for body in (HEAD + b"\r\n" + noise, b"Subject: " + noise + b"\r\n" + MIXED, MIXED[:300] + noise + MIXED[300:]):
-        mail.read(body, Reading(10**6))
+        reading = Reading(10**6)
+        mail.read(body, reading)
+        assert reading.text
 
 
 @pytest.mark.parametrize(

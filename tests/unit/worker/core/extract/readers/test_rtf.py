@@ -144,7 +144,7 @@ def test_what_does_not_begin_as_rtf_is_corrupt() -> None:
 
 @given(st.text("{}\\'*urtfbin0159 ;\0é", max_size=200))
 def test_anything_inside_is_survived(body: str) -> None:
-    read("{\\rtf1" + body)
+    assert len(read("{\\rtf1" + body).text) <= 4 * len(body) + 4
 
 
 @pytest.mark.parametrize(
