@@ -20,7 +20,7 @@ expected-statuses = ["2xx", "401", "403", "404", "409", "410", "412", "422", "42
 
 [[operations]]
 include-name = ["GET /api/v1/messages", "POST /api/v1/plans"]
-checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409", "422"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404", "409", "410", "412", "422", "428"]
 
 [[operations]]
 include-name = "DELETE /dlq/message/{any_id}"
