@@ -6,7 +6,20 @@ from typing import Annotated
 import typer
 
 from recovery.cli.batch_command import run_program
-from recovery.cli.options import AcceptGone, AcceptSkipped, DryRun, Kind, OlderThan, Rate, WhilePaused
+from recovery.cli.options import (
+    AcceptGone,
+    AcceptSkipped,
+    DryRun,
+    Error,
+    Kind,
+    Match,
+    MessageType,
+    OfGroup,
+    OlderThan,
+    Rate,
+    WhilePaused,
+    filter_of,
+)
 from recovery.cli.recovery_report import MAX_BATCH_SIZE, RECOVER
 from recovery.cli.settings import declared_types
 from recovery.operations.progress import OnProgress
@@ -16,7 +29,7 @@ from recovery.operations.report import Report
 from worker.core.audit import Run
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
-from worker.terminal import Json, new_app, operator, run_app, seconds
+from worker.terminal import Json, new_app, operator, run_app
 
 app = new_app()
 
@@ -27,7 +40,8 @@ def main() -> None:
 
 
 @app.command(
-    epilog="Examples: recover_dlq --dry-run | recover_dlq --batch-size 50 | recover_dlq --kind RECOVERABLE --max-batches 5"
+    epilog="Examples: recover_dlq --dry-run | recover_dlq --batch-size 50 | recover_dlq --kind RECOVERABLE --max-batches 5 | "
+    "recover_dlq --error TimeoutError --older-than 1h"
 )
 def recover_dlq(
     batch_size: Annotated[int, typer.Option(min=1, max=MAX_BATCH_SIZE, help="Number of messages in a batch.")] = 10,
@@ -35,7 +49,11 @@ def recover_dlq(
     dry_run: DryRun = False,
     rate: Rate = None,
     kind: Kind = None,
+    error: Error = None,
+    message_type: MessageType = None,
     older_than: OlderThan = None,
+    match: Match = None,
+    group: OfGroup = None,
     accept_gone: AcceptGone = False,
     accept_skipped: AcceptSkipped = False,
     while_paused: WhilePaused = False,
@@ -50,7 +68,7 @@ def recover_dlq(
     Everything is compared with the current state of S3. Exit codes: 0 all handled, 3 some kept or in flight elsewhere, 64,
     69, 75, 78.
     """
-    older_than_s = seconds(older_than, "--older-than")
+    chosen = filter_of(kind, error, message_type, older_than, match, group)
 
     def operate(settings: Settings, clients: Clients, stop: threading.Event, on_progress: OnProgress) -> Report:
         request = RecoverRequest(
@@ -59,8 +77,7 @@ def recover_dlq(
             max_batches=max_batches,
             dry_run=dry_run,
             rate=rate,
-            kind=kind,
-            older_than_s=older_than_s,
+            chosen=chosen,
             while_paused=while_paused,
             accept_gone=accept_gone,
             accept_skipped=accept_skipped,
