@@ -3,7 +3,6 @@
 import os
 import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,6 +41,7 @@ from worker.terminal import (
 )  # fmt: skip
 
 app = new_app(
+    "s3-index-worker",
     "Turns S3 events into searchable documents. Settings come from the environment: see docs/reference/settings.md.",
     no_args_is_help=True,
 )
@@ -196,21 +196,6 @@ def demo(
     from worker.demo import show  # moto takes a second to load
 
     raise typer.Exit(show(folder))
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        print(version("s3-index-worker"))  # noqa: T201
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    _version_wanted: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    pass
 
 
 def connect_credentials(settings: Settings) -> Any:

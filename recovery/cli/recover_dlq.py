@@ -31,7 +31,7 @@ from worker.core.base.settings import Settings
 from worker.core.clients import Clients
 from worker.terminal import Json, new_app, operator, run_app
 
-app = new_app()
+app = new_app("recover_dlq")
 
 
 def main() -> None:

@@ -64,7 +64,7 @@ Force = Annotated[
         help="Switch, go back, or delete the old index although something speaks against it: you have looked.",
     ),
 ]
-app = new_app()
+app = new_app("reindex_index")
 
 
 def main() -> None:

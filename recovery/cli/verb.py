@@ -3,11 +3,14 @@
 import functools
 import inspect
 from collections.abc import Callable
+from importlib import import_module
 from types import UnionType
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from recovery.cli import verbs
 from recovery.cli.context import CommandContext
 from recovery.cli.options import (
     Error,
@@ -21,6 +24,7 @@ from recovery.cli.options import (
     filter_of,
 )
 from recovery.cli.settings import ToolOptions, load_tool
+from recovery.cli.verbs import MODULES
 from recovery.operations.dead_letters.facts import Filter, Ids
 from recovery.operations.dead_letters.short_ids import ids_of
 from worker.core.base.errors import ExitCode
@@ -29,12 +33,34 @@ from worker.terminal import Json, Signals, configure_logs, new_app
 
 Verb = Callable[..., ExitCode]
 
+
+class Verbs(TyperGroup):
+    """The verbs of `dlq`: the module of each is imported when it is used, which registers it."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 (as typer calls it)
+        """The names of all verbs."""
+        return list(MODULES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 (as typer calls it)
+        """A verb; None if there is none of this name."""
+        if cmd_name not in self.commands:
+            for module in (
+                {MODULES[cmd_name]} if cmd_name in MODULES else {*MODULES.values()}
+            ):  # or all, to name the nearest
+                import_module(f"{verbs.__name__}.{module}")
+            self.commands = typer.main.get_group(app).commands
+        return self.commands.get(cmd_name)
+
+
 app = new_app(
+    "dlq",
     "Inspect the dead-letter queue, and move its messages. Inspecting changes nothing; a change to more than one message is "
     "confirmed first. "
     "(`dlq-redrive` is the deprecated name of this program.)",
     no_args_is_help=True,
+    cls=Verbs,
 )
+app.callback()(lambda: None)  # so that typer never takes a single verb for the whole program
 
 
 def _ids(given: IdArguments = None, message_id: MessageId = None) -> Ids:
