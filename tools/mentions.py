@@ -62,7 +62,7 @@ def _and_groups(commands: Iterable[str]) -> Iterator[str]:
     """Commands, the groups that they are in, and each program's `help`."""
     for command in commands:
         words = command.split()
-        yield f"{words[0]} help"
+        yield from [f"{words[0]} help"] if len(words) > 1 else ()
         yield from (" ".join(words[:count]) for count in range(2, len(words) + 1))
         yield command
 

@@ -2,6 +2,7 @@
 
 MODULES = {
     "stats": "stats",
+    "watch": "watch",
     "list": "list_messages",
     "groups": "groups",
     "inspect": "inspect",
@@ -14,6 +15,7 @@ MODULES = {
     "export": "export",
     "import": "import_file",
     "purge": "purge",
+    "pick": "pick",
     "interactive": "interactive",
 }
 """The module of each verb, in the order in which the help shows them; it is imported when the verb is typed."""
