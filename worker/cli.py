@@ -200,7 +200,7 @@ def demo(
 
 def connect_credentials(settings: Settings) -> Any:
     """The function from which the index's client gets AWS credentials, if it needs any."""
-    return Aws(region=settings.aws_region).credentials
+    return lambda: Aws(region=settings.aws_region).credentials()
 
 
 def _preflight(settings: Settings, clients: Clients) -> int:
