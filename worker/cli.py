@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,26 +17,23 @@ from worker.core.base.aws import Aws
 from worker.core.base.errors import ConfigError, DependencyError, ExitCode
 from worker.core.base.events import LogEvent
 from worker.core.base.settings import Settings, load, load_as
-from worker.core.base.text import one_line, printable
+from worker.core.base.text import printable
 from worker.core.clients import Clients, connect
 from worker.core.index.open import open_index
-from worker.core.s3.pause import pause_fleet, resume_fleet
 from worker.core.sqs.queue import SqsQueue
 from worker.forget import forget
+from worker.pausing import pause, resume
 from worker.preflight import check_all, dlq_max_bytes
 from worker.render import hit_text, show_checks
 from worker.terminal import (
     Json,
     agreed,
     err,
-    iso,
     load_for_command,
     new_app,
-    operator,
     print_json,
     require_bucket_name,
     run_app,
-    seconds,
     stdout,
 )  # fmt: skip
 
@@ -114,28 +110,8 @@ def doctor(
     raise typer.Exit(show_checks(checks, as_json=as_json))
 
 
-@app.command(epilog="Example: s3-index-worker pause --reason 'index upgrade' --for 30m")
-def pause(
-    reason: Annotated[str, typer.Option(help="The reason, which is shown to others.")],
-    duration: Annotated[
-        str | None, typer.Option("--for", help="How long: 90s, 30m, 2h, 1d. Without it: until `resume`.")
-    ] = None,
-) -> None:
-    """Stop the polling of all workers within 15 s. Messages wait in the queue; those in flight wait too."""
-    lasting_s = seconds(duration, "--for")
-    pause_fleet(connect(load_for_command()).state, reason=reason, by=operator(), lasting_s=lasting_s)
-    until = "until `s3-index-worker resume`" if lasting_s is None else f"until {iso(time.time() + lasting_s)}"
-    err.print(f"paused {until}: every worker stops polling within 15 s")
-
-
-@app.command(epilog="Example: s3-index-worker resume")
-def resume() -> None:
-    """End a pause: all workers poll again within 15 s."""
-    was = resume_fleet(connect(load_for_command()).state)
-    said = "the fleet was not paused"
-    if was is not None:
-        said = f"resumed; the fleet was paused by {was.get('by', '?')}: {was['reason']}"
-    err.print(Text(one_line(said)), soft_wrap=True)
+app.command(epilog="Example: s3-index-worker pause --reason 'index upgrade' --for 30m")(pause)
+app.command(epilog="Examples: s3-index-worker resume | s3-index-worker resume --let-fail 1h")(resume)
 
 
 app.command(
