@@ -4,7 +4,7 @@ import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.text import Text
@@ -19,19 +19,18 @@ from worker.core.base.events import LogEvent
 from worker.core.base.settings import Settings, load, load_as
 from worker.core.base.text import printable
 from worker.core.clients import Clients, connect
-from worker.core.index.open import open_index
 from worker.core.sqs.queue import SqsQueue
 from worker.forget import forget
 from worker.pausing import pause, resume
 from worker.preflight import check_all, dlq_max_bytes
-from worker.render import hit_text, show_checks
+from worker.render import show_checks
+from worker.search import SearchCommand, search
 from worker.terminal import (
     Json,
     agreed,
     err,
     load_for_command,
     new_app,
-    print_json,
     require_bucket_name,
     run_app,
     stdout,
@@ -62,32 +61,11 @@ def run() -> None:
     os._exit(code)  # a normal exit would wait for every thread, and one of them may be stuck
 
 
-@app.command(
-    epilog="Examples: s3-index-worker search 東京都 | s3-index-worker search '\"quarterly forecast\" ext:pdf' --json"
-)
-def search(
-    query: Annotated[str, typer.Argument(help='Words; "exact phrase"; ext:pdf, size:>1mb, after:2026-01-31; -word.')],
-    limit: Annotated[int, typer.Option(min=1, max=1_000, help="Maximum number of hits to show.")] = 10,
-    as_json: Json = False,
-) -> None:
-    """Search the index. In JSON, matches are enclosed in U+E000 and U+E001.
-
-    Exit codes: 0 found, 1 nothing found, 69 index unavailable.
-    """
-    settings = load_for_command()
-    index = open_index(settings, connect_credentials(settings))
-    try:
-        result = index.search(query, limit=limit)
-    finally:
-        index.close()
-    if as_json:
-        print_json({"total": result.total, "hits": result.hits})
-    else:
-        out = stdout()
-        for hit in result.hits:
-            out.print(hit_text(hit), soft_wrap=True)
-        err.print(f"{result.total} found" + (f", {len(result.hits)} shown" if result.total > len(result.hits) else ""))
-    raise typer.Exit(ExitCode.OK if result.hits else ExitCode.NOT_FOUND)
+app.command(
+    cls=SearchCommand,
+    epilog="Examples: s3-index-worker search 東京都 | s3-index-worker search quarterly forecast ext:pdf --json | "
+    "s3-index-worker search '\"quarterly forecast\"' -draft 'size:>1mb'",
+)(search)
 
 
 @app.command(epilog="Example: s3-index-worker doctor --json | jq '.[] | select(.level != \"ok\")'")
@@ -187,11 +165,6 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-def connect_credentials(settings: Settings) -> Any:
-    """The function from which the index's client gets AWS credentials, if it needs any."""
-    return Aws(region=settings.aws_region).credentials
 
 
 def _preflight(settings: Settings, clients: Clients) -> int:
