@@ -55,6 +55,13 @@ class Reason(StrEnum):
     PARSER_FAILED = "parser-failed", "the parser failed with an error that nobody foresaw"
 
 
+def cause_of(error: BaseException | None, bucket: str = "") -> str:
+    """What failures of one cause have in common, in words; empty if nothing but the type of the error says so."""
+    code = str(getattr(error, "reason", ""))
+    where = f" in s3://{bucket}" if code and bucket else ""
+    return sentence_of(code) or code + where
+
+
 def sentence_of(code: str) -> str:
     """What a code means; empty for one that is not ours, such as S3's, or of a newer version."""
     return Reason(code).sentence if code in _CODES else ""
