@@ -27,7 +27,7 @@ def groups(
     ] = By.FINGERPRINT,
     max_messages: MaxSeen = 10_000,
 ) -> ExitCode:
-    """Group messages by cause (error type and innermost stack frame in our code). Exit codes: 0, 1 no messages."""
+    """Group messages by cause (error type and reason; of a bug, the place in our code). Exit codes: 0, 1 no messages."""
     with context.claiming() as claims:
         found = find_and_report(context, claims, chosen, at_most=max_messages)
     context.count("list")

@@ -25,7 +25,7 @@ from worker.core.sqs.stored_dead_letter import StoredDeadLetter, StoredState
 from worker.terminal import iso, print_json, span, stdout
 
 _HISTORY = (
-    "kind", "error_type", "message", "fingerprint", "attempts", "redrives", "first_failed_at", "last_failed_at",
+    "kind", "error_type", "reason", "message", "fingerprint", "attempts", "redrives", "first_failed_at", "last_failed_at",
     "source_queue", "source_message_id", "worker", "correlation_id", "dead_letter_id", "source_service",
     "routing_key", "metadata",
 )  # fmt: skip
