@@ -9,13 +9,20 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import typer
 
 SHELLS = ("bash", "zsh", "fish")
+PROGRAMS: Mapping[str, str] = {
+    "s3-index-worker": "worker.cli",
+    "dlq": "recovery.cli.main",
+    "dlq-redrive": "recovery.cli.main",
+    "dlq-manager": "recovery.manager.cli",
+}
+"""The modules with the command lines of programs. Another program is the module of its name in recovery.cli."""
+HELP = "help"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,11 @@ class Option:
     takes_value: bool
     choices: tuple[str, ...] = ()
     """All values, if these are known."""
+    names_file: bool = False
+
+
+EVERYWHERE = (Option(("--version",), "Print the version", takes_value=False),)
+"""What every program understands, although its command line does not have it (worker/explain.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +50,25 @@ class Place:
     verbs: Mapping[str, str]
     """Subcommands, with their help."""
     options: tuple[Option, ...]
-    takes_arguments: bool
+    takes_file: bool
+    """Whether one of its arguments is the name of a file."""
 
 
 def places_of(app: typer.Typer) -> list[Place]:
     """All places of a command line."""
-    return list(_places("", typer.main.get_command(app)))
+    first, *others = _places("", typer.main.get_command(app))
+    known = {spelling for option in first.options for spelling in option.spellings}
+    own = (one for one in EVERYWHERE if one.spellings[0] not in known)
+    verbs = {**first.verbs, HELP: "Show the help of a command"} if first.verbs else {}
+    return [Place("", verbs, (*first.options, *own), first.takes_file), *others]
 
 
 def _places(at: str, command: Any) -> Iterator[Place]:
     verbs = getattr(command, "commands", {})
     given = [one for one in command.get_params(command.context_class(command)) if not getattr(one, "hidden", False)]
     options = tuple(_option(one) for one in given if one.param_type_name == "option")
-    takes_arguments = not verbs and len(options) < len(given)
-    yield Place(at, {name: _line(one.help or "") for name, one in verbs.items()}, options, takes_arguments)
+    takes_file = any(one.param_type_name != "option" and _names_file(one) for one in given)
+    yield Place(at, {name: _line(one.help or "") for name, one in verbs.items()}, options, takes_file)
     for name, one in verbs.items():
         yield from _places(f"{at} {name}", one)
 
@@ -61,8 +78,12 @@ def _option(parameter: Any) -> Option:
     is_choice = isinstance(kind, type) and issubclass(kind, Enum)
     return Option(
         (*parameter.opts, *parameter.secondary_opts), _line(parameter.help or ""), not parameter.is_flag,
-        tuple(str(one.value) for one in kind) if is_choice else (),
+        tuple(str(one.value) for one in kind) if is_choice else (), _names_file(parameter),
     )  # fmt: skip
+
+
+def _names_file(parameter: Any) -> bool:
+    return parameter.metavar == "FILE" or parameter.type_descriptor.annotation is Path
 
 
 def _line(text: str) -> str:
@@ -136,12 +157,12 @@ def for_bash(name: str, places: list[Place]) -> str:
         for option in place.options:
             if option.takes_value:
                 for spelling in option.spellings:
-                    then = f"words={_quoted(' '.join(option.choices))}" if option.choices else "compopt -o default"
+                    then = "compopt -o default" if option.names_file else f"words={_quoted(' '.join(option.choices))}"
                     values.append(f"  {_quoted(f'{place.at} {spelling}')}) {then} ;;")
         spellings = " ".join(spelling for option in place.options for spelling in option.spellings)
         words.append(f"    {_quoted(f'{place.at}|-')}) words={_quoted(spellings)} ;;")
         then = f"words={_quoted(' '.join(place.verbs) or spellings)}"
-        words.append(f"    {_quoted(f'{place.at}|')}*) {'compopt -o default' if place.takes_arguments else then} ;;")
+        words.append(f"    {_quoted(f'{place.at}|')}*) {'compopt -o default' if place.takes_file else then} ;;")
     return _BASH.format(
         name=name, function=_function(name), verbs=_verbs(places, "|"), values="\n".join(values), words="\n".join(words)
     )
@@ -155,12 +176,12 @@ def for_zsh(name: str, places: list[Place]) -> str:
             if option.takes_value:
                 for spelling in option.spellings:
                     choices = " ".join(map(_quoted, option.choices))
-                    then = f"found=({choices})\n    compadd -a found" if choices else "_files"
+                    then = "_files" if option.names_file else f"found=({choices})\n    compadd -a found"
                     values.append(f"  ({_quoted(f'{place.at} {spelling}')}) {then}; return ;;")
         options = _described((spelling, option.help) for option in place.options for spelling in option.spellings)
         words.append(f"  ({_quoted(f'{place.at}|-')}) found=({options}) ;;")
         then = f"found=({_described(place.verbs.items()) or options})"
-        words.append(f"  ({_quoted(f'{place.at}|')}*) {'_files; return' if place.takes_arguments else then} ;;")
+        words.append(f"  ({_quoted(f'{place.at}|')}*) {'_files; return' if place.takes_file else then} ;;")
     return _ZSH.format(name=name, verbs=_verbs(places, "|"), values="\n".join(values), words="\n".join(words))
 
 
@@ -170,16 +191,11 @@ def for_fish(name: str, places: list[Place]) -> str:
     for place in places:
         here = f"complete -c {name} -n {_fish(f'__complete_{_function(name)} {_fish(place.at)}')}"
         words += [f"{here} -a {_fish(verb)} -d {_fish(text)}" for verb, text in place.verbs.items()]
-        words += [f"{here} -F"] if place.takes_arguments else []
+        words += [f"{here} -F"] if place.takes_file else []
         for option in place.options:
             spelled = " ".join(f"-l {one[2:]}" if one.startswith("--") else f"-s {one[1:]}" for one in option.spellings)
-            value = (
-                f" -x -a {_fish(' '.join(option.choices))}"
-                if option.choices
-                else " -r -F"
-                if option.takes_value
-                else ""
-            )
+            value = " -r -F" if option.names_file else f" -x -a {_fish(' '.join(option.choices))}"
+            value = value if option.takes_value else ""
             words.append(f"{here} {spelled}{value} -d {_fish(option.help)}")
     return _FISH.format(name=name, function=_function(name), verbs=_verbs(places, " ") or "''", words="\n".join(words))
 
@@ -215,10 +231,10 @@ FILES: Mapping[str, tuple[str, Callable[[str, list[Place]], str]]] = {
 
 
 def write_all(folder: Path, names: list[str]) -> None:
-    """Write a file for each shell and command below this folder. Raises OSError, and KeyError for what is no command of ours."""
-    programs = {one.name: one.module for one in entry_points(group="console_scripts") if one.name in names}
+    """Write a file for each shell and command below this folder. Raises OSError, and ImportError for what is no command of ours."""
     for name in names:
-        places = places_of(importlib.import_module(programs[name]).app)
+        module = PROGRAMS.get(name, f"recovery.cli.{name.replace('-', '_')}")
+        places = places_of(importlib.import_module(module).app)
         for shell, (pattern, make) in FILES.items():
             path = folder / shell / pattern.format(name)
             path.parent.mkdir(parents=True, exist_ok=True)

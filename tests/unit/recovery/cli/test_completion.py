@@ -5,6 +5,7 @@ import pty
 import shutil
 import subprocess
 import threading
+import tomllib
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from recovery.cli.completion import SHELLS, write_all
 from testing.waiting import wait_until
 
-NAMES = ["dlq", "dlq-manager", "recover_dlq", "s3-index-worker"]
+NAMES = list(tomllib.loads(Path("pyproject.toml").read_text())["project"]["scripts"])
 START = {
     "bash": (["bash", "--norc", "--noprofile", "-i"], "for f in {folder}/bash/*; do . $f; done"),
     "zsh": (["zsh", "-f", "-i"], "fpath=({folder}/zsh $fpath); autoload -Uz compinit; compinit -u -d {folder}/dump"),
@@ -29,6 +30,9 @@ TYPED = {
     "dlq-manager token crea\t": "dlq-manager token create",
     "dlq import exp\t": "dlq import expiring.jsonl",
     "dlq export --older-than 1d exp\t": "dlq export --older-than 1d expiring.jsonl",
+    "dlq purge --backup exp\t": "dlq purge --backup expiring.jsonl",
+    "dlq list --older-than exp\t": "dlq list --older-than exp",
+    "recover_dlq --vers\t": "recover_dlq --version",
 }
 """What is typed before Enter → what is run."""
 
