@@ -54,7 +54,7 @@ def main() -> None:
 
 @app.command(epilog="Example: s3-index-worker run")
 def run() -> None:
-    """Process messages until SIGTERM or SIGINT; a second signal exits at once. Exit codes: 0, 69, 70, 78."""
+    """Process messages until SIGTERM or SIGINT; a second signal exits at once. Exit codes: 0, 69, 70, 78, 130."""
     settings = load()
     logs.configure(level=settings.log_level, form=settings.log_format)
     clients = connect(settings)

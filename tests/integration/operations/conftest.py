@@ -35,7 +35,7 @@ PASSWORD = "PASSWORDMARK91c2"
 NOISE = "2026-01-01/x.1.json"
 GROUP, UNREADABLE = "3d2572ea9916", "契約書 (秘).pdf"
 MANAGER = "127.0.0.1:8024"
-ELSEWHERE = ("systemctl", "make")
+ELSEWHERE = ("systemctl", "make", "/opt/s3-index-worker/current/systemd/install")
 """Typed on a machine with systemd: tests/systemd."""
 
 
