@@ -39,9 +39,9 @@ def sentence(verdict: Verdict) -> str:
     """What recovery would do, in one line."""
     if verdict.error_type == FOREIGN_TYPE:
         return one_line(verdict.reason)[:MAX_CHARS]
-    reason = f": {verdict.reason}" if verdict.reason else ""
     said = _FINAL if verdict.is_final else _SAID[verdict.disposition]
-    return one_line(said + reason)[:MAX_CHARS]
+    cause = verdict.cause if verdict.is_final and verdict.cause not in verdict.reason else ""
+    return one_line(": ".join(filter(None, (said, cause, verdict.reason))))[:MAX_CHARS]
 
 
 def dry_engine(
