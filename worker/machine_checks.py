@@ -15,7 +15,7 @@ from worker.core.base.settings_model import misspelt_settings
 from worker.core.extract import isolation
 
 LEAST_FREE_BYTES = 1024**3
-HEALTH_TIMEOUT_S = 3
+HEALTH_TIMEOUT_S = 1
 
 
 def names() -> Iterator[Check]:

@@ -45,7 +45,9 @@ def sentence(detail: Any, field: FieldInfo | None, name: str) -> str:
     if detail["type"] == "missing":
         return f"{name} is missing: {field.description if field else 'it must be set'}"
     given = detail["input"]
-    shown = "(hidden)" if is_secret(str(given), hides=field is not None and SecretStr in _kinds(field)) else repr(given)
+    hides = field is not None and SecretStr in _kinds(field)
+    is_hidden = (hides and field is not None and not _is_index(field)) or is_secret(str(given), hides=hides)
+    shown = "(hidden)" if is_hidden else repr(given)
     if said.startswith(_OURS):
         return f"{name}={shown}: {said.removeprefix(_OURS)}"
     if field is not None and (right := accepted(field, name)):

@@ -119,7 +119,10 @@ class Client:
         if not 200 <= answer.status < 300:
             raise self._refusal(method, answer.status, answer.data, headers)
         try:
-            return orjson.loads(answer.data) if answer.data else {}
+            found = orjson.loads(answer.data) if answer.data else {}
+            if not isinstance(found, dict):
+                raise ValueError("it is no object")
+            return found
         except ValueError as error:
             raise ForeignError(f"{self.shown} sent an answer that is not JSON; is it an OpenSearch server?") from error
 

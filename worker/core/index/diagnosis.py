@@ -96,8 +96,8 @@ def _permission(error: RefusedError) -> str:
         return "the AWS credentials, or the region for which requests are signed, are wrong, or have expired"
     method = f"es:ESHttp{error.method.capitalize()}" if error.method else "es:ESHttp*"
     return (
-        f"whoever answers does not allow this request: the access policy of the domain ({method}), its security group, or a "
-        "proxy in front; or requests are not signed (INDEX_AUTH)"
+        f"whoever answers does not allow this request: the access policy of the domain ({method}), or a proxy in front; or "
+        "requests are not signed (INDEX_AUTH); or it is not OpenSearch: are host and port in INDEX_URL right?"
     )
 
 
