@@ -11,8 +11,8 @@ from worker.core.base.errors import StoreError
 from worker.core.base.settings import Settings
 
 HARMLESS = "Archived"
-"""A sum, to which a 0 adds nothing, and on which there is no alarm. CloudWatch has no call that shows the permission and keeps
-nothing: which of its checks of a wrong request come before that of the permission is not documented."""
+"""A sum, to which a 0 adds nothing, so that it raises and ends no alarm. CloudWatch has no call that shows the permission and
+keeps nothing: which of its checks of a wrong request come before that of the permission is not documented."""
 
 
 def figures(settings: Settings, aws: Aws) -> Check:

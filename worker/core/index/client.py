@@ -120,11 +120,11 @@ class Client:
             raise self._refusal(method, answer.status, answer.data, headers)
         try:
             found = orjson.loads(answer.data) if answer.data else {}
-            if not isinstance(found, dict):
-                raise ValueError("it is no object")
-            return found
         except ValueError as error:
             raise ForeignError(f"{self.shown} sent an answer that is not JSON; is it an OpenSearch server?") from error
+        if not isinstance(found, dict):
+            raise ForeignError(f"{self.shown} sent JSON that is no object; is it an OpenSearch server?")
+        return found
 
     def close(self) -> None:
         """Close all connections."""
