@@ -96,7 +96,7 @@ def _one_object(clients: Clients, bucket: str) -> Check:
             what = f"{keys[0]} in {bucket} cannot be read, but others can: {error.code}"
             return Check("", "warning", what, f"its messages fail: allow s3:GetObject on all of {bucket}/*")
         if is_key_fault(error.code) or "kms:" in str(error):
-            hint = f"allow kms:Decrypt with the key that encrypts {bucket} to this role; its messages are held back until then"
+            hint = f"allow this role kms:Decrypt on the key that encrypts {bucket}; its messages are held back until then"
             return Check("", "error", f"nothing in {bucket} can be read: kms:Decrypt: {error}", hint)
         hint = f"allow s3:GetObject on {bucket}/*, and the use of its KMS key; its messages are held back until then"
         return Check("", "error", f"nothing in {bucket} can be read: s3:GetObject: {error}", hint)
@@ -126,7 +126,7 @@ def state_round(clients: Clients) -> Check:
         require_credentials(error)
         where = f"s3://{clients.state.bucket}/{CONTROL_PREFIX}*"
         if is_key_fault(error.code) or "kms:" in str(error):
-            hint = f"allow kms:Decrypt and kms:GenerateDataKey with the key that encrypts {where} to this role"
+            hint = f"allow this role kms:Decrypt and kms:GenerateDataKey on the key that encrypts {where}"
             return Check("", "error", f"{step} failed: {error}", hint, fatality(error))
         if is_denial(error.code):
             hint = f"allow {step} on {where}, and likewise on retry-index/*, dead-letters/* and dlq-archive/*"

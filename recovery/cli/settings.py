@@ -60,7 +60,7 @@ class ToolSettings(SettingsModel):
     log_level: Literal["debug", "info", "warning", "error"] = _worker["log_level"]
     log_format: Literal["auto", "json", "console"] = _worker["log_format"]
     message_types_dir: Path | None = Field(
-        None, description="Folder of message types (NAME.json, a JSON Schema each), instead of the included one."
+        None, description="Folder of message types (NAME.json, one JSON Schema each), instead of the included one."
     )
 
     @property
