@@ -17,7 +17,8 @@ from worker.core.base import logs
 from worker.core.base.aws import Aws
 from worker.core.base.errors import ConfigError, DependencyError, ExitCode
 from worker.core.base.events import LogEvent
-from worker.core.base.settings import Settings, load, load_as
+from worker.core.base.settings import Settings, load
+from worker.core.base.settings_model import load_as
 from worker.core.base.text import one_line, printable
 from worker.core.clients import Clients, connect
 from worker.core.index.open import open_index
@@ -94,23 +95,28 @@ def search(
     raise typer.Exit(ExitCode.OK if result.hits else ExitCode.NOT_FOUND)
 
 
-@app.command(epilog="Example: s3-index-worker doctor --json | jq '.[] | select(.level != \"ok\")'")
+@app.command(
+    epilog="Examples: s3-index-worker doctor our-files | s3-index-worker doctor --json | jq '.[] | select(.level != \"ok\")'"
+)
 def doctor(
-    bucket: Annotated[
+    buckets: Annotated[
         list[str] | None,
-        typer.Option(
-            help="A bucket to read from; repeatable. Without it: those that the queue's policy allows to notify it."
+        typer.Argument(
+            metavar="[BUCKET]...",
+            help="Buckets of files to read from. Without them: S3_BUCKET and those that the queue's policy allows to notify it.",
         ),
     ] = None,
+    bucket: Annotated[list[str] | None, typer.Option(help="The same, as an option; repeatable.")] = None,
     as_json: Json = False,
 ) -> None:
     """Check every dependency and permission, and say what to do about each failure. Exit codes: 0, 1 if a check failed."""
-    for name in bucket or ():
+    named = [*(buckets or ()), *(bucket or ())]
+    for name in named:
         require_bucket_name(name)
     settings = load_for_command()
     checks = []
     with err.status("checking …"):
-        checks = list(check_all(settings, connect(settings), thorough=True, buckets=bucket or ()))
+        checks = list(check_all(settings, connect(settings), thorough=True, buckets=named))
     raise typer.Exit(show_checks(checks, as_json=as_json))
 
 
