@@ -1,4 +1,4 @@
-"""Commands: run, search, doctor, pause, resume, budget, connect-bucket, forget, demo. Results on stdout, messages on stderr."""
+"""Commands: run, search, doctor, status, pause, resume, budget, connect-bucket, forget, demo."""
 
 import os
 import sys
@@ -112,6 +112,18 @@ def doctor(
     with err.status("checking …"):
         checks = list(check_all(settings, connect(settings), thorough=True, buckets=bucket or ()))
     raise typer.Exit(show_checks(checks, as_json=as_json))
+
+
+@app.command(epilog="Examples: s3-index-worker status | s3-index-worker status --json | jq -r .summary")
+def status(as_json: Json = False) -> None:
+    """Say whether anything is wrong: queues, dead letters, retry-index/, workers, pause, breakers, lag, budgets, a reindex.
+
+    It changes nothing, receives nothing, and takes 15 s at most. Exit codes: 0 nothing is wrong, 1 something is, 69 a part
+    could not be read, 78.
+    """
+    from worker.status.screen import show_status  # no other command needs it
+
+    raise typer.Exit(show_status(as_json=as_json))
 
 
 @app.command(epilog="Example: s3-index-worker pause --reason 'index upgrade' --for 30m")

@@ -44,6 +44,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 _SCHEME = "s3://"
 _DURATION = re.compile(r"^(\d{1,13})([smhd])$")
+_SPANS = ((86_400, "d"), (3_600, "h"), (60, "m"))
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _FAILURES: tuple[tuple[type[WorkerError], str, ExitCode], ...] = (
     (ConfigError, "configuration", ExitCode.CONFIG),
@@ -195,6 +196,17 @@ def distinct_places(places: list[Place]) -> list[Place]:
 def iso(at_s: float) -> str:
     """A time (seconds since the epoch) in ISO 8601, UTC."""
     return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds")
+
+
+def span(seconds: float) -> str:
+    """Format a duration in its two largest units: `3d 4h`, `12m 5s`; a negative one is `0s`."""
+    left = max(0, int(seconds))
+    parts: list[str] = []
+    for length, unit in _SPANS:
+        if left >= length or parts:
+            parts.append(f"{left // length}{unit}")
+            left %= length
+    return " ".join([*parts, f"{left}s"][:2])
 
 
 class Signals:

@@ -25,6 +25,16 @@ AcceptSkipped = Annotated[
     bool,
     typer.Option("--accept-skipped", help="Go on although most messages have nothing to index: you have checked that."),
 ]
+ArchiveSystemErrors = Annotated[
+    bool,
+    typer.Option(
+        "--archive-system-errors",
+        help="Also give up, and archive, what configuration or code is at fault for; otherwise it is kept, with exit code 3.",
+    ),
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Log each message that was archived, kept or stored for retry.")
+]
 WhilePaused = Annotated[bool, typer.Option("--while-paused", help="Run even if the fleet is paused.")]
 Force = Annotated[bool, typer.Option("--force", help="Include messages that were already redriven three times.")]
 Rate = Annotated[float | None, typer.Option(min=0.1, help="Maximum number of messages per second.")]

@@ -62,7 +62,7 @@ def replay(
             on_progress(Progress(run.counts.total(), request.limit, counts))
 
         def add(one: RecordResult) -> None:
-            report.add(one.result, sample=one.name, reason=one.reason, error_type=one.reason.partition(":")[0])
+            report.add(one.result, sample=one.name, reason=one.reason, error_type=one.error_type, cause=one.cause)
 
         try:
             run.run(

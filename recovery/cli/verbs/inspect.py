@@ -10,7 +10,7 @@ from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.verb import verb
 from recovery.cli.view.status import retries, status
-from recovery.cli.view.tables import shown, span, table
+from recovery.cli.view.tables import shown, table
 from recovery.operations.dead_letters.facts import Ids
 from recovery.operations.dead_letters.stored import is_retry
 from recovery.operations.inspect import Inspection
@@ -22,10 +22,10 @@ from worker.core.index.open import open_index
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.failure_record import ATTRIBUTE
 from worker.core.sqs.stored_dead_letter import StoredDeadLetter, StoredState
-from worker.terminal import iso, print_json, stdout
+from worker.terminal import iso, print_json, span, stdout
 
 _HISTORY = (
-    "kind", "error_type", "message", "fingerprint", "attempts", "redrives", "first_failed_at", "last_failed_at",
+    "kind", "error_type", "reason", "message", "fingerprint", "attempts", "redrives", "first_failed_at", "last_failed_at",
     "source_queue", "source_message_id", "worker", "correlation_id", "dead_letter_id", "source_service",
     "routing_key", "metadata",
 )  # fmt: skip

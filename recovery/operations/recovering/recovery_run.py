@@ -128,7 +128,7 @@ class RecoveryRun:
             pipeline = Pipeline(settings, clients.objects, extractor=extractor)
             engine = RecoveryEngine(
                 settings, clients, pipeline=pipeline, retry=retry, pool=pool, types=request.types, stopping=self._stop,
-                dry_run=request.dry_run,
+                dry_run=request.dry_run, archive_system_errors=request.archive_system_errors,
             )  # fmt: skip
             archive = Archive(clients.state, clients.dlq.url, request.run.by, request.run.name)
             disposer = Disposer(claims, archive, pool, retention_s=retention_of(attributes))
@@ -238,9 +238,10 @@ class RecoveryRun:
     def _add(self, verdict: Verdict) -> None:
         """Add a verdict to the report, and log it."""
         result, name = verdict.disposition, verdict.dead_letter.id
-        self.report.add(result, sample=name, reason=verdict.reason, error_type=verdict.error_type)
+        self.report.add(result, sample=name, reason=verdict.reason, error_type=verdict.error_type, cause=verdict.cause)
+        is_shown = self._request.verbose and result in RECOVERY.explained
         emit(
-            LogEvent.RECOVER_SETTLED, "warning" if result in RECOVERY.explained else "debug", message_id=name,
+            LogEvent.RECOVER_SETTLED, "warning" if is_shown else "debug", message_id=name,
             result=result, key=verdict.about, error_type=verdict.error_type, reason=verdict.reason,
             dry_run=self._request.dry_run,
         )  # fmt: skip
@@ -275,7 +276,7 @@ class RecoveryRun:
         refused = {} if self._request.dry_run else claims.take(batch)
         for dead_letter in batch:
             if (why := refused.get(dead_letter.id)) is not None:
-                self._add(Verdict(dead_letter, Disposition.KEPT, reason=why, error_type=CLAIMED))
+                self._add(Verdict(dead_letter, Disposition.KEPT, reason=why, error_type=CLAIMED, cause=why))
         return [dead_letter for dead_letter in batch if dead_letter.id not in refused]
 
     def _settle_copies(self, disposer: Disposer) -> None:

@@ -17,6 +17,7 @@ import orjson
 from worker.core.base.errors import StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
+from worker.core.base.reasons import cause_of
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
 from worker.core.index import Stored
@@ -75,6 +76,10 @@ class RecordResult:
     name: str
     result: Result
     reason: str = ""
+    error_type: str = ""
+    """Name of the error, for grouping: an exception's name, or the error type of the index."""
+    cause: str = ""
+    """What records of one cause have in common, in words; empty if nothing but the error type says so."""
 
 
 OnResult = Callable[[RecordResult], None]
@@ -164,15 +169,18 @@ class Replay:
         try:
             record = read_record(entry.name, raw, default_bucket=self._settings.s3_bucket)
         except ValueError as error:
-            return Observation(RecordResult(entry.name, Result.PARKED, f"it cannot be read: {error}"))
+            return Observation(
+                RecordResult(entry.name, Result.PARKED, f"it cannot be read: {error}", cause="it cannot be read")
+            )
         if record.rejected and not self._rejected_too:
             return Observation(None)
         if (why := self.skipped.why(record.write.bucket)) is not None:
-            return Observation(RecordResult(entry.name, Result.KEPT, why))
+            return Observation(RecordResult(entry.name, Result.KEPT, why, cause=why))
         entry.object_name = record.write.bucket, record.write.key
         result, write = self._wanted(record)
         if result is not Result.REMOVED and (why := self._pipeline.excluded(*entry.object_name)) is not None:
-            return Observation(RecordResult(entry.name, Result.PARKED, f"it is not to be indexed any more: {why}"))
+            reason = f"it is not to be indexed any more: {why}"
+            return Observation(RecordResult(entry.name, Result.PARKED, reason, cause=reason))
         return Observation(RecordResult(entry.name, result), None if self._dry_run else write)
 
     def _wanted(self, record: RetryRecord) -> tuple[Result, Write]:
@@ -232,12 +240,12 @@ class Replay:
                 self._retry.put_as(waits := waiting_name(name), tried)
                 if waits != name:
                     state.delete(name)
-                return RecordResult(name, Result.REJECTED, reason)
+                return record
             self._retry.put_as(parked, tried)
         if name != parked:
             state.delete(name)
             emit(LogEvent.REPLAY_PARKED, "error", name=parked, reason=reason)
-        return RecordResult(name, Result.PARKED, reason)
+        return replace(record, result=Result.PARKED)
 
 
 def is_due(name: str, may_release: Callable[[str], bool]) -> bool:
@@ -254,6 +262,11 @@ def _result_of(one: Reindexed[_Entry, RecordResult | None]) -> RecordResult | No
         case Status.DECIDED | Status.WRITTEN:
             return one.value
         case Status.REJECTED | Status.OBJECT_FAULT:
-            return RecordResult(one.item.name, Result.REJECTED, one.reason)
+            return _failed(one, Result.REJECTED)
         case Status.UNDECIDED:
-            return RecordResult(one.item.name, Result.KEPT, one.reason)
+            return _failed(one, Result.KEPT)
+
+
+def _failed(one: Reindexed[_Entry, RecordResult | None], result: Result) -> RecordResult:
+    bucket = one.item.object_name[0] if one.item.object_name else ""
+    return RecordResult(one.item.name, result, one.reason, one.error_type, cause_of(one.error, bucket))
