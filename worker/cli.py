@@ -204,16 +204,26 @@ app.command(
 )(forget)
 
 
-@app.command(epilog="Examples: s3-index-worker demo | s3-index-worker demo ~/Documents")
+@app.command(epilog="Examples: s3-index-worker demo | s3-index-worker demo ~/Documents | s3-index-worker demo --keep")
 def demo(
     folder: Annotated[
         Path | None, typer.Argument(exists=True, file_okay=False, help="A folder of files to index. Default: samples.")
     ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the index, and say how to search and remove it.")] = False,
+    search: Annotated[str | None, typer.Option(help="Search the index that was kept.")] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the index that was kept.")] = False,
 ) -> None:
-    """Show how it works: S3 and SQS in this process, a folder of files, the real daemon, searches. Needs no account."""
-    from worker.demo import show  # moto takes a second to load
+    """Show how it works: S3 and SQS in this process, a folder of files, the real daemon, searches. Needs no account.
 
-    raise typer.Exit(show(folder))
+    With INDEX_URL, the documents go to an index of the demo's own there, s3-index-worker-demo; no other index is touched.
+    """
+    if sum((keep or folder is not None, search is not None, remove)) > 1:
+        raise typer.BadParameter("cannot be combined", param_hint="--search, --remove, and a FOLDER or --keep")
+    from worker import demo as stage  # moto takes a second to load
+
+    if remove:
+        raise typer.Exit(stage.remove_kept())
+    raise typer.Exit(stage.show(folder, keep=keep) if search is None else stage.search_kept(search))
 
 
 def _version(wanted: bool) -> None:
