@@ -22,6 +22,7 @@ from worker.core.sqs.failure_record import FailureRecord
 from worker.core.sqs.queue import MAX_BATCH
 from worker.demo import mishaps, pages
 from worker.demo.stage import BUCKET, INDEX_NAME, Upload, account, gather, index_file, uses_cluster
+from worker.interruption import say_stopping
 
 STALLED_S = 90
 """If no message is settled for this long, something is wrong: it exceeds the time limit of a file (EXTRACT_TIMEOUT_S)."""
@@ -190,6 +191,7 @@ def _ended_by_signals() -> Iterator[None]:
     """Let Ctrl-C, SIGTERM and SIGHUP end the demo in such a way that everything is cleaned up."""
 
     def end(number: int, _frame: FrameType | None) -> None:
+        say_stopping(number, "stopping: the demo removes what it has made")
         raise SystemExit(128 + number)
 
     with _handled_by(end):
