@@ -33,7 +33,10 @@ ArchiveSystemErrors = Annotated[
     ),
 ]
 Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Log each message that was archived, kept or stored for retry.")
+    bool,
+    typer.Option(
+        "--verbose", "-v", help="Log each message or record that is kept, archived, stored, rejected or parked."
+    ),
 ]
 WhilePaused = Annotated[bool, typer.Option("--while-paused", help="Run even if the fleet is paused.")]
 Force = Annotated[bool, typer.Option("--force", help="Include messages that were already redriven three times.")]
