@@ -1,4 +1,4 @@
-"""Commands: run, search, doctor, pause, resume, budget, connect-bucket, forget, demo. Results on stdout, messages on stderr."""
+"""The commands of `s3-index-worker`. Results go to stdout, messages to stderr."""
 
 import os
 import sys
@@ -26,6 +26,7 @@ from worker.core.sqs.queue import SqsQueue
 from worker.forget import forget
 from worker.preflight import check_all, dlq_max_bytes
 from worker.render import hit_text, show_checks
+from worker.request import index
 from worker.terminal import (
     Json,
     agreed,
@@ -92,6 +93,12 @@ def search(
             out.print(hit_text(hit), soft_wrap=True)
         err.print(f"{result.total} found" + (f", {len(result.hits)} shown" if result.total > len(result.hits) else ""))
     raise typer.Exit(ExitCode.OK if result.hits else ExitCode.NOT_FOUND)
+
+
+app.command(
+    epilog="Examples: s3-index-worker index GET /_cluster/health | "
+    "s3-index-worker index PUT /_plugins/_security/api/roles/s3-index-worker --data - < config/opensearch/role.json"
+)(index)
 
 
 @app.command(epilog="Example: s3-index-worker doctor --json | jq '.[] | select(.level != \"ok\")'")

@@ -41,6 +41,7 @@ ELSEWHERE = ("systemctl", "make")
 
 READ_ONLY = (
     "s3-index-worker doctor",
+    "s3-index-worker index GET",
     "dlq stats",
     "dlq groups",
     "dlq inspect",

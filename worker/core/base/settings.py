@@ -11,17 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SecretsSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, NoDecode
 
 from worker.core.base.budget import Caps, Prices
 from worker.core.base.errors import ConfigError
 from worker.core.base.names import BucketName, IndexName, IndexUrl, QueueUrl, own_state_bucket
+from worker.core.base.sources import FromEnvironment
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -31,12 +26,8 @@ MAX_INDEX_TIMEOUT_S = 25
 AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
 
-class Settings(BaseSettings):
+class Settings(FromEnvironment):
     """All settings of the worker and of the recovery commands."""
-
-    model_config = SettingsConfigDict(
-        case_sensitive=False, extra="ignore", frozen=True, env_ignore_empty=True, populate_by_name=True
-    )
 
     # -- queue ---------------------------------------------------------------------------------------------------
     sqs_queue_url: QueueUrl = Field(description="URL of the queue that S3 notifies.")
@@ -101,7 +92,7 @@ class Settings(BaseSettings):
     index_auth: Literal["auto", "none", "basic", "es", "aoss"] = Field(
         "auto",
         description="Sign-in: basic (INDEX_USER, INDEX_PASSWORD), AWS SigV4 for the service es or aoss, or none; "
-        "auto: basic if INDEX_USER is set, SigV4 for an amazonaws.com host, otherwise none.",
+        "auto: basic if INDEX_USER is set, SigV4 for a host that AWS has named, otherwise none.",
     )
     index_user: str | None = Field(None, description="User name for basic authentication.")
     index_password: SecretStr | None = Field(
@@ -205,21 +196,6 @@ class Settings(BaseSettings):
         "@WORKER_INSTANCE is appended to a name that is set.",
     )
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order of precedence: arguments, then systemd's credentials, then the environment."""
-        directory = os.environ.get("CREDENTIALS_DIRECTORY")
-        if directory and Path(directory).is_dir():
-            return init_settings, SecretsSettingsSource(settings_cls, secrets_dir=directory), env_settings
-        return init_settings, env_settings
-
     @field_validator("include_keys", "exclude_keys", mode="before")
     @classmethod
     def _split_globs(cls, value: Any) -> Any:
@@ -242,14 +218,19 @@ class Settings(BaseSettings):
             raise ValueError("SHUTDOWN_TIMEOUT_S must exceed LONG_POLL_S: the open poll is awaited in a shutdown")
         if self.metrics_port + self.worker_instance > 65_535:
             raise ValueError("METRICS_PORT + WORKER_INSTANCE is over 65535, the highest port")
-        if self.index_auth == "basic" and (self.index_user is None or self.index_password is None):
-            raise ValueError("INDEX_AUTH is basic, but INDEX_USER or INDEX_PASSWORD is missing")
+        check_sign_in(self.index_auth, self.index_user, self.index_password)
         return self
 
     @property
     def state(self) -> str:
         """The name of the state bucket."""
         return own_state_bucket(self.state_bucket, self.s3_bucket, shared=self.state_bucket_shared)
+
+
+def check_sign_in(auth: str, user: str | None, password: SecretStr | None) -> None:
+    """Raises ValueError if INDEX_AUTH needs a user and password that are missing."""
+    if auth == "basic" and (user is None or password is None):
+        raise ValueError("INDEX_AUTH is basic, but INDEX_USER or INDEX_PASSWORD is missing")
 
 
 def environment_name(field: str, kind: type[BaseSettings] = Settings) -> str:
