@@ -15,6 +15,8 @@ from botocore import xform_name
 from botocore.validate import validate_parameters
 
 SERVICES = {"s3api": "s3"}
+RENAMED = {"notification-endpoint": "endpoint"}
+"""Options that AWS's command line does not call as the API does: `aws sns subscribe`."""
 GLOBAL = frozenset({"query", "output", "region", "profile", "max-items"})
 REGION = "eu-central-1"
 
@@ -25,8 +27,9 @@ def main(argv: list[str]) -> int:
     client = boto3.client(SERVICES.get(service, service), region_name=REGION)  # type: ignore[call-overload]
     if operation == "wait":
         return _wait(client, rest)
-    if (service, operation) == ("s3", "sync"):
-        return _sync(client, *(urlsplit(url) for url in rest))
+    if service == "s3":
+        urls = [urlsplit(url) for url in rest if "://" in url]
+        return _sync(client, *urls) if operation == "sync" else _make_bucket(client, *urls)
     name = {xform_name(one, "-"): one for one in client.meta.service_model.operation_names}[operation]
     shape = client.meta.service_model.operation_model(name).input_shape
     options = _options(rest)
@@ -55,7 +58,7 @@ def _options(words: list[str]) -> dict[str, list[str]]:
     current: list[str] = []
     for word in words:
         if word.startswith("--"):
-            current = options.setdefault(word[2:], [])
+            current = options.setdefault(RENAMED.get(word[2:], word[2:]), [])
         else:
             current.append(word)
     return options
@@ -66,6 +69,8 @@ def _value(shape: Any, words: list[str]) -> Any:
     [text, *more] = words or ["true"]
     if text.startswith("file://"):
         text = Path(text.removeprefix("file://")).read_text()
+    if shape.type_name == "blob":
+        return Path(text).read_bytes()
     if shape.type_name == "list" and not text.startswith("["):
         return [_value(shape.member, [word]) for word in words]
     assert not more, f"{words}: one value is meant"
@@ -102,8 +107,16 @@ def _sync(client: Any, source: SplitResult, target: SplitResult) -> int:
     return 0
 
 
+def _make_bucket(client: Any, bucket: SplitResult) -> int:
+    """Create a bucket in the region of the command line, as it does in any region."""
+    client.create_bucket(Bucket=bucket.netloc, CreateBucketConfiguration={"LocationConstraint": REGION})
+    return 0
+
+
 def _is_here(client: Any) -> bool:
-    return "amazonaws.com" not in client.meta.endpoint_url
+    """Whether a call stays on this machine, and there is something that answers it."""
+    not_in_moto = client.meta.service_model.service_name in {"opensearchserverless", "ssm"}
+    return "amazonaws.com" not in client.meta.endpoint_url and not not_in_moto
 
 
 if __name__ == "__main__":
