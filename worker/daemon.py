@@ -164,15 +164,15 @@ class Daemon:
     def _show_limits(self) -> None:
         metrics, limits = self._metrics, self._components.clients.aws.throttles
         metrics.gauge(
-            "worker_s3_rate_limit", "Requests a second that S3 gets as it refused more; 0: no limit.",
+            "worker_s3_rate_limit", "Requests per second sent to S3, which refused more; 0: no limit.",
             lambda: limits.s3.rate or 0,
         )  # fmt: skip
         metrics.gauge(
-            "worker_sqs_rate_limit", "Requests a second that SQS gets as it refused more; 0: no limit.",
+            "worker_sqs_rate_limit", "Requests per second sent to SQS, which refused more; 0: no limit.",
             lambda: limits.sqs.rate or 0,
         )  # fmt: skip
         metrics.gauge(
-            "worker_index_rate_limit", "Documents a second that the index gets as it refused more; 0: no limit.",
+            "worker_index_rate_limit", "Documents per second sent to the index, which refused more; 0: no limit.",
             lambda: limits.index.rate or 0,
         )  # fmt: skip
 

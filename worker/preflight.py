@@ -97,7 +97,7 @@ def _queue(queue: Queue, setting: str, url: str) -> Check:
             hint = f"{setting}={url}: no such queue in this account and region; compare with `aws sqs list-queues`"
             return Check("", "error", "the queue does not exist", hint, "config")
         if is_denial(error.code):
-            hint = f"allow sqs:GetQueueAttributes on {queue.name} to this role"
+            hint = f"allow this role sqs:GetQueueAttributes on {queue.name}"
             return Check("", "error", f"access denied: {error}", hint, fatality(error))
         hint = f"{setting}: is {urlsplit(url).netloc} right, and is there a network route and an endpoint for it?"
         return Check("", "error", f"no answer: {error}", hint, fatality(error))

@@ -70,7 +70,7 @@ def state_round(clients: Clients) -> Check:
     except StoreError as error:
         where = f"s3://{clients.state.bucket}/{CONTROL_PREFIX}*"
         if is_key_fault(error.code) or "kms:" in str(error):
-            hint = f"allow kms:Decrypt and kms:GenerateDataKey with the key that encrypts {where} to this role"
+            hint = f"allow this role kms:Decrypt and kms:GenerateDataKey on the key that encrypts {where}"
             return Check("", "error", f"{step} failed: {error}", hint, fatality(error))
         if is_denial(error.code):
             hint = f"allow {step} on {where}, and likewise on retry-index/*, dead-letters/* and dlq-archive/*"

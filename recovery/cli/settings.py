@@ -45,7 +45,7 @@ class ToolSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = _worker["log_level"]
     log_format: Literal["auto", "json", "console"] = _worker["log_format"]
     message_types_dir: Path | None = Field(
-        None, description="Folder of message types (NAME.json, a JSON Schema each), instead of the included one."
+        None, description="Folder of message types (NAME.json, one JSON Schema each), instead of the included one."
     )
 
     @model_validator(mode="after")

@@ -57,8 +57,8 @@ def _common(
         typer.Option(help="URL or name of the source queue, instead of SQS_QUEUE_URL (FRONTIER_URL: deprecated)."),
     ] = None,
     region: Annotated[str | None, typer.Option(help="AWS region.")] = None,
-    endpoint_url: Annotated[str | None, typer.Option(help="Address of SQS, if it is not the one of AWS.")] = None,
-    profile: Annotated[str | None, typer.Option(help="Profile of the AWS configuration.")] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="Endpoint of SQS, if it is not AWS's own.")] = None,
+    profile: Annotated[str | None, typer.Option(help="AWS profile, from its configuration files.")] = None,
 ) -> ToolOptions:
     """The options of every verb."""
     return ToolOptions(dlq, queue, region, endpoint_url, profile)

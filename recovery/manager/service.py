@@ -207,7 +207,7 @@ class Manager:
     def _problems(self) -> list[str]:
         """What keeps the manager from its work, in sentences."""
         threads = [f"the thread {name} makes no progress" for name in self._unhealthy()]
-        found = [self._intake.rest.reason and f"intake rests: {self._intake.rest.reason}"]
+        found = [self._intake.rest.reason and f"intake is on hold: {self._intake.rest.reason}"]
         found.append(self._operations.problem and f"operations: {self._operations.problem}")
         found.append(self._upkeep.problem and f"upkeep: {self._upkeep.problem}")
         found.append(self._notices.problem())

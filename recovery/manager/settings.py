@@ -34,16 +34,16 @@ class ManagerSettings(RetrySettings):
     )
     manager_host: str = Field(
         "127.0.0.1",
-        description="Address at which the manager answers; one that other machines can reach needs MANAGER_AUTH.",
+        description="Address on which the manager listens; one that other machines can reach requires MANAGER_AUTH.",
     )
-    manager_port: int = Field(8024, ge=0, le=65_535, description="Port at which the manager answers; 0: any free one.")
+    manager_port: int = Field(8024, ge=0, le=65_535, description="Port on which the manager listens; 0: any free one.")
     manager_allowed_hosts: Annotated[list[str], NoDecode] = Field(
-        [], description="Comma-separated host names besides localhost by which the manager may be asked for."
+        [], description="Comma-separated host names, besides localhost, under which the manager may be reached."
     )
     manager_auth: Literal["none", "token", "oidc", "proxy"] = Field(
         "none",
-        description="Who may ask: none: everybody on this machine, as operator; token: whoever has a token of "
-        "`dlq-manager token create`; oidc: also whoever signs in at OIDC_ISSUER; proxy: also whom a proxy in front names.",
+        description="Who may use the manager. none: everybody on this machine, as an operator; token: whoever has a token from "
+        "`dlq-manager token create`; oidc: also whoever signs in at OIDC_ISSUER; proxy: also whoever a proxy in front names.",
     )
     manager_url: PublicUrl | None = Field(
         None,
@@ -59,51 +59,53 @@ class ManagerSettings(RetrySettings):
         6_000, ge=10, le=1_000_000, description="Requests per minute of one principal; more are answered with 429."
     )
     oidc_issuer: PublicUrl | None = Field(
-        None, description="Issuer of the OpenID provider; its /.well-known/openid-configuration says the rest."
+        None, description="Issuer of the OpenID provider; its /.well-known/openid-configuration provides the rest."
     )
-    oidc_client_id: str | None = Field(None, description="Client id that the provider has given the manager.")
+    oidc_client_id: str | None = Field(None, description="Client id that the provider has assigned to the manager.")
     oidc_client_secret: SecretStr | None = Field(
-        None, description="Client secret of the same; preferably given as a systemd credential."
+        None, description="Client secret for that id; preferably given as a systemd credential."
     )
-    oidc_scopes: str = Field("openid profile", description="Scopes that are asked for, separated by spaces.")
+    oidc_scopes: str = Field("openid profile", description="Scopes to request, separated by spaces.")
     oidc_name_claim: str = Field(
-        "preferred_username", description="Claim by which people are named in the audit; where it is absent: sub."
+        "preferred_username", description="Claim by which people are named in the audit; if it is absent: sub."
     )
     oidc_roles_claim: str = Field(
-        "roles", description="Claim with somebody's roles or groups; a dot goes into an object: realm_access.roles."
+        "roles", description="Claim with a person's roles or groups; a dot leads into an object: realm_access.roles."
     )
     proxy_user_header: str | None = Field(
-        None, description="Header in which the proxy names who asks; it must remove what others send under this name."
+        None, description="Header in which the proxy names the user; it must remove this header from what others send."
     )
-    proxy_role_header: str | None = Field(None, description="Header in which it gives their roles, comma-separated.")
+    proxy_role_header: str | None = Field(
+        None, description="Header in which the proxy gives the user's roles, comma-separated."
+    )
     proxy_trusted: OfList = Field(
         [],
-        description="Comma-separated addresses or networks of the proxy: of the connection itself, never of a header.",
+        description="Comma-separated addresses or networks of the proxy; the connection itself must come from them.",
     )
     redact_fields: Annotated[list[str], NoDecode] = Field(
         [],
         description="Comma-separated JSON paths ($.customer.email, $..password) whose values are never shown, in bodies, "
-        "attributes and error texts; a body that is no JSON is then not shown at all.",
+        "attributes and error texts; a body that is not JSON is then not shown at all.",
     )
     message_types_dir: Path | None = Field(
-        None, description="Folder of message types (NAME.json, a JSON Schema each), instead of the included one."
+        None, description="Folder of message types (NAME.json, one JSON Schema each), instead of the included one."
     )
     notify_urls: SecretStr = Field(
         SecretStr(""),
-        description="Comma-separated URLs of apprise (mailtos://…, slack://…) to which those who operate the system are "
-        "notified; a comma within one is written %2C. Preferably given as a systemd credential.",
+        description="Comma-separated apprise URLs (mailtos://…, slack://…) at which the operators of the system are "
+        "notified; a comma within a URL is written %2C. Preferably given as a systemd credential.",
     )
     notify_language: Literal["en", "ja"] = Field("en", description="Language of notifications: en or ja.")
     notify_every_s: int = Field(
         3_600,
         ge=60,
         le=604_800,
-        description="Seconds between two notifications of one group: it is told at once when it is new, then in a digest.",
+        description="Seconds between two notifications about one group: a new group is reported at once, then in a digest.",
     )
     owners: SecretStr = Field(
         SecretStr(""),
-        description="Comma-separated PREFIX=ADDRESS: who is notified of failures of objects whose keys begin so; a mail "
-        "address or a URL of apprise. s3://BUCKET/PREFIX is of one bucket, * the default; the longest prefix wins.",
+        description="Comma-separated PREFIX=ADDRESS: who is notified of failures of objects whose keys begin with PREFIX; a mail "
+        "address or an apprise URL. s3://BUCKET/PREFIX is for one bucket, * is the default; the longest prefix wins.",
     )
 
     @field_validator("manager_allowed_hosts", mode="before")

@@ -120,7 +120,7 @@ class _Run:
         report, began = self._report, time.monotonic()
         if self._checkpoint.done:
             before = f"after {self._checkpoint.done:,} objects, where a run {self._checkpoint.left_by} was interrupted"
-            self._tick(f"continuing {before}; --restart begins anew")
+            self._tick(f"continuing {before}; --restart starts over")
         try:
             if self._request.restart:
                 self._checkpoint.save()

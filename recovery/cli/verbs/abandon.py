@@ -25,7 +25,7 @@ def delete(context: CommandContext, ids: Ids, reason: Reason, dry_run: DryRun = 
 
 @verb(
     epilog="Examples: dlq abandon --group 3d2572ea9916 --reason 'scanner fault of 3 March' | "
-    "dlq abandon --error UnreadableFileError --older-than 7d --reason 'nobody has asked' --yes"
+    "dlq abandon --error UnreadableFileError --older-than 7d --reason 'no longer needed' --yes"
 )
 def abandon(
     context: CommandContext,

@@ -39,7 +39,7 @@ class Options(BaseModel):
             strict=True,
             ge=MIN_RATE,
             le=MAX_RATE,
-            description="At most so many messages a second, from the beginning; 0.01 is one in 100 s.",
+            description="The maximum rate in messages per second, from the beginning; 0.01 is one in 100 s.",
         ),
     ] = None
     ramp: bool = Field(

@@ -66,10 +66,10 @@ def eventually(holds: Callable[[], object]) -> None:
 
 
 DENIED = [
-    ("AccessDenied", "allow sqs:ReceiveMessage on source to this role"),
-    ("AccessDeniedException", "allow sqs:ReceiveMessage on source to this role"),
-    ("KmsAccessDenied", "allow kms:Decrypt with the key that encrypts source"),
-    ("KMS.DisabledException", "allow kms:Decrypt with the key that encrypts source"),
+    ("AccessDenied", "allow this role sqs:ReceiveMessage on source"),
+    ("AccessDeniedException", "allow this role sqs:ReceiveMessage on source"),
+    ("KmsAccessDenied", "allow this role kms:Decrypt on the key that encrypts source"),
+    ("KMS.DisabledException", "allow this role kms:Decrypt on the key that encrypts source"),
     ("AWS.SimpleQueueService.NonExistentQueue", ""),
     ("ServiceUnavailable", ""),
 ]

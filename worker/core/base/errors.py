@@ -10,7 +10,7 @@ class ExitCode(IntEnum):
     NOT_FOUND = 1
     """Nothing was found that matches the request. `doctor`: a check failed."""
     INCOMPLETE = 3
-    """Partly done: some messages were kept, refused, or are in flight elsewhere. `reconcile_index`: not all is accounted for."""
+    """Partly done: some messages were kept, refused, or in flight elsewhere. `reconcile_index`: something is not accounted for."""
     USAGE = 64
     """EX_USAGE: an option or argument is wrong."""
     DEPENDENCY = 69

@@ -119,7 +119,10 @@ class Settings(FromEnvironment):
     index_probe_s: float = Field(5, gt=0, le=300, description="Seconds between probes of an unavailable index.")
 
     reconcile_young_s: int = Field(
-        900, ge=0, le=86_400, description="Seconds for which a new object need not be found by `reconcile_index` yet."
+        900,
+        ge=0,
+        le=86_400,
+        description="Seconds after a change during which `reconcile_index` does not expect the object in the index yet.",
     )
 
     # -- work ----------------------------------------------------------------------------------------------------
@@ -133,7 +136,7 @@ class Settings(FromEnvironment):
     max_bytes_in_flight: int = Field(
         256 * MIB,
         ge=16 * MIB,
-        description="Maximum number of bytes of objects and documents in memory; messages may take as much.",
+        description="Maximum number of bytes of objects and documents in memory; messages may take as much again.",
     )
     max_content_chars: int = Field(
         10_000_000,

@@ -138,7 +138,7 @@ class WorkerRecord:
     def from_json(cls, found: object, *, name: str) -> Self:
         """Read a stored record; what is missing or of a wrong type is left out. Never raises; `name` is for one without."""
         if not isinstance(found, dict) or not _count(found, "written_at_ms"):
-            return cls(name, problem="it is no record of a worker")
+            return cls(name, problem="it is not a record of a worker")
         exit_code = found.get("exit_code")
         texts: dict[str, Any] = {one: value for one in _TEXTS if isinstance(value := found.get(one), str) and value}
         counts: dict[str, Any] = {one: _count(found, one) for one in _COUNTS}

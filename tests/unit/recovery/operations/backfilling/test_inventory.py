@@ -109,7 +109,7 @@ def test_an_inventory_of_another_bucket_is_refused(fakes, bodies):
 )
 def test_what_is_no_manifest_is_refused(fakes, bodies, raw):
     bodies["lists/manifest.json"] = raw
-    with pytest.raises(SourceError, match=r"s3://files/lists/manifest.json: it is no manifest of an S3 Inventory"):
+    with pytest.raises(SourceError, match=r"s3://files/lists/manifest.json: it is not the manifest of an S3 Inventory"):
         source(fakes)
 
 
