@@ -17,6 +17,8 @@ from botocore.validate import validate_parameters
 SERVICES = {"s3api": "s3"}
 RENAMED = {"notification-endpoint": "endpoint"}
 """Options that AWS's command line does not call as the API does: `aws sns subscribe`."""
+DEFAULTS = {"run-instances": {"min-count": ["1"], "max-count": ["1"]}}
+"""What it adds where the API requires more than the command line does."""
 GLOBAL = frozenset({"query", "output", "region", "profile", "max-items"})
 REGION = "eu-central-1"
 
@@ -32,7 +34,7 @@ def main(argv: list[str]) -> int:
         return _sync(client, *urls) if operation == "sync" else _make_bucket(client, *urls)
     name = {xform_name(one, "-"): one for one in client.meta.service_model.operation_names}[operation]
     shape = client.meta.service_model.operation_model(name).input_shape
-    options = _options(rest)
+    options = DEFAULTS.get(operation, {}) | _options(rest)
     if "max-items" in options:
         assert client.can_paginate(xform_name(name)), f"{operation} has no pages: --max-items"
     given = parameters(shape, {name: words for name, words in options.items() if name not in GLOBAL})

@@ -1,6 +1,7 @@
 """config/cloudformation.yaml: it passes the linter, grants what config/iam grants, and its alarms are on what is measured."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.pages import sections
-from tools.alarms import SQS_NAMESPACE, TEMPLATE, Alarm, alarms, chosen, template
+from tools.alarms import SQS_NAMESPACE, TEMPLATE, Alarm, alarms, chosen, template, template_of
 from worker.core.base.cloudwatch import FIGURES
 from worker.preflight import LEAST_RECEIVES
 
@@ -17,7 +18,7 @@ RESOURCES = template()["Resources"]
 ALARMS = {one.name: one for one in alarms()}
 RUNS = {"worker": "Worker", "operator": "Operator", "reader": "Reader", "manager": "Manager", "manager-purge": "ManagerPurge",
         "pause": "Pause",        "connect": "Connect", "cloudwatch": "CloudWatch", "index": "Index", "serverless": "Serverless",
-        "kms": "Kms", "logs": "Logs"}  # fmt: skip
+        "kms": "Kms", "logs": "Logs", "release": "Release"}  # fmt: skip
 
 
 def properties(name: str):
@@ -25,8 +26,10 @@ def properties(name: str):
 
 
 def test_the_linter_has_nothing_to_say():
+    templates = [str(path) for path in TEMPLATE.parent.glob("*.yaml")]
+    assert len(templates) == 2
     lint = subprocess.run(
-        [Path(sys.executable).with_name("cfn-lint"), "--non-zero-exit-code", "informational", str(TEMPLATE)],
+        [Path(sys.executable).with_name("cfn-lint"), "--non-zero-exit-code", "informational", *templates],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert (lint.returncode, lint.stdout) == (0, ""), lint.stderr
@@ -156,6 +159,26 @@ def test_the_key_s_policy_lets_every_service_use_it_that_sends_to_the_queue_or_a
         )  # EventBridge sends no source (docs/evidence.md, KMS)
 
 
+# -- hosts -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_hosts_of_the_group_run_the_script_of_the_page():
+    data = template_of("config/autoscaling.yaml")["Resources"]["LaunchTemplate"]["Properties"]["LaunchTemplateData"]
+    script = (IAM.parent / "user-data.sh").read_text()
+    assert data["UserData"]["Fn::Base64"]["Sub"] == script.replace("s3://our-releases/", "s3://${ReleaseBucket}/")
+    assert len(script.encode()) < 16 * 1024  # EC2 User Guide, "Run commands when you launch an EC2 instance"
+    parts = script.replace("s3://our-releases/", "").split("${")
+    assert len(parts) == 1  # CloudFormation would take it for a parameter
+
+
+def test_the_agent_sends_what_our_units_write():
+    config = json.loads((IAM.parent / "cloudwatch-agent.json").read_text())
+    [collected] = config["logs"]["logs_collected"]["journald"]["collect_list"]
+    ours = {re.sub(r"@\d+\.", "@.", unit) for unit in collected["units"]}
+    assert ours == {path.name for path in (IAM.parents[1] / "systemd").glob("*.service")}
+    assert (collected["log_group_name"], collected["log_stream_name"]) == ("s3-index-worker", "{instance_id}")
+
+
 # -- alarms ------------------------------------------------------------------------------------------------------------
 
 
@@ -252,7 +275,7 @@ def spelled(value):
         ("${AWS::Partition}", "aws"), ("${AWS::Region}", "REGION"), ("${AWS::AccountId}", "ACCOUNT"),
         ("${QueueName}-dlq", "DLQ"), ("${QueueName}", "QUEUE"), ("${StateBucketName}", "STATE-BUCKET"),
         ("${FilesBucket}", "BUCKET"), ("${OpenSearchDomain}", "DOMAIN"),
-        ("${ServerlessCollectionId}", "COLLECTION-ID"), ("${LogGroupName}", "LOG-GROUP"),
+        ("${ServerlessCollectionId}", "COLLECTION-ID"), ("${LogGroupName}", "LOG-GROUP"), ("${ReleaseBucket}", "RELEASES"),
     ):  # fmt: skip
         value = value.replace(there, here)
     return value
