@@ -18,7 +18,9 @@ Row = dict[str, str]
 
 def queries(name: str) -> dict[str, str]:
     """The queries of docs/NAME, by the sentence in bold before each."""
-    return dict(re.findall(r"^\*\*(.+)\*\*\n\n```\n(.*?)\n```$", (DOCS / name).read_text(), re.MULTILINE | re.DOTALL))
+    return dict(
+        re.findall(r"^\*\*([^\n]+)\*\*\n\n```\n(.*?)\n```$", (DOCS / name).read_text(), re.MULTILINE | re.DOTALL)
+    )
 
 
 def selected(query: str, rows: Iterable[Row]) -> list[Row]:
