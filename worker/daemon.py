@@ -20,6 +20,7 @@ from worker.core.clients import Clients
 from worker.core.sqs import in_flight
 from worker.core.sqs.in_flight import InFlightMessage
 from worker.health import Health
+from worker.interruption import say_stopping
 from worker.metrics import Metrics, send_to_cloudwatch, serve
 from worker.reconciled import watch_reconciled
 from worker.sdnotify import notify, watchdog_interval_s
@@ -283,10 +284,11 @@ class Daemon:
 
     # -- events --------------------------------------------------------------------------------------------------
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._was_signalled:
             os._exit(self._exit)  # a second signal: the operator cannot wait; what is in flight reappears
         self._was_signalled = True
+        say_stopping(number, only_terminal=True)  # elsewhere, `worker.stopping` says it
         self._stopping.set()
 
     def _on_stuck(self, _item: InFlightMessage) -> None:

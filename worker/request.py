@@ -13,7 +13,7 @@ import typer
 
 from worker.core.base.aws import Aws
 from worker.core.base.errors import ConfigError, ExitCode
-from worker.core.base.settings import load_as
+from worker.core.base.settings_model import load_as
 from worker.core.base.text import escaped_json, printable
 from worker.core.index.open import is_sqlite
 from worker.core.index.settings import IndexSettings

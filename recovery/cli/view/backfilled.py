@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from recovery.cli.view.report import Wording
-from recovery.cli.view.tables import span
 from recovery.operations.backfilling.request import BEFORE, ELSEWHERE, BackfillRequest, BackfillResult
 from recovery.operations.estimate_backfill import Estimate
+from worker.terminal import span
 
 WORDING = Wording(
     noun="objects",

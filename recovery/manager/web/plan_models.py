@@ -59,6 +59,11 @@ class Options(BaseModel):
     accept_skipped: bool = Field(
         False, strict=True, description="For recover: go on though most of them have nothing to index."
     )
+    archive_system_errors: bool = Field(
+        False,
+        strict=True,
+        description="For recover: also archive what failed through a fault of the system, and is kept otherwise.",
+    )
     reason: Annotated[
         str | None,
         Field(

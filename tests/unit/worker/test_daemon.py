@@ -127,7 +127,7 @@ def test_a_denied_delete_or_send_is_seen_too(daemon, fakes, hurried, call, by_en
     action, queue = ("sqs:DeleteMessage", "source") if attempt else ("sqs:SendMessage", "dlq")
     assert not well
     assert f"{action} on {queue} has been failing" in facts["failing_calls"][0]
-    assert f"allow {action} on {queue}" in facts["failing_calls"][0]
+    assert f"allow this role {action} on {queue}" in facts["failing_calls"][0]
     fakes.faults.plan.clear()
     getattr(fakes, name).refuses = {}
     settle()

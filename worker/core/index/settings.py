@@ -1,19 +1,22 @@
 """The settings for requests to the index alone, as a person sends them before there are queues, or from another machine."""
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal
 
-from pydantic import SecretStr, model_validator
+from pydantic import SecretStr
 
 from worker.core.base.names import IndexUrl
-from worker.core.base.settings import Settings, check_sign_in
-from worker.core.base.sources import FromEnvironment
+from worker.core.base.settings import Settings
+from worker.core.base.settings_model import Rule, SettingsModel
+from worker.core.base.settings_rules import sign_in
 
 _worker: dict[str, Any] = dict(Settings.model_fields)
 
 
-class IndexSettings(FromEnvironment):
+class IndexSettings(SettingsModel):
     """The settings of the index's client. They are defined as the worker's."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (sign_in,)
 
     aws_region: str | None = _worker["aws_region"]
     index_url: IndexUrl = _worker["index_url"]
@@ -24,11 +27,6 @@ class IndexSettings(FromEnvironment):
     index_verify_tls: bool = _worker["index_verify_tls"]
     index_timeout_s: int = _worker["index_timeout_s"]
     bulk_requests: int = _worker["bulk_requests"]
-
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
-        check_sign_in(self.index_auth, self.index_user, self.index_password)
-        return self
 
 
 AnySettings = Settings | IndexSettings

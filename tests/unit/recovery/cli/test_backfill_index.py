@@ -133,7 +133,7 @@ def test_what_failed_exits_with_3_and_names_no_key_in_a_way_that_controls_the_te
     bucket.fakes.s3.denied.add("a\x1b[31m")
     done = run(PLACE, "--direct")
     assert done.exit_code == 3
-    assert "1 failed: denied (such as a\ufffd[31m)" in done.stdout
+    assert "1 failed: StoreError: AccessDenied in s3://files (such as a\ufffd[31m)" in done.stdout
 
 
 def test_an_interrupted_run_is_continued_and_the_table_says_so(bucket):

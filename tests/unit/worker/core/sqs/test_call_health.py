@@ -94,4 +94,4 @@ def test_a_denial_names_the_permission(code):
     assert is_denial(code)
     assert permission_hint("sqs:DeleteMessage", "files", code) == "allow this role sqs:DeleteMessage on files"
     said = "User: arn:aws:iam::1:role/worker is not authorized to perform: kms:Decrypt on this resource"
-    assert permission_hint("sqs:ReceiveMessage", "files", code, said).startswith("allow kms:Decrypt with")
+    assert permission_hint("sqs:ReceiveMessage", "files", code, said).startswith("allow this role kms:Decrypt on")
