@@ -6,7 +6,6 @@ from contextlib import contextmanager
 import typer
 
 from recovery.cli.context import CommandContext
-from recovery.cli.view.tables import span
 from recovery.operations.dead_letters.facts import Filter, Ids, facts_of
 from recovery.operations.dead_letters.scan import NOWHERE
 from recovery.operations.dead_letters.short_ids import MIN_CHARS, AmbiguousIdError
@@ -14,7 +13,7 @@ from recovery.operations.find import FindRequest, Found, find
 from recovery.operations.transfer.claims import Claims
 from worker.core.base.errors import ExitCode
 from worker.core.base.text import escaped, one_line
-from worker.terminal import err, say
+from worker.terminal import err, say, span
 
 MAX_FITTING = 10
 """Number of messages that are listed where an id fits several."""

@@ -14,19 +14,22 @@ FRESH_S = 10.0
 def why_unhealthy(state: State, now_ms: int) -> str:
     """Why nothing should be sent at this time (ms on S3's clock); empty if all is well. Raises StoreError.
 
-    One worker with an open breaker is enough: all workers share index and S3, and what is sent may reach that one.
+    One worker with an open breaker is enough: all workers share index and S3, and what is sent may reach that one. The same holds
+    for one that brakes, since what is sent may reach another with the same deploy.
     """
     paused = state.pause_record()
     if paused is not None:
         return f"the fleet is paused by {paused.get('by', '?')}: {paused['reason']}"
     alive = [one for one in read_workers(state, now_ms) if one.is_alive]
     if not alive:
-        return f"no worker has said in the last {FRESH_MS // 60_000} minutes that it runs"
+        return f"no worker has reported in the last {FRESH_MS // 60_000} minutes"
     for one in alive:
         for name, why in one.breakers.items():
             return f"{name} is unavailable, says {one.name}: {why}"
         if one.open_breakers:
             return f"{one.open_breakers} breakers are open, says {one.name}"
+        if one.brake_reason:
+            return f"{one.name} has stopped: {one.brake_reason}"
         if one.failing_calls:
             return f"{one.name} cannot work: {one.failing_calls[0]}"
     return ""

@@ -11,11 +11,11 @@ from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.options import MaxSeen
 from recovery.cli.verb import verb
-from recovery.cli.view.tables import span, table
+from recovery.cli.view.tables import table
 from recovery.operations.dead_letters.facts import Filter
 from recovery.operations.dead_letters.grouping import By, Group, grouped
 from worker.core.base.errors import ExitCode
-from worker.terminal import print_json, stdout
+from worker.terminal import print_json, span, stdout
 
 
 @verb(epilog="Examples: dlq groups | dlq groups --by error | dlq groups --by source --kind UNKNOWN")
@@ -27,7 +27,7 @@ def groups(
     ] = By.FINGERPRINT,
     max_messages: MaxSeen = 10_000,
 ) -> ExitCode:
-    """Group messages by cause (error type and innermost stack frame in our code). Exit codes: 0, 1 no messages."""
+    """Group messages by cause (error type and reason; of a bug, the place in our code). Exit codes: 0, 1 no messages."""
     with context.claiming() as claims:
         found = find_and_report(context, claims, chosen, at_most=max_messages)
     context.count("list")

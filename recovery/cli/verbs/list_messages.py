@@ -12,12 +12,12 @@ from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.verb import verb
 from recovery.cli.view.status import status_of
-from recovery.cli.view.tables import shown, span, table
+from recovery.cli.view.tables import shown, table
 from recovery.operations.dead_letters.facts import Facts, Filter
 from recovery.operations.find import find_archived
 from recovery.operations.records.archive import ArchivedDeadLetter
 from worker.core.base.errors import ExitCode
-from worker.terminal import err, print_json, stdout
+from worker.terminal import err, print_json, span, stdout
 
 NEVER = "never"
 TABLE_WIDTH = 160

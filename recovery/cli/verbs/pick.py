@@ -13,11 +13,11 @@ from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.running import require_terminal, run_verb
 from recovery.cli.verb import verb
-from recovery.cli.view.tables import shown, span
+from recovery.cli.view.tables import shown
 from recovery.operations.dead_letters.facts import Facts, Filter
 from worker.core.base.errors import ExitCode
 from worker.core.base.text import one_line
-from worker.terminal import err, say
+from worker.terminal import err, say, span
 
 MAX_ROWS = 30
 """Number of messages that are listed at once: more than that is found faster by typing a part of the key."""

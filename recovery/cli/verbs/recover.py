@@ -3,7 +3,16 @@
 from recovery.cli.batch_command import run_batch
 from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report
-from recovery.cli.options import AcceptGone, AcceptSkipped, All, DryRun, WhilePaused, Yes
+from recovery.cli.options import (
+    AcceptGone,
+    AcceptSkipped,
+    All,
+    ArchiveSystemErrors,
+    DryRun,
+    Verbose,
+    WhilePaused,
+    Yes,
+)
 from recovery.cli.recovery_report import MAX_BATCH_SIZE, RECOVER
 from recovery.cli.verb import require_choice_or_all, verb
 from recovery.operations.dead_letters.facts import Filter, Ids
@@ -19,7 +28,8 @@ from worker.core.base.errors import ExitCode
 def recover(
     context: CommandContext, which: Ids | Filter, everything: All = False, dry_run: DryRun = False,
     accept_gone: AcceptGone = False, accept_skipped: AcceptSkipped = False,
-    while_paused: WhilePaused = False, yes: Yes = False,
+    archive_system_errors: ArchiveSystemErrors = False, while_paused: WhilePaused = False, verbose: Verbose = False,
+    yes: Yes = False,
 ) -> ExitCode:  # fmt: skip
     """Index, skip or archive messages as recover_dlq does, according to the current state of S3.
 
@@ -39,6 +49,8 @@ def recover(
         while_paused=while_paused,
         accept_gone=accept_gone,
         accept_skipped=accept_skipped,
+        archive_system_errors=archive_system_errors,
+        verbose=verbose,
     )
     try:
         return run_batch(

@@ -1,4 +1,4 @@
-"""Tables with complete ids, and readable durations. All untrusted text is escaped."""
+"""Tables with complete ids. All untrusted text is escaped."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,7 +10,6 @@ from worker.terminal import stdout
 
 RIGHT = frozenset({"age", "expires in", "receives", "redrives", "count"})
 WHOLE = frozenset({"message id", "fingerprint", "age", "expires in", "kind", "run"})
-_SPANS = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
@@ -30,17 +29,6 @@ def shown(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return "" if value is None else one_line(str(value))
-
-
-def span(seconds: float) -> str:
-    """Format a duration in its two largest units: `3d 4h`, `12m 5s`; a negative one is `0s`."""
-    left = max(0, int(seconds))
-    parts: list[str] = []
-    for length, unit in _SPANS:
-        if left >= length or parts:
-            parts.append(f"{left // length}{unit}")
-            left %= length
-    return " ".join([*parts, f"{left}s"][:2])
 
 
 def print_sentence(text: str) -> None:

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from worker.core.base.settings import Settings
 from worker.core.base.throttle import Throttle
 from worker.core.index import Index
 from worker.core.index.exchange import Exchange
+from worker.core.index.settings import AnySettings
+
+if TYPE_CHECKING:
+    from worker.core.index.client import Client
 
 _SQLITE = "sqlite:///"
 
@@ -64,12 +68,19 @@ def open_exchange(settings: Settings, credentials: Callable[[], Any]) -> Exchang
     return OpenSearchExchange(Client(settings, credentials), settings.opensearch_index, plain_key=_plain_key(settings))
 
 
+def open_client(settings: Settings, credentials: Callable[[], Any]) -> "Client":
+    """The connection to the OpenSearch of the settings. No request is sent yet. Raises ConfigError."""
+    from worker.core.index.client import Client
+
+    return Client(settings, credentials)
+
+
 def name_of(settings: Settings) -> str:
     """The name of the index or alias that is given in the settings, or the path of the SQLite file."""
     return str(_path(settings).absolute()) if is_sqlite(settings) else settings.opensearch_index
 
 
-def is_sqlite(settings: Settings) -> bool:
+def is_sqlite(settings: AnySettings) -> bool:
     """Whether the index that is given in the settings is an SQLite file."""
     return settings.index_url.get_secret_value().startswith(_SQLITE)
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
+from heapq import nlargest
 from itertools import islice
 from typing import Any, Self
 
@@ -21,6 +22,8 @@ INTERVAL_S = 60
 """How often a worker writes its record."""
 FRESH_MS = 3 * INTERVAL_S * 1000
 """The age up to which a worker counts as alive: two records may be late or lost."""
+LOST_FOR_MS = 86_400 * 1000
+"""The age up to which the record of a worker that went silent is shown."""
 FORGOTTEN_MS = 7 * 86_400 * 1000
 """The age from which a record is removed by any worker that starts."""
 MAX_READ = 1_000
@@ -30,6 +33,8 @@ MAX_LISTED = 10_000
 MAX_ENTRIES = 20
 MAX_TEXT = 300
 """A record holds so many breakers, reasons and failing calls, each cut to so many characters."""
+BRAKE = "brake"
+"""In `held_back`: nearly everything failed (worker/brake.py)."""
 _THREADS = 8
 _TEXTS = ("name", "state", "host", "version", "source_queue", "dlq", "reindex")
 _COUNTS = ("since_ms", "written_at_ms", "started_at_ms", "last_poll_at_ms", "pid", "in_flight", "open_breakers")
@@ -42,7 +47,7 @@ class WorkerState(StrEnum):
     PAUSED = "paused"
     """An operator has paused the fleet."""
     RESTING = "resting"
-    """A breaker is open (the index, a bucket, or all of S3 is unavailable), or a budget of the day is used up."""
+    """A breaker is open (the index, a bucket, or all of S3 is unavailable), a budget of the day is used up, or the brake is on."""
     DRAINING = "draining"
     """It stops, and finishes what it has begun."""
     STOPPED = "stopped"
@@ -74,10 +79,12 @@ class WorkerRecord:
     """The run of the reindex for which it writes to two indexes; empty if it writes to one."""
     breakers: Mapping[str, str] = field(default_factory=dict)
     """Open breakers (`index`, `s3://BUCKET`), and the last error of each."""
+    breakers_since: Mapping[str, float] = field(default_factory=dict)
+    """When each of them opened, ms since the epoch."""
     open_breakers: int = 0
     """How many are open: a stored record names at most MAX_ENTRIES of them."""
     held_back: Mapping[str, str] = field(default_factory=dict)
-    """Why it receives nothing: name (`paused`, `s3`) → sentence. Empty while it receives."""
+    """Why it receives nothing: name (`paused`, `brake`, `s3`) → sentence. Empty while it receives."""
     failing_calls: tuple[str, ...] = ()
     """Calls to the queues that keep failing, and why."""
     unhealthy_threads: tuple[str, ...] = ()
@@ -114,9 +121,19 @@ class WorkerRecord:
         return not self.problem and not self.is_fresh and self.state != WorkerState.STOPPED
 
     @property
+    def is_of_interest(self) -> bool:
+        """Whether it is to be shown: it wrote lately, was lost within a day, or its record cannot be read."""
+        return bool(self.problem) or self.is_fresh or (self.is_lost and self.age_ms <= LOST_FOR_MS)
+
+    @property
     def pause_reason(self) -> str:
         """Who paused the fleet, and why; empty if it is not paused."""
         return self.held_back.get("paused", "")
+
+    @property
+    def brake_reason(self) -> str:
+        """What failed, and what to type; empty if its brake is not on (worker/brake.py)."""
+        return self.held_back.get(BRAKE, "")
 
     def as_json(self) -> dict[str, object]:
         """What is stored, cut to its limits."""
@@ -126,8 +143,10 @@ class WorkerRecord:
             **{name: getattr(self, name) for name in _TEXTS},
             **numbers,
             "breakers": _cut_mapping(self.breakers),
+            "breakers_since": {name[:MAX_TEXT]: ms for name, ms in islice(self.breakers_since.items(), MAX_ENTRIES)},
             "held_back": _cut_mapping(self.held_back),
             "pause_reason": self.pause_reason[:MAX_TEXT],
+            "brake_reason": self.brake_reason[:MAX_TEXT],
             "failing_calls": [text[:MAX_TEXT] for text in self.failing_calls[:MAX_ENTRIES]],
             "unhealthy_threads": list(self.unhealthy_threads[:MAX_ENTRIES]),
             "figures": dict(self.figures),
@@ -138,7 +157,7 @@ class WorkerRecord:
     def from_json(cls, found: object, *, name: str) -> Self:
         """Read a stored record; what is missing or of a wrong type is left out. Never raises; `name` is for one without."""
         if not isinstance(found, dict) or not _count(found, "written_at_ms"):
-            return cls(name, problem="it is no record of a worker")
+            return cls(name, problem="it is not a record of a worker")
         exit_code = found.get("exit_code")
         texts: dict[str, Any] = {one: value for one in _TEXTS if isinstance(value := found.get(one), str) and value}
         counts: dict[str, Any] = {one: _count(found, one) for one in _COUNTS}
@@ -147,7 +166,8 @@ class WorkerRecord:
             held_back=_texts(found.get("held_back")),
             failing_calls=_listed(found.get("failing_calls")),
             unhealthy_threads=_listed(found.get("unhealthy_threads")),
-            figures={k: v for k, v in _members(found.get("figures")) if _is_number(v)},
+            breakers_since=_numbers(found.get("breakers_since")),
+            figures=_numbers(found.get("figures")),
             exit_code=exit_code if isinstance(exit_code, int) else None,
             schema=_count(found, "schema") or SCHEMA,
             **{"name": name, **texts, **counts},
@@ -175,6 +195,16 @@ def read_fresh_workers(state: State, now_ms: int) -> list[WorkerRecord]:
     return _read_all(
         state, now_ms, (key for key, at_ms in state.modified(WORKERS_PREFIX) if abs(now_ms - at_ms) <= FRESH_MS)
     )
+
+
+def read_recent_workers(state: State, now_ms: int) -> list[WorkerRecord]:
+    """The records to be shown (`is_of_interest`), by name: of the MAX_READ that were written last, however many there are.
+
+    Raises StoreError only where the bucket cannot be listed.
+    """
+    recent = [(at_ms, key) for key, at_ms in state.modified(WORKERS_PREFIX) if abs(now_ms - at_ms) <= LOST_FOR_MS]
+    keys = sorted(key for _, key in nlargest(MAX_READ, recent))
+    return [one for one in _read_all(state, now_ms, keys) if one.is_of_interest]
 
 
 def _read_all(state: State, now_ms: int, keys: Iterable[str]) -> list[WorkerRecord]:
@@ -221,6 +251,10 @@ def _members(found: object) -> list[tuple[str, Any]]:
 
 def _texts(found: object) -> dict[str, str]:
     return {name: text for name, text in _members(found) if isinstance(text, str)}
+
+
+def _numbers(found: object) -> dict[str, float]:
+    return {name: value for name, value in _members(found) if _is_number(value)}
 
 
 def _listed(found: object) -> tuple[str, ...]:
