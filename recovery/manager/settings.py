@@ -1,15 +1,16 @@
 """The settings of `dlq-manager`: the worker's, and those of the ledger, of the address at which it answers, and of who may ask."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from recovery.manager.addresses import OfList, PublicUrl, is_loopback, network
 from recovery.manager.json_paths import parse_path, split_paths
 from recovery.manager.settings_retry import RetrySettings
+from worker.core.base.settings_model import Rule
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _NEEDED = {
@@ -19,8 +20,45 @@ _NEEDED = {
 """What these ways of signing in cannot do without."""
 
 
+def _is_not_the_metrics_port(settings: Any) -> str | None:
+    if settings.manager_port and settings.manager_port == settings.metrics_port + settings.worker_instance:
+        return f"MANAGER_PORT={settings.manager_port} is the port of the worker's metrics (METRICS_PORT); it should be another"
+    return None
+
+
+def _is_safe(settings: Any) -> str | None:
+    if settings.manager_auth == "none" and not is_loopback(settings.manager_host):
+        return (
+            f"MANAGER_HOST={settings.manager_host!r}: is not an address of this machine alone, and with MANAGER_AUTH=none "
+            "whoever reaches the manager may act; it should be 127.0.0.1, ::1 or localhost, which a tunnel reaches from elsewhere "
+            "(ssh -L), or MANAGER_AUTH should be token, oidc or proxy"
+        )
+    return None
+
+
+def _has_what_it_needs(settings: Any) -> str | None:
+    auth = settings.manager_auth
+    if missing := [name.upper() for name in _NEEDED.get(auth, ()) if not getattr(settings, name)]:
+        return f"MANAGER_AUTH={auth} needs settings that are missing: {', '.join(missing)}"
+    if auth in {"oidc", "proxy"} and not any(
+        (settings.manager_readers, settings.manager_operators, settings.manager_admins)
+    ):
+        return (
+            f"MANAGER_AUTH={auth}: MANAGER_READERS, MANAGER_OPERATORS and MANAGER_ADMINS are missing, at least one of which "
+            "should name a role; nobody else gets in"
+        )
+    return None
+
+
 class ManagerSettings(RetrySettings):
     """All settings of the manager."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        *RetrySettings.rules,
+        _is_not_the_metrics_port,
+        _is_safe,
+        _has_what_it_needs,
+    )
 
     ledger_url: SecretStr = Field(
         SecretStr("sqlite:////var/lib/s3-index-worker/ledger.sqlite"),
@@ -131,31 +169,6 @@ class ManagerSettings(RetrySettings):
         for one in value:
             network(one)
         return value
-
-    @model_validator(mode="after")
-    def _is_not_the_metrics_port(self) -> Self:
-        if self.manager_port and self.manager_port == self.metrics_port + self.worker_instance:
-            raise ValueError(
-                f"MANAGER_PORT={self.manager_port} is the port of the worker's metrics (METRICS_PORT); it should be another"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _is_safe(self) -> Self:
-        if self.manager_auth == "none" and not is_loopback(self.manager_host):
-            raise ValueError(
-                f"MANAGER_HOST={self.manager_host!r}: is not an address of this machine alone, and with MANAGER_AUTH=none whoever "
-                "reaches the manager may act; it should be 127.0.0.1, ::1 or localhost, which a tunnel reaches from elsewhere "
-                "(ssh -L), or MANAGER_AUTH should be token, oidc or proxy"
-            )
-        if missing := [name.upper() for name in _NEEDED.get(self.manager_auth, ()) if not getattr(self, name)]:
-            raise ValueError(f"MANAGER_AUTH={self.manager_auth} needs settings that are missing: {', '.join(missing)}")
-        if self.manager_auth in {"oidc", "proxy"} and not any(self.roles.values()):
-            raise ValueError(
-                f"MANAGER_AUTH={self.manager_auth}: MANAGER_READERS, MANAGER_OPERATORS and MANAGER_ADMINS are missing, at least "
-                "one of which should name a role; nobody else gets in"
-            )
-        return self
 
     @property
     def roles(self) -> dict[str, frozenset[str]]:

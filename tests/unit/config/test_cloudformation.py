@@ -10,7 +10,7 @@ import pytest
 from tests.support.pages import sections
 from tools.alarms import SQS_NAMESPACE, TEMPLATE, Alarm, alarms, chosen, template
 from worker.core.base.cloudwatch import FIGURES
-from worker.preflight import LEAST_RECEIVES
+from worker.queue_checks import LEAST_RECEIVES
 
 IAM = Path(__file__).resolve().parents[3] / "config/iam"
 RESOURCES = template()["Resources"]
@@ -102,6 +102,7 @@ def test_every_figure_that_an_alarm_is_on_is_sent():
         ("queue-age", ">", 3_600, 300, "notBreaching"),
         ("error-rate", ">", 10, 600, "notBreaching"),
         ("stored-for-retry", ">", 0, 900, "notBreaching"),
+        ("braked", ">", 0, 60, "notBreaching"),
         ("spilled", ">", 0, 300, "notBreaching"),
         ("parked", ">", 0, 300, "notBreaching"),
         ("archived", ">", 0, 300, "notBreaching"),
