@@ -1,4 +1,4 @@
-"""Commands: run, search, doctor, status, pause, resume, budget, connect-bucket, forget, demo."""
+"""The commands of `s3-index-worker`. Results go to stdout, messages to stderr."""
 
 import os
 import sys
@@ -25,6 +25,7 @@ from worker.forget import forget
 from worker.pausing import pause, resume
 from worker.preflight import check_all, dlq_max_bytes
 from worker.render import show_checks
+from worker.request import index
 from worker.search import SearchCommand, search
 from worker.terminal import (
     Json,
@@ -67,6 +68,12 @@ app.command(
     epilog="Examples: s3-index-worker search 東京都 | s3-index-worker search quarterly forecast ext:pdf --json | "
     "s3-index-worker search '\"quarterly forecast\"' -draft 'size:>1mb'",
 )(search)
+
+
+app.command(
+    epilog="Examples: s3-index-worker index GET /_cluster/health | "
+    "s3-index-worker index PUT /_plugins/_security/api/roles/s3-index-worker --data - < config/opensearch/role.json"
+)(index)
 
 
 @app.command(

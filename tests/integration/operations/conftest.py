@@ -41,6 +41,7 @@ ELSEWHERE = ("systemctl", "make", "/opt/s3-index-worker/current/systemd/install"
 
 READ_ONLY = (
     "s3-index-worker doctor",
+    "s3-index-worker index GET",
     "s3-index-worker status",
     "dlq stats",
     "dlq groups",
