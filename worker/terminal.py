@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from worker import interruption
 from worker.core.audit import Recorded
 from worker.core.base import logs
 from worker.core.base.classify import is_transient
@@ -96,6 +97,18 @@ def run_app(app: typer.Typer) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a character gets its escape
             stream.reconfigure(errors="backslashreplace")
+    interruption.heed_interrupts()
+    interruption.running()
+    try:
+        _run(app)
+    except BaseException:
+        if interruption.was_interrupted():  # whatever has become of the exception that this raised
+            interruption.leave()
+        raise
+
+
+def _run(app: typer.Typer) -> None:
+    """The same, except for Ctrl-C before a command handles signals itself."""
     try:
         app()
     except SystemExit as ended:
@@ -221,6 +234,7 @@ class Signals:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         self.exit_code = ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED
+        interruption.say_stopping(number)
         self.stop.set()
 
     @contextmanager

@@ -33,10 +33,17 @@ ArchiveSystemErrors = Annotated[
     ),
 ]
 Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Log each message that was archived, kept or stored for retry.")
+    bool,
+    typer.Option(
+        "--verbose", "-v", help="Log each message or record that is kept, archived, stored, rejected or parked."
+    ),
 ]
 WhilePaused = Annotated[bool, typer.Option("--while-paused", help="Run even if the fleet is paused.")]
 Force = Annotated[bool, typer.Option("--force", help="Include messages that were already redriven three times.")]
+EachMessage = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="List each message that was not sent, not only each reason with an example."),
+]
 Rate = Annotated[float | None, typer.Option(min=0.1, help="Maximum number of messages per second.")]
 Reason = Annotated[str, typer.Option(help="The reason; stored with the message and in the audit.", callback=_not_blank)]
 MaxSeen = Annotated[int, typer.Option(min=1, help="Maximum number of messages to read.")]

@@ -82,8 +82,10 @@ def verb(*, epilog: str, name: str | None = None) -> Callable[[Verb], Verb]:
         def run(**given: Any) -> None:
             options, as_json = _build(_common, given), _build(_as_json, given)
             arguments = {one.name: _argument(one, given) for one in own}
-            with Signals().heeded() as signals:
-                code = function(_open(called, options, signals, as_json=as_json), **arguments)
+            signals = Signals()
+            context = _open(called, options, signals, as_json=as_json)  # Ctrl-C ends this at once: nothing is held yet
+            with signals.heeded():
+                code = function(context, **arguments)
             raise typer.Exit(signals.exit_code or code)
 
         parameters = [shown for one in own for shown in _options_of(one)]

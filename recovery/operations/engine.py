@@ -187,7 +187,7 @@ class RecoveryEngine:
     def _known(self, objects: set[ObjectName]) -> _Known:
         """Return the documents of these objects in the index. Raises IndexUnavailableError."""
         wanted = sorted(objects)
-        if not wanted:
+        if not wanted or (self._dry_run and not self._clients.index.inspect().exists):  # a real run creates it
             return {}
         found = retry_transient(lambda: self._clients.index.stored(wanted), transient=is_transient, stop=self._stopping)
         return dict(zip(wanted, found, strict=True))

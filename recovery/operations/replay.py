@@ -33,6 +33,8 @@ class ReplayRequest:
     limit: int | None = None
     """Maximum number of records."""
     dry_run: bool = False
+    verbose: bool = False
+    """Whether each record that was not written is logged, and not only counted in the report."""
 
 
 def replay(
@@ -66,7 +68,8 @@ def replay(
 
         try:
             run.run(
-                stop=stop, prefix=request.prefix, limit=request.limit, dry_run=request.dry_run, tick=tick, on_result=add
+                stop=stop, prefix=request.prefix, limit=request.limit, dry_run=request.dry_run, tick=tick, on_result=add,
+                quiet=not request.verbose,
             )  # fmt: skip
         except WorkerError as error:
             report.failure = error

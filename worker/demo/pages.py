@@ -2,7 +2,7 @@
 
 import mimetypes
 import re
-from collections import Counter
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shlex import quote
@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from worker.core.base.text import one_line
-from worker.core.index import Hit, Index
+from worker.core.base.text import exact, one_line
+from worker.core.index import Index
 from worker.core.sqs.failure_record import FailureRecord
+from worker.demo.files import Upload, said
 from worker.render import hit_text, size
 
 QUESTIONS = ("京都", "見積書 テンプレート", '"quarterly forecast" ext:pptx')
@@ -22,7 +23,6 @@ QUESTIONS = ("京都", "見積書 テンプレート", '"quarterly forecast" ext
 MAX_ROWS = 60
 MAX_HITS = 3
 
-_WORDS = re.compile(r"[^\W\d_]{2,}")
 _MEANINGS = {
     "ok": ("indexed", "green"),
     "partial": ("indexed, in part", "yellow"),
@@ -33,13 +33,15 @@ _MEANINGS = {
 }
 
 
-def introduce(out: Console, folder: Path, count: int, left_out: int, index: str) -> None:
+def introduce(out: Console, upload: Upload, index: str) -> None:
     """Print what is about to happen."""
-    out.print(Text(f"{_count(count, 'file')} of {folder} → S3 → SQS → worker → index", "bold"))
+    out.print(
+        Text(f"{_count(len(upload.files), 'file')} of {exact(str(upload.folder))} → S3 → SQS → worker → index", "bold")
+    )
     out.print("S3 and SQS run in this process, on loopback; the worker is the real daemon. No AWS account is used.")
     out.print(Text(f"index: {index}", "dim"), soft_wrap=True)
-    if left_out:
-        out.print(Text(f"left out: {_count(left_out, 'file')} (after the first 1,000, or over 100 MiB)", "yellow"))
+    if upload.left_out:
+        out.print(Text(f"left out: {said(upload.left_out)}", "yellow"), soft_wrap=True)
 
 
 def show_files(
@@ -58,7 +60,7 @@ def show_files(
         count = fields.get("char_count") or 0
         kind = _kind(str(fields.get("mime_type", "?")), key)
         length = size(fields.get("file_size") or 0)
-        table.add_row(one_line(key), kind, length, f"{count:,}" if count else "", _became(settled[key], fields))
+        table.add_row(Text(exact(key)), kind, length, f"{count:,}" if count else "", _became(settled[key], fields))
     out.print()
     out.print(table)
     if len(rows) > MAX_ROWS:
@@ -76,20 +78,21 @@ def show_files(
 def show_searches(out: Console, index: Index, questions: Sequence[str]) -> None:
     """Print each search as a command, with its best hits."""
     for question in questions:
-        result = index.search(question, limit=MAX_HITS)
         out.print()
         out.print(Text.assemble(("$ ", "dim"), (f"s3-index-worker search {quote(question)}", "bold cyan")))
-        for hit in result.hits:
-            out.print(hit_text(hit), soft_wrap=True)
-        shown = f", {len(result.hits)} shown" if result.total > len(result.hits) else ""
-        out.print(Text(f"{result.total} found{shown}", "dim"))
+        show_hits(out, index, question)
+    if not questions:
+        out.print("\nNo rare word was found in the texts to search for. Every file can be found by its name.")
 
 
-def questions(documents: Sequence[Hit]) -> list[str]:
-    """Three words to search for in unknown files: the most common words in their names."""
-    names = [str(hit.fields.get("file_name", "")).rsplit(".", 1)[0] for hit in documents]
-    common = Counter(word.lower() for name in names for word in set(_WORDS.findall(name)))
-    return [word for word, _ in common.most_common(3)]
+def show_hits(out: Console, index: Index, question: str) -> int:
+    """Print the best hits of a search; how many are printed."""
+    result = index.search(question, limit=MAX_HITS)
+    for hit in result.hits:
+        out.print(hit_text(hit), soft_wrap=True)
+    shown = f", {len(result.hits)} shown" if result.total > len(result.hits) else ""
+    out.print(Text(f"{result.total} found{shown}", "dim"))
+    return len(result.hits)
 
 
 def show_dead_letters(out: Console, dead_letters: Sequence[tuple[str, FailureRecord]]) -> None:
@@ -121,7 +124,7 @@ def show_mended(out: Console, good: str) -> None:
     """Print that the broken file has been replaced; its event waits in the queue of a worker that has been stopped."""
     out.print()
     out.print(
-        "The worker received SIGTERM: it drained and exited with 0. Someone replaces the broken file by a readable one"
+        "The worker received SIGTERM: it drained and exited with 0. Someone replaces the broken file with a readable one"
     )
     out.print(Text(f"(here, a copy of {one_line(good)}), and the operator recovers its message:"), soft_wrap=True)
 
@@ -133,15 +136,28 @@ def show_command(out: Console, command: str, said: str) -> None:
     out.print(Text(said.rstrip()), soft_wrap=True)
 
 
-def show_next(out: Console, *, kept_in: str | None) -> None:
-    """Print what to try next; `kept_in` is the index on the user's cluster in which the documents remain."""
+def show_next(out: Console, *, kept_in: Path | str | None, question: str) -> None:
+    """Print what to try next; `kept_in` is the index in which the documents remain, which this search finds something in."""
     out.print()
     out.print(Text("Next", "bold"))
-    out.print("  make demo DIR=~/Documents   the same with your own files")
+    out.print("  make demo DIR=~/Documents   the same with your own files; KEEP=1 leaves the index")
     out.print("  make test                   the tests, with OpenSearch and real SQS and S3 servers")
     out.print("  README.md                   your own bucket: five settings, then s3-index-worker doctor and run")
     if kept_in:
-        out.print(f"  The documents remain in the index {kept_in} until you delete it.")
+        place = f"file {kept_in}" if isinstance(kept_in, Path) else f"index {kept_in}, at the same INDEX_URL"
+        out.print(Text(f"\nThe documents remain in the {place}:", "bold"), soft_wrap=True)
+        out.print(Text(f"  {_program()} demo --search {quote(question)}"), soft_wrap=True)
+        out.print(Text(f"  {_program()} demo --remove"), soft_wrap=True)
+
+
+def _program() -> str:
+    """How this program was called, for the same shell in the same folder."""
+    called = Path(sys.argv[0])
+    if called.name != "__main__.py":
+        return quote(sys.argv[0])
+    python = Path(sys.executable)
+    here = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
+    return f"{quote(str(here))} -m worker"
 
 
 def _count(number: int, noun: str) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from itertools import chain
 
 from worker.core.base.text import one_line
-from worker.core.s3.state import HELD_PREFIX, PARKED_PREFIX, RETRY_PREFIX
+from worker.core.s3.state import DEAD_LETTERS_PREFIX, HELD_PREFIX, PARKED_PREFIX, RETRY_PREFIX
 from worker.core.s3.waiting import MAX_COUNTED
 from worker.core.s3.workers import WorkerRecord
 from worker.status.facts import PARTS, Depth, Status, Unknown
@@ -17,6 +17,8 @@ LATE_S = 3600.0
 MAX_TEXT = 160
 """The number of characters of an error or a reason that a finding quotes."""
 NOTHING = "Nothing is wrong."
+SHOWN: Mapping[str, str] = {"dlq": "DLQ", "dead_letters": DEAD_LETTERS_PREFIX, "retry_index": RETRY_PREFIX}
+"""What people call those parts whose names are for programs."""
 INDEX = "index"
 """The name of the breaker in front of the index; the others are named after their buckets."""
 
@@ -54,7 +56,7 @@ def summary(status: Status) -> str:
         return f"{_capital(wrong)}." if wrong else NOTHING
     reasons: dict[str, list[str]] = {}
     for name, part in unknown.items():
-        reasons.setdefault(part.why, []).append(name.replace("_", " "))
+        reasons.setdefault(part.why, []).append(SHOWN.get(name, name))
     missing = "; ".join(
         f"{'everything' if len(names) == len(PARTS) else ', '.join(names)} ({_cut(why)})"
         for why, names in reasons.items()

@@ -44,7 +44,8 @@ def report_table(report: Report, wording: Wording) -> RenderableType:
     rate = f", {report.per_second:,.0f}/s" if report.handled >= RATED else ""
     lines = [Text(f"{report.handled:,} handled in {report.seconds:.1f} s{rate}")]
     for cause in report.causes():
-        reason = cause.reason if cause.reason.startswith(cause.error_type) else f"{cause.error_type}: {cause.reason}"
+        code = cause.error_type.rpartition(" ")[2]
+        reason = cause.reason if cause.reason.startswith(code) else f"{cause.error_type}: {cause.reason}"
         line = f"{cause.count:,} {cause.result.value}: {reason} (such as {', '.join(cause.samples)})"
         lines.append(Text(one_line(line)))
     return Group(table, *lines)

@@ -9,7 +9,7 @@ from itertools import islice
 
 from recovery.operations.abort_policy import AbortPolicy
 from recovery.operations.clients import retention_of
-from recovery.operations.dead_letters.scan import NOWHERE, receive
+from recovery.operations.dead_letters.scan import INVISIBLE_S, NOWHERE, receive
 from recovery.operations.dead_letters.stored import stored_named, stored_open
 from recovery.operations.engine import Disposition, RecoveryEngine, Verdict
 from recovery.operations.progress import OnProgress, Progress, ignore_progress
@@ -48,9 +48,6 @@ DEAD_LETTERS_IN_FLIGHT = 800
 """Approximate maximum for all lanes together; with larger batches, there are fewer lanes."""
 OBSERVERS = 32
 """Number of objects observed at once, because each takes network round trips."""
-INVISIBLE_S = 120
-"""Visibility timeout of received messages in seconds (SQS_VISIBILITY_TIMEOUT, if that is less). It is extended while the run
-lasts, and expires after a kill -9."""
 TURN_S = 0.1
 CLAIMED = "Claimed"
 """The error type of a stored dead letter on which another run is acting."""
@@ -69,7 +66,7 @@ class RecoveryRun:
         self._settings = settings
         self._clients = clients
         self._request = request
-        self._invisible_s = min(INVISIBLE_S, settings.sqs_visibility_timeout)
+        self._invisible_s = min(INVISIBLE_S, settings.sqs_visibility_timeout)  # never longer than the worker's own
         self._stop = stop
         self._on_progress = on_progress
         self._total: int | None = None

@@ -70,7 +70,9 @@ def test_every_query_of_the_log_finds_something(runbook):
     assert silent == []
 
 
-NOT_THAT_NIGHT = r"delete_failed|message\.stuck|SlowDown|\"release\"|gate\.shut|breaker\.closed|note == \"removed\""
+NOT_THAT_NIGHT = (
+    r"delete_failed|message\.stuck|SlowDown|\"release\"|gate\.shut|brake\.applied|breaker\.closed|note == \"removed\""
+)
 """Queries for what did not happen to this worker, as S3 and SQS worked. tests/systemd covers them."""
 
 

@@ -24,7 +24,7 @@ class ExitCode(IntEnum):
     CONFIG = 78
     """EX_CONFIG: a setting is wrong, which a restart cannot correct."""
     INTERRUPTED = 130
-    """SIGINT: messages in flight were finished, the rest was released."""
+    """SIGINT: messages in flight were finished, the rest was released; or nothing had been begun yet."""
     TERMINATED = 143
     """SIGTERM: messages in flight were finished, the rest was released."""
 

@@ -114,7 +114,7 @@ class Replay:
         self._threads = threads
         self._large = threading.Lock()
         """Large records are looked at one at a time: each takes several times its size."""
-        self._dry_run = False
+        self._dry_run = self._quiet = False
         self._rejected_too = True
         self._tick: Callable[[], None] = lambda: None
         self._on_result: OnResult = lambda _: None
@@ -128,15 +128,17 @@ class Replay:
     def run(
         self, *, stop: threading.Event, prefix: str = RETRY_PREFIX, limit: int | None = None, dry_run: bool = False,
         rejected_too: bool = True, tick: Callable[[], None] = lambda: None, on_result: OnResult = lambda _: None,
+        quiet: bool = False,
     ) -> "Counter[Result]":  # fmt: skip
         """Replay what is under a prefix, oldest day first; the counts.
 
         `rejected_too`: also what the index has rejected. `tick` is called often, and may set `stop`; `on_result` is called
-        once for each record. Both are called on the caller's thread.
+        once for each record. Both are called on the caller's thread. `quiet`: no record is worth a line in the log.
         Raises IndexUnavailableError when the index becomes unavailable, and StoreError when the state bucket does; everything
         not confirmed by then is where it was.
         """
         self._dry_run, self._rejected_too, self._tick, self._on_result = dry_run, rejected_too, tick, on_result
+        self._quiet = quiet
         entries = map(_Entry, islice(self._names(prefix), limit))
         with ThreadPoolExecutor(self._threads, thread_name_prefix="replay") as pool:
             reindexer = Reindexer(self._settings, self._clients, pool=pool, window=WINDOW * self._threads)
@@ -217,7 +219,7 @@ class Replay:
     def _report(self, record: RecordResult) -> None:
         self.counts[record.result] += 1
         emit(
-            LogEvent.REPLAY_RECORD, "debug" if record.result in CONFIRMED else "warning", result=record.result,
+            LogEvent.REPLAY_RECORD, "debug" if self._quiet or record.result in CONFIRMED else "warning", result=record.result,
             name=record.name, reason=record.reason, dry_run=self._dry_run,
         )  # fmt: skip
         self._on_result(record)

@@ -84,7 +84,7 @@ def test_a_budget_that_is_used_up_is_wrong(fakes, fleet, status):
     ("fault", "error", "missing"),
     [
         ("source.attributes", DENIED, "queue"),
-        ("dlq.attributes", DENIED, "dlq"),
+        ("dlq.attributes", DENIED, "DLQ"),
         ("state.get", DOWN, "pause, reindex"),
     ],
 )

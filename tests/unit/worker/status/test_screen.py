@@ -122,4 +122,4 @@ def test_a_part_that_does_not_answer_is_not_waited_for(fakes, fleet, monkeypatch
     assert screen.show_status(as_json=False) == ExitCode.DEPENDENCY
     answer.set()
     assert ended == [ExitCode.DEPENDENCY]
-    assert "Not known: dlq (no answer within 0.2 s)." in capsys.readouterr().out
+    assert "Not known: DLQ (no answer within 0.2 s)." in capsys.readouterr().out
