@@ -27,6 +27,7 @@ from worker.demo.files import Upload, gather
 from worker.demo.own_index import INDEX_NAME, OwnIndex
 from worker.demo.questions import questions
 from worker.demo.stage import BUCKET, account, kept_index
+from worker.interruption import say_stopping
 
 STALLED_S = 90
 """If no message is settled for this long, something is wrong: it exceeds the time limit of a file (EXTRACT_TIMEOUT_S)."""
@@ -235,6 +236,7 @@ def _ended_by_signals() -> Iterator[None]:
     """Let Ctrl-C, SIGTERM and SIGHUP end the demo in such a way that everything is cleaned up."""
 
     def end(number: int, _frame: FrameType | None) -> None:
+        say_stopping(number, "stopping: the demo removes what it has made")
         raise SystemExit(128 + number)
 
     with _handled_by(end):

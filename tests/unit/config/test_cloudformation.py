@@ -211,6 +211,7 @@ def test_every_figure_that_an_alarm_is_on_is_sent():
         ("queue-age", ">", 3_600, 300, "notBreaching"),
         ("error-rate", ">", 10, 600, "notBreaching"),
         ("stored-for-retry", ">", 0, 900, "notBreaching"),
+        ("braked", ">", 0, 60, "notBreaching"),
         ("spilled", ">", 0, 300, "notBreaching"),
         ("parked", ">", 0, 300, "notBreaching"),
         ("archived", ">", 0, 300, "notBreaching"),
