@@ -54,6 +54,7 @@ EXTENDED = (
     "tests/acceptance/test_convergence.py",  # two workers at once for ten seconds, and their start
     "tests/acceptance/test_outages.py",  # waits for breakers to open and to close; tests/chaos has outages as well
     "tests/acceptance/test_healing.py",  # waits for what a worker does by itself within a minute
+    "tests/acceptance/test_brake.py",  # three workers one after another, and every message indexed in the end
     "tests/acceptance/test_forget.py",  # a corpus for each of its cases
     "tests/acceptance/test_demo.py",  # the demo five times over, which `make demo` shows as well
     "tests/integration/recovery/test_recover_dlq.py::test_repeated_kill_9",  # tests/chaos kills as well

@@ -29,7 +29,12 @@ class Alarm:
 
 def template() -> dict[str, Any]:
     """The parsed template, in which `!Sub x` becomes {"Sub": x}."""
-    loaded: dict[str, Any] = yaml.load(TEMPLATE.read_text(), Loader=_Loader)  # noqa: S506 (a safe loader with tags)
+    return template_of(TEMPLATE)
+
+
+def template_of(path: Path | str) -> dict[str, Any]:
+    """The same for another template, by its path or its name in this repository."""
+    loaded: dict[str, Any] = yaml.load((ROOT / path).read_text(), Loader=_Loader)  # noqa: S506 (a safe loader with tags)
     return loaded
 
 

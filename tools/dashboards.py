@@ -172,13 +172,14 @@ def _state_panels() -> list[Builder]:
     states = (
         ("Index breaker", "1: documents go to retry-index/.", "worker_index_breaker_open", bad),
         ("S3 unavailable", "1: no bucket can be read, polling has stopped.", "worker_s3_unavailable", bad),
+        ("Brake", "1: nearly everything failed, polling has stopped.", "worker_brake_on", bad),
         ("Paused", "1: an operator has paused the fleet.", "worker_paused", ((1, YELLOW),)),
     )
-    last = Look("Last poll", "Since each worker's last poll of the queue.", "s", 6, 5, quiet)
+    last = Look("Last poll", "Since each worker's last poll of the queue.", "s", 8, 5, quiet)
     return [
         number(last, f"time() - worker_last_poll_timestamp_seconds{{{HERE}}}", "{{instance}}"),
         *(
-            number(Look(title, says, "short", 6, 5, steps), f"max({name}{{{HERE}}})")
+            number(Look(title, says, "short", 4, 5, steps), f"max({name}{{{HERE}}})")
             for title, says, name, steps in states
         ),
     ]

@@ -53,7 +53,7 @@ def worker_metrics() -> list[Described]:
     )
     labels = {name: more for name, _, more in named}
     found = [_described(family, labels.get(family.name, ())) for family in Metrics().registry.collect()]
-    gauges = _calls_with_text("worker/daemon.py", {"gauge"})
+    gauges = _calls_with_text("worker/gauges.py", {"gauge"})
     return sorted([*found, *(Described(name, "gauge", (), text) for name, text, _ in gauges)])
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from worker.batcher import Batcher
+from worker.brake import Brake
 from worker.budgets import Budgets
 from worker.byte_budget import MemoryBudget
 from worker.consumer import Consumer
@@ -39,6 +40,7 @@ class Components:
 
     clients: Clients
     gate: PauseGate
+    brake: Brake
     budget: MemoryBudget
     index_breaker: Breaker
     s3_health: S3Health
@@ -69,6 +71,7 @@ def assemble(
     """Put the worker together; `stuck` hears of a message whose work hangs."""
     gate, budget = PauseGate(), MemoryBudget(settings.max_bytes_in_flight)
     s3_health = S3Health(clients.objects, gate, ask_state=clients.state.pause_record)
+    brake = Brake(settings, clients.state, gate, now_ms=clients.objects.clock.now_ms)
     extractor = make_extractor(settings)
     retry = RetryStore(clients.state)
     breaker = index_breaker(clients.index, interval_s=settings.index_probe_s)
@@ -80,13 +83,9 @@ def assemble(
         stuck=stuck,
     )
     settlement = Settlement(
-        source=clients.source,
-        dlq=clients.dlq,
-        state=clients.state,
-        in_flight=in_flight,
-        worker=settings.worker_name,
-        dlq_max_bytes=min(dlq_max_bytes, MAX_MESSAGE_BYTES),
-    )
+        source=clients.source, dlq=clients.dlq, state=clients.state, in_flight=in_flight, worker=settings.worker_name,
+        dlq_max_bytes=min(dlq_max_bytes, MAX_MESSAGE_BYTES), judge=brake.judge,
+    )  # fmt: skip
     budgets = Budgets(settings, clients, gate) if settings.budget_caps else None
     pipeline = Pipeline(settings, clients.objects, extractor=extractor, meter=budgets)
 
@@ -118,9 +117,9 @@ def assemble(
     )
     selfheal = SelfHeal(settings, clients, pipeline=pipeline, retry=retry, breaker=breaker, gate=gate, budgets=budgets)
     return Components(
-        clients=clients, gate=gate, budget=budget, index_breaker=breaker, s3_health=s3_health, extractor=extractor, retry=retry,
-        batcher=batcher, in_flight=in_flight, settlement=settlement, handler=handler, consumer=consumer, selfheal=selfheal,
-        budgets=budgets,
+        clients=clients, gate=gate, brake=brake, budget=budget, index_breaker=breaker, s3_health=s3_health,
+        extractor=extractor, retry=retry, batcher=batcher, in_flight=in_flight, settlement=settlement, handler=handler,
+        consumer=consumer, selfheal=selfheal, budgets=budgets,
     )  # fmt: skip
 
 

@@ -1,11 +1,10 @@
-"""Commands: run, search, doctor, status, pause, resume, budget, connect-bucket, forget, demo."""
+"""The commands of `s3-index-worker`. Results go to stdout, messages to stderr."""
 
 import os
 import sys
-import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.text import Text
@@ -19,26 +18,23 @@ from worker.core.base.errors import ConfigError, DependencyError, ExitCode
 from worker.core.base.events import LogEvent
 from worker.core.base.settings import Settings, load
 from worker.core.base.settings_model import load_as
-from worker.core.base.text import one_line, printable
+from worker.core.base.text import printable
 from worker.core.clients import Clients, connect
-from worker.core.index.open import open_index
-from worker.core.s3.pause import pause_fleet, resume_fleet
 from worker.core.sqs.queue import SqsQueue
 from worker.forget import forget
+from worker.pausing import pause, resume
 from worker.preflight import check_all, dlq_max_bytes
-from worker.render import hit_text, show_checks
+from worker.render import show_checks
+from worker.request import index
+from worker.search import SearchCommand, search
 from worker.terminal import (
     Json,
     agreed,
     err,
-    iso,
     load_for_command,
     new_app,
-    operator,
-    print_json,
     require_bucket_name,
     run_app,
-    seconds,
     stdout,
 )  # fmt: skip
 
@@ -67,32 +63,17 @@ def run() -> None:
     os._exit(code)  # a normal exit would wait for every thread, and one of them may be stuck
 
 
-@app.command(
-    epilog="Examples: s3-index-worker search 東京都 | s3-index-worker search '\"quarterly forecast\" ext:pdf' --json"
-)
-def search(
-    query: Annotated[str, typer.Argument(help='Words; "exact phrase"; ext:pdf, size:>1mb, after:2026-01-31; -word.')],
-    limit: Annotated[int, typer.Option(min=1, max=1_000, help="Maximum number of hits to show.")] = 10,
-    as_json: Json = False,
-) -> None:
-    """Search the index. In JSON, matches are enclosed in U+E000 and U+E001.
+app.command(
+    cls=SearchCommand,
+    epilog="Examples: s3-index-worker search 東京都 | s3-index-worker search quarterly forecast ext:pdf --json | "
+    "s3-index-worker search '\"quarterly forecast\"' -draft 'size:>1mb'",
+)(search)
 
-    Exit codes: 0 found, 1 nothing found, 69 index unavailable.
-    """
-    settings = load_for_command()
-    index = open_index(settings, connect_credentials(settings))
-    try:
-        result = index.search(query, limit=limit)
-    finally:
-        index.close()
-    if as_json:
-        print_json({"total": result.total, "hits": result.hits})
-    else:
-        out = stdout()
-        for hit in result.hits:
-            out.print(hit_text(hit), soft_wrap=True)
-        err.print(f"{result.total} found" + (f", {len(result.hits)} shown" if result.total > len(result.hits) else ""))
-    raise typer.Exit(ExitCode.OK if result.hits else ExitCode.NOT_FOUND)
+
+app.command(
+    epilog="Examples: s3-index-worker index GET /_cluster/health | "
+    "s3-index-worker index PUT /_plugins/_security/api/roles/s3-index-worker --data - < config/opensearch/role.json"
+)(index)
 
 
 @app.command(
@@ -132,28 +113,8 @@ def status(as_json: Json = False) -> None:
     raise typer.Exit(show_status(as_json=as_json))
 
 
-@app.command(epilog="Example: s3-index-worker pause --reason 'index upgrade' --for 30m")
-def pause(
-    reason: Annotated[str, typer.Option(help="The reason, which is shown to others.")],
-    duration: Annotated[
-        str | None, typer.Option("--for", help="How long: 90s, 30m, 2h, 1d. Without it: until `resume`.")
-    ] = None,
-) -> None:
-    """Stop the polling of all workers within 15 s. Messages wait in the queue; those in flight wait too."""
-    lasting_s = seconds(duration, "--for")
-    pause_fleet(connect(load_for_command()).state, reason=reason, by=operator(), lasting_s=lasting_s)
-    until = "until `s3-index-worker resume`" if lasting_s is None else f"until {iso(time.time() + lasting_s)}"
-    err.print(f"paused {until}: every worker stops polling within 15 s")
-
-
-@app.command(epilog="Example: s3-index-worker resume")
-def resume() -> None:
-    """End a pause: all workers poll again within 15 s."""
-    was = resume_fleet(connect(load_for_command()).state)
-    said = "the fleet was not paused"
-    if was is not None:
-        said = f"resumed; the fleet was paused by {was.get('by', '?')}: {was['reason']}"
-    err.print(Text(one_line(said)), soft_wrap=True)
+app.command(epilog="Example: s3-index-worker pause --reason 'index upgrade' --for 30m")(pause)
+app.command(epilog="Examples: s3-index-worker resume | s3-index-worker resume --let-fail 1h")(resume)
 
 
 app.command(
@@ -239,11 +200,6 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-def connect_credentials(settings: Settings) -> Any:
-    """The function from which the index's client gets AWS credentials, if it needs any."""
-    return Aws(region=settings.aws_region).credentials
 
 
 def _preflight(settings: Settings, clients: Clients) -> int:

@@ -25,7 +25,9 @@ def figures(settings: Settings, aws: Aws) -> Check:
     except StoreError as error:
         require_credentials(error)
         if is_denial(error.code):
-            hint = f"allow this role cloudwatch:PutMetricData with the namespace {namespace} (config/iam/cloudwatch.json)"
+            hint = (
+                f"allow this role cloudwatch:PutMetricData with the namespace {namespace} (config/iam/cloudwatch.json)"
+            )
             return Check("", "error", f"cloudwatch:PutMetricData was denied: {error}", hint)
         hint = "are AWS_REGION and CLOUDWATCH_NAMESPACE right, and is there a network route to CloudWatch (monitoring)?"
         return Check("", "error", f"the figures of {namespace} cannot be sent: {error}", hint)

@@ -19,6 +19,7 @@ from worker.core.base.settings import Settings
 from worker.core.clients import Clients
 from worker.core.sqs import in_flight
 from worker.core.sqs.in_flight import InFlightMessage
+from worker.gauges import show
 from worker.health import Health
 from worker.interruption import say_stopping
 from worker.metrics import Metrics, send_to_cloudwatch, serve
@@ -111,32 +112,7 @@ class Daemon:
 
     def _start_metrics(self, stack: ExitStack) -> None:
         metrics, settings, components = self._metrics, self._settings, self._components
-        metrics.gauge("worker_in_flight", "Messages in flight.", lambda: len(components.in_flight))
-        metrics.gauge("worker_bytes_in_flight", "Bytes of bodies and documents.", lambda: components.budget.used)
-        metrics.gauge(
-            "worker_paused", "Whether an operator has paused the fleet.", lambda: "paused" in components.gate.reasons
-        )
-        metrics.gauge(
-            "worker_index_breaker_open", "Whether the index is unavailable.", lambda: components.index_breaker.is_open
-        )
-        metrics.gauge(
-            "worker_s3_unavailable", "Whether no bucket can be read.", lambda: "s3" in components.gate.reasons
-        )
-        metrics.gauge(
-            "worker_buckets_held_back",
-            "Buckets in which nothing can be read: their messages go back to the queue.",
-            lambda: len(components.s3_health.held_back),
-        )
-        metrics.gauge(
-            "worker_queue_calls_failing",
-            "Kinds of calls to the queues (receive, delete, send) that keep failing.",
-            lambda: len(self._health.failing_calls()),
-        )
-        self._show_limits()
-        clock = components.clients.objects.clock
-        metrics.gauge(
-            "worker_s3_clock_uncertainty_seconds", "How well S3's clock is known.", lambda: clock.uncertainty_s
-        )
+        show(metrics, components, failing_calls=lambda: len(self._health.failing_calls()))
         if settings.metrics_port:
             port = settings.metrics_port + settings.worker_instance
             try:
@@ -161,21 +137,6 @@ class Daemon:
             sender.start()
             stack.callback(sender.join, LAST_FIGURES_S)
             stack.callback(self._ended.set)
-
-    def _show_limits(self) -> None:
-        metrics, limits = self._metrics, self._components.clients.aws.throttles
-        metrics.gauge(
-            "worker_s3_rate_limit", "Requests per second sent to S3, which refused more; 0: no limit.",
-            lambda: limits.s3.rate or 0,
-        )  # fmt: skip
-        metrics.gauge(
-            "worker_sqs_rate_limit", "Requests per second sent to SQS, which refused more; 0: no limit.",
-            lambda: limits.sqs.rate or 0,
-        )  # fmt: skip
-        metrics.gauge(
-            "worker_index_rate_limit", "Documents per second sent to the index, which refused more; 0: no limit.",
-            lambda: limits.index.rate or 0,
-        )  # fmt: skip
 
     # -- serve ---------------------------------------------------------------------------------------------------
 
@@ -222,6 +183,7 @@ class Daemon:
     def _check_pause(self) -> None:
         try:
             record = self._components.clients.state.pause_record()
+            self._components.brake.look()
         except StoreError as error:
             emit(LogEvent.PAUSE_UNREADABLE, "warning", error=str(error))
             if not self._knows_pause:  # later it stays as it was: S3's breaker deals with outages

@@ -101,6 +101,7 @@ class Health:
             **record.as_json(),
             "status": "stopping" if self._ending else "serving" if is_well else "unhealthy",
             "buckets_held_back": buckets,
+            "brake_on": self._components.brake.is_on,
             "index_breaker_open": self._components.index_breaker.is_open,
         }
         return is_well, facts

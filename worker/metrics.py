@@ -16,6 +16,7 @@ from worker.core.base.cloudwatch import tell_cloudwatch
 from worker.core.base.events import LogEvent
 from worker.core.base.jsontypes import JsonObject
 from worker.core.base.logs import Fields
+from worker.core.s3.workers import BRAKE
 from worker.reconciled import ReconciledMetrics
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class Metrics:
         """Messages settled since start, by outcome."""
         self.last_poll: float | None = None
         """When a receive last answered, in monotonic seconds."""
+        self.is_braked = False
+        """Whether the brake is on (worker/brake.py)."""
         self._totals: Tally[str] = Tally()
         self._lag_s = 0.0
         self._handlers: dict[str, Callable[[Fields], None]] = {
@@ -88,7 +91,8 @@ class Metrics:
             LogEvent.BUDGET_COUNTED: self._on_budget,
             LogEvent.BUDGET_HELD: lambda _: self._held.inc(),
             LogEvent.BUDGET_LAG: lambda f: self._lag_ratio.set(f["lag_s"] / f["retention_s"]),
-            LogEvent.GATE_CLEARED: lambda _: self._lag_ratio.set(0),
+            LogEvent.GATE_SHUT: lambda f: self._on_gate(f, is_shut=True),
+            LogEvent.GATE_CLEARED: lambda f: self._on_gate(f, is_shut=False),
             LogEvent.HEARTBEAT_FAILED: lambda _: self._heartbeat_failures.inc(),
         }
 
@@ -156,6 +160,12 @@ class Metrics:
         used = fields["used"] / fields["limit"] if fields["limit"] else 1.0
         self._budget_used.labels(fields["cap"]).set(used)
 
+    def _on_gate(self, fields: Fields, *, is_shut: bool) -> None:
+        if fields["name"] == BRAKE:
+            self.is_braked = is_shut
+        if not is_shut:
+            self._lag_ratio.set(0)
+
     def _on_receive_failed(self, _: Fields) -> None:
         self._receive_failures.inc()
         self._totals["receive_failures"] += 1
@@ -218,6 +228,7 @@ def send_to_cloudwatch(metrics: Metrics, client: "CloudWatchClient", namespace: 
         stopping = stop.wait(CLOUDWATCH_INTERVAL_S)
         sums, metrics.sums = metrics.sums, Tally()
         figures = {name: float(sums[name]) for name in CLOUDWATCH_SUMS}
+        figures["Braked"] = float(metrics.is_braked)
         if sums["LagCount"]:
             figures["Lag"] = sums["Lag"] / sums["LagCount"]
         tell_cloudwatch(client, namespace, figures)

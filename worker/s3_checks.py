@@ -96,7 +96,9 @@ def _one_object(clients: Clients, bucket: str) -> Check:
             what = f"{keys[0]} in {bucket} cannot be read, but others can: {error.code}"
             return Check("", "warning", what, f"its messages fail: allow s3:GetObject on all of {bucket}/*")
         if is_key_fault(error.code) or "kms:" in str(error):
-            hint = f"allow this role kms:Decrypt on the key that encrypts {bucket}; its messages are held back until then"
+            hint = (
+                f"allow this role kms:Decrypt on the key that encrypts {bucket}; its messages are held back until then"
+            )
             return Check("", "error", f"nothing in {bucket} can be read: kms:Decrypt: {error}", hint)
         hint = f"allow s3:GetObject on {bucket}/*, and the use of its KMS key; its messages are held back until then"
         return Check("", "error", f"nothing in {bucket} can be read: s3:GetObject: {error}", hint)

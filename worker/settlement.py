@@ -27,7 +27,7 @@ from worker.core.sqs.call_health import CallHealth
 from worker.core.sqs.dead_letter import DeadLetter, Refused, SendEntry, entry_bytes
 from worker.core.sqs.failure_record import FailureRecord
 from worker.core.sqs.in_flight import InFlightMessage, InFlightMessages
-from worker.core.sqs.outcome import Done, Failed, Release, label
+from worker.core.sqs.outcome import Done, Failed, Outcome, Release, label
 from worker.core.sqs.queue import MAX_BATCH, Queue, Refusal, in_batch
 
 T = TypeVar("T")
@@ -61,8 +61,13 @@ class Settlement:
         in_flight: InFlightMessages,
         worker: str,
         dlq_max_bytes: int,
+        judge: Callable[[InFlightMessage, Outcome], Outcome] = lambda _, outcome: outcome,
     ) -> None:
-        """`worker` is named in failure records; `dlq_max_bytes` is the DLQ's MaximumMessageSize."""
+        """`worker` is named in failure records; `dlq_max_bytes` is the DLQ's MaximumMessageSize.
+
+        `judge` has the last word on each outcome (worker/brake.py).
+        """
+        self._judge = judge
         self._source = source
         self._dlq = dlq
         self._state = state
@@ -79,7 +84,7 @@ class Settlement:
 
     def settle(self, item: InFlightMessage) -> None:
         """Begin to settle a message after its last release. Never blocks for long."""
-        outcome, message = item.outcome or Done(), item.message
+        outcome, message = self._judge(item, item.outcome or Done()), item.message
         emit(
             LogEvent.MESSAGE_SETTLED,
             "warning" if isinstance(outcome, Failed) else "info",

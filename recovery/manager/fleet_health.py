@@ -14,7 +14,8 @@ FRESH_S = 10.0
 def why_unhealthy(state: State, now_ms: int) -> str:
     """Why nothing should be sent at this time (ms on S3's clock); empty if all is well. Raises StoreError.
 
-    One worker with an open breaker is enough: all workers share index and S3, and what is sent may reach that one.
+    One worker with an open breaker is enough: all workers share index and S3, and what is sent may reach that one. The same holds
+    for one that brakes, since what is sent may reach another with the same deploy.
     """
     paused = state.pause_record()
     if paused is not None:
@@ -27,6 +28,8 @@ def why_unhealthy(state: State, now_ms: int) -> str:
             return f"{name} is unavailable, says {one.name}: {why}"
         if one.open_breakers:
             return f"{one.open_breakers} breakers are open, says {one.name}"
+        if one.brake_reason:
+            return f"{one.name} has stopped: {one.brake_reason}"
         if one.failing_calls:
             return f"{one.name} cannot work: {one.failing_calls[0]}"
     return ""

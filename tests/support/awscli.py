@@ -15,6 +15,12 @@ from botocore import xform_name
 from botocore.validate import validate_parameters
 
 SERVICES = {"s3api": "s3"}
+RENAMED = {"notification-endpoint": "endpoint"}
+"""Options that AWS's command line does not call as the API does: `aws sns subscribe`."""
+DEFAULTS = {"run-instances": {"min-count": ["1"], "max-count": ["1"]}}
+"""What it adds where the API requires more than the command line does."""
+NOT_IN_MOTO = {"opensearchserverless", "ssm", "start-instance-refresh"}
+"""Services and operations that are checked, and not called."""
 GLOBAL = frozenset({"query", "output", "region", "profile", "max-items"})
 REGION = "eu-central-1"
 
@@ -25,15 +31,17 @@ def main(argv: list[str]) -> int:
     client = boto3.client(SERVICES.get(service, service), region_name=REGION)  # type: ignore[call-overload]
     if operation == "wait":
         return _wait(client, rest)
-    if (service, operation) == ("s3", "sync"):
-        return _sync(client, *(urlsplit(url) for url in rest))
+    if service == "s3":
+        urls = [urlsplit(url) for url in rest if "://" in url]
+        return _sync(client, *urls) if operation == "sync" else _make_bucket(client, *urls)
     name = {xform_name(one, "-"): one for one in client.meta.service_model.operation_names}[operation]
     shape = client.meta.service_model.operation_model(name).input_shape
-    options = _options(rest)
+    options = DEFAULTS.get(operation, {}) | _options(rest)
     if "max-items" in options:
         assert client.can_paginate(xform_name(name)), f"{operation} has no pages: --max-items"
     given = parameters(shape, {name: words for name, words in options.items() if name not in GLOBAL})
-    answer = getattr(client, xform_name(name))(**given) if _is_here(client) else {}
+    is_made = _is_here(client) and not NOT_IN_MOTO & {service, operation}
+    answer = getattr(client, xform_name(name))(**given) if is_made else {}
     answer.pop("ResponseMetadata", None)
     if "query" in options:
         answer = jmespath.search(options["query"][0], answer)
@@ -55,7 +63,7 @@ def _options(words: list[str]) -> dict[str, list[str]]:
     current: list[str] = []
     for word in words:
         if word.startswith("--"):
-            current = options.setdefault(word[2:], [])
+            current = options.setdefault(RENAMED.get(word[2:], word[2:]), [])
         else:
             current.append(word)
     return options
@@ -66,6 +74,8 @@ def _value(shape: Any, words: list[str]) -> Any:
     [text, *more] = words or ["true"]
     if text.startswith("file://"):
         text = Path(text.removeprefix("file://")).read_text()
+    if shape.type_name == "blob":
+        return Path(text).read_bytes()
     if shape.type_name == "list" and not text.startswith("["):
         return [_value(shape.member, [word]) for word in words]
     assert not more, f"{words}: one value is meant"
@@ -99,6 +109,12 @@ def _sync(client: Any, source: SplitResult, target: SplitResult) -> int:
         for one in page.get("Contents", []):
             key = target.path[1:] + one["Key"].removeprefix(source.path[1:])
             client.copy_object(Bucket=target.netloc, Key=key, CopySource={"Bucket": source.netloc, "Key": one["Key"]})
+    return 0
+
+
+def _make_bucket(client: Any, bucket: SplitResult) -> int:
+    """Create a bucket in the region of the command line, as it does in any region."""
+    client.create_bucket(Bucket=bucket.netloc, CreateBucketConfiguration={"LocationConstraint": REGION})
     return 0
 
 

@@ -12,8 +12,8 @@ from tests.support.dashboards import NAMES, queries
 from tools.prometheus_rules import rules
 
 QUIET = {
-    "DlqFiguresUnreadable", "WorkerNotPolling", "WorkerIndexBreakerOpen", "WorkerS3Unavailable", "WorkerSettleFailures",
-    "WorkerLagNearsRetention",
+    "DlqFiguresUnreadable", "WorkerNotPolling", "WorkerIndexBreakerOpen", "WorkerS3Unavailable", "WorkerBraked",
+    "WorkerSettleFailures", "WorkerLagNearsRetention",
 }  # fmt: skip
 """What is not wrong here."""
 WRONG = {one.name for one in rules()} - QUIET

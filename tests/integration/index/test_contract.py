@@ -243,6 +243,37 @@ def test_what_does_not_matter_in_a_text_does_not_matter_in_a_query(index, docume
     assert joined.replace(HIGHLIGHT_START, "[").replace(HIGHLIGHT_END, "]") == shown
 
 
+LONG = {
+    "en.txt": (
+        "forecast",
+        "This is a sentence before it. " * 20
+        + "The quarterly forecast was read. "
+        + "This is a sentence after it. " * 20,
+        "This is a sentence before it. " * 2
+        + "The quarterly [forecast] was read."
+        + " This is a sentence after it." * 2,
+    ),
+    "ja.txt": (
+        "業績予測",
+        "前置きの文がここに続いている。" * 20
+        + "財務部長が業績予測を読み上げた。"
+        + "後置きの文がここに続いている。" * 20,
+        "前置きの文がここに続いている。" * 5
+        + "財務部長が[業績予測]を読み上げた。"
+        + "後置きの文がここに続いている。" * 4,
+    ),
+}
+
+
+@pytest.mark.parametrize("key", LONG)
+def test_a_hit_shows_whole_sentences_of_some_150_characters(index, documents, key):
+    query, text, shown = LONG[key]
+    documents.put(key, text)
+    index.refresh()
+    [passage] = index.search(query).hits[0].highlights
+    assert passage.replace(HIGHLIGHT_START, "[").replace(HIGHLIGHT_END, "]") == shown
+
+
 def test_a_match_past_the_first_million_characters_is_found_and_shown(index, documents):
     documents.put("long.txt", "吾輩は猫である。 a line\n" * 100_000 + "the needle 縫針 was here")
     index.refresh()

@@ -146,6 +146,16 @@ def test_other_forms_of_a_japanese_word_are_found_and_marked(index, documents):
     assert passage == f"彼は東京まで{HIGHLIGHT_START}走っ{HIGHLIGHT_END}た。"
 
 
+def test_other_forms_of_a_japanese_word_are_shown_in_whole_sentences_too(index, documents):
+    documents.put("a.txt", "前置きの文がここに続く。" * 20 + "彼は東京まで走った。" + "後置きの文がここに続く。" * 20)
+    assert documents.keys("走る") == ["a.txt"]
+    [passage] = index.search("走る").hits[0].highlights
+    marked = f"前置きの文がここに続く。彼は東京まで{HIGHLIGHT_START}走っ{HIGHLIGHT_END}た。後置きの文がここに続く。"
+    assert marked in passage
+    assert passage.startswith("前置きの文")
+    assert 120 <= len(passage) <= 212
+
+
 def test_a_search_does_not_fail_because_of_what_it_is_to_show(index, documents, monkeypatch):
     documents.put("a.txt", "走った words")
     for name in ("texts", "other_forms"):

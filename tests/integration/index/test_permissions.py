@@ -1,9 +1,11 @@
 """config/opensearch/role.json against what is really requested: OpenSearch behind a guard that denies as its security plugin does.
 
-Which action a request is, is from the plugin's documentation ("Permissions") and the names of OpenSearch's actions.
+Which action a request is, is from the plugin's documentation ("Permissions") and the names of OpenSearch's actions; which of
+them are permissions on the cluster, from its source (`PrivilegesEvaluator.isClusterPerm`).
 """
 
 import json
+import shlex
 import threading
 import urllib.error
 import urllib.request
@@ -19,6 +21,7 @@ import pytest
 from recovery.operations.recovering.preconditions import check_state_and_index
 from testing.fakes import Fakes
 from tests.integration.index.conftest import REQUIRED, Documents, opened
+from tests.support.pages import typed
 from tests.support.tls import Asked, serving
 from worker.assembly import index_breaker
 from worker.core.base.errors import IndexUnavailableError
@@ -40,6 +43,21 @@ def allowed_by(*roles: dict[str, Any]) -> tuple[set[str], set[str]]:
 
 
 CLUSTER, INDEX = allowed_by(ROLE)
+SCROLLS = {"indices:data/read/scroll", "indices:data/read/scroll/clear"}
+ON_CLUSTER = (
+    "cluster:",
+    "indices:admin/template/",
+    "indices:admin/index_template/",
+    "indices:data/read/scroll",
+    "indices:data/read/msearch",
+)
+ON_CLUSTER_TOO = {
+    "indices:data/write/bulk",
+    "indices:data/read/mget",
+    "indices:data/read/mtv",
+    "indices:data/write/reindex",
+}
+"""How the names begin, and which names they are, that the plugin asks for on the cluster, never on an index."""
 BY_OPENSEARCH_ITSELF = {"indices:admin/auto_create", "indices:admin/mapping/auto_put", "indices:admin/mapping/put"}
 """Actions within a bulk request: on an index that is missing, or whose mapping is not ours."""
 OPTIONAL = {
@@ -59,9 +77,12 @@ def actions(asked: Asked) -> tuple[set[str], set[str]]:  # noqa: C901, PLR0911, 
             {"indices:admin/delete"} if b'"remove_index"' in asked.body else set()
         )
     if path[0] == "_reindex":  # it reads and writes with the rights of who asked
-        read = {"indices:data/read/search", "indices:data/read/scroll", "indices:data/read/scroll/clear"}
-        write = {"indices:data/write/bulk[s]", "indices:data/write/index"}
-        return {"indices:data/write/reindex", "indices:data/write/bulk"}, read | write
+        on_index = {"indices:data/read/search", "indices:data/write/bulk[s]", "indices:data/write/index"}
+        return {"indices:data/write/reindex", "indices:data/write/bulk", *SCROLLS}, on_index
+    if path == ["_cluster", "health"]:
+        return {"cluster:monitor/health"}, set()
+    if path == ["_cat", "allocation"]:
+        return {"cluster:monitor/state", "cluster:monitor/nodes/stats"}, set()
     if path[0] == "_tasks":
         return {"cluster:monitor/task/get" if asked.method == "GET" else "cluster:admin/tasks/cancel"}, set()
     match asked.method, path[1:]:
@@ -91,6 +112,11 @@ def actions(asked: Asked) -> tuple[set[str], set[str]]:  # noqa: C901, PLR0911, 
                 "indices:data/write/bulk[s]",
                 *(f"indices:data/write/{one}" for one in kinds),
             }
+        case "POST", ["_delete_by_query"]:
+            on_index = {"indices:data/write/delete/byquery", "indices:data/read/search", "indices:admin/refresh"}
+            return {"indices:data/write/bulk", *SCROLLS}, {
+                *on_index, "indices:data/write/bulk[s]", "indices:data/write/delete"
+            }  # fmt: skip
         case "POST", ["_refresh"]:
             return set(), {"indices:admin/refresh"}
     raise AssertionError(f"which action is {asked.method} {asked.path}?")
@@ -168,6 +194,21 @@ def do_everything(index):
     assert documents.keys("東京") == ["a.txt"]
 
 
+def type_the_runbook(client: Client, name: str) -> None:
+    """Send what the runbook types with `s3-index-worker index`."""
+    for line in (one.line for one in typed("runbook.md") if one.line.startswith("s3-index-worker index ")):
+        method, path, *options = shlex.split(line.replace("${OPENSEARCH_INDEX:-files}", name))[2:]
+        body = options[options.index("--data") + 1].encode() if "--data" in options else None
+        client.exchange(method, path, body)
+
+
+@pytest.mark.parametrize("role", [ROLE, REINDEX_ROLE], ids=["role", "reindex-role"])
+def test_what_the_plugin_asks_for_on_the_cluster_is_granted_there(role):
+    cluster, index = allowed_by(role)
+    assert {one for one in index if one in ON_CLUSTER_TOO or one.startswith(ON_CLUSTER)} == set()
+    assert {one for one in cluster if one not in ON_CLUSTER_TOO and not one.startswith(ON_CLUSTER)} == set()
+
+
 def test_the_role_allows_all_that_is_done_and_nothing_else(guard, name, opensearch):
     with closing(opened(guard.url, name)) as index:
         index.ping()  # before it exists
@@ -180,6 +221,8 @@ def test_the_role_allows_all_that_is_done_and_nothing_else(guard, name, opensear
         )  # fmt: skip
         urllib.request.urlopen(request, timeout=30).close()
         assert Documents(index).put("c.txt").status is WriteStatus.WRITTEN
+    with closing(Client(load(**REQUIRED, index_url=guard.url))) as client:
+        type_the_runbook(client, name)
     assert guard.refusals == []
     unused = {
         one for one in CLUSTER | INDEX if not any(fnmatchcase(used, one.replace("[", "[[]")) for used in guard.used)

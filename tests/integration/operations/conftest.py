@@ -41,6 +41,7 @@ ELSEWHERE = ("systemctl", "make", "/opt/s3-index-worker/current/systemd/install"
 
 READ_ONLY = (
     "s3-index-worker doctor",
+    "s3-index-worker index GET",
     "s3-index-worker status",
     "dlq stats",
     "dlq groups",
@@ -345,6 +346,7 @@ def _words(night: Night, line: Typed) -> dict[str, str]:
 STAGED: dict[tuple[str, str], list[Callable[[Night], None]]] = {
     ("dlq-depth", "dlq groups"): [Night.dead_letters, Night.bad_dead_letter],
     ("dlq-depth", "dlq redrive-all"): [Night.dead_letters],
+    ("braked", "dlq redrive-all"): [Night.dead_letters],
     ("spilled", "recover_dlq"): [Night.spill],
     ("parked", "replay_retry_index --parked"): [lambda night: night.waiting_record(parked=True)],
     ("stored-for-retry", "replay_retry_index"): [Night.waiting_record],

@@ -1,10 +1,14 @@
 """config/iam against the calls that the programs really made in this night: each is allowed, and no permission is unused."""
 
+import json
+from dataclasses import asdict
+
 import pytest
 
 from testing.worker import run_module
 from tests.integration.operations.conftest import Night
 from tests.support.awscalls import allowed, idle_actions, idle_resources, needed
+from worker.core.s3.brakes import BrakeRecord
 
 RARE = {"sqs:CancelMessageMoveTask"}
 """Called when an operator presses Ctrl-C while SQS moves a queue."""
@@ -45,6 +49,8 @@ def _observe(night: Night) -> None:
 
 
 def _pause(night: Night) -> None:
+    brake = BrakeRecord("another@0", "nearly everything failed")
+    night.site.s3.put_object(Bucket=night.site.state_bucket, Key=brake.key, Body=json.dumps(asdict(brake)).encode())
     for role, verb in (("pause", ("pause", "--reason", "a test")), ("pause", ("resume",))):
         night.command(role, *verb)
 

@@ -10,6 +10,7 @@ from tests.support.pages import typed
 
 ALSO = {
     "s3-index-worker doctor": {0, 1},
+    "s3-index-worker doctor our-files": {0, 1},
     "s3-index-worker status": {0, 1},
     "s3-index-worker status --json | jq -r '.workers[] | select(.lost) | .name'": {0, 1},
     "dlq list --older-than 10d": {1},
@@ -69,7 +70,9 @@ def test_every_query_of_the_log_finds_something(runbook):
     assert silent == []
 
 
-NOT_THAT_NIGHT = r"delete_failed|message\.stuck|SlowDown|\"release\"|gate\.shut|breaker\.closed|note == \"removed\""
+NOT_THAT_NIGHT = (
+    r"delete_failed|message\.stuck|SlowDown|\"release\"|gate\.shut|brake\.applied|breaker\.closed|note == \"removed\""
+)
 """Queries for what did not happen to this worker, as S3 and SQS worked. tests/systemd covers them."""
 
 

@@ -1,6 +1,7 @@
 """config/cloudformation.yaml: it passes the linter, grants what config/iam grants, and its alarms are on what is measured."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.pages import sections
-from tools.alarms import SQS_NAMESPACE, TEMPLATE, Alarm, alarms, chosen, template
+from tools.alarms import SQS_NAMESPACE, TEMPLATE, Alarm, alarms, chosen, template, template_of
 from worker.core.base.cloudwatch import FIGURES
 from worker.queue_checks import LEAST_RECEIVES
 
@@ -16,7 +17,8 @@ IAM = Path(__file__).resolve().parents[3] / "config/iam"
 RESOURCES = template()["Resources"]
 ALARMS = {one.name: one for one in alarms()}
 RUNS = {"worker": "Worker", "operator": "Operator", "reader": "Reader", "manager": "Manager", "manager-purge": "ManagerPurge",
-        "pause": "Pause",        "connect": "Connect", "cloudwatch": "CloudWatch", "index": "Index"}  # fmt: skip
+        "pause": "Pause",        "connect": "Connect", "cloudwatch": "CloudWatch", "index": "Index", "serverless": "Serverless",
+        "kms": "Kms", "logs": "Logs", "release": "Release"}  # fmt: skip
 
 
 def properties(name: str):
@@ -24,8 +26,10 @@ def properties(name: str):
 
 
 def test_the_linter_has_nothing_to_say():
+    templates = [str(path) for path in TEMPLATE.parent.glob("*.yaml")]
+    assert len(templates) == 2
     lint = subprocess.run(
-        [Path(sys.executable).with_name("cfn-lint"), "--non-zero-exit-code", "informational", str(TEMPLATE)],
+        [Path(sys.executable).with_name("cfn-lint"), "--non-zero-exit-code", "informational", *templates],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert (lint.returncode, lint.stdout) == (0, ""), lint.stderr
@@ -47,11 +51,28 @@ def test_the_dead_letter_queue_keeps_messages_longest_and_the_redrive_policy_is_
 
 def test_what_waits_in_the_state_bucket_never_expires():
     rules = properties("StateBucket")["LifecycleConfiguration"]["Rules"]
-    assert {rule["Prefix"] for rule in rules} == {"dlq-archive/", "s3-index-worker/audit/"}
+    expires = {rule["Prefix"] for rule in rules if "ExpirationInDays" in rule}
+    assert expires == {"dlq-archive/", "s3-index-worker/audit/"}
+
+
+def test_what_was_deleted_from_the_state_bucket_can_be_brought_back_for_some_days():
+    bucket = properties("StateBucket")
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    old = {one["Id"]: one for one in bucket["LifecycleConfiguration"]["Rules"] if "NoncurrentVersionExpiration" in one}
+    assert {name: one.get("Prefix", "") for name, one in old.items()} == {
+        "old-versions": "", "old-retries": "retry-index/", "old-workers": "s3-index-worker/workers/"
+    }  # fmt: skip
+    assert old["old-versions"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": {"Ref": "OldVersionsDays"}}
+    assert (
+        old["old-versions"]["ExpiredObjectDeleteMarker"] is True
+    )  # without it, each deletion leaves a marker for ever
+
+
+STATEMENTS = {one["Sid"]: one for one in properties("StateBucketPolicy")["PolicyDocument"]["Statement"]}
 
 
 def test_nobody_but_the_hosts_and_named_roles_writes_to_the_state_bucket():
-    [statement] = properties("StateBucketPolicy")["PolicyDocument"]["Statement"]
+    statement = STATEMENTS["NobodyElseWrites"]
     assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
     assert set(statement["Action"]) == {"s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"}
     _, some, none = statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]["If"]
@@ -59,15 +80,103 @@ def test_nobody_but_the_hosts_and_named_roles_writes_to_the_state_bucket():
     assert some["Split"][1]["Sub"][0] == "${HostRole.Arn},${Others}"
 
 
+def test_nobody_but_the_hosts_and_named_roles_reads_messages_and_texts():
+    statement = STATEMENTS["NobodyElseReads"]
+    assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+    assert {one["Sub"].partition("/")[2] for one in statement["Resource"]} == {
+        "retry-index/*", "dead-letters/*", "dlq-archive/*"
+    }  # fmt: skip
+    _, names = statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]["Split"][1]["Join"]
+    assert [one.get("GetAtt") or one["If"][0] for one in names] == ["HostRole.Arn", "HasWriters", "HasReaders"]
+
+
+def test_the_state_bucket_is_reached_over_tls_alone():
+    statement = STATEMENTS["OnlyOverTls"]
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert len(statement["Resource"]) == 2
+
+
 def test_deleting_the_stack_keeps_all_messages_and_records():
     for name in ("Queue", "DeadLetterQueue", "StateBucket"):
-        assert RESOURCES[name]["DeletionPolicy"] == RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
+        assert RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
+        assert RESOURCES[name]["DeletionPolicy"] in {"Retain", "RetainExceptOnCreate"}
 
 
-def test_only_s3_for_this_bucket_and_account_may_send():
-    [statement] = properties("QueuePolicy")["PolicyDocument"]["Statement"]
+def test_a_failed_creation_leaves_no_name_behind_at_which_the_next_one_fails():
+    named = {
+        name for name, one in RESOURCES.items() if {"QueueName", "BucketName", "LogGroupName"} & set(one["Properties"])
+    }
+    kept = {name for name, one in RESOURCES.items() if "DeletionPolicy" in one}
+    assert named == kept == {"Queue", "DeadLetterQueue", "StateBucket", "LogGroup"}
+    assert {RESOURCES[name]["DeletionPolicy"] for name in kept} == {"RetainExceptOnCreate"}
+
+
+def test_only_s3_for_this_bucket_and_account_may_send_and_a_named_topic_or_rule():
+    statement, *optional = properties("QueuePolicy")["PolicyDocument"]["Statement"]
     assert statement["Principal"] == {"Service": "s3.amazonaws.com"}
     assert set(statement["Condition"]) == {"ArnEquals", "StringEquals"}
+    assert {one["If"][0]: one["If"][1]["Principal"]["Service"] for one in optional} == {
+        "HasSourceTopic": "sns.amazonaws.com", "HasEventRule": "events.amazonaws.com"
+    }  # fmt: skip
+    for one in optional:
+        assert one["If"][1]["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Ref": one["If"][0][3:] + "Arn"}}}
+
+
+def test_the_data_access_policy_is_the_one_of_config_opensearch():
+    text = properties("ServerlessAccess")["Policy"]["Sub"]
+    for there, here in (
+        ("${ServerlessCollection}", "COLLECTION"), ("${IndexName}", "files"),
+        ("${HostRole.Arn}", "arn:aws:iam::ACCOUNT:role/s3-index-worker"),
+    ):  # fmt: skip
+        text = text.replace(there, here)
+    assert json.loads(text) == json.loads((IAM.parent / "opensearch/serverless-access.json").read_text())
+
+
+def test_a_role_has_at_most_as_many_policies_as_aws_attaches():
+    assert len(properties("HostRole")["ManagedPolicyArns"]) <= 10  # IAM User Guide, "IAM and AWS STS quotas"
+
+
+def test_a_key_of_ours_replaces_those_of_aws():
+    for name in ("Queue", "DeadLetterQueue"):
+        assert properties(name)["KmsMasterKeyId"] == {"If": ["HasKey", {"Ref": "KmsKeyArn"}, {"Ref": "AWS::NoValue"}]}
+        assert properties(name)["SqsManagedSseEnabled"] == {"If": ["HasKey", {"Ref": "AWS::NoValue"}, True]}
+    [rule] = properties("StateBucket")["BucketEncryption"]["If"][1]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": {"Ref": "KmsKeyArn"}}
+
+
+def test_the_key_s_policy_lets_every_service_use_it_that_sends_to_the_queue_or_alarms():
+    statements = json.loads((IAM.parent / "kms-key-policy.json").read_text())["Statement"]
+    services = {one["Principal"]["Service"]: one for one in statements if "Service" in one["Principal"]}
+    senders = {
+        one["Principal"]["Service"] for one in map(chosen, properties("QueuePolicy")["PolicyDocument"]["Statement"])
+    }
+    assert set(services) == senders | {"cloudwatch.amazonaws.com"}
+    for name, one in services.items():
+        assert one["Action"] == ["kms:GenerateDataKey*", "kms:Decrypt"]
+        assert ("Condition" in one) == (
+            name != "events.amazonaws.com"
+        )  # EventBridge sends no source (docs/evidence.md, KMS)
+
+
+# -- hosts -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_hosts_of_the_group_run_the_script_of_the_page():
+    data = template_of("config/autoscaling.yaml")["Resources"]["LaunchTemplate"]["Properties"]["LaunchTemplateData"]
+    script = (IAM.parent / "user-data.sh").read_text()
+    assert data["UserData"]["Fn::Base64"]["Sub"] == script.replace("s3://our-releases/", "s3://${ReleaseBucket}/")
+    assert len(script.encode()) < 16 * 1024  # EC2 User Guide, "Run commands when you launch an EC2 instance"
+    parts = script.replace("s3://our-releases/", "").split("${")
+    assert len(parts) == 1  # CloudFormation would take it for a parameter
+
+
+def test_the_agent_sends_what_our_units_write():
+    config = json.loads((IAM.parent / "cloudwatch-agent.json").read_text())
+    [collected] = config["logs"]["logs_collected"]["journald"]["collect_list"]
+    ours = {re.sub(r"@\d+\.", "@.", unit) for unit in collected["units"]}
+    assert ours == {path.name for path in (IAM.parents[1] / "systemd").glob("*.service")}
+    assert (collected["log_group_name"], collected["log_stream_name"]) == ("s3-index-worker", "{instance_id}")
 
 
 # -- alarms ------------------------------------------------------------------------------------------------------------
@@ -102,6 +211,7 @@ def test_every_figure_that_an_alarm_is_on_is_sent():
         ("queue-age", ">", 3_600, 300, "notBreaching"),
         ("error-rate", ">", 10, 600, "notBreaching"),
         ("stored-for-retry", ">", 0, 900, "notBreaching"),
+        ("braked", ">", 0, 60, "notBreaching"),
         ("spilled", ">", 0, 300, "notBreaching"),
         ("parked", ">", 0, 300, "notBreaching"),
         ("archived", ">", 0, 300, "notBreaching"),
@@ -156,6 +266,8 @@ def spelled(value):
         return [spelled(one) for one in value]
     if value == {"Ref": "CloudWatchNamespace"}:
         return "NAMESPACE"
+    if value == {"Ref": "KmsKeyArn"}:
+        return "arn:aws:kms:REGION:ACCOUNT:key/KEY-ID"
     if isinstance(value, dict) and set(value) == {"Sub"}:
         value = value["Sub"]
     if not isinstance(value, str):
@@ -164,6 +276,7 @@ def spelled(value):
         ("${AWS::Partition}", "aws"), ("${AWS::Region}", "REGION"), ("${AWS::AccountId}", "ACCOUNT"),
         ("${QueueName}-dlq", "DLQ"), ("${QueueName}", "QUEUE"), ("${StateBucketName}", "STATE-BUCKET"),
         ("${FilesBucket}", "BUCKET"), ("${OpenSearchDomain}", "DOMAIN"),
+        ("${ServerlessCollectionId}", "COLLECTION-ID"), ("${LogGroupName}", "LOG-GROUP"), ("${ReleaseBucket}", "RELEASES"),
     ):  # fmt: skip
         value = value.replace(there, here)
     return value

@@ -113,6 +113,7 @@ CASES = {
     "WorkerNotPolling": Case({f"worker_last_poll_timestamp_seconds{{{WORKER}}}": Clock()}, lag=5),
     "WorkerIndexBreakerOpen": Case({f"worker_index_breaker_open{{{WORKER}}}": Gauge(0, 1)}),
     "WorkerS3Unavailable": Case({f"worker_s3_unavailable{{{WORKER}}}": Gauge(0, 1)}),
+    "WorkerBraked": Case({f"worker_brake_on{{{WORKER}}}": Gauge(0, 1)}),
     "WorkerSettleFailures": Case({f'worker_settle_failures_total{{what="dlq",{WORKER}}}': Counter(1)}, tail=10),
     "WorkerErrorRate": Case(
         {

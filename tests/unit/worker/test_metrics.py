@@ -44,7 +44,7 @@ def test_cloudwatch_is_sent_all_sums_in_one_call():
     assert call["Namespace"] == "S3IndexWorker"
     assert {each["MetricName"]: each["Value"] for each in call["MetricData"]} == {
         "MessagesSettled": 2.0, "MessagesFailed": 1.0, "MessageDeleteFailed": 1.0, "StoredForRetry": 1.0, "Spilled": 1.0,
-        "Parked": 1.0, "Lag": 2.0,
+        "Parked": 1.0, "Lag": 2.0, "Braked": 0.0,
     }  # fmt: skip
 
 
@@ -113,3 +113,14 @@ def test_what_alerts_ask_for_is_shown_before_it_happens_so_that_the_first_time_i
         ("worker_dead_letters_total", {"kind": "UNKNOWN", "to": "spill"}),
     ):
         assert read(name, labels) == 0, (name, labels)
+
+
+def test_cloudwatch_hears_whether_the_brake_is_on():
+    metrics, client = Metrics(), FakeCloudWatch()
+    for event, name in ((LogEvent.GATE_SHUT, "brake"), (LogEvent.GATE_SHUT, "s3"), (LogEvent.GATE_CLEARED, "s3")):
+        metrics.observe(event, {"name": name})
+    send_once(metrics, client)
+    metrics.observe(LogEvent.GATE_CLEARED, {"name": "brake"})
+    send_once(metrics, client)
+    sent = [{one["MetricName"]: one["Value"] for one in call["MetricData"]} for call in client.sent]
+    assert [one["Braked"] for one in sent] == [1.0, 0.0]

@@ -1,18 +1,22 @@
 """What keeps a worker from starting, and whether systemd should try again."""
 
 import json
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
+from testing.aws import queue_depth, sqs_client
 from testing.fakes import Fakes
 from testing.memory import BUCKET, STATE
+from tests.support.moto_server import moto_endpoint
+from tests.support.tls import serving
 from worker import machine_checks, queue_checks, s3_checks
 from worker.checks import Step, results
 from worker.core.base.errors import QueueError, StoreError
 from worker.core.extract import isolation
 from worker.core.s3.reindexing import REINDEX_KEY, Phase, Reindex, ReindexWatch, Source
-from worker.core.sqs.queue import Refusal
+from worker.core.sqs.queue import Refusal, SqsQueue
 from worker.index_checks import index
 from worker.notifications import sources_of
 from worker.preflight import check_all
@@ -210,3 +214,56 @@ def test_a_reindex_under_way_is_shown():
     assert said == (
         "a reindex by ann@host is under way, with files-000001 and files-000002: see `reindex_index --status`"
     )
+
+
+def test_the_message_that_tries_a_permission_is_taken_by_nobody_not_even_moto():
+    with moto_endpoint() as endpoint, closing(sqs_client(endpoint)) as sqs:
+        url = sqs.create_queue(QueueName="files-dlq")["QueueUrl"]
+        found = queue_checks.send(SqsQueue(sqs, url))
+        assert (found.level, found.what) == ("ok", "sqs:SendMessage is allowed")
+        assert queue_depth(sqs, url) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("code", "level"),
+    [
+        ("InvalidMessageContents", "ok"),
+        ("InvalidParameterValue", "ok"),
+        ("NonExistentQueue", "warning"),
+        ("Whatever", "warning"),
+    ],
+)
+def test_only_the_refusal_that_is_expected_counts_as_a_permission(code, level):
+    fakes = Fakes()
+    fakes.dlq.refuses = {0: Refusal(f"AWS.SimpleQueueService.{code}", "by the test", senders_fault=True)}
+    assert queue_checks.send(fakes.dlq).level == level
+
+
+@pytest.mark.parametrize(
+    ("url", "own", "level"),
+    [
+        ("https://sqs.eu-west-1.amazonaws.com/1/q", "eu-central-1", "error"),
+        ("https://sqs.eu-central-1.amazonaws.com/1/q", "eu-central-1", "ok"),
+        ("https://sqs.cn-north-1.amazonaws.com.cn/1/q", "cn-north-1", "ok"),
+        ("https://vpce-1.sqs.eu-west-1.vpce.amazonaws.com/1/q", "eu-central-1", "ok"),
+        ("http://sqs.us-east-1.localhost.localstack.cloud:4566/0/q", "eu-central-1", "ok"),
+        ("http://127.0.0.1:9324/0/q", "eu-central-1", "ok"),
+        ("https://queue.amazonaws.com/1/q", "us-east-1", "ok"),
+        ("https://sqs.eu-west-1.amazonaws.com/1/q", None, "ok"),
+    ],
+)
+def test_the_region_of_a_queue_is_compared_where_its_host_is_aws_s_own(url, own, level):
+    settings = Fakes().settings().model_copy(update={"sqs_queue_url": url})
+    [found] = queue_checks.region(settings, own)
+    assert (found.level, found.fatal) == (level, "config" if level == "error" else "")
+
+
+def test_a_worker_that_answers_at_the_port_is_no_other_program():
+    settings = Fakes().settings()
+    with serving(respond=lambda _: (200, {}, b'{"source_queue": "source"}')) as (number, _):
+        assert machine_checks.port(settings.model_copy(update={"metrics_port": number})).level == "ok"
+    with serving(respond=lambda _: (200, {}, b'{"source_queue": "other"}')) as (number, _):
+        assert (
+            "worker of the queue other"
+            in machine_checks.port(settings.model_copy(update={"metrics_port": number})).what
+        )

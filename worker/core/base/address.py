@@ -15,6 +15,13 @@ from worker.core.base.errors import ConfigError
 
 PARTS = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<tail>.*)", re.DOTALL | re.IGNORECASE)
 REGION = r"[a-z]{2,}(?:-[a-z]+)+-\d+"
+_DNS_SUFFIXES = (
+    "amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "c2s.ic.gov", "sc2s.sgov.gov", "cloud.adc-e.uk", "csp.hci.ic.gov",
+    "on.aws", "on.amazonwebservices.com.cn", "on.amazonwebservices.eu",
+)  # fmt: skip
+"""How the names of AWS's hosts end: in each partition (botocore, `partitions.json`), and those that are reached by IPv6 too."""
+_INDEX_SERVICES = {"es": "es", "aos": "es", "aoss": "aoss"}
+"""The word in the name of a host, and the service for which requests to it are signed."""
 ENCODE = "percent-encode these characters in its user and password: / as %2F, ? as %3F, # as %23, @ as %40, % as %25"
 
 
@@ -134,6 +141,35 @@ def queue_place(url: str, dns_suffixes: Iterable[str]) -> QueuePlace:
         return QueuePlace(usual[1] or usual[2] or "us-east-1", None)
     named = re.search(rf"(?:^|\.)sqs(?:-fips)?\.({REGION})\.", place.host)
     return QueuePlace(named and named[1], replace(place, prefix="").shown)
+
+
+class IndexPlace(NamedTuple):
+    """What the name of a host of AWS says about an index: how requests to it are signed."""
+
+    service: str
+    """`es` for a domain, `aoss` for a Serverless collection."""
+    region: str
+    is_of_account: bool
+    """Whether the name is that of all collections of an account, which takes the collection from a header of a request."""
+
+
+def index_place(host: str) -> IndexPlace | None:
+    """What the host of an index says, if it is AWS's own name of a domain or collection; None for any other host.
+
+    `NAME.REGION.es.SUFFIX` and `NAME.aos.REGION.on.aws` are domains, `NAME.REGION.aoss.SUFFIX` and `NAME.aoss.REGION.on.aws`
+    collections; the word in the middle may end in `-fips`, and VPC endpoints have `.vpce` before the suffix (Amazon OpenSearch
+    Service Developer Guide, "Creating a domain", "Collection endpoints for Amazon OpenSearch Serverless", "FIPS compliance").
+    """
+    ends = (f".{suffix}" for suffix in _DNS_SUFFIXES)
+    name = next((host.removesuffix(end) for end in ends if host.endswith(end)), "").removesuffix(".vpce")
+    labels = name.split(".")
+    if len(labels) < 3:  # such as es.REGION.amazonaws.com, which manages domains
+        return None
+    for word, region in (labels[-2:], labels[:-3:-1]):
+        service = _INDEX_SERVICES.get(word.removesuffix("-fips"))
+        if service and re.fullmatch(REGION, region):
+            return IndexPlace(service, region, service == "aoss" and re.fullmatch(r"\d{12}", labels[0]) is not None)
+    return None
 
 
 def region_of_queue(url: str) -> str | None:

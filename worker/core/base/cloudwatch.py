@@ -20,6 +20,7 @@ FIGURES: dict[str, tuple[str, str]] = {
     "StoredForRetry": ("Count", "Documents stored in `retry-index/`."),
     "Spilled": ("Count", "Messages stored in `dead-letters/` because the dead-letter queue did not accept them."),
     "Parked": ("Count", "Retry records that were given up and moved to `retry-index/parked/`."),
+    "Braked": ("Count", "1 from each worker that receives nothing because nearly everything failed; otherwise 0."),
     "Archived": ("Count", "Dead letters that a recovery gave up and moved to `dlq-archive/`."),
     "Lag": ("Seconds", "Time from sending to the first receive, averaged over a minute."),
     "StoredDeadLetters": ("Count", "Dead letters that the manager has taken in and that wait, open or scheduled."),

@@ -24,6 +24,10 @@ class LogEvent(StrEnum):
     BACKFILL_PROGRESS = "backfill.progress"
     """The progress of backfill_index, every ten seconds where there is no terminal; `eta_s` if the number of objects is known."""
 
+    BRAKE_APPLIED = "brake.applied"
+    """Nearly all messages fail as SYSTEM_ERROR (`failed` of the last `of`): the worker receives nothing until the fleet is resumed.
+    `reason` says why, `commands` what sends again what has gone to the dead-letter queue."""
+
     BREAKER_CLOSED = "breaker.closed"
     """What the breaker guards (`index`, or the bucket `s3://…`) answers again; normal work resumes."""
     BREAKER_OPENED = "breaker.opened"

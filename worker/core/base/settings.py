@@ -92,7 +92,7 @@ class Settings(SettingsModel):
     index_auth: Literal["auto", "none", "basic", "es", "aoss"] = Field(
         "auto",
         description="Sign-in: basic (INDEX_USER, INDEX_PASSWORD), AWS SigV4 for the service es or aoss, or none; "
-        "auto: basic if INDEX_USER is set, SigV4 for an amazonaws.com host, otherwise none.",
+        "auto: basic if INDEX_USER is set, SigV4 for a host that AWS has named, otherwise none.",
     )
     index_user: str | None = Field(None, description="User name for basic authentication.")
     index_password: SecretStr | None = Field(

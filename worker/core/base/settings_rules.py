@@ -50,7 +50,7 @@ def _port(settings: Any) -> str | None:
     return None
 
 
-def _sign_in(settings: Any) -> str | None:
+def sign_in(settings: Any) -> str | None:
     """A user goes with a password, both in INDEX_URL or both as settings of their own."""
     user, password = settings.index_user is not None, settings.index_password is not None
     if user and not password:
@@ -72,5 +72,5 @@ def _sign_in(settings: Any) -> str | None:
     return None
 
 
-RULES = (_one_queue, _fifo_source, _fifo_dlq, _state_bucket, _shutdown, _port, _sign_in)
+RULES = (_one_queue, _fifo_source, _fifo_dlq, _state_bucket, _shutdown, _port, sign_in)
 """The rules of the worker's settings."""

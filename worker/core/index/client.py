@@ -15,11 +15,11 @@ import urllib3
 from opensearchpy import Urllib3AWSV4SignerAuth
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from worker.core.base.address import Address, parse_address, proxy_for
+from worker.core.base.address import Address, IndexPlace, index_place, parse_address, proxy_for
 from worker.core.base.aws import CREDENTIAL_ERRORS
 from worker.core.base.errors import ConfigError, IndexUnavailableError
-from worker.core.base.settings import Settings
 from worker.core.base.text import one_line
+from worker.core.index.settings import AnySettings
 
 MAX_REASON_CHARS = 500
 MORE_CONNECTIONS = 4
@@ -28,12 +28,6 @@ KEEPALIVE_IDLE_S = 60
 """NAT gateways and load balancers drop a connection that has been idle for 350 s; data sent on it later is lost."""
 PORTS = {"https": 443, "http": 9200}
 """The port of an address that names none."""
-
-_REGION = r"([a-z]{2,}(?:-[a-z]+)+-\d+)"
-_AWS_HOST = re.compile(rf"\.(?:{_REGION}\.(?:es|aoss)(?:-fips)?\.amazonaws\.|aos\.{_REGION}\.on\.)")
-"""Hosts of domains and collections; the last form is that of a domain with dual stack (Amazon OpenSearch Service Developer
-Guide, "Domain endpoints")."""
-_AWS_SUFFIXES = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".on.aws")
 
 _QUOTATION = re.compile(r"\.? Preview of field's value|\.? The prefix of the first immense term")
 """The words with which OpenSearch (measured with 2.19 and 3.8) begins to quote a field's value, which then fills the
@@ -84,17 +78,18 @@ class SlowError(IndexUnavailableError):
 class Client:
     """Sends requests to one OpenSearch cluster. Thread-safe. It never retries: the batcher and its breaker decide that."""
 
-    def __init__(self, settings: Settings, credentials: Credentials | None = None) -> None:
+    def __init__(self, settings: AnySettings, credentials: Credentials | None = None) -> None:
         """`credentials` are only needed for SigV4. Raises ConfigError if sign-in or certificates cannot be used."""
         address = _address(settings)
         self.shown = address.shown
-        self.service = _service(settings, address)
+        place = _place(address)
+        self.service = _service(settings, address, place)
         """`es` or `aoss` if requests are signed for AWS, otherwise empty."""
         self._timeout_s = settings.index_timeout_s
         self._headers = {"content-type": "application/json", "user-agent": "s3-index-worker"}
         self._signer: Any = None
         if self.service:
-            self._signer = _signer(self.service, credentials, _region(address) or settings.aws_region)
+            self._signer = _signer(self.service, credentials, place.region if place else settings.aws_region)
         elif settings.index_auth in {"auto", "basic"}:
             self._headers |= _basic(settings, address)
         self._pools = _pools(settings, address)
@@ -102,10 +97,23 @@ class Client:
     def request(self, method: str, path: str, body: Any = None) -> Any:
         """Send one request and return the answer. `body` is bytes, sent unchanged, or anything that JSON can represent.
 
-        Raises RefusedError for an error status, SlowError if there is no answer in time, ForeignError if it is not JSON, and
-        IndexUnavailableError if there is none for another reason.
+        Raises the errors of `exchange`, and ForeignError if the answer is no object of JSON.
         """
-        content = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
+        content = self.exchange(method, path, body if body is None or isinstance(body, bytes) else orjson.dumps(body))
+        try:
+            found = orjson.loads(content) if content else {}
+        except ValueError as error:
+            raise ForeignError(f"{self.shown} sent an answer that is not JSON; is it an OpenSearch server?") from error
+        if not isinstance(found, dict):
+            raise ForeignError(f"{self.shown} sent JSON that is no object; is it an OpenSearch server?")
+        return found
+
+    def exchange(self, method: str, path: str, content: bytes | None) -> bytes:
+        """Send one request and return the content of the answer, whatever it is.
+
+        Raises RefusedError for an error status, SlowError if there is no answer in time, and IndexUnavailableError if there is
+        none for another reason.
+        """
         url = self.shown + path
         headers = self._signed(method, url, content)
         try:
@@ -118,13 +126,7 @@ class Client:
             raise IndexUnavailableError(f"{self.shown} cannot be reached: {error}"[:MAX_REASON_CHARS]) from error
         if not 200 <= answer.status < 300:
             raise self._refusal(method, answer.status, answer.data, headers)
-        try:
-            found = orjson.loads(answer.data) if answer.data else {}
-        except ValueError as error:
-            raise ForeignError(f"{self.shown} sent an answer that is not JSON; is it an OpenSearch server?") from error
-        if not isinstance(found, dict):
-            raise ForeignError(f"{self.shown} sent JSON that is no object; is it an OpenSearch server?")
-        return found
+        return bytes(answer.data)
 
     def close(self) -> None:
         """Close all connections."""
@@ -195,7 +197,7 @@ def _said_by_others(info: Any) -> str:
     return ": ".join(dict.fromkeys(found)) or (orjson.dumps(info).decode() if info else "")
 
 
-def _address(settings: Settings) -> Address:
+def _address(settings: AnySettings) -> Address:
     try:
         found = parse_address(settings.index_url.get_secret_value())
     except ValueError as error:
@@ -203,7 +205,7 @@ def _address(settings: Settings) -> Address:
     return found if found.port is not None else replace(found, port=PORTS[found.scheme])
 
 
-def _pools(settings: Settings, address: Address) -> urllib3.PoolManager:
+def _pools(settings: AnySettings, address: Address) -> urllib3.PoolManager:
     """The connections: to the index itself, or to the proxy that leads there; with TCP keepalive."""
     options: list[tuple[int, int, int]] = [
         (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
@@ -227,19 +229,22 @@ def _pools(settings: Settings, address: Address) -> urllib3.PoolManager:
     return urllib3.ProxyManager(way.shown, proxy_headers=sign_in, **common)
 
 
-def _service(settings: Settings, address: Address) -> str:
+def _place(address: Address) -> IndexPlace | None:
+    """What AWS's name of the host says. Its region may differ from that of the queue."""
+    found = index_place(address.host)
+    if found and found.is_of_account:
+        raise ConfigError(
+            f"INDEX_URL={address.shown} is the endpoint of all collections of an account; it should be that of one collection, "
+            "such as https://COLLECTION-ID.aoss.REGION.on.aws"
+        )
+    return found
+
+
+def _service(settings: AnySettings, address: Address, place: IndexPlace | None) -> str:
     if settings.index_auth in {"es", "aoss"}:
         return settings.index_auth
     has_user = settings.index_user is not None or address.user is not None
-    if settings.index_auth != "auto" or has_user or not address.host.endswith(_AWS_SUFFIXES):
-        return ""
-    return "aoss" if ".aoss" in address.host else "es"
-
-
-def _region(address: Address) -> str | None:
-    """The region in the host name of an AWS endpoint; it may differ from the region of the queue."""
-    found = _AWS_HOST.search(address.host)
-    return found[1] or found[2] if found else None
+    return place.service if place and settings.index_auth == "auto" and not has_user else ""
 
 
 def _signer(service: str, credentials: Credentials | None, region: str | None) -> Any:
@@ -250,7 +255,7 @@ def _signer(service: str, credentials: Credentials | None, region: str | None) -
     return Urllib3AWSV4SignerAuth(credentials(), region, service)
 
 
-def _basic(settings: Settings, address: Address) -> dict[str, str]:
+def _basic(settings: AnySettings, address: Address) -> dict[str, str]:
     """The header for basic authentication: opensearch-py's own code fails for a password outside Latin-1."""
     user, password = address.user, address.password
     if settings.index_user is not None:
@@ -263,7 +268,7 @@ def _basic(settings: Settings, address: Address) -> dict[str, str]:
     return {"authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
-def _tls(settings: Settings) -> ssl.SSLContext:
+def _tls(settings: AnySettings) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=settings.index_ca_file)
     except (OSError, ssl.SSLError) as error:

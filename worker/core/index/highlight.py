@@ -2,16 +2,15 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 from worker.core.base.uniform import uniform
 from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START
 from worker.core.index.query import Word
+from worker.core.index.snippets import passages
 from worker.core.index.text import CJK, VARIANTS, is_cjk
 
-FRAGMENTS = 2
-FRAGMENT_CHARS = 160
 _BETWEEN = r"[\W_]*"
 _GAP = r"\s*"
 """What may be between two CJK characters of one word."""
@@ -30,22 +29,12 @@ def marked(text: str, words: Sequence[Word]) -> str:
 
 
 def fragments(text: str, words: Sequence[Word]) -> list[str]:
-    """Up to two pieces of the text, each around a match and on one line."""
+    """Up to two passages of the text, each around a match and on one line."""
     pattern = _pattern(words)
     if pattern is None:
         return []
-    return list(_pieces(uniform(text), pattern))
-
-
-def _pieces(text: str, pattern: re.Pattern[str]) -> Iterator[str]:
-    end = 0
-    for _ in range(FRAGMENTS):
-        found = pattern.search(text, end)
-        if found is None:
-            return
-        start = max(end, found.start() - FRAGMENT_CHARS // 2)
-        end = max(found.end(), start + FRAGMENT_CHARS)
-        yield " ".join(_mark(pattern, text[start:end]).split())
+    text = uniform(text)
+    return passages(text, (found.span() for found in pattern.finditer(text)))
 
 
 def _mark(pattern: re.Pattern[str], text: str) -> str:

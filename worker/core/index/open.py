@@ -8,6 +8,7 @@ from worker.core.base.settings import Settings
 from worker.core.base.throttle import Throttle
 from worker.core.index import Index
 from worker.core.index.exchange import Exchange
+from worker.core.index.settings import AnySettings
 
 if TYPE_CHECKING:
     from worker.core.index.client import Client
@@ -79,7 +80,7 @@ def name_of(settings: Settings) -> str:
     return str(_path(settings).absolute()) if is_sqlite(settings) else settings.opensearch_index
 
 
-def is_sqlite(settings: Settings) -> bool:
+def is_sqlite(settings: AnySettings) -> bool:
     """Whether the index that is given in the settings is an SQLite file."""
     return settings.index_url.get_secret_value().startswith(_SQLITE)
 

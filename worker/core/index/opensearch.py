@@ -1,8 +1,8 @@
 """The index in OpenSearch: version 2.19 and later, AWS domains and Serverless collections."""
 
 import threading
-import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from worker.core.base.errors import IndexUnavailableError
@@ -23,7 +23,7 @@ from worker.core.index import (
 from worker.core.index.client import Client, RefusedError, SlowError, reason_of
 from worker.core.index.document import Write, document_id
 from worker.core.index.layout import Layout
-from worker.core.index.query import Word, parse
+from worker.core.index.query import parse
 
 TOO_LARGE = 413
 TOO_MANY = 429
@@ -163,7 +163,8 @@ class OpenSearchIndex:
             return SearchResult(0, [])
         answer = self._request("POST", "_search", question.search(asked, limit=min(max(0, limit), MAX_HITS)))
         found = answer["hits"]["hits"]
-        read = self._passages(found, asked.wanted) if asked.wanted else {}
+        ask = partial(self._request, "POST", "_search")
+        read = passages.read_passages(ask, found, asked.wanted) if asked.wanted else {}
         hits = [passages.hit_of(one, asked.words, read.get(one["_id"], [])) for one in found]
         return SearchResult(answer["hits"]["total"]["value"], hits)
 
@@ -242,25 +243,6 @@ class OpenSearchIndex:
         identity, version = bulk.written_by(entry)
         [found] = self._request("POST", "_mget?_source=false", {"ids": [identity]})["docs"]
         return bool(found.get("found")) and found.get("_version") == version
-
-    def _passages(self, found: Sequence[JsonObject], words: list[Word]) -> dict[str, list[str]]:
-        """Passages of the texts of these hits, by the ids of the documents; what prevents them does not prevent a search."""
-        read: dict[str, list[str]] = {}
-        until = time.monotonic() + passages.PATIENCE_S
-        try:
-            for ids in passages.to_be_read(found):
-                if time.monotonic() > until:
-                    return read
-                answer = self._request("POST", "_search", question.texts(ids))
-                read |= {one["_id"]: passages.in_text(one, words) for one in answer["hits"]["hits"]}
-            forms = passages.with_other_forms(words)
-            without = [one for one, there in read.items() if not there][: passages.MOST_OTHER_FORMS]
-            if forms and without:
-                answer = self._request("POST", "_search", question.other_forms(without, forms))
-                read |= {one["_id"]: passages.of_other_forms(one) for one in answer["hits"]["hits"]}
-        except IndexUnavailableError:
-            pass
-        return read
 
     def _stored(self, objects: Sequence[tuple[str, str]]) -> list[Stored | None]:
         ids = [document_id(bucket, key, plain_key=bool(self._plain_key)) for bucket, key in objects]

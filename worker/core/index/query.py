@@ -12,12 +12,13 @@
     before:2027         last modified earlier
 
 Quotes, colons, signs and spaces may be full-width, as input methods produce them. Text that looks like a filter but is
-not a valid one (`10:30`, `size:big`) is a word. What does not matter in texts (width, composition, invisible characters: see
-core/base/uniform.py) does not matter in words.
+not a valid one (`10:30`, `size:big`) is a word to `parse`; mistakes.py knows what of it is a mistake. What does not matter in
+texts (width, composition, invisible characters: see core/base/uniform.py) does not matter in words.
 """
 
 import calendar
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -31,12 +32,13 @@ MAX_WORD_CHARS = 256
 MAX_CHARS = 16 * 1024
 """Of a query: more than so many words may have together."""
 
+FIELDS = ("ext", "bucket", "size", "after", "before")
 _QUOTES = '"“”„＂'
 _PART = re.compile(
     rf"""
     (?P<minus>[-－](?![-－\s]))?
-    (?:(?P<field>ext|bucket|size|after|before)[:：])?
-    (?:[{_QUOTES}](?P<quoted>[^{_QUOTES}]*)[{_QUOTES}]? | (?P<bare>[^\s{_QUOTES}]+))
+    (?:(?P<field>{"|".join(FIELDS)})[:：])?
+    (?:[{_QUOTES}](?P<quoted>[^{_QUOTES}]*)(?P<closed>[{_QUOTES}])? | (?P<bare>[^\s{_QUOTES}]+))
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -97,14 +99,19 @@ def parse(text: str) -> Query:
     """Parse a query. Never raises."""
     words: list[Word] = []
     filters: list[OneOf | Within] = []
-    for part in _PART.finditer(visible(scrub(text[:MAX_CHARS]))):
-        found = _filter(part)
+    for part in parts(text):
+        found = filter_of(part)
         if found is not None:
             filters.append(found)
         elif (word := _word(part)) is not None:
             words.append(word)
     impossible = bool(text.strip()) and not words and not filters
     return Query(tuple(words[:MAX_WORDS]), tuple(_merged(filters)), impossible)
+
+
+def parts(text: str) -> Iterator[re.Match[str]]:
+    """The parts of a query, in the groups `minus`, `field`, and `quoted` (and `closed`, if its end is quoted, too) or `bare`."""
+    return _PART.finditer(visible(scrub(text[:MAX_CHARS])))
 
 
 def _word(part: re.Match[str]) -> Word | None:
@@ -119,7 +126,8 @@ def _word(part: re.Match[str]) -> Word | None:
     return Word(text, exact=quoted is not None, excluded=part["minus"] is not None, phrase=wanted)
 
 
-def _filter(part: re.Match[str]) -> OneOf | Within | None:
+def filter_of(part: re.Match[str]) -> OneOf | Within | None:
+    """The filter that a part of a query is; None if it is none, or not a valid one."""
     if part["field"] is None:
         return None
     field = part["field"].lower()

@@ -33,6 +33,8 @@ MAX_LISTED = 10_000
 MAX_ENTRIES = 20
 MAX_TEXT = 300
 """A record holds so many breakers, reasons and failing calls, each cut to so many characters."""
+BRAKE = "brake"
+"""In `held_back`: nearly everything failed (worker/brake.py)."""
 _THREADS = 8
 _TEXTS = ("name", "state", "host", "version", "source_queue", "dlq", "reindex")
 _COUNTS = ("since_ms", "written_at_ms", "started_at_ms", "last_poll_at_ms", "pid", "in_flight", "open_breakers")
@@ -45,7 +47,7 @@ class WorkerState(StrEnum):
     PAUSED = "paused"
     """An operator has paused the fleet."""
     RESTING = "resting"
-    """A breaker is open (the index, a bucket, or all of S3 is unavailable), or a budget of the day is used up."""
+    """A breaker is open (the index, a bucket, or all of S3 is unavailable), a budget of the day is used up, or the brake is on."""
     DRAINING = "draining"
     """It stops, and finishes what it has begun."""
     STOPPED = "stopped"
@@ -82,7 +84,7 @@ class WorkerRecord:
     open_breakers: int = 0
     """How many are open: a stored record names at most MAX_ENTRIES of them."""
     held_back: Mapping[str, str] = field(default_factory=dict)
-    """Why it receives nothing: name (`paused`, `s3`) → sentence. Empty while it receives."""
+    """Why it receives nothing: name (`paused`, `brake`, `s3`) → sentence. Empty while it receives."""
     failing_calls: tuple[str, ...] = ()
     """Calls to the queues that keep failing, and why."""
     unhealthy_threads: tuple[str, ...] = ()
@@ -128,6 +130,11 @@ class WorkerRecord:
         """Who paused the fleet, and why; empty if it is not paused."""
         return self.held_back.get("paused", "")
 
+    @property
+    def brake_reason(self) -> str:
+        """What failed, and what to type; empty if its brake is not on (worker/brake.py)."""
+        return self.held_back.get(BRAKE, "")
+
     def as_json(self) -> dict[str, object]:
         """What is stored, cut to its limits."""
         numbers = {name: getattr(self, name) for name in _COUNTS}
@@ -139,6 +146,7 @@ class WorkerRecord:
             "breakers_since": {name[:MAX_TEXT]: ms for name, ms in islice(self.breakers_since.items(), MAX_ENTRIES)},
             "held_back": _cut_mapping(self.held_back),
             "pause_reason": self.pause_reason[:MAX_TEXT],
+            "brake_reason": self.brake_reason[:MAX_TEXT],
             "failing_calls": [text[:MAX_TEXT] for text in self.failing_calls[:MAX_ENTRIES]],
             "unhealthy_threads": list(self.unhealthy_threads[:MAX_ENTRIES]),
             "figures": dict(self.figures),

@@ -5,13 +5,14 @@ from urllib.parse import quote, unquote
 from urllib.request import proxy_bypass
 
 import pytest
+from botocore.session import get_session
 from botocore.utils import get_environ_proxies
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recovery.cli.settings import ToolOptions, load_tool
 from worker.core.base import address
-from worker.core.base.address import parse_address, proxy_for
+from worker.core.base.address import IndexPlace, index_place, parse_address, proxy_for
 from worker.core.base.errors import ConfigError
 from worker.core.base.settings import load
 from worker.core.index.client import Client
@@ -160,3 +161,55 @@ def test_a_proxy_whose_password_is_not_encoded_is_named_without_it(password, mon
     with pytest.raises(ConfigError, match="HTTPS_PROXY") as raised:
         Client(load(**SOUND, index_url=f"https://{HOST}"))
     assert "heim" not in all_of(raised.value)
+
+
+# -- AWS's names of indexes --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("host", "service", "region"),
+    [
+        ("search-files-2abc.eu-central-1.es.amazonaws.com", "es", "eu-central-1"),
+        ("vpc-files-2abc.ap-northeast-1.es.amazonaws.com", "es", "ap-northeast-1"),
+        ("vpc-files-2abc.us-gov-west-1.es-fips.amazonaws.com", "es", "us-gov-west-1"),
+        ("vpc-files-2abc.cn-northwest-1.es.amazonaws.com.cn", "es", "cn-northwest-1"),
+        ("search-files-2abc.eusc-de-east-1.es.amazonaws.eu", "es", "eusc-de-east-1"),
+        ("search-files-2abc.us-iso-east-1.es.c2s.ic.gov", "es", "us-iso-east-1"),
+        ("search-files-2abc.aos.eu-central-1.on.aws", "es", "eu-central-1"),
+        ("search-files-2abc.aos.cn-north-1.on.amazonwebservices.com.cn", "es", "cn-north-1"),
+        ("1tg2xudton46knx2a95g.us-east-1.aoss.amazonaws.com", "aoss", "us-east-1"),
+        ("1tg2xudton46knx2a95g.us-east-1.aoss-fips.amazonaws.com", "aoss", "us-east-1"),
+        ("1tg2xudton46knx2a95g.aoss.us-east-1.on.aws", "aoss", "us-east-1"),
+        ("1tg2xudton46knx2a95g.aoss-fips.us-east-1.on.aws", "aoss", "us-east-1"),
+        ("vpce-0abc-1def.aoss.us-east-1.vpce.amazonaws.com", "aoss", "us-east-1"),
+    ],
+)
+def test_the_name_of_an_index_says_how_to_sign(host, service, region):
+    assert index_place(host) == IndexPlace(service, region, is_of_account=False)
+
+
+def test_the_name_of_an_account_s_collections_is_known_as_such():
+    assert index_place("123456789012.aoss.us-east-1.on.aws") == IndexPlace("aoss", "us-east-1", is_of_account=True)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "search.example.com",
+        "search.eu-west-1.es.example.com",
+        "search-files.eu-west-1.es.amazonaws.com.example.com",
+        "files-1234.eu-west-1.elb.amazonaws.com",
+        "ec2-192-0-2-1.eu-west-1.compute.amazonaws.com",
+        "es.eu-west-1.amazonaws.com",
+        "xamazonaws.com",
+        "localhost",
+        "::1",
+    ],
+)
+def test_any_other_host_is_not_signed_for(host):
+    assert index_place(host) is None
+
+
+def test_the_ends_of_names_are_those_of_every_partition_that_boto3_knows():
+    found = {one["outputs"]["dnsSuffix"] for one in get_session().get_data("partitions")["partitions"]}
+    assert found - set(address._DNS_SUFFIXES) == set()

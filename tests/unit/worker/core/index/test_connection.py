@@ -110,6 +110,7 @@ def test_a_proxy_that_is_no_address_is_a_wrong_setting(monkeypatch):
         ("search-files-abc.aos.eu-central-1.on.aws", "es", "eu-central-1"),
         ("abc.us-gov-west-1.aoss.amazonaws.com", "aoss", "us-gov-west-1"),
         ("abc.us-east-1.aoss-fips.amazonaws.com", "aoss", "us-east-1"),
+        ("abc.aoss.ap-northeast-1.on.aws", "aoss", "ap-northeast-1"),
     ],
 )
 def test_requests_to_aws_are_signed_for_the_service_and_region_of_the_host(host, service, region, monkeypatch):

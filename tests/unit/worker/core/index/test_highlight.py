@@ -3,8 +3,9 @@
 import pytest
 
 from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START
-from worker.core.index.highlight import FRAGMENT_CHARS, FRAGMENTS, fragments, marked
+from worker.core.index.highlight import fragments, marked
 from worker.core.index.query import parse
+from worker.core.index.snippets import PASSAGE_CHARS, PASSAGES, SLACK_CHARS
 
 
 def shown(text, query):
@@ -41,6 +42,6 @@ def test_fragments_are_short_few_and_stand_on_one_line():
         "before\n" * 100 + "needle\n" + "between\n" * 100 + "needle needle" + "after " * 100 + "needle",
         parse("needle").words,
     )
-    assert len(found) == FRAGMENTS
-    assert all(len(fragment) <= FRAGMENT_CHARS + 20 and "\n" not in fragment for fragment in found)
+    assert len(found) == PASSAGES
+    assert all(len(fragment) <= PASSAGE_CHARS + 2 * SLACK_CHARS and "\n" not in fragment for fragment in found)
     assert found[0].count(HIGHLIGHT_START) == 1

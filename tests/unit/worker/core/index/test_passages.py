@@ -1,6 +1,6 @@
 """Which texts are read to show passages of them."""
 
-from worker.core.index.passages import MAX_TEXT_CHARS, TOGETHER_CHARS, hit_of, to_be_read
+from worker.core.index.passages import MAX_TEXT_CHARS, TOGETHER_CHARS, hit_of, of_other_forms, to_be_read
 from worker.core.index.query import parse
 
 
@@ -41,3 +41,16 @@ def test_a_hit_of_any_shape_is_shown():
         "p",
     ]
     assert hit_of({"_id": "x"}, words, []).key == "x"
+
+
+def test_what_opensearch_has_marked_is_shown_in_a_passage_of_the_text():
+    text = "前の文。" * 40 + "彼は東京まで走った。" + "後の文。" * 40
+    highlight = {"content.ja": ["彼は東京まで\ue000走っ\ue001た。"]}
+    [passage] = of_other_forms({"_id": "x", "highlight": highlight}, text)
+    assert "前の文。彼は東京まで\ue000走っ\ue001た。後の文。" in passage
+    assert 120 <= len(passage) <= 212
+
+
+def test_what_opensearch_has_marked_elsewhere_is_not_shown():
+    assert of_other_forms({"_id": "x", "highlight": {"content.ja": ["\ue000別\ue001"]}}, "text") == []
+    assert of_other_forms({"_id": "x"}, "text") == []

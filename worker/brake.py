@@ -1,0 +1,207 @@
+"""The deploy brake: a worker that fails nearly everything stops receiving, and sends no more to the dead-letter queue.
+
+It is applied when over half of the last 100 messages, and more than 30, have failed as SYSTEM_ERROR: configuration or code is at
+fault, bugs of ours among it. Messages at fault themselves (USER_ERROR) never apply it, and what was released or skipped proves
+nothing and is not counted. From then on the gate is shut: nothing is received, what waits is released, and what fails in this way
+all the same is released, too. So exactly what was counted has gone to the dead-letter queue, whatever was in flight.
+
+Each worker brakes alone. A bad deploy on one host must not stop the hosts that still run the last version, which go on with what
+this one leaves in the queue; one on every host brakes every worker, each after 31 failures. But an operator ends all brakes at
+once, with `s3-index-worker resume`, which every worker sees at its next look at the pause record.
+
+A restart does not end it, nor does it reset the count: systemd starts a worker that dies again and again, and each time 30 more
+messages would be dead-lettered. Both are in the worker's record (core/s3/brakes.py), under its host and instance, which is read
+before anything is received. Neither does a new version end it, for only an operator knows whether that is the correction.
+
+Messages for a bucket that was deleted are SYSTEM_ERROR as well. If all that fails is in one bucket, the reason says so; an
+operator who means them to fail says `resume --let-fail 1h`.
+"""
+
+import contextlib
+import platform
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from worker.core.base.classify import FailureKind
+from worker.core.base.errors import StoreError
+from worker.core.base.events import LogEvent
+from worker.core.base.logs import emit
+from worker.core.base.retry import release_delay_s
+from worker.core.base.settings import Settings
+from worker.core.base.text import one_line
+from worker.core.s3.brakes import UNREADABLE, BrakeRecord, Cause, brake_key, read_brake, read_resumption
+from worker.core.s3.state import State
+from worker.core.s3.workers import BRAKE
+from worker.core.sqs.failure_record import fingerprint
+from worker.core.sqs.in_flight import InFlightMessage
+from worker.core.sqs.outcome import Done, Failed, Outcome, Release
+from worker.pause_gate import PauseGate
+
+WINDOW = 100
+"""The number of messages that are looked at."""
+MIN_FAILED = 30
+"""More than so many of them must have failed, and more than half."""
+MAX_CAUSE_CHARS = 70
+"""So much that a worker's record has room for the whole reason."""
+
+
+class Brake:
+    """Judges each outcome before it is settled. May be used from any thread."""
+
+    def __init__(self, settings: Settings, state: State, gate: PauseGate, *, now_ms: Callable[[], int]) -> None:
+        """`now_ms` is S3's clock."""
+        self._state = state
+        self._gate = gate
+        self._now_ms = now_ms
+        self._lock = threading.Lock()
+        self._looking = threading.Lock()
+        self._storing_soon = False
+        self._window: deque[Cause | None] = deque(maxlen=WINDOW)
+        """The last messages; None for one that succeeded, or was at fault itself."""
+        self._record = BrakeRecord(f"{platform.node()}@{settings.worker_instance}")
+        """What is to be known after a restart; with a reason while it brakes."""
+        self._is_stored = True
+        self._is_restored = False
+        """Whether the record of the time before the start has been read."""
+        self._lets_fail_until_ms = 0
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it brakes."""
+        return bool(self._record.reason)
+
+    def judge(self, item: InFlightMessage, outcome: Outcome) -> Outcome:
+        """What is to become of a message: its outcome, or its release while the brake is on. Never blocks."""
+        cause = _cause(item, outcome)
+        if cause is None and (isinstance(outcome, Release) or _is_skipped(outcome)):
+            return outcome
+        with self._lock:
+            if not self.is_on:
+                self._count(cause)
+                return outcome
+        if cause is None:
+            return outcome
+        return Release(release_delay_s(item.message.receives), f"the brake is on: {cause.text}")
+
+    def look(self) -> None:
+        """Read the record of the time before the start, store what has changed, and learn of `resume`. Raises StoreError."""
+        with self._looking:
+            if not self._is_restored:
+                self._restore()
+            if self._is_stored and not self.is_on:
+                return
+            resumption = read_resumption(self._state)
+            if self.is_on and resumption.lets_fail_until_ms > self._now_ms():
+                self._lets_fail_until_ms = resumption.lets_fail_until_ms
+                self._end()
+            elif not self._is_stored:
+                self._store(resumption.mark)
+            elif resumption.mark != self._record.mark:
+                self._end()
+
+    # -- counting ------------------------------------------------------------------------------------------------
+
+    def _count(self, cause: Cause | None) -> None:
+        self._window.append(cause)
+        failed = Counter(one for one in self._window if one is not None)
+        if cause is None:
+            if self._record.causes and not failed:
+                self._change(BrakeRecord(self._record.worker))
+            return
+        record = BrakeRecord(self._record.worker, of=len(self._window), causes=dict(failed.most_common()))
+        is_due = record.failed > MIN_FAILED and 2 * record.failed > record.of
+        if is_due and self._now_ms() >= self._lets_fail_until_ms:
+            record = replace(record, reason=_reason(record), at=datetime.now(UTC).isoformat(timespec="seconds"))
+            self._gate.shut(BRAKE, record.reason)
+            emit(
+                LogEvent.BRAKE_APPLIED, "critical", failed=record.failed, of=record.of, reason=record.reason,
+                groups=record.groups, commands=["s3-index-worker resume", *record.commands],
+            )  # fmt: skip
+        self._change(record)
+
+    def _change(self, record: BrakeRecord) -> None:
+        """Have this stored soon: the process may die. Where no thread can be started, the next look at the pause does it."""
+        self._record, self._is_stored = record, False
+        if not self._storing_soon:
+            self._storing_soon = True
+            try:
+                threading.Thread(target=self._store_soon, name="brake", daemon=True).start()
+            except RuntimeError:
+                self._storing_soon = False
+
+    def _store_soon(self) -> None:
+        self._storing_soon = False
+        with contextlib.suppress(StoreError):  # the next look tries again, and says what is wrong
+            self.look()
+
+    # -- the record ----------------------------------------------------------------------------------------------
+
+    def _restore(self) -> None:
+        found = read_brake(self._state, self._record.worker)
+        self._is_restored = True
+        if found is None:
+            return
+        is_readable = found.reason != UNREADABLE
+        if is_readable and found.mark != read_resumption(self._state).mark:
+            self._forget()
+            return
+        with self._lock:
+            failed = [cause for cause, count in found.causes.items() for _ in range(min(count, WINDOW))]
+            self._window.extend([*[None] * (min(found.of, WINDOW) - len(failed)), *failed])
+            self._record, self._is_stored = found, is_readable
+        if found.reason:
+            self._gate.shut(BRAKE, found.reason)
+
+    def _store(self, mark: str) -> None:
+        with self._lock:
+            record = self._record = replace(self._record, mark=mark)
+            self._is_stored = True
+        try:
+            if record.causes or record.reason:
+                self._state.put(record.key, record.as_json())
+            else:
+                self._state.delete(record.key)
+        except StoreError:
+            self._is_stored = False
+            raise
+
+    def _end(self) -> None:
+        """Begin to count afresh."""
+        with self._lock:
+            self._window.clear()
+            self._record, self._is_stored = BrakeRecord(self._record.worker), True
+        self._gate.clear(BRAKE)
+        self._forget()
+
+    def _forget(self) -> None:
+        with contextlib.suppress(StoreError):  # its mark tells that it has ended
+            self._state.delete(brake_key(self._record.worker))
+
+
+def _cause(item: InFlightMessage, outcome: Outcome) -> Cause | None:
+    if not isinstance(outcome, Failed) or outcome.kind is not FailureKind.SYSTEM_ERROR:
+        return None
+    error = outcome.error
+    is_refusal = isinstance(error, StoreError)
+    name = error.code if isinstance(error, StoreError) else type(error).__name__
+    bucket = str(item.subject.get("bucket", "")) if is_refusal else ""
+    return Cause(fingerprint(error), one_line(f"{name}: {error}")[:MAX_CAUSE_CHARS], bucket)
+
+
+def _is_skipped(outcome: Outcome) -> bool:
+    return isinstance(outcome, Done) and outcome.note.startswith("skipped: ")
+
+
+def _reason(record: BrakeRecord) -> str:
+    """A sentence that says what failed, what it was, and what to type."""
+    cause, count = next(iter(record.causes.items()))
+    buckets = {one.bucket for one in record.causes}
+    where = f", all in s3://{cause.bucket}: does it exist?" if buckets == {cause.bucket} and cause.bucket else ""
+    redrive = f"`{record.commands[0]}`" if len(record.commands) == 1 else "what it prints"
+    return (
+        f"brake: {record.failed} of {record.of} messages went to the DLQ ({count} × {cause.text}{where}); "
+        f"correct it, then `s3-index-worker resume`, then {redrive}"
+    )
