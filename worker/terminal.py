@@ -236,8 +236,8 @@ class Signals:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         self.exit_code = ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED
-        interruption.say_stopping(number)
         self.stop.set()
+        interruption.say_stopping(number)
 
     @contextmanager
     def heeded(self) -> Iterator["Signals"]:
