@@ -83,7 +83,7 @@ def doctor(
     buckets: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[BUCKET]...",
+            metavar="BUCKET",
             help="Buckets of files to read from. Without them: S3_BUCKET and those that the queue's policy allows to notify it.",
         ),
     ] = None,
