@@ -5,6 +5,7 @@ What begins to be wrong while it runs does not stop it.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from worker.checks import Check
 from worker.core.base.errors import ConfigError, IndexUnavailableError
@@ -26,7 +27,6 @@ def index(settings: Settings, clients: Clients, *, thorough: bool) -> Iterator[C
     try:
         clients.index.ping()
         state = clients.index.inspect()
-        reindex = clients.reindex.look()
         tried = list(_tries(settings, clients, exists=state.exists)) if thorough else []
     except ConfigError:
         raise
@@ -42,6 +42,9 @@ def index(settings: Settings, clients: Clients, *, thorough: bool) -> Iterator[C
         )
         return
     yield Check("", "ok", f"{where} answers")
+    reindex = None
+    with suppress(IndexUnavailableError):  # the state bucket does not say; there is a result about it
+        reindex = clients.reindex.look()
     if reindex is not None:
         both = f"{reindex.old} and {reindex.new}"
         yield Check("", "ok", f"a reindex by {reindex.by} is under way, with {both}: see `reindex_index --status`")
