@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tools import alarms, api, metrics, performance, prometheus_rules, reference
 from tools.events import EVENTS_MODULE, events, meanings
+from tools.help_texts import help_files
 from tools.mentions import Known, unknown_mentions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,6 +48,8 @@ def main() -> int:
     if "--write" in sys.argv[1:]:
         for page in pages(ROOT):
             page.write_text(filled(page.read_text()))
+        for file, text in help_files(ROOT).items():
+            file.write_text(text)
     faults = check(ROOT)
     for fault in faults:
         print(fault, file=sys.stderr)  # noqa: T201
@@ -73,7 +76,13 @@ def check(root: Path) -> list[str]:
         if filled(text) != text:
             faults.append(f"{where}: its tables differ from the code; run python -m tools.docs --write")
         faults += [f"{where}: {mention}" for mention in unknown_mentions(text, page, root, known)]
-    return faults + _meanings_that_drifted(root) + _packages_that_drifted(root)
+    return faults + _help_that_drifted(root) + _meanings_that_drifted(root) + _packages_that_drifted(root)
+
+
+def _help_that_drifted(root: Path) -> list[str]:
+    """The texts of `--help`, which are made from the commands, as are the pages' tables."""
+    drifted = (file for file, text in help_files(root).items() if not file.exists() or file.read_text() != text)
+    return [f"{file.relative_to(root)} differs from the code; run python -m tools.docs --write" for file in drifted]
 
 
 def _meanings_that_drifted(root: Path) -> list[str]:

@@ -59,9 +59,10 @@ class Known:
 
 
 def _and_groups(commands: Iterable[str]) -> Iterator[str]:
-    """Commands, and the groups that they are in."""
+    """Commands, the groups that they are in, and each program's `help`."""
     for command in commands:
         words = command.split()
+        yield from [f"{words[0]} help"] if len(words) > 1 else ()
         yield from (" ".join(words[:count]) for count in range(2, len(words) + 1))
         yield command
 

@@ -163,9 +163,10 @@ def commands() -> dict[str, Any]:
 
 def _commands_of(typed: str, made: Any) -> dict[str, Any]:
     """A command, or all those of a group of commands."""
-    verbs = getattr(made, "commands", None)
-    if verbs is None:
+    if not hasattr(made, "list_commands"):
         return {typed: made}
+    context = typer.Context(made)
+    verbs = {verb: made.get_command(context, verb) for verb in made.list_commands(context)}
     return {name: one for verb, group in verbs.items() for name, one in _commands_of(f"{typed} {verb}", group).items()}
 
 
@@ -186,31 +187,46 @@ def exit_codes() -> list[tuple[str, int, str]]:
 
 
 def _help_of(name: str, command: Any) -> list[str]:
-    arguments = [
-        one.name.upper() if one.required else f"[{one.name.upper()}]" for one in command.params if _is_argument(one)
-    ]
-    needed = [_spelling(one).strip("`") for one in command.params if one.required and not _is_argument(one)]
-    usage = " ".join([name, *arguments, *needed])
-    lines = [" ".join((command.help or "").split()), "", f"    {usage}", ""]
+    lines = [" ".join((command.help or "").split()), "", f"    {usage_of(name, command)}", ""]
     if command.params:
         lines += ["| argument or option | meaning |", "|---|---|"]
-        lines += [*(row(_spelling(one), _meaning(one)) for one in command.params), ""]
-    examples, program = (command.epilog or "").partition(": ")[2], name.partition(" ")[0]
-    return [*lines, "For example:", "", *(f"    {one}" for one in re.split(rf" \| (?={program}\b)", examples)), ""]
+        lines += [*(row(spelling(one), meaning(one)) for one in command.params), ""]
+    return [*lines, "For example:", "", *(f"    {one}" for one in examples_of(command)), ""]
 
 
-def _is_argument(parameter: Any) -> bool:
+def usage_of(name: str, command: Any) -> str:
+    """How a command is typed, with what it needs, and with what it may have of arguments in brackets."""
+    needed = [spelling(one).strip("`") for one in command.params if one.required and not is_argument(one)]
+    return " ".join([name, *(_typed_as(one) for one in command.params if is_argument(one)), *needed])
+
+
+def _typed_as(argument: Any) -> str:
+    shown = spelling(argument).strip("`") + (" ..." if argument.nargs == -1 else "")
+    return shown if argument.required else f"[{shown}]"
+
+
+def examples_of(command: Any) -> list[str]:
+    """The examples of an epilog `Examples: ONE | OTHER`, in which each begins with the program's name."""
+    text = (command.epilog or "").partition(": ")[2]
+    program = text.partition(" ")[0]
+    return [one.strip() for one in re.split(rf" \| (?={re.escape(program)}\b)", text) if one]
+
+
+def is_argument(parameter: Any) -> bool:
+    """Whether it is an argument, and no option."""
     return str(parameter.param_type_name) == "argument"
 
 
-def _spelling(parameter: Any) -> str:
-    name = parameter.name.upper().replace("_", "-")
-    if _is_argument(parameter):
+def spelling(parameter: Any) -> str:
+    """How it is typed, in Markdown."""
+    name = parameter.metavar or parameter.name.upper().replace("_", "-")
+    if is_argument(parameter):
         return f"`{name}`"
     return f"`{', '.join(parameter.opts)}{'' if parameter.is_flag else ' ' + name}`"
 
 
-def _meaning(parameter: Any) -> str:
+def meaning(parameter: Any) -> str:
+    """What it is for, its choices and its default."""
     kind = parameter.type_descriptor.annotation
     choices = ", ".join(f"`{choice}`" for choice in kind) if isinstance(kind, type) and issubclass(kind, Enum) else ""
     text = (parameter.help or "") + (f" One of {choices}." if choices else "")

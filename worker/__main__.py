@@ -1,6 +1,6 @@
 """`python -m worker` is `s3-index-worker`."""
 
-from worker.cli import main
+from worker.program import main
 
 if __name__ == "__main__":
     main()

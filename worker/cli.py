@@ -2,7 +2,6 @@
 
 import os
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +38,7 @@ from worker.terminal import (
 )  # fmt: skip
 
 app = new_app(
+    "s3-index-worker",
     "Turns S3 events into searchable documents. Settings come from the environment: see docs/reference/settings.md.",
     no_args_is_help=True,
 )
@@ -185,21 +185,6 @@ def demo(
     if remove:
         raise typer.Exit(stage.remove_kept())
     raise typer.Exit(stage.show(folder, keep=keep) if search is None else stage.search_kept(search))
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        print(version("s3-index-worker"))  # noqa: T201
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    _version_wanted: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    pass
 
 
 def _preflight(settings: Settings, clients: Clients) -> int:

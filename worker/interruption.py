@@ -1,14 +1,13 @@
 """What Ctrl-C does from a program's first moment on: one line at once, exit code 130, and never a stack trace.
 
-Imports little, because it is loaded before everything that takes time. Whoever has something to finish or to give back handles
-signals itself (`terminal.Signals`, the daemon, the manager), and uses `say_stopping` alone.
+Imports next to nothing, because it is loaded before everything that takes time. Whoever has something to finish or to give
+back handles signals itself (`terminal.Signals`, the daemon, the manager), and uses `say_stopping` alone.
 """
 
+# `signal` itself makes enumerations of these names, which takes longer than all else here.
+import _signal as signal  # type: ignore[import-not-found]
 import os
-import signal
 import sys
-from contextlib import suppress
-from types import FrameType
 
 EXIT_CODE = 130
 """`ExitCode.INTERRUPTED`, which is not loaded here."""
@@ -37,8 +36,10 @@ def was_interrupted() -> bool:
 def leave() -> None:
     """End at once with EXIT_CODE: a normal exit would wait for threads, and these for services."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
+        try:
             stream.flush()
+        except (OSError, ValueError):
+            continue
     os._exit(EXIT_CODE)
 
 
@@ -50,11 +51,13 @@ def say_stopping(number: int, text: str = FINISHING, *, only_terminal: bool = Fa
     is_terminal = os.isatty(2)
     if is_terminal or (number == signal.SIGINT and not only_terminal):
         line = f"\n{text}\n" if is_terminal else f"{text}\n"  # a terminal shows ^C in the line where the cursor was
-        with suppress(OSError):
+        try:
             os.write(2, line.encode())
+        except OSError:
+            return
 
 
-def _end(number: int, _frame: FrameType | None) -> None:
+def _end(number: int, _frame: object) -> None:
     signal.signal(number, signal.SIG_DFL)
     _state["came"] = True
     say_stopping(number, _ENDING)

@@ -1,7 +1,6 @@
 """What all commands share: start, end and output. Results go to stdout, messages to stderr."""
 
 import getpass
-import io
 import os
 import re
 import signal
@@ -36,6 +35,7 @@ from worker.core.base.names import is_bucket_name
 from worker.core.base.settings import Settings, load
 from worker.core.base.text import escaped_json, printable
 from worker.core.s3.objects import Place
+from worker.explain import answered, show_every_character
 
 TYPERS_USAGE = 2
 """typer's exit code for a wrong option or argument; none of our own exit codes is 2."""
@@ -74,11 +74,13 @@ def operator() -> str:
     return f"{user}@{os.uname().nodename}"
 
 
-def new_app(help_text: str | None = None, **options: Any) -> typer.Typer:
-    """Create a command line with the options that all of our programs share. `help_text` is for one with several commands."""
+def new_app(name: str, help_text: str | None = None, **options: Any) -> typer.Typer:
+    """Create the command line of a program, with the options that all share. `help_text` is for one with several commands."""
     return typer.Typer(
+        name=name,
         add_completion=False,
         pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # it would wrap what must not be wrapped, such as ids in an error
         context_settings={"help_option_names": ["-h", "--help"]},
         help=help_text,
         **options,
@@ -94,9 +96,9 @@ def load_for_command() -> Settings:
 
 def run_app(app: typer.Typer) -> None:
     """Run a command line and exit. An error is shown as a sentence on stderr and an exit code, never as a stack trace."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a character gets its escape
-            stream.reconfigure(errors="backslashreplace")
+    show_every_character()
+    if answered(str(app.info.name), sys.argv[1:]):
+        return
     interruption.heed_interrupts()
     interruption.running()
     try:
@@ -234,8 +236,8 @@ class Signals:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         self.exit_code = ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED
-        interruption.say_stopping(number)
         self.stop.set()
+        interruption.say_stopping(number)
 
     @contextmanager
     def heeded(self) -> Iterator["Signals"]:

@@ -1,5 +1,5 @@
 """`python -m recovery.cli`."""
 
-from recovery.cli.main import main
+from recovery.cli.programs import dlq
 
-main()
+dlq()

@@ -56,7 +56,7 @@ from worker.terminal import (
 DEFAULT_SAMPLE = 200
 UNLIMITED_BYTES = 1 << 62
 
-app = new_app()
+app = new_app("backfill_index")
 
 
 def main() -> None:

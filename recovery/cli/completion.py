@@ -64,8 +64,10 @@ def places_of(app: typer.Typer) -> list[Place]:
 
 
 def _places(at: str, command: Any) -> Iterator[Place]:
-    verbs = getattr(command, "commands", {})
-    given = [one for one in command.get_params(command.context_class(command)) if not getattr(one, "hidden", False)]
+    context = command.context_class(command)
+    names = command.list_commands(context) if hasattr(command, "list_commands") else ()
+    verbs = {name: command.get_command(context, name) for name in names}
+    given = [one for one in command.get_params(context) if not getattr(one, "hidden", False)]
     options = tuple(_option(one) for one in given if one.param_type_name == "option")
     takes_file = any(one.param_type_name != "option" and _names_file(one) for one in given)
     yield Place(at, {name: _line(one.help or "") for name, one in verbs.items()}, options, takes_file)

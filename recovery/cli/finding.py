@@ -1,15 +1,22 @@
 """The first half of most verbs: selects messages, and shows how much of the queue was seen and what was not found."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import typer
 
 from recovery.cli.context import CommandContext
-from recovery.operations.dead_letters.facts import Filter, Ids
+from recovery.operations.dead_letters.facts import Filter, Ids, facts_of
 from recovery.operations.dead_letters.scan import NOWHERE
+from recovery.operations.dead_letters.short_ids import MIN_CHARS, AmbiguousIdError
 from recovery.operations.find import FindRequest, Found, find
 from recovery.operations.transfer.claims import Claims
 from worker.core.base.errors import ExitCode
-from worker.core.base.text import one_line
-from worker.terminal import err, say
+from worker.core.base.text import escaped, one_line
+from worker.terminal import err, say, span
+
+MAX_FITTING = 10
+"""Number of messages that are listed where an id fits several."""
 
 
 def find_and_report(
@@ -19,7 +26,7 @@ def find_and_report(
 
     Ends the command after a signal.
     """
-    with err.status("reading the DLQ …") as status:
+    with ambiguous_ids_reported(context), err.status("reading the DLQ …") as status:
         found = find(
             context.clients,
             claims,
@@ -31,8 +38,25 @@ def find_and_report(
         raise typer.Exit(context.signals.exit_code)
     err.print(found.scan.coverage, highlight=False)
     for name in found.missing:
-        say("not found", f"{one_line(name)}: {NOWHERE}")
+        short = f". An id is found by its first {MIN_CHARS} characters or more" if len(name) < MIN_CHARS else ""
+        say("not found", f"{one_line(name)}: {NOWHERE}{short}")
     return found
+
+
+@contextmanager
+def ambiguous_ids_reported(context: CommandContext) -> Iterator[None]:
+    """Within this context, an id that fits several messages is a usage error that lists them, and what tells them apart."""
+    try:
+        yield
+    except AmbiguousIdError as error:
+        fitting = [facts_of(one, context.types) for one in error.fitting]
+        lines = [
+            f"{one.dead_letter.id}  {span(one.age_s())} old, {one.error}, {one.about}" for one in fitting[:MAX_FITTING]
+        ]
+        more = len(fitting) - len(lines)
+        lines += [f"and {more:,} more"] if more else []
+        text = "\n".join([str(error), *(f"  {line}" for line in lines)])
+        raise typer.BadParameter("\n".join(map(escaped, text.splitlines())), param_hint="ID") from None
 
 
 def found_code(found: Found) -> ExitCode:

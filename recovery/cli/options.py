@@ -4,7 +4,10 @@ from typing import Annotated
 
 import typer
 
+from recovery.operations.dead_letters.facts import Filter
+from recovery.operations.dead_letters.short_ids import MIN_CHARS
 from worker.core.base.classify import FailureKind
+from worker.terminal import seconds
 
 
 def _not_blank(reason: str) -> str:
@@ -15,6 +18,15 @@ def _not_blank(reason: str) -> str:
     return reason
 
 
+IdArguments = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="ID",
+        show_default=False,
+        help=f"Id of a message, or at least its first {MIN_CHARS} characters; repeatable.",
+    ),
+]
+MessageId = Annotated[list[str] | None, typer.Option(metavar="ID", help="The same as ID; repeatable.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what the command would do, and change nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 AcceptGone = Annotated[
@@ -54,3 +66,20 @@ Kind = Annotated[FailureKind | None, typer.Option(help="Only failures of this ki
 OlderThan = Annotated[
     str | None, typer.Option(help="Only messages first sent at least this long ago: 90s, 30m, 2h, 1d.")
 ]
+Error = Annotated[str | None, typer.Option(help="Only failures with this error type.")]
+MessageType = Annotated[
+    str | None,
+    typer.Option("--type", help="Only messages of this type: s3-event, maps, web, or one in MESSAGE_TYPES_DIR."),
+]
+Match = Annotated[str | None, typer.Option(help="Only messages with this text in the body or in a key.")]
+OfGroup = Annotated[
+    str | None, typer.Option("--group", help="Only messages with this fingerprint, as shown by `dlq groups`.")
+]
+
+
+def filter_of(
+    kind: FailureKind | None, error: str | None, message_type: str | None, older_than: str | None, match: str | None,
+    group: str | None,
+) -> Filter:  # fmt: skip
+    """The filter that was given by these options. Raises a usage error for a duration that is none."""
+    return Filter(kind, error, message_type, seconds(older_than, "--older-than"), match or None, group or None)

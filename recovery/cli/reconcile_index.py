@@ -52,7 +52,7 @@ from worker.terminal import (
     stdout,
 )
 
-app = new_app()
+app = new_app("reconcile_index")
 
 
 def main() -> None:

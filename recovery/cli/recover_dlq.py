@@ -11,11 +11,16 @@ from recovery.cli.options import (
     AcceptSkipped,
     ArchiveSystemErrors,
     DryRun,
+    Error,
     Kind,
+    Match,
+    MessageType,
+    OfGroup,
     OlderThan,
     Rate,
     Verbose,
     WhilePaused,
+    filter_of,
 )
 from recovery.cli.recovery_report import MAX_BATCH_SIZE, RECOVER
 from recovery.cli.settings import declared_types
@@ -26,9 +31,9 @@ from recovery.operations.report import Report
 from worker.core.audit import Run
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
-from worker.terminal import Json, new_app, operator, run_app, seconds
+from worker.terminal import Json, new_app, operator, run_app
 
-app = new_app()
+app = new_app("recover_dlq")
 
 
 def main() -> None:
@@ -37,7 +42,8 @@ def main() -> None:
 
 
 @app.command(
-    epilog="Examples: recover_dlq --dry-run | recover_dlq --batch-size 50 | recover_dlq --kind RECOVERABLE --max-batches 5"
+    epilog="Examples: recover_dlq --dry-run | recover_dlq --batch-size 50 | recover_dlq --kind RECOVERABLE --max-batches 5 | "
+    "recover_dlq --error TimeoutError --older-than 1h"
 )
 def recover_dlq(
     batch_size: Annotated[int, typer.Option(min=1, max=MAX_BATCH_SIZE, help="Number of messages in a batch.")] = 10,
@@ -45,7 +51,11 @@ def recover_dlq(
     dry_run: DryRun = False,
     rate: Rate = None,
     kind: Kind = None,
+    error: Error = None,
+    message_type: MessageType = None,
     older_than: OlderThan = None,
+    match: Match = None,
+    group: OfGroup = None,
     accept_gone: AcceptGone = False,
     accept_skipped: AcceptSkipped = False,
     archive_system_errors: ArchiveSystemErrors = False,
@@ -62,7 +72,7 @@ def recover_dlq(
     Everything is compared with the current state of S3. What configuration or code is at fault for is kept. Exit codes: 0 all
     handled, 3 some kept or in flight elsewhere, 64, 69, 75, 78.
     """
-    older_than_s = seconds(older_than, "--older-than")
+    chosen = filter_of(kind, error, message_type, older_than, match, group)
 
     def operate(settings: Settings, clients: Clients, stop: threading.Event, on_progress: OnProgress) -> Report:
         request = RecoverRequest(
@@ -71,8 +81,7 @@ def recover_dlq(
             max_batches=max_batches,
             dry_run=dry_run,
             rate=rate,
-            kind=kind,
-            older_than_s=older_than_s,
+            chosen=chosen,
             while_paused=while_paused,
             accept_gone=accept_gone,
             accept_skipped=accept_skipped,

@@ -65,7 +65,7 @@ Force = Annotated[
         help="Switch, roll back, or delete the old index despite an objection; you have looked into it.",
     ),
 ]
-app = new_app()
+app = new_app("reindex_index")
 
 
 def main() -> None:

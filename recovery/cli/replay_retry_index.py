@@ -35,7 +35,7 @@ def _log(now: Progress, per_second: float) -> None:
 
 REPLAY = BatchCommand(WORDING, _log, {"Parked": Result.PARKED})
 
-app = new_app()
+app = new_app("replay_retry_index")
 
 
 def main() -> None:

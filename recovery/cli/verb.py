@@ -3,48 +3,98 @@
 import functools
 import inspect
 from collections.abc import Callable
+from importlib import import_module
+from types import UnionType
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from recovery.cli import verbs
 from recovery.cli.context import CommandContext
-from recovery.cli.options import Kind, OlderThan
+from recovery.cli.options import (
+    Error,
+    IdArguments,
+    Kind,
+    Match,
+    MessageId,
+    MessageType,
+    OfGroup,
+    OlderThan,
+    filter_of,
+)
 from recovery.cli.settings import ToolOptions, load_tool
+from recovery.cli.verbs import MODULES
 from recovery.operations.dead_letters.facts import Filter, Ids
+from recovery.operations.dead_letters.short_ids import ids_of
 from worker.core.base.errors import ExitCode
-from worker.terminal import Json, Signals, configure_logs, new_app, seconds
+from worker.core.base.text import one_line
+from worker.terminal import Json, Signals, configure_logs, new_app
 
 Verb = Callable[..., ExitCode]
 
+
+class Verbs(TyperGroup):
+    """The verbs of `dlq`: the module of each is imported when it is used, which registers it."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 (as typer calls it)
+        """The names of all verbs."""
+        return list(MODULES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 (as typer calls it)
+        """A verb; None if there is none of this name."""
+        if cmd_name not in self.commands:
+            for module in (
+                {MODULES[cmd_name]} if cmd_name in MODULES else {*MODULES.values()}
+            ):  # or all, to name the nearest
+                import_module(f"{verbs.__name__}.{module}")
+            self.commands = typer.main.get_group(app).commands
+        return self.commands.get(cmd_name)
+
+
 app = new_app(
+    "dlq",
     "Inspect the dead-letter queue, and move its messages. Inspecting changes nothing; a change to more than one message is "
     "confirmed first. "
     "(`dlq-redrive` is the deprecated name of this program.)",
     no_args_is_help=True,
+    cls=Verbs,
 )
+app.callback()(lambda: None)  # so that typer never takes a single verb for the whole program
 
 
-def _ids(
-    message_id: Annotated[list[str], typer.Option(help="Id of a message in the DLQ; more ids can follow.")],
-    others: Annotated[list[str] | None, typer.Argument(help="More ids.", show_default=False)] = None,
-) -> Ids:
-    return Ids(frozenset(message_id) | frozenset(others or ()))
+def _ids(given: IdArguments = None, message_id: MessageId = None) -> Ids:
+    ids = _optional_ids(given, message_id)
+    if ids is None:
+        raise typer.BadParameter("is missing: give one or more, as shown by `dlq list`", param_hint="ID")
+    return ids
+
+
+def _optional_ids(given: IdArguments = None, message_id: MessageId = None) -> Ids | None:
+    try:
+        return ids_of(given or (), message_id or ()) if given or message_id else None
+    except ValueError as error:
+        raise typer.BadParameter(one_line(str(error)), param_hint="ID") from None
 
 
 def _filter(
     kind: Kind = None,
-    error: Annotated[str | None, typer.Option(help="Only failures with this error type.")] = None,
-    message_type: Annotated[
-        str | None,
-        typer.Option("--type", help="Only messages of this type: s3-event, maps, web, or one in MESSAGE_TYPES_DIR."),
-    ] = None,
+    error: Error = None,
+    message_type: MessageType = None,
     older_than: OlderThan = None,
-    match: Annotated[str | None, typer.Option(help="Only messages with this text in the body or in a key.")] = None,
-    group: Annotated[
-        str | None, typer.Option(help="Only messages with this fingerprint, as shown by `dlq groups`.")
-    ] = None,
+    match: Match = None,
+    group: OfGroup = None,
 ) -> Filter:
-    return Filter(kind, error, message_type, seconds(older_than, "--older-than"), match or None, group or None)
+    return filter_of(kind, error, message_type, older_than, match, group)
+
+
+def _which(given: IdArguments = None, message_id: MessageId = None, **options: Any) -> Ids | Filter:
+    ids, chosen = _optional_ids(given, message_id), _filter(**options)
+    if ids is not None and not chosen.is_empty:
+        raise typer.BadParameter(
+            "selects messages already: give ids, or options that filter, but not both", param_hint="ID"
+        )
+    return chosen if ids is None else ids
 
 
 def _common(
@@ -68,7 +118,9 @@ def _as_json(as_json: Json = False) -> bool:
     return as_json
 
 
-_GROUPS: dict[type, Callable[..., Any]] = {Ids: _ids, Filter: _filter}
+_GROUPS: dict[object, Callable[..., Any]] = {
+    Ids: _ids, Ids | None: _optional_ids, Filter: _filter, Ids | Filter: _which
+}  # fmt: skip
 
 
 def verb(*, epilog: str, name: str | None = None) -> Callable[[Verb], Verb]:
@@ -99,11 +151,13 @@ def verb(*, epilog: str, name: str | None = None) -> Callable[[Verb], Verb]:
     return register
 
 
-def require_filter_or_all(chosen: Filter, max_messages: int | None, *, everything: bool) -> None:
-    """Raises a usage error if every message is selected without --all."""
-    if chosen.is_empty and max_messages is None and not everything:
+def require_choice_or_all(
+    which: Ids | Filter, otherwise: str, *, everything: bool, max_messages: int | None = None
+) -> None:
+    """Raises a usage error if every message is selected without --all; `otherwise` names what else selects messages."""
+    if isinstance(which, Filter) and which.is_empty and max_messages is None and not everything:
         raise typer.BadParameter(
-            "is required to select every message; otherwise, give a filter or --max-messages", param_hint="--all"
+            f"is required to select every message; otherwise, give {otherwise}", param_hint="--all"
         )
 
 
@@ -129,7 +183,8 @@ def _argument(parameter: inspect.Parameter, given: dict[str, Any]) -> Any:
 
 def _group(parameter: inspect.Parameter) -> Callable[..., Any] | None:
     """Return what makes the value of a grouped parameter from its options; None for an ordinary parameter."""
-    return _GROUPS.get(parameter.annotation) if isinstance(parameter.annotation, type) else None
+    is_group = isinstance(parameter.annotation, type | UnionType)
+    return _GROUPS.get(parameter.annotation) if is_group else None
 
 
 def _build(make: Callable[..., Any], given: dict[str, Any]) -> Any:
@@ -138,4 +193,6 @@ def _build(make: Callable[..., Any], given: dict[str, Any]) -> Any:
 
 
 def _options(make: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    if make is _which:
+        return {**_options(_optional_ids), **_options(_filter)}
     return dict(inspect.signature(make, eval_str=True).parameters)

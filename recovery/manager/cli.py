@@ -25,6 +25,7 @@ from worker.terminal import (
 )
 
 app = new_app(
+    "dlq-manager",
     "Takes dead letters in, and answers questions about them over HTTP. Settings come from the environment: see "
     "docs/reference/settings.md.",
     no_args_is_help=True,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # needs the packages of the extra, which `main` has to miss p
     from recovery.ledger.tokens import Token, Tokens
 
 MAX_S = 3_650 * 86_400
-app = new_app("Create, list and revoke the tokens by which programs ask the manager.", no_args_is_help=True)
+app = new_app("token", "Create, list and revoke the tokens by which programs ask the manager.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The token's name.")]
 
 

@@ -28,9 +28,9 @@ class ArchivedAs(StrEnum):
     """How a message came to be archived, as stored in its archive record."""
 
     DELETED = "deleted"
-    """An operator gave its id."""
+    """By `dlq delete`, or the same act of the manager's."""
     ABANDONED = "abandoned"
-    """A filter matched it."""
+    """By `dlq abandon`, or the same act of the manager's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.facts import Facts, Filter, Ids, facts_of
 from recovery.operations.dead_letters.scan import INVISIBLE_S, MAX_SEEN, Scan, scan
+from recovery.operations.dead_letters.short_ids import whole
 from recovery.operations.dead_letters.stored import stored_all, stored_named, stored_open
 from recovery.operations.progress import OnProgress, Progress, ignore_progress
 from recovery.operations.records.archive import ArchivedDeadLetter, read_all
@@ -69,14 +70,15 @@ def find(
     """Read the DLQ and `dead-letters/`. Selected messages of the DLQ are kept invisible, the others are released.
 
     `on_progress` reports the number of messages seen. Once `stop` is set, returns what was found so far. If the state bucket
-    cannot be read, the result says so. Raises QueueError.
+    cannot be read, the result says so. Raises QueueError and AmbiguousIdError.
     """
     stored = _Stored(clients, stop)
     which = request.which
     if isinstance(which, Ids):
-        seen, in_dlq, found = _find_ids(clients, claims, which, stored, stop, on_progress)
+        by = _find_beginnings if which.beginnings else _find_ids
+        seen, in_dlq, found = by(clients, claims, which, stored, stop, on_progress)
         facts = _without_copies(claims, in_dlq, found)
-        missing = tuple(sorted(_missing(which.names, facts)))
+        missing = which.missing_from(name for one in facts for name in one.dead_letter.names)
     else:
         at_most = request.at_most or MAX_SEEN
         seen, in_dlq = _in_dlq(clients, claims, which, stop, on_progress, at_most=at_most)
@@ -98,7 +100,21 @@ def _find_ids(
     seen, in_dlq = _in_dlq(clients, claims, Ids(missing), stop, on_progress)
     in_dlq = _best(in_dlq, missing)
     missing = _missing(missing, in_dlq)
-    return seen, in_dlq, found + (stored.known_as(missing) if missing else [])
+    return seen, in_dlq, found + (stored.known_as(Ids(missing)) if missing else [])
+
+
+def _find_beginnings(
+    clients: DlqClients, claims: Claims, which: Ids, stored: "_Stored", stop: threading.Event, on_progress: OnProgress
+) -> tuple[Scan, list[Facts], list[Facts]]:
+    """As `_find_ids`, where the beginning of an id is given: it may be that of any dead letter, so all are read."""
+    seen, in_dlq = _in_dlq(clients, claims, which, stop, on_progress)
+    held = stored.known_as(which)
+    names = whole(which, [one.dead_letter for one in (*in_dlq, *held)]).names
+    found = [one for one in held if one.dead_letter.id in names]
+    missing = _missing(names, found)
+    in_dlq = _best([one for one in in_dlq if one.dead_letter.names & missing], missing)
+    missing = _missing(missing, in_dlq)
+    return seen, in_dlq, found + [one for one in held if one.dead_letter.names & missing]
 
 
 def _missing(names: frozenset[str], found: list[Facts]) -> frozenset[str]:
@@ -120,7 +136,7 @@ def _in_dlq(
     at_most: int = MAX_SEEN,
 ) -> tuple[Scan, list[Facts]]:  # fmt: skip
     found: dict[str, Facts] = {}
-    own_ids = set(which.names) if isinstance(which, Ids) else {""}
+    own_ids = set(which.names) if isinstance(which, Ids) and not which.beginnings else {""}
 
     def wanted(dead_letter: DeadLetter) -> bool:
         facts = facts_of(dead_letter, clients.types)
@@ -155,9 +171,9 @@ class _Stored:
         """Those with these ids of their own, whatever their state."""
         return self._facts(lambda state: stored_named(state, ids), lambda one: one.dead_letter.id in ids)
 
-    def known_as(self, ids: frozenset[str]) -> list[Facts]:
-        """Those that have had these ids elsewhere, whatever their state."""
-        return self._facts(stored_all, lambda one: bool(one.dead_letter.names & ids))
+    def known_as(self, ids: Ids) -> list[Facts]:
+        """Those that have these ids, or had them elsewhere, whatever their state."""
+        return self._facts(stored_all, ids.wants)
 
     def matching(self, which: Filter, at_most: int) -> list[Facts]:
         """Those that can be acted upon and match a filter."""

@@ -44,7 +44,7 @@ def _event(settings: Settings, clients: Clients, request: RecoverRequest, report
     details = {
         "dlq": clients.dlq.url,
         "index": settings.opensearch_index,
-        "filter": {"kind": request.kind, "older_than_s": request.older_than_s},
+        "filter": request.chosen.as_json(),
     }
     result = {**report.numbers(), "stopped_by": report.stopped_by}
     return AuditEvent(

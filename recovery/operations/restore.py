@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from recovery.operations.clients import DlqClients
+from recovery.operations.dead_letters.facts import Ids
+from recovery.operations.dead_letters.short_ids import whole
 from recovery.operations.progress import OnProgress, Progress, ignore_progress
 from recovery.operations.records.archive import ArchivedDeadLetter, claim, finish, read_all
 from recovery.operations.transfer.sending import Transferred, TransferReport
@@ -26,7 +28,7 @@ class RestoreRequest:
     run: Run
     archived_by: str | None = None
     """Name of the run that archived them."""
-    ids: tuple[str, ...] = ()
+    ids: Ids | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,10 @@ class RestorePlan:
 
 
 def plan_restore(state: State, request: RestoreRequest, target: Target) -> RestorePlan:
-    """Find the messages in the archive. A concurrent restore is noticed only when they are claimed. Raises StoreError."""
+    """Find the messages in the archive. A concurrent restore is noticed only when they are claimed.
+
+    Raises StoreError and AmbiguousIdError.
+    """
     entries = tuple(_archived(state, request))
     report = TransferReport()
     prepared: list[tuple[ArchivedDeadLetter, SendEntry]] = []
@@ -56,7 +61,8 @@ def plan_restore(state: State, request: RestoreRequest, target: Target) -> Resto
         else:
             prepared.append((entry, made))
     missing = [] if entries or request.archived_by is None else [f"run {request.archived_by}"]
-    missing += sorted(set(request.ids).difference(*(entry.dead_letter.names for entry in entries)))
+    if request.ids is not None:
+        missing += request.ids.missing_from(name for entry in entries for name in entry.dead_letter.names)
     return RestorePlan(target, entries, tuple(prepared), tuple(missing), report)
 
 
@@ -83,7 +89,7 @@ def restore(
             for done, _ in enumerate(pool.map(one, plan.prepared), start=1):
                 on_progress(Progress(done, total))
     finally:
-        asked = {"run": request.archived_by, "ids": list(request.ids)}
+        asked = {"run": request.archived_by, **({} if request.ids is None else request.ids.as_json())}
         details = {"dlq": clients.dlq.url, "to": plan.target.url, "filter": asked, "report": report.as_json()}
         dead_letters = (entry.dead_letter for entry, _ in plan.prepared)
         recorded = record(state, AuditEvent.of(request.run, dead_letters, report.counts(), details))
@@ -112,20 +118,23 @@ def restore_one(
 
 
 def _archived(state: State, request: RestoreRequest) -> Iterable[ArchivedDeadLetter]:
-    if request.archived_by is not None:
-        return (entry for entry in read_all(state, state.keys(ARCHIVE_PREFIX)) if entry.run == request.archived_by)
-    return _archived_with(state, frozenset(request.ids))
+    if request.ids is not None:
+        return _archived_with(state, request.ids)
+    return (entry for entry in read_all(state, state.keys(ARCHIVE_PREFIX)) if entry.run == request.archived_by)
 
 
-def _archived_with(state: State, ids: frozenset[str]) -> list[ArchivedDeadLetter]:
+def _archived_with(state: State, which: Ids) -> list[ArchivedDeadLetter]:
     """Those with these ids: by the names of their records; if an id is in none, by every id that they have had."""
     keys = list(state.keys(ARCHIVE_PREFIX))
-    endings = tuple(f"-{safe_name(one)}.json" for one in ids)
-    named = [
-        one for one in read_all(state, (key for key in keys if key.endswith(endings))) if one.dead_letter.id in ids
-    ]
-    others = ids - {one.dead_letter.id for one in named}
-    if not others:
-        return named
-    rest = read_all(state, (key for key in keys if not key.endswith(endings)))
-    return named + [one for one in rest if one.dead_letter.names & others]
+    parts = tuple(f"-{safe_name(one)}.json" for one in which.names)
+    parts += tuple(f"-{safe_name(one)}" for one in which.beginnings)
+    named = {key for key in keys if any(part in key for part in parts)}
+    found = [one for one in read_all(state, sorted(named)) if which.fits(one.dead_letter)]
+    if which.missing_from(one.dead_letter.id for one in found):
+        found += [
+            one for one in read_all(state, (key for key in keys if key not in named)) if which.fits(one.dead_letter)
+        ]
+    names = whole(which, [one.dead_letter for one in found]).names
+    own = [one for one in found if one.dead_letter.id in names]
+    others = names - {one.dead_letter.id for one in own}
+    return own + [one for one in found if one not in own and one.dead_letter.names & others]

@@ -153,7 +153,7 @@ def test_an_error_that_ends_a_command_moves_no_cursor_on_a_terminal(tmp_path: Pa
     code = (
         f"import sys; sys.path[:] = {sys.path!r}\n"
         "from worker.terminal import new_app, run_app\nfrom worker.core.base.errors import ConfigError\n"
-        f"app = new_app('x')\n@app.command()\ndef go() -> None:\n    raise ConfigError({text!r})\nrun_app(app)\n"
+        f"app = new_app('x', 'x')\n@app.command()\ndef go() -> None:\n    raise ConfigError({text!r})\nrun_app(app)\n"
     )
     controller, terminal = pty.openpty()
     with subprocess.Popen(

@@ -40,7 +40,8 @@ def run_in_process(main: Callable[[], None], env: Mapping[str, str], *args: str)
         patch.dict(os.environ, {**base_env(), "METRICS_PORT": "0", **env}, clear=True),
         patch.object(sys, "argv", [main.__module__, *args]),
         patch.object(sys, "stdin", io.StringIO()),
-        patch.object(logs, "_log", structlog.get_logger()),  # the old one may be bound to an earlier run's stderr
+        patch.object(logs, "_log", None),  # the old one may be bound to an earlier run's stderr
+        patch.object(logs, "_set_up", None),
         redirect_stdout(out),
         redirect_stderr(err),
     ):

@@ -88,8 +88,8 @@ def main() -> None:
         )
         first = stage(site, folder)
         hour = [
-            "stats", "groups", "list --max-messages 3", f"inspect --message-id {first}", f"redrive --message-id {first} --dry-run",
-            f"redrive --message-id {first}", "redrive-all --error TimeoutError --max-messages 9 --canary 3 --canary-wait 2 --yes",
+            "stats", "groups", "list --max-messages 3", f"inspect {first}", f"redrive {first[:8]} --dry-run",
+            f"redrive {first[:8]}", "redrive-all --error TimeoutError --max-messages 9 --canary 3 --canary-wait 2 --yes",
             f"redrive-all --group {GROUPS['TimeoutError']} --dry-run",
             "abandon --error UnreadableFileError --reason 'sender asked, ticket 123' --yes",
             "list --archive", "export rest.jsonl", "purge --backup all.jsonl --confirm " + site.queues.dlq.rsplit("/", 1)[-1],

@@ -1,14 +1,13 @@
 """One client for each service that the worker, the recovery commands and `doctor` use."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from worker.core.base.aws import Aws
 from worker.core.base.events import LogEvent
 from worker.core.base.kernel import give_back_large_blocks
 from worker.core.base.logs import emit
 from worker.core.base.settings import Settings
-from worker.core.extract.extractor import Extractor
 from worker.core.index import Index
 from worker.core.index.open import name_of, open_index, open_named
 from worker.core.index.paired import PairedIndex
@@ -17,6 +16,9 @@ from worker.core.s3.reindexing import ReindexWatch
 from worker.core.s3.state import S3State, State
 from worker.core.s3.store import S3ObjectStore
 from worker.core.sqs.queue import Queue, SqsQueue
+
+if TYPE_CHECKING:
+    from worker.core.extract.extractor import Extractor
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +69,14 @@ def open_objects(settings: Settings, aws: Aws, *, max_object_bytes: int) -> S3Ob
     )
 
 
-def make_extractor(settings: Settings) -> Extractor:
+def make_extractor(settings: Settings) -> "Extractor":
     """The extractor, with the limits that the settings give it; it starts no child process yet.
 
     Whoever extracts texts holds some of many MiB, for seconds each: their memory is given back from now on.
     """
     give_back_large_blocks()
+    from worker.core.extract.extractor import Extractor  # takes 50 ms, and few commands read files
+
     return Extractor(
         processes=settings.extract_processes,
         timeout_s=settings.extract_timeout_s,

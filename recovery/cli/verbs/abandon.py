@@ -3,7 +3,7 @@
 from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.options import All, DryRun, EachMessage, MaxTaken, Reason, Yes
-from recovery.cli.verb import require_filter_or_all, verb
+from recovery.cli.verb import require_choice_or_all, verb
 from recovery.cli.view.transfer import exit_code, show_transfer
 from recovery.operations.abandon import AbandonRequest, ArchivedAs
 from recovery.operations.abandon import abandon as abandon_messages
@@ -15,7 +15,7 @@ from worker.core.s3.state import ARCHIVE_PREFIX, State
 from worker.terminal import show_recorded
 
 
-@verb(epilog="Example: dlq delete --message-id 5f0c… --reason 'test file, ticket 123'")
+@verb(epilog="Example: dlq delete 5f0c3a --reason 'test file, ticket 123'")
 def delete(context: CommandContext, ids: Ids, reason: Reason, dry_run: DryRun = False, yes: Yes = False) -> ExitCode:
     """Archive messages in dlq-archive/, then delete them from the DLQ. Exit codes: 0, 1 not found, 3 some kept, 78."""
     state = context.need_state("archives messages in its dlq-archive/ before it deletes them")
@@ -24,12 +24,13 @@ def delete(context: CommandContext, ids: Ids, reason: Reason, dry_run: DryRun = 
 
 
 @verb(
-    epilog="Examples: dlq abandon --group 3d2572ea9916 --reason 'scanner fault of 3 March' | "
-    "dlq abandon --error UnreadableFileError --older-than 7d --reason 'no longer needed' --yes"
+    epilog="Examples: dlq abandon 5f0c3a 77ab90 --reason 'scanner fault of 3 March' | dlq abandon --group 3d2572ea9916 "
+    "--reason 'scanner fault of 3 March' | dlq abandon --error UnreadableFileError --older-than 7d "
+    "--reason 'no longer needed' --yes"
 )
 def abandon(
     context: CommandContext,
-    chosen: Filter,
+    which: Ids | Filter,
     reason: Reason,
     max_messages: MaxTaken = None,
     everything: All = False,
@@ -38,9 +39,10 @@ def abandon(
     each: EachMessage = False,
 ) -> ExitCode:
     """Move the selected messages to dlq-archive/; `dlq restore` sends them again. Exit codes: 0, 1, 3, 78."""
-    require_filter_or_all(chosen, max_messages, everything=everything)
+    otherwise = "ids, a filter or --max-messages"
+    require_choice_or_all(which, otherwise, everything=everything, max_messages=max_messages)
     state = context.need_state("moves messages to its dlq-archive/")
-    request = AbandonRequest(context.run, FindRequest(chosen, max_messages), reason, ArchivedAs.ABANDONED)
+    request = AbandonRequest(context.run, FindRequest(which, max_messages), reason, ArchivedAs.ABANDONED)
     return _archive_and_delete(context, state, request, dry_run=dry_run, yes=yes, each=each)
 
 

@@ -33,7 +33,7 @@ _HISTORY = (
 )  # fmt: skip
 
 
-@verb(epilog="Examples: dlq inspect --message-id 5f0c… | dlq inspect --message-id 5f0c… --json | jq '.[].failure'")
+@verb(epilog="Examples: dlq inspect 5f0c3a | dlq inspect 5f0c3a 77ab90 --json | jq '.[].failure'")
 def inspect(context: CommandContext, ids: Ids) -> ExitCode:
     """Show complete messages: body, attributes, failure, current state in S3 and in the index, and what to do.
 

@@ -1,15 +1,12 @@
 """`dlq interactive`: a menu of the verbs for those who do not know them. It shows each command that it runs."""
 
-import contextlib
 import shlex
-import sys
 from dataclasses import dataclass
 
-import typer
-
 from recovery.cli.context import CommandContext
-from recovery.cli.verb import app, verb
-from worker.core.base.errors import ExitCode, WorkerError
+from recovery.cli.running import require_terminal, run_verb
+from recovery.cli.verb import verb
+from worker.core.base.errors import ExitCode
 from worker.terminal import err, say
 
 
@@ -23,7 +20,7 @@ class Choice:
     """Pairs (option, question) to ask first. If the answer is empty, the option is left out."""
 
 
-_ID = ("--message-id", "Message id:")
+_ID = ("", "Message id, or its first 6 characters:")
 _REASON = ("--reason", "Why:")
 MENU = (
     Choice("How many messages are in the DLQ, and why?", ("stats",)),
@@ -44,14 +41,15 @@ MENU = (
     Choice("Restore one message from the archive", ("restore",), (_ID,)),
     Choice("Export all messages to a file", ("export",), (("", "Name of the new file:"),)),
     Choice("Export all messages to a file, then delete them", ("purge",), (("--backup", "Name of the new file:"),)),
+    Choice("Pick messages from a list, and what to do with them", ("pick",)),
+    Choice("Watch the DLQ until Ctrl-C", ("watch",)),
 )
 
 
 @verb(epilog="Example: dlq interactive")
 def interactive(context: CommandContext) -> ExitCode:
     """Choose verbs from a menu; a change to more than one message is confirmed first. Requires a terminal."""
-    if not sys.stdin.isatty():
-        raise typer.BadParameter("requires a terminal; in scripts, use the other verbs", param_hint="interactive")
+    require_terminal("interactive")
     while True:
         err.print(f"\n{context.dlq.url}", markup=False, highlight=False, soft_wrap=True)
         for number, choice in enumerate(MENU, start=1):
@@ -66,15 +64,11 @@ def interactive(context: CommandContext) -> ExitCode:
 
 
 def _run(context: CommandContext, choice: Choice) -> None:
-    """Run one verb with the options of this one. Its errors do not end the menu."""
+    """Ask for what a verb needs, and run it."""
     command = list(choice.command)
     for option, question in choice.asks:
         given = context.ask(question).strip()
         command += [each for each in (option, given) if given and each]
-    command += context.options.as_arguments()
-    err.print(f"$ dlq {shlex.join(command)}", style="bold", markup=False, highlight=False, soft_wrap=True)
-    try:
-        with contextlib.suppress(SystemExit):
-            app(command)
-    except WorkerError as error:
-        say("failed", str(error))
+    told = shlex.join([*command, *context.options.as_arguments()])
+    err.print(f"$ dlq {told}", style="bold", markup=False, highlight=False, soft_wrap=True)
+    run_verb(context, command)

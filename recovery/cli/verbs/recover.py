@@ -2,19 +2,32 @@
 
 from recovery.cli.batch_command import run_batch
 from recovery.cli.context import CommandContext
-from recovery.cli.options import AcceptGone, AcceptSkipped, ArchiveSystemErrors, DryRun, Verbose, WhilePaused, Yes
+from recovery.cli.finding import find_and_report
+from recovery.cli.options import (
+    AcceptGone,
+    AcceptSkipped,
+    All,
+    ArchiveSystemErrors,
+    DryRun,
+    Verbose,
+    WhilePaused,
+    Yes,
+)
 from recovery.cli.recovery_report import MAX_BATCH_SIZE, RECOVER
-from recovery.cli.verb import verb
-from recovery.operations.dead_letters.facts import Ids
+from recovery.cli.verb import require_choice_or_all, verb
+from recovery.operations.dead_letters.facts import Filter, Ids
 from recovery.operations.recover import recover as recover_messages
 from recovery.operations.recovering.request import RecoverRequest
 from worker.core.base.errors import ExitCode
 
 
-@verb(epilog="Examples: dlq recover --message-id 5f0c… --dry-run | dlq recover --message-id 5f0c… 77ab… --yes")
+@verb(
+    epilog="Examples: dlq recover 5f0c3a --dry-run | dlq recover 5f0c3a 77ab90 --yes | "
+    "dlq recover --group 3d2572ea9916 --dry-run | dlq recover --error TimeoutError --older-than 1h"
+)
 def recover(
-    context: CommandContext, ids: Ids, dry_run: DryRun = False, accept_gone: AcceptGone = False,
-    accept_skipped: AcceptSkipped = False,
+    context: CommandContext, which: Ids | Filter, everything: All = False, dry_run: DryRun = False,
+    accept_gone: AcceptGone = False, accept_skipped: AcceptSkipped = False,
     archive_system_errors: ArchiveSystemErrors = False, while_paused: WhilePaused = False, verbose: Verbose = False,
     yes: Yes = False,
 ) -> ExitCode:  # fmt: skip
@@ -22,18 +35,17 @@ def recover(
 
     Exit codes: 0 all handled, 1 not found, 3 some kept or not found, 69 index unavailable, 75 paused, 78.
     """
+    require_choice_or_all(which, "ids or a filter", everything=everything)
     settings = context.worker_settings()
-    names = sorted(ids.names)
-    if len(names) > 1 and not dry_run:
-        context.confirm(f"recover {len(names)} messages of {context.dlq.url}", yes=yes)
+    chosen, ids = _chosen(context, which, dry_run=dry_run, yes=yes)
     clients = context.indexing_clients(settings)
-    batch_size = min(MAX_BATCH_SIZE, max(10, len(names)))
     request = RecoverRequest(
         context.run,
         context.clients.types,
-        batch_size=batch_size,
+        batch_size=min(MAX_BATCH_SIZE, max(10, len(ids or ()))),
         dry_run=dry_run,
-        ids=ids.names,
+        chosen=chosen,
+        ids=ids,
         while_paused=while_paused,
         accept_gone=accept_gone,
         accept_skipped=accept_skipped,
@@ -54,3 +66,31 @@ def recover(
         clients.index.close()
         if not dry_run:
             context.count("redrive")
+
+
+def _chosen(
+    context: CommandContext, which: Ids | Filter, *, dry_run: bool, yes: bool
+) -> tuple[Filter, frozenset[str] | None]:
+    """What to recover: the filter, or whole ids. More than one message is confirmed first."""
+    if isinstance(which, Filter):
+        if not dry_run and not yes:
+            _confirm(context, _count(context, which), yes=False)
+        return which, None
+    names = which.names
+    if which.beginnings:
+        with context.claiming() as claims:
+            found = find_and_report(context, claims, which)
+        names = frozenset(one.id for one in found.dead_letters) | frozenset(found.missing)
+    if not dry_run:
+        _confirm(context, len(names), yes=yes)
+    return Filter(), names
+
+
+def _count(context: CommandContext, chosen: Filter) -> int:
+    with context.claiming() as claims:
+        return len(find_and_report(context, claims, chosen).facts)
+
+
+def _confirm(context: CommandContext, count: int, *, yes: bool) -> None:
+    if count > 1:
+        context.confirm(f"recover {count} messages of {context.dlq.url}", yes=yes)

@@ -8,7 +8,7 @@ import typer
 from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.options import All, DryRun, EachMessage, Force, MaxTaken, Rate, To, WhilePaused, Yes
-from recovery.cli.verb import require_filter_or_all, verb
+from recovery.cli.verb import require_choice_or_all, verb
 from recovery.cli.view.transfer import exit_code, show_transfer, would_send
 from recovery.operations.dead_letters.facts import Filter, Ids
 from recovery.operations.find import FindRequest, Found
@@ -38,8 +38,7 @@ class _How:
 
 
 @verb(
-    epilog="Examples: dlq redrive --message-id 5f0c… --dry-run | dlq redrive --message-id 5f0c… 77ab… --yes | "
-    "dlq redrive --message-id 5f0c… --to files-eu"
+    epilog="Examples: dlq redrive 5f0c3a --dry-run | dlq redrive 5f0c3a 77ab90 --yes | dlq redrive 5f0c3a --to files-eu"
 )
 def redrive(
     context: CommandContext,
@@ -98,7 +97,7 @@ def redrive_all(
     """
     if native:
         _only_everything(chosen, max_messages, canary, rate, everything=everything)
-    require_filter_or_all(chosen, max_messages, everything=everything)
+    require_choice_or_all(chosen, "a filter or --max-messages", everything=everything, max_messages=max_messages)
     if abort_if_refail is not None and canary is None:
         raise typer.BadParameter("requires --canary", param_hint="--abort-if-refail")
     target = _target(context, to, force=force, while_paused=while_paused or dry_run)

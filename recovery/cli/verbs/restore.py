@@ -5,9 +5,11 @@ from typing import Annotated
 import typer
 
 from recovery.cli.context import DLQ, CommandContext
+from recovery.cli.finding import ambiguous_ids_reported
 from recovery.cli.options import DryRun, EachMessage, Force, WhilePaused, Yes
 from recovery.cli.verb import verb
 from recovery.cli.view.transfer import exit_code, show_transfer, would_send
+from recovery.operations.dead_letters.facts import Ids
 from recovery.operations.restore import RestorePlan, RestoreRequest, plan_restore
 from recovery.operations.restore import restore as restore_messages
 from worker.core.base.errors import ExitCode
@@ -16,15 +18,13 @@ from worker.core.s3.state import ARCHIVE_PREFIX
 from worker.terminal import say, show_recorded
 
 
-@verb(
-    epilog="Examples: dlq restore --run dlq-abandon-20260401T093000Z-5b1f2c | dlq restore --message-id 5f0c… --to source"
-)
+@verb(epilog="Examples: dlq restore --run dlq-abandon-20260401T093000Z-5b1f2c | dlq restore 5f0c3a --to source")
 def restore(
     context: CommandContext,
+    ids: Ids | None = None,
     run: Annotated[
         str | None, typer.Option(help="Restore everything that this run archived, as shown by `dlq list --archive`.")
     ] = None,
-    message_id: Annotated[list[str] | None, typer.Option(help="Id of an archived message; can be repeated.")] = None,
     to: Annotated[str, typer.Option(help="dlq, source, or the URL or name of a queue.")] = DLQ,
     dry_run: DryRun = False,
     force: Force = False,
@@ -36,12 +36,13 @@ def restore(
 
     Exit codes: 0, 1 nothing found, 3 some not found, refused or kept, 75 paused, 78.
     """
-    if (run is None) == (not message_id):
-        raise typer.BadParameter("either --run or --message-id is required", param_hint="--run")
+    if (run is None) == (ids is None):
+        raise typer.BadParameter("either ids of archived messages or --run is required", param_hint="ID")
     state = context.need_state("restores messages from its dlq-archive/")
     target = context.place(to, force=force, while_paused=while_paused or dry_run)
-    request = RestoreRequest(context.run, run, tuple(message_id or ()))
-    plan = plan_restore(state, request, target)
+    request = RestoreRequest(context.run, run, ids)
+    with ambiguous_ids_reported(context):
+        plan = plan_restore(state, request, target)
     for name in plan.missing:
         say("not found", f"{one_line(name)}: not in {ARCHIVE_PREFIX}; see `dlq list --archive`")
     context.count("refused", len(plan.report.refused))

@@ -10,6 +10,7 @@ from recovery.cli.verbs.groups import groups_table
 from recovery.cli.view.tables import table
 from recovery.operations.dead_letters.facts import Filter
 from recovery.operations.dead_letters.grouping import By
+from recovery.operations.find import Found
 from recovery.operations.stats import Stats, Waiting
 from recovery.operations.stats import stats as stats_of
 from worker.core.base.errors import ExitCode
@@ -26,15 +27,25 @@ def stats(context: CommandContext, max_messages: MaxSeen = 10_000) -> ExitCode:
     """Show the depth, causes and age of the DLQ, who holds messages, what waits in the state bucket, and which workers run."""
     with context.claiming() as claims:
         found = find_and_report(context, claims, Filter(), at_most=max_messages)
+    show_figures(context, figures_of(context, found))
+    return ExitCode.OK
+
+
+def figures_of(context: CommandContext, found: Found) -> Stats:
+    """The figures of what was found; they are also sent to CloudWatch."""
     context.count("list")
     source = None if context.settings.sqs_queue_url is None else context.source()
-    found_stats = stats_of(context.clients, found, source=source)
-    context.send_metrics(found_stats.figures())
+    figures = stats_of(context.clients, found, source=source)
+    context.send_metrics(figures.figures())
+    return figures
+
+
+def show_figures(context: CommandContext, figures: Stats) -> None:
+    """Print the figures."""
     if context.as_json:
-        print_json(_as_json(found_stats))
+        print_json(_as_json(figures))
     else:
-        _show(found_stats)
-    return ExitCode.OK
+        _show(figures)
 
 
 def _as_json(found: Stats) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """What is known about a dead letter, and the criteria by which an operator selects dead letters."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 
 from recovery.operations.dead_letters.message_types import MessageTypes
@@ -100,17 +101,30 @@ def facts_of(dead_letter: DeadLetter, types: MessageTypes) -> Facts:
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """Selects dead letters by their ids."""
+    """Selects dead letters by their ids. What `beginnings` stand for is found by `short_ids.whole`."""
 
     names: frozenset[str]
+    beginnings: frozenset[str] = frozenset()
+    """Each is an id, or the beginning of one."""
 
     def as_json(self) -> dict[str, object]:
         """Return the criteria, for the audit."""
-        return {"ids": sorted(self.names)}
+        return {"ids": sorted(self.names | self.beginnings)}
 
     def wants(self, facts: Facts) -> bool:
-        """Whether it selects this dead letter, by any id that it has, or had elsewhere."""
-        return not self.names.isdisjoint(facts.dead_letter.names)
+        """Whether it selects this dead letter."""
+        return self.fits(facts.dead_letter)
+
+    def fits(self, dead_letter: DeadLetter) -> bool:
+        """Whether one of these is an id, or begins one, that the dead letter has, or had elsewhere."""
+        names, beginnings = dead_letter.names, tuple(self.beginnings)
+        return not self.names.isdisjoint(names) or any(name.startswith(beginnings) for name in names)
+
+    def missing_from(self, known: Iterable[str]) -> tuple[str, ...]:
+        """Those that are none of the known ids, and begin none."""
+        ids = frozenset(known)
+        nobodys = {one for one in self.beginnings if not any(name.startswith(one) for name in ids)}
+        return tuple(sorted((self.names - ids) | nobodys))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +141,7 @@ class Filter:
     @property
     def is_empty(self) -> bool:
         """Whether it selects every dead letter."""
-        return self == Filter()
+        return self == EVERY_ONE
 
     def as_json(self) -> dict[str, object]:
         """Return the criteria, for the audit."""
@@ -151,3 +165,7 @@ class Filter:
         return text in facts.dead_letter.body.casefold() or any(
             text in f"{ref.bucket}/{ref.key}".casefold() for ref in facts.refs
         )
+
+
+EVERY_ONE = Filter()
+"""Selects every dead letter."""

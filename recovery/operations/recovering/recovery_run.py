@@ -99,11 +99,12 @@ class RecoveryRun:
                 with ThreadPoolExecutor(count, thread_name_prefix="lane") as lanes:
                     for lane in [lanes.submit(self._lane, at, engine, disposer, claims) for at in range(count)]:
                         lane.result()
+                self._count_in_flight_elsewhere(claims.extender)
+                claims.extender.release_all_but(self._copies)  # nothing more is received in this run
                 now_ms = self._clients.objects.clock.now_ms()
                 self._process_stored(lambda state: stored_open(state, now_ms=now_ms), engine, disposer, claims)
                 self._settle_copies(disposer)
                 self._count_missing()
-                self._count_in_flight_elsewhere(claims.extender)
         except WorkerError as error:
             self._break_off(error)
         self.report.seconds = time.monotonic() - began

@@ -1,13 +1,12 @@
 """The request of `recover`, and what its report counts."""
 
-import time
 from dataclasses import dataclass
 
+from recovery.operations.dead_letters.facts import EVERY_ONE, Filter, facts_of
 from recovery.operations.dead_letters.message_types import MessageTypes
 from recovery.operations.engine import Disposition
 from recovery.operations.report import ReportKind
 from worker.core.audit import Run
-from worker.core.base.classify import FailureKind
 from worker.core.sqs.dead_letter import DeadLetter
 
 NOT_DELETED, DUPLICATES, NOT_SELECTED, NOT_FOUND, IN_FLIGHT_ELSEWHERE = (
@@ -33,8 +32,8 @@ class RecoverRequest:
     dry_run: bool = False
     rate: float | None = None
     """Maximum number of messages per second."""
-    kind: FailureKind | None = None
-    older_than_s: int | None = None
+    chosen: Filter = EVERY_ONE
+    """Process only the dead letters that it selects."""
     ids: frozenset[str] | None = None
     """Process only the dead letters that have one of these ids, or had it in a queue."""
     while_paused: bool = False
@@ -51,6 +50,4 @@ class RecoverRequest:
         """Whether this dead letter is to be processed."""
         if self.ids is not None and self.ids.isdisjoint(dead_letter.names):
             return False
-        if self.kind is not None and dead_letter.kind != self.kind:
-            return False
-        return self.older_than_s is None or time.time() - dead_letter.sent_ms / 1000 >= self.older_than_s
+        return self.chosen.is_empty or self.chosen.wants(facts_of(dead_letter, self.types))

@@ -106,3 +106,43 @@ def test_coverage_mentions_messages_that_another_consumer_holds(site):
     done = dlq(site, "list")
     assert "of about 12; the rest is in flight elsewhere" in done.stderr
     assert depth(site)[1] > 0
+
+
+def test_ids_are_arguments_whole_or_by_their_first_characters(site):
+    one, two = about(site, "一.txt"), about(site, "二.txt")
+    assert [row["message_id"] for row in ask(site, "inspect", one[:13])] == [one]
+    both = ask(site, "redrive", one[:13], "--message-id", two, "--dry-run")
+    assert sorted(both["would_send"]) == sorted([one, two])
+    short = dlq(site, "inspect", one[:5])
+    assert (short.returncode, "at least its first 6 characters" in " ".join(short.stderr.split())) == (64, True)
+    unknown = dlq(site, "inspect", "abcdef-nobody")
+    assert (unknown.returncode, "abcdef-nobody: neither in the DLQ nor in dead-letters/" in unknown.stderr) == (1, True)
+    assert dlq(site, "inspect").returncode == 64
+    assert dlq(site, "recover", one, "--error", "OSError").returncode == 64
+    assert depth(site) == (2, 0)
+
+
+def test_an_id_that_fits_several_messages_lists_them(site):
+    record = {"source_queue": "https://sqs/files"}
+    names = {about(site, f"{n}.txt", source_message_id=f"20261130-{n}", **record): n for n in range(2)}
+    refused = dlq(site, "inspect", "20261130")
+    assert refused.returncode == 64
+    assert "'20261130' fits 2 messages; give more characters of the id" in refused.stderr
+    for name, number in names.items():
+        [line] = [line for line in refused.stderr.splitlines() if name in line]
+        assert f"TimeoutError, {site.bucket}/{number}.txt" in line
+    assert ask(site, "inspect", "20261130-1")[0]["message_id"] == next(n for n, at in names.items() if at == 1)
+
+
+def test_recover_and_abandon_take_a_filter(site):
+    for number in range(3):
+        site.put(f"{number}.txt", b"text")
+        about(site, f"{number}.txt", error_type="OSError" if number else "KeyError")
+    assert dlq(site, "recover").returncode == 64
+    asked = dlq(site, "recover", "--error", "OSError")
+    assert (asked.returncode, "recover 2 messages" in asked.stderr) == (64, True), "nobody is there to confirm it"
+    assert ask(site, "recover", "--error", "OSError", "--yes")["recovered"] == 2
+    [left] = ask(site, "list")
+    assert left["error_type"] == "KeyError"
+    assert len(ask(site, "abandon", left["message_id"][:13], "--reason", "x")["sent"]) == 1
+    assert depth(site) == (0, 0)

@@ -41,7 +41,7 @@ def test_the_error_for_conflicting_names_shows_both(site):
         (["list"], {"AWS_ENDPOINT_URL_SQS": "http://127.0.0.1:9"}, 69, "DLQ_QUEUE_URL"),
         (["list", "--profile", "nobody"], {}, 78, "AWS_PROFILE"),
         (["redrive", "--message-id", "x"], {"SQS_QUEUE_URL": ""}, 78, "FRONTIER_URL"),
-        (["redrive"], {}, 64, "--message-id"),
+        (["redrive"], {}, 64, "ID"),
         (["delete", "--message-id", "x", "--reason", "y"], {"STATE_BUCKET": "", "S3_BUCKET": ""}, 78, "STATE_BUCKET is missing"),
         (["delete", "--message-id", "x", "--reason", "y"], {"STATE_BUCKET": "no-such-bucket-here"}, 78, "no-such-bucket-here"),
         (["list", "--older-than", "soon"], {}, 64, "--older-than"),

@@ -3,10 +3,12 @@
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 from typing import Any
@@ -23,14 +25,20 @@ from tests.support.signals import ENDINGS
 class Terminal:
     """A verb on a terminal: reads its output and types input."""
 
-    def __init__(self, site: Site, *args: str) -> None:
+    def __init__(self, site: Site, *args: str, columns: int = 120) -> None:
         self.master, slave = pty.openpty()
-        env = {**base_env(), **site.env, "TERM": "xterm", "COLUMNS": "120"}
+        termios.tcsetwinsize(slave, (50, columns))
+        env = {**base_env(), **site.env, "TERM": "xterm", "COLUMNS": str(columns)}
         self.process = subprocess.Popen(
             [sys.executable, "-m", MODULE, *args], env=env, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
         )  # fmt: skip
         os.close(slave)
         self.seen = ""
+
+    @property
+    def text(self) -> str:
+        """What was shown, without escape sequences."""
+        return re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", self.seen).replace("\r\n", "\n")
 
     def wait_for(self, text: str) -> None:
         until = time.monotonic() + 30
@@ -115,13 +123,73 @@ def test_the_menu_runs_verbs_and_shows_their_commands(site):
     terminal.type("99")
     terminal.wait_for("it must be 1 to")
     terminal.type("6")
-    terminal.wait_for("Message id:")
-    terminal.type(name)
-    terminal.wait_for(f"$ dlq redrive --message-id {name}")
+    terminal.wait_for("Message id, or its first 6 characters:")
+    terminal.type(name[:8])
+    terminal.wait_for(f"$ dlq redrive {name[:8]}")
     terminal.wait_for("1 sent to")
     terminal.type("q")
     assert terminal.end() == 0
     assert (depth(site), site.depth()[0]) == ((0, 0), 1)
+
+
+def test_messages_are_picked_from_a_list_without_an_id(site):
+    long = f"帳票/{'見積書' * 40}.pdf"
+    for key in ("契約/一.txt", "契約/二.txt", long):
+        about(site, key, error_type="OSError" if key == long else "TimeoutError")
+    terminal = Terminal(site, "pick", columns=60)
+    terminal.wait_for("Which?")
+    assert terminal.text.count("TimeoutError, ") == 2
+    assert f"{site.bucket}/{long}" in terminal.text.replace("\n", ""), "a key is never cut"
+    terminal.type("9")
+    terminal.wait_for("rows are 1 to 3")
+    terminal.type("契約")
+    terminal.wait_for("2 with '契約'")
+    terminal.type("１ー２")  # as a Japanese keyboard has them
+    terminal.wait_for("What to do with 2 messages?")
+    terminal.type("r")
+    terminal.wait_for("redrive 2 messages? [y/N]")
+    terminal.type("y")
+    terminal.wait_for("2 sent to")
+    terminal.wait_for("saw 1 of about 1")
+    terminal.type("all")
+    terminal.wait_for("What to do with 1 message?")
+    terminal.type("d")
+    terminal.wait_for("Why:")
+    terminal.type("見本")
+    terminal.wait_for("delete 1 message? [y/N]")
+    terminal.type("n")
+    terminal.wait_for("nothing was done")
+    terminal.type("q")
+    assert terminal.end() == 0
+    assert (depth(site), site.depth()[0]) == ((1, 0), 2)
+
+
+@pytest.mark.parametrize("ending", ["Ctrl-C", "Ctrl-D"])
+def test_a_list_is_left_by_ctrl_c_and_ctrl_d(site, ending):
+    about(site, "a.txt")
+    terminal = Terminal(site, "pick")
+    terminal.wait_for("Which?")
+    if ending == "Ctrl-C":
+        terminal.process.send_signal(signal.SIGINT)
+    else:
+        os.write(terminal.master, b"\x04")
+    assert terminal.end() == 130
+    assert "Traceback" not in terminal.seen
+    assert depth(site) == (1, 0)
+
+
+def test_watch_draws_over_what_it_has_drawn_until_ctrl_c(site):
+    about(site, "a.txt")
+    terminal = Terminal(site, "watch", "--interval", "2")
+    terminal.wait_for("1 visible")
+    about(site, "b.txt")
+    terminal.wait_for("2 visible")
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.end() == 130
+    assert terminal.seen.count("\x1b[?1049h") == terminal.seen.count("\x1b[?1049l") == 1
+    assert "\x1b[2J" not in terminal.seen, "nothing is cleared before it is drawn, which would flicker"
+    assert terminal.seen.count("\x1b[H") >= 2
+    assert depth(site) == (2, 0)
 
 
 @pytest.mark.parametrize(("number", "code"), ENDINGS)

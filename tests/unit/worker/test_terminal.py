@@ -27,7 +27,7 @@ def test_a_user_without_a_name_is_told_by_number(monkeypatch):
     ],
 )
 def test_what_the_system_refuses_is_told_in_a_sentence(monkeypatch, capsys, error, said):
-    app = new_app()
+    app = new_app("show")
 
     @app.command()
     def fail() -> None:
@@ -43,7 +43,7 @@ def test_what_the_system_refuses_is_told_in_a_sentence(monkeypatch, capsys, erro
 SHOW = """
 from worker.terminal import new_app, run_app, stdout
 
-app = new_app()
+app = new_app("show")
 
 @app.command()
 def show() -> None:

@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError, PartialCredentialsError
-from botocore.utils import parse_timestamp
 
 from worker.core.base.address import QueuePlace, address_without_user, proxy_for, queue_place
 from worker.core.base.certificates import require_certificates
@@ -59,6 +56,9 @@ class Aws:
         sqs_endpoint: str | None = None,
     ) -> None:
         """`connections`: how many requests to one service may be in progress at once; `sqs_endpoint`: URL, if not AWS's own."""
+        import boto3  # takes 0.1 s, which a command does not need that asks no AWS
+        from botocore import utils
+
         try:
             self._session = boto3.Session(region_name=region, profile_name=profile)
         except BotoCoreError as error:
@@ -70,7 +70,7 @@ class Aws:
         core.set_config_variable("metadata_service_timeout", METADATA_TIMEOUT_S)
         # botocore's own parser takes two thirds of the CPU of a listing.
         core.get_component("response_parser_factory").set_parser_defaults(
-            timestamp_parser=lambda said: iso_moment(said) or parse_timestamp(said)
+            timestamp_parser=lambda said: iso_moment(said) or utils.parse_timestamp(said)
         )
         self._core = core
         self._connections = connections
@@ -159,6 +159,8 @@ class Aws:
         region_name: str | None = None,
         **extra: Any,
     ) -> Any:
+        from botocore.config import Config
+
         config = Config(
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=read_timeout_s,

@@ -8,14 +8,16 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
-import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
 
 from worker.core.base.events import LogEvent
 from worker.core.base.text import escaped
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor, WrappedLogger
 
 Level = Literal["debug", "info", "warning", "error", "critical"]
 Fields = Mapping[str, Any]
@@ -25,7 +27,9 @@ Observer = Callable[[LogEvent, Fields], None]
 _PRIORITY = {"debug": b"<7>", "info": b"<6>", "warning": b"<4>", "error": b"<3>", "critical": b"<2>"}
 
 _observers: list[Observer] = []
-_log: Any = structlog.get_logger()
+_log: Any = None
+_set_up: Callable[[], None] | None = None
+"""What `configure` has still to do. It waits for the first line, because structlog takes 40 ms to load."""
 
 
 def emit(event: LogEvent, level: Level = "info", /, **fields: object) -> None:
@@ -40,9 +44,21 @@ def emit(event: LogEvent, level: Level = "info", /, **fields: object) -> None:
 
 def _write(event: LogEvent, level: Level, **fields: object) -> None:
     try:
-        getattr(_log, level)(event, **fields)
+        getattr(_logger(), level)(event, **fields)
     except (OSError, ValueError):
         return  # stderr is full or closed: a line that cannot be written must not delay the work
+
+
+def _logger() -> Any:
+    global _log, _set_up  # noqa: PLW0603 (the process has one log)
+    if _set_up is not None:
+        _set_up()  # by several threads at once, perhaps, which does no harm
+        _set_up = None
+    if _log is None:
+        import structlog
+
+        _log = structlog.get_logger()
+    return _log
 
 
 def observe(observer: Observer) -> Callable[[], None]:
@@ -53,8 +69,17 @@ def observe(observer: Observer) -> Callable[[], None]:
 
 def configure(*, level: str = "info", form: Literal["auto", "json", "console"] = "auto") -> None:
     """Set up logging for this process."""
+    global _set_up  # noqa: PLW0603 (the process has one log)
     if form == "auto":
         form = "console" if sys.stderr.isatty() else "json"
+    _set_up = partial(_configure, level, form, sys.stderr)
+    # Warnings of libraries would break the JSON lines; their errors arrive as exceptions.
+    logging.getLogger().addHandler(logging.NullHandler())
+
+
+def _configure(level: str, form: str, stream: Any) -> None:
+    import structlog
+
     shared: list[Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -64,22 +89,20 @@ def configure(*, level: str = "info", form: Literal["auto", "json", "console"] =
     last: Processor
     if form == "console":
         shared.append(_set_in)
-        last = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-        factory: Any = structlog.PrintLoggerFactory(sys.stderr)
+        last = structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        factory: Any = structlog.PrintLoggerFactory(stream)
     else:
         last = _json_for_journal if "JOURNAL_STREAM" in os.environ else _json
-        factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
+        factory = structlog.BytesLoggerFactory(stream.buffer)
     structlog.configure(
         processors=[*shared, last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
         logger_factory=factory,
         cache_logger_on_first_use=True,
     )
-    # Warnings of libraries would break the JSON lines; their errors arrive as exceptions.
-    logging.getLogger().addHandler(logging.NullHandler())
 
 
-def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+def _printable(_logger: "WrappedLogger", _method: str, event: "EventDict") -> "EventDict":
     """Escape what is not printable: a key must not forge a line or move a cursor with a newline or a terminal escape."""
     for name, value in event.items():
         if type(value) is str:
@@ -99,16 +122,16 @@ def _escaped_within(value: object) -> object:
     return [_escaped_within(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def _set_in(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+def _set_in(_logger: "WrappedLogger", _method: str, event: "EventDict") -> "EventDict":
     """On a terminal, start each line of a stack trace with a bar, so that the text of an error cannot forge a log line."""
     if "exception" in event:
         event["exception"] = "\n".join(f"  | {line}" for line in event["exception"].split("\n"))
     return event
 
 
-def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> bytes:
+def _json(_logger: "WrappedLogger", _method: str, event: "EventDict") -> bytes:
     return orjson.dumps(event, default=str)
 
 
-def _json_for_journal(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
+def _json_for_journal(logger: "WrappedLogger", method: str, event: "EventDict") -> bytes:
     return _PRIORITY.get(event.get("level", "info"), b"<6>") + _json(logger, method, event)

@@ -5,16 +5,6 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from tenacity import (
-    Retrying,
-    retry_if_exception,
-    sleep_using_event,
-    stop_after_attempt,
-    stop_any,
-    stop_when_event_set,
-    wait_random_exponential,
-)
-
 T = TypeVar("T")
 
 ATTEMPTS = 3
@@ -40,11 +30,13 @@ def retry_transient(call: Callable[[], T], *, transient: Callable[[BaseException
         if stop.is_set() or not transient(error):
             raise
     stop.wait(random.uniform(0, FIRST_WAIT_S))  # noqa: S311 (jitter, not a secret)
-    retrying = Retrying(
-        retry=retry_if_exception(transient),
-        wait=wait_random_exponential(multiplier=2 * FIRST_WAIT_S, max=LONGEST_WAIT_S),
-        stop=stop_any(stop_after_attempt(ATTEMPTS - 1), stop_when_event_set(stop)),
-        sleep=sleep_using_event(stop),
+    import tenacity  # brings asyncio along, for which a command would wait that repeats nothing
+
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(transient),
+        wait=tenacity.wait_random_exponential(multiplier=2 * FIRST_WAIT_S, max=LONGEST_WAIT_S),
+        stop=tenacity.stop_any(tenacity.stop_after_attempt(ATTEMPTS - 1), tenacity.stop_when_event_set(stop)),
+        sleep=tenacity.sleep_using_event(stop),
         reraise=True,
     )
     return retrying(call)

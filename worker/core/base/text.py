@@ -6,8 +6,6 @@ obey control characters, and a JSON encoder leaves some of those unescaped.
 
 import re
 
-from worker.core.base.uniform import uniform
-
 # Control characters other than tab, newline and carriage return, and lone surrogates: the former are invisible in logs
 # and on terminals, the latter cannot be encoded as UTF-8.
 _UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -27,7 +25,11 @@ def sendable(text: str) -> str:
 
 def searchable(text: str) -> str:
     """A name in the form that is searched for (see uniform.py), and scrubbed."""
-    return text if text.isascii() and text.isprintable() else uniform(scrub(text))
+    if text.isascii() and text.isprintable():
+        return text
+    from worker.core.base.uniform import uniform  # its tables take 25 ms, which no command needs to start
+
+    return uniform(scrub(text))
 
 
 def printable(text: str) -> str:

@@ -287,7 +287,7 @@ def test_abandoned_dead_letters_are_archived_and_audited_before_they_are_deleted
     )
     target = dlq_target(clients)
     for name in ("s1", "m1"):
-        plan = plan_restore(fakes.state, RestoreRequest(run, ids=(name,)), target)
+        plan = plan_restore(fakes.state, RestoreRequest(run, ids=Ids(frozenset({name}))), target)
         assert ([one.dead_letter.id for one in plan.entries], plan.missing) == (["s1"], ())
 
 

@@ -26,11 +26,11 @@ def test_delete_archives_first_and_restore_brings_it_back_once(fakes, context, c
         "deleted",
         b"\x00\xff",
     )
-    assert restore(context("restore"), message_id=["m1"]) == ExitCode.OK
+    assert restore(context("restore"), ids=ids("m1")) == ExitCode.OK
     [back] = fakes.dlq.messages.values()
     assert (back.body, back.attributes["raw"], failure_of(back)) == (body, BINARY, {"kind": "USER_ERROR"})
     capsys.readouterr()
-    assert restore(context("restore"), message_id=["m1"]) == ExitCode.INCOMPLETE
+    assert restore(context("restore"), ids=ids("m1")) == ExitCode.INCOMPLETE
     assert "already restored" in said(capsys)["refused"]["m1"]
     assert len(fakes.dlq.messages) == 1
 
@@ -38,7 +38,7 @@ def test_delete_archives_first_and_restore_brings_it_back_once(fakes, context, c
 def test_what_is_not_in_the_archive_is_named_and_the_rest_restored(fakes, context, capsys):
     fakes.dead_letter("m1", "a.txt", failure={"kind": "USER_ERROR"})
     delete(context("delete"), ids("m1"), reason="x")
-    assert restore(context("restore"), message_id=["m1", "nobody"]) == ExitCode.INCOMPLETE
+    assert restore(context("restore"), ids=ids("m1", "nobody")) == ExitCode.INCOMPLETE
     assert "nobody: not in dlq-archive/" in capsys.readouterr().err
     assert list(fakes.dlq.messages)
     assert restore(context("restore"), run="nobody") == ExitCode.NOT_FOUND
@@ -67,12 +67,12 @@ def test_a_restore_that_was_cut_off_is_taken_over_after_a_while(fakes, context, 
     delete(context("delete"), ids("m0"), reason="x")
     fakes.faults.add("dlq.send", KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
-        restore(context("restore"), message_id=["m0"])
+        restore(context("restore"), ids=ids("m0"))
     fakes.faults.plan.clear()
-    assert restore(context("restore"), message_id=["m0"]) == ExitCode.INCOMPLETE, "someone may be at it"
+    assert restore(context("restore"), ids=ids("m0")) == ExitCode.INCOMPLETE, "someone may be at it"
     now = time.time
     monkeypatch.setattr("recovery.operations.records.archive.time.time", lambda: now() + CLAIM_S + 1)
-    assert restore(context("restore"), message_id=["m0"]) == ExitCode.OK
+    assert restore(context("restore"), ids=ids("m0")) == ExitCode.OK
     assert len(fakes.dlq.messages) == 1
 
 
@@ -80,16 +80,16 @@ def test_a_restore_that_the_queue_refuses_can_be_tried_again(fakes, context):
     fill(fakes, 1)
     delete(context("delete"), ids("m0"), reason="x")
     fakes.faults.add("dlq.send", QueueError("no", code="AccessDenied"))
-    assert restore(context("restore"), message_id=["m0"]) == ExitCode.INCOMPLETE
+    assert restore(context("restore"), ids=ids("m0")) == ExitCode.INCOMPLETE
     fakes.faults.plan.clear()
-    assert restore(context("restore"), message_id=["m0"]) == ExitCode.OK
+    assert restore(context("restore"), ids=ids("m0")) == ExitCode.OK
 
 
 @pytest.mark.parametrize("verb", [delete, abandon, restore])
 def test_a_verb_that_needs_a_state_bucket_says_so(context, verb):
     asked: Any = {
         delete: {"ids": ids("m"), "reason": "x"},
-        abandon: {"chosen": Filter(match="x"), "reason": "x"},
+        abandon: {"which": Filter(match="x"), "reason": "x"},
         restore: {"run": "x"},
     }[verb]
     with pytest.raises(ConfigError, match="STATE_BUCKET is missing"):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from recovery.operations.dead_letters.facts import Filter
 from recovery.operations.dead_letters.message_types import load_types
 from recovery.operations.engine import Disposition
 from recovery.operations.records.archive import read
@@ -16,9 +17,10 @@ from recovery.operations.recovering.preconditions import check_all
 from recovery.operations.recovering.recovery_run import RecoveryRun
 from recovery.operations.recovering.request import RecoverRequest
 from testing.fakes import Fakes
-from testing.memory import BUCKET, DOWN, INDEX_DOWN, SQS_DOWN
+from testing.memory import BUCKET, DOWN, INDEX_DOWN, NOW_MS, SQS_DOWN
 from tests.support.size import sized
 from worker.core.audit import Run
+from worker.core.base.classify import FailureKind
 from worker.core.base.errors import (
     ConfigError,
     DependencyError,
@@ -28,6 +30,7 @@ from worker.core.base.errors import (
     WorkerError,
 )
 from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, RETRY_PREFIX
+from worker.core.sqs.dead_letter import DeadLetter
 
 DAY_MS = 86_400_000
 
@@ -310,11 +313,31 @@ def test_only_selected_messages_are_processed(fakes):
     fakes.s3.bodies |= {"a.txt": b"x", "b.txt": b"y"}
     fakes.dead_letter("m1", "a.txt", failure={"kind": "RECOVERABLE"})
     fakes.dead_letter("m2", "b.txt", failure={"kind": "USER_ERROR"})
-    summary = recover(fakes, kind="RECOVERABLE")
+    summary = recover(fakes, chosen=Filter(kind=FailureKind.RECOVERABLE))
     assert (summary.counts, summary.also["not_selected"]) == ({Disposition.RECOVERED: 1}, 1)
     assert list(fakes.dlq.messages) == ["m2"]
-    assert recover(fakes, older_than_s=60).also["not_selected"] == 1
+    assert recover(fakes, chosen=Filter(older_than_s=60)).also["not_selected"] == 1
     assert recover(fakes, ids=frozenset({"m2"})).counts == {Disposition.RECOVERED: 1}
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        Filter(error="oserror"), Filter(group="5b1f"), Filter(match="契約"), Filter(type="s3-event", error="OSError"),
+        Filter(kind=FailureKind.USER_ERROR), Filter(older_than_s=3600),
+    ],
+)  # fmt: skip
+def test_a_run_takes_every_filter_and_gives_the_others_back_unharmed(fakes, chosen):
+    fakes.s3.bodies["契約.txt"] = b"text"
+    cause = {"kind": "USER_ERROR", "error_type": "OSError", "fingerprint": "5b1f2c7d90aa"}
+    fakes.dead_letter("m0", "契約.txt", failure=cause, sent_ms=NOW_MS - 7_200_000)
+    for number in range(1, 30):
+        failure = {"kind": "UNKNOWN", "error_type": "KeyError", "fingerprint": "77aa"}
+        fakes.dead_letter(f"m{number}", f"{number}.txt", failure=failure, sent_ms=int(time.time() * 1000))
+    report = recover(fakes, chosen=chosen, batch_size=5)
+    assert (dict(report.counts), report.also["not_selected"]) == ({Disposition.RECOVERED: 1}, 29)
+    assert (len(fakes.dlq.messages), fakes.dlq.hidden, report.is_unfinished) == (29, set(), False)
+    assert {one.receives for one in map(DeadLetter.received, fakes.dlq.messages.values())} <= {0, 1}
 
 
 def test_max_batches_bounds_a_run(fakes):

@@ -7,9 +7,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
+from botocore import utils
 from botocore.utils import parse_timestamp
 
-from worker.core.base import aws
 from worker.core.base.aws import Aws
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import ConfigError, DependencyError, QueueError, StoreError
@@ -126,7 +126,7 @@ def test_botocore_s_slow_parser_reads_only_times_that_are_not_as_s3_writes_them(
         asked.append(one)
         return parse_timestamp(one)
 
-    monkeypatch.setattr(aws, "parse_timestamp", slowly)
+    monkeypatch.setattr(utils, "parse_timestamp", slowly)
     impostor.page = LISTING.format(said).encode()
     [found] = objects.list_page("bucket", "", None).objects
     assert found.modified_ms // 1000 == datetime(2026, 11, 29, 17, 43, tzinfo=UTC).timestamp()
