@@ -47,8 +47,7 @@ check: $(READY) ## Lint, format, types, import rules, size limits, docs, dashboa
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p worker -p recovery -p tools -p testing -p benchmarks -p tests
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/shellcheck -s sh systemd/install systemd/run-as-unit .ci/run
-	$(BIN)/shellcheck config/user-data.sh
+	$(BIN)/shellcheck -s sh systemd/install systemd/run-as-unit .ci/run config/user-data.sh
 	$(BIN)/python -m tools.sizes
 	$(BIN)/python -m tools.docs --check
 	$(BIN)/python -m tools.dashboards --check

@@ -1,7 +1,7 @@
-#!/bin/bash
+#!/bin/sh
 # User data of an EC2 instance with Amazon Linux 2023: installs s3-index-worker from s3://RELEASE and starts it.
 # The role needs config/iam/release.json. What it does is in /var/log/cloud-init-output.log; see docs/ec2.md.
-set -euxo pipefail
+set -eux
 release=s3://our-releases/s3-index-worker
 source=/usr/local/src/s3-index-worker
 

@@ -58,7 +58,7 @@ def main() -> int:
 
 def pages(root: Path) -> list[Path]:
     """All pages that are checked."""
-    written = [root / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")]
+    written = [root / f"{name}.md" for name in ("README", "README.ja", "CHANGELOG", "CONTRIBUTING", "SECURITY")]
     return [*written, *sorted((root / "docs").rglob("*.md"))]
 
 

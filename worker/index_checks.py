@@ -27,7 +27,7 @@ def index(settings: Settings, clients: Clients, *, thorough: bool) -> Iterator[C
         clients.index.ping()
         state = clients.index.inspect()
         reindex = clients.reindex.look()
-        tried = list(_tries(settings, clients)) if thorough and state.exists else []
+        tried = list(_tries(settings, clients, exists=state.exists)) if thorough else []
     except ConfigError:
         raise
     except IndexUnavailableError as error:
@@ -67,7 +67,7 @@ def unavailable(error: IndexUnavailableError, settings: Settings, where: str) ->
     return Check("", "error", f"{where}: {error}", wrong.hint, "" if wrong.may_start else "dependency")
 
 
-def _tries(settings: Settings, clients: Clients) -> Iterator[Check]:
+def _tries(settings: Settings, clients: Clients, *, exists: bool) -> Iterator[Check]:
     """Writes that are always refused, so that they leave nothing."""
     if is_sqlite(settings):
         return
@@ -75,7 +75,7 @@ def _tries(settings: Settings, clients: Clients) -> Iterator[Check]:
 
     client = open_client(settings, clients.aws.credentials)
     try:
-        for finding in try_writes(client, settings.opensearch_index):
+        for finding in try_writes(client, settings.opensearch_index, exists=exists):
             yield Check("", finding.level, finding.what, finding.hint)
     finally:
         client.close()

@@ -32,39 +32,44 @@ def port(settings: Settings) -> Check:
     if not settings.metrics_port:
         return Check("", "ok", "METRICS_PORT is 0: there is neither /metrics nor /healthz")
     host, number = settings.metrics_host, settings.metrics_port + settings.worker_instance
-    try:
-        with socket.socket() as tried:
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            tried.bind((host, number))
-    except OSError as error:
-        return _not_bound(settings, host, number, error)
-    return Check("", "ok", f"{host}:{number} is free")
-
-
-def _not_bound(settings: Settings, host: str, number: int, error: OSError) -> Check:
-    if error.errno != errno.EADDRINUSE:
-        hint = "set METRICS_HOST to an address of this machine, and METRICS_PORT to a port from 1024 on"
-        return Check("", "error", f"{host}:{number} cannot be used: {error.strerror or error}", hint)
-    queue = _queue_of_worker(host, number)
-    if queue is None:
-        hint = "set METRICS_PORT to a free port: without it, there is neither /metrics nor /healthz"
-        return Check("", "error", f"the port {number} (METRICS_PORT) is in use by another program", hint)
-    if queue != settings.sqs_queue_url.rsplit("/", 1)[-1]:
+    found = own_port(host, number, "METRICS", path="/healthz", member="source_queue")
+    if isinstance(found, Check):
+        return found
+    if found != settings.sqs_queue_url.rsplit("/", 1)[-1]:
         hint = "set METRICS_PORT, or WORKER_INSTANCE, to another number for one of the two"
-        return Check("", "error", f"the port {number} (METRICS_PORT) is in use by a worker of the queue {queue}", hint)
+        return Check("", "error", f"the port {number} (METRICS_PORT) is in use by a worker of the queue {found}", hint)
     return Check("", "ok", f"a worker answers at {host}:{number}")
 
 
-def _queue_of_worker(host: str, number: int) -> str | None:
-    """The name of the queue of the worker that answers there; None if it is not a worker."""
+def own_port(host: str, number: int, setting: str, *, path: str, member: str) -> Check | str:
+    """Whether a port of ours is free; or, if a program of ours answers there, what it says under `member` at `path`.
+
+    `setting`: what the names of the settings of host and port begin with.
+    """
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind((host, number))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            hint = f"set {setting}_HOST to an address of this machine, and {setting}_PORT to a port from 1024 on"
+            return Check("", "error", f"{host}:{number} cannot be used: {error.strerror or error}", hint)
+        said = _said_at(host, number, path, member)
+        what = f"the port {number} ({setting}_PORT) is in use by another program"
+        return said or Check("", "error", what, f"set {setting}_PORT to a port that is free")
+    return Check("", "ok", f"{host}:{number} is free")
+
+
+def _said_at(host: str, number: int, path: str, member: str) -> str:
+    """A member of the JSON that is answered there; empty if there is none."""
     asked = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 (it is compared, and not bound)
     try:
         with closing(http.client.HTTPConnection(asked, number, timeout=HEALTH_TIMEOUT_S)) as connection:
-            connection.request("GET", "/healthz")
+            connection.request("GET", path)
             said = json.loads(connection.getresponse().read(1024 * 1024))
-        return str(said["source_queue"])
+        return str(said[member])
     except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
-        return None
+        return ""
 
 
 def temp_dir(settings: Settings) -> Check:

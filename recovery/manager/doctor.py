@@ -45,6 +45,7 @@ def checks(settings: ManagerSettings, parts: Parts) -> Iterator[Check]:
             Step("notifications", lambda: _notifications(settings), hint=_HINTS["notifications"]),
             *_of_figures(settings, parts),
             Step("index", lambda: _index(settings, parts), hint=_HINTS["index"]),
+            Step("port", lambda: _port(settings)),
             Step("retries", lambda: _retries(settings, parts), (dlq, state), _HINTS["retries"]),
         ]
     )
@@ -53,6 +54,13 @@ def checks(settings: ManagerSettings, parts: Parts) -> Iterator[Check]:
 def _of_figures(settings: ManagerSettings, parts: Parts) -> Iterator[Step]:
     if settings.cloudwatch_namespace:
         yield Step("CloudWatch", lambda: figures(settings, parts.aws), (CREDENTIALS,))
+
+
+def _port(settings: ManagerSettings) -> Check:
+    """Whether the manager's port is free, or a manager answers there."""
+    host, number = settings.manager_host, settings.manager_port
+    found = machine_checks.own_port(host, number, "MANAGER", path="/health", member="service")
+    return found if isinstance(found, Check) else Check("", "ok", f"a manager answers at {host}:{number}")
 
 
 def _credentials(parts: Parts) -> Check:

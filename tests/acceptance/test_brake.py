@@ -67,6 +67,7 @@ def record(site: Site, worker: Any) -> dict[str, Any]:
     return found[0] if found else {}
 
 
+@pytest.mark.timeout(300)
 def test_a_bad_deploy_dead_letters_a_few_messages_and_resume_and_the_printed_command_index_everything(site, tmp_path):
     keys = [f"docs/{number:03}.txt" for number in range(MESSAGES)]
     site.put_all(dict.fromkeys(keys, "text"))

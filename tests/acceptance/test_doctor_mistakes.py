@@ -10,8 +10,11 @@ import pytest
 
 from testing.aws import queue_depth
 from testing.fault_proxy import Broken, Call
+from tests.support.in_process import run_in_process
 from tests.support.mistakes import SECRET, World, doctor, error, world
 from tests.support.tls import Authority
+from worker.cli import main
+from worker.core.base.errors import ExitCode
 from worker.core.extract import isolation
 from worker.core.index.template import index_template, template_name
 
@@ -172,6 +175,28 @@ def test_one_cause_is_one_red_line(world, mistake, red):
     assert [one["name"] for one in found if one["level"] == "error"] == red
     [left_out] = [one for one in found if one["name"] == "not checked"]
     assert {"queue: receive", "queue: delete", "DLQ: send"} <= set(left_out["what"].split(", "))
+
+
+@pytest.mark.parametrize(
+    ("mistake", "code"),
+    [
+        ("queues exchanged", ExitCode.CONFIG),
+        ("a queue of another region", ExitCode.CONFIG),
+        ("a user that the index does not know", ExitCode.DEPENDENCY),
+        ("a user without role in the index", ExitCode.DEPENDENCY),
+        ("http for https", ExitCode.DEPENDENCY),
+        ("a certificate that is not trusted", ExitCode.DEPENDENCY),
+        ("a path in the URL", ExitCode.DEPENDENCY),
+    ],
+)
+def test_a_worker_does_not_start_with_what_only_an_operator_can_correct(world, mistake, code):
+    """With 69, systemd tries again: a permission that was just given, or a certificate, needs no one at the keyboard."""
+    made, _, says = next(one[1:] for one in MISTAKES if one[0] == mistake)
+    env = {name: value for name, value in (world.site.env | made(world)).items() if value is not None}
+    done = run_in_process(main, env, "run")
+    assert done.returncode == code
+    assert says in done.stderr
+    assert world.site.state_keys("retry-index/") == []
 
 
 def test_doctor_finds_nothing_in_a_sound_deployment_and_leaves_nothing_there(world):

@@ -46,7 +46,7 @@ def account(temp: Path, keep: Path | None) -> Iterator[tuple[Clients, OwnIndex]]
             f"the demo needs the extra `demo`, with moto ({error}); from a checkout: pip install '.[demo]'"
         ) from error
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # otherwise it prints a line for every request
-    _let_keys_have_line_breaks(RegexConverter)
+    let_keys_have_line_breaks(RegexConverter)
     before = dict(os.environ)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -55,7 +55,7 @@ def account(temp: Path, keep: Path | None) -> Iterator[tuple[Clients, OwnIndex]]
         environment = _environment(f"http://{host}:{port}", temp, own_url(keep or temp))
         os.environ.clear()
         os.environ.update(environment)
-        os.environ.update(_make_buckets_and_queues())
+        os.environ.update(make_buckets_and_queues(BUCKET, STATE_BUCKET, "demo"))
         settings = load()
         clients = connect(settings)
         try:
@@ -87,7 +87,7 @@ def kept_index(folder: Path) -> Iterator[tuple[Index, OwnIndex]]:
         os.environ.update(before)
 
 
-def _let_keys_have_line_breaks(converter: Any) -> None:
+def let_keys_have_line_breaks(converter: Any) -> None:
     """moto looks for keys by `.+`, which ends at a line break, and answers 404; in S3, a key may contain any character."""
     if not hasattr(converter, "of_the_demo"):
         first = converter.__init__
@@ -136,17 +136,17 @@ def _names_of_settings() -> set[str]:
     return names
 
 
-def _make_buckets_and_queues() -> dict[str, str]:
-    """Create buckets, queues and the notification between them; return the settings for the queues."""
+def make_buckets_and_queues(files: str, state: str, queue: str) -> dict[str, str]:
+    """Create two buckets, a queue with its dead-letter queue, and the notification; return the settings for the queues."""
     aws = Aws(region=os.environ["AWS_REGION"])
     s3, sqs = aws.s3(), aws.sqs()
-    dlq = sqs.create_queue(QueueName="demo-dlq")["QueueUrl"]
+    dlq = sqs.create_queue(QueueName=f"{queue}-dlq")["QueueUrl"]
     redrive = json.dumps({"deadLetterTargetArn": _arn(sqs, dlq), "maxReceiveCount": 10})
-    source = sqs.create_queue(QueueName="demo", Attributes={"RedrivePolicy": redrive})["QueueUrl"]
-    for bucket in (BUCKET, STATE_BUCKET):
+    source = sqs.create_queue(QueueName=queue, Attributes={"RedrivePolicy": redrive})["QueueUrl"]
+    for bucket in (files, state):
         s3.create_bucket(Bucket=bucket)
     s3.put_bucket_notification_configuration(
-        Bucket=BUCKET,
+        Bucket=files,
         NotificationConfiguration={
             "QueueConfigurations": [
                 {"QueueArn": _arn(sqs, source), "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]}

@@ -156,7 +156,7 @@ def test_the_key_s_policy_lets_every_service_use_it_that_sends_to_the_queue_or_a
         assert one["Action"] == ["kms:GenerateDataKey*", "kms:Decrypt"]
         assert ("Condition" in one) == (
             name != "events.amazonaws.com"
-        )  # EventBridge sends no source (docs/evidence.md, KMS)
+        )  # EventBridge names no source (docs/evidence.md)
 
 
 # -- hosts -------------------------------------------------------------------------------------------------------------

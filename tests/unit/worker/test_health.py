@@ -5,13 +5,18 @@ import platform
 from contextlib import closing
 
 import pytest
+from prometheus_client import generate_latest
 
 from testing.fakes import Fakes
 from testing.memory import INDEX_DOWN, NOW_MS
 from worker import __version__
 from worker.core.base.events import LogEvent
 from worker.core.base.settings import Settings
+from worker.core.sqs.in_flight import InFlightMessage
+from worker.core.sqs.outcome import Failed
+from worker.core.sqs.queue import Message
 from worker.daemon import Daemon
+from worker.gauges import show
 
 
 @pytest.fixture
@@ -106,3 +111,18 @@ def test_a_budget_that_is_used_up_is_a_reason_for_resting(daemon):
     record = daemon._health.record()
     assert (record.state, dict(record.held_back)) == ("resting", {"budget": "today's budget of objects is used up"})
     assert daemon._health.status_line().startswith("today's budget of objects is used up | ")
+
+
+def test_a_brake_is_seen_in_every_place_and_no_reason_to_restart(daemon):
+    daemon._components.brake.look()
+    for _ in range(31):
+        message = Message("m", "r", "body", {}, {})
+        item = InFlightMessage(message, deadline_s=60, settle=lambda _: None)
+        daemon._components.brake.judge(item, Failed(KeyError("title")))
+    show(daemon._metrics, daemon._components, failing_calls=lambda: 0)
+    is_well, facts = daemon._health.answer()
+    assert is_well
+    assert (facts["brake_on"], facts["state"]) == (True, "resting")
+    assert facts["brake_reason"].startswith("brake: 31 of 31 messages went to the DLQ (31 × KeyError: 'title')")
+    assert daemon._health.status_line().startswith("brake: 31 of 31")
+    assert "worker_brake_on 1.0" in generate_latest(daemon._metrics.registry).decode()

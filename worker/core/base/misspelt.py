@@ -12,8 +12,9 @@ OWN_FAMILIES = frozenset({
 OF_OTHERS = re.compile(
     r"(AWS|OPENSEARCH_(JAVA|HOME|PATH|INITIAL|TMPDIR|DISTRIBUTION|KEYSTORE|JAVA_OPTS)|BOTO|OTEL|PYTHON|PYTEST|SYSTEMD)(_|$)"
     r"|(STATE|CACHE|LOGS|RUNTIME|CONFIGURATION|CREDENTIALS)_DIRECTORY$"
+    r"|\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_(TCP|UDP)\w*)$|OPENSEARCH_PORT$"
 )
-"""Names of AWS's SDK, OpenSearch itself, systemd and others, which are never looked at."""
+"""Names of AWS's SDK, OpenSearch itself, systemd, and those that Kubernetes makes for each service; they are never looked at."""
 ALSO_OURS = frozenset({"DLQ_URL", "FRONTIER_URL"})
 """Deprecated names, which `dlq` still reads."""
 MEANT = {

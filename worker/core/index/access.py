@@ -17,11 +17,12 @@ _NEVER = {"_id": NO_DOCUMENT, "if_seq_no": 0, "if_primary_term": 1}
 """Only a document that exists with this sequence number would be replaced (OpenSearch, "Index document": if_seq_no)."""
 
 
-def try_writes(client: Client, name: str) -> Iterator[Finding]:
+def try_writes(client: Client, name: str, *, exists: bool) -> Iterator[Finding]:
     """Whether documents may be written to an index that exists, and templates put. Raises IndexUnavailableError."""
-    body = orjson.dumps({"index": _NEVER}) + b"\n{}\n"
-    [item] = client.request("POST", f"/{name}/_bulk", body)["items"]
-    yield _of_item(next(iter(item.values())))
+    if exists:  # or the request would create it
+        body = orjson.dumps({"index": _NEVER}) + b"\n{}\n"
+        [item] = client.request("POST", f"/{name}/_bulk", body)["items"]
+        yield _of_item(next(iter(item.values())))
     if client.service == "es":
         yield _try_put(client, name)
 

@@ -152,6 +152,7 @@ def test_what_returns_is_the_same_dead_letter_scheduled_again_and_open_after_its
         ({"breakers": {"index": "down"}, "open_breakers": 1}, "index is unavailable, says w1: down"),
         ({"breakers": {"s3://files": "denied"}}, "s3://files is unavailable"),
         ({"open_breakers": 1}, "1 breakers are open"),
+        ({"held_back": {"brake": "brake: 31 of 31"}}, "w1 has stopped: brake: 31 of 31"),
         ({"failing_calls": ("receive: denied",)}, "w1 cannot work: receive: denied"),
     ],
 )
