@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from worker import __version__
-from worker.interruption import heed_interrupts
 
 FOLDER = Path(__file__).parent / "help"
 MAX_WIDTH = 100
@@ -32,7 +31,6 @@ Page = Mapping[str, Any]
 
 def start(program: str, module: str) -> None:
     """Answer `help`, `--help` and `--version`; otherwise, run `main` of a module, which is imported only then."""
-    heed_interrupts()
     if not answered(program, sys.argv[1:]):
         os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # we have none, and looking for them takes 30 ms
         import_module(module).main()

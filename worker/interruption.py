@@ -17,6 +17,14 @@ _ENDING = "stopping; again to end at once"
 _state = {"is_running": False, "came": False}
 
 
+def start(program: str, module: str) -> None:
+    """Start a program, of which this is the first statement: Ctrl-C is heeded before anything that takes time is imported."""
+    heed_interrupts()
+    from worker import explain
+
+    explain.start(program, module)
+
+
 def heed_interrupts() -> None:
     """From now on, Ctrl-C ends the program as described. Where it is ignored, as in a shell's background job, it stays so."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

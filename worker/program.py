@@ -1,6 +1,6 @@
 """Where `s3-index-worker` starts."""
 
-from worker.explain import start
+from worker.interruption import start
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Where the programs of operators start; what runs them is imported only once it is known that they are to run."""
 
-from worker.explain import start
+from worker.interruption import start
 
 
 def dlq() -> None:

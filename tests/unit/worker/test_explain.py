@@ -33,7 +33,7 @@ print(*sorted(sys.modules))
 START = "import importlib; importlib.import_module({module!r}); import sys; print(*sorted(sys.modules))"
 
 
-NEVER = {"boto3", "botocore.session", "tenacity", "structlog", "sqlalchemy", "worker.core.base.uniform"}
+NEVER = {"boto3", "botocore.session", "tenacity", "structlog", "sqlalchemy"}
 """What a command loads when it needs it at last: to ask AWS, to try again, to log a line."""
 
 

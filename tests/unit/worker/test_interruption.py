@@ -7,7 +7,9 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +42,19 @@ def env_for(listener: socket.socket | None = None) -> dict[str, str]:
 def started(module: str, *arguments: str, options: tuple[str, ...] = (), **more) -> "subprocess.Popen[str]":
     command = [sys.executable, *options, "-c", PROGRAM, module, *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+
+
+def test_a_program_heeds_it_before_it_imports_anything_that_takes_time() -> None:
+    for module, function in {
+        tuple(one.split(":"))
+        for one in tomllib.loads(Path("pyproject.toml").read_text())["project"]["scripts"].values()
+    }:
+        seen = (
+            f"import sys; before = set(sys.modules); from {module} import {function}; print(*set(sys.modules) - before)"
+        )
+        done = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, check=True)
+        own = {"worker", "worker.interruption", "worker.program", "recovery", "recovery.cli", "recovery.cli.programs"}
+        assert set(done.stdout.split()) <= own
 
 
 @pytest.mark.parametrize(
