@@ -80,8 +80,8 @@ def _calls(path: Path) -> Iterator[str]:
 
 
 def _is_our_own(node: ast.Attribute) -> bool:
-    """`self.x` is a method of this project's class, not of a client."""
-    return getattr(node.value, "id", "") == "self"
+    """`self.x` is a method of this project's class, and `typer.main.x` a function; neither is a call of a client."""
+    return getattr(node.value, "id", "") == "self" or ast.unparse(node.value).startswith("typer.")
 
 
 def _operations() -> dict[str, str]:
