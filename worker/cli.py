@@ -18,12 +18,13 @@ from worker.core.base.aws import Aws
 from worker.core.base.errors import ConfigError, DependencyError, ExitCode
 from worker.core.base.events import LogEvent
 from worker.core.base.settings import Settings, load, load_as
-from worker.core.base.text import one_line, printable
+from worker.core.base.text import printable
 from worker.core.clients import Clients, connect
 from worker.core.index.open import open_index
 from worker.core.s3.pause import pause_fleet, resume_fleet
 from worker.core.sqs.queue import SqsQueue
 from worker.forget import forget
+from worker.layout import Sentence, show
 from worker.preflight import check_all, dlq_max_bytes
 from worker.render import hit_text, show_checks
 from worker.terminal import (
@@ -39,6 +40,7 @@ from worker.terminal import (
     run_app,
     seconds,
     stdout,
+    tell,
 )  # fmt: skip
 
 app = new_app(
@@ -89,7 +91,7 @@ def search(
     else:
         out = stdout()
         for hit in result.hits:
-            out.print(hit_text(hit), soft_wrap=True)
+            show(out, Sentence(hit_text(hit), then="    "))
         err.print(f"{result.total} found" + (f", {len(result.hits)} shown" if result.total > len(result.hits) else ""))
     raise typer.Exit(ExitCode.OK if result.hits else ExitCode.NOT_FOUND)
 
@@ -125,7 +127,7 @@ def pause(
     lasting_s = seconds(duration, "--for")
     pause_fleet(connect(load_for_command()).state, reason=reason, by=operator(), lasting_s=lasting_s)
     until = "until `s3-index-worker resume`" if lasting_s is None else f"until {iso(time.time() + lasting_s)}"
-    err.print(f"paused {until}: every worker stops polling within 15 s")
+    tell(f"paused {until}: every worker stops polling within 15 s")
 
 
 @app.command(epilog="Example: s3-index-worker resume")
@@ -135,7 +137,7 @@ def resume() -> None:
     said = "the fleet was not paused"
     if was is not None:
         said = f"resumed; the fleet was paused by {was.get('by', '?')}: {was['reason']}"
-    err.print(Text(one_line(said)), soft_wrap=True)
+    tell(said)
 
 
 app.command(

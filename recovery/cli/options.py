@@ -27,6 +27,10 @@ AcceptSkipped = Annotated[
 ]
 WhilePaused = Annotated[bool, typer.Option("--while-paused", help="Run even if the fleet is paused.")]
 Force = Annotated[bool, typer.Option("--force", help="Include messages that were already redriven three times.")]
+Wide = Annotated[bool, typer.Option("--wide", help="One line each, with complete ids, however long: as in a pipe.")]
+Columns = Annotated[
+    str | None, typer.Option(help="The columns to show, in this order: key,error,age.", metavar="NAMES")
+]
 Rate = Annotated[float | None, typer.Option(min=0.1, help="Maximum number of messages per second.")]
 Reason = Annotated[str, typer.Option(help="The reason; stored with the message and in the audit.", callback=_not_blank)]
 MaxSeen = Annotated[int, typer.Option(min=1, help="Maximum number of messages to read.")]

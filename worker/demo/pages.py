@@ -9,18 +9,23 @@ from shlex import quote
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from worker.core.base.text import one_line
+from worker.core.base.text import exact, one_line
 from worker.core.index import Hit, Index
 from worker.core.sqs.failure_record import FailureRecord
+from worker.layout import Sentence, show
 from worker.render import hit_text, size
+from worker.tables import Column, Table
 
 QUESTIONS = ("京都", "見積書 テンプレート", '"quarterly forecast" ext:pptx')
 """Searches in the samples: a word of two characters, two words in any order, an exact phrase in files of one type."""
 MAX_ROWS = 60
 MAX_HITS = 3
+_FILE_COLUMNS = (
+    Column("file", text=True), Column("type"), Column("size", right=True), Column("chars", right=True),
+    Column("result", text=True, least=12),
+)  # fmt: skip
 
 _WORDS = re.compile(r"[^\W\d_]{2,}")
 _MEANINGS = {
@@ -37,7 +42,7 @@ def introduce(out: Console, folder: Path, count: int, left_out: int, index: str)
     """Print what is about to happen."""
     out.print(Text(f"{_count(count, 'file')} of {folder} → S3 → SQS → worker → index", "bold"))
     out.print("S3 and SQS run in this process, on loopback; the worker is the real daemon. No AWS account is used.")
-    out.print(Text(f"index: {index}", "dim"), soft_wrap=True)
+    show(out, Sentence(Text(f"index: {index}", "dim")))
     if left_out:
         out.print(Text(f"left out: {_count(left_out, 'file')} (after the first 1,000, or over 100 MiB)", "yellow"))
 
@@ -46,21 +51,15 @@ def show_files(
     out: Console, settled: Mapping[str, Mapping[str, Any]], documents: Mapping[str, Mapping[str, Any]], took_s: float
 ) -> None:
     """Print a table with a row for each file."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("file", overflow="fold")
-    table.add_column("type", no_wrap=True, max_width=10)
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("chars", justify="right", no_wrap=True)
-    table.add_column("result", no_wrap=True)
-    rows = sorted(settled)
+    rows, cells = sorted(settled), []
     for key in rows[:MAX_ROWS]:
         fields = documents.get(key, {})
         count = fields.get("char_count") or 0
         kind = _kind(str(fields.get("mime_type", "?")), key)
         length = size(fields.get("file_size") or 0)
-        table.add_row(one_line(key), kind, length, f"{count:,}" if count else "", _became(settled[key], fields))
+        cells.append((Text(exact(key)), kind, length, count or None, _became(settled[key], fields)))
     out.print()
-    out.print(table)
+    show(out, Table(_FILE_COLUMNS, cells))
     if len(rows) > MAX_ROWS:
         out.print(f"… and {len(rows) - MAX_ROWS} more")
     failed = sum(event["outcome"] == "failed" for event in settled.values())
@@ -80,7 +79,7 @@ def show_searches(out: Console, index: Index, questions: Sequence[str]) -> None:
         out.print()
         out.print(Text.assemble(("$ ", "dim"), (f"s3-index-worker search {quote(question)}", "bold cyan")))
         for hit in result.hits:
-            out.print(hit_text(hit), soft_wrap=True)
+            show(out, Sentence(hit_text(hit), then="    "))
         shown = f", {len(result.hits)} shown" if result.total > len(result.hits) else ""
         out.print(Text(f"{result.total} found{shown}", "dim"))
 
@@ -100,10 +99,10 @@ def show_dead_letters(out: Console, dead_letters: Sequence[tuple[str, FailureRec
         return
     out.print(Text("The dead-letter queue has the unchanged message, and beside it the reason why it failed:", "bold"))
     for key, record in dead_letters:
-        out.print(Text.assemble((one_line(key), "bold"), f"  {record.kind} · {record.error_type}"))
-        out.print(Text("  " + one_line(record.message), "red"), soft_wrap=True)
+        out.print(Text.assemble((one_line(key), "bold"), one_line(f"  {record.kind} · {record.error_type}")))
+        show(out, Sentence(Text("  " + one_line(record.message), "red"), then="    "))
         facts = (f"{name} {getattr(record, name)}" for name in ("attempts", "first_failed_at", "worker", "fingerprint"))
-        out.print(Text("  " + one_line(" · ".join(facts)), "dim"), soft_wrap=True)
+        show(out, Sentence(Text("  " + one_line(" · ".join(facts)), "dim"), then="    "))
 
 
 def show_outage(out: Console, stored: int, healed_s: float) -> None:
@@ -112,7 +111,7 @@ def show_outage(out: Console, stored: int, healed_s: float) -> None:
     out.print(Text("Then the index was unavailable while files arrived", "bold"))
     out.print(
         f"No message waited: {_count(stored, 'document')} went to retry-index/ in S3. {healed_s:.1f} s after the index was "
-        "available\nagain, the worker had indexed them automatically, and retry-index/ was empty.",
+        "available again, the worker had indexed them automatically, and retry-index/ was empty.",
         highlight=False,
     )
 
@@ -120,28 +119,35 @@ def show_outage(out: Console, stored: int, healed_s: float) -> None:
 def show_mended(out: Console, good: str) -> None:
     """Print that the broken file has been replaced; its event waits in the queue of a worker that has been stopped."""
     out.print()
-    out.print(
-        "The worker received SIGTERM: it drained and exited with 0. Someone replaces the broken file by a readable one"
+    show(
+        out,
+        Sentence(
+            "The worker received SIGTERM: it drained and exited with 0. Someone replaces the broken file by a readable one (here, "
+            f"a copy of {one_line(good)}), and the operator recovers its message:",
+            then="",
+        ),
     )
-    out.print(Text(f"(here, a copy of {one_line(good)}), and the operator recovers its message:"), soft_wrap=True)
 
 
 def show_command(out: Console, command: str, said: str) -> None:
     """Print a command and its output."""
     out.print()
     out.print(Text.assemble(("$ ", "dim"), (command, "bold cyan")))
-    out.print(Text(said.rstrip()), soft_wrap=True)
+    show(out, Sentence(said.rstrip()))
 
 
 def show_next(out: Console, *, kept_in: str | None) -> None:
     """Print what to try next; `kept_in` is the index on the user's cluster in which the documents remain."""
     out.print()
     out.print(Text("Next", "bold"))
-    out.print("  make demo DIR=~/Documents   the same with your own files")
-    out.print("  make test                   the tests, with OpenSearch and real SQS and S3 servers")
-    out.print("  README.md                   your own bucket: five settings, then s3-index-worker doctor and run")
+    commands = (
+        ("make demo DIR=~/Documents", "the same with your own files"),
+        ("make test", "the tests, with OpenSearch and real SQS and S3 servers"),
+        ("README.md", "your own bucket: five settings, then s3-index-worker doctor and run"),
+    )
+    show(out, Table((Column(""), Column("", text=True, lines=None)), commands))
     if kept_in:
-        out.print(f"  The documents remain in the index {kept_in} until you delete it.")
+        show(out, Sentence(f" The documents remain in the index {kept_in} until you delete it."))
 
 
 def _count(number: int, noun: str) -> str:

@@ -10,6 +10,7 @@ import typer
 from recovery.cli.context import CommandContext
 from recovery.cli.verb import app, verb
 from worker.core.base.errors import ExitCode, WorkerError
+from worker.layout import Command, Sentence, show
 from worker.terminal import err, say
 
 
@@ -55,7 +56,7 @@ def interactive(context: CommandContext) -> ExitCode:
     while True:
         err.print(f"\n{context.dlq.url}", markup=False, highlight=False, soft_wrap=True)
         for number, choice in enumerate(MENU, start=1):
-            err.print(f"{number:>3}  {choice.what}", markup=False, highlight=False)
+            show(err, Sentence(f"{number:>3}  {choice.what}", then="     "))
         answer = context.ask("  q  Quit\n\nWhich?").strip().lower()
         if answer in {"q", "quit", "exit"}:
             return ExitCode.OK
@@ -72,7 +73,7 @@ def _run(context: CommandContext, choice: Choice) -> None:
         given = context.ask(question).strip()
         command += [each for each in (option, given) if given and each]
     command += context.options.as_arguments()
-    err.print(f"$ dlq {shlex.join(command)}", style="bold", markup=False, highlight=False, soft_wrap=True)
+    show(err, Command(f"dlq {shlex.join(command)}", before="$ "))
     try:
         with contextlib.suppress(SystemExit):
             app(command)

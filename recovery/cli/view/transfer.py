@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from recovery.cli.context import CommandContext
-from recovery.cli.view.tables import table
+from recovery.cli.view.tables import print_sentence, table
 from recovery.operations.transfer.sending import Prepared, TransferReport
 from worker.core.base.errors import ExitCode
+from worker.layout import show
 from worker.terminal import print_json, stdout
 
 
@@ -17,15 +18,14 @@ def show_transfer(context: CommandContext, figures: Mapping[str, object], report
             result["would_send"] = result.pop("sent")
         print_json({**figures, **result})
         return
-    out = stdout()
-    out.print(f"{len(report.sent):,} {done}", markup=False, highlight=False, soft_wrap=True)
+    print_sentence(f"{len(report.sent):,} {done}")
     rows = [
         *((name, "refused", why) for name, why in report.refused.items()),
         *((name, "kept", why) for name, why in report.kept.items()),
         *((name, "not deleted", "it is now in both places, which does no harm") for name in report.not_deleted),
     ]
     if rows:
-        out.print(table(("message id", "result", "why"), rows))
+        show(stdout(), table(("id", "result", "why"), rows))
 
 
 def would_send(report: TransferReport, prepared: Sequence[Prepared]) -> TransferReport:

@@ -47,6 +47,11 @@ def escaped(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
 
 
+def exact(text: str) -> str:
+    r"""A key on one line of a terminal, without loss: `escaped`, except that an ideographic space stays as it is."""
+    return "\u3000".join(map(escaped, text.split("\u3000")))
+
+
 def escaped_json(json_text: str) -> str:
     r"""The same JSON, in which characters that control a terminal are written as `\uXXXX`."""
     return json_text if json_text.isascii() else _ACTIVE.sub(lambda found: f"\\u{ord(found[0]):04x}", json_text)
