@@ -66,7 +66,8 @@ def is_listing(out: Console, *, is_wide: bool = False) -> bool:
 
 
 def fixed(line: Text) -> Text:
-    """A line that rich leaves as it is."""
+    """A line that rich leaves as it is; without spaces at its end."""
+    line.rstrip()
     line.no_wrap, line.overflow = True, "ignore"
     return line
 

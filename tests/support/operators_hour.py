@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).parents[2] / "docs"
 COLUMNS = 100
 GROUPS = {"TimeoutError": "275e5d5eb2d0", "KeyError": "5d9551e44509"}
-PICTURED = {"stats": "dlq-stats", "groups": "dlq-groups", "inspect": "dlq-inspect"}
+PICTURED = {name: f"dlq-{name}" for name in ("stats", "groups", "list", "inspect")}
 STACK = 'File "worker/core/index/opensearch.py", line 118, in _send\nTimeoutError: the index did not answer within 20 s'
 
 

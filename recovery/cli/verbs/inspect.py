@@ -76,7 +76,13 @@ def _show(out: Console, inspected: Inspection, retention_s: int) -> None:
     ]
     failure = {} if dead_letter.failure is None else dead_letter.failure.as_json()
     history = [(name, _cell(failure[name])) for name in _HISTORY if name in failure]
-    now = [(Text(exact(f"s3://{each.ref.bucket}/{each.ref.key}")), each.s3, each.index) for each in inspected.present]
+    now = [
+        row
+        for each in inspected.present
+        for row in (
+            ("object", Text(exact(f"s3://{each.ref.bucket}/{each.ref.key}"))), ("in S3", each.s3), ("in the index", each.index)
+        )
+    ]  # fmt: skip
     attributes = [
         (name, value.get("DataType"), value.get("StringValue", value.get("BinaryValue")))
         for name, value in dead_letter.attributes.items() if name != ATTRIBUTE
@@ -90,7 +96,7 @@ def _show(out: Console, inspected: Inspection, retention_s: int) -> None:
     if attributes:
         show(out, table(("attribute", "type", "value"), attributes))
     if now:
-        show(out, table(("object", "in S3 now", "in the index now"), now))
+        show(out, facts_table(now, called="now"))
     show(out, Text("body", "dim"), Sentence(_indented(_pretty(dead_letter.body)), then=_DEEPER))
     because = Sentence(f"  because {shown(inspected.advice.why)}", then="    ")
     show(out, Command(shown(inspected.advice.command), before="→ "), because, Text())

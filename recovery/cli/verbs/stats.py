@@ -2,6 +2,8 @@
 
 import time
 
+from rich.text import Text
+
 from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report
 from recovery.cli.options import MaxSeen
@@ -81,7 +83,7 @@ def _show(found: Stats) -> None:
     rows += [("", "no STATE_BUCKET")] if found.waiting is None else _waiting(found.waiting)
     show(out, facts_table(rows))
     if found.groups:
-        show(out, groups_table(found.groups, By.FINGERPRINT))
+        show(out, Text(), groups_table(found.groups, By.FINGERPRINT))
     if found.more_groups:
         more = "1 more group" if found.more_groups == 1 else f"{found.more_groups:,} more groups"
         show(out, Sentence(f" and {more}: see `dlq groups`"))
