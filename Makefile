@@ -12,8 +12,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
 .PHONY: demo test test-fast test-all coverage chaos chaos-attacks chaos-soak check bench bench-full recall install upgrade rollback uninstall lock clean help
 
-demo: $(READY) ## Watch it work: S3 and SQS in process, sample files, searches (DIR=folder: your own files)
-	@$(BIN)/python -m worker demo $(if $(DIR),"$(DIR:~/%=$(HOME)/%)")
+demo: $(READY) ## Watch it work: S3 and SQS in process, sample files, searches (DIR=folder: your own files; KEEP=1: leave the index)
+	@$(BIN)/python -m worker demo $(if $(KEEP),--keep) $(if $(DIR),"$(DIR:~/%=$(HOME)/%)")
 
 test: $(READY) ## Prove it on OpenSearch, ElasticMQ and SeaweedFS, which it fetches and starts (seven minutes on two cores)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not extended"

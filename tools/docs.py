@@ -24,6 +24,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "manager settings": reference.manager_settings_table,
     "commands": reference.commands_list,
     "exit codes": reference.exit_codes_table,
+    "reasons": reference.reasons_table,
     "events": reference.events_table,
     "metrics": metrics.worker_table,
     "manager metrics": metrics.manager_table,

@@ -19,6 +19,7 @@ from recovery.manager import cli as manager
 from recovery.manager.settings import ManagerSettings
 from tools.events import events, meanings
 from worker import cli
+from worker.core.base.reasons import Reason
 from worker.core.base.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -144,6 +145,12 @@ def exit_codes_table() -> list[str]:
     """All exit codes."""
     rows = [row(f"`{code}`", name, meaning) for name, code, meaning in exit_codes()]
     return ["| code | name | meaning |", "|---|---|---|", *rows]
+
+
+def reasons_table() -> list[str]:
+    """The codes for why a message or a file is at fault."""
+    rows = [row(f"`{reason.value}`", reason.sentence) for reason in Reason]
+    return ["| reason | meaning |", "|---|---|", *rows]
 
 
 def commands() -> dict[str, Any]:

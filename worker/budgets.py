@@ -153,7 +153,7 @@ class Budgets:
             if share.denied and not share.open:
                 raise self._spent(share.cap)
         if self._draining.is_set() or time.monotonic() >= until:
-            raise OutageError(f"the record of the budgets does not answer: {self._failing or 'no slice in time'}")
+            raise OutageError(f"the budget record does not answer: {self._failing or 'no slice in time'}")
         for share, amount in short:
             share.waiting += max(amount, 1)
         if any(not share.denied and not share.is_asking for share, _ in short):  # else the answer under way decides
@@ -260,7 +260,7 @@ class Budgets:
                 share.is_asking = False
             self._changed.notify_all()
         if is_needed:
-            self._gate.shut(UNKNOWN, f"what is left of the day's budgets cannot be told: {error}")
+            self._gate.shut(UNKNOWN, f"what is left of today's budgets cannot be determined: {error}")
         if UNKNOWN in self._gate.reasons:
             self._next_at = self._not_before
 

@@ -1,12 +1,17 @@
-"""The result of one check of the preflight or of `doctor`."""
+"""The result of one check of the preflight or of `doctor`, and the order in which checks are made."""
 
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from worker.core.base.classify import is_denial, is_key_fault, is_transient
-from worker.core.base.errors import WorkerError
+from worker.core.base.credential_faults import CredentialsError, require_credentials
+from worker.core.base.errors import QueueError, StoreError, WorkerError
 
 Level = Literal["ok", "warning", "error"]
+CREDENTIALS = "credentials"
+"""The name of the check whose failure explains that of every call to AWS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,48 @@ class Check:
     took_ms: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A check that is made in its turn, unless one that it needs has failed: that failure would explain its own."""
+
+    name: str
+    check: Callable[[], Iterable[Check] | Check]
+    needs: tuple[str, ...] = ()
+    """Names of checks before it."""
+    hint: str = ""
+    """What to do about an error that the check did not expect."""
+
+
+def results(steps: Iterable[Step]) -> Iterator[Check]:
+    """The results of each step, and in the end one line that names those that were left out."""
+    failed: set[str] = set()
+    left_out = []
+    for step in steps:
+        if not failed.isdisjoint(step.needs):
+            left_out.append(step.name)
+            failed.add(step.name)
+            continue
+        for result in _timed(step):
+            if result.level == "error":
+                failed |= {step.name, result.name}
+            yield result
+    if left_out:
+        yield Check("not checked", "warning", ", ".join(left_out), "they need what is red above; then run this again")
+
+
+def _unexpected(step: Step, error: WorkerError) -> tuple[str, list[Check]]:
+    """An error that a check did not expect, under the name of what it is about."""
+    try:
+        if isinstance(error, CredentialsError):
+            raise error
+        for one in (error, error.__cause__):
+            if isinstance(one, QueueError | StoreError):
+                require_credentials(one)
+    except CredentialsError as refused:
+        return CREDENTIALS, [Check("", "error", str(refused), refused.hint, "dependency")]
+    return step.name, [Check("", "error", str(error), step.hint, fatality(error))]
+
+
 def fatality(error: WorkerError) -> Literal["config", "dependency"]:
     """`dependency` (exit code 69) if a restart may help, otherwise `config` (78), after which systemd does not restart.
 
@@ -33,3 +80,17 @@ def fatality(error: WorkerError) -> Literal["config", "dependency"]:
     code = getattr(error, "code", "")
     may_change = is_transient(error) or is_denial(code) or is_key_fault(code) or code.isdigit()
     return "dependency" if may_change else "config"
+
+
+def _timed(step: Step) -> Iterator[Check]:
+    """The results of a check, with the time it took; an error that it did not expect becomes a result too."""
+    began = time.monotonic()
+    name = step.name
+    try:
+        found = step.check()
+        made = [found] if isinstance(found, Check) else list(found)
+    except WorkerError as error:
+        name, made = _unexpected(step, error)
+    took_ms = round((time.monotonic() - began) * 1000, 1)
+    for result in made:
+        yield replace(result, name=name, took_ms=took_ms)

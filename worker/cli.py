@@ -1,4 +1,4 @@
-"""Commands: run, search, doctor, pause, resume, budget, connect-bucket, forget, demo. Results on stdout, messages on stderr."""
+"""Commands: run, search, doctor, status, pause, resume, budget, connect-bucket, forget, demo."""
 
 import os
 import sys
@@ -17,7 +17,8 @@ from worker.core.base import logs
 from worker.core.base.aws import Aws
 from worker.core.base.errors import ConfigError, DependencyError, ExitCode
 from worker.core.base.events import LogEvent
-from worker.core.base.settings import Settings, load, load_as
+from worker.core.base.settings import Settings, load
+from worker.core.base.settings_model import load_as
 from worker.core.base.text import printable
 from worker.core.clients import Clients, connect
 from worker.core.index.open import open_index
@@ -56,7 +57,7 @@ def main() -> None:
 
 @app.command(epilog="Example: s3-index-worker run")
 def run() -> None:
-    """Process messages until SIGTERM or SIGINT; a second signal exits at once. Exit codes: 0, 69, 70, 78."""
+    """Process messages until SIGTERM or SIGINT; a second signal exits at once. Exit codes: 0, 69, 70, 78, 130."""
     settings = load()
     logs.configure(level=settings.log_level, form=settings.log_format)
     clients = connect(settings)
@@ -96,24 +97,41 @@ def search(
     raise typer.Exit(ExitCode.OK if result.hits else ExitCode.NOT_FOUND)
 
 
-@app.command(epilog="Example: s3-index-worker doctor --json | jq '.[] | select(.level != \"ok\")'")
+@app.command(
+    epilog="Examples: s3-index-worker doctor our-files | s3-index-worker doctor --json | jq '.[] | select(.level != \"ok\")'"
+)
 def doctor(
-    bucket: Annotated[
+    buckets: Annotated[
         list[str] | None,
-        typer.Option(
-            help="A bucket to read from; repeatable. Without it: those that the queue's policy allows to notify it."
+        typer.Argument(
+            metavar="[BUCKET]...",
+            help="Buckets of files to read from. Without them: S3_BUCKET and those that the queue's policy allows to notify it.",
         ),
     ] = None,
+    bucket: Annotated[list[str] | None, typer.Option(help="The same, as an option; repeatable.")] = None,
     as_json: Json = False,
 ) -> None:
     """Check every dependency and permission, and say what to do about each failure. Exit codes: 0, 1 if a check failed."""
-    for name in bucket or ():
+    named = [*(buckets or ()), *(bucket or ())]
+    for name in named:
         require_bucket_name(name)
     settings = load_for_command()
     checks = []
     with err.status("checking …"):
-        checks = list(check_all(settings, connect(settings), thorough=True, buckets=bucket or ()))
+        checks = list(check_all(settings, connect(settings), thorough=True, buckets=named))
     raise typer.Exit(show_checks(checks, as_json=as_json))
+
+
+@app.command(epilog="Examples: s3-index-worker status | s3-index-worker status --json | jq -r .summary")
+def status(as_json: Json = False) -> None:
+    """Say whether anything is wrong: queues, dead letters, retry-index/, workers, pause, breakers, lag, budgets, a reindex.
+
+    It changes nothing, receives nothing, and takes 15 s at most. Exit codes: 0 nothing is wrong, 1 something is, 69 a part
+    could not be read, 78.
+    """
+    from worker.status.screen import show_status  # no other command needs it
+
+    raise typer.Exit(show_status(as_json=as_json))
 
 
 @app.command(epilog="Example: s3-index-worker pause --reason 'index upgrade' --for 30m")
@@ -188,16 +206,26 @@ app.command(
 )(forget)
 
 
-@app.command(epilog="Examples: s3-index-worker demo | s3-index-worker demo ~/Documents")
+@app.command(epilog="Examples: s3-index-worker demo | s3-index-worker demo ~/Documents | s3-index-worker demo --keep")
 def demo(
     folder: Annotated[
         Path | None, typer.Argument(exists=True, file_okay=False, help="A folder of files to index. Default: samples.")
     ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the index, and say how to search and remove it.")] = False,
+    search: Annotated[str | None, typer.Option(help="Search the index that was kept.")] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the index that was kept.")] = False,
 ) -> None:
-    """Show how it works: S3 and SQS in this process, a folder of files, the real daemon, searches. Needs no account."""
-    from worker.demo import show  # moto takes a second to load
+    """Show how it works: S3 and SQS in this process, a folder of files, the real daemon, searches. Needs no account.
 
-    raise typer.Exit(show(folder))
+    With INDEX_URL, the documents go to an index of the demo's own there, s3-index-worker-demo; no other index is touched.
+    """
+    if sum((keep or folder is not None, search is not None, remove)) > 1:
+        raise typer.BadParameter("cannot be combined", param_hint="--search, --remove, and a FOLDER or --keep")
+    from worker import demo as stage  # moto takes a second to load
+
+    if remove:
+        raise typer.Exit(stage.remove_kept())
+    raise typer.Exit(stage.show(folder, keep=keep) if search is None else stage.search_kept(search))
 
 
 def _version(wanted: bool) -> None:

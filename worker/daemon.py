@@ -20,6 +20,7 @@ from worker.core.clients import Clients
 from worker.core.sqs import in_flight
 from worker.core.sqs.in_flight import InFlightMessage
 from worker.health import Health
+from worker.interruption import say_stopping
 from worker.metrics import Metrics, send_to_cloudwatch, serve
 from worker.reconciled import watch_reconciled
 from worker.sdnotify import notify, watchdog_interval_s
@@ -164,15 +165,15 @@ class Daemon:
     def _show_limits(self) -> None:
         metrics, limits = self._metrics, self._components.clients.aws.throttles
         metrics.gauge(
-            "worker_s3_rate_limit", "Requests a second that S3 gets as it refused more; 0: no limit.",
+            "worker_s3_rate_limit", "Requests per second sent to S3, which refused more; 0: no limit.",
             lambda: limits.s3.rate or 0,
         )  # fmt: skip
         metrics.gauge(
-            "worker_sqs_rate_limit", "Requests a second that SQS gets as it refused more; 0: no limit.",
+            "worker_sqs_rate_limit", "Requests per second sent to SQS, which refused more; 0: no limit.",
             lambda: limits.sqs.rate or 0,
         )  # fmt: skip
         metrics.gauge(
-            "worker_index_rate_limit", "Documents a second that the index gets as it refused more; 0: no limit.",
+            "worker_index_rate_limit", "Documents per second sent to the index, which refused more; 0: no limit.",
             lambda: limits.index.rate or 0,
         )  # fmt: skip
 
@@ -283,10 +284,11 @@ class Daemon:
 
     # -- events --------------------------------------------------------------------------------------------------
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._was_signalled:
             os._exit(self._exit)  # a second signal: the operator cannot wait; what is in flight reappears
         self._was_signalled = True
+        say_stopping(number, only_terminal=True)  # elsewhere, `worker.stopping` says it
         self._stopping.set()
 
     def _on_stuck(self, _item: InFlightMessage) -> None:

@@ -28,6 +28,7 @@ class Health:
         self._exit_code: int | None = None
         self._last: tuple[str, int] = ("", 0)
         """The last state that was recorded, and when it began."""
+        self._open_since: dict[str, float] = {}
 
     def draining(self) -> None:
         """Note that the worker stops."""
@@ -46,6 +47,7 @@ class Health:
         state = self._state(is_paused="paused" in held_back, is_resting=bool(breakers or held_back))
         if self._last[0] != state:
             self._last = state, now_ms
+        self._open_since = {name: self._open_since.get(name, now_ms) for name in breakers}
         polled = self._metrics.last_poll
         return WorkerRecord(
             name=self._settings.worker_name,
@@ -62,6 +64,7 @@ class Health:
             dlq=components.clients.dlq.name,
             reindex=components.clients.reindex.run,
             breakers=breakers,
+            breakers_since=self._open_since,
             open_breakers=len(breakers),
             held_back=held_back,
             failing_calls=tuple(self.failing_calls()),

@@ -54,14 +54,14 @@ class Metrics:
             "worker_last_poll_timestamp_seconds", "When a receive last answered.", registry=self.registry
         )
         self._budget_used = self._gauge(
-            "worker_budget_used_ratio", "Part of a budget that the fleet has used today.", "cap"
+            "worker_budget_used_ratio", "Fraction of a budget that the fleet has used today.", "cap"
         )
         self._held = self._counter(
             "worker_held", "Objects held in retry-index/ because the cap of their prefix is used up."
         )
         self._lag_ratio = self._gauge(
             "worker_lag_of_retention_ratio",
-            "While a budget stops the polling: the oldest message's age, of its retention.",
+            "While a budget stops polling: the oldest message's age, as a fraction of its retention.",
         )
         self.reconciled = ReconciledMetrics(self.registry)
         self._show_from_the_start()

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
 
 from worker.core.base.aws import aws_errors
 from worker.core.base.classify import is_transient
@@ -27,6 +26,7 @@ from worker.core.base.errors import ConfigError, DependencyError, QueueError, St
 from worker.core.base.jsontypes import JsonObject
 from worker.core.base.names import QueueUrl, is_bucket_name
 from worker.core.base.settings import Settings
+from worker.core.base.settings_model import SettingsModel
 from worker.core.sqs.queue import Queue
 
 if TYPE_CHECKING:
@@ -45,10 +45,8 @@ Configuration = JsonObject
 _worker: dict[str, Any] = dict(Settings.model_fields)
 
 
-class ConnectSettings(BaseSettings):
+class ConnectSettings(SettingsModel):
     """The settings for connecting a bucket, which may be done before there is an index."""
-
-    model_config = Settings.model_config
 
     sqs_queue_url: QueueUrl = Field(description="URL of the queue that S3 is to notify.")
     aws_region: str | None = _worker["aws_region"]

@@ -2,16 +2,22 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from worker.checks import Check, fatality
 from worker.core.base.classify import is_denial, is_key_fault
-from worker.core.base.errors import StoreError
+from worker.core.base.credential_faults import require_credentials
+from worker.core.base.errors import ObjectGoneError, QueueError, StoreError
 from worker.core.clients import Clients
 from worker.core.s3.state import CONTROL_PREFIX, NO_CONDITIONS
 from worker.notifications import sources_of
 
 LONGEST_SKEW_S = 240
 """AWS rejects signatures that are off by 300 s."""
+_ELSEWHERE = frozenset(
+    {"PermanentRedirect", "301", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
+)
+"""With these codes S3 refuses requests for a bucket of another region, where boto3 does not follow them."""
 NO_SUCH_KEY = "s3-index-worker/doctor asks for a key that does not exist"
 
 
@@ -20,11 +26,18 @@ def bucket_listed(clients: Clients, bucket: str, setting: str) -> Check:
     try:
         clients.objects.check_bucket(bucket)
     except StoreError as error:
+        require_credentials(error)
         if error.code == "NoSuchBucket":
             return Check("", "error", f"{bucket} does not exist", f"{setting}={bucket}: is the name correct?", "config")
+        if error.code in _ELSEWHERE:
+            hint = f"{setting}={bucket}: set AWS_REGION to the region of this bucket, which must be that of the queue"
+            return Check("", "error", f"{bucket} is in another region: {error}", hint, "config")
         if is_denial(error.code):
-            hint = f"allow s3:ListBucket on {bucket}: without it, S3 returns 403 for a missing key, and removals fail"
-            return Check("", "error", "access denied", hint, fatality(error))
+            hint = (
+                f"allow s3:ListBucket on {bucket}: without it, S3 returns 403 for a missing key, and removals fail; or the bucket "
+                f"is of another account: is {setting} correct?"
+            )
+            return Check("", "error", "s3:ListBucket was denied: access denied", hint, fatality(error))
         return Check("", "error", f"no answer: {error}", "is the S3 endpoint correct, and is there a network route to it?",
                      fatality(error))  # fmt: skip
     return Check("", "ok", f"{bucket} can be listed")
@@ -40,22 +53,66 @@ def own_state(clients: Clients) -> Check:
     return Check("", "ok", f"{bucket} does not notify the queue")
 
 
-def sources(clients: Clients, buckets: Sequence[str]) -> Iterator[Check]:
-    """Read from each bucket that notifies the queue: the worker holds back the messages of one in which it can read nothing."""
-    named = buckets or sources_of(clients.source.attributes().get("Policy", ""))
+def sources(clients: Clients, default: str | None, buckets: Sequence[str]) -> Iterator[Check]:
+    """Read from each bucket of files: the worker holds back the messages of one in which it can read nothing.
+
+    These are `buckets`, or else `default` (S3_BUCKET) and those that the queue's policy allows to notify it.
+    """
+    named = dict.fromkeys(buckets, "the argument of doctor") if buckets else _own_sources(clients, default)
     if not named:
-        yield Check("", "ok", "the queue's policy names no buckets that may notify it; name some with --bucket")
-    for bucket in named:
-        listed = bucket_listed(clients, bucket, "--bucket" if buckets else "the queue's policy")
-        if listed.level == "ok" and not clients.objects.answers_for(bucket, NO_SUCH_KEY):
+        what = "which buckets notify the queue is not known: its policy names none, and S3_BUCKET is not set"
+        yield Check("", "warning", f"{what}; so none was read", "name them: s3-index-worker doctor BUCKET")
+    for bucket, setting in named.items():
+        listed = bucket_listed(clients, bucket, setting)
+        yield (
+            _one_object(clients, bucket)
+            if listed.level == "ok"
+            else replace(listed, what=f"{bucket}: {listed.what}", fatal="")
+        )
+
+
+def _own_sources(clients: Clients, default: str | None) -> dict[str, str]:
+    """The buckets of files, each with what names it."""
+    found = {default: "S3_BUCKET"} if default else {}
+    try:
+        policy = clients.source.attributes().get("Policy", "")
+    except QueueError:  # there is a result about that
+        return found
+    return found | {bucket: "the queue's policy" for bucket in sources_of(policy) if bucket not in found}
+
+
+def _one_object(clients: Clients, bucket: str) -> Check:
+    """Read the first object of a bucket, up to its size; where there is none, a key that does not exist."""
+    keys: list[str] = []
+    try:
+        page = clients.objects.list_page(bucket, "", None)
+        keys = [one.key for one in page.objects if not one.key.endswith("/")]
+        clients.objects.read(bucket, keys[0] if keys else NO_SUCH_KEY, admit=_enough).discard()
+    except (_EnoughError, ObjectGoneError):
+        pass
+    except StoreError as error:
+        require_credentials(error)
+        if keys and clients.objects.answers_for(bucket, NO_SUCH_KEY):
+            what = f"{keys[0]} in {bucket} cannot be read, but others can: {error.code}"
+            return Check("", "warning", what, f"its messages fail: allow s3:GetObject on all of {bucket}/*")
+        if is_key_fault(error.code) or "kms:" in str(error):
             hint = (
-                f"allow s3:GetObject on {bucket}/*, and the use of its KMS key; its messages are held back until then"
+                f"allow this role kms:Decrypt on the key that encrypts {bucket}; its messages are held back until then"
             )
-            yield Check("", "error", f"nothing in {bucket} can be read", hint)
-        elif listed.level == "ok":
-            yield Check("", "ok", f"{bucket} can be read")
-        else:
-            yield Check("", "error", f"{bucket}: {listed.what}", listed.hint)
+            return Check("", "error", f"nothing in {bucket} can be read: kms:Decrypt: {error}", hint)
+        hint = f"allow s3:GetObject on {bucket}/*, and the use of its KMS key; its messages are held back until then"
+        return Check("", "error", f"nothing in {bucket} can be read: s3:GetObject: {error}", hint)
+    if not keys:
+        return Check("", "ok", f"{bucket} is empty; it can be listed, and asked for a key, but no object was read")
+    return Check("", "ok", f"{bucket} can be listed, and an object in it read")
+
+
+def _enough(_size: int) -> None:
+    raise _EnoughError
+
+
+class _EnoughError(Exception):
+    """Raised when the answer to a GET has begun, so that nothing more of it need be read."""
 
 
 def state_round(clients: Clients) -> Check:
@@ -68,9 +125,10 @@ def state_round(clients: Clients) -> Check:
         step = "s3:DeleteObject"
         clients.state.delete(key)
     except StoreError as error:
+        require_credentials(error)
         where = f"s3://{clients.state.bucket}/{CONTROL_PREFIX}*"
         if is_key_fault(error.code) or "kms:" in str(error):
-            hint = f"allow kms:Decrypt and kms:GenerateDataKey with the key that encrypts {where} to this role"
+            hint = f"allow this role kms:Decrypt and kms:GenerateDataKey on the key that encrypts {where}"
             return Check("", "error", f"{step} failed: {error}", hint, fatality(error))
         if is_denial(error.code):
             hint = f"allow {step} on {where}, and likewise on retry-index/*, dead-letters/* and dlq-archive/*"

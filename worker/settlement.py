@@ -198,7 +198,7 @@ class Settlement:
         record = hand_off.record
         emit(
             event, "warning", message_id=hand_off.item.message.id, kind=record.kind, error_type=record.error_type,
-            error=record.message, fingerprint=record.fingerprint, **extra,
+            reason=record.reason, error=record.message, fingerprint=record.fingerprint, **extra,
         )  # fmt: skip
         self._deletes.put(hand_off.item)
 

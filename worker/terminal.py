@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from worker import interruption
 from worker.core.audit import Recorded
 from worker.core.base import logs
 from worker.core.base.classify import is_transient
@@ -45,6 +46,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 _SCHEME = "s3://"
 _DURATION = re.compile(r"^(\d{1,13})([smhd])$")
+_SPANS = ((86_400, "d"), (3_600, "h"), (60, "m"))
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _FAILURES: tuple[tuple[type[WorkerError], str, ExitCode], ...] = (
     (ConfigError, "configuration", ExitCode.CONFIG),
@@ -96,6 +98,18 @@ def run_app(app: typer.Typer) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a character gets its escape
             stream.reconfigure(errors="backslashreplace")
+    interruption.heed_interrupts()
+    interruption.running()
+    try:
+        _run(app)
+    except BaseException:
+        if interruption.was_interrupted():  # whatever has become of the exception that this raised
+            interruption.leave()
+        raise
+
+
+def _run(app: typer.Typer) -> None:
+    """The same, except for Ctrl-C before a command handles signals itself."""
     try:
         app()
     except SystemExit as ended:
@@ -203,6 +217,17 @@ def iso(at_s: float) -> str:
     return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds")
 
 
+def span(seconds: float) -> str:
+    """Format a duration in its two largest units: `3d 4h`, `12m 5s`; a negative one is `0s`."""
+    left = max(0, int(seconds))
+    parts: list[str] = []
+    for length, unit in _SPANS:
+        if left >= length or parts:
+            parts.append(f"{left // length}{unit}")
+            left %= length
+    return " ".join([*parts, f"{left}s"][:2])
+
+
 class Signals:
     """The signal that asked a command to end: the first takes effect between two steps, the second ends it at once."""
 
@@ -215,6 +240,7 @@ class Signals:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         self.exit_code = ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED
+        interruption.say_stopping(number)
         self.stop.set()
 
     @contextmanager

@@ -95,7 +95,7 @@ def backfill_index(
         ),
     ] = None,
     keys: Annotated[
-        str | None, typer.Option(help="Take the keys from a file, one a line in UTF-8; - for stdin.", metavar="FILE")
+        str | None, typer.Option(help="Take the keys from a file, one per line, in UTF-8; - for stdin.", metavar="FILE")
     ] = None,
     direct: Annotated[
         bool, typer.Option("--direct", help="Index the objects here, instead of sending them to the queue.")
@@ -113,12 +113,12 @@ def backfill_index(
         typer.Option(min=1, max=100_000, help="With --dry-run: number of objects to measure. Default: 200."),
     ] = None,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Begin anew, instead of going on where the last run was interrupted.")
+        bool, typer.Option("--restart", help="Start over, instead of continuing where the last run was interrupted.")
     ] = False,
     while_paused: WhilePaused = False,
     as_json: Json = False,
 ) -> None:
-    """Send the objects of a bucket to the queue, so that workers index them: those that the index does not hold as they are.
+    """Send the objects of a bucket to the queue, so that workers index them, except those that the index already holds.
 
     It yields to live events, and an interrupted run is continued by the next one. Exit codes: 0 all handled, 1 there is no
     object, 3 some failed, 64, 69, 75, 78, 130, 143.

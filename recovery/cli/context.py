@@ -33,6 +33,7 @@ from worker.core.clients import Clients
 from worker.core.s3.state import S3State, State
 from worker.core.s3.store import S3ObjectStore
 from worker.core.sqs.queue import Queue, SqsQueue
+from worker.interruption import say_stopping
 from worker.terminal import Signals, err, operator, tell
 
 DLQ, SOURCE = "dlq", "source"
@@ -232,4 +233,5 @@ def _wait_for_line() -> None:
 
 
 def _end_now(number: int, _frame: FrameType | None) -> NoReturn:
+    say_stopping(number, "stopping: messages are given back")
     raise typer.Exit(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)

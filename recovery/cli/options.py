@@ -25,11 +25,28 @@ AcceptSkipped = Annotated[
     bool,
     typer.Option("--accept-skipped", help="Go on although most messages have nothing to index: you have checked that."),
 ]
+ArchiveSystemErrors = Annotated[
+    bool,
+    typer.Option(
+        "--archive-system-errors",
+        help="Also give up, and archive, what configuration or code is at fault for; otherwise it is kept, with exit code 3.",
+    ),
+]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose", "-v", help="Log each message or record that is kept, archived, stored, rejected or parked."
+    ),
+]
 WhilePaused = Annotated[bool, typer.Option("--while-paused", help="Run even if the fleet is paused.")]
 Force = Annotated[bool, typer.Option("--force", help="Include messages that were already redriven three times.")]
 Wide = Annotated[bool, typer.Option("--wide", help="One line each, with complete ids, however long: as in a pipe.")]
 Columns = Annotated[
     str | None, typer.Option(help="The columns to show, in this order: key,error,age.", metavar="NAMES")
+]
+EachMessage = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="List each message that was not sent, not only each reason with an example."),
 ]
 Rate = Annotated[float | None, typer.Option(min=0.1, help="Maximum number of messages per second.")]
 Reason = Annotated[str, typer.Option(help="The reason; stored with the message and in the audit.", callback=_not_blank)]

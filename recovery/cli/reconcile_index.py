@@ -86,15 +86,15 @@ def reconcile_index(
         typer.Option(min=0.1, help="With --fix: objects per second at most. Default: 100; any with --direct."),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="With --fix: remove so many documents, too: you have checked the listing.")
+        bool, typer.Option("--force", help="With --fix: remove even this many documents; you have checked the listing.")
     ] = False,
     while_paused: WhilePaused = False,
     yes: Yes = False,
     sample: Annotated[
-        int | None, typer.Option(min=1, max=1_000_000, help="Compare only so many objects, chosen at random.")
+        int | None, typer.Option(min=1, max=1_000_000, help="Compare only this many objects, chosen at random.")
     ] = None,
     since: Annotated[
-        str | None, typer.Option(help="Compare only objects modified lately: in the last 30m, 2h, 7d.")
+        str | None, typer.Option(help="Compare only objects modified recently: in the last 30m, 2h, 7d.")
     ] = None,
     csv: Annotated[
         str | None, typer.Option(help="New file for every object and its state; - for stdout.", metavar="FILE")

@@ -6,7 +6,17 @@ from typing import Annotated
 import typer
 
 from recovery.cli.batch_command import run_program
-from recovery.cli.options import AcceptGone, AcceptSkipped, DryRun, Kind, OlderThan, Rate, WhilePaused
+from recovery.cli.options import (
+    AcceptGone,
+    AcceptSkipped,
+    ArchiveSystemErrors,
+    DryRun,
+    Kind,
+    OlderThan,
+    Rate,
+    Verbose,
+    WhilePaused,
+)
 from recovery.cli.recovery_report import MAX_BATCH_SIZE, RECOVER
 from recovery.cli.settings import declared_types
 from recovery.operations.progress import OnProgress
@@ -38,17 +48,19 @@ def recover_dlq(
     older_than: OlderThan = None,
     accept_gone: AcceptGone = False,
     accept_skipped: AcceptSkipped = False,
+    archive_system_errors: ArchiveSystemErrors = False,
     while_paused: WhilePaused = False,
+    verbose: Verbose = False,
     as_json: Json = False,
     _yes: Annotated[
         bool,
         typer.Option("--yes", help="Deprecated, has no effect: the command never asks. Accepted for old runbooks."),
     ] = False,
 ) -> None:
-    """Recover the messages of the DLQ and of dead-letters/: index their objects, skip what is indexed, archive the rest.
+    """Recover the messages of the DLQ and of dead-letters/: index their objects, skip what is indexed, archive what is at fault.
 
-    Everything is compared with the current state of S3. Exit codes: 0 all handled, 3 some kept or in flight elsewhere, 64,
-    69, 75, 78.
+    Everything is compared with the current state of S3. What configuration or code is at fault for is kept. Exit codes: 0 all
+    handled, 3 some kept or in flight elsewhere, 64, 69, 75, 78.
     """
     older_than_s = seconds(older_than, "--older-than")
 
@@ -64,6 +76,8 @@ def recover_dlq(
             while_paused=while_paused,
             accept_gone=accept_gone,
             accept_skipped=accept_skipped,
+            archive_system_errors=archive_system_errors,
+            verbose=verbose,
             types=declared_types(),
         )
         return recover(settings, clients, request, stop=stop, on_progress=on_progress)

@@ -24,8 +24,8 @@ WORDING = Wording(
         Disposition.GONE: "the object no longer exists",
         Disposition.SKIPPED: "nothing to index: in dlq-archive/",
         Disposition.STORED_FOR_RETRY: "the index rejects the document: in retry-index/",
-        Disposition.ARCHIVED: "message or file at fault: in dlq-archive/",
-        Disposition.KEPT: "undecided for a transient reason: still in the DLQ",
+        Disposition.ARCHIVED: "message or file at fault, or given up as asked: in dlq-archive/",
+        Disposition.KEPT: "undecided, or not their own fault: they wait; correct the cause, then run again",
     },
     also={
         NOT_DELETED: ("settled_not_deleted", "of these, could not be deleted: the next run finds them done"),

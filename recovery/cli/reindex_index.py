@@ -49,20 +49,21 @@ COMMAND = "reindex_index"
 LeaveOut = Annotated[
     bool,
     typer.Option(
-        "--leave-out", help="With --from-s3: without documents of other buckets, and those without bucket or key."
+        "--leave-out", help="With --from-s3: leave out documents of other buckets, and those without bucket or key."
     ),
 ]
 RemoveMany = Annotated[
     bool,
     typer.Option(
-        "--remove-many", help="Remove from the new index what has no object, however much: you have checked that."
+        "--remove-many",
+        help="Remove documents without an object from the new index, however many; you have checked that.",
     ),
 ]
 Force = Annotated[
     bool,
     typer.Option(
         "--force",
-        help="Switch, go back, or delete the old index although something speaks against it: you have looked.",
+        help="Switch, roll back, or delete the old index despite an objection; you have looked into it.",
     ),
 ]
 app = new_app()
@@ -116,7 +117,7 @@ def reindex_index(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Replace the index by a new one, without a gap in the searches and without losing a write.
+    """Replace the index with a new one, without a gap in the searches and without losing a write.
 
     The new index is made by the index template, beside the old one, and every worker writes to both. It is filled, compared with
     the buckets and repaired; searches read it once it is no worse than the old one. The old index is kept for a while, and

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from recovery.cli.batch_command import BatchCommand, run_program
-from recovery.cli.options import DryRun
+from recovery.cli.options import DryRun, Verbose
 from recovery.cli.view.report import Wording
 from recovery.operations.progress import Progress
 from recovery.operations.replay import ReplayRequest, replay
@@ -51,6 +51,7 @@ def replay_retry_index(
     limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of records.")] = None,
     prefix: Annotated[str, typer.Option(help="Only records under this prefix.")] = RETRY_PREFIX,
     parked: Annotated[bool, typer.Option("--parked", help="Replay the parked records instead.")] = False,
+    verbose: Verbose = False,
     as_json: Json = False,
 ) -> None:
     """Write the records of retry-index/ to the index, oldest day first. Each is compared with the current state of S3.
@@ -61,7 +62,7 @@ def replay_retry_index(
         raise typer.BadParameter(f"{prefix!r}: it must begin with {RETRY_PREFIX}", param_hint="--prefix")
     if parked:
         prefix = PARKED_PREFIX + prefix.removeprefix(PARKED_PREFIX).removeprefix(RETRY_PREFIX)
-    request = ReplayRequest(prefix, limit, dry_run)
+    request = ReplayRequest(prefix, limit, dry_run, verbose)
     code = run_program(
         REPLAY,
         lambda settings, clients, stop, on_progress: replay(

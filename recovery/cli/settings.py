@@ -3,17 +3,17 @@
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings
+from pydantic import Field
 
 from recovery.operations.dead_letters.message_types import MessageTypes, load_types
 from worker.core.base.aws import Aws, aws_errors
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import ConfigError, DependencyError, QueueError
 from worker.core.base.names import BucketName, QueueUrl, own_state_bucket
-from worker.core.base.settings import Settings, load_as
+from worker.core.base.settings import Settings
+from worker.core.base.settings_model import Rule, SettingsModel, load_as, two_values
 
 CONNECTIONS = 48
 """Maximum number of concurrent requests to one service."""
@@ -26,10 +26,25 @@ ALIASES = {
 _worker: dict[str, Any] = dict(Settings.model_fields)
 
 
-class ToolSettings(BaseSettings):
+def _own_bucket(settings: Any) -> str | None:
+    try:
+        state_of(settings)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def state_of(settings: Any) -> str | None:
+    """The state bucket of these settings; None if none is set. Raises ValueError if it is the bucket of the files."""
+    if settings.state_bucket is None and not (settings.s3_bucket and settings.state_bucket_shared):
+        return None
+    return own_state_bucket(settings.state_bucket, settings.s3_bucket, shared=settings.state_bucket_shared)
+
+
+class ToolSettings(SettingsModel):
     """The settings of `dlq`. Those that the worker has, too, are defined there."""
 
-    model_config = Settings.model_config
+    rules: ClassVar[tuple[Rule, ...]] = (_own_bucket,)
 
     sqs_queue_url: QueueUrl | None = Field(
         None, description="URL of the queue to redrive to; also --queue, or FRONTIER_URL (deprecated)."
@@ -45,20 +60,13 @@ class ToolSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = _worker["log_level"]
     log_format: Literal["auto", "json", "console"] = _worker["log_format"]
     message_types_dir: Path | None = Field(
-        None, description="Folder of message types (NAME.json, a JSON Schema each), instead of the included one."
+        None, description="Folder of message types (NAME.json, one JSON Schema each), instead of the included one."
     )
-
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
-        _ = self.state  # raises if it is the bucket of the files
-        return self
 
     @property
     def state(self) -> str | None:
         """The name of the state bucket; None if none is set."""
-        if self.state_bucket is None and not (self.s3_bucket and self.state_bucket_shared):
-            return None
-        return own_state_bucket(self.state_bucket, self.s3_bucket, shared=self.state_bucket_shared)
+        return state_of(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +121,6 @@ def queue_url(aws: Aws, name: str) -> str:
 
 def _single_value(option: str) -> str | None:
     """Return the value of a setting with several names. Raises ConfigError if they have different values."""
-    found = {name: value for name in ALIASES[option] if (value := os.environ.get(name))}
-    if len(set(found.values())) > 1:
-        shown = " and ".join(f"{name}={'(hidden)' if '@' in value else value}" for name, value in found.items())
-        raise ConfigError(f"{shown} are two names of one setting with two values; unset one of them")
-    return next(iter(found.values()), None)
+    if wrong := two_values(list(ALIASES[option])):
+        raise ConfigError(wrong)
+    return next((value for name in ALIASES[option] if (value := os.environ.get(name))), None)

@@ -57,8 +57,8 @@ def _common(
         typer.Option(help="URL or name of the source queue, instead of SQS_QUEUE_URL (FRONTIER_URL: deprecated)."),
     ] = None,
     region: Annotated[str | None, typer.Option(help="AWS region.")] = None,
-    endpoint_url: Annotated[str | None, typer.Option(help="Address of SQS, if it is not the one of AWS.")] = None,
-    profile: Annotated[str | None, typer.Option(help="Profile of the AWS configuration.")] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="Endpoint of SQS, if it is not AWS's own.")] = None,
+    profile: Annotated[str | None, typer.Option(help="AWS profile, from its configuration files.")] = None,
 ) -> ToolOptions:
     """The options of every verb."""
     return ToolOptions(dlq, queue, region, endpoint_url, profile)
@@ -82,8 +82,10 @@ def verb(*, epilog: str, name: str | None = None) -> Callable[[Verb], Verb]:
         def run(**given: Any) -> None:
             options, as_json = _build(_common, given), _build(_as_json, given)
             arguments = {one.name: _argument(one, given) for one in own}
-            with Signals().heeded() as signals:
-                code = function(_open(called, options, signals, as_json=as_json), **arguments)
+            signals = Signals()
+            context = _open(called, options, signals, as_json=as_json)  # Ctrl-C ends this at once: nothing is held yet
+            with signals.heeded():
+                code = function(context, **arguments)
             raise typer.Exit(signals.exit_code or code)
 
         parameters = [shown for one in own for shown in _options_of(one)]

@@ -19,7 +19,7 @@ def ledger_url(text: str) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        raise _wrong(text, "is no address of a database") from None
+        raise _wrong(text, "is not the address of a database") from None
     if url.drivername not in {SQLITE, POSTGRESQL}:
         raise _wrong(text, f"names the database or driver {url.drivername}")
     if url.drivername == SQLITE and not (url.database or "").startswith("/"):

@@ -34,7 +34,7 @@ _SQLITE_SAYS = {
     sqlite3.SQLITE_READONLY: "is read-only",
     sqlite3.SQLITE_FULL: "is full: its disk has no room left",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened",
-    sqlite3.SQLITE_NOTADB: "is no database of SQLite",
+    sqlite3.SQLITE_NOTADB: "is not an SQLite database",
     sqlite3.SQLITE_CORRUPT: "is damaged",
     sqlite3.SQLITE_IOERR: "cannot be read or written",
 }

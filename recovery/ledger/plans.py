@@ -195,7 +195,9 @@ def _select(connection: Connection, wanted: Wanted) -> tuple[list[_Found], dict[
             continue
         found.append((sent_ms, number, generation, size_bytes))
         if len(found) > MAX_ITEMS:
-            raise TooManyError(f"more than {MAX_ITEMS:,} dead letters are selected; at most so many fit into a plan")
+            raise TooManyError(
+                f"more than {MAX_ITEMS:,} dead letters are selected; that is the most that fit into one plan"
+            )
     found.sort(key=itemgetter(0, 1))
     return found, dict(refused)
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Text, bindparam, text
 from recovery.ledger.database import Database
 from recovery.ledger.outcomes import KEPT_DAYS, PERIOD_MS, first_period, words_of
 from recovery.ledger.schema import OUTCOMES
+from worker.core.base.classify import FailureKind
 
 SETTLED_MS = 3_600_000
 """A redrive counts this long after its period: to come back takes maxReceiveCount × visibility timeout, 50 minutes."""
@@ -91,12 +92,15 @@ class Suggestion:
         )
 
 
-def suggest(done: Outcomes, basis: Basis) -> Suggestion | None:
-    """What these outcomes suggest; None if they are too few, or say different things."""
+def suggest(done: Outcomes, basis: Basis, kind: FailureKind) -> Suggestion | None:
+    """What these outcomes suggest; None if they are too few, or say different things.
+
+    What configuration or code is at fault for is never to be given up, whatever was done with it before.
+    """
     found = []
     if done.redriven >= MIN_CASES:
         found.append(Suggestion(Advice.REDRIVE, basis, done, _share(done.stayed_away, done.redriven)))
-    if done.given_up >= MIN_CASES:
+    if done.given_up >= MIN_CASES and kind is not FailureKind.SYSTEM_ERROR:
         settled = done.given_up + done.stayed_away
         found.append(Suggestion(Advice.ABANDON, basis, done, _share(done.given_up, settled)))
     convincing = [one for one in found if one.share >= MIN_SHARE]
@@ -113,14 +117,17 @@ class Suggestions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def of(self, groups: Iterable[tuple[str, str, str]]) -> dict[Name, Suggestion]:
-        """Those of groups, given as fingerprint, error type and a message; groups about which nothing is known are left out."""
-        wanted = {(fingerprint, error_type): message for fingerprint, error_type, message in groups}
+    def of(self, groups: Iterable[tuple[str, str, FailureKind, str]]) -> dict[Name, Suggestion]:
+        """Those of groups, given as fingerprint, error type, kind and a message.
+
+        Groups about which nothing is known are left out.
+        """
+        wanted = {(fingerprint, error_type): (kind, message) for fingerprint, error_type, kind, message in groups}
         if not wanted:
             return {}
         with self._database.reading() as connection:
             known = _known(connection, sorted({error_type for _, error_type in wanted}))
-        found = {name: _suggestion(name, message, known.get(name[1], ())) for name, message in wanted.items()}
+        found = {name: _suggestion(name, *said, known.get(name[1], ())) for name, said in wanted.items()}
         return {name: one for name, one in found.items() if one is not None}
 
 
@@ -144,15 +151,15 @@ def _known(connection: Connection, error_types: Sequence[str]) -> Mapping[str, S
     return found
 
 
-def _suggestion(name: Name, message: str, known: Sequence[_Known]) -> Suggestion | None:
+def _suggestion(name: Name, kind: FailureKind, message: str, known: Sequence[_Known]) -> Suggestion | None:
     own = next((done for fingerprint, _, done in known if fingerprint == name[0]), Outcomes())
-    if (found := suggest(own, Basis.GROUP)) is not None or max(own.redriven, own.given_up) >= MIN_CASES:
+    if (found := suggest(own, Basis.GROUP, kind)) is not None or max(own.redriven, own.given_up) >= MIN_CASES:
         return found  # what the group itself says counts, also where it says nothing clear
     words, together = frozenset(words_of(message)), own
     for fingerprint, others, done in known:
         if fingerprint != name[0] and _alike(words, others):
             together = together.plus(done)
-    return suggest(together, Basis.SIMILAR)
+    return suggest(together, Basis.SIMILAR, kind)
 
 
 def _alike(words: frozenset[str], others: frozenset[str]) -> bool:

@@ -27,7 +27,7 @@ class Arrivals:
         made = Arrival(message_id, self.rows.row(record), at_ms, by, is_news=self.notifies)
         if not self.scheduler.is_used_up(record):
             return made
-        finding = f"its {record.retry.count} retries are used up: nothing sends it again by itself"
+        finding = f"its {record.retry.count} retries are used up: nothing resends it automatically"
         return replace(made, row=replace(made.row, finding=finding), also=(USED_UP,))
 
     def tell(self, arrivals: Iterable[Arrival], taken: Mapping[str, Taken]) -> None:

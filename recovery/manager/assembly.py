@@ -16,7 +16,7 @@ from recovery.operations.dead_letters.message_types import load_types
 from worker.core.base.aws import Aws
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import ConfigError, DependencyError, StoreError
-from worker.core.base.settings import load_as
+from worker.core.base.settings_model import load_as
 from worker.core.clients import Clients
 from worker.core.index import Index
 from worker.core.index.open import open_index

@@ -11,7 +11,7 @@ from recovery.ledger.rows import Row
 from recovery.manager import confirmation, diagnosis, retries
 from recovery.manager.assembly import Parts, open_own_index
 from recovery.manager.confirmation import ConfirmationParts, Confirmer
-from recovery.manager.diagnosis import Diagnosis, Examiner, dry_engine
+from recovery.manager.diagnosis import Diagnosis
 from recovery.manager.fleet_health import FleetHealth
 from recovery.manager.metrics import ManagerMetrics
 from recovery.manager.notices import notices as notices_
@@ -20,6 +20,7 @@ from recovery.manager.retries import Retries, RetryParts
 from recovery.manager.retry_targets import RetryTargets
 from recovery.manager.settings import ManagerSettings
 from recovery.manager.turns import Beat, Turns
+from recovery.operations.recovering.outlook import Examiner, dry_engine
 from worker.core.base.errors import IndexUnavailableError
 from worker.core.base.liveness import Liveness
 from worker.core.clients import Clients

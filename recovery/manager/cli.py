@@ -47,7 +47,7 @@ def main() -> None:
 
 @app.command(epilog="Example: dlq-manager serve")
 def serve() -> None:
-    """Take dead letters in and answer until SIGTERM or SIGINT; a second signal exits at once. Exit codes: 0, 69, 70, 78."""
+    """Take in dead letters and serve the API until SIGTERM or SIGINT; a second signal exits at once. Exit codes: 0, 69, 70, 78."""
     from recovery.manager.assembly import connect, load_settings, open_checked
     from recovery.manager.service import Manager
 
@@ -67,7 +67,7 @@ def rebuild(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Fill a new ledger from the state bucket, and make it the bucket's ledger. No manager must run meanwhile.
+    """Fill a new ledger from the state bucket, and make it the bucket's ledger. No manager may be running meanwhile.
 
     It says what it cannot restore. Exit codes: 0, 69, 78.
     """
@@ -81,7 +81,7 @@ def rebuild(
     ledger = open_unchecked(settings)
     what = f"rebuild {ledger.shown} from s3://{parts.state.bucket}, and use it from now on. Not restored: {LOST}."
     tell(what)
-    if not yes and not agreed("Does no other manager run, and do you want this?"):
+    if not yes and not agreed("No other manager may be running. Do you want to rebuild it?"):
         raise typer.Exit(ExitCode.INCOMPLETE)
     with Signals().heeded() as signals, err.status("reading the state bucket …") as status:
         now_ms = parts.clients.objects.clock.now_ms()
@@ -100,7 +100,7 @@ def rebuild(
 
 @app.command(epilog="Example: dlq-manager migrate")
 def migrate() -> None:
-    """Bring the ledger's database to this version. SQLite is migrated by `serve` itself; PostgreSQL only by this command."""
+    """Migrate the ledger's database to this version. SQLite is migrated by `serve` itself; PostgreSQL only by this command."""
     from recovery.manager.assembly import ledger_to_migrate, load_settings
 
     settings = load_settings()

@@ -4,10 +4,8 @@ Each is looked at once after every arrival, as `recover_dlq --dry-run` does it, 
 """
 
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
-from typing import Protocol
+from collections.abc import Callable
+from contextlib import ExitStack
 
 from recovery.ledger.ledger import Ledger
 from recovery.ledger.pages import Sort
@@ -16,18 +14,11 @@ from recovery.ledger.rows import State as RowState
 from recovery.ledger.selection import Selection
 from recovery.manager.records import RowMaker
 from recovery.manager.turns import Beat
-from recovery.operations.dead_letters.message_types import MessageTypes
-from recovery.operations.engine import FOREIGN_TYPE, Disposition, RecoveryEngine, Verdict
+from recovery.operations.recovering.outlook import Examiner, sentence
 from worker.core.base.classify import FailureKind
 from worker.core.base.concurrency import Pace
-from worker.core.base.settings import Settings
-from worker.core.base.text import one_line
-from worker.core.clients import Clients, make_extractor
-from worker.core.indexing.pipeline import Pipeline
-from worker.core.indexing.retry_store import RetryStore
 from worker.core.s3.state import State
 from worker.core.sqs import dead_letter_store
-from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.stored_dead_letter import StoredState
 
 TURN_S = 5.0
@@ -41,45 +32,7 @@ SETTLED_MS = 30_000
 """Rows are looked at in the order in which they were last seen. Of the latest, one may still be written before another."""
 MARK = "diagnosed"
 """How far the rows were looked at, in the order in which they were last seen; empty: they are all looked through again."""
-MAX_CHARS = 500
 NO_INDEX = "dead letters of an unknown kind are not diagnosed, because INDEX_URL is not set for the manager"
-_SAID = {
-    Disposition.SKIPPED: "recovery would archive it, because there is nothing to index",
-    Disposition.ALREADY_INDEXED: "recovery would only remove it: the index holds the object as it is now",
-    Disposition.GONE: "recovery would remove it, and the document if there is one: the object no longer exists",
-    Disposition.RECOVERED: "recovery would index it: its object can be read",
-    Disposition.STORED_FOR_RETRY: "recovery would store its document in retry-index/, because the index refuses it",
-    Disposition.ARCHIVED: "recovery would archive it",
-    Disposition.KEPT: "recovery could not decide when it was looked at",
-}
-
-
-class Examiner(Protocol):
-    """What says what recovery would do."""
-
-    def examine(self, dead_letters: Sequence[DeadLetter]) -> list[Verdict]:
-        """A verdict for each, in order; nothing is written. Raises IndexUnavailableError."""
-
-
-def sentence(verdict: Verdict) -> str:
-    """A verdict as the row says it."""
-    if verdict.error_type == FOREIGN_TYPE:
-        return one_line(verdict.reason)[:MAX_CHARS]
-    reason = f": {verdict.reason}" if verdict.reason else ""
-    return one_line(_SAID[verdict.disposition] + reason)[:MAX_CHARS]
-
-
-def dry_engine(
-    settings: Settings, clients: Clients, types: MessageTypes, stop: threading.Event, stack: ExitStack
-) -> Examiner:
-    """The engine of a dry run, which ends with the stack."""
-    extractor = stack.enter_context(closing(make_extractor(settings)))
-    retry = stack.enter_context(closing(RetryStore(clients.state)))
-    pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="diagnose"))
-    pipeline = Pipeline(settings, clients.objects, extractor=extractor)
-    return RecoveryEngine(
-        settings, clients, pipeline=pipeline, retry=retry, pool=pool, types=types, stopping=stop, dry_run=True
-    )
 
 
 class Diagnosis:

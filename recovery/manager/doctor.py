@@ -17,10 +17,13 @@ from recovery.manager.settings import ManagerSettings
 from recovery.manager.who import check_provider
 from recovery.operations.clients import attributes_of, retention_of
 from recovery.operations.transfer.targets import retry_target
-from worker.checks import Check, fatality
-from worker.core.base.errors import DependencyError, PausedError, WorkerError
+from worker import machine_checks, queue_checks
+from worker.checks import CREDENTIALS, Check, Step, fatality, results
+from worker.cloudwatch_check import figures
+from worker.core.base.errors import DependencyError, IndexUnavailableError, PausedError
 from worker.core.s3.state import DEAD_LETTERS_PREFIX
 from worker.core.sqs.queue import SqsQueue
+from worker.index_checks import unavailable
 
 SHORT_RETENTION_S = 4 * 86_400
 T = TypeVar("T")
@@ -28,23 +31,32 @@ T = TypeVar("T")
 
 def checks(settings: ManagerSettings, parts: Parts) -> Iterator[Check]:
     """Every check, in the order in which a failure explains the next."""
-    steps: tuple[tuple[str, Callable[[], Check]], ...] = (
-        ("dead-letter queue", lambda: _queue(parts)),
-        ("state bucket", lambda: _state(parts)),
-        ("ledger", lambda: _ledger(settings)),
-        ("ledger: whose", lambda: _owner(settings, parts)),
-        ("sign-in", lambda: _sign_in(settings)),
-        ("notifications", lambda: _notifications(settings)),
-        ("index", lambda: _index(settings, parts)),
-        ("retries", lambda: _retries(settings, parts)),
+    dlq, state = "dead-letter queue", "state bucket"
+    yield from results(
+        [
+            Step("settings", machine_checks.names),
+            Step(CREDENTIALS, lambda: _credentials(parts)),
+            Step("region", lambda: queue_checks.region(settings, parts.aws.region)),
+            Step(dlq, lambda: _queue(parts), (CREDENTIALS,), _HINTS[dlq]),
+            Step(state, lambda: _state(parts), (CREDENTIALS,), _HINTS[state]),
+            Step("ledger", lambda: _ledger(settings), hint=_HINTS["ledger"]),
+            Step("ledger: whose", lambda: _owner(settings, parts), (state, "ledger"), _HINTS["ledger: whose"]),
+            Step("sign-in", lambda: _sign_in(settings), hint=_HINTS["sign-in"]),
+            Step("notifications", lambda: _notifications(settings), hint=_HINTS["notifications"]),
+            *_of_figures(settings, parts),
+            Step("index", lambda: _index(settings, parts), hint=_HINTS["index"]),
+            Step("retries", lambda: _retries(settings, parts), (dlq, state), _HINTS["retries"]),
+        ]
     )
-    for name, step in steps:
-        began = time.monotonic()
-        try:
-            found = step()
-        except WorkerError as error:
-            found = Check("", "error", str(error), _HINTS[name], fatality(error))
-        yield replace(found, name=name, took_ms=(time.monotonic() - began) * 1000)
+
+
+def _of_figures(settings: ManagerSettings, parts: Parts) -> Iterator[Step]:
+    if settings.cloudwatch_namespace:
+        yield Step("CloudWatch", lambda: figures(settings, parts.aws), (CREDENTIALS,))
+
+
+def _credentials(parts: Parts) -> Check:
+    return Check("", "ok", f"found by {parts.aws.credentials().method}")
 
 
 _LEDGER = "correct LEDGER_URL; the database must exist, and its user must be allowed to create tables"
@@ -147,6 +159,9 @@ def _index(settings: ManagerSettings, parts: Parts) -> Check:
         return Check("", "warning", what, "set INDEX_URL to the workers' index")
     try:
         index.inspect()
+    except IndexUnavailableError as error:
+        found = unavailable(error, settings, index.description)
+        return replace(found, level="error", hint=found.hint if found.level == "error" else _HINTS["index"])
     finally:
         index.close()
     return Check("", "ok", f"{index.description} can be read")

@@ -53,7 +53,7 @@ class Figures:
     unconfirmed: int = 0
     """Those of which neither work nor return was seen in time."""
     retries_waiting: int = 0
-    """Dead letters that are due to be sent by themselves, and wait because index, S3 or fleet is not healthy."""
+    """Dead letters that are due to be resent automatically, and wait because index, S3 or fleet is not healthy."""
     oldest_unhandled_s: float = 0.0
     """How long the first open dead letter has waited that has no owner, schedule or hold; 0 if there is none."""
     operations: Mapping[str, int] = field(default_factory=dict)

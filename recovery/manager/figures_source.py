@@ -41,7 +41,7 @@ class FiguresSource:
         self._dlq = dlq
         self._intake = intake
         self._lock = threading.Lock()
-        self._reading = DlqReading(None, 0, "it was not asked yet")
+        self._reading = DlqReading(None, 0, "it has not been asked yet")
         self._read_at = float("-inf")
 
     def dlq(self) -> DlqReading:

@@ -21,7 +21,7 @@ def why_unhealthy(state: State, now_ms: int) -> str:
         return f"the fleet is paused by {paused.get('by', '?')}: {paused['reason']}"
     alive = [one for one in read_workers(state, now_ms) if one.is_alive]
     if not alive:
-        return f"no worker has said in the last {FRESH_MS // 60_000} minutes that it runs"
+        return f"no worker has reported in the last {FRESH_MS // 60_000} minutes"
     for one in alive:
         for name, why in one.breakers.items():
             return f"{name} is unavailable, says {one.name}: {why}"

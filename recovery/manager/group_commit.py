@@ -39,16 +39,14 @@ class GroupCommit:
     def stop(self) -> None:
         """End once nothing is left to write."""
         self._stopping.set()
+        self._queue.put(((), Future()))  # `run` waits for something to write
 
     def run(self, liveness: Liveness) -> None:
         """Write until stopped."""
-        while True:
+        while not (self._stopping.is_set() and self._queue.empty()):
             liveness.beat()
-            wanted = self._collect()
-            if wanted:
+            if wanted := self._collect():
                 self._write(wanted)
-            elif self._stopping.is_set():
-                return
 
     def _collect(self) -> list[_Wanted]:
         """What is wanted now: everything that came while the last transaction was written, or comes within GATHER_S."""

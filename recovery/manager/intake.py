@@ -16,6 +16,7 @@ from recovery.manager.arrivals import Arrivals
 from recovery.manager.group_commit import GroupCommit
 from recovery.manager.metrics import IntakeResult
 from recovery.manager.rest import Rest
+from recovery.operations.dead_letters.scan import INVISIBLE_S
 from worker.core.base.classify import is_transient
 from worker.core.base.clock import S3Clock
 from worker.core.base.errors import QueueError, StoreError
@@ -35,8 +36,6 @@ AT_ONCE = 20
 number. Few, as they are stored one after another, well within INVISIBLE_S."""
 WAIT_S = 10
 """Wait time of one receive in seconds."""
-INVISIBLE_S = 60
-"""Visibility timeout of received messages in seconds; it expires after a kill -9. AT_ONCE are settled in far less."""
 BACK_S = 30
 """After how many seconds a message that could not be taken in is visible again."""
 QUICK_LANES = 1

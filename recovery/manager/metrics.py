@@ -144,7 +144,7 @@ def _single_figures(figures: Figures) -> tuple[tuple[str, str, float], ...]:
         ),
         (
             "dlq_retries_waiting",
-            "Dead letters that are due to be sent by themselves, and wait for index, S3 or fleet to be healthy.",
+            "Dead letters that are due to be resent automatically, and wait for the index, S3 or the fleet to be healthy.",
             figures.retries_waiting,
         ),
         (

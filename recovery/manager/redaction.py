@@ -23,7 +23,7 @@ from recovery.manager.json_paths import Path, parse_path
 __all__ = ["HIDDEN", "NOT_JSON", "NOT_SHOWN", "Redactor", "View"]
 
 NOT_SHOWN = "<not shown: REDACT_FIELDS is set>"
-NOT_JSON = "<not shown: it is no JSON, and REDACT_FIELDS is set>"
+NOT_JSON = "<not shown: it is not JSON, and REDACT_FIELDS is set>"
 REPEATED_CHARS = 8
 """Whatever a text has in common with a body that is no JSON, from this length on, is hidden."""
 
@@ -190,7 +190,7 @@ def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _leaves(value: object) -> Iterator[str]:

@@ -20,6 +20,7 @@ from recovery.manager.schedule import unscheduled
 from recovery.manager.turns import Beat
 from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.desk import change_record
+from recovery.operations.dead_letters.scan import INVISIBLE_S
 from recovery.operations.dead_letters.stored import RETRY
 from recovery.operations.records.reading import read_all
 from recovery.operations.transfer.claims import Claims
@@ -43,8 +44,6 @@ SENDING_S = 10.0
 MAX_DUE = 1_000
 LATER_S = 60.0
 """After how many seconds one is tried again that could not be sent, or on which somebody else was acting."""
-INVISIBLE_S = 60
-"""Nothing is received here; Claims wants it."""
 ALREADY = "it is not scheduled any more"
 
 
@@ -180,7 +179,7 @@ class Retries:
         if not prepared:
             return
         run = Run.new(RETRY, action="retry", by=parts.by)
-        extender = VisibilityExtender(parts.clients.dlq, visibility_s=INVISIBLE_S)
+        extender = VisibilityExtender(parts.clients.dlq, visibility_s=INVISIBLE_S)  # it receives nothing
         clock = parts.clients.objects.clock
         with Claims(parts.clients.dlq, parts.state, run, extender, clock, refuse=self._why_not).running() as claims:
             try:

@@ -42,7 +42,7 @@ class RetryTargets:
             return self._own()
         named = f"of the queue in which it failed, {url}," if url else "of the queue in which it failed"
         return Refused(
-            f"nothing is known {named} that would allow to send it there by itself: redrive it with --to QUEUE"
+            f"nothing is known {named} that would allow sending it there automatically: redrive it with --to QUEUE"
         )
 
     def _own(self) -> Target:

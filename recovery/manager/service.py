@@ -35,6 +35,7 @@ from worker.core.base.errors import ExitCode, WorkerError
 from worker.core.base.events import LogEvent
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit
+from worker.interruption import say_stopping
 from worker.reconciled import watch_reconciled
 from worker.sdnotify import notify, watchdog_interval_s
 from worker.supervisor import Supervisor
@@ -195,10 +196,11 @@ class Manager:
 
     # -- what is asked -------------------------------------------------------------------------------------------
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._was_signalled:
             os._exit(self._exit)  # a second signal: the operator cannot wait; what was received comes again
         self._was_signalled = True
+        say_stopping(number, only_terminal=True)
         self._stopping.set()
 
     def _figures(self) -> Figures:
@@ -207,7 +209,7 @@ class Manager:
     def _problems(self) -> list[str]:
         """What keeps the manager from its work, in sentences."""
         threads = [f"the thread {name} makes no progress" for name in self._unhealthy()]
-        found = [self._intake.rest.reason and f"intake rests: {self._intake.rest.reason}"]
+        found = [self._intake.rest.reason and f"intake is on hold: {self._intake.rest.reason}"]
         found.append(self._operations.problem and f"operations: {self._operations.problem}")
         found.append(self._upkeep.problem and f"upkeep: {self._upkeep.problem}")
         found.append(self._notices.problem())

@@ -1,15 +1,16 @@
 """The settings of `dlq-manager`: the worker's, and those of the ledger, of the address at which it answers, and of who may ask."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from recovery.manager.addresses import OfList, PublicUrl, is_loopback, network
 from recovery.manager.json_paths import parse_path, split_paths
 from recovery.manager.settings_retry import RetrySettings
+from worker.core.base.settings_model import Rule
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _NEEDED = {
@@ -19,8 +20,45 @@ _NEEDED = {
 """What these ways of signing in cannot do without."""
 
 
+def _is_not_the_metrics_port(settings: Any) -> str | None:
+    if settings.manager_port and settings.manager_port == settings.metrics_port + settings.worker_instance:
+        return f"MANAGER_PORT={settings.manager_port} is the port of the worker's metrics (METRICS_PORT); it should be another"
+    return None
+
+
+def _is_safe(settings: Any) -> str | None:
+    if settings.manager_auth == "none" and not is_loopback(settings.manager_host):
+        return (
+            f"MANAGER_HOST={settings.manager_host!r}: is not an address of this machine alone, and with MANAGER_AUTH=none "
+            "whoever reaches the manager may act; it should be 127.0.0.1, ::1 or localhost, which a tunnel reaches from elsewhere "
+            "(ssh -L), or MANAGER_AUTH should be token, oidc or proxy"
+        )
+    return None
+
+
+def _has_what_it_needs(settings: Any) -> str | None:
+    auth = settings.manager_auth
+    if missing := [name.upper() for name in _NEEDED.get(auth, ()) if not getattr(settings, name)]:
+        return f"MANAGER_AUTH={auth} needs settings that are missing: {', '.join(missing)}"
+    if auth in {"oidc", "proxy"} and not any(
+        (settings.manager_readers, settings.manager_operators, settings.manager_admins)
+    ):
+        return (
+            f"MANAGER_AUTH={auth}: MANAGER_READERS, MANAGER_OPERATORS and MANAGER_ADMINS are missing, at least one of which "
+            "should name a role; nobody else gets in"
+        )
+    return None
+
+
 class ManagerSettings(RetrySettings):
     """All settings of the manager."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        *RetrySettings.rules,
+        _is_not_the_metrics_port,
+        _is_safe,
+        _has_what_it_needs,
+    )
 
     ledger_url: SecretStr = Field(
         SecretStr("sqlite:////var/lib/s3-index-worker/ledger.sqlite"),
@@ -34,16 +72,16 @@ class ManagerSettings(RetrySettings):
     )
     manager_host: str = Field(
         "127.0.0.1",
-        description="Address at which the manager answers; one that other machines can reach needs MANAGER_AUTH.",
+        description="Address on which the manager listens; one that other machines can reach requires MANAGER_AUTH.",
     )
-    manager_port: int = Field(8024, ge=0, le=65_535, description="Port at which the manager answers; 0: any free one.")
+    manager_port: int = Field(8024, ge=0, le=65_535, description="Port on which the manager listens; 0: any free one.")
     manager_allowed_hosts: Annotated[list[str], NoDecode] = Field(
-        [], description="Comma-separated host names besides localhost by which the manager may be asked for."
+        [], description="Comma-separated host names, besides localhost, under which the manager may be reached."
     )
     manager_auth: Literal["none", "token", "oidc", "proxy"] = Field(
         "none",
-        description="Who may ask: none: everybody on this machine, as operator; token: whoever has a token of "
-        "`dlq-manager token create`; oidc: also whoever signs in at OIDC_ISSUER; proxy: also whom a proxy in front names.",
+        description="Who may use the manager. none: everybody on this machine, as an operator; token: whoever has a token from "
+        "`dlq-manager token create`; oidc: also whoever signs in at OIDC_ISSUER; proxy: also whoever a proxy in front names.",
     )
     manager_url: PublicUrl | None = Field(
         None,
@@ -59,51 +97,53 @@ class ManagerSettings(RetrySettings):
         6_000, ge=10, le=1_000_000, description="Requests per minute of one principal; more are answered with 429."
     )
     oidc_issuer: PublicUrl | None = Field(
-        None, description="Issuer of the OpenID provider; its /.well-known/openid-configuration says the rest."
+        None, description="Issuer of the OpenID provider; its /.well-known/openid-configuration provides the rest."
     )
-    oidc_client_id: str | None = Field(None, description="Client id that the provider has given the manager.")
+    oidc_client_id: str | None = Field(None, description="Client id that the provider has assigned to the manager.")
     oidc_client_secret: SecretStr | None = Field(
-        None, description="Client secret of the same; preferably given as a systemd credential."
+        None, description="Client secret for that id; preferably given as a systemd credential."
     )
-    oidc_scopes: str = Field("openid profile", description="Scopes that are asked for, separated by spaces.")
+    oidc_scopes: str = Field("openid profile", description="Scopes to request, separated by spaces.")
     oidc_name_claim: str = Field(
-        "preferred_username", description="Claim by which people are named in the audit; where it is absent: sub."
+        "preferred_username", description="Claim by which people are named in the audit; if it is absent: sub."
     )
     oidc_roles_claim: str = Field(
-        "roles", description="Claim with somebody's roles or groups; a dot goes into an object: realm_access.roles."
+        "roles", description="Claim with a person's roles or groups; a dot leads into an object: realm_access.roles."
     )
     proxy_user_header: str | None = Field(
-        None, description="Header in which the proxy names who asks; it must remove what others send under this name."
+        None, description="Header in which the proxy names the user; it must remove this header from what others send."
     )
-    proxy_role_header: str | None = Field(None, description="Header in which it gives their roles, comma-separated.")
+    proxy_role_header: str | None = Field(
+        None, description="Header in which the proxy gives the user's roles, comma-separated."
+    )
     proxy_trusted: OfList = Field(
         [],
-        description="Comma-separated addresses or networks of the proxy: of the connection itself, never of a header.",
+        description="Comma-separated addresses or networks of the proxy; the connection itself must come from them.",
     )
     redact_fields: Annotated[list[str], NoDecode] = Field(
         [],
         description="Comma-separated JSON paths ($.customer.email, $..password) whose values are never shown, in bodies, "
-        "attributes and error texts; a body that is no JSON is then not shown at all.",
+        "attributes and error texts; a body that is not JSON is then not shown at all.",
     )
     message_types_dir: Path | None = Field(
-        None, description="Folder of message types (NAME.json, a JSON Schema each), instead of the included one."
+        None, description="Folder of message types (NAME.json, one JSON Schema each), instead of the included one."
     )
     notify_urls: SecretStr = Field(
         SecretStr(""),
-        description="Comma-separated URLs of apprise (mailtos://…, slack://…) to which those who operate the system are "
-        "notified; a comma within one is written %2C. Preferably given as a systemd credential.",
+        description="Comma-separated apprise URLs (mailtos://…, slack://…) at which the operators of the system are "
+        "notified; a comma within a URL is written %2C. Preferably given as a systemd credential.",
     )
     notify_language: Literal["en", "ja"] = Field("en", description="Language of notifications: en or ja.")
     notify_every_s: int = Field(
         3_600,
         ge=60,
         le=604_800,
-        description="Seconds between two notifications of one group: it is told at once when it is new, then in a digest.",
+        description="Seconds between two notifications about one group: a new group is reported at once, then in a digest.",
     )
     owners: SecretStr = Field(
         SecretStr(""),
-        description="Comma-separated PREFIX=ADDRESS: who is notified of failures of objects whose keys begin so; a mail "
-        "address or a URL of apprise. s3://BUCKET/PREFIX is of one bucket, * the default; the longest prefix wins.",
+        description="Comma-separated PREFIX=ADDRESS: who is notified of failures of objects whose keys begin with PREFIX; a mail "
+        "address or an apprise URL. s3://BUCKET/PREFIX is for one bucket, * is the default; the longest prefix wins.",
     )
 
     @field_validator("manager_allowed_hosts", mode="before")
@@ -129,31 +169,6 @@ class ManagerSettings(RetrySettings):
         for one in value:
             network(one)
         return value
-
-    @model_validator(mode="after")
-    def _is_not_the_metrics_port(self) -> Self:
-        if self.manager_port and self.manager_port == self.metrics_port + self.worker_instance:
-            raise ValueError(
-                f"MANAGER_PORT={self.manager_port} is the port of the worker's metrics (METRICS_PORT); it should be another"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _is_safe(self) -> Self:
-        if self.manager_auth == "none" and not is_loopback(self.manager_host):
-            raise ValueError(
-                f"MANAGER_HOST={self.manager_host!r}: is not an address of this machine alone, and with MANAGER_AUTH=none whoever "
-                "reaches the manager may act; it should be 127.0.0.1, ::1 or localhost, which a tunnel reaches from elsewhere "
-                "(ssh -L), or MANAGER_AUTH should be token, oidc or proxy"
-            )
-        if missing := [name.upper() for name in _NEEDED.get(self.manager_auth, ()) if not getattr(self, name)]:
-            raise ValueError(f"MANAGER_AUTH={self.manager_auth} needs settings that are missing: {', '.join(missing)}")
-        if self.manager_auth in {"oidc", "proxy"} and not any(self.roles.values()):
-            raise ValueError(
-                f"MANAGER_AUTH={self.manager_auth}: MANAGER_READERS, MANAGER_OPERATORS and MANAGER_ADMINS are missing, at least "
-                "one of which should name a role; nobody else gets in"
-            )
-        return self
 
     @property
     def roles(self) -> dict[str, frozenset[str]]:

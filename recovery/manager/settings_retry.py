@@ -20,20 +20,22 @@ class RetrySettings(Settings):
         description="The workers' index; without it, the manager can confirm no recovery and diagnose nothing.",
     )
     retry_first_s: float = Field(
-        300.0, gt=0, le=86_400, description="Seconds before a dead letter is first sent again by itself, at most; then twice as "
-        "long each time."
+        300.0, gt=0, le=86_400, description="Maximum number of seconds before a dead letter is first resent automatically; "
+        "doubled each time."
     )  # fmt: skip
     retry_max_s: float = Field(
-        21_600.0, gt=0, le=604_800, description="Seconds between two such retries of a dead letter, at most."
+        21_600.0, gt=0, le=604_800, description="Maximum number of seconds between two such retries of a dead letter."
     )
-    retry_times: int = Field(8, ge=0, le=100, description="How often a dead letter is sent again by itself; 0: never.")
+    retry_times: int = Field(
+        8, ge=0, le=100, description="How many times a dead letter is resent automatically; 0: never."
+    )
     retry_rate: float = Field(
-        10.0, gt=0, le=1_000, description="Messages per second that are sent again by themselves, all together."
+        10.0, gt=0, le=1_000, description="Messages per second, in total, that are resent automatically."
     )
     retry_groups: str = Field(
         "",
-        description="Groups with another number of retries, such as 5b1f2c=0,9ac0=3: what a fingerprint begins with, and the "
-        "number; 0: never.",
+        description="Groups with a different number of retries, such as 5b1f2c=0,9ac0=3: the beginning of a fingerprint, and "
+        "the number; 0: never.",
     )
 
     @field_validator("index_url")

@@ -59,7 +59,7 @@ def create(
 
 @app.command("list", epilog="Example: dlq-manager token list --json")
 def list_tokens(as_json: Json = False) -> None:
-    """List all tokens that there are, and were. Exit codes: 0, 69, 78."""
+    """List all tokens, present and past. Exit codes: 0, 69, 78."""
     with _tokens() as tokens:
         found = tokens.all()
     if as_json:

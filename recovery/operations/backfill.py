@@ -120,7 +120,7 @@ class _Run:
         report, began = self._report, time.monotonic()
         if self._checkpoint.done:
             before = f"after {self._checkpoint.done:,} objects, where a run {self._checkpoint.left_by} was interrupted"
-            self._tick(f"continuing {before}; --restart begins anew")
+            self._tick(f"continuing {before}; --restart starts over")
         try:
             if self._request.restart:
                 self._checkpoint.save()
@@ -190,7 +190,8 @@ class _Run:
                 self._settle(item, BackfillResult.SENT)
             else:
                 why = f"{refusal.code}: {refusal.message}"
-                self._settle(item, BackfillResult.FAILED, why, is_undecided=not refusal.senders_fault)
+                failed = Indexed(item, reason=why, error_type=refusal.code, is_undecided=not refusal.senders_fault)
+                self._settle(item, BackfillResult.FAILED, failed)
         self._tick()
 
     # -- here --------------------------------------------------------------------------------------------------------
@@ -225,17 +226,18 @@ class _Run:
         if one.is_indexed:
             self._settle(one.item, BackfillResult.INDEXED)
         elif one.is_stored_for_retry:
-            self._settle(one.item, BackfillResult.STORED_FOR_RETRY, one.reason)
+            self._settle(one.item, BackfillResult.STORED_FOR_RETRY, one)
         else:
-            self._settle(one.item, BackfillResult.FAILED, one.reason, is_undecided=one.is_undecided)
+            self._settle(one.item, BackfillResult.FAILED, one)
 
     # -- both --------------------------------------------------------------------------------------------------------
 
-    def _settle(self, item: _Item, result: BackfillResult, why: str = "", *, is_undecided: bool = False) -> None:
-        """Count the result of an object."""
-        self._report.add(result, sample=item.object.key, reason=why, error_type=why.partition(":")[0])
+    def _settle(self, item: _Item, result: BackfillResult, failed: Indexed[_Item] | None = None) -> None:
+        """Count the result of an object, and what is known of why it is not indexed."""
+        why = failed or Indexed(item)
+        self._report.add(result, sample=item.object.key, reason=why.reason, error_type=why.error_type, cause=why.cause)
         item.page.left -= 1
-        item.page.is_undecided |= is_undecided
+        item.page.is_undecided |= why.is_undecided
         self._advance()
 
     def _advance(self) -> None:

@@ -8,14 +8,16 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from recovery.operations.dead_letters.message_types import S3_EVENT, UNKNOWN, MessageTypes
-from worker.core.base.classify import is_transient
-from worker.core.base.errors import MalformedEventError, StoreError
+from recovery.operations.recovering.giving_up import may_give_up
+from worker.core.base.classify import FailureKind, is_transient, kind_of
+from worker.core.base.errors import MalformedEventError, StoreError, UnreadableFileError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
+from worker.core.base.reasons import cause_of
 from worker.core.base.retry import retry_transient
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
@@ -50,7 +52,7 @@ class Disposition(StrEnum):
     ARCHIVED = "archived"
     """The message or its file is at fault; the message goes to `dlq-archive/`."""
     KEPT = "kept"
-    """Undecided because of a transient error."""
+    """Undecided because of a transient error; or something else than the message or its file is at fault (giving_up.py)."""
 
 
 _SEVERITY = {disposition: place for place, disposition in enumerate(Disposition)}
@@ -67,6 +69,10 @@ class Verdict:
     reason: str = ""
     error_type: str = ""
     """Name of the error, for grouping: an exception's name with S3's code, or the error type of the index."""
+    cause: str = ""
+    """What verdicts of one cause have in common, in words; empty if nothing but the error type says so."""
+    is_final: bool = False
+    """Whether it is kept, and will be the next time, until somebody corrects the cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,10 @@ class _Effect:
     disposition: Disposition
     reason: str = ""
     error_type: str = ""
+    cause: str = ""
+    kind: FailureKind = FailureKind.USER_ERROR
+    """Of what it fails for now, if it is to be archived."""
+    is_final: bool = False
 
 
 _Known = Mapping[ObjectName, Stored | None]
@@ -99,9 +109,9 @@ class RecoveryEngine:
 
     def __init__(
         self, settings: Settings, clients: Clients, *, pipeline: Pipeline, retry: RetryStore, pool: Executor,
-        types: MessageTypes, stopping: threading.Event, dry_run: bool,
+        types: MessageTypes, stopping: threading.Event, dry_run: bool, archive_system_errors: bool = False,
     ) -> None:  # fmt: skip
-        """A dry run writes nothing.
+        """A dry run writes nothing. `archive_system_errors`: see giving_up.py.
 
         `types` recognizes messages that are not ours; `pool` runs the observations; `stopping` ends waits between attempts,
         not batches.
@@ -114,6 +124,7 @@ class RecoveryEngine:
         self._types = types
         self._stopping = stopping
         self._dry_run = dry_run
+        self._archive_system_errors = archive_system_errors
 
     def examine(self, dead_letters: Sequence[DeadLetter]) -> list[Verdict]:
         """Return a verdict for each dead letter, in order, once everything it requires is written to the index and confirmed.
@@ -128,7 +139,7 @@ class RecoveryEngine:
             if foreign not in {S3_EVENT, UNKNOWN}:
                 abouts.append(None)
                 why = f"it is a message of type {foreign}, which only its own consumer can process: redrive it"
-                effects[place].append(_Effect(Disposition.KEPT, why, FOREIGN_TYPE))
+                effects[place].append(_Effect(Disposition.KEPT, why, FOREIGN_TYPE, why, is_final=True))
                 continue
             items = self._items(dead_letter)
             abouts.append(next((item.key for item in items if isinstance(item, ObjectRef)), None))
@@ -139,7 +150,22 @@ class RecoveryEngine:
                     effects[place].append(_without_object(item))
         for task, effect in self._carry_out(tasks):
             effects[task.dead_letter].append(effect)
-        return [_verdict(*one) for one in zip(dead_letters, effects, abouts, strict=True)]
+        return [self._verdict(*one) for one in zip(dead_letters, effects, abouts, strict=True)]
+
+    def _verdict(self, dead_letter: DeadLetter, effects: list[_Effect], about: str | None) -> Verdict:
+        settled = [self._kept_unless_at_fault(dead_letter, effect) for effect in effects]
+        worst = max(settled, key=lambda effect: _SEVERITY[effect.disposition])
+        return Verdict(
+            dead_letter, worst.disposition, about, worst.reason, worst.error_type, worst.cause, worst.is_final
+        )
+
+    def _kept_unless_at_fault(self, dead_letter: DeadLetter, effect: _Effect) -> _Effect:
+        """The result for a record; one that must not be given up is kept instead."""
+        if effect.disposition is not Disposition.ARCHIVED or may_give_up(
+            failed=dead_letter.kind, fails=effect.kind, asked=self._archive_system_errors
+        ):
+            return effect
+        return replace(effect, disposition=Disposition.KEPT, is_final=True)
 
     def _items(self, dead_letter: DeadLetter) -> list[Item]:
         try:
@@ -161,14 +187,14 @@ class RecoveryEngine:
     def _known(self, objects: set[ObjectName]) -> _Known:
         """Return the documents of these objects in the index. Raises IndexUnavailableError."""
         wanted = sorted(objects)
-        if not wanted:
+        if not wanted or (self._dry_run and not self._clients.index.inspect().exists):  # a real run creates it
             return {}
         found = retry_transient(lambda: self._clients.index.stored(wanted), transient=is_transient, stop=self._stopping)
         return dict(zip(wanted, found, strict=True))
 
     def _observe(self, ref: ObjectRef, stored: Stored | None) -> Observation[_Effect]:
         if (why := self._reindexer.skipped.why(ref.bucket)) is not None:
-            return Observation(_Effect(Disposition.KEPT, why, SKIPPED_BUCKET))
+            return Observation(_Effect(Disposition.KEPT, why, SKIPPED_BUCKET, why, is_final=True))
         if (why := self._pipeline.skip_reason(ref)) is not None:
             return Observation(_Effect(Disposition.SKIPPED, why, SKIPPED))
         if stored is not None and is_current(stored, self._clients.objects.head(ref.bucket, ref.key)[0]):
@@ -194,9 +220,13 @@ def _without_object(item: Skipped | MalformedEventError) -> _Effect:
     """The result for a record without an object to index."""
     match item:
         case MalformedEventError() as error:
-            return _Effect(Disposition.ARCHIVED, str(error), type(error).__name__)
+            return _at_fault(error)
         case Skipped(reason):
             return _Effect(Disposition.SKIPPED, reason, SKIPPED)
+
+
+def _at_fault(error: MalformedEventError | UnreadableFileError) -> _Effect:
+    return _Effect(Disposition.ARCHIVED, str(error), type(error).__name__, cause_of(error))
 
 
 def _planned(product: Product) -> _Effect:
@@ -206,19 +236,22 @@ def _planned(product: Product) -> _Effect:
     if product.write.is_removal:
         return _Effect(Disposition.GONE)
     if product.fault is not None:  # its document without text can still be found by name
-        return _Effect(Disposition.ARCHIVED, str(product.fault), type(product.fault).__name__)
+        return _at_fault(product.fault)
     return _Effect(Disposition.RECOVERED)
 
 
 def _effect_of(one: Reindexed[_Task, _Effect]) -> _Effect:
     """The result of a task, not yet considering that the index may have rejected its document."""
+    ref, error = one.item.ref, one.error
     if one.is_bug:
-        ref, error = one.item.ref, one.error
         emit(LogEvent.RECOVER_BUG, "error", bucket=ref.bucket, key=ref.key, error=repr(error), exc_info=error)
     if one.status is Status.OBJECT_FAULT:
-        return _Effect(Disposition.ARCHIVED, one.reason, _error_type(one.error))
+        kind = FailureKind.UNKNOWN if error is None else kind_of(error)
+        return _Effect(Disposition.ARCHIVED, one.reason, _error_type(error), cause_of(error, ref.bucket), kind)
     if one.status is Status.UNDECIDED or one.value is None:
-        return _Effect(Disposition.KEPT, one.reason, _error_type(one.error))
+        return _Effect(
+            Disposition.KEPT, one.reason, _error_type(error), cause_of(error, ref.bucket), is_final=one.is_bug
+        )
     return one.value
 
 
@@ -237,8 +270,3 @@ def _rejected(effect: _Effect, reason: str, error: StoreError | None) -> _Effect
     if effect.disposition is Disposition.ARCHIVED:
         return effect  # the file is at fault, even if the index also rejects its document
     return _Effect(Disposition.STORED_FOR_RETRY, reason, error_type)
-
-
-def _verdict(dead_letter: DeadLetter, effects: list[_Effect], about: str | None) -> Verdict:
-    worst = max(effects, key=lambda effect: _SEVERITY[effect.disposition])
-    return Verdict(dead_letter, worst.disposition, about, worst.reason, worst.error_type)

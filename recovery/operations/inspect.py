@@ -5,9 +5,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from recovery.operations.clients import DlqClients
-from recovery.operations.dead_letters.advice import GONE, Advice, Present, advise
+from recovery.operations.dead_letters.advice import GONE, Advice, Outlook, Present, advise
 from recovery.operations.dead_letters.facts import Facts
-from worker.core.base.errors import IndexUnavailableError, ObjectGoneError, StoreError
+from recovery.operations.dead_letters.stored import why_not as why_no_command
+from recovery.operations.engine import Verdict
+from recovery.operations.recovering.outlook import Examiner
+from recovery.operations.transfer.sending import Rules
+from recovery.operations.transfer.targets import refuse_while_paused
+from worker.core.base.errors import IndexUnavailableError, ObjectGoneError, PausedError, StoreError
 from worker.core.index import Index, Stored
 from worker.core.s3.events import ObjectRef
 from worker.core.s3.objects import ObjectState, ObjectStore
@@ -39,21 +44,54 @@ class Inspection:
         }
 
 
-def inspect(
-    clients: DlqClients, index: Index | None, found: Sequence[Facts], *, why_no_index: str = ""
-) -> list[Inspection]:
-    """Inspect dead letters. If S3 or the index cannot be reached, the result contains the error.
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What says what recovery would do now; without an engine, why there is none."""
 
-    `why_no_index` is the text to use if `index` is None.
-    """
-    return [_inspected(clients, index, facts, why_no_index) for facts in found]
+    index: Index | None = None
+    """The index; None if none is set."""
+    why_no_index: str = ""
+    engine: Examiner | None = None
+    """Of a dry run."""
+    unavailable: str = ""
+    """Why recovery would not even begin."""
 
 
-def _inspected(clients: DlqClients, index: Index | None, facts: Facts, why_no_index: str) -> Inspection:
-    stored, why_not = _stored(index, facts, why_no_index)
+def inspect(clients: DlqClients, recovery: Recovery, found: Sequence[Facts]) -> list[Inspection]:
+    """Inspect dead letters. If S3 or the index cannot be reached, the result contains the error. Nothing is changed."""
+    rules, is_paused = Rules(clients.dlq, {}, clients.types), _is_paused(clients.state)
+    return [_inspected(clients, recovery, facts, rules, is_paused=is_paused) for facts in found]
+
+
+def _inspected(clients: DlqClients, recovery: Recovery, facts: Facts, rules: Rules, *, is_paused: bool) -> Inspection:
+    stored, why_not = _stored(recovery.index, facts, recovery.why_no_index)
     present = tuple(_present(clients.objects, ref, stored, why_not) for ref in facts.refs)
-    advice = advise(facts, present, clients.types, index_is_set=index is not None)
-    return Inspection(facts, present, advice, _record(clients.state, facts))
+    record = _record(clients.state, facts)
+    refused = "" if record is None else why_no_command(record, now_ms=clients.objects.clock.now_ms())
+    verdict, unavailable = _verdict(recovery, facts)
+    outlook = Outlook(verdict, unavailable, refused, is_paused)
+    return Inspection(facts, present, advise(facts, rules, clients.types, outlook), record)
+
+
+def _verdict(recovery: Recovery, facts: Facts) -> tuple[Verdict | None, str]:
+    """What recovery would do, or why it would not even begin."""
+    if recovery.engine is None:
+        return None, recovery.unavailable
+    try:
+        [verdict] = recovery.engine.examine([facts.dead_letter])
+    except IndexUnavailableError as error:
+        return None, str(error)
+    return verdict, ""
+
+
+def _is_paused(state: State | None) -> bool:
+    try:
+        refuse_while_paused(state, while_paused=False)
+    except PausedError:
+        return True
+    except StoreError:
+        return False
+    return False
 
 
 def _record(state: State | None, facts: Facts) -> StoredDeadLetter | None:

@@ -33,6 +33,8 @@ class ReplayRequest:
     limit: int | None = None
     """Maximum number of records."""
     dry_run: bool = False
+    verbose: bool = False
+    """Whether each record that was not written is logged, and not only counted in the report."""
 
 
 def replay(
@@ -62,11 +64,12 @@ def replay(
             on_progress(Progress(run.counts.total(), request.limit, counts))
 
         def add(one: RecordResult) -> None:
-            report.add(one.result, sample=one.name, reason=one.reason, error_type=one.reason.partition(":")[0])
+            report.add(one.result, sample=one.name, reason=one.reason, error_type=one.error_type, cause=one.cause)
 
         try:
             run.run(
-                stop=stop, prefix=request.prefix, limit=request.limit, dry_run=request.dry_run, tick=tick, on_result=add
+                stop=stop, prefix=request.prefix, limit=request.limit, dry_run=request.dry_run, tick=tick, on_result=add,
+                quiet=not request.verbose,
             )  # fmt: skip
         except WorkerError as error:
             report.failure = error

@@ -57,7 +57,7 @@ class Report:
         """The error that ended the run early."""
         self.recorded: Recorded | None = None
         """Where the run is recorded; None if it changed nothing, or is of a kind that is not recorded."""
-        self._causes: dict[tuple[StrEnum, str], Cause] = {}
+        self._causes: dict[tuple[StrEnum, str, str], Cause] = {}
 
     @property
     def handled(self) -> int:
@@ -81,11 +81,14 @@ class Report:
             self.also[name] for name in self.kind.unfinished
         )
 
-    def add(self, result: StrEnum, *, sample: str, reason: str = "", error_type: str = "") -> None:
-        """Count a result; `sample` is the name of the message or record."""
+    def add(self, result: StrEnum, *, sample: str, reason: str = "", error_type: str = "", cause: str = "") -> None:
+        """Count a result; `sample` is the name of the message or record.
+
+        `cause` is a reason that is the same for all that failed alike, if there is one: then they are counted by it.
+        """
         self.counts[result] += 1
         if result in self.kind.explained:
-            self._add_cause(result, sample, reason, error_type)
+            self._add_cause(result, sample, cause or reason, error_type, cause)
 
     def causes(self) -> list[Cause]:
         """Return the causes, the most frequent first."""
@@ -116,12 +119,12 @@ class Report:
             ],
         }  # fmt: skip
 
-    def _add_cause(self, result: StrEnum, sample: str, reason: str, error_type: str) -> None:
-        key = result, error_type
+    def _add_cause(self, result: StrEnum, sample: str, reason: str, error_type: str, cause: str) -> None:
+        key = result, error_type, cause
         if key not in self._causes and len(self._causes) >= MAX_CAUSES:
-            key, reason, error_type = (result, ""), _OTHERS, ""
-        cause = self._causes.setdefault(key, Cause(result, error_type))
-        cause.count += 1
-        cause.reason = cause.reason or reason
-        if len(cause.samples) < MAX_SAMPLES:
-            cause.samples.append(sample)
+            key, reason, error_type = (result, "", ""), _OTHERS, ""
+        counted = self._causes.setdefault(key, Cause(result, error_type))
+        counted.count += 1
+        counted.reason = counted.reason or reason
+        if len(counted.samples) < MAX_SAMPLES:
+            counted.samples.append(sample)

@@ -12,17 +12,14 @@ from recovery.operations.dead_letters.grouping import By, Group, counts, grouped
 from recovery.operations.find import Found
 from recovery.operations.records.holders import holders
 from worker.core.base.errors import QueueError, StoreError
-from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, HELD_PREFIX, PARKED_PREFIX, RETRY_PREFIX, State
+from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, State
+from worker.core.s3.waiting import tally, tally_retry_index
 from worker.core.s3.workers import WorkerRecord, read_workers
 from worker.core.sqs.queue import Queue
 from worker.core.sqs.stored_dead_letter import StoredDeadLetter, StoredState
 
 MAX_GROUPS = 5
 """Number of groups in the result."""
-MAX_COUNTED = 10_000
-"""Limit up to which the records of one prefix are counted."""
-LOST_FOR_MS = 86_400 * 1000
-"""The age up to which the record of a worker that went silent is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,21 +139,11 @@ def _policy(source: Queue, dlq_arn: str | None) -> dict[str, object] | None:
 
 def _waiting(state: State, now_ms: int) -> Waiting:
     try:
-        parked = state.count(PARKED_PREFIX, at_most=MAX_COUNTED)
-        held = state.count(HELD_PREFIX, at_most=MAX_COUNTED)
-        every = state.count(RETRY_PREFIX, at_most=MAX_COUNTED + parked + held)
         found = {
-            RETRY_PREFIX: every - parked - held,
-            PARKED_PREFIX: parked,
-            HELD_PREFIX: held,
-            ARCHIVE_PREFIX: state.count(ARCHIVE_PREFIX, at_most=MAX_COUNTED),
-            DEAD_LETTERS_PREFIX: state.count(DEAD_LETTERS_PREFIX, at_most=MAX_COUNTED),
+            **{prefix: one.count for prefix, one in tally_retry_index(state).items()},
+            **{prefix: tally(state, prefix).count for prefix in (ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX)},
         }
-        workers = [one for one in read_workers(state, now_ms) if _is_shown(one)]
+        workers = [one for one in read_workers(state, now_ms) if one.is_of_interest]
         return Waiting(state.bucket, found, holders(state), workers)
     except StoreError as error:
         return Waiting(state.bucket, {}, [], [], str(error))
-
-
-def _is_shown(worker: WorkerRecord) -> bool:
-    return bool(worker.problem) or worker.is_fresh or (worker.is_lost and worker.age_ms <= LOST_FOR_MS)

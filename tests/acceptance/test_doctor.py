@@ -64,7 +64,7 @@ def test_the_table_is_whole_in_a_pipe(site):
         ("SQS_QUEUE_URL", "nope", "it should be https://sqs."),
         ("S3_BUCKET", "s3://files", "without s3://"),
         ("INDEX_URL", "localhost", "https://HOST"),
-        ("WORKER_CONCURRENCY", "many", "integer"),
+        ("WORKER_CONCURRENCY", "many", "a whole number from 1 to 256"),
         ("METRICS_PORT", "70000", "65535"),
     ],
 )

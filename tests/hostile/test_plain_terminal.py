@@ -122,7 +122,7 @@ def test_a_record_that_is_no_dead_letter_is_refused_where_it_is_read(wrong):
     raw = json.dumps({**DEAD_LETTER, **dict.fromkeys(ARCHIVED, "x"), **wrong}).encode()
     state = SimpleNamespace(get=lambda _: raw, get_with_etag=lambda _: (raw, "etag"))
     for observe in (read, dead_letter_store.read):
-        with pytest.raises(ValueError, match="is no record of"):
+        with pytest.raises(ValueError, match="is not a record of"):
             observe(state, "k")
 
 

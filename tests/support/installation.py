@@ -41,6 +41,8 @@ class Installation:
         self.machine = machine
         self._packages = packages
         self._failed = False
+        self.first_said = ""
+        """What the first installation on this machine printed, when nothing was configured yet."""
 
     # -- install -------------------------------------------------------------------------------------------------
 
@@ -52,7 +54,9 @@ class Installation:
     def install(self, *, manager: str = "") -> subprocess.CompletedProcess[str]:
         """`make install` of the checkout, without any registry; `manager` is its MANAGER."""
         self._fetch_wheels()
-        return self.make("install", WHEELS=PACKAGES, MANAGER=manager)
+        done = self.make("install", WHEELS=PACKAGES, MANAGER=manager)
+        self.first_said = self.first_said or done.stdout + done.stderr
+        return done
 
     def install_version(self, version: str) -> subprocess.CompletedProcess[str]:
         """`make install` of a wheel that was built elsewhere, as that version."""
@@ -66,6 +70,12 @@ class Installation:
             self._failed = True
             self.install()
             self._failed = False
+
+    def completed(self, *words: str) -> list[str]:
+        """What bash offers for the last of these words, after it has loaded the file by which it completes their command."""
+        script = '. "/usr/local/share/bash-completion/completions/$1"; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); '
+        script += '"_complete_${1//-/_}"; printf "%s\\n" "${COMPREPLY[@]}"'
+        return self.machine.run("bash", "-c", script, "bash", *words).stdout.split()
 
     def has_manager(self) -> bool:
         """Whether the current release was made with the manager, by what is there of it: unit and command, or neither."""

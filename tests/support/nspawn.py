@@ -26,7 +26,7 @@ PRESET = "/etc/systemd/system-preset/00-nothing.preset"
 
 
 class Machine:
-    """One booted container. `/opt` and `/usr/local/bin` are folders of its own on disk, everything else is in memory."""
+    """One booted container. `/opt`, `/usr/local/bin` and `/usr/local/share` are its own, on disk; the rest is in memory."""
 
     def __init__(self, folder: Path, binds: Mapping[Path, str] | None = None) -> None:
         """`folder` keeps what the container writes; `binds` are shown inside, read-only: {path here: path there}."""
@@ -130,7 +130,7 @@ class Machine:
 
     def _command(self) -> list[str]:
         own = {}
-        for inside in ("/opt", "/usr/local/bin"):
+        for inside in ("/opt", "/usr/local/bin", "/usr/local/share"):
             own[inside] = self._folder / inside.strip("/").replace("/", "-")
             own[inside].mkdir(parents=True, exist_ok=True)
         preset = self._folder / "nothing.preset"

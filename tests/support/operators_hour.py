@@ -67,12 +67,12 @@ def typed(site: Site, folder: Path, *args: str) -> str:
     return re.sub(r"(\x1b\[\?25l)?[^\n]*reading the DLQ ….*\n?(\r?\x1b\[(1A|2K|\?25h))*", "", said)
 
 
-def picture(command: str, said: str, path: Path) -> None:
+def picture(command: str, said: str, path: Path, *, title: str = "dlq", columns: int = COLUMNS) -> None:
     """A terminal with a command and what it printed, as SVG; fonts are the reader's own."""
     with Path(os.devnull).open("w") as nowhere:
-        console = Console(record=True, width=COLUMNS, file=nowhere, force_terminal=True)
+        console = Console(record=True, width=columns, file=nowhere, force_terminal=True)
         console.print(Text.from_ansi(f"$ {command}\n{said.rstrip()}"), soft_wrap=True)
-        svg = console.export_svg(title="dlq")
+        svg = console.export_svg(title=title)
     begin, end = svg.index("@font-face"), svg.rindex("@font-face")
     path.write_text(svg[:begin] + svg[svg.index("}", end) + 1 :])
 

@@ -29,6 +29,7 @@ from worker.checks import Check
 from worker.core.base.classify import FailureKind
 from worker.core.sqs.failure_record import FailureRecord
 from worker.demo import pages
+from worker.demo.files import Upload
 from worker.layout import show
 from worker.render import show_checks
 from worker.terminal import say, stdout
@@ -137,13 +138,8 @@ def _demo() -> None:
     out = Console()
     events = {key: {"outcome": "ok" if number else "failed", "note": "indexed"} for number, key in enumerate(KEYS)}
     fields = {"mime_type": "application/pdf", "file_size": 12_345, "char_count": 999, "extraction": {"status": "ok"}}
-    pages.introduce(
-        out,
-        Path("/home/operator/" + "漢字" * 40),
-        len(KEYS),
-        1,
-        "sqlite:////tmp/s3-index-worker-demo-abcdefgh/index.sqlite",
-    )
+    upload = Upload(Path("/home/operator/" + "漢字" * 40), [Path(key) for key in KEYS], {"hidden": 1})
+    pages.introduce(out, upload, "sqlite:////tmp/s3-index-worker-demo-abcdefgh/index.sqlite")
     pages.show_files(out, events, dict.fromkeys(KEYS, fields), 3.2)
     for key, (error, kind, message) in _failures():
         pages.show_dead_letters(
@@ -162,7 +158,7 @@ def _demo() -> None:
     pages.show_command(
         out, "recover_dlq", f"recorded in s3-index-worker/audit/2026-11-24/020724393106-recover-a87412.json\n{KEYS[8]}"
     )
-    pages.show_next(out, kept_in="s3-index-worker-demo")
+    pages.show_next(out, kept_in="s3-index-worker-demo", question="深夜 入荷")
 
 
 def _failures() -> Iterator[tuple[str, tuple[str, str, str]]]:

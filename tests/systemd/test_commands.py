@@ -7,7 +7,7 @@ import pytest
 
 from testing.site import Site
 from testing.waiting import wait_until
-from tests.support.installation import CREDENTIAL, PREFIX, UNIT, Installation
+from tests.support.installation import CREDENTIAL, PREFIX, SOURCE, UNIT, Installation
 
 pytestmark = pytest.mark.timeout(600)  # the first test has the installation in its set-up
 
@@ -43,6 +43,28 @@ def test_every_command_of_the_project_is_there_and_answers(installed: Installati
         "dlq-redrive",
     } <= set(commands)
     assert "Usage: dlq" in installed.machine.run("dlq", "--help").stdout
+
+
+def test_the_first_installation_says_in_one_line_what_is_to_be_filled_in(installed: Installation) -> None:
+    [line] = [line for line in installed.first_said.splitlines() if "SQS_QUEUE_URL" in line]
+    assert line.startswith(
+        "installed. Settings are still to be filled in, in /etc/s3-index-worker/worker.env: "
+        "SQS_QUEUE_URL, DLQ_QUEUE_URL, STATE_BUCKET, INDEX_URL."
+    )
+    assert "✗" not in installed.first_said
+
+
+def test_every_command_is_completed_by_every_shell(installed: Installation) -> None:
+    commands = set(installed.machine.run("ls", "/usr/local/bin").stdout.split()) - {"probe"}
+    for folder, pattern in (
+        ("/usr/local/share/bash-completion/completions", "{}"),
+        ("/usr/local/share/zsh/site-functions", "_{}"),
+        ("/etc/fish/completions", "{}.fish"),
+    ):
+        assert {pattern.format(name) for name in commands} <= set(installed.machine.run("ls", folder).stdout.split())
+    assert installed.completed("dlq", "red") == ["redrive", "redrive-all"]
+    assert installed.completed("s3-index-worker", "stat") == ["status"]
+    assert installed.machine.run("cat", f"{PREFIX}/current/checkout").stdout == f"{SOURCE}\n"
 
 
 def test_a_command_has_the_units_user_settings_and_credential(probe: Installation) -> None:

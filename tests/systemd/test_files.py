@@ -109,8 +109,8 @@ def test_a_dash_is_stdin_and_stdout(caller: Caller) -> None:
         ("/root/all.jsonl", "Permission denied"),
         ("/etc/all.jsonl", "you may not write in /etc"),
         ("/nowhere/all.jsonl", "/nowhere is not a folder"),
-        ("taken", "is there already"),
-        ("dangling", "is there already"),
+        ("taken", "already exists"),
+        ("dangling", "already exists"),
         ("/var/lib/s3-index-worker/all.jsonl", "Permission denied"),
     ],
 )

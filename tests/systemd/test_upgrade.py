@@ -91,7 +91,9 @@ def test_upgrade_rollback_and_uninstall_keep_settings_and_data(managed: Installa
     assert new not in {0, old}
     assert f"{PREFIX}/releases/{NEWER}-" in machine.run("cat", f"/proc/{new}/maps").stdout
 
-    installed.make("rollback")
+    assert installed.completed("dlq-manager", "tok") == ["token"]
+    machine.run(f"{PREFIX}/current/systemd/install", "rollback")  # as `make rollback`, without the checkout
+    assert installed.completed("dlq", "red") == ["redrive", "redrive-all"]
     assert machine.run("s3-index-worker", "--version").stdout.strip() != NEWER
     assert installed.main_pid() not in {0, new}
     assert machine.run("cat", WORKER_ENV).stdout == settings
@@ -106,7 +108,7 @@ def test_upgrade_rollback_and_uninstall_keep_settings_and_data(managed: Installa
     assert "Settings and data remain: /etc/s3-index-worker/worker.env, /var/lib/s3-index-worker" in done.stderr
     assert machine.run("cat", WORKER_ENV, "/var/lib/s3-index-worker/data").stdout == settings
     left = machine.run(
-        *("find", "/etc/systemd/system", "/etc/sysusers.d", "/usr/local/bin", "/opt"),
+        *("find", "/etc/systemd/system", "/etc/sysusers.d", "/usr/local/bin", "/opt", "/usr/local/share", "/etc/fish"),
         *("-name", "*s3-index*", "-o", "-name", "*dlq*", "-o", "-name", "*retry*"),
     )
     assert left.stdout == ""

@@ -6,22 +6,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from worker.core.base.errors import ExitCode, WorkerError
 from worker.core.base.jsontypes import JsonObject
+from worker.core.base.text import escaped, scrub
 from worker.core.clients import Clients
 from worker.core.s3.events import ObjectRef, parse
 from worker.core.sqs.failure_record import FailureRecord
 from worker.core.sqs.queue import MAX_BATCH
 from worker.demo import mishaps, pages
-from worker.demo.stage import BUCKET, INDEX_NAME, Upload, account, gather, index_file, uses_cluster
+from worker.demo.files import Upload, gather
+from worker.demo.own_index import INDEX_NAME, OwnIndex
+from worker.demo.questions import questions
+from worker.demo.stage import BUCKET, account, kept_index
 
 STALLED_S = 90
 """If no message is settled for this long, something is wrong: it exceeds the time limit of a file (EXTRACT_TIMEOUT_S)."""
@@ -33,37 +38,76 @@ PIPE_WIDTH = 120
 """Number of columns to assume in a pipe, where rich would fold the table at 80."""
 
 
-def show(folder: Path | None) -> int:
+def show(folder: Path | None, *, keep: bool = False) -> int:
     """Index the files of a folder, by default the samples, and show the results. Returns the exit code.
 
-    Raises ConfigError if there is no file to show, IndexUnavailableError if OPENSEARCH_ENDPOINT does not answer, and
-    WorkerError with the end of the daemon's log if the daemon fails.
+    The index is removed at the end, unless it is to be kept. Raises ConfigError if there is no file to show, or if the demo's
+    index holds documents of others, IndexUnavailableError if the index that the user has set does not answer, and WorkerError
+    with the end of the daemon's log if the daemon fails.
     """
     upload = gather(folder)
     out = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
     with (
         _ended_by_signals(),
         TemporaryDirectory(prefix="s3-index-worker-demo-") as temp,
-        account(Path(temp)) as clients,
+        account(Path(temp), Path.cwd() if keep else None) as (clients, own),
+        _removed_at_the_end(own, keep=keep),
     ):
-        clients.index.ping()
-        pages.introduce(out, upload.folder, len(upload.files), upload.left_out, clients.index.description)
-        started = time.monotonic()
-        with _running(Path(temp) / "worker.log") as daemon:
-            _upload_and_follow(clients, daemon, upload)
-            took_s = time.monotonic() - started
-            settled = dict(daemon.settled)
-            clients.index.refresh()
-            documents = clients.index.search(f"bucket:{BUCKET}", limit=len(upload.files)).hits
-            pages.show_files(out, settled, {hit.key: hit.fields for hit in documents}, took_s)
-            pages.show_searches(out, clients.index, pages.QUESTIONS if folder is None else pages.questions(documents))
-            if not uses_cluster():
-                pages.show_outage(out, *mishaps.outage(clients, index_file(Path(temp)), daemon.follow))
-                pages.show_searches(out, clients.index, [mishaps.QUESTION])
-            daemon.stop()
+        pages.introduce(out, upload, clients.index.description)
+        asked = _work(out, clients, own, upload, Path(temp), is_samples=folder is None)
         _show_recovery(out, clients, None if folder else upload)
-        pages.show_next(out, kept_in=INDEX_NAME if uses_cluster() else None)
+    pages.show_next(out, kept_in=own.file or INDEX_NAME if keep else None, question=asked)
     return ExitCode.OK
+
+
+def _work(out: Console, clients: Clients, own: OwnIndex, upload: Upload, temp: Path, *, is_samples: bool) -> str:
+    """Let the daemon index the files, and show what it did and what is found. Returns a search that finds something."""
+    started = time.monotonic()
+    with _running(temp / "worker.log") as daemon:
+        _upload_and_follow(clients, daemon, upload)
+        took_s = time.monotonic() - started
+        keys = [upload.key(file) for file in upload.files]
+        settled = {key: daemon.settled[escaped(key)] for key in keys}
+        clients.index.refresh()
+        found = {hit.key: hit.fields for hit in clients.index.search(f"bucket:{BUCKET}", limit=len(keys)).hits}
+        documents = {key: found.get(key) or found.get(scrub(key)) for key in keys}
+        pages.show_files(out, settled, {key: fields for key, fields in documents.items() if fields}, took_s)
+        asked = pages.QUESTIONS if is_samples else questions(own.texts(), keys, clients.index.search)
+        pages.show_searches(out, clients.index, asked)
+        if own.file:
+            pages.show_outage(out, *mishaps.outage(clients, own.file, daemon.follow))
+            pages.show_searches(out, clients.index, [mishaps.QUESTION])
+        daemon.stop()
+    return asked[0] if asked else mishaps.QUESTION
+
+
+@contextmanager
+def _removed_at_the_end(own: OwnIndex, *, keep: bool) -> Iterator[None]:
+    """Begin with an empty index, and remove it however the demo ends; if it is to be kept, only if the demo fails."""
+    own.clear(BUCKET)
+    try:
+        yield
+    except BaseException:
+        with suppress(WorkerError):  # what has gone wrong is said already
+            own.clear(BUCKET)
+        raise
+    if not keep:
+        own.clear(BUCKET)
+
+
+def search_kept(question: str) -> int:
+    """Search the index that an earlier demo has kept. Returns the exit code. Raises IndexUnavailableError and ConfigError."""
+    with kept_index(Path.cwd()) as (index, _):
+        found = pages.show_hits(Console(soft_wrap=not sys.stdout.isatty()), index, question)
+    return ExitCode.OK if found else ExitCode.NOT_FOUND
+
+
+def remove_kept() -> int:
+    """Remove what an earlier demo has kept. Returns the exit code. Raises IndexUnavailableError and ConfigError."""
+    with kept_index(Path.cwd()) as (index, own):
+        was_there = own.clear(BUCKET)
+        Console().print(Text(f"{'removed' if was_there else 'nothing to remove'}: {index.description}"), soft_wrap=True)
+    return ExitCode.OK if was_there else ExitCode.NOT_FOUND
 
 
 def _show_recovery(out: Console, clients: Clients, samples: Upload | None) -> None:
@@ -84,7 +128,7 @@ class Daemon:
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
         self.settled: dict[str, JsonObject] = {}
-        """The last settlement of each key: `outcome` and `note` as logged."""
+        """The last settlement of each key, which is escaped in the log: `outcome` and `note` as logged."""
         self._process = process
         self._log = log
         self._read_bytes = 0
@@ -161,7 +205,8 @@ def _upload_and_follow(clients: Clients, daemon: Daemon, upload: Upload) -> None
             progress.update(bar, completed=len(daemon.settled))
         progress.update(bar, description="settled")
         last_settled_at = time.monotonic()
-        while len(daemon.settled) < len(upload.files):
+        names = {escaped(upload.key(file)) for file in upload.files}
+        while not daemon.settled.keys() >= names:
             time.sleep(EMPTY_POLL_S)
             before = len(daemon.settled)
             daemon.follow()

@@ -1,4 +1,4 @@
-"""The failures that the demo shows: the index becomes unavailable and all heals by itself; a broken file is replaced."""
+"""The failures that the demo shows: the index becomes unavailable and everything recovers; a broken file is replaced."""
 
 import sqlite3
 import subprocess

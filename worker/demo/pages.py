@@ -2,7 +2,7 @@
 
 import mimetypes
 import re
-from collections import Counter
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shlex import quote
@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.text import Text
 
 from worker.core.base.text import exact, one_line
-from worker.core.index import Hit, Index
+from worker.core.index import Index
 from worker.core.sqs.failure_record import FailureRecord
-from worker.layout import Sentence, show
+from worker.demo.files import Upload, said
+from worker.layout import Command, Sentence, show
 from worker.render import hit_text, size
 from worker.tables import Column, Table
 
@@ -27,7 +28,6 @@ _FILE_COLUMNS = (
     Column("result", text=True, least=12),
 )  # fmt: skip
 
-_WORDS = re.compile(r"[^\W\d_]{2,}")
 _MEANINGS = {
     "ok": ("indexed", "green"),
     "partial": ("indexed, in part", "yellow"),
@@ -38,13 +38,15 @@ _MEANINGS = {
 }
 
 
-def introduce(out: Console, folder: Path, count: int, left_out: int, index: str) -> None:
+def introduce(out: Console, upload: Upload, index: str) -> None:
     """Print what is about to happen."""
-    out.print(Text(f"{_count(count, 'file')} of {folder} → S3 → SQS → worker → index", "bold"))
+    out.print(
+        Text(f"{_count(len(upload.files), 'file')} of {exact(str(upload.folder))} → S3 → SQS → worker → index", "bold")
+    )
     out.print("S3 and SQS run in this process, on loopback; the worker is the real daemon. No AWS account is used.")
     show(out, Sentence(Text(f"index: {index}", "dim")))
-    if left_out:
-        out.print(Text(f"left out: {_count(left_out, 'file')} (after the first 1,000, or over 100 MiB)", "yellow"))
+    if upload.left_out:
+        show(out, Sentence(Text(f"left out: {said(upload.left_out)}", "yellow")))
 
 
 def show_files(
@@ -75,20 +77,21 @@ def show_files(
 def show_searches(out: Console, index: Index, questions: Sequence[str]) -> None:
     """Print each search as a command, with its best hits."""
     for question in questions:
-        result = index.search(question, limit=MAX_HITS)
         out.print()
         out.print(Text.assemble(("$ ", "dim"), (f"s3-index-worker search {quote(question)}", "bold cyan")))
-        for hit in result.hits:
-            show(out, Sentence(hit_text(hit), then="    "))
-        shown = f", {len(result.hits)} shown" if result.total > len(result.hits) else ""
-        out.print(Text(f"{result.total} found{shown}", "dim"))
+        show_hits(out, index, question)
+    if not questions:
+        out.print("\nNo rare word was found in the texts to search for. Every file can be found by its name.")
 
 
-def questions(documents: Sequence[Hit]) -> list[str]:
-    """Three words to search for in unknown files: the most common words in their names."""
-    names = [str(hit.fields.get("file_name", "")).rsplit(".", 1)[0] for hit in documents]
-    common = Counter(word.lower() for name in names for word in set(_WORDS.findall(name)))
-    return [word for word, _ in common.most_common(3)]
+def show_hits(out: Console, index: Index, question: str) -> int:
+    """Print the best hits of a search; how many are printed."""
+    result = index.search(question, limit=MAX_HITS)
+    for hit in result.hits:
+        show(out, Sentence(hit_text(hit), then="    "))
+    shown = f", {len(result.hits)} shown" if result.total > len(result.hits) else ""
+    out.print(Text(f"{result.total} found{shown}", "dim"))
+    return len(result.hits)
 
 
 def show_dead_letters(out: Console, dead_letters: Sequence[tuple[str, FailureRecord]]) -> None:
@@ -122,8 +125,8 @@ def show_mended(out: Console, good: str) -> None:
     show(
         out,
         Sentence(
-            "The worker received SIGTERM: it drained and exited with 0. Someone replaces the broken file by a readable one (here, "
-            f"a copy of {one_line(good)}), and the operator recovers its message:",
+            "The worker received SIGTERM: it drained and exited with 0. Someone replaces the broken file with a readable one "
+            f"(here, a copy of {one_line(good)}), and the operator recovers its message:",
             then="",
         ),
     )
@@ -136,18 +139,35 @@ def show_command(out: Console, command: str, said: str) -> None:
     show(out, Sentence(said.rstrip()))
 
 
-def show_next(out: Console, *, kept_in: str | None) -> None:
-    """Print what to try next; `kept_in` is the index on the user's cluster in which the documents remain."""
+def show_next(out: Console, *, kept_in: Path | str | None, question: str) -> None:
+    """Print what to try next; `kept_in` is the index in which the documents remain, which this search finds something in."""
     out.print()
     out.print(Text("Next", "bold"))
     commands = (
-        ("make demo DIR=~/Documents", "the same with your own files"),
+        ("make demo DIR=~/Documents", "the same with your own files; KEEP=1 leaves the index"),
         ("make test", "the tests, with OpenSearch and real SQS and S3 servers"),
         ("README.md", "your own bucket: five settings, then s3-index-worker doctor and run"),
     )
     show(out, Table((Column(""), Column("", text=True, lines=None)), commands))
     if kept_in:
-        show(out, Sentence(f" The documents remain in the index {kept_in} until you delete it."))
+        place = f"file {kept_in}" if isinstance(kept_in, Path) else f"index {kept_in}, at the same INDEX_URL"
+        out.print()
+        show(
+            out,
+            Sentence(Text(f"The documents remain in the {place}:", "bold")),
+            Command(f"{_program()} demo --search {quote(question)}", before="  "),
+            Command(f"{_program()} demo --remove", before="  "),
+        )
+
+
+def _program() -> str:
+    """How this program was called, for the same shell in the same folder."""
+    called = Path(sys.argv[0])
+    if called.name != "__main__.py":
+        return quote(sys.argv[0])
+    python = Path(sys.executable)
+    here = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
+    return f"{quote(str(here))} -m worker"
 
 
 def _count(number: int, noun: str) -> str:

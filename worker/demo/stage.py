@@ -3,9 +3,9 @@
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,13 @@ from worker.core.base.aws import Aws
 from worker.core.base.errors import ConfigError
 from worker.core.base.settings import Settings, load
 from worker.core.clients import Clients, connect
+from worker.core.index import Index
+from worker.core.index.open import open_index
+from worker.demo.own_index import INDEX_NAME, SQLITE, OwnIndex, own_url
 
 BUCKET, STATE_BUCKET = "demo-files", "demo-state"
-INDEX_NAME = "s3-index-worker-demo"
-"""The index that the demo uses on a user's cluster, whatever OPENSEARCH_INDEX says."""
-MAX_FILES = 1_000
-MAX_FILE_BYTES = 100 * 1024 * 1024
-
 _INDEX_SETTINGS = (
+    "INDEX_URL",
     "OPENSEARCH_ENDPOINT",
     "INDEX_AUTH",
     "INDEX_USER",
@@ -33,80 +32,34 @@ _INDEX_SETTINGS = (
 _UNWANTED = ("AWS_", "BOTO_", "MOTO_", "NOTIFY_SOCKET", "WATCHDOG_", "JOURNAL_STREAM", "CREDENTIALS_DIRECTORY")
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """The files to be indexed, and how many files of the folder are left out."""
-
-    folder: Path
-    files: Sequence[Path]
-    left_out: int
-
-    def key(self, file: Path) -> str:
-        """The key under which a file is uploaded."""
-        return file.relative_to(self.folder).as_posix()
-
-
-def gather(folder: Path | None) -> Upload:
-    """The files of a folder in order, without hidden ones, up to MAX_FILES. Raises ConfigError if there are none."""
-    if folder is None:
-        folder = Path(__file__).resolve().parents[2] / "samples"
-        if not folder.is_dir():
-            raise ConfigError("samples/ exists only in a checkout; give a folder: s3-index-worker demo FOLDER")
-        files = [file for file in _files_in(folder) if file != folder / "README.md"]
-    else:
-        files = list(_files_in(folder))
-    shown = [file for file in sorted(files) if file.stat().st_size <= MAX_FILE_BYTES][:MAX_FILES]
-    if not shown:
-        raise ConfigError(f"{folder} contains no readable file of up to {MAX_FILE_BYTES // 1024**2} MiB")
-    return Upload(folder, shown, len(files) - len(shown))
-
-
-def _files_in(folder: Path) -> Iterator[Path]:
-    for at, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            file = Path(at, name)
-            if not name.startswith(".") and file.is_file() and os.access(file, os.R_OK) and _is_text(str(file)):
-                yield file
-
-
-def _is_text(path: str) -> bool:
-    """Whether a path can be a key, that is, whether its name is valid UTF-8."""
-    return not any("\ud800" <= character <= "\udfff" for character in path)
-
-
-def uses_cluster() -> bool:
-    """Whether the documents go to an OpenSearch cluster of the user."""
-    return bool(os.environ.get("OPENSEARCH_ENDPOINT"))
-
-
-def index_file(temp: Path) -> Path:
-    """The file of the embedded index."""
-    return temp / "index.sqlite"
-
-
 @contextmanager
-def account(temp: Path) -> Iterator[Clients]:
-    """Run S3 and SQS within this context, with environment variables that lead to them and nowhere else."""
+def account(temp: Path, keep: Path | None) -> Iterator[tuple[Clients, OwnIndex]]:
+    """Run S3 and SQS within this context, with environment variables that lead to them and nowhere else.
+
+    Where the user has set no index, it is a file in `keep`, or in `temp`, which the caller deletes.
+    """
     try:
+        from moto.moto_server.utilities import RegexConverter
         from moto.server import ThreadedMotoServer  # takes a second to load, and is only needed here
     except ImportError as error:
         raise ConfigError(
             f"the demo needs the extra `demo`, with moto ({error}); from a checkout: pip install '.[demo]'"
         ) from error
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # otherwise it prints a line for every request
+    _let_keys_have_line_breaks(RegexConverter)
     before = dict(os.environ)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
         host, port = server.get_host_and_port()
-        environment = _environment(f"http://{host}:{port}", temp)
+        environment = _environment(f"http://{host}:{port}", temp, own_url(keep or temp))
         os.environ.clear()
         os.environ.update(environment)
         os.environ.update(_make_buckets_and_queues())
-        clients = connect(load())
+        settings = load()
+        clients = connect(settings)
         try:
-            yield clients
+            yield clients, OwnIndex(settings, clients.aws.credentials)
         finally:
             clients.index.close()
     finally:
@@ -115,13 +68,44 @@ def account(temp: Path) -> Iterator[Clients]:
         server.stop()
 
 
-def _environment(endpoint: str, temp: Path) -> dict[str, str]:
-    """The user's environment, in which settings and credentials are replaced by those of the demo."""
+@contextmanager
+def kept_index(folder: Path) -> Iterator[tuple[Index, OwnIndex]]:
+    """The index that an earlier demo has kept: in the user's cluster, or a file in this folder. Raises ConfigError."""
+    before = dict(os.environ)
+    nowhere = "http://127.0.0.1:9"
+    queues = {"SQS_QUEUE_URL": f"{nowhere}/000000000000/demo", "DLQ_QUEUE_URL": f"{nowhere}/000000000000/demo-dlq"}
+    environment = _environment(nowhere, folder, own_url(folder)) | queues
+    try:
+        os.environ.clear()
+        os.environ.update({**environment, "TEMP_DIR": tempfile.gettempdir()})
+        settings = load()
+        credentials = Aws(region=settings.aws_region).credentials
+        with closing(open_index(settings, credentials)) as index:
+            yield index, OwnIndex(settings, credentials)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _let_keys_have_line_breaks(converter: Any) -> None:
+    """moto looks for keys by `.+`, which ends at a line break, and answers 404; in S3, a key may contain any character."""
+    if not hasattr(converter, "of_the_demo"):
+        first = converter.__init__
+
+        def init(self: Any, url_map: Any, *items: Any) -> None:
+            first(self, url_map, *items)
+            self.regex = f"(?s:{self.regex})"
+
+        converter.__init__, converter.of_the_demo = init, True
+
+
+def _environment(endpoint: str, temp: Path, index_url: str) -> dict[str, str]:
+    """The user's environment, in which settings and credentials are replaced with those of the demo."""
     own = _names_of_settings() - set(_INDEX_SETTINGS)
     kept = {k: v for k, v in os.environ.items() if not k.startswith(_UNWANTED) and k.upper() not in own}
-    if not uses_cluster():
+    if index_url.startswith(SQLITE):
         kept = {k: v for k, v in kept.items() if k not in _INDEX_SETTINGS}
-        kept |= {"INDEX_URL": f"sqlite:///{index_file(temp)}", "INDEX_TIMEOUT_S": "1", "INDEX_PROBE_S": "1"}
+        kept |= {"INDEX_URL": index_url, "INDEX_TIMEOUT_S": "1", "INDEX_PROBE_S": "1"}
     return {
         **kept,
         "NO_PROXY": ",".join(filter(None, [kept.get("NO_PROXY") or kept.get("no_proxy"), "127.0.0.1"])),

@@ -10,13 +10,13 @@ from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.options import Columns, MaxSeen, Wide
 from recovery.cli.verb import verb
-from recovery.cli.view.tables import chosen_columns, span, table
+from recovery.cli.view.tables import chosen_columns, table
 from recovery.operations.dead_letters.facts import Filter
 from recovery.operations.dead_letters.grouping import By, Group, grouped
 from worker.core.base.errors import ExitCode
 from worker.layout import show
 from worker.tables import Cell, Table
-from worker.terminal import print_json, stdout
+from worker.terminal import print_json, span, stdout
 
 _CELLS: Mapping[str, Callable[[Group, float], Cell]] = {
     "error": lambda group, _: group.error,
@@ -42,7 +42,7 @@ def groups(
     columns: Columns = None,
     wide: Wide = False,
 ) -> ExitCode:
-    """Group messages by cause (error type and innermost stack frame in our code). Exit codes: 0, 1 no messages.
+    """Group messages by cause (error type and reason; of a bug, the place in our code). Exit codes: 0, 1 no messages.
 
     Columns: error, count, first and last (ages), kind, group, says, ids; with --by, the property by which they are grouped.
     """

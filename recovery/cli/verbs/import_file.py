@@ -6,7 +6,7 @@ import typer
 
 from recovery.cli.context import DLQ, CommandContext
 from recovery.cli.files import file_to_read
-from recovery.cli.options import DryRun, Force, WhilePaused, Yes
+from recovery.cli.options import DryRun, EachMessage, Force, WhilePaused, Yes
 from recovery.cli.verb import verb
 from recovery.cli.view.transfer import exit_code, show_transfer, would_send
 from recovery.operations.import_file import ImportRequest, import_messages, plan_import
@@ -28,6 +28,7 @@ def import_file(
     force: Force = False,
     while_paused: WhilePaused = False,
     yes: Yes = False,
+    each: EachMessage = False,
 ) -> ExitCode:
     """Send the messages of a file, after verifying the whole file. Importing it twice sends them twice.
 
@@ -43,7 +44,7 @@ def import_file(
     }  # fmt: skip
     if dry_run or not plan.prepared:
         done = f"would be sent to {target.url}; nothing was changed" if dry_run else "sent"
-        show_transfer(context, figures, would_send(plan.report, plan.prepared), done)
+        show_transfer(context, figures, would_send(plan.report, plan.prepared), done, each=each)
         return exit_code(plan.report, ExitCode.OK if plan.seal.messages else ExitCode.NOT_FOUND)
     if len(plan.prepared) > 1:
         what = f"send {len(plan.prepared)} messages of {source.name}, exported from {plan.seal.queue}, to {target.url}"
@@ -51,5 +52,5 @@ def import_file(
     result = import_messages(context.clients, request, plan, stop=context.signals.stop)
     context.count("redrive", len(result.report.sent))
     recorded = show_recorded(result.recorded)
-    show_transfer(context, figures, result.report, f"sent to {target.url}")
+    show_transfer(context, figures, result.report, f"sent to {target.url}", each=each)
     return exit_code(result.report, recorded)

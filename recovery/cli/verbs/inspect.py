@@ -1,5 +1,7 @@
 """`dlq inspect`: shows a complete message, the current state of its objects, and a recommended command."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from textwrap import indent
 
 import orjson
@@ -10,25 +12,25 @@ from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.verb import verb
 from recovery.cli.view.status import retries, status
-from recovery.cli.view.tables import facts_table, shown, span, table
+from recovery.cli.view.tables import facts_table, shown, table
 from recovery.operations.dead_letters.facts import Ids
 from recovery.operations.dead_letters.stored import is_retry
-from recovery.operations.inspect import Inspection
+from recovery.operations.inspect import Inspection, Recovery
 from recovery.operations.inspect import inspect as inspect_messages
-from worker.core.base.errors import ConfigError, ExitCode
+from recovery.operations.recovering.outlook import dry_engine
+from recovery.operations.recovering.preconditions import check_state_and_index
+from worker.core.base.errors import ConfigError, DependencyError, ExitCode
 from worker.core.base.text import exact, printable
-from worker.core.index import Index
-from worker.core.index.open import open_index
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.failure_record import ATTRIBUTE
 from worker.core.sqs.stored_dead_letter import StoredDeadLetter, StoredState
 from worker.layout import Command, Sentence, show
-from worker.terminal import iso, print_json, stdout
+from worker.terminal import iso, print_json, span, stdout
 
 _DEEPER = "      "
 """What the second line begins with, and all others, where a line of the body or the stack is wrapped."""
 _HISTORY = (
-    "kind", "error_type", "message", "fingerprint", "attempts", "redrives", "first_failed_at", "last_failed_at",
+    "kind", "error_type", "reason", "message", "fingerprint", "attempts", "redrives", "first_failed_at", "last_failed_at",
     "source_queue", "source_message_id", "worker", "correlation_id", "dead_letter_id", "source_service",
     "routing_key", "metadata",
 )  # fmt: skip
@@ -42,12 +44,8 @@ def inspect(context: CommandContext, ids: Ids) -> ExitCode:
     """
     with context.claiming() as claims:
         found = find_and_report(context, claims, ids)
-    index, why_not = _index(context)
-    try:
-        inspected = inspect_messages(context.clients, index, found.facts, why_no_index=why_not)
-    finally:
-        if index is not None:
-            index.close()
+    with _recovery(context) as recovery:
+        inspected = inspect_messages(context.clients, recovery, found.facts)
     context.count("inspect", len(inspected))
     if context.as_json:
         print_json([one.as_json(retention_s=context.retention_s) for one in inspected])
@@ -57,12 +55,25 @@ def inspect(context: CommandContext, ids: Ids) -> ExitCode:
     return found_code(found)
 
 
-def _index(context: CommandContext) -> tuple[Index | None, str]:
-    """Return the index, or why it cannot be queried."""
+@contextmanager
+def _recovery(context: CommandContext) -> Iterator[Recovery]:
+    """What says what `dlq recover` would do now, or why there is none."""
+    clients = context.clients  # they read no content of objects, unlike those of recovery
     try:
-        return open_index(context.worker_settings(), context.aws.credentials), ""
+        settings = context.worker_settings()
+        own = context.indexing_clients(settings)
     except ConfigError as error:
-        return None, f"not asked: {str(error).splitlines()[0]}"
+        yield Recovery(why_no_index=f"not asked: {str(error).splitlines()[0]}")
+        return
+    with ExitStack() as stack:
+        stack.callback(own.index.close)
+        try:
+            check_state_and_index(settings, own)
+        except (ConfigError, DependencyError) as error:
+            yield Recovery(own.index, unavailable=str(error))
+            return
+        engine = dry_engine(settings, own, clients.types, context.signals.stop, stack)
+        yield Recovery(own.index, engine=engine)
 
 
 def _show(out: Console, inspected: Inspection, retention_s: int) -> None:

@@ -12,7 +12,7 @@ from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.options import Columns, Wide
 from recovery.cli.verb import verb
 from recovery.cli.view.status import status_of
-from recovery.cli.view.tables import chosen_columns, span, table
+from recovery.cli.view.tables import chosen_columns, table
 from recovery.operations.dead_letters.facts import Facts, Filter
 from recovery.operations.find import find_archived
 from recovery.operations.records.archive import ArchivedDeadLetter
@@ -20,7 +20,7 @@ from worker.core.base.errors import ExitCode
 from worker.core.base.text import exact
 from worker.layout import is_listing, show
 from worker.tables import Cell
-from worker.terminal import err, print_json, stdout
+from worker.terminal import err, print_json, span, stdout
 
 NEVER = "never"
 _CELLS: Mapping[str, Callable[[Facts, int], Cell]] = {

@@ -62,7 +62,7 @@ def _show_plan(context: CommandContext, file: OperatorFile, count: int, *, dry_r
 def _show(context: CommandContext, file: OperatorFile, result: PurgeResult) -> ExitCode:
     report, sha256, left = result.report, result.seal.sha256, result.left
     if left is None:
-        err.print("SQS did not answer how many messages are left", highlight=False)
+        err.print("SQS did not say how many messages are left", highlight=False)
         left = len(report.kept) + len(report.not_deleted)
     recorded = show_recorded(result.recorded)
     if context.as_json:

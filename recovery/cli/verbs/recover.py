@@ -2,7 +2,7 @@
 
 from recovery.cli.batch_command import run_batch
 from recovery.cli.context import CommandContext
-from recovery.cli.options import AcceptGone, AcceptSkipped, DryRun, WhilePaused, Yes
+from recovery.cli.options import AcceptGone, AcceptSkipped, ArchiveSystemErrors, DryRun, Verbose, WhilePaused, Yes
 from recovery.cli.recovery_report import MAX_BATCH_SIZE, RECOVER
 from recovery.cli.verb import verb
 from recovery.operations.dead_letters.facts import Ids
@@ -15,7 +15,8 @@ from worker.core.base.errors import ExitCode
 def recover(
     context: CommandContext, ids: Ids, dry_run: DryRun = False, accept_gone: AcceptGone = False,
     accept_skipped: AcceptSkipped = False,
-    while_paused: WhilePaused = False, yes: Yes = False,
+    archive_system_errors: ArchiveSystemErrors = False, while_paused: WhilePaused = False, verbose: Verbose = False,
+    yes: Yes = False,
 ) -> ExitCode:  # fmt: skip
     """Index, skip or archive messages as recover_dlq does, according to the current state of S3.
 
@@ -36,6 +37,8 @@ def recover(
         while_paused=while_paused,
         accept_gone=accept_gone,
         accept_skipped=accept_skipped,
+        archive_system_errors=archive_system_errors,
+        verbose=verbose,
     )
     try:
         return run_batch(

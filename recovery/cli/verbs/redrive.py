@@ -7,7 +7,7 @@ import typer
 
 from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
-from recovery.cli.options import All, DryRun, Force, MaxTaken, Rate, To, WhilePaused, Yes
+from recovery.cli.options import All, DryRun, EachMessage, Force, MaxTaken, Rate, To, WhilePaused, Yes
 from recovery.cli.verb import require_filter_or_all, verb
 from recovery.cli.view.tables import print_sentence
 from recovery.cli.view.transfer import exit_code, show_transfer, would_send
@@ -34,6 +34,8 @@ class _How:
     yes: bool
     rate: float | None = None
     canary: Canary | None = None
+    each: bool = False
+    """Whether to show the result of each message that was not sent."""
 
 
 @verb(
@@ -56,7 +58,7 @@ def redrive(
     target = _target(context, to, force=force, while_paused=while_paused or dry_run)
     with context.claiming() as claims:
         found = find_and_report(context, claims, ids)
-        return _redrive(context, claims, found, target, FindRequest(ids), _How(dry_run, yes))
+        return _redrive(context, claims, found, target, FindRequest(ids), _How(dry_run, yes, each=True))
 
 
 @verb(
@@ -89,6 +91,7 @@ def redrive_all(
     force: Force = False,
     while_paused: WhilePaused = False,
     yes: Yes = False,
+    each: EachMessage = False,
 ) -> ExitCode:
     """Send the selected messages to their queue again. They are selected before the first is sent.
 
@@ -100,7 +103,8 @@ def redrive_all(
     if abort_if_refail is not None and canary is None:
         raise typer.BadParameter("requires --canary", param_hint="--abort-if-refail")
     target = _target(context, to, force=force, while_paused=while_paused or dry_run)
-    how = _How(dry_run, yes, rate, None if canary is None else Canary(canary, canary_wait, abort_if_refail or 0))
+    first = None if canary is None else Canary(canary, canary_wait, abort_if_refail or 0)
+    how = _How(dry_run, yes, rate, first, each)
     if native:
         return _move_everything(context, target, how)
     with context.claiming() as claims:
@@ -127,7 +131,7 @@ def _redrive(
     }  # fmt: skip
     if how.dry_run or not plan.prepared:
         done = f"would be sent to {target.url}; nothing was changed" if how.dry_run else f"sent to {target.url}"
-        show_transfer(context, figures, would_send(report, plan.prepared), done)
+        show_transfer(context, figures, would_send(report, plan.prepared), done, each=how.each)
         return exit_code(report, found_code(found))
     if len(plan.prepared) > 1:
         context.confirm(f"redrive {len(plan.prepared)} messages from {context.dlq.url} to {target.url}", yes=how.yes)
@@ -142,7 +146,7 @@ def _redrive(
     recorded = show_recorded(result.recorded)
     if result.canary is not None:
         figures["canary"] = result.canary.as_json()
-    show_transfer(context, figures, report, f"sent to {target.url}")
+    show_transfer(context, figures, report, f"sent to {target.url}", each=how.each)
     return exit_code(report, found_code(found), recorded)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from recovery.cli.context import DLQ, CommandContext
-from recovery.cli.options import DryRun, Force, WhilePaused, Yes
+from recovery.cli.options import DryRun, EachMessage, Force, WhilePaused, Yes
 from recovery.cli.verb import verb
 from recovery.cli.view.transfer import exit_code, show_transfer, would_send
 from recovery.operations.restore import RestorePlan, RestoreRequest, plan_restore
@@ -30,6 +30,7 @@ def restore(
     force: Force = False,
     while_paused: WhilePaused = False,
     yes: Yes = False,
+    each: EachMessage = False,
 ) -> ExitCode:
     """Send archived messages to a queue again. They stay in the archive, and are not restored twice.
 
@@ -50,7 +51,7 @@ def restore(
     if dry_run or not plan.prepared:
         prepared = [(entry.dead_letter, message) for entry, message in plan.prepared]
         done = f"would be restored to {target.url}; nothing was changed" if dry_run else "restored"
-        show_transfer(context, figures, would_send(plan.report, prepared), done)
+        show_transfer(context, figures, would_send(plan.report, prepared), done, each=each)
         return exit_code(plan.report, _found_code(plan))
     if len(plan.prepared) > 1:
         what = f"restore {len(plan.prepared)} messages from s3://{state.bucket}/{ARCHIVE_PREFIX} to {target.url}"
@@ -58,7 +59,7 @@ def restore(
     result = restore_messages(context.clients, state, request, plan, stop=context.signals.stop)
     context.count("redrive", len(result.report.sent))
     recorded = show_recorded(result.recorded)
-    show_transfer(context, figures, result.report, f"restored to {target.url}")
+    show_transfer(context, figures, result.report, f"restored to {target.url}", each=each)
     return exit_code(result.report, _found_code(plan), recorded)
 
 

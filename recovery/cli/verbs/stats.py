@@ -9,15 +9,16 @@ from recovery.cli.finding import find_and_report
 from recovery.cli.options import MaxSeen
 from recovery.cli.verb import verb
 from recovery.cli.verbs.groups import groups_table
-from recovery.cli.view.tables import facts_table, span
+from recovery.cli.view.tables import facts_table
 from recovery.operations.dead_letters.facts import Filter
 from recovery.operations.dead_letters.grouping import By
-from recovery.operations.stats import MAX_COUNTED, Stats, Waiting
+from recovery.operations.stats import Stats, Waiting
 from recovery.operations.stats import stats as stats_of
 from worker.core.base.errors import ExitCode
+from worker.core.s3.waiting import MAX_COUNTED
 from worker.core.s3.workers import WorkerRecord
 from worker.layout import Sentence, show
-from worker.terminal import iso, print_json, stdout
+from worker.terminal import iso, print_json, span, stdout
 
 MAX_WORKERS = 50
 """The number of workers that the table shows."""

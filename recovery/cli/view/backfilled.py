@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from recovery.cli.view.report import Wording
-from recovery.cli.view.tables import span
 from recovery.operations.backfilling.request import BEFORE, ELSEWHERE, BackfillRequest, BackfillResult
 from recovery.operations.estimate_backfill import Estimate
+from worker.terminal import span
 
 WORDING = Wording(
     noun="objects",
@@ -19,7 +19,7 @@ WORDING = Wording(
         BackfillResult.FAILED: "could not be sent or indexed: run the command again",
     },
     also={
-        BEFORE: ("done before", "by a run that was interrupted; this one has gone on from there"),
+        BEFORE: ("done before", "done by an interrupted run, which this one has continued"),
         ELSEWHERE: ("elsewhere", "listed in the inventory, but not in this place: left out"),
     },
 )
@@ -51,6 +51,6 @@ def estimate_sentences(found: Estimate, request: BackfillRequest) -> Iterator[st
         f"{sample.size_bytes:,} bytes"
     )
     if not sample.with_index:
-        yield "writing to the index is not measured; where the index is slower than that, it decides"
+        yield "writing to the index is not measured; if the index is slower than that, it sets the pace"
     if sample.failures:
         yield f"{sample.failures:,} objects of the sample could not be read"

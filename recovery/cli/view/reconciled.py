@@ -12,7 +12,7 @@ from worker.layout import Sentence
 
 MEANINGS = {
     ReconcileState.SKIPPED: "not to be in the index: by INCLUDE_KEYS or EXCLUDE_KEYS, our own records, folders",
-    ReconcileState.YOUNG: "has changed so lately that it need not be found yet",
+    ReconcileState.YOUNG: "changed too recently to be expected in the index yet",
     ReconcileState.CURRENT: "in the index, with this etag",
     ReconcileState.WAITING: "in retry-index/: written once the index takes it",
     ReconcileState.PARKED: "in retry-index/parked/: replay_retry_index --parked",

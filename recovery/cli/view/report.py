@@ -45,7 +45,8 @@ def report_table(report: Report, wording: Wording) -> RenderableType:
     ids = (name for cause in report.causes() for name in cause.samples) if report.kind.samples == "ids" else ()
     short = short_ids(map(one_line, ids))
     for cause in report.causes():
-        reason = cause.reason if cause.reason.startswith(cause.error_type) else f"{cause.error_type}: {cause.reason}"
+        code = cause.error_type.rpartition(" ")[2]
+        reason = cause.reason if cause.reason.startswith(code) else f"{cause.error_type}: {cause.reason}"
         line = f"{cause.count:,} {cause.result.value}: {reason} (such as {', '.join(cause.samples)})"
         lines.append(Sentence(one_line(line), ids=short))
     return Group(*title, counts_table(wording.noun, rows), *lines)

@@ -2,9 +2,9 @@
 
 import time
 
-from recovery.cli.view.tables import span
 from recovery.operations.dead_letters.facts import Facts
 from worker.core.sqs.stored_dead_letter import StoredDeadLetter, StoredState
+from worker.terminal import span
 
 IN_DLQ = "in the queue"
 

@@ -1,4 +1,4 @@
-"""The columns of all tables about dead letters, and readable durations. worker/layout.py lays them out."""
+"""The columns of all tables about dead letters, which worker/tables.py lays out."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -28,7 +28,6 @@ _COLUMNS = {
         *(Column(name) for name in ("kind", "type", "group", "first", "last", "run", "archived", "result")),
     )
 }
-_SPANS = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[Cell]], *, is_wide: bool = False) -> Table:
@@ -61,17 +60,6 @@ def shown(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return "" if value is None else one_line(str(value))
-
-
-def span(seconds: float) -> str:
-    """Format a duration in its two largest units: `3d 4h`, `12m 5s`; a negative one is `0s`."""
-    left = max(0, int(seconds))
-    parts: list[str] = []
-    for length, unit in _SPANS:
-        if left >= length or parts:
-            parts.append(f"{left // length}{unit}")
-            left %= length
-    return " ".join([*parts, f"{left}s"][:2])
 
 
 def print_sentence(text: str) -> None:

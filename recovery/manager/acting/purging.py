@@ -89,7 +89,7 @@ def _entry(key: str, raw: bytes) -> dict[str, Any]:
         entry = orjson.loads(raw)
         if isinstance(entry, dict):
             return entry
-        why = "it is no JSON object"
+        why = "it is not a JSON object"
     except ValueError as error:
         why = str(error)
     emit(LogEvent.AUDIT_UNREADABLE, "warning", name=key, error=why)

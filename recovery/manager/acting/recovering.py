@@ -10,7 +10,7 @@ from recovery.ledger.rows import Row, State
 from recovery.manager.acting.acts import Act, Acted, Options, World, claiming, not_acted, read_records
 from recovery.operations.abort_policy import AbortPolicy
 from recovery.operations.clients import attributes_of, retention_of
-from recovery.operations.engine import FOREIGN_TYPE, SKIPPED_BUCKET, Disposition, RecoveryEngine, Verdict
+from recovery.operations.engine import Disposition, RecoveryEngine, Verdict
 from recovery.operations.records.archive import Archive
 from recovery.operations.recovering.disposer import ARCHIVED, Disposer
 from recovery.operations.recovering.preconditions import check_state_and_index, make_ready
@@ -22,8 +22,6 @@ from worker.core.indexing.pipeline import Pipeline
 from worker.core.indexing.retry_store import RetryStore
 
 OBSERVERS = 10
-_FOR_GOOD = frozenset({FOREIGN_TYPE, SKIPPED_BUCKET})
-"""The error types of what is kept and will be kept the next time, too."""
 
 
 @contextmanager
@@ -44,6 +42,7 @@ def recovering(
         engine = RecoveryEngine(
             settings, clients, pipeline=Pipeline(settings, clients.objects, extractor=extractor), retry=retry, pool=pool,
             types=world.clients.types, stopping=stop, dry_run=False,
+            archive_system_errors=bool(options.get("archive_system_errors")),
         )  # fmt: skip
         archive = Archive(world.state, world.clients.dlq.url, run.by, run.name)
         policy = AbortPolicy(
@@ -72,6 +71,6 @@ def recovering(
 def _settled(row: Row, verdict: Verdict) -> Acted:
     why = ": ".join(filter(None, (verdict.disposition.value, verdict.reason)))
     if verdict.disposition is Disposition.KEPT:
-        return Acted(row, Result.FAILED if verdict.error_type in _FOR_GOOD else Result.WAITING, why)
+        return Acted(row, Result.FAILED if verdict.is_final else Result.WAITING, why)
     state = State.ARCHIVED if verdict.disposition in ARCHIVED else State.RECOVERED
     return Acted(row, Result.DONE, why, {"state": state, "retry_at_ms": None})

@@ -111,7 +111,7 @@ class Channels:
     def send(self, recipient: str, said: Said) -> None:
         """Send a text to a recipient. Raises NotifyError."""
         if not self.reaches(recipient):
-            raise NotifyError(f"{recipient} is no recipient of NOTIFY_URLS and OWNERS any more")
+            raise NotifyError(f"{recipient} is no longer a recipient in NOTIFY_URLS or OWNERS")
         channel = self._known.get(recipient)
         if channel is None and self._mail is not None:
             channel = self._mail[0].to_mail(recipient, self._mail[1])
@@ -158,7 +158,7 @@ def _channel(url: str, asset: Any, called: str) -> Channel:
     if service is None:
         shown = f"{schema}://(hidden)" if separator and schema.isalnum() else "(hidden)"
         raise ConfigError(
-            f"{called}, {shown}, is none that apprise can use; it should be a URL such as "
+            f"{called}, {shown}, is not one that apprise can use; it should be a URL such as "
             "mailtos://USER:PASSWORD@HOST?to=ADDRESS or slack://TOKENS, in which a comma is written %2C (docs/manager.md)"
         )
     return Channel(url, service)

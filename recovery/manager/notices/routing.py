@@ -78,7 +78,7 @@ class Router:
         if not row.bucket or not row.object_key:
             return None
         if self.is_resting:
-            raise StoreError("S3 did not answer lately", code="ServiceUnavailable")
+            raise StoreError("S3 has not answered recently", code="ServiceUnavailable")
         self._stop.wait(max(0.0, self._next_lookup - time.monotonic()))
         self._next_lookup = time.monotonic() + 1 / LOOKUPS_PER_S
         try:

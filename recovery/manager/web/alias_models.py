@@ -37,7 +37,7 @@ class FailedMessage(BaseModel):
     correlation_id: str | None = Field(examples=[None])
     routing_key: str | None = Field(description="Name of the queue in which it failed.", examples=["documents"])
     timestamp: Moment | None = Field(description="`arrived_at` in v1.", examples=[_AT])
-    retry_count: int = Field(description="`redrives` and `retries` of v1, in sum.", examples=[0])
+    retry_count: int = Field(description="The sum of v1's `redrives` and `retries`.", examples=[0])
     error_type: str = Field(examples=["ReadTimeoutError"])
     error_message: str = Field(examples=["no answer in 30 s"])
     stack_trace: str | None = Field(
@@ -113,7 +113,7 @@ class ErrorGroup(BaseModel):
 class Recovery(BaseModel):
     """How far recovery is."""
 
-    total_in_recovery: int = Field(description="The next three in sum.", examples=[3])
+    total_in_recovery: int = Field(description="The sum of the next three.", examples=[3])
     pending_recovery: int = Field(description="Sent again, not confirmed yet; or scheduled.", examples=[1])
     recovered: int = Field(description="Their work is confirmed; forgotten after a time.", examples=[1])
     abandoned: int = Field(

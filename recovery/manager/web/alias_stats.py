@@ -58,7 +58,7 @@ def alias_get_queue_stats(_reader: Reader, service: TheService) -> FailedQueueSt
 def alias_list_failures(
     _reader: Reader,
     service: TheService,
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="At most so many.", examples=[20])] = 20,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="The maximum number of results.", examples=[20])] = 20,
 ) -> FailedJobs:
     """Alias of `/api/v1/messages`: the latest failures that wait."""
     failures = [FailedJob.of(row) for row in service.ledger.page(Selection(), limit=limit).rows]

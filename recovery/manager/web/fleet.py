@@ -40,7 +40,7 @@ class Pause(BaseModel):
     reason: str | None = Field(examples=[None])
     by: str | None = Field(examples=[None])
     at: str | None = Field(examples=[None])
-    until: Moment | None = Field(description="When it ends by itself; null if it does not.", examples=[None])
+    until: Moment | None = Field(description="When it ends automatically; null if it does not.", examples=[None])
 
 
 @router.get("/api/v1/fleet/pause", responses=documented(400))

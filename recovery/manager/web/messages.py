@@ -123,7 +123,7 @@ def get_message(
         return Response(status_code=304, headers={"ETag": etag})
     response.headers["ETag"] = etag
     arrivals = [Arrival(message_id=name, at=known(at_ms)) for name, at_ms in service.ledger.messages_of(row.identity)]
-    known_groups = service.ledger.suggestions.of([(row.fingerprint, row.error_type, row.message)])
+    known_groups = service.ledger.suggestions.of([(row.fingerprint, row.error_type, row.kind, row.message)])
     suggestion = Suggestion.of(known_groups.get((row.fingerprint, row.error_type)))
     return MessageWithArrivals.of(row, arrivals=arrivals, suggestion=suggestion)
 

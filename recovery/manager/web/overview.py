@@ -17,7 +17,7 @@ router = APIRouter(tags=["overview"])
 def list_groups(_reader: Reader, service: TheService, q: Q = "", limit: Limit = 100) -> Groups:
     """The largest groups of dead letters with one cause, each with what earlier ones suggest to do."""
     groups = service.ledger.groups(selected(q), limit=limit)
-    known = service.ledger.suggestions.of((one.fingerprint, one.error_type, one.message) for one in groups)
+    known = service.ledger.suggestions.of((one.fingerprint, one.error_type, one.kind, one.message) for one in groups)
     return Groups(items=[Group.of(one, known.get((one.fingerprint, one.error_type))) for one in groups])
 
 

@@ -70,7 +70,9 @@ class Stats(BaseModel):
     average_retries: float = Field(
         description="How often each was sent again, by operators or its schedule.", examples=[0.5]
     )
-    attempts: int = Field(description="Arrivals of those that wait, in sum; so are the next three.", examples=[1])
+    attempts: int = Field(
+        description="Total arrivals of those that wait; the next three are totals, too.", examples=[1]
+    )
     redrives: int = Field(examples=[0])
     retries: int = Field(examples=[0])
     size_bytes: int = Field(examples=[900])

@@ -53,9 +53,9 @@ Q = Annotated[
         json_schema_extra={"format": QUERY_FORMAT},
     ),
 ]  # fmt: skip
-Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="At most so many.", examples=[20])]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="The maximum number of results.", examples=[20])]
 Offset = Annotated[
-    int, Query(ge=0, le=MAX_OFFSET, description="Leave out so many first; where there are many, a cursor is faster.")
+    int, Query(ge=0, le=MAX_OFFSET, description="Skip this many first; where there are many, a cursor is faster.")
 ]
 
 

@@ -39,7 +39,7 @@ class Options(BaseModel):
             strict=True,
             ge=MIN_RATE,
             le=MAX_RATE,
-            description="At most so many messages a second, from the beginning; 0.01 is one in 100 s.",
+            description="The maximum rate in messages per second, from the beginning; 0.01 is one in 100 s.",
         ),
     ] = None
     ramp: bool = Field(
@@ -58,6 +58,11 @@ class Options(BaseModel):
     )
     accept_skipped: bool = Field(
         False, strict=True, description="For recover: go on though most of them have nothing to index."
+    )
+    archive_system_errors: bool = Field(
+        False,
+        strict=True,
+        description="For recover: also archive what failed through a fault of the system, and is kept otherwise.",
     )
     reason: Annotated[
         str | None,

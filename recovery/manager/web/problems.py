@@ -24,11 +24,11 @@ MAX_SHOWN_CHARS = 80
 """Of a wrong value."""
 SAYS = {
     400: "A parameter is wrong; `field`, `value` and `expected` say which, and what would be right.",
-    401: "Nobody knows who asks: a token is missing, unknown, revoked or expired, or nobody has signed in.",
-    403: "The role does not suffice; or the request came through a proxy that is not trusted, or from another site's page.",
+    401: "It is not known who is asking: a token is missing, unknown, revoked or expired, or nobody has signed in.",
+    403: "The role is not sufficient, or the request came through a proxy that is not trusted, or from another site's page.",
     404: "There is no such path, no such dead letter, or its object is gone; `detail` says which.",
     405: "The path has no such method; `Allow` says which it has.",
-    409: "What is asked for does not go with how things are: `detail` says why.",
+    409: "The request conflicts with the present state; `detail` says why.",
     410: "The plan is too old; make another.",
     412: "The dead letter has changed since; `ETag` has its version now.",
     413: "The body is too long, or more than 1,000,000 dead letters are selected.",
@@ -36,7 +36,7 @@ SAYS = {
     421: "The Host header names another server than this one.",
     422: "The `Idempotency-Key` was used for another request.",
     428: "The header `If-Match` is missing: it says which version of the dead letter is meant.",
-    429: "This principal, or this address, has asked too often. Ask again after `Retry-After`.",
+    429: "This principal, or this address, has sent too many requests. Try again after `Retry-After`.",
     431: "Path, query and headers are too long together.",
     500: "A fault of this program; the log has its stack.",
     503: "The ledger or the state bucket cannot be used, or too many requests are under way. Ask again after `Retry-After`.",
@@ -139,10 +139,10 @@ async def _of_http(request: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
     if status == 405:
         allowed = ", ".join(_methods_of(request))
-        return problem(405, f"this path is asked by {allowed}", headers={"Allow": allowed})
+        return problem(405, f"this path accepts {allowed}", headers={"Allow": allowed})
     said = error.detail if isinstance(error, HTTPException) else ""
     if said == HTTPStatus(status).phrase:  # the router's own words
-        said = "there is no such path; /openapi.json has all that there are" if status == 404 else said
+        said = "there is no such path; /openapi.json lists them all" if status == 404 else said
     return problem(status, said, headers=getattr(error, "headers", None))
 
 

@@ -102,7 +102,7 @@ class Provider:
             claims = CodeIDToken(signed.claims, signed.header, options, params)
             claims.validate(leeway=LEEWAY_S)
         except (JoseError, AuthlibBaseError, ValueError, TypeError) as error:
-            raise SignInError(f"the ID token is not to be believed: {error}") from error
+            raise SignInError(f"the ID token cannot be trusted: {error}") from error
         return dict(claims)
 
     def _verified(self, id_token: str) -> jwt.Token:

@@ -10,7 +10,7 @@ from recovery.ledger.suggestions import Suggestion as LedgerSuggestion
 
 
 class Suggestion(BaseModel):
-    """What was done with such dead letters before, and what that suggests. Nothing is ever done by itself."""
+    """What was done with such dead letters before, and what that suggests. Nothing is ever done automatically."""
 
     advice: Advice
     text: str = Field(
@@ -18,7 +18,7 @@ class Suggestion(BaseModel):
         examples=["of 412 in this group redriven in 30 days, 397 did not come back: redrive"],
     )
     basis: Basis = Field(description="Learned from this `group`, or from `similar` ones: same error type, like words.")
-    days: int = Field(description="Over so many days.", examples=[KEPT_DAYS])
+    days: int = Field(description="The number of days that this covers.", examples=[KEPT_DAYS])
     redriven: int = Field(description="Times that one was sent again, one to seven hours ago at least.", examples=[412])
     returned: int = Field(description="Of these, times that it came back.", examples=[15])
     archived: int = Field(examples=[0])

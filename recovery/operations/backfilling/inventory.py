@@ -84,7 +84,7 @@ class Manifest:
             columns = tuple(one.strip() for one in schema.split(","))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise SourceError(
-                f"it is no manifest of an S3 Inventory ({type(error).__name__}: {error}); name its manifest.json"
+                f"it is not the manifest of an S3 Inventory ({type(error).__name__}: {error}); name its manifest.json"
             ) from None
         if form not in FORMATS:
             raise SourceError(f"its format is {form}; supported are {', '.join(FORMATS)}")
@@ -154,7 +154,7 @@ class Inventory:
 
         def admit(size: int) -> None:
             if most_bytes is not None and size > most_bytes:
-                raise SourceError(f"it has {size:,} bytes: it is no manifest of an S3 Inventory")
+                raise SourceError(f"it has {size:,} bytes: it is not the manifest of an S3 Inventory")
 
         try:
             found = retry_transient(

@@ -21,7 +21,7 @@ _PART = 1 << 20
 
 
 class KeysFile:
-    """The keys of a file, one a line in UTF-8, all in one place. The whole file is checked before anything is done.
+    """The keys of a file, one per line, in UTF-8, all in one place. The whole file is checked before anything is done.
 
     A key with a line end cannot be in such a file.
     """

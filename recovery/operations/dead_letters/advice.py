@@ -1,17 +1,23 @@
-"""Recommends a command for a dead letter, based on the current state of its objects in S3 and in the index."""
+"""Recommends a command for a dead letter: the one that does what recovery's own verdict says, or what else helps."""
 
-from collections.abc import Sequence
+import shlex
 from dataclasses import dataclass
 
 from recovery.operations.dead_letters.facts import MAX_REDRIVES, Facts
-from recovery.operations.dead_letters.message_types import S3_EVENT, MessageTypes
-from worker.core.base.classify import FailureKind
+from recovery.operations.dead_letters.message_types import S3_EVENT, UNKNOWN, MessageTypes
+from recovery.operations.engine import Disposition, Verdict
+from recovery.operations.recovering.outlook import sentence
+from recovery.operations.transfer.sending import Rules
 from worker.core.index import Stored
 from worker.core.indexing.pipeline import is_current
 from worker.core.s3.events import ObjectRef
 from worker.core.s3.objects import ObjectState
+from worker.core.sqs.dead_letter import Refused
 
 GONE = "not there"
+DOCTOR = "s3-index-worker doctor"
+MALFORMED, FAILS_AGAIN = "malformed", "fails again each time"
+"""What the archive says of dead letters that are deleted as the advice recommends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +39,26 @@ class Present:
         """Whether the index contains the object in its current state, with its text."""
         return is_current(self.stored, self.state)
 
-    @property
-    def is_unchanged(self) -> bool:
-        """Whether the object in S3 is the version that the event referred to; False if the event has no etag."""
-        return self.etag is not None and self.etag == self.ref.etag
-
-    @property
-    def etag(self) -> str | None:
-        """Its etag in S3."""
-        return None if self.state is None else self.state.etag
-
     def as_json(self) -> dict[str, object]:
         """Everything, by name."""
         return {
-            "bucket": self.ref.bucket, "key": self.ref.key, "s3": self.s3, "etag": self.etag, "index": self.index,
-            "indexed": self.is_indexed,
+            "bucket": self.ref.bucket, "key": self.ref.key, "s3": self.s3,
+            "etag": None if self.state is None else self.state.etag, "index": self.index, "indexed": self.is_indexed,
         }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What commands would find now."""
+
+    verdict: Verdict | None = None
+    """Recovery's, of a dry run; None where there is none."""
+    unavailable: str = ""
+    """Why recovery would not even begin: the index or the state bucket cannot be used. Empty also if no index is set."""
+    refused: str = ""
+    """Why no command may act on it at this moment: somebody holds it, has sent it, or is acting on it."""
+    is_paused: bool = False
+    """Whether the fleet is paused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,59 +73,60 @@ class Advice:
         return {"command": self.command, "why": self.why}
 
 
-def advise(facts: Facts, present: Sequence[Present], types: MessageTypes, *, index_is_set: bool) -> Advice:
-    """Return the command that an operator should run next."""
+def advise(facts: Facts, rules: Rules, types: MessageTypes, outlook: Outlook) -> Advice:
+    """Return the command that an operator should run next; `rules` say what can be sent to a queue."""
+    if outlook.refused:
+        why = f"{outlook.refused}. Until this has changed, every command leaves it alone; look at it again then"
+        return _command("inspect", facts, why)
     fault = types.fault(facts.dead_letter.body)
-    if fault is not None:
-        return _command("delete", facts, f"it can never be processed: {fault}", reason="malformed")
-    if facts.type != S3_EVENT:
-        return _redrive(facts, "it is valid, and only its own consumer can process it")
-    if not index_is_set:
-        return _redrive(facts, "it is valid; without INDEX_URL, its document cannot be checked or recovered")
-    if present and all(one.is_indexed for one in present):
-        return _command(
-            "recover", facts, "the index holds the object as it is now: this only deletes the message from the DLQ"
-        )
-    if present and all(one.s3 == GONE for one in present):
-        return _command(
-            "recover",
-            facts,
-            "the object is gone: this removes its document, if there is one, and keeps the message in the audit",
-        )
-    return _by_kind(facts, present)
+    if fault is not None and not facts.refs and _is_unusable(outlook.verdict):
+        return _delete(facts, f"it can never be processed: {fault}", MALFORMED)
+    if facts.type not in {S3_EVENT, UNKNOWN}:
+        return _redrive(facts, rules, outlook, "it is valid, and only its own consumer can process it")
+    if outlook.unavailable:
+        why = f"recovery cannot begin: {outlook.unavailable}. The command says what is wrong; nothing is lost meanwhile"
+        return Advice(DOCTOR, why)
+    if outlook.verdict is None:
+        why = "it is valid; without INDEX_URL, its document cannot be checked or recovered"
+        return _redrive(facts, rules, outlook, why)
+    return _recover(facts, outlook.verdict, outlook)
 
 
-def _by_kind(facts: Facts, present: Sequence[Present]) -> Advice:
-    """The advice for an object that exists but whose current version is not in the index."""
-    kind = facts.dead_letter.kind
-    if kind is FailureKind.USER_ERROR and all(one.is_unchanged for one in present):
-        why = "the file cannot be read, and has not changed since; it can still be found by its name"
-        return _command("delete", facts, why, reason="unreadable file")
-    if kind is FailureKind.USER_ERROR:
-        return _command("recover", facts, "the file could not be read, and may have been replaced since")
-    if kind is FailureKind.SYSTEM_ERROR:
-        return _command(
-            "recover",
-            facts,
-            "the configuration or the code was wrong: once this is corrected, the command indexes the object at once",
-        )
-    return _command(
-        "recover", facts, "the cause may be gone: this indexes the object as it is now, and reports the result"
-    )
+def _is_unusable(verdict: Verdict | None) -> bool:
+    """Whether recovery has no work for a message without objects: it is no test event or the like."""
+    return verdict is None or verdict.disposition in {Disposition.ARCHIVED, Disposition.KEPT}
 
 
-def _redrive(facts: Facts, why: str) -> Advice:
+def _recover(facts: Facts, verdict: Verdict, outlook: Outlook) -> Advice:
+    why = sentence(verdict)
+    match verdict.disposition:
+        case Disposition.RECOVERED:
+            why += "; if the index refuses the document, it goes to retry-index/"
+        case Disposition.ARCHIVED:
+            why += ". What it names is indexed nevertheless, if only by its name" if facts.refs else ""
+        case Disposition.KEPT if verdict.is_final:
+            why += ". The same command recovers it then; `dlq delete` gives it up"
+        case Disposition.KEPT:
+            why += ". The same command tries again, and keeps it as long as this lasts"
+    return _command("recover", facts, why, outlook=outlook)
+
+
+def _redrive(facts: Facts, rules: Rules, outlook: Outlook, why: str) -> Advice:
+    entry = rules.redriven(facts.dead_letter)
+    if not isinstance(entry, Refused):
+        return _command("redrive", facts, why, outlook=outlook)
     redrives = facts.dead_letter.redrives
     if redrives >= MAX_REDRIVES:
-        return _command(
-            "delete",
-            facts,
-            f"it has been redriven {redrives} times and failed again; {why}",
-            reason="fails again each time",
-        )
-    return _command("redrive", facts, why)
+        return _delete(facts, f"it has been redriven {redrives} times and failed again; {why}", FAILS_AGAIN)
+    return _command("redrive", facts, f"{why}. {entry.reason}", outlook=outlook, options=" --force")
 
 
-def _command(verb: str, facts: Facts, why: str, *, reason: str = "") -> Advice:
-    ending = f" --reason '{reason}'" if reason else ""
-    return Advice(f"dlq {verb} --message-id {facts.dead_letter.id}{ending}", why)
+def _delete(facts: Facts, why: str, reason: str) -> Advice:
+    return _command("delete", facts, why, options=f" --reason {shlex.quote(reason)}")
+
+
+def _command(verb: str, facts: Facts, why: str, *, outlook: Outlook | None = None, options: str = "") -> Advice:
+    if outlook is not None and outlook.is_paused:
+        options += " --while-paused"
+        why += ". The fleet is paused: without --while-paused, the command refuses"
+    return Advice(f"dlq {verb} --message-id {shlex.quote(facts.dead_letter.id)}{options}", why)

@@ -70,6 +70,7 @@ class Facts:
             "expires_in_s": None if dead_letter.stored_key else retention_s - age_s,
             "kind": dead_letter.kind.value,
             "error_type": self.error,
+            "reason": failure.reason or None,
             "error": failure.message or None,
             "fingerprint": self.fingerprint or None,
             "type": self.type,

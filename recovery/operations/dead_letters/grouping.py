@@ -43,6 +43,8 @@ class Group:
     first_ms: int = 0
     last_ms: int = 0
     """When the oldest and the newest of them were sent (ms since the epoch)."""
+    reason: str = ""
+    """The code for the cause, if the first failure record has one."""
     message: str = ""
     """The first error message that was found."""
     ids: list[str] = field(default_factory=list)
@@ -51,8 +53,8 @@ class Group:
     def as_json(self) -> dict[str, object]:
         """Everything, by name."""
         return {
-            "group": self.name, "error_type": self.error, "kind": self.kind, "count": self.count, "first_ms": self.first_ms,
-            "last_ms": self.last_ms, "message": self.message, "ids": self.ids,
+            "group": self.name, "error_type": self.error, "reason": self.reason or None, "kind": self.kind,
+            "count": self.count, "first_ms": self.first_ms, "last_ms": self.last_ms, "message": self.message, "ids": self.ids,
         }  # fmt: skip
 
 
@@ -66,6 +68,7 @@ def grouped(facts: Iterable[Facts], by: By) -> list[Group]:
         group.first_ms = min(group.first_ms, dead_letter.sent_ms)
         group.last_ms = max(group.last_ms, dead_letter.sent_ms)
         group.message = group.message or one.failure.message
+        group.reason = group.reason or one.failure.reason
         if len(group.ids) < MAX_SAMPLES:
             group.ids.append(dead_letter.id)
     return sorted(found.values(), key=lambda group: -group.count)

@@ -14,8 +14,11 @@ from worker.core.sqs.visibility import VisibilityExtender
 
 EMPTY_POLL_S = 1
 """Wait time of one receive in seconds."""
-INVISIBLE_S = 60
-"""Visibility timeout of received messages in seconds. It is extended while the operation runs, and expires after a kill -9."""
+INVISIBLE_S = 120
+"""Visibility timeout of received dead letters in seconds, the same for all commands and the manager.
+
+It is extended while they run, and expires after a kill -9: docs/dlq.md says so.
+"""
 LANES = 8
 """Number of concurrent receives, because each takes a network round trip."""
 MAX_SEEN = 100_000

@@ -239,7 +239,7 @@ class _Fixer:
             if in_a_row >= REFUSED_IN_A_ROW:
                 last = refused[0]
                 self.fixed.ended_by = (
-                    f"the queue took nothing of {in_a_row} batches in a row, the last: {last.code}: {last.message}"
+                    f"the queue refused {in_a_row} batches in a row, the last: {last.code}: {last.message}"
                 )
                 return
 

@@ -14,7 +14,7 @@ class ReconcileState(StrEnum):
     SKIPPED = "skipped"
     """It is not to be in the index: by INCLUDE_KEYS or EXCLUDE_KEYS, as one of our own records, or as a folder."""
     YOUNG = "young"
-    """It has changed so lately that it need not be found yet."""
+    """It changed too recently to be expected in the index yet."""
     CURRENT = "current"
     """The index holds a document with its etag."""
     WAITING = "waiting"

@@ -100,7 +100,7 @@ class ArchivedDeadLetter:
             }
             return cls(key, dead_letter, **texts, restored=Restoration.from_json(stored.get("restored")))
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{key} is no record of {ARCHIVE_PREFIX}: {error!r}") from None
+            raise ValueError(f"{key} is not a record of {ARCHIVE_PREFIX}: {error!r}") from None
 
 
 def _text(value: object) -> str:

@@ -118,7 +118,7 @@ def _refused(file: OperatorFile, done: str) -> Iterator[None]:
     try:
         yield
     except FileExistsError:
-        raise ExportFileError(f"{file.name} is there already; it must be a new file") from None
+        raise ExportFileError(f"{file.name} already exists; it must be a new file") from None
     except OSError as error:
         raise ExportFileError(f"{file.name} cannot be {done}: {error.strerror or error}") from None
     except ValueError as error:

@@ -4,9 +4,10 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from worker.core.base.reasons import cause_of
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients, make_extractor
 from worker.core.indexing.pipeline import Pipeline
@@ -28,6 +29,10 @@ class Indexed(Generic[T]):
     """The index rejects its document, which is in `retry-index/`."""
     reason: str = ""
     """Why it is not indexed."""
+    error_type: str = ""
+    """Name of the error, for grouping: an exception's name, or the error type of the index."""
+    cause: str = ""
+    """What failures of one cause have in common, in words; empty if nothing but the error type says so."""
     is_undecided: bool = False
     """Whether another attempt may index it: S3 or the index failed for the moment, or there was a bug."""
 
@@ -73,14 +78,16 @@ class DirectIndexer:
 
         with closing(self._reindexer.run(items, observe, object_of=object_of, stop=stop)) as groups:
             for group in groups:
-                yield [self._indexed(one) for one in group]
+                yield [self._indexed(one, object_of(one.item)[0]) for one in group]
 
-    def _indexed(self, one: Reindexed[T, None]) -> Indexed[T]:
+    def _indexed(self, one: Reindexed[T, None], bucket: str) -> Indexed[T]:
         if one.status is Status.WRITTEN:
             return Indexed(one.item, is_indexed=True)
+        cause = cause_of(one.error, bucket)
+        failed: Indexed[T] = Indexed(one.item, reason=one.reason, error_type=one.error_type, cause=cause)
         if one.status is not Status.REJECTED or one.write is None:
-            return Indexed(one.item, reason=one.reason, is_undecided=one.status is Status.UNDECIDED)
+            return replace(failed, is_undecided=one.status is Status.UNDECIDED)
         [error] = self._retry.put_all([RetryRecord(one.write, one.reason, rejected=True)])
         if error is not None:
-            return Indexed(one.item, reason=str(error), is_undecided=True)
-        return Indexed(one.item, is_stored_for_retry=True, reason=one.reason)
+            return replace(failed, reason=str(error), cause=cause_of(error), is_undecided=True)
+        return replace(failed, is_stored_for_retry=True)

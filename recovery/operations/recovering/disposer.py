@@ -1,4 +1,7 @@
-"""Settles dead letters according to their verdicts: archives or audits them first, and then deletes them from the DLQ."""
+"""Settles dead letters according to their verdicts: archives or audits them first, and then deletes them from the DLQ.
+
+One that is kept, and that SQS would drop before long, is moved to `dead-letters/`, where it waits as long as it takes.
+"""
 
 import threading
 import time
@@ -17,13 +20,13 @@ from worker.core.base.errors import StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.retry import retry_transient
+from worker.core.sqs import dead_letter_store
 from worker.core.sqs.dead_letter import DeadLetter
 
 T = TypeVar("T")
 
 EXPIRING_S = 48 * 3600
-"""An undecided dead letter that SQS is going to drop within this time (in seconds) is archived."""
-EXPIRING = "expiring"
+"""A dead letter that is kept, and that SQS is going to drop within this time (in seconds), is moved to `dead-letters/`."""
 ARCHIVED = frozenset({Disposition.ARCHIVED, Disposition.SKIPPED})
 
 
@@ -40,12 +43,13 @@ class Disposer:
 
     def settle(self, verdicts: Sequence[Verdict]) -> tuple[list[Verdict], dict[str, str]]:
         """Settle dead letters. Returns the final verdicts, and which settled dead letters are still there, and why (harmless)."""
-        verdicts = self._audited(list(self._pool.map(self._archived, map(self._expiring, verdicts))))
+        verdicts = self._audited(list(self._pool.map(self._archived, verdicts)))
         settled = {
             verdict.dead_letter.id: verdict for verdict in verdicts if verdict.disposition is not Disposition.KEPT
         }
         outcomes = {name: verdict.disposition.value for name, verdict in settled.items()}
-        return verdicts, self.delete([verdict.dead_letter for verdict in settled.values()], outcomes)
+        left = self.delete([verdict.dead_letter for verdict in settled.values()], outcomes)
+        return list(self._pool.map(self._moved_if_expiring, verdicts)), left
 
     def delete(self, dead_letters: Sequence[DeadLetter], outcome: Mapping[str, str] | str) -> dict[str, str]:
         """Delete dead letters that are settled; `outcome` says how, of each by id or of all.
@@ -57,15 +61,20 @@ class Disposer:
             emit(LogEvent.RECOVER_DELETE_FAILED, "warning", message_id=name, error=why)
         return left
 
-    def _expiring(self, verdict: Verdict) -> Verdict:
+    def _moved_if_expiring(self, verdict: Verdict) -> Verdict:
         dead_letter = verdict.dead_letter
         if verdict.disposition is not Disposition.KEPT or not dead_letter.sent_ms or dead_letter.stored_key:
             return verdict
         left_s = dead_letter.sent_ms / 1000 + self._retention_s - time.time()
         if left_s >= EXPIRING_S:
             return verdict
-        reason = f"{EXPIRING}: SQS drops it in {max(0, left_s) / 3600:.0f} h; undecided because: {verdict.reason}"
-        return replace(verdict, disposition=Disposition.ARCHIVED, reason=reason, error_type=EXPIRING)
+        now_ms = int(time.time() * 1000)
+        try:
+            self._try(lambda: dead_letter_store.take_in(self._archive.state, dead_letter, at_ms=now_ms))
+        except StoreError as error:
+            return replace(verdict, reason=f"SQS drops it in {max(0, left_s) / 3600:.0f} h: {error}; {verdict.reason}")
+        self.delete([dead_letter], "")
+        return replace(verdict, cause=f"{verdict.cause or verdict.reason}; it would expire soon: now in dead-letters/")
 
     def _archived(self, verdict: Verdict) -> Verdict:
         if verdict.disposition not in ARCHIVED:

@@ -9,7 +9,7 @@ from itertools import islice
 
 from recovery.operations.abort_policy import AbortPolicy
 from recovery.operations.clients import retention_of
-from recovery.operations.dead_letters.scan import NOWHERE, receive
+from recovery.operations.dead_letters.scan import INVISIBLE_S, NOWHERE, receive
 from recovery.operations.dead_letters.stored import stored_named, stored_open
 from recovery.operations.engine import Disposition, RecoveryEngine, Verdict
 from recovery.operations.progress import OnProgress, Progress, ignore_progress
@@ -48,9 +48,6 @@ DEAD_LETTERS_IN_FLIGHT = 800
 """Approximate maximum for all lanes together; with larger batches, there are fewer lanes."""
 OBSERVERS = 32
 """Number of objects observed at once, because each takes network round trips."""
-INVISIBLE_S = 120
-"""Visibility timeout of received messages in seconds (SQS_VISIBILITY_TIMEOUT, if that is less). It is extended while the run
-lasts, and expires after a kill -9."""
 TURN_S = 0.1
 CLAIMED = "Claimed"
 """The error type of a stored dead letter on which another run is acting."""
@@ -69,7 +66,7 @@ class RecoveryRun:
         self._settings = settings
         self._clients = clients
         self._request = request
-        self._invisible_s = min(INVISIBLE_S, settings.sqs_visibility_timeout)
+        self._invisible_s = min(INVISIBLE_S, settings.sqs_visibility_timeout)  # never longer than the worker's own
         self._stop = stop
         self._on_progress = on_progress
         self._total: int | None = None
@@ -128,7 +125,7 @@ class RecoveryRun:
             pipeline = Pipeline(settings, clients.objects, extractor=extractor)
             engine = RecoveryEngine(
                 settings, clients, pipeline=pipeline, retry=retry, pool=pool, types=request.types, stopping=self._stop,
-                dry_run=request.dry_run,
+                dry_run=request.dry_run, archive_system_errors=request.archive_system_errors,
             )  # fmt: skip
             archive = Archive(clients.state, clients.dlq.url, request.run.by, request.run.name)
             disposer = Disposer(claims, archive, pool, retention_s=retention_of(attributes))
@@ -238,9 +235,10 @@ class RecoveryRun:
     def _add(self, verdict: Verdict) -> None:
         """Add a verdict to the report, and log it."""
         result, name = verdict.disposition, verdict.dead_letter.id
-        self.report.add(result, sample=name, reason=verdict.reason, error_type=verdict.error_type)
+        self.report.add(result, sample=name, reason=verdict.reason, error_type=verdict.error_type, cause=verdict.cause)
+        is_shown = self._request.verbose and result in RECOVERY.explained
         emit(
-            LogEvent.RECOVER_SETTLED, "warning" if result in RECOVERY.explained else "debug", message_id=name,
+            LogEvent.RECOVER_SETTLED, "warning" if is_shown else "debug", message_id=name,
             result=result, key=verdict.about, error_type=verdict.error_type, reason=verdict.reason,
             dry_run=self._request.dry_run,
         )  # fmt: skip
@@ -275,7 +273,7 @@ class RecoveryRun:
         refused = {} if self._request.dry_run else claims.take(batch)
         for dead_letter in batch:
             if (why := refused.get(dead_letter.id)) is not None:
-                self._add(Verdict(dead_letter, Disposition.KEPT, reason=why, error_type=CLAIMED))
+                self._add(Verdict(dead_letter, Disposition.KEPT, reason=why, error_type=CLAIMED, cause=why))
         return [dead_letter for dead_letter in batch if dead_letter.id not in refused]
 
     def _settle_copies(self, disposer: Disposer) -> None:

@@ -42,6 +42,10 @@ class RecoverRequest:
     """An operator has confirmed that most objects are gone."""
     accept_skipped: bool = False
     """An operator has confirmed that most messages have nothing to index."""
+    archive_system_errors: bool = False
+    """An operator gives up also what is not the message's or the file's own fault (giving_up.py)."""
+    verbose: bool = False
+    """Whether each dead letter that needs an explanation is logged, and not only counted in the report."""
 
     def selects(self, dead_letter: DeadLetter) -> bool:
         """Whether this dead letter is to be processed."""

@@ -41,7 +41,12 @@ class TransferReport:
     @property
     def is_complete(self) -> bool:
         """Whether everything was sent, and deleted from the DLQ."""
-        return not (self.refused or self.kept or self.not_deleted)
+        return not self.not_done
+
+    @property
+    def not_done(self) -> int:
+        """Number of those that are refused, kept, or here as well."""
+        return len(self.refused) + len(self.kept) + len(self.not_deleted)
 
     def as_json(self) -> dict[str, object]:
         """Everything, by name."""

@@ -57,7 +57,7 @@ def test_inspect_shows_the_current_state_and_a_command(site):
     name = about(site, key)
     [seen] = ask(site, "inspect", "--message-id", name)
     assert (seen["now"][0]["key"], seen["now"][0]["indexed"]) == (key, False)
-    assert seen["advice"]["command"] == f"dlq recover --message-id {name}"
+    assert seen["advice"]["command"] == f"dlq recover --message-id {name}", seen["advice"]
     shown = dlq(site, "inspect", "--message-id", name)
     assert shown.returncode == 0, shown.stderr
     for text in (key, "TimeoutError: 例", "File …", f"dlq recover --message-id {name}", '"Records": ['):

@@ -113,7 +113,7 @@ def test_a_file_of_something_else_is_not_touched(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"a letter to my aunt, which is no database at all " * 100)
     before = path.read_bytes()
-    assert "is no database of SQLite (file is not a database)" in refused(open_ledger, f"sqlite:///{path}")
+    assert "is not an SQLite database (file is not a database)" in refused(open_ledger, f"sqlite:///{path}")
     assert path.read_bytes() == before
 
 

@@ -9,6 +9,7 @@ from recovery.ledger.ledger import Ledger
 from recovery.ledger.rows import Change, State
 from recovery.ledger.suggestions import Advice, Basis, Suggestion
 from testing.ledgers import arrival
+from worker.core.base.classify import FailureKind
 
 HOUR_MS = 3_600_000
 LONG_AGO_MS = time.time_ns() // 1_000_000 - 12 * HOUR_MS
@@ -34,8 +35,11 @@ def come_back(ledger: Ledger, names: list[str]) -> None:
     ledger.take_in([arrival(name, f"again-{name}") for name in names])
 
 
-def suggested(ledger: Ledger, group: tuple[str, str, str] = GROUP) -> Suggestion | None:
-    return ledger.suggestions.of([group]).get(group[:2])
+def suggested(
+    ledger: Ledger, group: tuple[str, str, str] = GROUP, kind: FailureKind = FailureKind.RECOVERABLE
+) -> Suggestion | None:
+    fingerprint, error_type, message = group
+    return ledger.suggestions.of([(fingerprint, error_type, kind, message)]).get((fingerprint, error_type))
 
 
 def test_what_stayed_away_after_a_redrive_is_to_be_redriven(ledger: Ledger) -> None:
@@ -116,6 +120,14 @@ def test_old_outcomes_are_forgotten_as_rows_are_pruned(ledger: Ledger) -> None:
     send(ledger, take_in(ledger, 4, "b"))
     ledger.prune(0)
     assert _sums(ledger) == [(4, 0)]
+
+
+def test_to_give_up_what_the_system_is_at_fault_for_is_never_suggested(ledger: Ledger) -> None:
+    change(ledger, take_in(ledger, 40), state=State.ABANDONED)
+    found = suggested(ledger)
+    assert found is not None
+    assert found.advice is Advice.ABANDON
+    assert suggested(ledger, kind=FailureKind.SYSTEM_ERROR) is None
 
 
 def test_without_groups_nothing_is_asked(ledger: Ledger) -> None:

@@ -33,7 +33,7 @@ def worker(site, tmp_path) -> Iterator[WorkerProcess]:
 
 
 def fail(site: Site, keys: list[str], prefix: str) -> None:
-    """Messages about these keys failed for a passing reason."""
+    """Messages about these keys failed for a transient reason."""
     for number, key in enumerate(keys):
         failure = {
             "kind": "RECOVERABLE", "error_type": "TimeoutError", "message": "no answer in 30 s", "attempts": 1, "redrives": 0,

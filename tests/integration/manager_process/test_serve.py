@@ -101,7 +101,7 @@ def test_while_the_state_bucket_refuses_the_dlq_keeps_its_messages_and_health_sa
     fault_proxy.rules = [lambda call: refusal("s3", 403) if call.action == "PutObject" else None]
     fill(site, elasticmq, 5)
     health = wait_until(lambda: _degraded(manager), timeout_s=60, what="health is degraded")
-    assert "intake rests" in health["problems"][0]
+    assert "intake is on hold" in health["problems"][0]
     assert health["intake"]["resting"] is True
     assert sum(queue_depth(site.sqs, site.queues.dlq)[:2]) == 5
     assert "dlq_intake_resting 1.0" in manager.ask("/metrics")

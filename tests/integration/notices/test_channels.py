@@ -88,7 +88,7 @@ def test_wrong_credentials_and_a_server_that_is_not_there_are_named_without_the_
 @pytest.mark.parametrize(
     ("urls", "owners", "said"),
     [
-        ("nonsense", "", r"NOTIFY_URLS: address 1, \(hidden\), is none that apprise can use; it should be"),
+        ("nonsense", "", r"NOTIFY_URLS: address 1, \(hidden\), is not one that apprise can use; it should be"),
         ("json://localhost,smoke://Secret/x", "", r"NOTIFY_URLS: address 2, smoke://\(hidden\), is none"),
         ("https://hooks.example.com/Secret", "", r"address 1, https://\(hidden\), is none"),
         ("", "a/=smoke://Secret/x", r"OWNERS: the address of a/, smoke://\(hidden\), is none"),

@@ -35,12 +35,13 @@ PASSWORD = "PASSWORDMARK91c2"
 NOISE = "2026-01-01/x.1.json"
 GROUP, UNREADABLE = "3d2572ea9916", "契約書 (秘).pdf"
 MANAGER = "127.0.0.1:8024"
-ELSEWHERE = ("systemctl", "make")
+ELSEWHERE = ("systemctl", "make", "/opt/s3-index-worker/current/systemd/install")
 """Typed on a machine with systemd: tests/systemd."""
 
 
 READ_ONLY = (
     "s3-index-worker doctor",
+    "s3-index-worker status",
     "dlq stats",
     "dlq groups",
     "dlq inspect",
@@ -308,7 +309,7 @@ def _write_worker_env(night: Night) -> None:
 def _type(night: Night, bin_folder: Path, line: Typed) -> Answer:
     """One line in a shell as the page says: with the settings in its environment."""
     text = line.line.replace("/etc/s3-index-worker/worker.env", str(night.folder / "worker.env"))
-    text = text.replace("127.0.0.1:9464", f"127.0.0.1:{night.port}").replace("our-files", night.site.bucket)
+    text = text.replace("our-files", night.site.bucket)
     text = text.replace(MANAGER, f"127.0.0.1:{night.manager_port}")
     text = text.replace("our-worker-state", night.site.state_bucket)
     text = text.replace("--canary 10", "--canary 1 --canary-wait 1").replace(
@@ -318,7 +319,8 @@ def _type(night: Night, bin_folder: Path, line: Typed) -> Answer:
         text = re.sub(rf"\b{word}\b", value, text)
     path = f"{bin_folder}{os.pathsep}{os.environ['PATH']}"
     role = "worker" if "doctor" in text else "operator"
-    env = {**base_env(), **night.as_role(role), "PATH": path, "METRICS_PORT": "0", "LOG_LEVEL": "info"}
+    port = str(night.port) if line.program == "curl" else "0"  # what is asked is the worker's; a command needs none
+    env = {**base_env(), **night.as_role(role), "PATH": path, "METRICS_PORT": port, "LOG_LEVEL": "info"}
     if line.program == "dlq-manager":
         env |= {**_ledger(night), "NOTIFY_URLS": night.hook.url}
     done = subprocess.run(

@@ -41,6 +41,7 @@ def _observe(night: Night) -> None:
     for verb in (("list", "--dlq", dlq), ("stats",), ("inspect", "--message-id", night.latest), ("list", "--archive"),
                  ("export", str(night.folder / "read-only.jsonl"))):  # fmt: skip
         night.dlq(*verb, role="reader")
+    assert night.command("reader", "status") == 1  # something is wrong, and every part of it could be read
 
 
 def _pause(night: Night) -> None:

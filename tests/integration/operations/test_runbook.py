@@ -10,6 +10,8 @@ from tests.support.pages import typed
 
 ALSO = {
     "s3-index-worker doctor": {0, 1},
+    "s3-index-worker status": {0, 1},
+    "s3-index-worker status --json | jq -r '.workers[] | select(.lost) | .name'": {0, 1},
     "dlq list --older-than 10d": {1},
     "s3-index-worker budget": {1},
     "s3-index-worker budget --raise objects=20000": {1},

@@ -223,7 +223,7 @@ def test_bad_input_is_refused_with_a_sentence_and_nothing_is_sent(site, env, tmp
         ((here, "--keys", "/nowhere/keys.txt"), 64, "/nowhere/keys.txt: No such file or directory"),
         ((here, "--keys", str(wrong)), 64, "is not UTF-8: byte 1 is 0x8c"),
         ((here, "--inventory", f"{here}no.json"), 64, "no.json does not exist"),
-        ((here, "--inventory", f"{here}manifest.json"), 64, "it is no manifest of an S3 Inventory"),
+        ((here, "--inventory", f"{here}manifest.json"), 64, "it is not the manifest of an S3 Inventory"),
         ((here, "--inventory", f"{here}lists/manifest.json"), 64, "is an inventory of other-files"),
         ((here, "--inventory", "s3://no-such-bucket-here/manifest.json"), 64, "cannot be read"),
     ):

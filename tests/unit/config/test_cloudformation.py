@@ -10,7 +10,7 @@ import pytest
 from tests.support.pages import sections
 from tools.alarms import SQS_NAMESPACE, TEMPLATE, Alarm, alarms, chosen, template
 from worker.core.base.cloudwatch import FIGURES
-from worker.preflight import LEAST_RECEIVES
+from worker.queue_checks import LEAST_RECEIVES
 
 IAM = Path(__file__).resolve().parents[3] / "config/iam"
 RESOURCES = template()["Resources"]

@@ -8,7 +8,8 @@ from pydantic import SecretStr
 
 from recovery.manager.settings import ManagerSettings
 from tools import reference
-from worker.core.base.settings import Settings, environment_name, load_as
+from worker.core.base.settings import Settings
+from worker.core.base.settings_model import environment_name, load_as
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "config/worker.env.example"
 LINES = EXAMPLE.read_text().splitlines()
@@ -45,7 +46,7 @@ def test_every_name_is_a_setting_and_occurs_once():
 
 
 def test_every_setting_that_is_needed_is_set_and_nothing_else():
-    needed = {environment_name(field) for field, info in Settings.model_fields.items() if info.is_required()}
+    needed = {environment_name(field, Settings) for field, info in Settings.model_fields.items() if info.is_required()}
     assert set(SET) == needed | {"AWS_REGION", "STATE_BUCKET"}
 
 

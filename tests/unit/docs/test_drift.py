@@ -1,12 +1,14 @@
 """Docs, lock and sizes are compared with the code, and any drift is found."""
 
 import functools
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from recovery.operations.dead_letters.scan import INVISIBLE_S
 from tools import coverage, docs, lock, sizes
 from tools.events import events
 from tools.mentions import Known, unknown_mentions
@@ -25,6 +27,15 @@ def mentions(text: str) -> list[str]:
 
 def test_every_page_says_what_the_code_does() -> None:
     assert docs.check(ROOT) == []
+
+
+def test_how_long_a_held_dead_letter_stays_invisible_is_one_number() -> None:
+    said = [
+        found
+        for page in (ROOT / "docs").glob("*.md")
+        for found in re.findall(r"visible again within ([a-z]+ minutes?)", page.read_text())
+    ]
+    assert (INVISIBLE_S, set(said), len(said)) == (120, {"two minutes"}, 2)
 
 
 def test_a_setting_missing_from_its_page_is_found() -> None:

@@ -7,13 +7,21 @@ import pytest
 
 from testing.fakes import Fakes
 from testing.memory import BUCKET, STATE
-from worker import s3_checks
+from worker import machine_checks, queue_checks, s3_checks
+from worker.checks import Step, results
 from worker.core.base.errors import QueueError, StoreError
 from worker.core.extract import isolation
 from worker.core.s3.reindexing import REINDEX_KEY, Phase, Reindex, ReindexWatch, Source
 from worker.core.sqs.queue import Refusal
+from worker.index_checks import index
 from worker.notifications import sources_of
-from worker.preflight import _index, _parsers, _receive, _redrive, _timed, check_all
+from worker.preflight import check_all
+
+
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
 
 
 def policy(**conditions):
@@ -40,7 +48,7 @@ def test_one_queue_under_two_addresses_is_a_wrong_setting(monkeypatch):
     fakes = Fakes()
     for queue in (fakes.source, fakes.dlq):
         monkeypatch.setattr(queue, "attributes", lambda: {"QueueArn": "arn:aws:sqs:eu-central-1:1:files"})
-    [found] = _timed("redrive policy", lambda: _redrive(fakes.clients))
+    [found] = results([Step("redrive policy", lambda: queue_checks.redrive(fakes.clients))])
     assert (found.level, found.fatal) == ("error", "config")
     assert "are one queue" in found.what
 
@@ -49,11 +57,11 @@ def test_a_bucket_in_which_nothing_can_be_read_is_an_error_and_no_reason_not_to_
     fakes = Fakes()
     fakes.s3.bodies["a.txt"] = b"text"
     fakes.s3.denied_buckets.add("denied-files")
-    readable, denied = s3_checks.sources(fakes.clients, [BUCKET, "denied-files"])
+    readable, denied = s3_checks.sources(fakes.clients, None, [BUCKET, "denied-files"])
     assert (readable.level, denied.level, denied.fatal) == ("ok", "error", "")
     assert "s3:GetObject on denied-files" in denied.hint
-    [none] = s3_checks.sources(fakes.clients, [])
-    assert "--bucket" in none.what
+    [none] = s3_checks.sources(fakes.clients, None, [])
+    assert "doctor BUCKET" in none.hint
 
 
 def test_a_state_bucket_that_notifies_the_queue_is_an_error_and_a_reason_not_to_start(monkeypatch):
@@ -87,7 +95,7 @@ def test_what_does_not_isolate_a_parser_is_a_warning_and_no_reason_not_to_work(m
         (raises, "warning", "no room for a process"),
     ):
         monkeypatch.setattr(isolation, "probe", probe)
-        found = _parsers(settings)
+        found = machine_checks.parsers(settings)
         assert (found.level, found.fatal) == (level, "")
         assert said in found.what
 
@@ -111,7 +119,7 @@ def test_only_what_no_restart_can_correct_keeps_a_worker_down(call, check, code,
     """A permission just given takes seconds to be known everywhere, and after exit code 78 systemd would not try again."""
     fakes = Fakes()
     fakes.faults.add(call, StoreError("by the test", code=code))
-    [found] = _timed("bucket", lambda: check(fakes))
+    [found] = results([Step("bucket", lambda: check(fakes))])
     assert (found.level, found.fatal) == ("error", fatal)
 
 
@@ -119,7 +127,7 @@ def test_only_what_no_restart_can_correct_keeps_a_worker_down(call, check, code,
 
 
 def receive_checks(fakes):
-    return list(_timed("queue: receive", lambda: _receive(fakes.source)))
+    return list(results([Step("queue: receive", lambda: queue_checks.receive(fakes.source))]))
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "AccessDeniedException", "KmsAccessDenied", "KMS.DisabledException"])
@@ -195,10 +203,10 @@ def test_a_denial_in_the_entries_of_a_batch_is_seen(queue, check):
 def test_a_reindex_under_way_is_shown():
     fakes = Fakes()
     found = Reindex("run", "ann@host", "files", "files-000001", "files-000002", Source.S3, False, True, Phase.FILLING)
-    assert not any("reindex" in one.what for one in _index(fakes.clients))
+    assert not any("reindex" in one.what for one in index(fakes.settings(), fakes.clients, thorough=False))
     fakes.state.put(REINDEX_KEY, found.as_json())
     fakes.clients = replace(fakes.clients, reindex=ReindexWatch(fakes.state, "files"))
-    [said] = [one.what for one in _index(fakes.clients) if "reindex" in one.what]
+    [said] = [one.what for one in index(fakes.settings(), fakes.clients, thorough=False) if "reindex" in one.what]
     assert said == (
         "a reindex by ann@host is under way, with files-000001 and files-000002: see `reindex_index --status`"
     )

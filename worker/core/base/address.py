@@ -14,7 +14,7 @@ from urllib.request import getproxies, proxy_bypass
 from worker.core.base.errors import ConfigError
 
 PARTS = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<tail>.*)", re.DOTALL | re.IGNORECASE)
-_REGION = r"[a-z]{2,}(?:-[a-z]+)+-\d+"
+REGION = r"[a-z]{2,}(?:-[a-z]+)+-\d+"
 ENCODE = "percent-encode these characters in its user and password: / as %2F, ? as %3F, # as %23, @ as %40, % as %25"
 
 
@@ -77,11 +77,35 @@ def address_without_user(url: str) -> str:
     return url
 
 
+def shown_address(url: str) -> str:
+    """An address as shown to people, without user and password; `(hidden)` if it cannot be told which part of it these are."""
+    try:
+        return parse_address(url).shown
+    except ValueError:
+        return "(hidden)"
+
+
 def queue_url(url: str) -> str:
     """The same URL, if it can be that of a queue. Raises ValueError with what would be correct."""
+    if arn := re.fullmatch(rf"arn:(aws[\w-]*):sqs:({REGION}):(\d+):([\w.-]+)", url):
+        suffix = "amazonaws.com.cn" if arn[1] == "aws-cn" else "amazonaws.com"
+        raise ValueError(
+            f"is the ARN of a queue; it should be its URL: https://sqs.{arn[2]}.{suffix}/{arn[3]}/{arn[4]}"
+        )
     if not re.match(r"^https?://[^/]+/.+", url):
-        raise ValueError("is not a queue URL; it should be https://sqs.REGION.amazonaws.com/ACCOUNT/NAME")
-    return address_without_user(url)
+        raise ValueError(f"is not a queue URL; it should be {_QUEUE_URL}{_by_name(url)}")
+    address_without_user(url)
+    if url.endswith("/") or re.search(r"\s", url):
+        raise ValueError(f"ends with a slash or has a space in it; it should be {_QUEUE_URL}")
+    return url
+
+
+_QUEUE_URL = "https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"
+
+
+def _by_name(text: str) -> str:
+    """How to find the URL of a queue whose name was given."""
+    return f" (aws sqs get-queue-url --queue-name {text})" if re.fullmatch(r"[\w-]{1,80}", text) else ""
 
 
 class QueuePlace(NamedTuple):
@@ -104,12 +128,21 @@ def queue_place(url: str, dns_suffixes: Iterable[str]) -> QueuePlace:
     except ValueError as error:
         raise ConfigError(f"the URL of a queue {error}") from None
     usual = re.fullmatch(
-        rf"(?:sqs\.({_REGION})|({_REGION})\.queue|queue)\.(?:{'|'.join(map(re.escape, dns_suffixes))})", place.host
+        rf"(?:sqs\.({REGION})|({REGION})\.queue|queue)\.(?:{'|'.join(map(re.escape, dns_suffixes))})", place.host
     )
     if usual is not None:
         return QueuePlace(usual[1] or usual[2] or "us-east-1", None)
-    named = re.search(rf"(?:^|\.)sqs(?:-fips)?\.({_REGION})\.", place.host)
+    named = re.search(rf"(?:^|\.)sqs(?:-fips)?\.({REGION})\.", place.host)
     return QueuePlace(named and named[1], replace(place, prefix="").shown)
+
+
+def region_of_queue(url: str) -> str | None:
+    """The region that the URL of a queue names, if its host is one of AWS's usual ones; VPC endpoints and emulators are not."""
+    host = urlsplit(url).hostname or ""
+    found = re.fullmatch(
+        rf"(?:sqs(?:-fips)?\.({REGION})|({REGION})\.queue|queue)\.(?:amazonaws\.(?:com|com\.cn|eu)|api\.aws)", host
+    )
+    return (found[1] or found[2] or "us-east-1") if found else None
 
 
 def proxy_for(url: str) -> str | None:

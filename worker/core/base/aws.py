@@ -256,7 +256,7 @@ def aws_errors(kind: type[Exception]) -> Iterator[None]:
         raise _wrapped(kind, str(error), _code_of(error)) from error
     except BotoCoreError as error:
         raise _wrapped(kind, str(error), type(error).__name__) from error
-    except (LookupError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, RecursionError) as error:
         raise _wrapped(kind, f"the answer cannot be parsed: {error!r}", NO_ANSWER) from error
     except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
         # the file of a web identity token, which is read when credentials are refreshed

@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+from worker.core.base.reasons import Reason
+
 
 class ExitCode(IntEnum):
     """Exit codes of every command; numbers above 63 are those of sysexits.h."""
@@ -10,7 +12,7 @@ class ExitCode(IntEnum):
     NOT_FOUND = 1
     """Nothing was found that matches the request. `doctor`: a check failed."""
     INCOMPLETE = 3
-    """Partly done: some messages were kept, refused, or are in flight elsewhere. `reconcile_index`: not all is accounted for."""
+    """Partly done: some messages were kept, refused, or in flight elsewhere. `reconcile_index`: something is not accounted for."""
     USAGE = 64
     """EX_USAGE: an option or argument is wrong."""
     DEPENDENCY = 69
@@ -22,13 +24,16 @@ class ExitCode(IntEnum):
     CONFIG = 78
     """EX_CONFIG: a setting is wrong, which a restart cannot correct."""
     INTERRUPTED = 130
-    """SIGINT: messages in flight were finished, the rest was released."""
+    """SIGINT: messages in flight were finished, the rest was released; or nothing had been begun yet."""
     TERMINATED = 143
     """SIGTERM: messages in flight were finished, the rest was released."""
 
 
 class WorkerError(Exception):
     """Raised when an expected kind of error occurs; the base class of all errors of this system."""
+
+    reason: str = ""
+    """A code for the cause: a Reason, or the code of S3 or SQS; empty if the error's type says enough."""
 
 
 class ConfigError(WorkerError):
@@ -46,9 +51,17 @@ class PausedError(WorkerError):
 class MalformedEventError(WorkerError):
     """Raised when a message body is not a known kind of event; the message says what is wrong with it."""
 
+    def __init__(self, message: str, reason: Reason | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason or ""
+
 
 class UnreadableFileError(WorkerError):
     """Raised when a file is encrypted or corrupt, or makes its parser hang or run out of memory: the file is at fault."""
+
+    def __init__(self, message: str, reason: Reason | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason or ""
 
 
 class ObjectGoneError(WorkerError):
@@ -60,7 +73,7 @@ class StoreError(WorkerError):
 
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)
-        self.code = code
+        self.code = self.reason = code
 
 
 class IndexUnavailableError(WorkerError):
@@ -72,7 +85,7 @@ class QueueError(WorkerError):
 
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)
-        self.code = code
+        self.code = self.reason = code
 
 
 class ExtractionStoppedError(WorkerError):

@@ -18,8 +18,8 @@ class LogEvent(StrEnum):
     """An entry of the audit is not one of ours; the manager passes over it."""
 
     AUTOMATION_FAILED = "automation.failed"
-    """What the manager does by itself (`what`: retries, confirmation, diagnosis or notify) failed; nothing is lost, and it tries
-    again by itself. Logged once per outage."""
+    """What the manager does automatically (`what`: retries, confirmation, diagnosis or notify) failed; nothing is lost, and it
+    tries again. Logged once per outage."""
 
     BACKFILL_PROGRESS = "backfill.progress"
     """The progress of backfill_index, every ten seconds where there is no terminal; `eta_s` if the number of objects is known."""
@@ -40,11 +40,11 @@ class LogEvent(StrEnum):
     """How long the oldest message has waited (`lag_s`) while a budget stops the polling. A warning, once an hour, from three
     quarters of the time (`retention_s`) after which SQS drops it."""
     BUDGET_UNREADABLE = "budget.unreadable"
-    """The record of the budgets in the state bucket could not be read or written; this worker polls no more once its share is
+    """The budget record in the state bucket could not be read or written; this worker stops polling once its share is
     used up, until it can. Logged once per cause."""
 
     CLAIM_NOT_ENDED = "claim.not_ended"
-    """The claim on a stored dead letter could not be ended; until it ends by itself, others leave that dead letter alone."""
+    """The claim on a stored dead letter could not be ended; until it expires, others leave that dead letter alone."""
 
     CLOCK_JUMPED = "clock.jumped"
     """S3's clock, or this machine's, was set by `seconds`: several answers of S3 agree on it."""
@@ -93,11 +93,11 @@ class LogEvent(StrEnum):
     """An unforeseen error while writing, a bug in this program; the documents are stored for retry."""
 
     INTAKE_DELETE_FAILED = "intake.delete_failed"
-    """SQS did not delete a dead letter that was taken in; it comes again, and is known then."""
+    """SQS did not delete a dead letter that was taken in; it arrives again, and is then recognised."""
     INTAKE_RESTING = "intake.resting"
-    """The manager takes no dead letters in, because ledger, state bucket or queue refuses. It tries again by itself."""
+    """The manager takes in no dead letters, because the ledger, the state bucket or the queue refuses. It keeps trying."""
     INTAKE_RESUMED = "intake.resumed"
-    """The manager takes dead letters in again."""
+    """The manager is taking in dead letters again."""
     INTAKE_TAKEN_IN = "intake.taken_in"
     """A dead letter is stored in `dead-letters/` and in the ledger: `result` is new, returned or repeated."""
 
@@ -106,11 +106,11 @@ class LogEvent(StrEnum):
     version of the object (`name`), if the bucket keeps versions."""
 
     MANAGER_STARTED = "manager.started"
-    """The manager is ready: it takes dead letters in, and answers at `port`."""
+    """The manager is ready: it takes in dead letters, and listens on `port`."""
     MANAGER_STOPPED = "manager.stopped"
-    """The last line of the manager; what it had received and not taken in comes again."""
+    """The last line of the manager; what it had received and not taken in arrives again."""
     MANAGER_STOPPING = "manager.stopping"
-    """The manager takes in what it has received, and ends."""
+    """The manager takes in what it has received, then exits."""
 
     MESSAGE_DELETE_FAILED = "message.delete_failed"
     """SQS did not delete a message whose effect is durable: it reappears and is processed again, which is harmless."""
@@ -128,9 +128,9 @@ class LogEvent(StrEnum):
     """The owner that was found for a dead letter could not be written to its record; the owner is notified all the same."""
 
     NOTIFICATION_FAILED = "notification.failed"
-    """A notification was not accepted (`error`); it is tried again, each time after twice as long."""
+    """A notification was not accepted (`error`); it is tried again, each time after twice the wait."""
     NOTIFICATION_GIVEN_UP = "notification.given_up"
-    """A notification was not accepted for over five hours, and is not tried any more: `/api/v1/notifications` has its text."""
+    """A notification was not accepted for over five hours, and is no longer tried: `/api/v1/notifications` has its text."""
     NOTIFICATION_SENT = "notification.sent"
     """A notification was accepted by the service that delivers it."""
 
@@ -141,7 +141,7 @@ class LogEvent(StrEnum):
     """An operation has ended: `done`, `failed` or `cancelled`, with what has become of its dead letters. If it failed, `error`
     says why; the runbook says what to do."""
     OPERATION_INTERRUPTED = "operation.interrupted"
-    """An operation could not be gone on with for now, as `error` says. It is tried again by itself, or by another manager."""
+    """An operation cannot be continued for now, as `error` says. It is tried again automatically, by this or another manager."""
     OPERATION_TAKEN = "operation.taken"
     """This manager executes an operation from now on."""
 
@@ -159,7 +159,7 @@ class LogEvent(StrEnum):
     RECORD_DONE = "record.done"
     """The end of one record of a message that has several."""
     RECORD_SKIPPED = "record.skipped"
-    """A record asks for nothing: a test event, an event that changes nothing, an excluded key."""
+    """A record requires no action: a test event, an event that changes nothing, an excluded key."""
 
     RECONCILE_FINISHED = "reconcile.finished"
     """A run of reconcile_index is complete; `unaccounted` objects and documents are in no place where they should be."""
@@ -202,15 +202,15 @@ class LogEvent(StrEnum):
     """What became of one record of `retry-index/`: `result`, with the reason where it was not written."""
 
     RETRY_ENDED = "retry.ended"
-    """A dead letter is not sent again by itself any more: its retries are used up, or it must not be sent as it is (`why`)."""
+    """A dead letter is no longer resent automatically: its retries are used up, or it must not be sent as it is (`why`)."""
     RETRY_FAILED = "retry.failed"
-    """Dead letters that were due could not be sent again by themselves; the manager tries again by itself."""
+    """Dead letters that were due could not be resent automatically; the manager keeps trying."""
     RETRY_RESUMED = "retry.resumed"
-    """Index, S3 and fleet are healthy again: what is due is sent, at RETRY_RATE."""
+    """The index, S3 and the fleet are healthy again: what is due is sent, at RETRY_RATE."""
     RETRY_SENT = "retry.sent"
     """Dead letters whose time had come were sent to their queue again."""
     RETRY_WAITING = "retry.waiting"
-    """Dead letters are due to be sent again, and wait because index, S3 or fleet is not healthy (`why`)."""
+    """Dead letters are due to be sent again, and wait because the index, S3 or the fleet is not healthy (`why`)."""
 
     REQUEST_ANSWERED = "request.answered"
     """The manager's API answered a request; `route` is the path's template, and no ids and no queries are logged. Those of
@@ -241,15 +241,15 @@ class LogEvent(StrEnum):
     """A thread makes no progress; the watchdog is no longer fed."""
 
     THROTTLE_LIFTED = "throttle.lifted"
-    """A service (`service`) has refused nothing for so long that what is sent to it is not limited any more."""
+    """A service (`service`) has refused nothing for long enough that what is sent to it is no longer limited."""
     THROTTLE_LIMITED = "throttle.limited"
-    """A service (`s3`, `sqs`, `index`) refuses because there are too many requests: it gets `per_second` at first, and what it
-    allows from then on. The present limit is in /metrics and in `systemctl status`."""
+    """A service (`s3`, `sqs`, `index`) refuses because there are too many requests: it is sent `per_second` at first, and what it
+    allows from then on. The current limit is in /metrics and in `systemctl status`."""
 
     WEB_DIED = "web.died"
     """The manager's web server ended with an error."""
     WEB_LISTENING = "web.listening"
-    """The manager's API answers at `host` and `port`."""
+    """The manager's API listens on `host` and `port`."""
 
     WORKER_RECORD_FAILED = "worker.record_failed"
     """This worker's record in `s3-index-worker/workers/` could not be written, or old ones not removed; the work goes on.
@@ -258,7 +258,7 @@ class LogEvent(StrEnum):
     """The record could be written again."""
 
     UPKEEP_CHECKED = "upkeep.checked"
-    """The manager has listed all records, as it does once a day: `missing` are gone without a word, `pruned` rows were old."""
+    """The manager has listed all records, as it does once a day: `missing` are gone without a trace, `pruned` rows were old."""
     UPKEEP_FAILED = "upkeep.failed"
     """The manager could not follow the state bucket, or its daily check was aborted because most records seem to be gone. It
     tries again by itself."""
@@ -268,6 +268,6 @@ class LogEvent(StrEnum):
     WORKER_STARTED = "worker.started"
     """Ready and serving."""
     WORKER_STOPPED = "worker.stopped"
-    """The last line; `left` messages reappear by themselves."""
+    """The last line; `left` messages reappear automatically."""
     WORKER_STOPPING = "worker.stopping"
     """Draining; `in_flight` messages are to be settled or released."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, SecretStr
 
-from worker.core.base.address import parse_address, queue_url
+from worker.core.base.address import REGION, parse_address, queue_url
 
 _HOST_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _INDEX_NAME = re.compile(r"^[^A-Z\s\\/*?\"<>|,#:_+-][^A-Z\s\\/*?\"<>|,#:]*$")
@@ -47,7 +47,20 @@ def own_state_bucket(state: str | None, files: str | None, *, shared: bool) -> s
 
 def _bucket_name(value: str) -> str:
     if not is_host_name(value):
-        raise ValueError("is not a bucket name; it should be 3 to 63 of a-z, 0-9, '.' and '-', without s3://")
+        bare = re.sub(r"^(s3a?://|https?://|arn:aws[\w-]*:s3:::)", "", value.strip().lower()).partition("/")[0]
+        bare = re.sub(r"\.s3[.-].*", "", bare)
+        meant = f" ({bare}?)" if bare != value and is_host_name(bare) else ""
+        raise ValueError(f"is not a bucket name; it should be 3 to 63 of a-z, 0-9, '.' and '-', without s3://{meant}")
+    return value
+
+
+def _region(value: str) -> str:
+    """Other services than AWS's may have regions of any name; what is one of AWS's, but for a slip, is not one of those."""
+    if zone := re.fullmatch(rf"({REGION})[a-z]", value):
+        raise ValueError(f"is an availability zone; it should be its region, {zone[1]}")
+    meant = re.sub(r"[\s_]+", "-", value.strip().lower())
+    if meant != value and re.fullmatch(REGION, meant):
+        raise ValueError(f"is not a region; it should be {meant}")
     return value
 
 
@@ -60,9 +73,9 @@ def _index_name(value: str) -> str:
 def index_url(value: SecretStr) -> SecretStr:
     """The URL of an index, as it is given. Raises ValueError if it is none."""
     url = value.get_secret_value()
-    if not re.match(r"https?://|sqlite:///.", url):
+    if not re.match(r"(?i)https?://|sqlite:///.", url):
         raise ValueError("is not the URL of an index; it should be https://HOST[:PORT] or sqlite:///PATH")
-    if url.startswith("http"):
+    if url.lower().startswith("http"):
         parse_address(url)
     return value
 
@@ -70,4 +83,5 @@ def index_url(value: SecretStr) -> SecretStr:
 QueueUrl = Annotated[str, AfterValidator(queue_url)]
 BucketName = Annotated[str, AfterValidator(_bucket_name)]
 IndexName = Annotated[str, AfterValidator(_index_name)]
+Region = Annotated[str, AfterValidator(_region)]
 IndexUrl = Annotated[SecretStr, AfterValidator(index_url)]

@@ -8,35 +8,26 @@ import os
 import platform
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SecretsSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import NoDecode
 
 from worker.core.base.budget import Caps, Prices
-from worker.core.base.errors import ConfigError
-from worker.core.base.names import BucketName, IndexName, IndexUrl, QueueUrl, own_state_bucket
+from worker.core.base.names import BucketName, IndexName, IndexUrl, QueueUrl, Region, own_state_bucket
+from worker.core.base.settings_model import Rule, SettingsModel, load_as
+from worker.core.base.settings_rules import RULES
 
 KIB = 1024
 MIB = 1024 * KIB
 MAX_INDEX_TIMEOUT_S = 25
 """The age rule (core/indexing/fresh_writer.py) counts on it: a longer request could outlast the index's memory of removals."""
 
-AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
-
-class Settings(BaseSettings):
+class Settings(SettingsModel):
     """All settings of the worker and of the recovery commands."""
 
-    model_config = SettingsConfigDict(
-        case_sensitive=False, extra="ignore", frozen=True, env_ignore_empty=True, populate_by_name=True
-    )
+    rules: ClassVar[tuple[Rule, ...]] = RULES
 
     # -- queue ---------------------------------------------------------------------------------------------------
     sqs_queue_url: QueueUrl = Field(description="URL of the queue that S3 notifies.")
@@ -60,7 +51,7 @@ class Settings(BaseSettings):
     )
 
     # -- S3 ------------------------------------------------------------------------------------------------------
-    aws_region: str | None = Field(
+    aws_region: Region | None = Field(
         None,
         validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"),
         description="Region of queue, buckets and index. Default: the region of the AWS profile.",
@@ -128,7 +119,10 @@ class Settings(BaseSettings):
     index_probe_s: float = Field(5, gt=0, le=300, description="Seconds between probes of an unavailable index.")
 
     reconcile_young_s: int = Field(
-        900, ge=0, le=86_400, description="Seconds for which a new object need not be found by `reconcile_index` yet."
+        900,
+        ge=0,
+        le=86_400,
+        description="Seconds after a change during which `reconcile_index` does not expect the object in the index yet.",
     )
 
     # -- work ----------------------------------------------------------------------------------------------------
@@ -142,7 +136,7 @@ class Settings(BaseSettings):
     max_bytes_in_flight: int = Field(
         256 * MIB,
         ge=16 * MIB,
-        description="Maximum number of bytes of objects and documents in memory; messages may take as much.",
+        description="Maximum number of bytes of objects and documents in memory; messages may take as much again.",
     )
     max_content_chars: int = Field(
         10_000_000,
@@ -205,21 +199,6 @@ class Settings(BaseSettings):
         "@WORKER_INSTANCE is appended to a name that is set.",
     )
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order of precedence: arguments, then systemd's credentials, then the environment."""
-        directory = os.environ.get("CREDENTIALS_DIRECTORY")
-        if directory and Path(directory).is_dir():
-            return init_settings, SecretsSettingsSource(settings_cls, secrets_dir=directory), env_settings
-        return init_settings, env_settings
-
     @field_validator("include_keys", "exclude_keys", mode="before")
     @classmethod
     def _split_globs(cls, value: Any) -> Any:
@@ -230,62 +209,12 @@ class Settings(BaseSettings):
     def _with_instance(cls, value: str, info: ValidationInfo) -> str:
         return f"{value}@{instance}" if (instance := info.data.get("worker_instance")) else value
 
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
-        if self.sqs_queue_url == self.dlq_queue_url:
-            raise ValueError("SQS_QUEUE_URL and DLQ_QUEUE_URL are the same queue; failures would come back for ever")
-        for name, url in (("SQS_QUEUE_URL", self.sqs_queue_url), ("DLQ_QUEUE_URL", self.dlq_queue_url)):
-            if url.endswith(".fifo"):
-                raise ValueError(f"{name}={url} is a FIFO queue, which S3 cannot notify; it should be a standard queue")
-        own_state_bucket(self.state_bucket, self.s3_bucket, shared=self.state_bucket_shared)
-        if self.shutdown_timeout_s <= self.long_poll_s:
-            raise ValueError("SHUTDOWN_TIMEOUT_S must exceed LONG_POLL_S: the open poll is awaited in a shutdown")
-        if self.metrics_port + self.worker_instance > 65_535:
-            raise ValueError("METRICS_PORT + WORKER_INSTANCE is over 65535, the highest port")
-        if self.index_auth == "basic" and (self.index_user is None or self.index_password is None):
-            raise ValueError("INDEX_AUTH is basic, but INDEX_USER or INDEX_PASSWORD is missing")
-        return self
-
     @property
     def state(self) -> str:
         """The name of the state bucket."""
         return own_state_bucket(self.state_bucket, self.s3_bucket, shared=self.state_bucket_shared)
 
 
-def environment_name(field: str, kind: type[BaseSettings] = Settings) -> str:
-    """The environment variable of a setting: its first alias, or its name in capitals."""
-    alias = kind.model_fields[field].validation_alias
-    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else field.upper()
-
-
 def load(**overrides: Any) -> Settings:
-    """Load the settings from arguments, credentials and environment.
-
-    Raises ConfigError with one line for each setting that is missing or wrong, all of them together.
-    """
+    """Load the worker's settings; see `load_as`. Raises ConfigError."""
     return load_as(Settings, **overrides)
-
-
-def load_as(kind: type[AnySettings], **overrides: Any) -> AnySettings:
-    """The same for another settings model."""
-    try:
-        return kind(**overrides)
-    except ValidationError as error:
-        raise ConfigError("\n".join(_sentence(detail, kind) for detail in error.errors())) from None
-
-
-def _sentence(detail: Any, kind: type[BaseSettings]) -> str:
-    """One validation error, with the name of the environment variable; the values of secrets are not shown."""
-    message = detail["msg"].removeprefix("Value error, ")
-    if not detail["loc"]:
-        return str(message)
-    location = str(detail["loc"][0])
-    field = location.lower()
-    known = kind.model_fields.get(field)
-    name = location if known is None else environment_name(field, kind)
-    if detail["type"] == "missing":
-        return f"{name} is missing: {known.description if known else 'it must be set'}"
-    given = str(detail["input"])
-    is_secret = "@" in given or ("SecretStr" in str(known and known.annotation) and ":" in given.rpartition("://")[2])
-    shown = "(hidden)" if is_secret else repr(detail["input"])
-    return f"{name}={shown}: {message[0].lower()}{message[1:]}"

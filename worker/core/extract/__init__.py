@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from worker.core.base.reasons import Reason
+
 Status = Literal[
     "ok",
     "partial",
@@ -39,5 +41,7 @@ class Extracted:
     created: str | None = None
     """ISO 8601."""
     language: str | None = None
+    reason: Reason | None = None
+    """The code for the reason of a failure."""
     waited_s: float = 0.0
     """How long the file waited until a parser was free."""

@@ -7,6 +7,7 @@ import asyncio
 from functools import cache
 from typing import TYPE_CHECKING
 
+from worker.core.base.reasons import Reason
 from worker.core.extract.faults import NO_MEMORY, CorruptError, EncryptedError, MachineError
 from worker.core.extract.reading import Reading
 from worker.core.extract.result import Properties
@@ -33,7 +34,8 @@ def read(body: bytes, mime_type: str, reading: Reading) -> None:
     except RuntimeError as error:  # what it raises for a file that it cannot read
         raise _as_fault(error) from error
     except Exception as error:  # a panic in Rust arrives as one of several types
-        raise CorruptError(f"the parser failed: {type(error).__name__}: {error}") from error
+        sentence = f"the parser failed: {type(error).__name__}: {error}"
+        raise CorruptError(sentence, Reason.PARSER_FAILED) from error
     for document in found.results:
         reading.said = _said_by(document.metadata)  # type: ignore[arg-type]  # its stubs name two classes
         reading.add(document.content)

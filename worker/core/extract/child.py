@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from worker.core.base.jsontypes import JsonObject
 from worker.core.base.kernel import PR_SET_PDEATHSIG, prctl
+from worker.core.base.reasons import Reason
 from worker.core.extract import FAILURES, Extracted, protocol
 from worker.core.extract.faults import MachineError
 from worker.core.extract.isolation import isolate
@@ -86,10 +87,12 @@ def _answer(parse: Parser, kind: Kind, source: bytes | int, max_chars: int) -> t
         return {"machine": str(error)}, b""
     except BaseException as error:  # noqa: BLE001 (a panic in Rust is not a subclass of Exception)
         healthy, is_starved = isinstance(error, Exception), isinstance(error, MemoryError)
-        extracted = failed("corrupt", kind.mime_type, f"the parser failed: {type(error).__name__}: {error}")
+        sentence = f"the parser failed: {type(error).__name__}: {error}"
+        extracted = failed("corrupt", kind.mime_type, sentence, Reason.PARSER_FAILED)
     # A parser that gets no memory may report any failure of its own, and may have caught the MemoryError itself.
     if extracted.status in FAILURES and (is_starved or not _has_memory()):
         healthy = False
-        extracted = failed("out_of_memory", kind.mime_type, "the file needs more memory than a parser may use")
+        sentence = "the file needs more memory than a parser may use"
+        extracted = failed("out_of_memory", kind.mime_type, sentence, Reason.OUT_OF_MEMORY)
     # The text travels as UTF-8: in JSON, a Japanese character takes six bytes.
     return {"healthy": healthy, "extracted": asdict(replace(extracted, content=""))}, extracted.content.encode()

@@ -24,6 +24,7 @@ from worker.core.base.events import LogEvent
 from worker.core.base.jsontypes import JsonObject
 from worker.core.base.kernel import forbid_inspection
 from worker.core.base.logs import emit
+from worker.core.base.reasons import Reason
 from worker.core.extract import Extracted, Status, protocol
 from worker.core.extract.faults import NO_MEMORY, MachineError
 from worker.core.extract.kinds import Kind
@@ -285,7 +286,8 @@ def _checked(answer: JsonObject, text: bytearray) -> Extracted:
     """
     if "machine" in answer:
         raise MachineError(f"no file can be parsed at present: {str(answer['machine'])[:500]}")
-    extracted = Extracted(**{**answer["extracted"], "content": text.decode()})
+    reason = answer["extracted"]["reason"]
+    extracted = Extracted(**{**answer["extracted"], "content": text.decode(), "reason": reason and Reason(reason)})
     if extracted.status not in get_args(Status) or not isinstance(extracted.mime_type, str):
         raise ValueError("not a valid answer")
     return extracted

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from worker.core.base.reasons import Reason
 from worker.core.extract import Extracted
 from worker.core.extract.children import ChildDiedError, Children, Limits
 from worker.core.extract.kinds import IN_CHILD, Kind, kind_of
@@ -68,11 +69,12 @@ class Extractor:
                 # When memory is short, the kernel may kill a child whose file is not to blame: try once more.
                 return self._children.ask(body, kind)
         except TimeoutError:
-            return failed("timeout", kind.mime_type, "parsing the file took longer than EXTRACT_TIMEOUT_S allows")
+            return failed("timeout", kind.mime_type, Reason.TIMEOUT.sentence, Reason.TIMEOUT)
         except ChildDiedError as error:
             if error.out_of_memory or error.killed:
-                return failed("out_of_memory", kind.mime_type, f"{error}: not enough memory for this file")
-            return failed("corrupt", kind.mime_type, f"{error}: the file is broken or hostile")
+                sentence = f"{error}: not enough memory for this file"
+                return failed("out_of_memory", kind.mime_type, sentence, Reason.OUT_OF_MEMORY)
+            return failed("corrupt", kind.mime_type, f"{error}: the file is broken or hostile", Reason.PARSER_DIED)
 
 
 def _is_for_child(kind: Kind, size: int) -> bool:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+from worker.core.base.reasons import Reason
 from worker.core.extract import Extracted, by_xberg
 from worker.core.extract.faults import CorruptError, EncryptedError, MachineError
-from worker.core.extract.kinds import Kind
+from worker.core.extract.kinds import Kind, Route
 from worker.core.extract.plain import extract_text
 from worker.core.extract.readers import (
     dbf,
@@ -38,6 +39,12 @@ from worker.core.extract.result import failed, found
 
 MAX_INSIDE_CHARS = 10_000_000
 """Of a text inside another file, this much is read."""
+
+_BROKEN: dict[Route, Reason] = {
+    "pdf": Reason.CORRUPT_PDF, "zip": Reason.CORRUPT_DOCUMENT, "flat": Reason.CORRUPT_DOCUMENT,
+    "ole": Reason.CORRUPT_OLD_OFFICE, "mail": Reason.CORRUPT_MAIL, "rtf": Reason.CORRUPT_RTF,
+}  # fmt: skip
+"""The reason for a broken file of a format, unless the reader knows a more exact one."""
 
 OfZip = Callable[[Container, Reading], None]
 OfFile = Callable[[bytes, Reading], None]
@@ -85,28 +92,32 @@ def parse(body: bytes, kind: Kind, max_chars: int) -> Extracted:
     """
     if kind.route in {"text", "html", "xml"}:
         return extract_text(body, kind, max_chars)
-    reading, mime_type, fault = Reading(max_chars), kind.mime_type, None
+    reading, mime_type = Reading(max_chars), kind.mime_type
+    fault: CorruptError | None = None
     try:
         mime_type, read = _reader_of(body, kind)
         if read is None:
             return Extracted("metadata_only", mime_type)
         read(reading)
     except EncryptedError as error:
-        return failed("encrypted", mime_type, str(error))
+        return failed("encrypted", mime_type, str(error), error.reason)
     except EnoughError:
         pass
     except (MachineError, MemoryError):
         raise
+    except CorruptError as error:
+        fault = error
     except Exception as error:  # noqa: BLE001 (a hostile file may make a parser fail in any way)
-        fault = str(error) if isinstance(error, CorruptError) else f"the parser failed: {type(error).__name__}: {error}"
-    return _result(reading, mime_type, fault, max_chars)
+        fault = CorruptError(f"the parser failed: {type(error).__name__}: {error}", Reason.PARSER_FAILED)
+    return _result(reading, mime_type, fault, max_chars, _BROKEN.get(kind.route, Reason.CORRUPT_FILE))
 
 
-def _result(reading: Reading, mime_type: str, fault: str | None, max_chars: int) -> Extracted:
-    missed = [*([fault] if fault else []), *reading.missed]
+def _result(reading: Reading, mime_type: str, fault: CorruptError | None, max_chars: int, broken: Reason) -> Extracted:
+    missed = [*([str(fault)] if fault else []), *reading.missed]
     text = reading.text
     if missed and not text:
-        return failed("corrupt", mime_type, "; ".join(missed))
+        reason = (fault.reason if fault else None) or reading.reason or broken
+        return failed("corrupt", mime_type, "; ".join(missed), reason)
     return found(mime_type, text, max_chars=max_chars, said=reading.said, missed=missed)
 
 
@@ -149,7 +160,8 @@ def _of_zip(container: Container, kind: Kind) -> tuple[str, Callable[[Reading], 
         if iwork.is_iwork(container):
             return kind.mime_type, lambda reading: iwork.read(container, reading)
         if kind.claimed:
-            raise CorruptError("the file is a zip archive, not the document that its name says it is")
+            sentence = "the file is a zip archive, not the document that its name says it is"
+            raise CorruptError(sentence, Reason.WRONG_TYPE)
         return "application/zip", None
     read = next((read for begins, read in _ZIP_READERS if mime_type.startswith(begins)), None)
     return mime_type, None if read is None else lambda reading: read(container, reading)

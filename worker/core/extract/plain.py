@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from worker.core.base.reasons import Reason
 from worker.core.extract import Extracted, cards
 from worker.core.extract.charsets import codec_of
 from worker.core.extract.decode import CHUNK_BYTES, decode, decode_stream
@@ -67,7 +68,8 @@ def _declared(data: bytes, kind: Kind) -> str | None:
 def _binary(kind: Kind) -> Extracted:
     """The result for a file without text: unknown data, or a corrupt file if its name says that it is a document."""
     if kind.claimed:
-        return failed("corrupt", BINARY, "the file is neither the document that its name says it is, nor text")
+        sentence = "the file is neither the document that its name says it is, nor text"
+        return failed("corrupt", BINARY, sentence, Reason.WRONG_TYPE)
     return Extracted("metadata_only", BINARY)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from worker.core.base.reasons import Reason
 from worker.core.extract.faults import EncryptedError, MachineError
 from worker.core.extract.result import Properties
 
@@ -26,6 +27,8 @@ class Reading:
         """What the file says about itself."""
         self.missed: list[str] = []
         """A sentence for each part that could not be read."""
+        self.reason: Reason | None = None
+        """The code of the first of them that has one."""
         self.depth = 0
         """How many files the one that is being read is inside of."""
         self.inside_files = self.inside_bytes = 0
@@ -41,8 +44,9 @@ class Reading:
         if self._chars > self._max_chars + 1:
             raise EnoughError
 
-    def miss(self, what: str) -> None:
+    def miss(self, what: str, reason: Reason | None = None) -> None:
         """Note that a part could not be read."""
+        self.reason = self.reason or reason
         if len(self.missed) < MAX_MISSED and what not in self.missed:
             self.missed.append(what)
 
@@ -54,7 +58,7 @@ class Reading:
         except (EnoughError, EncryptedError, MachineError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 (a hostile part may make a parser fail in any way)
-            self.miss(f"{name}: {str(error) or type(error).__name__}")
+            self.miss(f"{name}: {str(error) or type(error).__name__}", getattr(error, "reason", None))
 
     @property
     def text(self) -> str:

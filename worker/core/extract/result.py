@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
+from worker.core.base.reasons import Reason
 from worker.core.base.text import scrub
 from worker.core.extract import Extracted, Status
 
@@ -63,9 +64,9 @@ def found(
     )
 
 
-def failed(status: Status, mime_type: str, sentence: str) -> Extracted:
+def failed(status: Status, mime_type: str, sentence: str, reason: Reason) -> Extracted:
     """The result for a file that could not be read, with the reason."""
-    return Extracted(status, mime_type, error=_sentence(sentence))
+    return Extracted(status, mime_type, error=_sentence(sentence), reason=reason)
 
 
 def _sentence(text: str) -> str:

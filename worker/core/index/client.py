@@ -43,7 +43,7 @@ _SAID_IN = ("message", "errormessage", "error_description", "detail", "reason")
 """Where others than OpenSearch (AWS, its gateways, proxies) say in JSON why they refuse, in lower case."""
 SENT_SECRETS = ("authorization", "x-amz-security-token")
 """Headers whose values AWS quotes in some refusals."""
-FORBIDDEN = 403
+FORBIDDEN, MISSING = 403, 404
 
 Credentials = Callable[[], Any]
 """Returns botocore's credentials; raises DependencyError if there are none at present."""
@@ -52,11 +52,12 @@ Credentials = Callable[[], Any]
 class RefusedError(IndexUnavailableError):
     """Raised when the index answered a whole request with an error status."""
 
-    def __init__(self, message: str, *, status: int, kind: str) -> None:
+    def __init__(self, message: str, *, status: int, kind: str, method: str = "") -> None:
         """`status` is the HTTP status; `kind` is OpenSearch's name for the error (`index_closed_exception`), or empty."""
         super().__init__(message)
         self.status = status
         self.kind = kind
+        self.method = method
 
     @property
     def is_denial(self) -> bool:
@@ -65,6 +66,15 @@ class RefusedError(IndexUnavailableError):
         An expired token is a 403 too (docs/evidence.md, OpenSearch), and a block on the index may be one.
         """
         return self.status == FORBIDDEN and not self.kind.endswith("block_exception")
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether OpenSearch says that something does not exist. Whoever else answers 404 does not know."""
+        return self.status == MISSING and self.kind.endswith("_not_found_exception")
+
+
+class ForeignError(IndexUnavailableError):
+    """Raised when whoever answered is not OpenSearch."""
 
 
 class SlowError(IndexUnavailableError):
@@ -92,8 +102,8 @@ class Client:
     def request(self, method: str, path: str, body: Any = None) -> Any:
         """Send one request and return the answer. `body` is bytes, sent unchanged, or anything that JSON can represent.
 
-        Raises RefusedError for an error status, SlowError if there is no answer in time, and IndexUnavailableError if there is
-        none for another reason, or it is not JSON.
+        Raises RefusedError for an error status, SlowError if there is no answer in time, ForeignError if it is not JSON, and
+        IndexUnavailableError if there is none for another reason.
         """
         content = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
         url = self.shown + path
@@ -107,13 +117,14 @@ class Client:
         except (HTTPError, OSError) as error:
             raise IndexUnavailableError(f"{self.shown} cannot be reached: {error}"[:MAX_REASON_CHARS]) from error
         if not 200 <= answer.status < 300:
-            raise self._refusal(answer.status, answer.data, headers)
+            raise self._refusal(method, answer.status, answer.data, headers)
         try:
-            return orjson.loads(answer.data) if answer.data else {}
+            found = orjson.loads(answer.data) if answer.data else {}
         except ValueError as error:
-            raise IndexUnavailableError(
-                f"{self.shown} sent an answer that is not JSON; is it an OpenSearch server?"
-            ) from error
+            raise ForeignError(f"{self.shown} sent an answer that is not JSON; is it an OpenSearch server?") from error
+        if not isinstance(found, dict):
+            raise ForeignError(f"{self.shown} sent JSON that is no object; is it an OpenSearch server?")
+        return found
 
     def close(self) -> None:
         """Close all connections."""
@@ -127,10 +138,10 @@ class Client:
         except CREDENTIAL_ERRORS as error:
             raise IndexUnavailableError(f"{self.shown}: the request cannot be signed: {error}") from error
 
-    def _refusal(self, status: int, content: bytes, sent: Mapping[str, str]) -> RefusedError:
+    def _refusal(self, method: str, status: int, content: bytes, sent: Mapping[str, str]) -> RefusedError:
         kind, reason = refusal_of(content)
         sentence = f"{self.shown} answered {status}: {without_secrets(reason, sent) or 'no reason was given'}"
-        return RefusedError(sentence[:MAX_REASON_CHARS], status=status, kind=kind)
+        return RefusedError(sentence[:MAX_REASON_CHARS], status=status, kind=kind, method=method)
 
 
 def refusal_of(content: bytes) -> tuple[str, str]:

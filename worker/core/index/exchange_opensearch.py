@@ -6,9 +6,9 @@ from typing import Any
 
 from worker.core.base.errors import ConfigError, IndexUnavailableError
 from worker.core.base.jsontypes import JsonObject
-from worker.core.index.client import MAX_REASON_CHARS, Client, RefusedError, reason_of
+from worker.core.index.client import MAX_REASON_CHARS, MISSING, Client, RefusedError, reason_of
 from worker.core.index.exchange import FIRST, Copied, Current, OnCopied
-from worker.core.index.layout import MISSING, Layout
+from worker.core.index.layout import Layout
 from worker.core.index.template import index_template
 
 GC_DELETES = "30d"

@@ -15,7 +15,6 @@ from worker.core.index.earlier_system import ids_in_use
 from worker.core.index.findings import ONE_INDEX, compare, is_ours
 from worker.core.index.template import FIRST_INDEX, index_template, template_name
 
-MISSING = 404
 WRONG = 400
 UNAVAILABLE = 503
 SHARDS_START_S = 15.0
@@ -69,15 +68,7 @@ class Layout:
         """Report the same as `ensure`, but change nothing."""
         state = IndexState()
         found = self._observe()
-        try:
-            if self._template_version() < index_template(self._name)["version"]:
-                state.findings.append(
-                    Finding("ok", f"template {template_name(self._name)} is missing or older", _AT_START)
-                )
-        except RefusedError as error:
-            if not error.is_denial:  # the request before this one was allowed
-                raise
-            state.findings.append(Finding("warning", f"the template cannot be read: {error}", _ALLOW))
+        state.findings += self._of_template()
         if found:
             self._describe(found, state)
         else:
@@ -85,12 +76,27 @@ class Layout:
             state.findings.append(Finding("ok", f"no index or alias {self._name} exists yet", _AT_START))
         return state
 
+    def _of_template(self) -> list[Finding]:
+        name, wanted = template_name(self._name), int(index_template(self._name)["version"])
+        try:
+            version = self._template_version()
+        except RefusedError as error:
+            if not error.is_denial:  # the request before this one was allowed
+                raise
+            return [Finding("warning", f"the template cannot be read: {error}", _ALLOW)]
+        if not version:
+            return [Finding("ok", f"there is no template {name}", _AT_START)]
+        if version < wanted:
+            what = f"template {name} is outdated: it has the version {version}, and this program has {wanted}"
+            return [Finding("warning", what, _RESTART)]
+        return []
+
     def _observe(self, which: str = "") -> JsonObject:
         """The indexes behind the name, each with its aliases, mappings and settings; empty if there are none."""
         try:
             found: JsonObject = self._client.request("GET", f"/{self._name}{which}")
         except RefusedError as error:
-            if error.status == MISSING:
+            if error.is_missing:
                 return {}
             raise
         return found
@@ -99,7 +105,7 @@ class Layout:
         try:
             found = self._client.request("GET", f"/_index_template/{template_name(self._name)}")
         except RefusedError as error:
-            if error.status == MISSING:
+            if error.is_missing:
                 return 0
             raise
         return int(found["index_templates"][0]["index_template"].get("version", 0))
@@ -190,6 +196,7 @@ class Layout:
             return hits
 
 
+_RESTART = "restart a worker, which puts the present one; an index that is made until then lacks what is new"
 _AT_START = "it is created when a worker starts"
 _ALLOW_SEARCH = "allow the worker to search in the index, or set DOCUMENT_IDS to the form of the ids that it has"
 _ALLOW = "allow the worker to manage index templates, or put config/opensearch/index-template.json yourself"

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from worker.core.base.settings import Settings
 from worker.core.base.throttle import Throttle
 from worker.core.index import Index
 from worker.core.index.exchange import Exchange
+
+if TYPE_CHECKING:
+    from worker.core.index.client import Client
 
 _SQLITE = "sqlite:///"
 
@@ -62,6 +65,13 @@ def open_exchange(settings: Settings, credentials: Callable[[], Any]) -> Exchang
     from worker.core.index.exchange_opensearch import OpenSearchExchange
 
     return OpenSearchExchange(Client(settings, credentials), settings.opensearch_index, plain_key=_plain_key(settings))
+
+
+def open_client(settings: Settings, credentials: Callable[[], Any]) -> "Client":
+    """The connection to the OpenSearch of the settings. No request is sent yet. Raises ConfigError."""
+    from worker.core.index.client import Client
+
+    return Client(settings, credentials)
 
 
 def name_of(settings: Settings) -> str:

@@ -27,7 +27,6 @@ from worker.core.index.query import Word, parse
 
 TOO_LARGE = 413
 TOO_MANY = 429
-MISSING = 404
 WRONG = 400
 STOPPING_BLOCKS = ("write", "read_only", "read_only_allow_delete")
 """Index blocks that prevent writing. OpenSearch sets the last one when a disk exceeds the flood-stage watermark."""
@@ -73,7 +72,7 @@ class OpenSearchIndex:
         try:
             found = self._request("GET", "_settings?filter_path=*.settings.index.blocks,*.settings.index.uuid")
         except RefusedError as error:
-            if error.status == MISSING:
+            if error.is_missing:
                 return
             if not error.is_denial:
                 raise

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 from worker.core.base.errors import ObjectGoneError, StoreError, UnreadableFileError
+from worker.core.base.reasons import Reason
 from worker.core.base.settings import Settings
 from worker.core.base.text import searchable
 from worker.core.base.uniform import uniform
@@ -224,7 +225,8 @@ class Pipeline:
             write = Write(snapshot.bucket, snapshot.key, observed_at_ms, snapshot.etag, encode(fields))
         fault = None
         if extracted.status in FAILURES:
-            fault = UnreadableFileError(f"s3://{snapshot.bucket}/{snapshot.key}: {extracted.error or extracted.status}")
+            sentence = f"s3://{snapshot.bucket}/{snapshot.key}: {extracted.error or extracted.status}"
+            fault = UnreadableFileError(sentence, extracted.reason or Reason.CORRUPT_FILE)
         return Product(write, fault, extracted.status)
 
     def _extract(self, snapshot: Snapshot) -> Extracted:

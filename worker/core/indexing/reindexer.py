@@ -82,6 +82,11 @@ class Reindexed(Generic[T, V]):
         """Whether it failed with an error that nobody foresaw."""
         return self.error is not None and not isinstance(self.error, WorkerError) and not is_transient(self.error)
 
+    @property
+    def error_type(self) -> str:
+        """Name of the error, for grouping: an exception's name, or the error type of the index."""
+        return self.reason.partition(":")[0] if self.error is None else type(self.error).__name__
+
 
 def _size(one: Reindexed[T, V]) -> int:
     return one.write.size_bytes if one.write else 0

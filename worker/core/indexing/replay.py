@@ -17,6 +17,7 @@ import orjson
 from worker.core.base.errors import StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
+from worker.core.base.reasons import cause_of
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients
 from worker.core.index import Stored
@@ -75,6 +76,10 @@ class RecordResult:
     name: str
     result: Result
     reason: str = ""
+    error_type: str = ""
+    """Name of the error, for grouping: an exception's name, or the error type of the index."""
+    cause: str = ""
+    """What records of one cause have in common, in words; empty if nothing but the error type says so."""
 
 
 OnResult = Callable[[RecordResult], None]
@@ -109,7 +114,7 @@ class Replay:
         self._threads = threads
         self._large = threading.Lock()
         """Large records are looked at one at a time: each takes several times its size."""
-        self._dry_run = False
+        self._dry_run = self._quiet = False
         self._rejected_too = True
         self._tick: Callable[[], None] = lambda: None
         self._on_result: OnResult = lambda _: None
@@ -123,15 +128,17 @@ class Replay:
     def run(
         self, *, stop: threading.Event, prefix: str = RETRY_PREFIX, limit: int | None = None, dry_run: bool = False,
         rejected_too: bool = True, tick: Callable[[], None] = lambda: None, on_result: OnResult = lambda _: None,
+        quiet: bool = False,
     ) -> "Counter[Result]":  # fmt: skip
         """Replay what is under a prefix, oldest day first; the counts.
 
         `rejected_too`: also what the index has rejected. `tick` is called often, and may set `stop`; `on_result` is called
-        once for each record. Both are called on the caller's thread.
+        once for each record. Both are called on the caller's thread. `quiet`: no record is worth a line in the log.
         Raises IndexUnavailableError when the index becomes unavailable, and StoreError when the state bucket does; everything
         not confirmed by then is where it was.
         """
         self._dry_run, self._rejected_too, self._tick, self._on_result = dry_run, rejected_too, tick, on_result
+        self._quiet = quiet
         entries = map(_Entry, islice(self._names(prefix), limit))
         with ThreadPoolExecutor(self._threads, thread_name_prefix="replay") as pool:
             reindexer = Reindexer(self._settings, self._clients, pool=pool, window=WINDOW * self._threads)
@@ -164,15 +171,18 @@ class Replay:
         try:
             record = read_record(entry.name, raw, default_bucket=self._settings.s3_bucket)
         except ValueError as error:
-            return Observation(RecordResult(entry.name, Result.PARKED, f"it cannot be read: {error}"))
+            return Observation(
+                RecordResult(entry.name, Result.PARKED, f"it cannot be read: {error}", cause="it cannot be read")
+            )
         if record.rejected and not self._rejected_too:
             return Observation(None)
         if (why := self.skipped.why(record.write.bucket)) is not None:
-            return Observation(RecordResult(entry.name, Result.KEPT, why))
+            return Observation(RecordResult(entry.name, Result.KEPT, why, cause=why))
         entry.object_name = record.write.bucket, record.write.key
         result, write = self._wanted(record)
         if result is not Result.REMOVED and (why := self._pipeline.excluded(*entry.object_name)) is not None:
-            return Observation(RecordResult(entry.name, Result.PARKED, f"it is not to be indexed any more: {why}"))
+            reason = f"it is not to be indexed any more: {why}"
+            return Observation(RecordResult(entry.name, Result.PARKED, reason, cause=reason))
         return Observation(RecordResult(entry.name, result), None if self._dry_run else write)
 
     def _wanted(self, record: RetryRecord) -> tuple[Result, Write]:
@@ -209,7 +219,7 @@ class Replay:
     def _report(self, record: RecordResult) -> None:
         self.counts[record.result] += 1
         emit(
-            LogEvent.REPLAY_RECORD, "debug" if record.result in CONFIRMED else "warning", result=record.result,
+            LogEvent.REPLAY_RECORD, "debug" if self._quiet or record.result in CONFIRMED else "warning", result=record.result,
             name=record.name, reason=record.reason, dry_run=self._dry_run,
         )  # fmt: skip
         self._on_result(record)
@@ -232,12 +242,12 @@ class Replay:
                 self._retry.put_as(waits := waiting_name(name), tried)
                 if waits != name:
                     state.delete(name)
-                return RecordResult(name, Result.REJECTED, reason)
+                return record
             self._retry.put_as(parked, tried)
         if name != parked:
             state.delete(name)
             emit(LogEvent.REPLAY_PARKED, "error", name=parked, reason=reason)
-        return RecordResult(name, Result.PARKED, reason)
+        return replace(record, result=Result.PARKED)
 
 
 def is_due(name: str, may_release: Callable[[str], bool]) -> bool:
@@ -254,6 +264,11 @@ def _result_of(one: Reindexed[_Entry, RecordResult | None]) -> RecordResult | No
         case Status.DECIDED | Status.WRITTEN:
             return one.value
         case Status.REJECTED | Status.OBJECT_FAULT:
-            return RecordResult(one.item.name, Result.REJECTED, one.reason)
+            return _failed(one, Result.REJECTED)
         case Status.UNDECIDED:
-            return RecordResult(one.item.name, Result.KEPT, one.reason)
+            return _failed(one, Result.KEPT)
+
+
+def _failed(one: Reindexed[_Entry, RecordResult | None], result: Result) -> RecordResult:
+    bucket = one.item.object_name[0] if one.item.object_name else ""
+    return RecordResult(one.item.name, result, one.reason, one.error_type, cause_of(one.error, bucket))

@@ -115,7 +115,7 @@ def read_record(name: str, raw: bytes, *, default_bucket: str | None) -> RetryRe
     """What is stored under a name: a record, or what the earlier system stored in its place. Raises ValueError if it is neither."""
     found = orjson.loads(raw)
     if not isinstance(found, dict):
-        raise ValueError("it is no JSON object")  # noqa: TRY004 (what is wrong is the record's value)
+        raise ValueError("it is not a JSON object")  # noqa: TRY004 (what is wrong is the record's value)
     if "schema" in found:
         return RetryRecord.from_json(found)
     bucket, key = earlier_system.object_of(found, stored_as(name), default_bucket=default_bucket)

@@ -141,9 +141,9 @@ def _require_numbers(record: Record) -> None:
     for entry in record["caps"].values():
         numbers += entry["leased"].values()
         if not isinstance(entry["last"], str):
-            raise TypeError("a holder is no text")
+            raise TypeError("a holder is not text")
     if not all(isinstance(one, int) and one >= 0 for one in numbers):
-        raise TypeError("an amount is no number")
+        raise TypeError("an amount is not a number")
 
 
 def _key(day: str) -> str:

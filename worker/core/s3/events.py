@@ -14,6 +14,7 @@ import orjson
 from worker.core.base.errors import MalformedEventError
 from worker.core.base.jsontypes import JsonObject
 from worker.core.base.names import is_bucket_name
+from worker.core.base.reasons import Reason
 
 MAX_KEY_BYTES = 1024
 """S3's limit for the length of a key in UTF-8."""
@@ -67,11 +68,12 @@ def parse(body: str, *, default_bucket: str | None = None) -> list[Item]:
 
     Raises MalformedEventError, which says what is wrong, if the body as a whole is not an event.
     """
-    event = _load(body, "the body")
+    event = _load(body, "the body", Reason.NOT_JSON, Reason.NOT_AN_OBJECT)
     for _ in range(MAX_WRAPPINGS):
         if not _is_sns(event):
             break
-        event = _load(_text(event, "Message", "the SNS notification"), "the SNS message")
+        message = _text(event, "Message", "the SNS notification")
+        event = _load(message, "the SNS message", Reason.SNS_NOT_JSON, Reason.SNS_NOT_JSON)
     if "Records" in event:
         return list(_records(event["Records"]))
     if event.get("Event") == "s3:TestEvent":
@@ -82,17 +84,18 @@ def parse(body: str, *, default_bucket: str | None = None) -> list[Item]:
         return [_from_job(event, default_bucket)]
     raise MalformedEventError(
         f"the body is a JSON object with {_names(event)}; it should be an S3 event, an SNS notification, an EventBridge "
-        'event or {"bucket": …, "key": …}'
+        'event or {"bucket": …, "key": …}',
+        Reason.UNKNOWN_EVENT,
     )
 
 
-def _load(text: str, what: str) -> JsonObject:
+def _load(text: str, what: str, not_json: Reason, no_object: Reason) -> JsonObject:
     try:
         value = orjson.loads(text)
     except (ValueError, RecursionError) as error:
-        raise MalformedEventError(f"{what} is not JSON: {error}") from None
+        raise MalformedEventError(f"{what} is not JSON: {error}", not_json) from None
     if not isinstance(value, dict):
-        raise MalformedEventError(f"{what} is JSON, but it is {_kind(value)}; it should be an object")
+        raise MalformedEventError(f"{what} is JSON, but it is {_kind(value)}; it should be an object", no_object)
     return value
 
 
@@ -102,7 +105,9 @@ def _is_sns(event: JsonObject) -> bool:
 
 def _records(records: object) -> Iterator[Item]:
     if not isinstance(records, list):
-        raise MalformedEventError(f"Records is {_kind(records)}; it should be a list of records")
+        raise MalformedEventError(
+            f"Records is {_kind(records)}; it should be a list of records", Reason.INCOMPLETE_EVENT
+        )
     if not records:
         yield Skipped("no records")
     for number, record in enumerate(records):
@@ -114,10 +119,11 @@ def _records(records: object) -> Iterator[Item]:
 
 def _from_record(record: object, where: str) -> ObjectRef | Skipped:
     if not isinstance(record, dict):
-        raise MalformedEventError(f"{where} is {_kind(record)}; it should be an object")
+        raise MalformedEventError(f"{where} is {_kind(record)}; it should be an object", Reason.INCOMPLETE_EVENT)
     major = str(record.get("eventVersion", "2")).split(".")[0]
     if major != "2":
-        raise MalformedEventError(f"{where}.eventVersion is {record['eventVersion']!r}; only 2.x is supported")
+        sentence = f"{where}.eventVersion is {record['eventVersion']!r}; only 2.x is supported"
+        raise MalformedEventError(sentence, Reason.EVENT_VERSION)
     name = str(record.get("eventName", "")).removeprefix("s3:")
     if name in _HARMLESS or name.startswith(_HARMLESS_BEGINNINGS):
         return Skipped("event name")
@@ -164,7 +170,8 @@ def _from_cloudtrail(detail: JsonObject) -> Iterator[Item]:
     named = [one for resource in _list(detail.get("resources")) if (one := _ARN_OF_S3.fullmatch(_arn(resource)))]
     if not named:
         raise MalformedEventError(
-            f"CloudTrail's record of {name} names no object (that of DeleteObjects never does); use S3's own notifications"
+            f"CloudTrail's record of {name} names no object (that of DeleteObjects never does); use S3's own notifications",
+            Reason.NAMES_NO_OBJECT,
         )
     for one in named:
         try:
@@ -183,7 +190,7 @@ def _list(value: object) -> list[object]:
 
 def _from_job(event: JsonObject, default_bucket: str | None) -> ObjectRef | Skipped:
     if "bucket" not in event and default_bucket is None:
-        raise MalformedEventError("the body names a key but no bucket, and S3_BUCKET is not set")
+        raise MalformedEventError("the body names a key but no bucket, and S3_BUCKET is not set", Reason.NO_BUCKET)
     bucket = _text(event, "bucket", "the body") if "bucket" in event else default_bucket or ""
     return _ref(bucket=bucket, key=_text(event, "key", "the body"))
 
@@ -191,15 +198,18 @@ def _from_job(event: JsonObject, default_bucket: str | None) -> ObjectRef | Skip
 def _ref(*, bucket: str, key: str, etag: object = None, may_be_gone: bool = True) -> ObjectRef:
     for what, text in (("bucket", bucket), ("key", key)):
         if not text:
-            raise MalformedEventError(f"the {what} is empty")
+            raise MalformedEventError(f"the {what} is empty", Reason.EMPTY_NAME)
         if not _is_utf8(text):
-            raise MalformedEventError(f"the {what} {text!r} contains a lone surrogate; names in S3 are valid UTF-8")
+            sentence = f"the {what} {text!r} contains a lone surrogate; names in S3 are valid UTF-8"
+            raise MalformedEventError(sentence, Reason.BAD_KEY_ENCODING)
     if not is_bucket_name(bucket):
         raise MalformedEventError(
-            f"the bucket {bucket[:100]!r} cannot be a bucket's name; it should be one such as our-files, not a URL, path or ARN"
+            f"the bucket {bucket[:100]!r} cannot be a bucket's name; it should be one such as our-files, not a URL, path or ARN",
+            Reason.BAD_BUCKET_NAME,
         )
     if len(key.encode()) > MAX_KEY_BYTES:
-        raise MalformedEventError(f"the key has {len(key.encode())} bytes; S3's limit is {MAX_KEY_BYTES}")
+        sentence = f"the key has {len(key.encode())} bytes; S3's limit is {MAX_KEY_BYTES}"
+        raise MalformedEventError(sentence, Reason.KEY_TOO_LONG)
     return ObjectRef(bucket, key, etag if isinstance(etag, str) and etag else None, may_be_gone)
 
 
@@ -210,20 +220,23 @@ def _decoded(key: str, where: str) -> str:
     try:
         return unquote_plus(key, errors="strict")
     except UnicodeDecodeError as error:
-        raise MalformedEventError(f"{where} is {key!r}, which cannot be decoded as UTF-8: {error.reason}") from None
+        sentence = f"{where} is {key!r}, which cannot be decoded as UTF-8: {error.reason}"
+        raise MalformedEventError(sentence, Reason.BAD_KEY_ENCODING) from None
 
 
 def _text(holder: JsonObject, name: str, where: str) -> str:
     value = holder.get(name)
     if not isinstance(value, str):
-        raise MalformedEventError(f"{where} has {_kind(value)} as its {name}; it should be a string")
+        sentence = f"{where} has {_kind(value)} as its {name}; it should be a string"
+        raise MalformedEventError(sentence, Reason.INCOMPLETE_EVENT)
     return value
 
 
 def _part(holder: JsonObject, name: str, where: str) -> JsonObject:
     value = holder.get(name)
     if not isinstance(value, dict):
-        raise MalformedEventError(f"{where} has {_kind(value)} as its {name}; it should be an object")
+        sentence = f"{where} has {_kind(value)} as its {name}; it should be an object"
+        raise MalformedEventError(sentence, Reason.INCOMPLETE_EVENT)
     return value
 
 

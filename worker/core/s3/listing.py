@@ -27,5 +27,5 @@ def list_page(s3: "S3Client", bucket: str, prefix: str, token: str | None) -> Li
         ]
         following = answer["NextContinuationToken"] if answer["IsTruncated"] else None
     if following is not None and following == token:
-        raise StoreError(f"the listing of {bucket} does not go on after a page", code=NO_ANSWER)
+        raise StoreError(f"the listing of {bucket} does not continue after a page", code=NO_ANSWER)
     return ListingPage(objects, following)

@@ -40,7 +40,7 @@ class ReconciledBucket:
         """Read a record. Raises ValueError if it is none."""
         found = orjson.loads(raw)
         if not isinstance(found, dict) or not isinstance(found.get("bucket"), str) or not found["bucket"]:
-            raise ValueError("it is no record of a reconciliation")
+            raise ValueError("it is not a record of a reconciliation")
         counts = {
             name: _count(found.get(name))
             for name in ("at_ms", "objects", "size_bytes", "orphans", "unaccounted", "repeated")

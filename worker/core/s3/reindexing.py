@@ -101,12 +101,12 @@ class Reindex:
         """Read a stored record; fields of newer versions are left out. Raises ValueError if it is none."""
         found = orjson.loads(raw)
         if not isinstance(found, dict) or found.pop("schema", None) != SCHEMA:
-            raise ValueError(f"it is no record of a reindex of schema {SCHEMA}")
+            raise ValueError(f"it is not a record of a reindex of schema {SCHEMA}")
         try:
             known = {one.name: found[one.name] for one in fields(cls) if one.name in found}
             return cls(**{**known, "source": Source(found["source"]), "phase": Phase(found["phase"])})
         except (TypeError, KeyError) as error:
-            raise ValueError(f"it is no record of a reindex: {error}") from None
+            raise ValueError(f"it is not a record of a reindex: {error}") from None
 
 
 def read_reindex(state: State) -> tuple[Reindex, str] | None:
@@ -188,7 +188,7 @@ class ReindexWatch:
             if self._known.age_s > MAX_AGE_S:
                 where = f"s3://{self._state.bucket}/{REINDEX_KEY}"
                 refusal = IndexUnavailableError(
-                    f"whether two indexes are to be written to is not known: {where}: {error}"
+                    f"it is not known whether two indexes are to be written to: {where}: {error}"
                 )
                 self._refusal = time.monotonic(), refusal
                 raise refusal from error

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
+from heapq import nlargest
 from itertools import islice
 from typing import Any, Self
 
@@ -21,6 +22,8 @@ INTERVAL_S = 60
 """How often a worker writes its record."""
 FRESH_MS = 3 * INTERVAL_S * 1000
 """The age up to which a worker counts as alive: two records may be late or lost."""
+LOST_FOR_MS = 86_400 * 1000
+"""The age up to which the record of a worker that went silent is shown."""
 FORGOTTEN_MS = 7 * 86_400 * 1000
 """The age from which a record is removed by any worker that starts."""
 MAX_READ = 1_000
@@ -74,6 +77,8 @@ class WorkerRecord:
     """The run of the reindex for which it writes to two indexes; empty if it writes to one."""
     breakers: Mapping[str, str] = field(default_factory=dict)
     """Open breakers (`index`, `s3://BUCKET`), and the last error of each."""
+    breakers_since: Mapping[str, float] = field(default_factory=dict)
+    """When each of them opened, ms since the epoch."""
     open_breakers: int = 0
     """How many are open: a stored record names at most MAX_ENTRIES of them."""
     held_back: Mapping[str, str] = field(default_factory=dict)
@@ -114,6 +119,11 @@ class WorkerRecord:
         return not self.problem and not self.is_fresh and self.state != WorkerState.STOPPED
 
     @property
+    def is_of_interest(self) -> bool:
+        """Whether it is to be shown: it wrote lately, was lost within a day, or its record cannot be read."""
+        return bool(self.problem) or self.is_fresh or (self.is_lost and self.age_ms <= LOST_FOR_MS)
+
+    @property
     def pause_reason(self) -> str:
         """Who paused the fleet, and why; empty if it is not paused."""
         return self.held_back.get("paused", "")
@@ -126,6 +136,7 @@ class WorkerRecord:
             **{name: getattr(self, name) for name in _TEXTS},
             **numbers,
             "breakers": _cut_mapping(self.breakers),
+            "breakers_since": {name[:MAX_TEXT]: ms for name, ms in islice(self.breakers_since.items(), MAX_ENTRIES)},
             "held_back": _cut_mapping(self.held_back),
             "pause_reason": self.pause_reason[:MAX_TEXT],
             "failing_calls": [text[:MAX_TEXT] for text in self.failing_calls[:MAX_ENTRIES]],
@@ -138,7 +149,7 @@ class WorkerRecord:
     def from_json(cls, found: object, *, name: str) -> Self:
         """Read a stored record; what is missing or of a wrong type is left out. Never raises; `name` is for one without."""
         if not isinstance(found, dict) or not _count(found, "written_at_ms"):
-            return cls(name, problem="it is no record of a worker")
+            return cls(name, problem="it is not a record of a worker")
         exit_code = found.get("exit_code")
         texts: dict[str, Any] = {one: value for one in _TEXTS if isinstance(value := found.get(one), str) and value}
         counts: dict[str, Any] = {one: _count(found, one) for one in _COUNTS}
@@ -147,7 +158,8 @@ class WorkerRecord:
             held_back=_texts(found.get("held_back")),
             failing_calls=_listed(found.get("failing_calls")),
             unhealthy_threads=_listed(found.get("unhealthy_threads")),
-            figures={k: v for k, v in _members(found.get("figures")) if _is_number(v)},
+            breakers_since=_numbers(found.get("breakers_since")),
+            figures=_numbers(found.get("figures")),
             exit_code=exit_code if isinstance(exit_code, int) else None,
             schema=_count(found, "schema") or SCHEMA,
             **{"name": name, **texts, **counts},
@@ -175,6 +187,16 @@ def read_fresh_workers(state: State, now_ms: int) -> list[WorkerRecord]:
     return _read_all(
         state, now_ms, (key for key, at_ms in state.modified(WORKERS_PREFIX) if abs(now_ms - at_ms) <= FRESH_MS)
     )
+
+
+def read_recent_workers(state: State, now_ms: int) -> list[WorkerRecord]:
+    """The records to be shown (`is_of_interest`), by name: of the MAX_READ that were written last, however many there are.
+
+    Raises StoreError only where the bucket cannot be listed.
+    """
+    recent = [(at_ms, key) for key, at_ms in state.modified(WORKERS_PREFIX) if abs(now_ms - at_ms) <= LOST_FOR_MS]
+    keys = sorted(key for _, key in nlargest(MAX_READ, recent))
+    return [one for one in _read_all(state, now_ms, keys) if one.is_of_interest]
 
 
 def _read_all(state: State, now_ms: int, keys: Iterable[str]) -> list[WorkerRecord]:
@@ -221,6 +243,10 @@ def _members(found: object) -> list[tuple[str, Any]]:
 
 def _texts(found: object) -> dict[str, str]:
     return {name: text for name, text in _members(found) if isinstance(text, str)}
+
+
+def _numbers(found: object) -> dict[str, float]:
+    return {name: value for name, value in _members(found) if _is_number(value)}
 
 
 def _listed(found: object) -> tuple[str, ...]:

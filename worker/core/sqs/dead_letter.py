@@ -148,7 +148,7 @@ class DeadLetter:
         Raises ValueError where it is not made as SQS makes messages: a record or a file may be anyone's.
         """
         if not isinstance(stored, dict):
-            raise ValueError("it is no JSON object")  # noqa: TRY004 (what is wrong is the record's value)
+            raise ValueError("it is not a JSON object")  # noqa: TRY004 (what is wrong is the record's value)
         try:
             attributes = {name: _from_json(value) for name, value in stored["message_attributes"].items()}
             failure = FailureRecord.from_json(stored.get("failure"))
@@ -159,13 +159,13 @@ class DeadLetter:
             )  # fmt: skip
             made._check()
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ValueError(f"it is no dead letter: {error!r}") from None
+            raise ValueError(f"it is not a dead letter: {error!r}") from None
         return made
 
     def _check(self) -> None:
         """Raises TypeError, AttributeError or ValueError here, rather than in the middle of an operation."""
         if not all(isinstance(text, str) for text in (self.id, self.body, *self.system.values())):
-            raise TypeError("its id, body or system attributes are no text")
+            raise TypeError("its id, body or system attributes are not text")
         if self.receives < 0 or not 0 <= self.sent_ms < NEVER_MS:
             raise ValueError("its receive count is negative, or it was sent at no time that has a date")
 
@@ -280,7 +280,7 @@ def _from_json(stored: Mapping[str, object]) -> Attribute:
     texts = {name: stored[name] for name in ("DataType", "StringValue", "BinaryValue") if name in stored}
     kind, text, binary = (texts.get(name, "") for name in ("DataType", "StringValue", "BinaryValue"))
     if not (isinstance(kind, str) and isinstance(text, str) and isinstance(binary, str)) or not kind:
-        raise TypeError("an attribute has no type, or a value that is no text")
+        raise TypeError("an attribute has no type, or a value that is not text")
     value = Attribute(DataType=kind)
     if "StringValue" in texts:
         value["StringValue"] = text

@@ -10,6 +10,7 @@ from typing import Self
 import orjson
 
 from worker.core.base.classify import FailureKind, kind_of
+from worker.core.base.errors import WorkerError
 from worker.core.base.text import sendable
 
 SCHEMA = 1
@@ -22,8 +23,8 @@ CORRELATION_NAMES = ("correlation_id", "correlationId", "CorrelationId")
 
 _OURS = ("worker", "recovery")
 _TEXTS = (
-    "error_type", "message", "stack", "fingerprint", "first_failed_at", "last_failed_at", "source_queue", "source_message_id",
-    "worker", "correlation_id", "dead_letter_id", "source_service", "routing_key",
+    "error_type", "reason", "message", "stack", "fingerprint", "first_failed_at", "last_failed_at", "source_queue",
+    "source_message_id", "worker", "correlation_id", "dead_letter_id", "source_service", "routing_key",
 )  # fmt: skip
 _NAMES = frozenset({"schema", "kind", "attempts", "redrives", "metadata", *_TEXTS})
 
@@ -35,6 +36,8 @@ class FailureRecord:
     kind: FailureKind = FailureKind.UNKNOWN
     error_type: str = ""
     """The exception's name."""
+    reason: str = ""
+    """The code for the cause (core/base/reasons.py, or S3's); empty if the error has none, or the record is an older one."""
     message: str = ""
     stack: str = ""
     fingerprint: str = ""
@@ -118,6 +121,7 @@ class FailureRecord:
             error_type=type(error).__name__,
             message=sendable(str(error))[:MAX_MESSAGE_CHARS],
             stack=sendable("".join(traceback.format_exception(error)))[-MAX_STACK_CHARS:],
+            reason=reason_of(error),
             fingerprint=fingerprint(error),
             attempts=earlier.attempts + receives,
             redrives=earlier.redrives,
@@ -170,16 +174,28 @@ class FailureRecord:
 
 
 def fingerprint(error: BaseException) -> str:
-    """What failures of one cause share: error type and innermost frame of this program, without line number or text.
+    """What failures of one cause share: the error's type, and its reason; without one, the innermost frame of this program.
 
-    A frame is known by its module's name, so two installations in different folders give one fingerprint.
+    Neither text nor line number counts. A frame is known by its module's name, so two installations in different folders give
+    one fingerprint.
     """
+    if reason := reason_of(error):
+        return _hash(f"{type(error).__name__} reason {reason}")
     place = ""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         module = str(frame.f_globals.get("__name__", ""))
         if module.partition(".")[0] in _OURS:
             place = f"{module}:{frame.f_code.co_name}"
-    return hashlib.sha256(f"{type(error).__name__} {place}".encode()).hexdigest()[:12]
+    return _hash(f"{type(error).__name__} {place}")
+
+
+def reason_of(error: BaseException) -> str:
+    """The code for the cause of an error of ours; empty if it has none."""
+    return str(error.reason) if isinstance(error, WorkerError) else ""
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _kind(value: object) -> FailureKind:

@@ -164,7 +164,7 @@ class StoredDeadLetter:
                 {name: value for name, value in stored.items() if name not in _OF_DEAD_LETTER},
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"{key} is no record of {DEAD_LETTERS_PREFIX}: {error}") from None
+            raise ValueError(f"{key} is not a record of {DEAD_LETTERS_PREFIX}: {error}") from None
 
 
 _OF_DEAD_LETTER = frozenset({"schema", "message_id", "body", "system_attributes", "message_attributes", "failure"})
@@ -219,5 +219,5 @@ def _text(found: object) -> str | None:
 
 def _ms(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < NEVER_MS:
-        raise TypeError("a time is no number of milliseconds")
+        raise TypeError("a time is not a number of milliseconds")
     return value

@@ -133,7 +133,7 @@ def test_what_failed_exits_with_3_and_names_no_key_in_a_way_that_controls_the_te
     bucket.fakes.s3.denied.add("a\x1b[31m")
     done = run(PLACE, "--direct")
     assert done.exit_code == 3
-    assert "1 failed: denied (such as a\ufffd[31m)" in done.stdout
+    assert "1 failed: StoreError: AccessDenied in s3://files (such as a\ufffd[31m)" in done.stdout
 
 
 def test_an_interrupted_run_is_continued_and_the_table_says_so(bucket):
@@ -145,7 +145,7 @@ def test_an_interrupted_run_is_continued_and_the_table_says_so(bucket):
     done = run(PLACE, "--max-depth", "5000")
     assert done.exit_code == 0, done.output
     by = f"of 2026-11-18 by {operator()}"
-    assert f"continuing after 1,000 objects, where a run {by} was interrupted; --restart begins anew" in done.stderr
+    assert f"continuing after 1,000 objects, where a run {by} was interrupted; --restart starts over" in done.stderr
     assert "1,000  done before " in done.stdout
     assert "12  sent" in done.stdout
 
@@ -227,7 +227,7 @@ def test_a_file_that_is_no_file_of_keys_is_a_usage_error_and_nothing_is_sent(buc
 
 def test_an_inventory_that_is_none_or_of_another_bucket_is_a_usage_error(bucket):
     bucket.fakes.s3.bodies["lists/manifest.json"] = b"{}"
-    assert "it is no manifest of an S3 Inventory" in run(PLACE, "--inventory", MANIFEST).stderr
+    assert "it is not the manifest of an S3 Inventory" in run(PLACE, "--inventory", MANIFEST).stderr
     put_inventory(bucket.fakes.s3.bodies, [row("0001")], source="other-files")
     done = run(PLACE, "--inventory", MANIFEST)
     assert (done.exit_code, "is an inventory of other-files, not of files" in done.stderr) == (2, True)

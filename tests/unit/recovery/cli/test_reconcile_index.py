@@ -148,7 +148,7 @@ def test_an_existing_file_is_never_replaced(place, tmp_path):
     file = tmp_path / "all.csv"
     file.write_text("mine")
     done = run(PLACE, "--csv", str(file))
-    assert (done.exit_code, "there already" in done.stderr, file.read_text()) == (2, True, "mine")
+    assert (done.exit_code, "already exists" in done.stderr, file.read_text()) == (2, True, "mine")
 
 
 def test_a_run_that_fails_leaves_no_csv_file(place, tmp_path):

@@ -13,8 +13,8 @@ def test_a_file_needs_an_absolute_path() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "is no address of a database"),
-        ("/var/lib/ledger.sqlite", "is no address of a database"),
+        ("", "is not the address of a database"),
+        ("/var/lib/ledger.sqlite", "is not the address of a database"),
         ("sqlite://", "names no file by an absolute path"),
         ("sqlite:///ledger.sqlite", "names no file by an absolute path"),
         ("sqlite:///:memory:", "names no file by an absolute path"),

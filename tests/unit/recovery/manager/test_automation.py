@@ -10,7 +10,7 @@ from recovery.manager.automation import Automation
 from recovery.manager.settings import ManagerSettings
 from recovery.operations.clients import DlqClients
 from worker.core.base.aws import Aws
-from worker.core.base.settings import load_as
+from worker.core.base.settings_model import load_as
 
 
 @pytest.fixture

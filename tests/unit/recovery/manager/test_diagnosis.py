@@ -8,11 +8,12 @@ import pytest
 from recovery.ledger.rows import Arrival
 from recovery.ledger.rows import State as RowState
 from recovery.manager import diagnosis
-from recovery.manager.diagnosis import NO_INDEX, SETTLED_MS, Diagnosis, dry_engine
+from recovery.manager.diagnosis import NO_INDEX, SETTLED_MS, Diagnosis
 from recovery.manager.records import RowMaker
 from recovery.manager.redaction import HIDDEN, Redactor
 from recovery.manager.upkeep import Upkeep
 from recovery.operations.engine import Disposition, Verdict
+from recovery.operations.recovering.outlook import dry_engine
 from testing.memory import INDEX_DOWN, NOW_MS
 from worker.core.base.errors import IndexUnavailableError
 

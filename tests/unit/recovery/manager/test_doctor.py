@@ -9,7 +9,7 @@ from recovery.operations.clients import DlqClients
 from worker.checks import Check
 from worker.core.base.aws import Aws
 from worker.core.base.errors import DependencyError
-from worker.core.base.settings import load_as
+from worker.core.base.settings_model import load_as
 
 OIDC = {
     "manager_auth": "oidc", "oidc_issuer": "https://idp.example.com", "oidc_client_id": "m", "oidc_client_secret": "s" * 40,

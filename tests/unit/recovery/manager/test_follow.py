@@ -267,7 +267,7 @@ def test_retries_that_are_used_up_by_a_spilled_return_are_told(fakes, ledger, sc
     scheduling.refresh([ledger.get("s0")])
     row = ledger.get("s0")
     assert (row.state, row.retries, row.finding) == (
-        RowState.OPEN, 2, "its 2 retries are used up: nothing sends it again by itself"
+        RowState.OPEN, 2, "its 2 retries are used up: nothing resends it automatically"
     )  # fmt: skip
     assert [one.reason for one in ledger.outbox.news(limit=9)] == [Reason.RETRIES_USED_UP]
     assert metrics.registry.get_sample_value("dlq_retries_total", {"result": "used_up"}) == 1
@@ -427,7 +427,7 @@ def test_a_record_that_is_none_is_passed_over(fakes, follower, ledger, taken_in)
     fakes.s3.records["dead-letters/2026-11-29/x.json"] = b"[]"
     follower.check()
     assert len(states(ledger)) == 4
-    with pytest.raises(ValueError, match="is no record"):
+    with pytest.raises(ValueError, match="is not a record"):
         dead_letter_store.read(fakes.state, "dead-letters/2026-11-29/x.json")
 
 

@@ -10,7 +10,7 @@ from recovery.manager.web.sign_in import Mode
 from recovery.manager.who import sign_in_of
 from testing.ledgers import new_ledger
 from worker.core.base.errors import ConfigError
-from worker.core.base.settings import load_as
+from worker.core.base.settings_model import load_as
 
 USUAL = {
     "sqs_queue_url": "https://sqs.eu-west-1.amazonaws.com/1/documents",

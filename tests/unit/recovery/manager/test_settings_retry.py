@@ -4,7 +4,7 @@ import pytest
 
 from recovery.manager.settings import ManagerSettings
 from worker.core.base.errors import ConfigError
-from worker.core.base.settings import load_as
+from worker.core.base.settings_model import load_as
 
 NEEDED = {
     "sqs_queue_url": "http://sqs/q/source", "dlq_queue_url": "http://sqs/q/dlq", "s3_bucket": "files", "state_bucket": "state",

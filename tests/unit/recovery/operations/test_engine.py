@@ -35,12 +35,13 @@ def examine(fakes):
     pool, store = ThreadPoolExecutor(4), RetryStore(fakes.state)
     extractors = []
 
-    def examined(*, stopping=None, dry_run=False, **settings):
+    def examined(*, stopping=None, dry_run=False, archive_system_errors=False, **settings):
         chosen = fakes.settings(**settings)
         extractors.append(make_extractor(chosen))
         engine = RecoveryEngine(
             chosen, fakes.clients, pipeline=Pipeline(chosen, fakes.clients.objects, extractor=extractors[-1]), retry=store,
             pool=pool, types=TYPES, stopping=stopping or threading.Event(), dry_run=dry_run,
+            archive_system_errors=archive_system_errors,
         )  # fmt: skip
         fakes.dlq.hidden.clear()
         verdicts = engine.examine(receive(fakes.dlq, 800, visibility_s=60))
@@ -143,7 +144,9 @@ def test_a_denied_object_is_at_fault_only_if_others_can_be_read(fakes, examine):
     assert examine()["m0"].disposition is KEPT
     fakes.s3.bodies["b.txt"] = b"readable"
     verdict = examine()["m0"]
-    assert (verdict.disposition, verdict.error_type) == (ARCHIVED, "StoreError AccessDenied")
+    assert (verdict.disposition, verdict.error_type, verdict.is_final) == (KEPT, "StoreError AccessDenied", True)
+    assert verdict.cause == f"AccessDenied in s3://{BUCKET}"
+    assert examine(archive_system_errors=True)["m0"].disposition is ARCHIVED
 
 
 def test_an_index_that_is_unavailable_ends_the_batch_without_verdicts(fakes, examine):

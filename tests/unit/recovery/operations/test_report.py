@@ -2,10 +2,12 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+from recovery.operations.engine import Disposition
 from recovery.operations.recovering.request import IN_FLIGHT_ELSEWHERE, NOT_SELECTED, RECOVERY
 from recovery.operations.replay import REPLAY
 from recovery.operations.report import MAX_CAUSES, MAX_SAMPLES, Report
 from worker.core.base.errors import DependencyError
+from worker.core.base.reasons import sentence_of
 from worker.core.indexing.replay import Result
 
 
@@ -52,3 +54,17 @@ def test_no_count_is_lost_between_threads():
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: found.add(Result.KEPT, sample=str(number)), range(4_000)))
     assert (found.handled, found.causes()[0].count) == (4_000, 4_000)
+
+
+def test_each_cause_has_a_count_of_its_own_and_the_reason_that_all_of_it_share():
+    found = report(RECOVERY)
+    said = {"not-json": 3, "unknown-event": 2}
+    for code, count in said.items():
+        for number in range(count):
+            found.add(
+                Disposition.ARCHIVED, sample=f"{code}{number}", reason=f"{code} number {number}",
+                error_type="MalformedEventError", cause=sentence_of(code),
+            )  # fmt: skip
+    assert [(cause.count, cause.reason) for cause in found.causes()] == [
+        (3, "the body is not JSON"), (2, "the body is a JSON object, but not an event of a known kind"),
+    ]  # fmt: skip

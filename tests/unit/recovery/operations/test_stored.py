@@ -11,7 +11,7 @@ from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.facts import Filter, Ids
 from recovery.operations.dead_letters.message_types import load_types
 from recovery.operations.find import FindRequest, claiming, find
-from recovery.operations.inspect import inspect
+from recovery.operations.inspect import Recovery, inspect
 from recovery.operations.native_move import plan_move
 from recovery.operations.purge import PurgeRequest, purge
 from recovery.operations.records.operator_file import OperatorFile
@@ -358,7 +358,7 @@ def test_an_inspection_tells_the_life_of_a_stored_dead_letter(fakes, clients):
     send_all(fakes, clients)
     with claiming(clients, run_of("dlq inspect")) as claims:
         found = find(clients, claims, FindRequest(Ids(frozenset({"m0"}))), stop=STOP)
-    [one] = inspect(clients, None, found.facts)
+    [one] = inspect(clients, Recovery(), found.facts)
     shown: Any = one.as_json(retention_s=1)
     assert shown["message_id"] == "s0"
     assert shown["expires_in_s"] is None

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import olefile  # type: ignore[import-untyped]
 
+from worker.core.base.reasons import Reason
 from worker.core.extract.faults import CorruptError, EncryptedError
 from worker.core.extract.readers import property_sets
 from worker.core.extract.result import Properties
@@ -93,7 +94,7 @@ class Compound:
         size = min(entry.size, len(self.body))
         self._room -= size
         if self._room < 0:
-            raise CorruptError("the streams of the compound file are longer than the file")
+            raise CorruptError("the streams of the compound file are longer than the file", Reason.TOO_COMPLEX)
         try:
             return bytes(self._ole._open(entry.isectStart, size).getbuffer())  # noqa: SLF001 (`openstream` searches again)
         except (OSError, ValueError, IndexError, TypeError) as error:
@@ -102,7 +103,7 @@ class Compound:
     def document_type(self) -> str | None:
         """The MIME type of the document in this file; None if it is no document. Raises EncryptedError."""
         if any(name in self for name in _RIGHTS_MANAGED):
-            raise EncryptedError("the document is protected by rights management")
+            raise EncryptedError("the document is protected by rights management", Reason.RIGHTS_MANAGEMENT)
         return next((mime_type for path, mime_type in _DOCUMENTS if path in self), None)
 
     def properties(self) -> Properties:

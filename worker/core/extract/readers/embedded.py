@@ -104,7 +104,7 @@ def _parse(source: bytes | Compound, kind: Kind, name: str, reading: Reading) ->
         with reading.part(name or _UNNAMED):
             parse_inside(source, kind, reading)
     except EncryptedError as error:
-        reading.miss(f"{name or _UNNAMED}: {error}")
+        reading.miss(f"{name or _UNNAMED}: {error}", error.reason)
     finally:
         reading.depth -= 1
 

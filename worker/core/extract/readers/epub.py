@@ -3,6 +3,7 @@
 import posixpath
 from urllib.parse import unquote
 
+from worker.core.base.reasons import Reason
 from worker.core.extract.decode import decode
 from worker.core.extract.faults import CorruptError, EncryptedError
 from worker.core.extract.markup import declared_encoding, html_text, xml_text
@@ -50,7 +51,7 @@ def _refuse_encrypted(package: Package, container: Container, reading: Reading) 
             continue
         paths = [unquote(it.get("URI") or "") for it in data.iter(_XMLENC + "CipherReference")]
         if any(posixpath.normpath(path) in chapters for path in paths):
-            raise EncryptedError("the book is encrypted (DRM)")
+            raise EncryptedError("the book is encrypted (DRM)", Reason.RIGHTS_MANAGEMENT)
 
 
 def _chapter(item: Item, container: Container) -> str:

@@ -9,6 +9,7 @@ import zipfile
 
 from lxml import etree
 
+from worker.core.base.reasons import Reason
 from worker.core.extract.faults import CorruptError
 from worker.core.extract.readers.flow import Flow
 from worker.core.extract.readers.package import text_of
@@ -47,7 +48,7 @@ def read_word_2003(body: bytes, reading: Reading) -> None:
     """Read a document of Word 2003. Its elements have the names of those since 2007. Raises CorruptError."""
     root = parsed("the file", body, reading)
     if not root.tag.endswith("}wordDocument"):
-        raise CorruptError("the file is not the Word document that it says it is")
+        raise CorruptError("the file is not the Word document that it says it is", Reason.WRONG_TYPE)
     said = root.find("{urn:schemas-microsoft-com:office:office}DocumentProperties")
     texts = {} if said is None else {str(one.tag).rpartition("}")[2]: text_of(one).strip() for one in said}
     reading.said = Properties(texts.get("Title"), texts.get("Author"), texts.get("Created"))

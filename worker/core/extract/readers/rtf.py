@@ -6,6 +6,7 @@ The main text comes first, then text boxes, headers and footers, notes, comments
 import re
 from dataclasses import dataclass, replace
 
+from worker.core.base.reasons import Reason
 from worker.core.extract.charsets import codec_of
 from worker.core.extract.decode import decode
 from worker.core.extract.faults import CorruptError
@@ -126,7 +127,7 @@ class _Document:
             self._groups.append(self._group)
             self._group = replace(self._group)
         else:
-            raise CorruptError("the groups of the RTF file are nested too deeply")
+            raise CorruptError("the groups of the RTF file are nested too deeply", Reason.TOO_COMPLEX)
 
     def _close(self) -> bool:
         """End a group; False if it was the last one."""

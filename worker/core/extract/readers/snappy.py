@@ -1,5 +1,6 @@
 """Decompress one block in the raw format of Snappy (format_description.txt of google/snappy)."""
 
+from worker.core.base.reasons import Reason
 from worker.core.extract.faults import CorruptError
 
 MAX_BLOCK_BYTES = 64 * 1024**2
@@ -11,7 +12,8 @@ def decompressed(block: bytes, max_bytes: int) -> bytes:
     """The block's content. Raises CorruptError if it is broken or larger than `max_bytes`."""
     size, at = _size(block)
     if size > max_bytes:
-        raise CorruptError(f"a compressed block claims {size} bytes; at most {max_bytes} are allowed")
+        sentence = f"a compressed block claims {size} bytes; at most {max_bytes} are allowed"
+        raise CorruptError(sentence, Reason.ZIP_BOMB)
     out = bytearray()
     while at < len(block) and len(out) <= size:
         tag = block[at]

@@ -7,6 +7,7 @@ import re
 import struct
 from collections.abc import Iterator
 
+from worker.core.base.reasons import Reason
 from worker.core.extract.faults import CorruptError
 from worker.core.extract.readers import code_pages
 from worker.core.extract.readers.compound import Compound
@@ -79,7 +80,7 @@ class _Drawing:
             raw = _inflated(raw, self._room)[4:]
         self._room -= len(raw)
         if self._room <= 0:
-            raise CorruptError("the streams of the drawing are longer than is allowed")
+            raise CorruptError("the streams of the drawing are longer than is allowed", Reason.TOO_COMPLEX)
         return raw
 
     def _in_chunks(self, raw: bytes) -> Iterator[str]:

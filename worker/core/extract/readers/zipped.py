@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from lxml import etree
 
+from worker.core.base.reasons import Reason
 from worker.core.extract.faults import CorruptError, EncryptedError
 from worker.core.extract.mended import mended
 from worker.core.extract.readers import package
@@ -39,9 +40,10 @@ class Container:
             self._zip = zipfile.ZipFile(io.BytesIO(body))
             entries = self._zip.infolist()
         except _BROKEN as error:
-            raise CorruptError(f"the zip container is broken: {error}") from error
+            raise CorruptError(f"the zip container is broken: {error}", Reason.BROKEN_ZIP) from error
         if len(entries) > MAX_ENTRIES:
-            raise CorruptError(f"the zip container has {len(entries)} entries; at most {MAX_ENTRIES} are allowed")
+            sentence = f"the zip container has {len(entries)} entries; at most {MAX_ENTRIES} are allowed"
+            raise CorruptError(sentence, Reason.TOO_COMPLEX)
         if any(entry.flag_bits & _ENCRYPTED for entry in entries):
             raise EncryptedError("the zip container is protected by a password")
         self._entries = {_folded(entry.filename): entry for entry in reversed(entries)}
@@ -98,11 +100,13 @@ class Container:
                 while chunk := member.read(_CHUNK_BYTES):
                     inflated += chunk
                     if len(inflated) > limit:
-                        raise CorruptError("the file is a zip bomb: it inflates to more than is allowed")
+                        sentence = "the file is a zip bomb: it inflates to more than is allowed"
+                        raise CorruptError(sentence, Reason.ZIP_BOMB)
         except _BROKEN as error:
             if isinstance(error, CorruptError):
                 raise
-            raise CorruptError(f"the zip container is broken: {entry.filename}: {error}") from error
+            sentence = f"the zip container is broken: {entry.filename}: {error}"
+            raise CorruptError(sentence, Reason.BROKEN_ZIP) from error
         self._room -= len(inflated)
         return bytes(inflated)
 

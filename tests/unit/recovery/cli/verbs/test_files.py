@@ -44,7 +44,7 @@ def test_an_existing_file_is_never_replaced(fakes, context, tmp_path):
         lambda: export(context("export"), str(file), Filter()),
         lambda: purge(context("purge"), str(file), confirm="dlq"),
     ):
-        with pytest.raises(typer.BadParameter, match="there already"):
+        with pytest.raises(typer.BadParameter, match="already exists"):
             act()
     assert (file.read_text(), len(fakes.dlq.messages), fakes.dlq.hidden) == ("precious", 1, set())
 

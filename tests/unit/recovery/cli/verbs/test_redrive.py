@@ -197,6 +197,21 @@ def test_a_canary_that_comes_back_keeps_the_rest(fakes, context, capsys, monkeyp
     assert (len(fakes.dlq.messages), fakes.dlq.hidden) == (12, set())
 
 
+def test_what_a_canary_keeps_is_one_line_and_with_v_one_for_each(fakes, context, capsys, monkeypatch):
+    monkeypatch.setattr("recovery.operations.redrive._came_back", lambda *_: 4)
+
+    def lines(**more) -> list[str]:
+        fakes.dlq.hidden.clear()
+        fill(fakes, 100)
+        redrive_all(context(as_json=False), Filter(), everything=True, canary=4, canary_wait=1, yes=True, **more)
+        return [line for line in capsys.readouterr().out.splitlines() if " kept " in line]
+
+    [line] = lines()
+    assert line.split()[1:3] == ["96", "kept"]
+    assert line.rstrip().endswith("4 of 4 of the canary came back within 1 s")
+    assert len(lines(each=True)) == 96
+
+
 def test_a_canary_that_lives_lets_the_rest_go(fakes, context, capsys):
     fill(fakes, 12)
     code = redrive_all(context(), Filter(), everything=True, canary=4, canary_wait=1, abort_if_refail=20, yes=True)

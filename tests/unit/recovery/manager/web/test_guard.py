@@ -177,7 +177,7 @@ def test_what_is_open_to_other_pages_is_so_for_reading_alone(changing, path):
 def test_the_methods_of_a_path_are_those_of_all_its_routes(changing):
     answer = changing.ask("/change/x", method="PATCH")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST, DELETE")
-    assert changing.refused("/change/x", 405)["detail"] == "this path is asked by POST, DELETE"
+    assert changing.refused("/change/x", 405)["detail"] == "this path accepts POST, DELETE"
 
 
 @pytest.mark.parametrize(

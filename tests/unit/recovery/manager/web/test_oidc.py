@@ -116,7 +116,7 @@ def test_an_id_token_that_is_for_others_or_old_is_not_believed(browser, idp, cha
     idp.change = change
     answer = browser.sign_in()
     assert answer.status_code == 401, answer.text
-    assert "not to be believed" in answer.json()["detail"]
+    assert "cannot be trusted" in answer.json()["detail"]
     assert browser.go("/api/v1/stats").status_code == 401
 
 

@@ -109,7 +109,7 @@ def test_an_inventory_of_another_bucket_is_refused(fakes, bodies):
 )
 def test_what_is_no_manifest_is_refused(fakes, bodies, raw):
     bodies["lists/manifest.json"] = raw
-    with pytest.raises(SourceError, match=r"s3://files/lists/manifest.json: it is no manifest of an S3 Inventory"):
+    with pytest.raises(SourceError, match=r"s3://files/lists/manifest.json: it is not the manifest of an S3 Inventory"):
         source(fakes)
 
 
@@ -117,7 +117,7 @@ def test_what_is_no_manifest_is_refused(fakes, bodies, raw):
 def test_a_manifest_of_which_a_member_is_missing_or_wrong_is_refused(fakes, bodies, name):
     put_inventory(bodies, [row("a")])
     bodies["lists/manifest.json"] = json.dumps({**json.loads(bodies["lists/manifest.json"]), name: 3}).encode()
-    with pytest.raises(SourceError, match=r"it is no manifest|is an inventory of 3"):
+    with pytest.raises(SourceError, match=r"it is not the manifest|is an inventory of 3"):
         source(fakes)
 
 
@@ -130,7 +130,7 @@ def test_a_file_too_large_for_a_manifest_is_not_even_read(fakes, bodies, monkeyp
         return read_one(bucket, key)
 
     monkeypatch.setattr(fakes.s3, "read", huge)
-    with pytest.raises(SourceError, match="it has 67,108,865 bytes: it is no manifest"):
+    with pytest.raises(SourceError, match="it has 67,108,865 bytes: it is not the manifest"):
         source(fakes)
 
 

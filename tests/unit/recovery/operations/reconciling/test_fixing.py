@@ -321,7 +321,7 @@ def test_it_ends_where_the_queue_takes_nothing_any_more(place):
     done = fixed(place)
     assert (done.sent, dict(done.kept)) == (2 * MAX_BATCH, {"ServiceUnavailable": REFUSED_IN_A_ROW * MAX_BATCH})
     assert done.examples == {"ServiceUnavailable": "020: down"}
-    assert done.ended_by == "the queue took nothing of 3 batches in a row, the last: ServiceUnavailable: down"
+    assert done.ended_by == "the queue refused 3 batches in a row, the last: ServiceUnavailable: down"
     assert f"ended early, and nothing after that was tried: {done.ended_by}" in list(fixed_sentences(done))
     assert not done.is_complete
 

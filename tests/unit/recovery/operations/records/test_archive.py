@@ -66,6 +66,6 @@ def test_what_is_no_longer_there_is_refused(fakes):
 def test_what_is_no_record_is_named_and_passed_over(fakes, key, change):
     good = fakes.s3.records[key]
     fakes.s3.records["dlq-archive/bad.json"] = bad = json.dumps({**json.loads(good), **change}).encode()
-    with pytest.raises(ValueError, match=r"bad\.json is no record of dlq-archive/"):
+    with pytest.raises(ValueError, match=r"bad\.json is not a record of dlq-archive/"):
         ArchivedDeadLetter.from_json("dlq-archive/bad.json", bad)
     assert [one.key for one in read_all(fakes.state, fakes.state.keys("dlq-archive/"))] == [key]

@@ -122,18 +122,18 @@ def test_a_file_that_cannot_be_read_is_archived_and_findable_by_name(fakes, monk
     assert record["error_type"] == "UnreadableFileError"
 
 
-def test_a_message_with_a_bucket_that_does_not_exist_is_archived(fakes):
+def test_a_message_with_a_bucket_that_does_not_exist_is_kept(fakes):
     fakes.dead_letter("m1", "a.txt", bucket="nobody")
     summary = recover(fakes)
-    assert summary.counts == {Disposition.ARCHIVED: 1}
+    assert summary.counts == {Disposition.KEPT: 1}
     assert summary.as_json()["causes"][0]["error_type"] == "StoreError NoSuchBucket"
 
 
-def test_one_key_denied_while_others_can_be_read_is_archived(fakes):
+def test_one_key_denied_while_others_can_be_read_is_kept(fakes):
     fakes.s3.bodies |= {"a.txt": b"x", "b.txt": b"y"}
     fakes.s3.denied.add("a.txt")
     fakes.dead_letter("m1", "a.txt")
-    assert recover(fakes).counts == {Disposition.ARCHIVED: 1}
+    assert recover(fakes).counts == {Disposition.KEPT: 1}
 
 
 def test_the_message_is_kept_if_access_to_all_objects_is_denied(fakes):
@@ -153,13 +153,48 @@ def test_a_transient_failure_keeps_the_message_and_releases_it_at_the_end(fakes)
     assert not fakes.dlq.hidden
 
 
-def test_an_undecided_message_that_is_about_to_expire_is_archived(fakes):
+def expiring(fakes):
     fakes.dead_letter("m1", "a.txt", sent_ms=int(time.time() * 1000) - 13 * DAY_MS)
     fakes.faults.add("s3.read", DOWN)
-    assert recover(fakes).counts == {Disposition.ARCHIVED: 1}
-    [record] = fakes.under(ARCHIVE_PREFIX).values()
-    assert record["error_type"] == "expiring"
+
+
+def test_a_message_that_is_kept_and_about_to_expire_waits_in_the_state_bucket_instead(fakes):
+    expiring(fakes)
+    report = recover(fakes)
+    assert (report.counts, report.is_unfinished) == ({Disposition.KEPT: 1}, True)
+    [record] = fakes.under(DEAD_LETTERS_PREFIX).values()
+    assert (record["dead_letter_id"], record["state"]) == ("m1", "open")
     assert not fakes.dlq.messages
+    assert not fakes.under(ARCHIVE_PREFIX)
+    [cause] = report.causes()
+    assert cause.reason.endswith("now in dead-letters/")
+
+
+def test_one_that_cannot_be_stored_there_stays_in_the_queue(fakes):
+    expiring(fakes)
+    fakes.faults.add("state.claim", DOWN)
+    assert recover(fakes).counts == {Disposition.KEPT: 1}
+    assert list(fakes.dlq.messages) == ["m1"]
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_what_the_system_is_at_fault_for_is_archived_only_if_that_is_asked_for(fakes, asked):
+    for number in range(15):
+        failure = {"kind": "SYSTEM_ERROR", "error_type": "StoreError", "message": "NoSuchBucket"}
+        fakes.dead_letter(f"m{number}", f"{number}.txt", bucket="no-such-bucket", failure=failure)
+    report = recover(fakes, archive_system_errors=asked)
+    assert report.counts == {Disposition.ARCHIVED if asked else Disposition.KEPT: 15}
+    assert len(fakes.dlq.messages) == (0 if asked else 15)
+    assert (report.is_unfinished, len(fakes.under(ARCHIVE_PREFIX))) == ((False, 15) if asked else (True, 0))
+    [cause] = report.causes()
+    assert (cause.count, cause.reason) == (15, "NoSuchBucket in s3://no-such-bucket")
+
+
+def test_a_failure_of_the_system_is_kept_even_if_its_file_turns_out_to_be_unreadable(fakes):
+    fakes.s3.bodies["a.pdf"] = b"%PDF-1.4 broken"
+    fakes.dead_letter("m1", "a.pdf", failure={"kind": "SYSTEM_ERROR", "error_type": "KeyError", "message": "a bug"})
+    assert recover(fakes).counts == {Disposition.KEPT: 1}
+    assert recover(fakes, archive_system_errors=True).counts == {Disposition.ARCHIVED: 1}
 
 
 def test_several_records_count_as_the_worst_of_them(fakes):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from worker.core.base.reasons import Reason
 from worker.core.extract.result import Properties, failed, found, iso
 
 
@@ -33,7 +34,7 @@ def test_properties_are_scrubbed_and_bounded() -> None:
 
 
 def test_a_sentence_of_a_failure_is_one_short_line() -> None:
-    extracted = failed("corrupt", "application/pdf", "a\nb\x1b " + "x" * 5000)
+    extracted = failed("corrupt", "application/pdf", "a\nb\x1b " + "x" * 5000, Reason.CORRUPT_PDF)
     assert extracted.error is not None
     assert extracted.error.startswith("a b\ufffd x")
     assert len(extracted.error) == 500

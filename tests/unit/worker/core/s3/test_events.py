@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.core.base.errors import MalformedEventError
+from worker.core.base.reasons import Reason
 from worker.core.s3.events import ObjectRef, Skipped, parse
 
 
@@ -245,6 +246,31 @@ def test_one_bad_record_leaves_the_others():
 def test_what_is_no_event_is_malformed_and_says_why(body, sentence):
     with pytest.raises(MalformedEventError, match=sentence):
         parse(body)
+
+
+REASONS = {
+    "noise": Reason.NOT_JSON,
+    "[1]": Reason.NOT_AN_OBJECT,
+    '{"Type": "Notification", "Message": "nope"}': Reason.SNS_NOT_JSON,
+    '{"foo": 1}': Reason.UNKNOWN_EVENT,
+    '{"Records": {}}': Reason.INCOMPLETE_EVENT,
+    '{"Records": [{"eventName": "ObjectCreated:Put"}]}': Reason.INCOMPLETE_EVENT,
+    '{"Records": [{"eventVersion": "3.0"}]}': Reason.EVENT_VERSION,
+    '{"key": "k"}': Reason.NO_BUCKET,
+    '{"bucket": "bkt", "key": ""}': Reason.EMPTY_NAME,
+    '{"bucket": "https://files", "key": "k"}': Reason.BAD_BUCKET_NAME,
+    notification(record("%83%65", encode=False)): Reason.BAD_KEY_ENCODING,
+    '{"bucket": "bkt", "key": "' + "x" * 1025 + '"}': Reason.KEY_TOO_LONG,
+}
+
+
+@pytest.mark.parametrize(("body", "reason"), REASONS.items(), ids=lambda value: str(value)[:30])
+def test_a_malformed_event_has_the_code_of_its_cause(body, reason):
+    try:
+        [item] = parse(body)
+    except MalformedEventError as error:
+        item = error
+    assert getattr(item, "reason", None) == reason
 
 
 @pytest.mark.parametrize(

@@ -49,5 +49,5 @@ def test_an_answer_that_is_no_listing_is_an_error(answer):
 
 
 def test_a_listing_that_does_not_go_on_is_an_error():
-    with pytest.raises(StoreError, match="does not go on"):
+    with pytest.raises(StoreError, match="does not continue"):
         page({"IsTruncated": True, "NextContinuationToken": "t1"}, "t1")

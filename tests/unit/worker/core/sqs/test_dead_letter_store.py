@@ -147,7 +147,7 @@ def test_a_record_of_an_earlier_version_is_read_as_open():
 )  # fmt: skip
 def test_a_record_with_a_wrong_field_is_none(wrong):
     raw = json.dumps({**dead_letter().as_json(), **wrong}).encode()
-    with pytest.raises(ValueError, match="is no record of dead-letters/"):
+    with pytest.raises(ValueError, match="is not a record of dead-letters/"):
         StoredDeadLetter.from_json(raw, "k")
 
 

@@ -1,5 +1,6 @@
 """What a failure record says, and that any stored record, however damaged, can be read."""
 
+import hashlib
 import json
 from pathlib import Path
 from types import ModuleType
@@ -8,7 +9,8 @@ import orjson
 import pytest
 
 from worker.core.base.classify import FailureKind
-from worker.core.base.errors import MalformedEventError
+from worker.core.base.errors import MalformedEventError, QueueError, StoreError, UnreadableFileError
+from worker.core.base.reasons import Reason
 from worker.core.s3.events import parse
 from worker.core.sqs.failure_record import MAX_COUNT, FailureRecord, fingerprint
 
@@ -144,6 +146,31 @@ def test_unknown_fields_that_cannot_be_written_are_dropped():
 def test_the_fingerprint_is_the_same_for_another_text_and_another_for_another_type():
     assert fingerprint(failed("a")) == fingerprint(failed("[b"))
     assert fingerprint(failed()) != fingerprint(ValueError("x"))
+
+
+def test_the_reason_separates_causes_and_nothing_else_of_an_error_with_one_does():
+    causes = [
+        UnreadableFileError("s3://a/b: x", Reason.CORRUPT_PDF), UnreadableFileError("s3://a/b: x", Reason.BROKEN_ZIP),
+        UnreadableFileError("s3://a/b: x", Reason.ZIP_BOMB), UnreadableFileError("s3://a/b: x", Reason.TIMEOUT),
+        MalformedEventError("x", Reason.NOT_JSON), MalformedEventError("x", Reason.UNKNOWN_EVENT),
+        StoreError("x", code="NoSuchBucket"), StoreError("x", code="AccessDenied"), QueueError("x", code="AccessDenied"),
+    ]  # fmt: skip
+    assert len({fingerprint(error) for error in causes}) == len(causes)
+    assert fingerprint(failed("a")) == fingerprint(MalformedEventError("another text, raised nowhere", Reason.NOT_JSON))
+
+
+def test_a_record_names_the_reason_and_one_of_an_earlier_version_stays_in_its_group():
+    assert record_of(failed()).as_json()["reason"] == "not-json"
+    assert record_of(StoreError("x", code="NoSuchBucket")).reason == "NoSuchBucket"
+    assert "reason" not in record_of(KeyError("a bug")).as_json()
+    old = {"schema": 1, "kind": "USER_ERROR", "error_type": "UnreadableFileError", "fingerprint": "3d2572ea9916"}
+    read = FailureRecord.from_json(old)
+    assert read is not None
+    assert (read.reason, read.fingerprint, read.redriven("d-1").fingerprint) == ("", "3d2572ea9916", "3d2572ea9916")
+
+
+def test_the_fingerprint_of_an_error_without_a_reason_is_the_one_that_it_has_always_had():
+    assert fingerprint(ValueError("raised nowhere")) == hashlib.sha256(b"ValueError ").hexdigest()[:12]
 
 
 FAILING = "def fail():\n    raise ValueError('x')\n"
