@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 
+from rich.table import Table
 from rich.text import Text
 
 from worker.core.base.errors import ExitCode
@@ -12,7 +13,6 @@ from worker.core.clients import connect
 from worker.core.s3.state import HELD_PREFIX, PARKED_PREFIX, RETRY_PREFIX
 from worker.core.s3.waiting import Tally
 from worker.core.s3.workers import WorkerRecord
-from worker.layout import Sentence, show
 from worker.status.facts import Status, Unknown, read_status
 from worker.status.findings import (
     breaker_findings,
@@ -24,7 +24,6 @@ from worker.status.findings import (
     silent,
     summary,
 )  # fmt: skip
-from worker.tables import Column, Table
 from worker.terminal import iso, load_for_command, print_json, span, stdout
 
 MAX_WORKERS = 10
@@ -43,7 +42,8 @@ def show_status(*, as_json: bool) -> ExitCode:
         print_json(status_json(status))
     else:
         out = stdout()
-        show(out, Sentence(Text(printable(summary(status)), _style(status))), status_table(status))
+        out.print(Text(printable(summary(status)), _style(status)))
+        out.print(status_table(status))
     code = exit_code(status)
     if any(part.is_late for part in status.unknown.values()):
         sys.stdout.flush()
@@ -96,16 +96,18 @@ def _worker_json(worker: WorkerRecord) -> dict[str, object]:
 
 def status_table(status: Status) -> Table:
     """A line for each part, with a mark: well, wrong, not known."""
-    rows = []
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
     wrong = {one.part for one in findings(status)}
     if isinstance(status.dead_letters, Tally) and status.dead_letters.count:
         wrong.add("dead_letters")  # one finding counts those of the DLQ and these together
     for part, label, text in _rows(status):
         unknown = status.unknown.get(part)
         mark, style = _UNKNOWN if unknown else _WRONG if part in wrong else _WELL if part else _NOTE
-        said = Text(f"not known: {unknown.why}" if unknown else printable(text))
-        rows.append((Text(mark, style), Text(label, "bold"), said))
-    return Table((Column(""), Column(""), Column("", text=True, lines=None)), rows)
+        table.add_row(Text(mark, style), label, Text(f"not known: {unknown.why}" if unknown else printable(text)))
+    return table
 
 
 def _style(status: Status) -> str:
