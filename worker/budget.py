@@ -3,16 +3,17 @@
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from worker.core.audit import AuditEvent, Run, record
 from worker.core.base.budget import Cap, parse_caps
 from worker.core.base.errors import ExitCode
-from worker.core.base.text import one_line
+from worker.core.base.text import exact
 from worker.core.clients import connect
 from worker.core.s3.budget_ledger import BudgetLedger, Standing
 from worker.core.s3.state import HELD_PREFIX, State, safe_name
+from worker.layout import Sentence, show
+from worker.tables import Column, Table
 from worker.terminal import Json, err, load_for_command, operator, print_json, show_recorded, stdout
 
 MAX_COUNTED = 10_000
@@ -79,11 +80,15 @@ def _show(day: str, caps: list[Cap], standings: dict[str, Standing], state: Stat
     if as_json:
         print_json({"day": day, "caps": rows})
         return
-    table = Table("cap", "used", "left", "limit", "objects held", title=f"{day} (UTC)", title_justify="left")
-    for row in rows:
-        figures = [f"{row[name]:,.10g}" for name in ("used", "left", "limit")]
-        table.add_row(Text(one_line(str(row["cap"]))), *figures, f"{row['held']:,}")
-    stdout().print(table)
+    columns = [
+        Column("cap", text=True),
+        *(Column(name, right=True) for name in ("used", "left", "limit", "objects held")),
+    ]
+    shown = [
+        (Text(exact(str(row["cap"]))), *(f"{row[name]:,.10g}" for name in ("used", "left", "limit")), row["held"])
+        for row in rows
+    ]
+    show(stdout(), Sentence(f"{day} (UTC)"), Table(columns, shown))
 
 
 def _held(state: State, scope: str) -> int:

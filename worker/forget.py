@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from worker.core.audit import AuditEvent, Run, record
 from worker.core.base.errors import ExitCode
@@ -11,6 +10,7 @@ from worker.core.base.text import one_line
 from worker.core.clients import Clients, connect
 from worker.core.indexing.forget import Forgetter, Forgotten, keys_in
 from worker.core.s3.objects import Place
+from worker.layout import Sentence, show
 from worker.terminal import (
     Json,
     Signals,
@@ -22,6 +22,7 @@ from worker.terminal import (
     print_json,
     show_recorded,
     stdout,
+    tell,
 )
 
 
@@ -45,7 +46,7 @@ def forget(
     clients = connect(settings)
     count = sum(1 for _ in keys_in(clients.index, chosen))
     index = clients.index.description
-    err.print(one_line(f"{count} documents of {chosen} in {index}"), markup=False, highlight=False, soft_wrap=True)
+    tell(f"{count} documents of {chosen} in {index}")
     if not count:
         _show(chosen, Forgotten(), dry_run=dry_run, as_json=as_json)
         raise typer.Exit(ExitCode.NOT_FOUND)
@@ -85,4 +86,4 @@ def _show(place: Place, result: Forgotten, *, dry_run: bool, as_json: bool) -> N
     if result.stopped_by:
         lines.append(f"stopped early by {result.stopped_by}")
     for line in lines:
-        stdout().print(Text(one_line(line)), soft_wrap=True)
+        show(stdout(), Sentence(one_line(line)))

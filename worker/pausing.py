@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from worker.core.base.errors import StoreError
-from worker.core.base.text import printable
 from worker.core.clients import connect
 from worker.core.s3.brakes import BrakeRecord, read_brakes
 from worker.core.s3.pause import pause_fleet, resume_fleet
 from worker.core.s3.state import State
-from worker.terminal import err, iso, load_for_command, operator, seconds
+from worker.layout import Command, show
+from worker.terminal import err, iso, load_for_command, operator, seconds, tell
 
 
 def pause(
@@ -24,7 +24,7 @@ def pause(
     lasting_s = seconds(duration, "--for")
     pause_fleet(connect(load_for_command()).state, reason=reason, by=operator(), lasting_s=lasting_s)
     until = "until `s3-index-worker resume`" if lasting_s is None else f"until {iso(time.time() + lasting_s)}"
-    err.print(f"paused {until}: every worker stops polling within 15 s")
+    tell(f"paused {until}: every worker stops polling within 15 s")
 
 
 def resume(
@@ -46,17 +46,17 @@ def resume(
     brakes, problem = _brakes(state)
     was = resume_fleet(state, letting_fail_s=letting_fail_s)
     if was is None:
-        _say("the fleet was not paused" + ("" if brakes else "; no worker had its brake on" if not problem else ""))
+        tell("the fleet was not paused" + ("" if brakes else "; no worker had its brake on" if not problem else ""))
     else:
-        _say(f"resumed; the fleet was paused by {was.get('by', '?')}: {was['reason']}")
+        tell(f"resumed; the fleet was paused by {was.get('by', '?')}: {was['reason']}")
     for brake in brakes:
-        _say(
+        tell(
             f"resumed {brake.worker}, which had stopped at {brake.at}: {brake.failed} of {brake.of} messages had failed"
         )
     for command in _commands(brakes):
-        _say(f"to send them again: {command}")
+        show(err, Command(command, before="to send them again: "))
     if problem:
-        _say(f"which workers had their brake on cannot be read ({problem}); they go on, too. See `dlq stats`")
+        tell(f"which workers had their brake on cannot be read ({problem}); they go on, too. See `dlq stats`")
 
 
 def _brakes(state: State) -> tuple[list[BrakeRecord], str]:
@@ -70,7 +70,3 @@ def _brakes(state: State) -> tuple[list[BrakeRecord], str]:
 def _commands(brakes: list[BrakeRecord]) -> list[str]:
     """What sends again what had failed, each command once: several workers fail for one cause."""
     return list(dict.fromkeys(command for brake in brakes for command in brake.commands))
-
-
-def _say(text: str) -> None:
-    err.print(printable(text), markup=False, highlight=False, soft_wrap=True)

@@ -4,16 +4,21 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
-from rich.table import Table
 from rich.text import Text
 
 from worker.checks import Check
 from worker.core.base.errors import ExitCode
 from worker.core.base.text import one_line, printable
 from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START, Hit
+from worker.layout import show
+from worker.tables import Column, Table
 from worker.terminal import print_json, stdout
 
 _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "red")}
+_CHECK_COLUMNS = (
+    Column(""), Column("check", text=True, lines=None), Column("ms", right=True),
+    Column("what was found", text=True, lines=None, least=60, is_named=False),
+)  # fmt: skip
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -59,19 +64,17 @@ def show_checks(checks: Sequence[Check], *, as_json: bool) -> ExitCode:
     if as_json:
         print_json(checks)
     else:
-        stdout().print(checks_table(checks))
+        show(stdout(), checks_table(checks))
     return ExitCode.NOT_FOUND if any(check.level == "error" for check in checks) else ExitCode.OK
 
 
 def checks_table(checks: Sequence[Check]) -> Table:
     """The results of checks, with what to do about each."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("", "check", "what was found", "ms"):
-        table.add_column(column, justify="right" if column == "ms" else "left", overflow="fold")
+    rows: list[tuple[Text | str | int, ...]] = []
     for check in checks:
         mark, style = _MARKS[check.level]
         found = Text(printable(check.what))
         if check.hint:
             found.append(f"\n→ {printable(check.hint)}", style)
-        table.add_row(Text(mark, style), check.name, found, f"{check.took_ms:.0f}")
-    return table
+        rows.append((Text(mark, style), check.name, round(check.took_ms), found))
+    return Table(_CHECK_COLUMNS, rows)

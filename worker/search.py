@@ -11,8 +11,9 @@ from worker.core.base.errors import ExitCode
 from worker.core.base.settings import Settings
 from worker.core.index.mistakes import mistakes, nearest_field
 from worker.core.index.open import open_index
+from worker.layout import Sentence, show
 from worker.render import hit_text
-from worker.terminal import Json, err, load_for_command, print_json, say, stdout
+from worker.terminal import Json, load_for_command, print_json, say, stdout, tell
 
 _WITH_VALUE = frozenset({"--limit"})
 _EXCLUSION = re.compile(r"-[^-].*", re.DOTALL)
@@ -84,8 +85,8 @@ def search(
     else:
         out = stdout()
         for hit in result.hits:
-            out.print(hit_text(hit), soft_wrap=True)
-        err.print(f"{result.total} found" + (f", {len(result.hits)} shown" if result.total > len(result.hits) else ""))
+            show(out, Sentence(hit_text(hit), then="    "))
+        tell(f"{result.total} found" + (f", {len(result.hits)} shown" if result.total > len(result.hits) else ""))
     raise typer.Exit(ExitCode.OK if result.hits else ExitCode.NOT_FOUND)
 
 

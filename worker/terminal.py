@@ -33,9 +33,10 @@ from worker.core.base.errors import (
 )
 from worker.core.base.names import is_bucket_name
 from worker.core.base.settings import Settings, load
-from worker.core.base.text import escaped_json, printable
+from worker.core.base.text import escaped_json, one_line, printable
 from worker.core.s3.objects import Place
 from worker.explain import answered, show_every_character
+from worker.layout import Sentence, show, wrapped
 
 TYPERS_USAGE = 2
 """typer's exit code for a wrong option or argument; none of our own exit codes is 2."""
@@ -131,7 +132,12 @@ def _run(app: typer.Typer) -> None:
 def say(what: str, text: str) -> None:
     """Show an error on stderr: each line is labelled, and contains nothing that could control the terminal."""
     for line in text.splitlines():
-        err.print(Text.assemble((f"{what}: ", "bold red"), printable(line)), soft_wrap=True)
+        show(err, Sentence(Text.assemble((f"{what}: ", "bold red"), printable(line))))
+
+
+def tell(text: str) -> None:
+    """Show a message on stderr, which may contain untrusted text."""
+    show(err, Sentence(one_line(text)))
 
 
 def say_error(error: WorkerError, about: str = "") -> ExitCode:
@@ -158,7 +164,7 @@ def show_recorded(recorded: Recorded) -> ExitCode:
         say("audit", f"recorded only in the log, because writing to the state bucket failed: {recorded.problem}")
         return ExitCode.INCOMPLETE
     where = f"recorded in {recorded.key}" if recorded.key else "recorded in the log alone: no STATE_BUCKET"
-    err.print(where, soft_wrap=True)
+    tell(where)
     return ExitCode.OK
 
 
@@ -175,7 +181,7 @@ def seconds(duration: str | None, option: str) -> int | None:
 def agreed(question: str) -> bool:
     """Ask on a terminal; without one, --yes is required."""
     check_can_ask()
-    return typer.confirm(question, err=True)
+    return typer.confirm("\n".join(wrapped(err, question)), err=True)
 
 
 def check_can_ask() -> None:

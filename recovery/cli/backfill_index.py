@@ -39,6 +39,7 @@ from worker.core.base.settings import Settings
 from worker.core.base.text import one_line
 from worker.core.clients import Clients, connect, open_objects
 from worker.core.s3.objects import Place
+from worker.layout import show
 from worker.terminal import (
     Json,
     Signals,
@@ -51,6 +52,7 @@ from worker.terminal import (
     print_json,
     run_app,
     stdout,
+    tell,
 )
 
 DEFAULT_SAMPLE = 200
@@ -237,7 +239,7 @@ class _Command:
         if self._as_json:
             print_json({**found.report.as_json(), "estimate": found.as_json()})
         else:
-            stdout().print(report_table(found.report, WORDING), soft_wrap=True)
+            show(stdout(), report_table(found.report, WORDING))
             for sentence in estimate_sentences(found, self._request):
                 print_sentence(sentence)
         return self._checked(ExitCode.OK, found.report)
@@ -247,7 +249,7 @@ class _Command:
         if code is not ExitCode.OK or report.handled or report.also[BEFORE]:
             return code
         places = ", ".join(map(str, self._source.places))
-        err.print(f"there is no object in {one_line(places)}", markup=False, highlight=False, soft_wrap=True)
+        tell(f"there is no object in {places}")
         return ExitCode.NOT_FOUND
 
 

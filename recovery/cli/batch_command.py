@@ -17,6 +17,7 @@ from worker.core.base.cloudwatch import tell_cloudwatch
 from worker.core.base.errors import ExitCode
 from worker.core.base.settings import Settings, load
 from worker.core.clients import Clients, connect
+from worker.layout import show
 from worker.terminal import Signals, configure_logs, print_json, show_recorded, stdout
 
 Operate = Callable[[threading.Event, OnProgress], Report]
@@ -75,7 +76,7 @@ def run_batch(
     if as_json:
         print_json(report.as_json())
     else:
-        stdout().print(report_table(report, command.wording), soft_wrap=True)
+        show(stdout(), report_table(report, command.wording))
     if settings.cloudwatch_namespace and cloudwatch is not None and not report.dry_run:
         figures = {name: report.counts[result] for name, result in command.figures.items()}
         tell_cloudwatch(cloudwatch, settings.cloudwatch_namespace, figures)

@@ -34,7 +34,7 @@ from worker.core.s3.state import S3State, State
 from worker.core.s3.store import S3ObjectStore
 from worker.core.sqs.queue import Queue, SqsQueue
 from worker.interruption import say_stopping
-from worker.terminal import Signals, err, operator
+from worker.terminal import Signals, err, operator, tell
 
 DLQ, SOURCE = "dlq", "source"
 """Values of --to besides the URL or name of a queue."""
@@ -164,7 +164,7 @@ class CommandContext:
 
     def confirm(self, what: str, *, yes: bool) -> None:
         """Ask for confirmation of a change to more than one message. Without a terminal, requires --yes."""
-        err.print(one_line(what), markup=False, highlight=False, soft_wrap=True)
+        tell(what)
         if yes:
             return
         if not sys.stdin.isatty():
@@ -175,7 +175,7 @@ class CommandContext:
 
     def confirm_name(self, what: str, given: str | None) -> None:
         """Ask for the name of the DLQ before everything in it is deleted. Without a terminal, requires --confirm."""
-        err.print(one_line(what), markup=False, highlight=False, soft_wrap=True)
+        tell(what)
         if given is None and not sys.stdin.isatty():
             raise typer.BadParameter(f"is required: --confirm {self.dlq.name}", param_hint="--confirm")
         typed = self.ask(f"Type the queue's name ({one_line(self.dlq.name)}) to go on:") if given is None else given

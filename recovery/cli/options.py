@@ -52,6 +52,10 @@ Verbose = Annotated[
 ]
 WhilePaused = Annotated[bool, typer.Option("--while-paused", help="Run even if the fleet is paused.")]
 Force = Annotated[bool, typer.Option("--force", help="Include messages that were already redriven three times.")]
+Wide = Annotated[bool, typer.Option("--wide", help="One line each, with complete ids, however long: as in a pipe.")]
+Columns = Annotated[
+    str | None, typer.Option(help="The columns to show, in this order: key,error,age.", metavar="NAMES")
+]
 EachMessage = Annotated[
     bool,
     typer.Option("--verbose", "-v", help="List each message that was not sent, not only each reason with an example."),

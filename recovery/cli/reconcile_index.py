@@ -32,6 +32,7 @@ from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients, connect
+from worker.layout import show
 from worker.terminal import (
     Json,
     Signals,
@@ -260,7 +261,7 @@ class _Command:
             )
         for one in self._outcomes:
             if not as_json:
-                stdout().print(result_table(one.result), soft_wrap=True)
+                show(stdout(), result_table(one.result))
                 for sentence in fixed_sentences(one.fixed) if one.fixed else ():
                     print_sentence(sentence)
             if one.fixed is not None and one.fixed.recorded is not None:

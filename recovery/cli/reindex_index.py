@@ -42,6 +42,7 @@ from worker.terminal import (
     say,
     seconds,
     show_recorded,
+    tell,
 )
 
 COMMAND = "reindex_index"
@@ -277,7 +278,7 @@ def _lost(planned: Plan, request: ReindexRequest) -> str:
 
 
 def _say(note: str) -> None:
-    err.print(note, markup=False, highlight=False, soft_wrap=True)
+    tell(note)
 
 
 def _log(now: Progress, per_second: float) -> None:

@@ -9,7 +9,6 @@ import typer
 from recovery.manager import token_cli
 from worker.core.base import logs
 from worker.core.base.errors import ExitCode
-from worker.core.base.text import one_line
 from worker.terminal import (
     Json,
     Signals,
@@ -22,6 +21,7 @@ from worker.terminal import (
     run_app,
     say,
     stdout,
+    tell,
 )
 
 app = new_app(
@@ -81,7 +81,7 @@ def rebuild(
     parts = connect(settings)
     ledger = open_unchecked(settings)
     what = f"rebuild {ledger.shown} from s3://{parts.state.bucket}, and use it from now on. Not restored: {LOST}."
-    err.print(one_line(what), markup=False, highlight=False, soft_wrap=True)
+    tell(what)
     if not yes and not agreed("No other manager may be running. Do you want to rebuild it?"):
         raise typer.Exit(ExitCode.INCOMPLETE)
     with Signals().heeded() as signals, err.status("reading the state bucket …") as status:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from recovery.manager.roles import Role
 from recovery.manager.token_secrets import NAME, digest_of, new_secret
 from worker.core.base.errors import ExitCode
+from worker.layout import show
+from worker.tables import Column, Table
 from worker.terminal import Json, configure_logs, err, iso, new_app, operator, print_json, say, seconds, stdout
 
 if TYPE_CHECKING:  # needs the packages of the extra, which `main` has to miss politely
@@ -65,13 +65,9 @@ def list_tokens(as_json: Json = False) -> None:
     if as_json:
         print_json([_as_json(one) for one in found])
         return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("name", "role", "is", "until", "used"):
-        table.add_column(heading, overflow="fold", header_style="dim")
-    for one in found:
-        cells = (one.name, one.role, _is(one), _day(one.revoked_ms or one.expires_ms), _day(one.used_ms))
-        table.add_row(*(Text(cell) for cell in cells))
-    stdout().print(table)
+    columns = [Column("name", text=True), *map(Column, ("role", "is", "until", "used"))]
+    rows = [(one.name, one.role, _is(one), _day(one.revoked_ms or one.expires_ms), _day(one.used_ms)) for one in found]
+    show(stdout(), Table(columns, rows))
 
 
 @app.command(epilog="Example: dlq-manager token revoke prometheus")

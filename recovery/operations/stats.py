@@ -62,6 +62,8 @@ class Stats:
     by: dict[By, dict[str, int]]
     groups: list[Group]
     """The largest groups of dead letters with the same cause."""
+    more_groups: int
+    """Number of the other groups, which are not in `groups`."""
     redrive_policy: dict[str, object] | None
     """The policy of the source queue, and whether it leads to this DLQ; None without a source queue or a policy."""
     waiting: Waiting | None
@@ -90,6 +92,7 @@ class Stats:
 def stats(clients: DlqClients, found: Found, *, source: Queue | None) -> Stats:
     """Return the state of the DLQ, given what `find` found; `source` is the queue whose dead letters go there."""
     dead_letters = [one for one in found.dead_letters if one.sent_ms]
+    groups = grouped(found.facts, By.FINGERPRINT)
     in_dlq = [one.sent_ms / 1000 for one in dead_letters if not one.stored_key]
     return Stats(
         dlq=clients.dlq.url,
@@ -103,7 +106,8 @@ def stats(clients: DlqClients, found: Found, *, source: Queue | None) -> Stats:
         oldest_in_dlq_s=min(in_dlq, default=None),
         retention_s=retention_of(found.scan.attributes),
         by={by: counts(found.facts, by) for by in (By.KIND, By.ERROR, By.SOURCE, By.TYPE)},
-        groups=grouped(found.facts, By.FINGERPRINT)[:MAX_GROUPS],
+        groups=groups[:MAX_GROUPS],
+        more_groups=len(groups[MAX_GROUPS:]),
         redrive_policy=None if source is None else _policy(source, found.scan.attributes.get("QueueArn")),
         waiting=None if clients.state is None else _waiting(clients.state, clients.objects.clock.now_ms()),
     )

@@ -174,4 +174,4 @@ def test_an_error_that_ends_a_command_moves_no_cursor_on_a_terminal(tmp_path: Pa
     os.close(controller)
     said = shown.decode().replace("\r\n", "\n").replace("\x1b[1m", "").replace("\x1b[0m", "")
     assert active(said) == []
-    assert all(line.startswith("configuration: ") or not line for line in said.split("\n"))
+    assert all(line.startswith(("configuration: ", "  ")) or not line for line in said.split("\n"))

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
 DOCS = Path(__file__).parents[2] / "docs"
-COLUMNS = 150
+COLUMNS = 100
 GROUPS = {"TimeoutError": "275e5d5eb2d0", "KeyError": "5d9551e44509"}
-PICTURED = {"stats": "dlq-stats", "groups": "dlq-groups", "inspect": "dlq-inspect"}
+PICTURED = {name: f"dlq-{name}" for name in ("stats", "groups", "list", "inspect")}
 STACK = 'File "worker/core/index/opensearch.py", line 118, in _send\nTimeoutError: the index did not answer within 20 s'
 
 
@@ -64,7 +64,7 @@ def _dead_letter(site: Site, body: str, kind: str, error: str) -> str:
 def typed(site: Site, folder: Path, *args: str) -> str:
     """What a verb prints on a terminal."""
     _, said = terminal.typed("recovery.cli", {**base_env(), **site.env}, *args, folder=folder, columns=COLUMNS)
-    return re.sub(r".*looking … \d+ seen.*\n", "", said)
+    return re.sub(r"(\x1b\[\?25l)?[^\n]*reading the DLQ ….*\n?(\r?\x1b\[(1A|2K|\?25h))*", "", said)
 
 
 def picture(command: str, said: str, path: Path, *, title: str = "dlq", columns: int = COLUMNS) -> None:

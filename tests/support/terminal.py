@@ -1,12 +1,17 @@
 """A command on a terminal of its own, as an operator types it."""
 
+import fcntl
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+
+ROWS = 50
 
 
 def typed(
@@ -14,7 +19,8 @@ def typed(
 ) -> tuple[int, str]:  # fmt: skip
     """Its exit code and what the terminal got, of stdout and stderr alike; `env` is its whole environment."""
     controller, terminal = pty.openpty()
-    whole = {"TERM": "xterm-256color", **env, "COLUMNS": str(columns)}
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", ROWS, columns, 0, 0))
+    whole = {"TERM": "xterm-256color", **env}
     command = [sys.executable, "-m", module, *args]
     with subprocess.Popen(command, env=whole, cwd=folder, stdin=terminal, stdout=terminal, stderr=terminal) as process:
         os.close(terminal)

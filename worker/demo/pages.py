@@ -9,19 +9,24 @@ from shlex import quote
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from worker.core.base.text import exact, one_line
 from worker.core.index import Index
 from worker.core.sqs.failure_record import FailureRecord
 from worker.demo.files import Upload, said
+from worker.layout import Command, Sentence, show
 from worker.render import hit_text, size
+from worker.tables import Column, Table
 
 QUESTIONS = ("京都", "見積書 テンプレート", '"quarterly forecast" ext:pptx')
 """Searches in the samples: a word of two characters, two words in any order, an exact phrase in files of one type."""
 MAX_ROWS = 60
 MAX_HITS = 3
+_FILE_COLUMNS = (
+    Column("file", text=True), Column("type"), Column("size", right=True), Column("chars", right=True),
+    Column("result", text=True, least=12),
+)  # fmt: skip
 
 _MEANINGS = {
     "ok": ("indexed", "green"),
@@ -39,30 +44,24 @@ def introduce(out: Console, upload: Upload, index: str) -> None:
         Text(f"{_count(len(upload.files), 'file')} of {exact(str(upload.folder))} → S3 → SQS → worker → index", "bold")
     )
     out.print("S3 and SQS run in this process, on loopback; the worker is the real daemon. No AWS account is used.")
-    out.print(Text(f"index: {index}", "dim"), soft_wrap=True)
+    show(out, Sentence(Text(f"index: {index}", "dim")))
     if upload.left_out:
-        out.print(Text(f"left out: {said(upload.left_out)}", "yellow"), soft_wrap=True)
+        show(out, Sentence(Text(f"left out: {said(upload.left_out)}", "yellow")))
 
 
 def show_files(
     out: Console, settled: Mapping[str, Mapping[str, Any]], documents: Mapping[str, Mapping[str, Any]], took_s: float
 ) -> None:
     """Print a table with a row for each file."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("file", overflow="fold")
-    table.add_column("type", no_wrap=True, max_width=10)
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("chars", justify="right", no_wrap=True)
-    table.add_column("result", no_wrap=True)
-    rows = sorted(settled)
+    rows, cells = sorted(settled), []
     for key in rows[:MAX_ROWS]:
         fields = documents.get(key, {})
         count = fields.get("char_count") or 0
         kind = _kind(str(fields.get("mime_type", "?")), key)
         length = size(fields.get("file_size") or 0)
-        table.add_row(Text(exact(key)), kind, length, f"{count:,}" if count else "", _became(settled[key], fields))
+        cells.append((Text(exact(key)), kind, length, count or None, _became(settled[key], fields)))
     out.print()
-    out.print(table)
+    show(out, Table(_FILE_COLUMNS, cells))
     if len(rows) > MAX_ROWS:
         out.print(f"… and {len(rows) - MAX_ROWS} more")
     failed = sum(event["outcome"] == "failed" for event in settled.values())
@@ -89,7 +88,7 @@ def show_hits(out: Console, index: Index, question: str) -> int:
     """Print the best hits of a search; how many are printed."""
     result = index.search(question, limit=MAX_HITS)
     for hit in result.hits:
-        out.print(hit_text(hit), soft_wrap=True)
+        show(out, Sentence(hit_text(hit), then="    "))
     shown = f", {len(result.hits)} shown" if result.total > len(result.hits) else ""
     out.print(Text(f"{result.total} found{shown}", "dim"))
     return len(result.hits)
@@ -103,10 +102,10 @@ def show_dead_letters(out: Console, dead_letters: Sequence[tuple[str, FailureRec
         return
     out.print(Text("The dead-letter queue has the unchanged message, and beside it the reason why it failed:", "bold"))
     for key, record in dead_letters:
-        out.print(Text.assemble((one_line(key), "bold"), f"  {record.kind} · {record.error_type}"))
-        out.print(Text("  " + one_line(record.message), "red"), soft_wrap=True)
+        out.print(Text.assemble((one_line(key), "bold"), one_line(f"  {record.kind} · {record.error_type}")))
+        show(out, Sentence(Text("  " + one_line(record.message), "red"), then="    "))
         facts = (f"{name} {getattr(record, name)}" for name in ("attempts", "first_failed_at", "worker", "fingerprint"))
-        out.print(Text("  " + one_line(" · ".join(facts)), "dim"), soft_wrap=True)
+        show(out, Sentence(Text("  " + one_line(" · ".join(facts)), "dim"), then="    "))
 
 
 def show_outage(out: Console, stored: int, healed_s: float) -> None:
@@ -115,7 +114,7 @@ def show_outage(out: Console, stored: int, healed_s: float) -> None:
     out.print(Text("Then the index was unavailable while files arrived", "bold"))
     out.print(
         f"No message waited: {_count(stored, 'document')} went to retry-index/ in S3. {healed_s:.1f} s after the index was "
-        "available\nagain, the worker had indexed them automatically, and retry-index/ was empty.",
+        "available again, the worker had indexed them automatically, and retry-index/ was empty.",
         highlight=False,
     )
 
@@ -123,31 +122,42 @@ def show_outage(out: Console, stored: int, healed_s: float) -> None:
 def show_mended(out: Console, good: str) -> None:
     """Print that the broken file has been replaced; its event waits in the queue of a worker that has been stopped."""
     out.print()
-    out.print(
-        "The worker received SIGTERM: it drained and exited with 0. Someone replaces the broken file with a readable one"
+    show(
+        out,
+        Sentence(
+            "The worker received SIGTERM: it drained and exited with 0. Someone replaces the broken file with a readable one "
+            f"(here, a copy of {one_line(good)}), and the operator recovers its message:",
+            then="",
+        ),
     )
-    out.print(Text(f"(here, a copy of {one_line(good)}), and the operator recovers its message:"), soft_wrap=True)
 
 
 def show_command(out: Console, command: str, said: str) -> None:
     """Print a command and its output."""
     out.print()
     out.print(Text.assemble(("$ ", "dim"), (command, "bold cyan")))
-    out.print(Text(said.rstrip()), soft_wrap=True)
+    show(out, Sentence(said.rstrip()))
 
 
 def show_next(out: Console, *, kept_in: Path | str | None, question: str) -> None:
     """Print what to try next; `kept_in` is the index in which the documents remain, which this search finds something in."""
     out.print()
     out.print(Text("Next", "bold"))
-    out.print("  make demo DIR=~/Documents   the same with your own files; KEEP=1 leaves the index")
-    out.print("  make test                   the tests, with OpenSearch and real SQS and S3 servers")
-    out.print("  README.md                   your own bucket: five settings, then s3-index-worker doctor and run")
+    commands = (
+        ("make demo DIR=~/Documents", "the same with your own files; KEEP=1 leaves the index"),
+        ("make test", "the tests, with OpenSearch and real SQS and S3 servers"),
+        ("README.md", "your own bucket: five settings, then s3-index-worker doctor and run"),
+    )
+    show(out, Table((Column(""), Column("", text=True, lines=None)), commands))
     if kept_in:
         place = f"file {kept_in}" if isinstance(kept_in, Path) else f"index {kept_in}, at the same INDEX_URL"
-        out.print(Text(f"\nThe documents remain in the {place}:", "bold"), soft_wrap=True)
-        out.print(Text(f"  {_program()} demo --search {quote(question)}"), soft_wrap=True)
-        out.print(Text(f"  {_program()} demo --remove"), soft_wrap=True)
+        out.print()
+        show(
+            out,
+            Sentence(Text(f"The documents remain in the {place}:", "bold")),
+            Command(f"{_program()} demo --search {quote(question)}", before="  "),
+            Command(f"{_program()} demo --remove", before="  "),
+        )
 
 
 def _program() -> str:

@@ -5,14 +5,14 @@ from contextlib import ExitStack, contextmanager
 from textwrap import indent
 
 import orjson
-from rich.console import Console, Group
+from rich.console import Console
 from rich.text import Text
 
 from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.verb import verb
 from recovery.cli.view.status import retries, status
-from recovery.cli.view.tables import shown, table
+from recovery.cli.view.tables import facts_table, shown, table
 from recovery.operations.dead_letters.facts import Ids
 from recovery.operations.dead_letters.stored import is_retry
 from recovery.operations.inspect import Inspection, Recovery
@@ -20,12 +20,15 @@ from recovery.operations.inspect import inspect as inspect_messages
 from recovery.operations.recovering.outlook import dry_engine
 from recovery.operations.recovering.preconditions import check_state_and_index
 from worker.core.base.errors import ConfigError, DependencyError, ExitCode
-from worker.core.base.text import printable
+from worker.core.base.text import exact, printable
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.failure_record import ATTRIBUTE
 from worker.core.sqs.stored_dead_letter import StoredDeadLetter, StoredState
+from worker.layout import Command, Sentence, show
 from worker.terminal import iso, print_json, span, stdout
 
+_DEEPER = "      "
+"""What the second line begins with, and all others, where a line of the body or the stack is wrapped."""
 _HISTORY = (
     "kind", "error_type", "reason", "message", "fingerprint", "attempts", "redrives", "first_failed_at", "last_failed_at",
     "source_queue", "source_message_id", "worker", "correlation_id", "dead_letter_id", "source_service",
@@ -77,32 +80,37 @@ def _show(out: Console, inspected: Inspection, retention_s: int) -> None:
     facts, dead_letter, age_s = inspected.facts, inspected.facts.dead_letter, inspected.facts.age_s()
     head = [
         ("type", facts.type),
-        ("about", facts.about),
+        ("about", Text(exact(facts.about))),
         ("sent", f"{span(age_s)} ago; {_expiry(dead_letter, retention_s - age_s)}"),
         ("receives", dead_letter.receives),
         *_stored(inspected.stored),
     ]
     failure = {} if dead_letter.failure is None else dead_letter.failure.as_json()
     history = [(name, _cell(failure[name])) for name in _HISTORY if name in failure]
-    now = [(f"s3://{each.ref.bucket}/{each.ref.key}", each.s3, each.index) for each in inspected.present]
+    now = [
+        row
+        for each in inspected.present
+        for row in (
+            ("object", Text(exact(f"s3://{each.ref.bucket}/{each.ref.key}"))), ("in S3", each.s3), ("in the index", each.index)
+        )
+    ]  # fmt: skip
     attributes = [
         (name, value.get("DataType"), value.get("StringValue", value.get("BinaryValue")))
         for name, value in dead_letter.attributes.items() if name != ATTRIBUTE
     ]  # fmt: skip
-    out.print(Text(shown(dead_letter.id), "bold"), soft_wrap=True)
-    out.print(table(("", ""), head))
-    out.print(
-        table(("failure", ""), history or [("no record", "SQS's redrive policy moved it here, and records no reason")])
+    no_record = [("no record", "SQS's redrive policy moved it here, and records no reason")]
+    show(
+        out, Text(shown(dead_letter.id), "bold"), facts_table(head), facts_table(history or no_record, called="failure")
     )
     if facts.failure.stack:
-        out.print(Text(_indented(facts.failure.stack), "dim"), soft_wrap=True)
+        show(out, Sentence(Text(_indented(facts.failure.stack), "dim"), then=_DEEPER))
     if attributes:
-        out.print(table(("attribute", "type", "value"), attributes))
+        show(out, table(("attribute", "type", "value"), attributes))
     if now:
-        out.print(table(("object", "in S3 now", "in the index now"), now))
-    out.print(Group(Text("body", "dim"), Text(_indented(_pretty(dead_letter.body)))), soft_wrap=True)
-    command, why = Text(shown(inspected.advice.command), "bold"), f"\n  because {shown(inspected.advice.why)}\n"
-    out.print(Text.assemble(("→ ", "bold"), command, why), soft_wrap=True)
+        show(out, facts_table(now, called="now"))
+    show(out, Text("body", "dim"), Sentence(_indented(_pretty(dead_letter.body)), then=_DEEPER))
+    because = Sentence(f"  because {shown(inspected.advice.why)}", then="    ")
+    show(out, Command(shown(inspected.advice.command), before="→ "), because, Text())
 
 
 def _expiry(dead_letter: DeadLetter, left_s: int) -> str:

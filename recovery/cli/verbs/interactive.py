@@ -7,6 +7,7 @@ from recovery.cli.context import CommandContext
 from recovery.cli.running import require_terminal, run_verb
 from recovery.cli.verb import verb
 from worker.core.base.errors import ExitCode
+from worker.layout import Command, Sentence, show
 from worker.terminal import err, say
 
 
@@ -53,7 +54,7 @@ def interactive(context: CommandContext) -> ExitCode:
     while True:
         err.print(f"\n{context.dlq.url}", markup=False, highlight=False, soft_wrap=True)
         for number, choice in enumerate(MENU, start=1):
-            err.print(f"{number:>3}  {choice.what}", markup=False, highlight=False)
+            show(err, Sentence(f"{number:>3}  {choice.what}", then="     "))
         answer = context.ask("  q  Quit\n\nWhich?").strip().lower()
         if answer in {"q", "quit", "exit"}:
             return ExitCode.OK
@@ -70,5 +71,5 @@ def _run(context: CommandContext, choice: Choice) -> None:
         given = context.ask(question).strip()
         command += [each for each in (option, given) if given and each]
     told = shlex.join([*command, *context.options.as_arguments()])
-    err.print(f"$ dlq {told}", style="bold", markup=False, highlight=False, soft_wrap=True)
+    show(err, Command(f"dlq {told}", before="$ "))
     run_verb(context, command)

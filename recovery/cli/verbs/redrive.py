@@ -9,6 +9,7 @@ from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.options import All, DryRun, EachMessage, Force, MaxTaken, Rate, To, WhilePaused, Yes
 from recovery.cli.verb import require_choice_or_all, verb
+from recovery.cli.view.tables import print_sentence
 from recovery.cli.view.transfer import exit_code, show_transfer, would_send
 from recovery.operations.dead_letters.facts import Filter, Ids
 from recovery.operations.find import FindRequest, Found
@@ -19,7 +20,7 @@ from recovery.operations.transfer.claims import Claims
 from recovery.operations.transfer.targets import Target
 from worker.core.base.errors import ExitCode, PausedError
 from worker.core.s3.state import DEAD_LETTERS_PREFIX
-from worker.terminal import print_json, say, show_recorded, stdout
+from worker.terminal import print_json, say, show_recorded
 
 CANARY_WAIT_S = 60
 """Enough time (in seconds) for a worker to receive a message and to send it to the DLQ again."""
@@ -220,4 +221,4 @@ def _show_result(context: CommandContext, figures: dict[str, object], sentence: 
     if context.as_json:
         print_json(figures)
     else:
-        stdout().print(sentence, markup=False, highlight=False, soft_wrap=True)
+        print_sentence(sentence)

@@ -2,12 +2,14 @@
 
 import time
 
+from rich.text import Text
+
 from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report
 from recovery.cli.options import MaxSeen
 from recovery.cli.verb import verb
 from recovery.cli.verbs.groups import groups_table
-from recovery.cli.view.tables import table
+from recovery.cli.view.tables import facts_table
 from recovery.operations.dead_letters.facts import Filter
 from recovery.operations.dead_letters.grouping import By
 from recovery.operations.find import Found
@@ -16,6 +18,7 @@ from recovery.operations.stats import stats as stats_of
 from worker.core.base.errors import ExitCode
 from worker.core.s3.waiting import MAX_COUNTED
 from worker.core.s3.workers import WorkerRecord
+from worker.layout import Sentence, show
 from worker.terminal import iso, print_json, span, stdout
 
 MAX_WORKERS = 50
@@ -62,6 +65,7 @@ def _as_json(found: Stats) -> dict[str, object]:
         "soonest_expiry_at": None if expiry_s is None else iso(expiry_s),
         **{f"by_{by.value}": counts for by, counts in found.by.items()},
         "groups": [group.as_json() for group in found.groups],
+        "more_groups": found.more_groups,
         "redrive_policy": found.redrive_policy,
         "holders": None if found.waiting is None or found.waiting.error else found.waiting.holders,
         "workers": None
@@ -89,9 +93,12 @@ def _show(found: Stats) -> None:
     rows += [(f"by {by.value}", _counts_text(counts)) for by, counts in found.by.items()]
     rows.append(("redrive policy", _policy_text(found.redrive_policy)))
     rows += [("", "no STATE_BUCKET")] if found.waiting is None else _waiting(found.waiting)
-    out.print(table(("", ""), rows))
+    show(out, facts_table(rows))
     if found.groups:
-        out.print(groups_table(found.groups, By.FINGERPRINT))
+        show(out, Text(), groups_table(found.groups, By.FINGERPRINT))
+    if found.more_groups:
+        more = "1 more group" if found.more_groups == 1 else f"{found.more_groups:,} more groups"
+        show(out, Sentence(f" and {more}: see `dlq groups`"))
 
 
 def _waiting(waiting: Waiting) -> list[tuple[str, object]]:

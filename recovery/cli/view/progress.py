@@ -9,8 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from recovery.operations.progress import Progress
-from worker.core.base.text import one_line
-from worker.terminal import err
+from worker.terminal import err, tell
 
 LINE_EVERY_S = 10.0
 
@@ -39,7 +38,7 @@ class ProgressBar:
     def show(self, now: Progress) -> None:
         """Show the progress, and its note if it has one."""
         if now.note:
-            err.print(one_line(now.note), markup=False, highlight=False, soft_wrap=True)
+            tell(now.note)
         counts = " ".join(f"{name} {count:,}" for name, count in now.counts.items())
         if now.total:
             self._bar.update(self._task, total=now.total)

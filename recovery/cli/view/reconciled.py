@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
+from recovery.cli.view.report import counts_table
 from recovery.operations.reconciling.fixing import Fixed
 from recovery.operations.reconciling.request import STATES, Reconciled, ReconcileState
-from worker.core.base.text import one_line
+from worker.core.base.text import exact, one_line
+from worker.layout import Sentence
 
 MEANINGS = {
     ReconcileState.SKIPPED: "not to be in the index: by INCLUDE_KEYS or EXCLUDE_KEYS, our own records, folders",
@@ -38,14 +38,10 @@ def totals(results: Sequence[Reconciled], *, stopped: bool) -> dict[str, object]
 
 def result_table(result: Reconciled) -> RenderableType:
     """The table of one place, and its sentences."""
-    table = Table(title=Text(one_line(str(result.place))), title_justify="left", box=None, pad_edge=False)
-    table.add_column("objects", justify="right")
-    table.add_column("state", no_wrap=True)
-    table.add_column("what that means")
-    for state, meaning in MEANINGS.items():
-        table.add_row(f"{result.states[state]:,}", state.value, meaning)
-    table.add_row(f"{result.orphans:,}", "orphans", "documents without an object: --fix")
-    return Group(table, *(Text(one_line(sentence)) for sentence in sentences(result)))
+    rows = [(result.states[state], state.value, meaning) for state, meaning in MEANINGS.items()]
+    rows.append((result.orphans, "orphans", "documents without an object: --fix"))
+    about = (Sentence(one_line(sentence)) for sentence in sentences(result))
+    return Group(Sentence(exact(str(result.place))), counts_table("objects", rows), *about)
 
 
 def sentences(result: Reconciled) -> Iterator[str]:

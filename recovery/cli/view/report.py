@@ -1,15 +1,15 @@
 """Shows the report of a run as a table: a line for each result, and one for each cause."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from recovery.operations.report import Report
 from worker.core.base.text import one_line
+from worker.layout import Sentence, short_ids
+from worker.tables import Column, Table
 
 RATED = 10
 """Minimum number handled before a rate is shown."""
@@ -29,23 +29,24 @@ class Wording:
     """The other counts: label and meaning of each."""
 
 
+def counts_table(noun: str, rows: Iterable[tuple[int, str, str]]) -> Table:
+    """A table of results: how many there are of each, its name, and what it means."""
+    means = Column("what that means", text=True, lines=None)
+    return Table([Column(noun, right=True), Column("result"), means], rows)
+
+
 def report_table(report: Report, wording: Wording) -> RenderableType:
     """Make the table and the lines of a report."""
-    title = f"dry run: {wording.dry_run}" if report.dry_run else None
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    table.add_column(wording.noun, justify="right")
-    table.add_column("result", no_wrap=True)
-    table.add_column("what that means")
-    for result, meaning in wording.results.items():
-        table.add_row(f"{report.counts[result]:,}", result.value, meaning)
-    for name, (called, meaning) in wording.also.items():
-        if report.also[name]:
-            table.add_row(f"{report.also[name]:,}", called, meaning)
+    rows = [(report.counts[result], result.value, meaning) for result, meaning in wording.results.items()]
+    rows += [(report.also[name], *words) for name, words in wording.also.items() if report.also[name]]
+    title = [Sentence(f"dry run: {wording.dry_run}")] if report.dry_run else []
     rate = f", {report.per_second:,.0f}/s" if report.handled >= RATED else ""
-    lines = [Text(f"{report.handled:,} handled in {report.seconds:.1f} s{rate}")]
+    lines = [Sentence(f"{report.handled:,} handled in {report.seconds:.1f} s{rate}")]
+    ids = (name for cause in report.causes() for name in cause.samples) if report.kind.samples == "ids" else ()
+    short = short_ids(map(one_line, ids))
     for cause in report.causes():
         code = cause.error_type.rpartition(" ")[2]
         reason = cause.reason if cause.reason.startswith(code) else f"{cause.error_type}: {cause.reason}"
         line = f"{cause.count:,} {cause.result.value}: {reason} (such as {', '.join(cause.samples)})"
-        lines.append(Text(one_line(line)))
-    return Group(table, *lines)
+        lines.append(Sentence(one_line(line), ids=short))
+    return Group(*title, counts_table(wording.noun, rows), *lines)

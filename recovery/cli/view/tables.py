@@ -1,27 +1,58 @@
-"""Tables with complete ids. All untrusted text is escaped."""
+"""The columns of all tables about dead letters, which worker/tables.py lays out."""
 
+import difflib
 from collections.abc import Iterable, Sequence
 
-from rich.table import Table
-from rich.text import Text
+import typer
 
 from worker.core.base.text import one_line
+from worker.layout import Sentence, show
+from worker.tables import Cell, Column, Table
 from worker.terminal import stdout
 
-RIGHT = frozenset({"age", "expires in", "receives", "redrives", "count"})
-WHOLE = frozenset({"message id", "fingerprint", "age", "expires in", "kind", "run"})
+_COLUMNS = {
+    one.name: one
+    for one in (
+        Column("key", text=True),
+        Column("error", text=True, least=12),
+        Column("says", text=True, least=40),
+        Column("why", text=True, least=40),
+        Column("status", text=True, least=16),
+        Column("reason", text=True),
+        Column("restored", text=True),
+        Column("by", text=True, least=12),
+        Column("source", text=True),
+        Column("", text=True, lines=None, least=20),
+        *(Column(name, ids=True) for name in ("id", "ids")),
+        *(Column(name, right=True) for name in ("age", "expires", "receives", "redrives", "count")),
+        *(Column(name) for name in ("kind", "type", "group", "first", "last", "run", "archived", "result")),
+    )
+}
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """Make a table. Ids and other short cells are never wrapped. It is indented, so that no line begins with untrusted text."""
-    made = Table(box=None, pad_edge=True)
-    for name in columns:
-        made.add_column(
-            name, justify="right" if name in RIGHT else "left", no_wrap=name in WHOLE, overflow="fold", header_style="dim"
-        )  # fmt: skip
-    for row in rows:
-        made.add_row(*(cell if isinstance(cell, Text) else Text(shown(cell)) for cell in row))
-    return made
+def table(names: Sequence[str], rows: Iterable[Sequence[Cell]], *, is_wide: bool = False) -> Table:
+    """A table with these columns, the most important first."""
+    return Table([_COLUMNS.get(name, Column(name, text=True)) for name in names], rows, is_wide=is_wide)
+
+
+def facts_table(rows: Iterable[tuple[str, Cell]], *, called: str = "") -> Table:
+    """Names, each with its value, however long; `called`: the heading."""
+    return Table([Column(called), _COLUMNS[""]], rows)
+
+
+def chosen_columns(given: str | None, known: Sequence[str], usual: Sequence[str]) -> Sequence[str]:
+    """The columns given as `key,error,age`, or the usual ones. Raises a usage error that names the nearest, and all."""
+    if given is None:
+        return usual
+    names = [name.strip().lower() for name in given.split(",")]
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            meant = f"did you mean {near[0]}? " if near else ""
+            raise typer.BadParameter(
+                f"there is no column {name!r}; {meant}There are: {', '.join(known)}", param_hint="--columns"
+            )
+    return list(dict.fromkeys(names))
 
 
 def shown(value: object) -> str:
@@ -32,5 +63,5 @@ def shown(value: object) -> str:
 
 
 def print_sentence(text: str) -> None:
-    """Print a sentence to stdout, escaped, on one line."""
-    stdout().print(one_line(text), markup=False, highlight=False, soft_wrap=True)
+    """Print a sentence to stdout, escaped."""
+    show(stdout(), Sentence(one_line(text)))

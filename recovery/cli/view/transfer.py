@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from recovery.cli.context import CommandContext
-from recovery.cli.view.tables import table
+from recovery.cli.view.tables import print_sentence, table
 from recovery.operations.transfer.sending import Prepared, TransferReport
 from worker.core.base.errors import ExitCode
-from worker.terminal import err, print_json, stdout
+from worker.layout import show
+from worker.terminal import print_json, stdout, tell
 
 
 def show_transfer(
@@ -22,31 +23,27 @@ def show_transfer(
             result["would_send"] = result.pop("sent")
         print_json({**figures, **result})
         return
-    out = stdout()
-    out.print(f"{len(report.sent):,} {done}", markup=False, highlight=False, soft_wrap=True)
+    print_sentence(f"{len(report.sent):,} {done}")
     rows = _rows(report, each=each)
     if rows:
-        out.print(table(("message id", "result", "why"), rows))
+        show(stdout(), table(("id", "result", "why") if each else ("id", "count", "result", "why"), rows))
     if len(rows) < report.not_done:
-        err.print("-v lists each message")
+        tell("-v lists each message; without it, each reason has one of its messages")
 
 
-def _rows(report: TransferReport, *, each: bool) -> list[tuple[str, str, str]]:
-    """Which messages, the result, and why."""
+def _rows(report: TransferReport, *, each: bool) -> list[tuple[object, ...]]:
+    """Which messages, or one and how many are like it; the result, and why."""
     every = [
         *((name, "refused", why) for name, why in report.refused.items()),
         *((name, "kept", why) for name, why in report.kept.items()),
         *((name, "not deleted", "it is now in both places, which does no harm") for name in report.not_deleted),
     ]
     if each:
-        return every
+        return list(every)
     alike: dict[tuple[str, str], list[str]] = {}
     for name, result, why in every:
         alike.setdefault((result, why), []).append(name)
-    return [
-        (names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1:,} more", result, why)
-        for (result, why), names in alike.items()
-    ]
+    return [(names[0], len(names), *said) for said, names in alike.items()]
 
 
 def would_send(report: TransferReport, prepared: Sequence[Prepared]) -> TransferReport:

@@ -40,7 +40,7 @@ def test_stored_dead_letters_are_listed_inspected_redriven_and_abandoned_like_ot
     queued = about(site, "in-queue.txt")
     assert {row["message_id"] for row in ask(site, "list")} == {*keys, queued}
     listed = dlq(site, "list", COLUMNS="200").stdout.splitlines()
-    assert sorted(line.split()[-1] for line in listed if " never " in line) == ["open"] * 3
+    assert [" open " in line for line in listed if " never " in line] == [True] * 3
     figures = ask(site, "stats")
     assert (figures["stored"], figures["depth"], figures["visible"]) == (3, 4, 1)
     [shown] = ask(site, "inspect", "--message-id", "s-1")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import signal
 from dataclasses import replace
 from typing import Any
@@ -13,10 +14,10 @@ from rich.console import Console
 from recovery.cli.verbs.abandon import delete
 from recovery.cli.verbs.groups import groups
 from recovery.cli.verbs.inspect import inspect
-from recovery.cli.verbs.list_messages import list_messages
-from recovery.cli.verbs.list_messages import show as show_list
+from recovery.cli.verbs.list_messages import list_messages, print_list
 from recovery.cli.verbs.stats import stats
 from recovery.operations.dead_letters.facts import Filter, facts_of
+from recovery.operations.dead_letters.grouping import By
 from recovery.operations.dead_letters.message_types import load_types
 from testing.memory import BUCKET, NOW_MS
 from tests.support.verbs import fill, ids, said
@@ -26,6 +27,8 @@ from worker.core.s3.workers import WORKERS_PREFIX, WorkerRecord, write_worker
 from worker.core.sqs.dead_letter import NEVER_MS
 from worker.core.sqs.dead_letter_store import read, write
 from worker.core.sqs.stored_dead_letter import Hold, Retry
+
+ID = "20d30dbf-3078-46a8-8975-14309c74244"
 
 
 @pytest.mark.parametrize(
@@ -163,7 +166,41 @@ def test_schedule_hold_and_owner_are_shown_by_list_and_stats_on_a_narrow_termina
     types = load_types(default_bucket=BUCKET)
     facts = [replace(facts_of(one.dead_letter, types), stored=one) for one in stored if one]
     out = io.StringIO()
-    show_list(Console(width=80, file=out), facts, 1_209_600)
+    print_list(Console(width=80, file=out, force_terminal=True, color_system=None), facts, 1_209_600)
     text = out.getvalue()
-    assert "held by op@h: until Monday; owner 経理; 0 receives" in text
+    assert re.search(r"held by op@h: until\b.*\n.*Monday; owner 経理\n", text), "beside the others, on two lines"
     assert all(one.dead_letter.id in text for one in facts)
+
+
+def test_in_a_pipe_each_message_is_one_line_with_its_complete_id_first(fakes, context, capsys):
+    for number, key in enumerate(("経理/" + "漢" * 300 + ".txt", "a\nb  c.txt")):
+        fakes.dead_letter(f"{ID}{number}", key, failure={"error_type": "OSError"})
+    assert list_messages(context("list", as_json=False), Filter()) == ExitCode.OK
+    heading, *lines = capsys.readouterr().out.splitlines()
+    assert heading.split()[:4] == ["id", "key", "error", "age"]
+    assert [line.split()[0] for line in lines] == [f"{ID}0", f"{ID}1"]
+    assert f"{BUCKET}/経理/{'漢' * 300}.txt " in lines[0]
+    assert rf"{BUCKET}/a\nb  c.txt " in lines[1]
+    assert list_messages(context("list", as_json=False), Filter(), columns="says,key") == ExitCode.OK
+    assert capsys.readouterr().out.splitlines()[0].split() == ["says", "key"]
+
+
+def test_groups_name_what_they_have_in_common_once(fakes, context, capsys):
+    fill(fakes, 2, fingerprint="abc", kind="RECOVERABLE")
+    for by, names in {
+        By.FINGERPRINT: ["error", "count", "first", "last", "kind", "group", "says", "ids"],
+        By.KIND: ["kind", "error", "count", "first", "last", "says", "ids"],
+        By.SOURCE: ["source", "error", "count", "first", "last", "kind", "says", "ids"],
+    }.items():
+        assert groups(context("groups", as_json=False), Filter(), by) == ExitCode.OK
+        heading, line = capsys.readouterr().out.splitlines()
+        assert heading.split() == names
+        assert line.endswith("m0 m1"), "complete ids in a pipe"
+
+
+def test_stats_counts_the_groups_that_it_does_not_show(fakes, context, capsys):
+    for number in range(7):
+        fakes.dead_letter(f"m{number}", "a.txt", failure={"error_type": "E", "fingerprint": f"f{number}"})
+    assert stats(context("stats")) == ExitCode.OK
+    assert (len(said(capsys)["groups"]), stats(context("stats", as_json=False))) == (5, ExitCode.OK)
+    assert " and 2 more groups: see `dlq groups`" in capsys.readouterr().out.splitlines()
