@@ -26,7 +26,7 @@ def figures(settings: Settings, aws: Aws) -> Check:
         require_credentials(error)
         if is_denial(error.code):
             hint = (
-                f"allow this role cloudwatch:PutMetricData with the namespace {namespace} (config/iam/cloudwatch.json)"
+                f"grant this role cloudwatch:PutMetricData with the namespace {namespace} (config/iam/cloudwatch.json)"
             )
             return Check("", "error", f"cloudwatch:PutMetricData was denied: {error}", hint)
         hint = "are AWS_REGION and CLOUDWATCH_NAMESPACE right, and is there a network route to CloudWatch (monitoring)?"

@@ -45,7 +45,7 @@ def queue(clients: Clients, which: Queue, setting: str) -> Check:
             return Check("", "error", "the queue does not exist", hint, "config")
         if is_denial(error.code):
             hint = (
-                f"allow this role sqs:GetQueueAttributes on {which.name}; if {setting} is of another account, its own policy "
+                f"grant this role sqs:GetQueueAttributes on {which.name}; if {setting} is of another account, its own policy "
                 "must allow that too"
             )
             return Check("", "error", f"access denied: {error}", hint, fatality(error))

@@ -97,7 +97,7 @@ def _one_object(clients: Clients, bucket: str) -> Check:
             return Check("", "warning", what, f"its messages fail: allow s3:GetObject on all of {bucket}/*")
         if is_key_fault(error.code) or "kms:" in str(error):
             hint = (
-                f"allow this role kms:Decrypt on the key that encrypts {bucket}; its messages are held back until then"
+                f"grant this role kms:Decrypt on the key that encrypts {bucket}; its messages are held back until then"
             )
             return Check("", "error", f"nothing in {bucket} can be read: kms:Decrypt: {error}", hint)
         hint = f"allow s3:GetObject on {bucket}/*, and the use of its KMS key; its messages are held back until then"
@@ -128,7 +128,7 @@ def state_round(clients: Clients) -> Check:
         require_credentials(error)
         where = f"s3://{clients.state.bucket}/{CONTROL_PREFIX}*"
         if is_key_fault(error.code) or "kms:" in str(error):
-            hint = f"allow this role kms:Decrypt and kms:GenerateDataKey on the key that encrypts {where}"
+            hint = f"grant this role kms:Decrypt and kms:GenerateDataKey on the key that encrypts {where}"
             return Check("", "error", f"{step} failed: {error}", hint, fatality(error))
         if is_denial(error.code):
             hint = f"allow {step} on {where}, and likewise on retry-index/*, dead-letters/* and dlq-archive/*"

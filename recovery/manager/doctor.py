@@ -70,14 +70,14 @@ def _credentials(parts: Parts) -> Check:
 _LEDGER = "correct LEDGER_URL; the database must exist, and its user must be allowed to create tables"
 _PROVIDER = "correct OIDC_ISSUER, or let this host reach the provider; until then, nobody new can sign in"
 _HINTS = {
-    "dead-letter queue": "correct DLQ_QUEUE_URL, or allow this role what config/iam/manager.json allows",
-    "state bucket": "correct STATE_BUCKET, or allow this role what config/iam/manager.json allows",
+    "dead-letter queue": "correct DLQ_QUEUE_URL, or grant this role what config/iam/manager.json allows",
+    "state bucket": "correct STATE_BUCKET, or grant this role what config/iam/manager.json allows",
     "ledger": _LEDGER,
     "ledger: whose": "correct LEDGER_URL and STATE_BUCKET",
     "sign-in": _LEDGER,
     "notifications": "correct NOTIFY_URLS and OWNERS; docs/manager.md has examples",
-    "index": "correct INDEX_URL, or allow this role to read the index; until then, nothing is confirmed or diagnosed",
-    "retries": "correct SQS_QUEUE_URL, or allow this role what config/iam/manager.json allows",
+    "index": "correct INDEX_URL, or grant this role to read the index; until then, nothing is confirmed or diagnosed",
+    "retries": "correct SQS_QUEUE_URL, or grant this role what config/iam/manager.json allows",
 }
 
 

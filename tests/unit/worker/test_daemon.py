@@ -66,10 +66,10 @@ def eventually(holds: Callable[[], object]) -> None:
 
 
 DENIED = [
-    ("AccessDenied", "allow this role sqs:ReceiveMessage on source"),
-    ("AccessDeniedException", "allow this role sqs:ReceiveMessage on source"),
-    ("KmsAccessDenied", "allow this role kms:Decrypt on the key that encrypts source"),
-    ("KMS.DisabledException", "allow this role kms:Decrypt on the key that encrypts source"),
+    ("AccessDenied", "grant this role sqs:ReceiveMessage on source"),
+    ("AccessDeniedException", "grant this role sqs:ReceiveMessage on source"),
+    ("KmsAccessDenied", "grant this role kms:Decrypt on the key that encrypts source"),
+    ("KMS.DisabledException", "grant this role kms:Decrypt on the key that encrypts source"),
     ("AWS.SimpleQueueService.NonExistentQueue", ""),
     ("ServiceUnavailable", ""),
 ]
@@ -127,7 +127,7 @@ def test_a_denied_delete_or_send_is_seen_too(daemon, fakes, hurried, call, by_en
     action, queue = ("sqs:DeleteMessage", "source") if attempt else ("sqs:SendMessage", "dlq")
     assert not well
     assert f"{action} on {queue} has been failing" in facts["failing_calls"][0]
-    assert f"allow this role {action} on {queue}" in facts["failing_calls"][0]
+    assert f"grant this role {action} on {queue}" in facts["failing_calls"][0]
     fakes.faults.plan.clear()
     getattr(fakes, name).refuses = {}
     settle()

@@ -141,7 +141,7 @@ def test_doctor_sees_that_receiving_is_denied(code):
     found = {one.name: one for one in check_all(fakes.settings(), fakes.clients, thorough=True)}["queue: receive"]
     assert found.level == "error"
     assert code in found.what
-    assert ("kms:Decrypt" if "k" in code.lower()[:1] else "allow this role sqs:ReceiveMessage on source") in found.hint
+    assert ("kms:Decrypt" if "k" in code.lower()[:1] else "grant this role sqs:ReceiveMessage on source") in found.hint
 
 
 def test_doctor_receives_no_message_of_a_queue_without_a_key_of_its_own():

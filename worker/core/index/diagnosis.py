@@ -84,7 +84,7 @@ def _permission(error: RefusedError) -> str:
     if "es:ESHttp" in said or (not error.kind and "not authorized to perform" in said):
         action = next((word.strip(":;,.") for word in said.split() if word.startswith(("es:", "aoss:"))), "es:ESHttp*")
         return (
-            f"allow this role {action}: in its policy (config/iam/index.json), and in the access policy of the domain "
+            f"grant this role {action}: in its policy (config/iam/index.json), and in the access policy of the domain "
             "(docs/setup.md, Permissions in the index)"
         )
     if error.kind == "security_exception":

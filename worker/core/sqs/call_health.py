@@ -61,8 +61,8 @@ def permission_hint(action: str, queue: str, code: str, message: str = "") -> st
         needed = (
             key_action[0] if key_action else "kms:GenerateDataKey and kms:Decrypt" if _sends(action) else "kms:Decrypt"
         )
-        return f"allow this role {needed} on the key that encrypts {queue}, and make sure that the key is enabled"
-    return f"allow this role {action} on {queue}" if is_denial(code) else ""
+        return f"grant this role {needed} on the key that encrypts {queue}, and make sure that the key is enabled"
+    return f"grant this role {action} on {queue}" if is_denial(code) else ""
 
 
 def _sends(action: str) -> bool:

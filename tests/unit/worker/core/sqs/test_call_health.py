@@ -45,7 +45,7 @@ def test_failures_for_longer_are_one_until_a_call_succeeds(receives, clock):
         clock.now_s += 6
     assert receives.fault == (
         "sqs:ReceiveMessage on files has been failing for 18 s: AccessDenied: not yours; "
-        "allow this role sqs:ReceiveMessage on files"
+        "grant this role sqs:ReceiveMessage on files"
     )
     receives.succeeded()
     assert receives.fault == ""
@@ -74,7 +74,7 @@ KEY_CODES = [
 def test_a_key_that_cannot_be_used_is_named_with_what_it_needs(code):
     assert is_key_fault(code)
     assert permission_hint("sqs:ReceiveMessage", "files", code).startswith(
-        "allow this role kms:Decrypt on the key that encrypts files"
+        "grant this role kms:Decrypt on the key that encrypts files"
     )
     assert "kms:GenerateDataKey" in permission_hint("sqs:SendMessage", "files-dlq", code)
 
@@ -92,6 +92,6 @@ def test_what_is_no_denial_has_no_hint(code):
 )
 def test_a_denial_names_the_permission(code):
     assert is_denial(code)
-    assert permission_hint("sqs:DeleteMessage", "files", code) == "allow this role sqs:DeleteMessage on files"
+    assert permission_hint("sqs:DeleteMessage", "files", code) == "grant this role sqs:DeleteMessage on files"
     said = "User: arn:aws:iam::1:role/worker is not authorized to perform: kms:Decrypt on this resource"
-    assert permission_hint("sqs:ReceiveMessage", "files", code, said).startswith("allow this role kms:Decrypt on")
+    assert permission_hint("sqs:ReceiveMessage", "files", code, said).startswith("grant this role kms:Decrypt on")
