@@ -25,7 +25,7 @@ WORDING = Wording(
         Disposition.SKIPPED: "nothing to index: in dlq-archive/",
         Disposition.STORED_FOR_RETRY: "the index rejects the document: in retry-index/",
         Disposition.ARCHIVED: "message or file at fault, or given up as asked: in dlq-archive/",
-        Disposition.KEPT: "undecided, or not their own fault: they wait; correct the cause, then run again",
+        Disposition.KEPT: "undecided, or not at fault themselves: correct the cause, then run again",
     },
     also={
         NOT_DELETED: ("settled_not_deleted", "of these, could not be deleted: the next run finds them done"),

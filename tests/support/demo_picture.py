@@ -17,7 +17,7 @@ PATH = DOCS / "demo.svg"
 COLUMNS = 100
 LEFT_OUT = "  ⋮"
 _PARTS = (
-    (r"\d+ files of ", 1), ("S3 and SQS run", 2), ("file  ", 1), ("legal/NDA", 3), ("経理/", 5), ("All ", 2),
+    (r"\d+ files of ", 1), ("S3 and SQS run", 2), (" file  ", 1), (" legal/NDA", 3), (" 経理/", 5), ("All ", 2),
     ("Then the index", 3), (r"\$ s3-index-worker search '深夜", 6), ("The dead-letter queue has", 3),
     ("The worker received", 3), (r"\$ recover_dlq", 3), (r"\d+ handled", 1),
 )  # fmt: skip

@@ -112,10 +112,12 @@ def show_outage(out: Console, stored: int, healed_s: float) -> None:
     """Print what happened to the files that arrived while the index was unavailable."""
     out.print()
     out.print(Text("Then the index was unavailable while files arrived", "bold"))
-    out.print(
-        f"No message waited: {_count(stored, 'document')} went to retry-index/ in S3. {healed_s:.1f} s after the index was "
-        "available again, the worker had indexed them automatically, and retry-index/ was empty.",
-        highlight=False,
+    show(
+        out,
+        Sentence(
+            f"No message waited: {_count(stored, 'document')} went to retry-index/ in S3. {healed_s:.1f} s after the index was "
+            "available again, the worker had indexed them automatically, and retry-index/ was empty.",
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from recovery.operations.dead_letters.facts import MAX_REDRIVES, Facts
 from recovery.operations.dead_letters.message_types import S3_EVENT, UNKNOWN, MessageTypes
+from recovery.operations.dead_letters.short_ids import as_argument
 from recovery.operations.engine import Disposition, Verdict
 from recovery.operations.recovering.outlook import sentence
 from recovery.operations.transfer.sending import Rules
@@ -129,4 +130,4 @@ def _command(verb: str, facts: Facts, why: str, *, outlook: Outlook | None = Non
     if outlook is not None and outlook.is_paused:
         options += " --while-paused"
         why += ". The fleet is paused: without --while-paused, the command refuses"
-    return Advice(f"dlq {verb} --message-id {shlex.quote(facts.dead_letter.id)}{options}", why)
+    return Advice(f"dlq {verb} {as_argument(facts.dead_letter.id)}{options}", why)

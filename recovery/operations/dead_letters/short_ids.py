@@ -1,6 +1,7 @@
 """The ids that an operator types: whole, or their first characters, if these belong to one dead letter alone."""
 
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 
 from recovery.operations.dead_letters.facts import Ids
@@ -38,6 +39,11 @@ def ids_of(given: Iterable[str], also: Iterable[str] = ()) -> Ids:
     ids += [_typed(one) for one in also]
     names = frozenset(one for one in ids if len(one) < MIN_CHARS or _WHOLE.fullmatch(one))
     return Ids(names, frozenset(ids) - names)
+
+
+def as_argument(name: str) -> str:
+    """How an id is typed: as an argument, or with the option where it could be taken for something else."""
+    return name if _WHOLE.fullmatch(name) else f"--message-id {shlex.quote(name)}"
 
 
 def _typed(text: str) -> str:

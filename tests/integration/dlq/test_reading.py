@@ -57,10 +57,10 @@ def test_inspect_shows_the_current_state_and_a_command(site):
     name = about(site, key)
     [seen] = ask(site, "inspect", "--message-id", name)
     assert (seen["now"][0]["key"], seen["now"][0]["indexed"]) == (key, False)
-    assert seen["advice"]["command"] == f"dlq recover --message-id {name}", seen["advice"]
+    assert seen["advice"]["command"] == f"dlq recover {name}", seen["advice"]
     shown = dlq(site, "inspect", "--message-id", name)
     assert shown.returncode == 0, shown.stderr
-    for text in (key, "TimeoutError: 例", "File …", f"dlq recover --message-id {name}", '"Records": ['):
+    for text in (key, "TimeoutError: 例", "File …", f"dlq recover {name}", '"Records": ['):
         assert text in shown.stdout
     assert ask(site, "recover", "--message-id", name)["recovered"] == 1
     assert depth(site) == (0, 0)
@@ -72,8 +72,8 @@ def test_inspect_shows_the_current_state_and_a_command(site):
     assert by_id[again]["now"][0]["indexed"] is True
     assert "holds the object as it is now" in by_id[again]["advice"]["why"]
     assert by_id[gone]["now"][0]["s3"] == "not there"
-    assert by_id[bad]["advice"]["command"].startswith(f"dlq delete --message-id {bad} --reason")
-    assert by_id[maps]["advice"]["command"] == f"dlq redrive --message-id {maps}"
+    assert by_id[bad]["advice"]["command"].startswith(f"dlq delete {bad} --reason")
+    assert by_id[maps]["advice"]["command"] == f"dlq redrive {maps}"
     without = {one["message_id"]: one for one in ask(site, "inspect", "--message-id", again, INDEX_URL="")}
     assert "not asked: INDEX_URL is missing" in without[again]["now"][0]["index"]
     unavailable = ask(site, "inspect", "--message-id", again, INDEX_URL="http://127.0.0.1:9")[0]

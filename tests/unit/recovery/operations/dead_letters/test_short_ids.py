@@ -8,7 +8,7 @@ from recovery.operations.abandon import AbandonRequest, ArchivedAs, abandon
 from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.facts import Ids
 from recovery.operations.dead_letters.message_types import load_types
-from recovery.operations.dead_letters.short_ids import AmbiguousIdError, ids_of, whole
+from recovery.operations.dead_letters.short_ids import AmbiguousIdError, as_argument, ids_of, whole
 from recovery.operations.find import FindRequest, claiming, find
 from recovery.operations.restore import RestoreRequest, plan_restore
 from recovery.operations.transfer.targets import dlq_target
@@ -37,6 +37,13 @@ def test_what_was_typed_is_a_whole_id_or_a_beginning_of_six_characters():
         with pytest.raises(ValueError, match=r"is too short: it should be an id, or at least its first 6 characters"):
             ids_of([ONE, short])
     assert ids_of([], ["m1", "5f0c3a"]) == Ids(frozenset({"m1"}), frozenset({"5f0c3a"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "typed"), [(ONE, ONE), ("m1", "--message-id m1"), ("-force-all", "--message-id -force-all")]
+)
+def test_an_id_of_sqs_is_an_argument_and_another_an_option(name, typed):
+    assert as_argument(name) == typed
 
 
 def test_a_beginning_finds_its_dead_letter_in_the_queue_and_in_the_state_bucket(fakes, clients):
