@@ -28,7 +28,10 @@ DOCS = Path(__file__).parents[2] / "docs"
 COLUMNS = 100
 GROUPS = {"TimeoutError": "275e5d5eb2d0", "KeyError": "5d9551e44509"}
 PICTURED = {name: f"dlq-{name}" for name in ("stats", "groups", "list", "inspect")}
-STACK = 'File "worker/core/index/opensearch.py", line 118, in _send\nTimeoutError: the index did not answer within 20 s'
+STACKS = {
+    "TimeoutError": 'File "worker/core/index/opensearch.py", line 118, in _send\nTimeoutError: no answer from the index in 20 s',
+    "KeyError": "File \"maps/tiles.py\", line 41, in tile\nKeyError: 'zoom'",
+}
 
 
 def stage(site: Site, folder: Path) -> str:
@@ -50,7 +53,7 @@ def stage(site: Site, folder: Path) -> str:
 
 def _dead_letter(site: Site, body: str, kind: str, error: str) -> str:
     record = {
-        "schema": 1, "kind": kind, "error_type": error, "message": STACK.splitlines()[-1], "stack": STACK,
+        "schema": 1, "kind": kind, "error_type": error, "message": STACKS[error].splitlines()[-1], "stack": STACKS[error],
         "fingerprint": GROUPS[error], "attempts": 1, "redrives": 0,
         "first_failed_at": "2026-04-01T01:12:03.000+00:00", "last_failed_at": "2026-04-01T01:12:03.000+00:00",
         "source_queue": site.queues.source, "source_message_id": "5f0c", "worker": "ip-10-0-1-7:811",
