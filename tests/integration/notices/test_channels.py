@@ -44,7 +44,7 @@ def test_to_domains_that_are_not_ours_nothing_is_written(mail_server):
         one for one in ("a@example.com", "a@EXAMPLE.net", "a@elsewhere.test", "json://x", "") if channels.reaches(one)
     ]
     assert reached == ["a@example.com", "a@EXAMPLE.net"]
-    with pytest.raises(NotifyError, match=r"a@elsewhere\.test is no recipient"):
+    with pytest.raises(NotifyError, match=r"a@elsewhere\.test is no longer a recipient"):
         channels.send("a@elsewhere.test", SAID)
     assert mail_server.mails == []
 
@@ -89,9 +89,13 @@ def test_wrong_credentials_and_a_server_that_is_not_there_are_named_without_the_
     ("urls", "owners", "said"),
     [
         ("nonsense", "", r"NOTIFY_URLS: address 1, \(hidden\), is not one that apprise can use; it should be"),
-        ("json://localhost,smoke://Secret/x", "", r"NOTIFY_URLS: address 2, smoke://\(hidden\), is none"),
-        ("https://hooks.example.com/Secret", "", r"address 1, https://\(hidden\), is none"),
-        ("", "a/=smoke://Secret/x", r"OWNERS: the address of a/, smoke://\(hidden\), is none"),
+        (
+            "json://localhost,smoke://Secret/x",
+            "",
+            r"NOTIFY_URLS: address 2, smoke://\(hidden\), is not one that apprise can use",
+        ),
+        ("https://hooks.example.com/Secret", "", r"address 1, https://\(hidden\), is not one that apprise can use"),
+        ("", "a/=smoke://Secret/x", r"OWNERS: the address of a/, smoke://\(hidden\), is not one that apprise can use"),
         (
             "json://localhost",
             "a/=a@example.com",
