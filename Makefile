@@ -19,7 +19,7 @@ test: $(READY) ## Prove it on OpenSearch, ElasticMQ and SeaweedFS, which it fetc
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not extended"
 
 test-fast: $(READY) ## Run the tests that need no server (two minutes)
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/unit
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not extended" tests/unit
 
 test-all: $(READY) ## Run what `make test` leaves out: real systemd, every documented command, attacks, OpenSearch 2.19
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m extended

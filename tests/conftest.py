@@ -57,6 +57,12 @@ EXTENDED = (
     "tests/acceptance/test_brake.py",  # three workers one after another, and every message indexed in the end
     "tests/acceptance/test_forget.py",  # a corpus for each of its cases
     "tests/acceptance/test_demo.py",  # the demo five times over, which `make demo` shows as well
+    "tests/acceptance/test_doctor_mistakes.py",  # fifty mistakes, each with a `doctor` and some with a worker
+    "tests/integration/dlq/test_terminal.py",  # types and reads on terminals; tests/unit/recovery/cli has the same verbs
+    "tests/integration/index/test_large.py",  # documents of ten megabytes
+    "tests/integration/ledger/test_reading.py",  # every question on both databases
+    "tests/integration/recovery/test_backfill.py",  # kills, and whole buckets; tests/unit kills it between any two calls
+    "tests/integration/recovery/test_reconcile.py",  # the same
     "tests/integration/recovery/test_recover_dlq.py::test_repeated_kill_9",  # tests/chaos kills as well
     "tests/integration/recovery/test_replay.py::test_a_killed_index",
     "tests/integration/recovery/test_reindex.py",  # waits for workers to follow, and until nobody can write as before
@@ -71,6 +77,10 @@ EXTENDED = (
     "tests/integration/setup/",  # every line of docs/setup.md
     "tests/integration/servers/",  # the servers that the other tests use: killed, started again
     "tests/integration/fault_proxy/",  # what the attacks break calls with
+    "tests/unit/recovery/manager/web/test_matrix.py",  # every role asks every route
+    "tests/unit/recovery/operations/recovering/test_recovery_run.py::test_recovery_loses_no_message_whichever_call_fails",
+    "tests/unit/recovery/operations/test_inspect.py::test_the_advice_on_an_event_is_what_recovery_then_does",  # 600 findings
+    "tests/unit/recovery/operations/test_reindex.py::test_whatever_call_fails",  # each call of a reindex
     "tests/chaos/",  # a sample of the attacks of `make chaos`
     "tests/hostile/",
 )
