@@ -6,8 +6,6 @@ permission, a bug of ours. An operator may ask to give these up as well (`--arch
 
 from worker.core.base.classify import FailureKind
 
-ASK = "--archive-system-errors"
-
 
 def may_give_up(*, failed: FailureKind, fails: FailureKind, asked: bool) -> bool:
     """Whether a dead letter that `failed` for one kind of reason, and `fails` for another now, may be archived."""

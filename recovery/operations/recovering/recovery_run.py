@@ -81,7 +81,9 @@ class RecoveryRun:
         self._missing = set(request.ids or ())
         """The given ids of which nothing was found yet."""
         self._awaited = set(request.ids or ())
-        """The given ids that were not yet found as a dead letter's own. Another id of it may be forged, so reading goes on."""
+        """The given ids that were not yet found as a dead letter's own. Another id may be forged, so reading goes on."""
+        self._kept: set[str] = set()
+        """The ids of those that this run has kept; it may have stored them, and does not handle them again there."""
         self._copies: list[DeadLetter] = []
         """Copies of dead letters that were received before; they are settled once their originals are."""
         self.report = Report(RECOVERY, dry_run=request.dry_run, about={"run": request.run.name})
@@ -101,8 +103,7 @@ class RecoveryRun:
                         lane.result()
                 self._count_in_flight_elsewhere(claims.extender)
                 claims.extender.release_all_but(self._copies)  # nothing more is received in this run
-                now_ms = self._clients.objects.clock.now_ms()
-                self._process_stored(lambda state: stored_open(state, now_ms=now_ms), engine, disposer, claims)
+                self._process_stored(self._stored_others, engine, disposer, claims)
                 self._settle_copies(disposer)
                 self._count_missing()
         except WorkerError as error:
@@ -140,8 +141,7 @@ class RecoveryRun:
             if number and not self._trusted.wait(TURN_S):
                 continue
             try:
-                batch = self._receive_batch(claims.extender)
-                if batch:
+                if batch := self._receive_batch(claims.extender):
                     self._process(batch, engine, disposer)
             except WorkerError as error:
                 self._break_off(error)
@@ -164,9 +164,7 @@ class RecoveryRun:
 
     def _receive_batch(self, extender: VisibilityExtender) -> list[DeadLetter]:
         """Receive a batch to process. The other received messages stay invisible, so that they are not received again."""
-        if not self._claim_batch():
-            return []
-        if not self._wait_for_turn():
+        if not self._claim_batch() or not self._wait_for_turn():
             return []
         found = retry_transient(
             lambda: receive(self._clients.dlq, self._request.batch_size, visibility_s=self._invisible_s),
@@ -227,6 +225,7 @@ class RecoveryRun:
             verdicts, left = disposer.settle(verdicts)
         with self._lock:
             self.report.also[NOT_DELETED] += len(left)
+            self._kept |= {one.dead_letter.id for one in verdicts if one.disposition is Disposition.KEPT}
             for verdict in verdicts:
                 self._duplicates.note(verdict.dead_letter, verdict.disposition)
                 self._add(verdict)
@@ -262,12 +261,16 @@ class RecoveryRun:
             stored = (one.dead_letter for one in read(self._clients.state))
             admitted = (dead_letter for dead_letter in stored if self._admit(dead_letter))
             while not self._has_ended() and (batch := list(islice(admitted, self._request.batch_size))):
-                if self._claim_batch() and self._wait_for_turn():
-                    claimed = self._without_unclaimed(batch, claims)
-                    if claimed:
-                        self._process(claimed, engine, disposer)
+                is_turn = self._claim_batch() and self._wait_for_turn()
+                if is_turn and (claimed := self._without_unclaimed(batch, claims)):
+                    self._process(claimed, engine, disposer)
         except WorkerError as error:
             self._break_off(error)
+
+    def _stored_others(self, state: State) -> Iterator[StoredDeadLetter]:
+        """Those that can be acted upon, without those that this run has kept already, as the same or as a message of the DLQ."""
+        found = stored_open(state, now_ms=self._clients.objects.clock.now_ms())
+        return (one for one in found if self._kept.isdisjoint({one.dead_letter.id, *one.dead_letter.known_as}))
 
     def _without_unclaimed(self, batch: list[DeadLetter], claims: Claims) -> list[DeadLetter]:
         """Claim stored dead letters. Those on which others act are reported as kept."""

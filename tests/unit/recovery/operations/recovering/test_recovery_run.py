@@ -167,6 +167,7 @@ def test_a_message_that_is_kept_and_about_to_expire_waits_in_the_state_bucket_in
     assert (report.counts, report.is_unfinished) == ({Disposition.KEPT: 1}, True)
     [record] = fakes.under(DEAD_LETTERS_PREFIX).values()
     assert (record["dead_letter_id"], record["state"]) == ("m1", "open")
+    assert not report.also["duplicates"], "what was moved is not handled again in this run"
     assert not fakes.dlq.messages
     assert not fakes.under(ARCHIVE_PREFIX)
     [cause] = report.causes()
