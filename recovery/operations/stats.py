@@ -3,12 +3,13 @@
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
 from recovery.operations.clients import DlqClients, retention_of
 from recovery.operations.dead_letters.grouping import By, Group, counts, grouped
+from recovery.operations.dead_letters.scan import Scan
 from recovery.operations.find import Found
 from recovery.operations.records.holders import holders
 from worker.core.base.errors import QueueError, StoreError
@@ -111,6 +112,16 @@ def stats(clients: DlqClients, found: Found, *, source: Queue | None) -> Stats:
         redrive_policy=None if source is None else _policy(source, found.scan.attributes.get("QueueArn")),
         waiting=None if clients.state is None else _waiting(clients.state, clients.objects.clock.now_ms()),
     )
+
+
+def at_present(figures: Stats, clients: DlqClients) -> Stats:
+    """The same with the depth as it is now, for which nothing is received or read. Raises QueueError and StoreError."""
+    now, waiting, stored = Scan(clients.dlq.attributes()), figures.waiting, figures.stored
+    if clients.state is not None and waiting is not None and not waiting.error:
+        count = tally(clients.state, DEAD_LETTERS_PREFIX).count
+        stored = max(0, stored + count - waiting.counts[DEAD_LETTERS_PREFIX])
+        waiting = replace(waiting, counts={**waiting.counts, DEAD_LETTERS_PREFIX: count})
+    return replace(figures, visible=now.visible, in_flight=now.in_flight, stored=stored, waiting=waiting)
 
 
 def _by_status(stored: Sequence[StoredDeadLetter]) -> dict[str, int]:

@@ -43,10 +43,10 @@ def figures_of(context: CommandContext, found: Found) -> Stats:
     return figures
 
 
-def show_figures(context: CommandContext, figures: Stats) -> None:
-    """Print the figures."""
+def show_figures(context: CommandContext, figures: Stats, **more: object) -> None:
+    """Print the figures; and as JSON, what more there is to tell."""
     if context.as_json:
-        print_json(_as_json(figures))
+        print_json({**more, **_as_json(figures)})
     else:
         _show(figures)
 

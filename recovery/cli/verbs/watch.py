@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import typer
@@ -17,13 +18,13 @@ from recovery.cli.verb import verb
 from recovery.cli.verbs.stats import figures_of, show_figures
 from recovery.operations.dead_letters.facts import EVERY_ONE
 from recovery.operations.find import FindRequest, find
-from recovery.operations.stats import Stats
+from recovery.operations.stats import Stats, at_present
 from worker.core.base.errors import ExitCode, QueueError, StoreError
 from worker.core.base.text import one_line
-from worker.terminal import iso, say, stdout
+from worker.terminal import iso, say, span, stdout
 
-READ_EVERY_S = 60
-"""Seconds after which all messages are read again even if their number has not changed: one may have taken another's place."""
+READ_EVERY_S = 600
+"""Seconds after which the messages are read again. Reading hides them from others for a moment, and counts as receiving them."""
 _TICK_S = 0.5
 """How soon, in seconds, a terminal that was made wider or narrower is drawn anew."""
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
@@ -39,54 +40,65 @@ def watch(
 ) -> ExitCode:
     """Show what `dlq stats` shows, refreshed until Ctrl-C; in a pipe, one snapshot after another.
 
-    Each time, SQS is asked for the number of messages; only if it has changed, or once a minute, are they read. Exit codes:
-    130 after Ctrl-C, 69, 78.
+    At each look, the numbers of messages in the DLQ and in dead-letters/ are new. All else, as the causes and ages, is of the
+    time that is shown: the messages themselves are read only at the start and every ten minutes, because reading hides them
+    from other commands meanwhile, and counts as receiving them. Exit codes: 130 after Ctrl-C, 69, 78.
     """
     stop, is_drawn = context.signals.stop, sys.stdout.isatty() and not context.as_json
     looks = _looks(context, interval, max_messages)
     if is_drawn:
         with _second_screen():
-            for figures, problem in looks:
-                _draw(context, figures, f"every {interval} s; Ctrl-C ends. {problem or iso(time.time())}", interval)
+            for look in looks:
+                note = f"every {interval} s; Ctrl-C ends. {look.problem or iso(look.counted_s)}; {look.age}"
+                _draw(context, look.figures, note, interval)
     else:
-        for figures, problem in looks:
-            if problem:
-                say("unavailable", problem)
+        for look in looks:
+            if look.problem:
+                say("unavailable", look.problem)
             if not context.as_json:
-                stdout().print(iso(time.time()), highlight=False)
-            show_figures(context, figures)
+                stdout().print(f"{iso(look.counted_s)}; {look.age}", highlight=False)
+            show_figures(context, look.figures, counted_at=iso(look.counted_s), read_at=iso(look.read_s))
             sys.stdout.flush()
             stop.wait(interval)
     return ExitCode.OK
 
 
-def _looks(context: CommandContext, interval: int, max_messages: int) -> Iterator[tuple[Stats, str]]:
-    """What there is at each look, until the command is to end; and why it could not be read, which leaves it as it was.
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What there is at one time."""
 
-    Raises QueueError or StoreError if even the first look fails.
-    """
-    figures, count, read_at = None, -1, 0.0
+    figures: Stats
+    read_s: float
+    """When the messages were read, seconds since the epoch."""
+    counted_s: float
+    """When they were counted."""
+    problem: str = ""
+    """Why they could not be counted or read at this look; the figures are then those of the look before."""
+
+    @property
+    def age(self) -> str:
+        """How old the causes are, as text for the operator."""
+        return f"causes read {span(time.time() - self.read_s)} ago"
+
+
+def _looks(context: CommandContext, interval: int, max_messages: int) -> Iterator[_Look]:
+    """What there is at each look, until the command is to end. Raises QueueError or StoreError if even the first look fails."""
+    look, read_at = None, 0.0
     while not context.signals.stop.is_set():
-        problem = ""
         try:
-            now = _count(context)
-            if figures is None or now != count or time.monotonic() - read_at >= max(READ_EVERY_S, interval):
+            if look is None or time.monotonic() - read_at >= max(READ_EVERY_S, interval):
                 found = _read(context, max_messages)
                 if found is None:
                     return
-                figures, count, read_at = found, now, time.monotonic()
+                look, read_at = _Look(found, time.time(), time.time()), time.monotonic()
+            else:
+                counted = at_present(look.figures, context.clients)
+                look = replace(look, figures=counted, counted_s=time.time(), problem="")
         except (QueueError, StoreError) as error:
-            if figures is None:
+            if look is None:
                 raise
-            problem = f"not read since {iso(time.time() - time.monotonic() + read_at)}: {error}"
-        yield figures, problem
-
-
-def _count(context: CommandContext) -> int:
-    """The number of messages in the DLQ, received by somebody at present or not."""
-    attributes = context.dlq.attributes()
-    names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-    return sum(int(attributes.get(name, 0)) for name in names)
+            look = replace(look, problem=f"not counted since {iso(look.counted_s)}: {error}")
+        yield look
 
 
 def _read(context: CommandContext, max_messages: int) -> Stats | None:

@@ -1,10 +1,11 @@
-"""`dlq watch` in a pipe: one snapshot after another, and as few calls as it can."""
+"""`dlq watch` in a pipe: one snapshot after another, and messages are hidden from nobody for it."""
 
+import json
 import threading
 
 import pytest
 
-from recovery.cli.verbs.stats import stats
+from recovery.cli.verbs import watch as module
 from recovery.cli.verbs.watch import watch
 from tests.support.verbs import fill
 from worker.core.base.errors import QueueError
@@ -29,22 +30,41 @@ def watched(made, capsys, until):
     return seen
 
 
-def test_messages_are_read_again_only_when_their_number_has_changed(fakes, context, capsys):
+def test_each_look_counts_and_none_but_the_first_reads(fakes, context, capsys):
     fill(fakes, 30)
-    stats(context("stats"))
-    once = fakes.faults.calls.count("dlq.receive")
+    fakes.store("m29")
     made = context("watch")
+    received = []
 
     def until(snapshots):
+        received.append(fakes.faults.calls.count("dlq.receive"))
         if snapshots == 5:
             fakes.dead_letter("new", "new.txt")
+            fakes.store("m28")
+            fakes.dead_letter("newer", "newer.txt")
         return snapshots == 8
 
     seen = watched(made, capsys, until)
-    counts = [one.out.count('"visible":31') for one in seen]
-    assert (len(seen), counts) == (8, [0] * 5 + [1] * 3)
-    assert fakes.faults.calls.count("dlq.receive") <= 3 * once + 2
-    assert (len(fakes.dlq.messages), fakes.dlq.hidden) == (31, set())
+    looks = [json.loads(one.out) for one in seen]
+    assert [(one["visible"], one["stored"], one["depth"]) for one in looks] == [(29, 1, 30)] * 5 + [(30, 2, 32)] * 3
+    assert len(set(received)) == 1, "reading hides messages from others, and counts as receiving them"
+    assert len({one["read_at"] for one in looks}) == 1
+    assert (len(fakes.dlq.messages), fakes.dlq.hidden) == (30, set())
+
+
+def test_after_a_time_the_messages_are_read_again(fakes, context, capsys, monkeypatch):
+    monkeypatch.setattr(module, "READ_EVERY_S", 0)
+    fill(fakes, 3)
+    made = context("watch", as_json=False)
+
+    def until(snapshots):
+        if snapshots == 1:
+            fakes.dead_letter("new", "new.txt", failure={"error_type": "KeyError"})
+        return snapshots == 2
+
+    seen = watched(made, capsys, until)
+    assert ["KeyError" in one.out for one in seen] == [False, True]
+    assert all("; causes read 0" in one.out for one in seen)
 
 
 def test_a_fault_at_a_later_look_is_told_and_the_watch_goes_on(fakes, context, capsys):
