@@ -372,6 +372,21 @@ def test_recovered_dead_letters_are_indexed_and_gone(fakes, ledger, operations, 
     assert fakes.under(DEAD_LETTERS_PREFIX) == {}
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_what_the_system_is_at_fault_for_is_given_up_only_if_that_is_asked_for(
+    fakes, ledger, operations, intake, asked
+):
+    failure = {"kind": "SYSTEM_ERROR", "error_type": "StoreError", "message": "NoSuchBucket"}
+    fakes.dead_letter("m1", "a.txt", bucket="no-such-bucket", failure=failure)
+    while intake.once(wait_s=0):
+        pass
+    operation = begin(ledger, Verb.RECOVER, archive_system_errors=asked)
+    execute(operations)
+    done = state_of(ledger, operation)
+    assert (done.done, done.failed) == ((1, 0) if asked else (0, 1))
+    assert (len(fakes.under(DEAD_LETTERS_PREFIX)), len(fakes.under(ARCHIVE_PREFIX))) == ((0, 1) if asked else (1, 0))
+
+
 def test_an_index_that_is_away_leaves_everything_as_it_is_until_it_is_back(fakes, ledger, operations, fill):
     fill(3)
     operation = begin(ledger, Verb.RECOVER)
