@@ -1,6 +1,6 @@
 """The first half of most verbs: selects messages, and shows how much of the queue was seen and what was not found."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import typer
@@ -8,10 +8,10 @@ import typer
 from recovery.cli.context import CommandContext
 from recovery.operations.dead_letters.facts import Filter, Ids, facts_of
 from recovery.operations.dead_letters.scan import NOWHERE
-from recovery.operations.dead_letters.short_ids import MIN_CHARS, AmbiguousIdError
+from recovery.operations.dead_letters.short_ids import MIN_CHARS, AmbiguousGroupError, AmbiguousIdError
 from recovery.operations.find import FindRequest, Found, find
 from recovery.operations.transfer.claims import Claims
-from worker.core.base.errors import ExitCode
+from worker.core.base.errors import ExitCode, WorkerError
 from worker.core.base.text import escaped, one_line
 from worker.terminal import err, say, span
 
@@ -48,15 +48,20 @@ def ambiguous_ids_reported(context: CommandContext) -> Iterator[None]:
     """Within this context, an id that fits several messages is a usage error that lists them, and what tells them apart."""
     try:
         yield
+    except AmbiguousGroupError as error:
+        raise _ambiguous(error, error.fitting, "--group") from None
     except AmbiguousIdError as error:
         fitting = [facts_of(one, context.types) for one in error.fitting]
-        lines = [
-            f"{one.dead_letter.id}  {span(one.age_s())} old, {one.error}, {one.about}" for one in fitting[:MAX_FITTING]
-        ]
-        more = len(fitting) - len(lines)
-        lines += [f"and {more:,} more"] if more else []
-        text = "\n".join([str(error), *(f"  {line}" for line in lines)])
-        raise typer.BadParameter("\n".join(map(escaped, text.splitlines())), param_hint="ID") from None
+        lines = [f"{one.dead_letter.id}  {span(one.age_s())} old, {one.error}, {one.about}" for one in fitting]
+        raise _ambiguous(error, lines, "ID") from None
+
+
+def _ambiguous(error: WorkerError, fitting: Sequence[str], name: str) -> typer.BadParameter:
+    """The usage error about an option or argument that fits all of these."""
+    lines = [*fitting[:MAX_FITTING]]
+    more = len(fitting) - len(lines)
+    lines += [f"and {more:,} more"] if more else []
+    return typer.BadParameter("\n".join(map(escaped, [str(error), *(f"  {one}" for one in lines)])), param_hint=name)
 
 
 def found_code(found: Found) -> ExitCode:

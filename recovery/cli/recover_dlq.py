@@ -24,6 +24,7 @@ from recovery.cli.options import (
 )
 from recovery.cli.recovery_report import MAX_BATCH_SIZE, RECOVER
 from recovery.cli.settings import declared_types
+from recovery.operations.dead_letters.facts import FINGERPRINT_CHARS
 from recovery.operations.progress import OnProgress
 from recovery.operations.recover import recover
 from recovery.operations.recovering.request import RecoverRequest
@@ -73,6 +74,13 @@ def recover_dlq(
     handled, 3 some kept or in flight elsewhere, 64, 69, 75, 78.
     """
     chosen = filter_of(kind, error, message_type, older_than, match, group)
+
+    if group is not None and not chosen.has_whole_group:
+        raise typer.BadParameter(
+            f"should be a whole fingerprint of {FINGERPRINT_CHARS} characters, as shown by `dlq groups`: this command acts as it "
+            "reads, before it could know whether others begin alike (`dlq recover` takes the beginning)",
+            param_hint="--group",
+        )
 
     def operate(settings: Settings, clients: Clients, stop: threading.Event, on_progress: OnProgress) -> Report:
         request = RecoverRequest(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.facts import Facts, Filter, Ids, facts_of
 from recovery.operations.dead_letters.scan import INVISIBLE_S, MAX_SEEN, Scan, scan
-from recovery.operations.dead_letters.short_ids import whole
+from recovery.operations.dead_letters.short_ids import PartlyReadError, whole, whole_group
 from recovery.operations.dead_letters.stored import stored_all, stored_named, stored_open
 from recovery.operations.progress import OnProgress, Progress, ignore_progress
 from recovery.operations.records.archive import ArchivedDeadLetter, read_all
@@ -70,7 +70,8 @@ def find(
     """Read the DLQ and `dead-letters/`. Selected messages of the DLQ are kept invisible, the others are released.
 
     `on_progress` reports the number of messages seen. Once `stop` is set, returns what was found so far. If the state bucket
-    cannot be read, the result says so. Raises QueueError and AmbiguousIdError.
+    cannot be read, the result says so, or, for the beginning of an id, PartlyReadError. Raises QueueError and AmbiguousIdError or
+    AmbiguousGroupError.
     """
     stored = _Stored(clients, stop)
     which = request.which
@@ -83,6 +84,7 @@ def find(
         at_most = request.at_most or MAX_SEEN
         seen, in_dlq = _in_dlq(clients, claims, which, stop, on_progress, at_most=at_most)
         facts = _without_copies(claims, in_dlq, stored.matching(which, at_most - len(in_dlq)))
+        whole_group(which, facts)
         missing = ()
     copies = [copy for one in facts for copy in claims.copies.get(one.dead_letter.id, ())]
     claims.extender.release_all_but([*(one.dead_letter for one in facts), *copies])
@@ -92,15 +94,18 @@ def find(
 def _find_ids(
     clients: DlqClients, claims: Claims, which: Ids, stored: "_Stored", stop: threading.Event, on_progress: OnProgress
 ) -> tuple[Scan, list[Facts], list[Facts]]:
-    """A stored dead letter is fetched by its own id. Only for what is missing then, the DLQ is read, and then all records."""
+    """A stored dead letter is fetched by its own id. Only for what is missing then, the DLQ is read, and then all records.
+
+    What only a failure record in the DLQ says comes last, because anyone can forge it.
+    """
     found = stored.named(which.names)
     missing = _missing(which.names, found)
     if not missing:
         return Scan(clients.dlq.attributes(), ended_early=True), [], found
     seen, in_dlq = _in_dlq(clients, claims, Ids(missing), stop, on_progress)
-    in_dlq = _best(in_dlq, missing)
-    missing = _missing(missing, in_dlq)
-    return seen, in_dlq, found + (stored.known_as(Ids(missing)) if missing else [])
+    nobodys = missing.difference(one.dead_letter.id for one in in_dlq)
+    found += stored.known_as(Ids(nobodys)) if nobodys else []
+    return seen, _best(in_dlq, _missing(missing, found)), found
 
 
 def _find_beginnings(
@@ -109,12 +114,18 @@ def _find_beginnings(
     """As `_find_ids`, where the beginning of an id is given: it may be that of any dead letter, so all are read."""
     seen, in_dlq = _in_dlq(clients, claims, which, stop, on_progress)
     held = stored.known_as(which)
+    if unread := stored.problem or _unread(seen, stop):
+        raise PartlyReadError(which.beginnings, unread)
     names = whole(which, [one.dead_letter for one in (*in_dlq, *held)]).names
-    found = [one for one in held if one.dead_letter.id in names]
-    missing = _missing(names, found)
-    in_dlq = _best([one for one in in_dlq if one.dead_letter.names & missing], missing)
-    missing = _missing(missing, in_dlq)
-    return seen, in_dlq, found + [one for one in held if one.dead_letter.names & missing]
+    found = _best(held, names)
+    copied = frozenset[str]().union(*(one.dead_letter.known_as for one in found))
+    copies = [one for one in in_dlq if one.dead_letter.id in copied]
+    return seen, copies + _best(in_dlq, _missing(names, found)), found
+
+
+def _unread(seen: Scan, stop: threading.Event) -> str:
+    """Why messages of the DLQ that could be received were not read; empty if all were, or if the command is to end."""
+    return f"only {seen.seen:,} messages of the DLQ were read" if seen.seen >= MAX_SEEN and not stop.is_set() else ""
 
 
 def _missing(names: frozenset[str], found: list[Facts]) -> frozenset[str]:
@@ -227,12 +238,16 @@ class FoundArchived:
 def find_archived(
     clients: DlqClients, state: State, which: Filter, *, at_most: int, stop: threading.Event
 ) -> FoundArchived:
-    """Select dead letters in `dlq-archive/`. Raises StoreError."""
+    """Select dead letters in `dlq-archive/`. Raises StoreError and AmbiguousGroupError."""
     found: list[tuple[ArchivedDeadLetter, Facts]] = []
+    is_all = False
     for entry in read_all(state, state.keys(ARCHIVE_PREFIX)):
         if stop.is_set() or len(found) == at_most:
-            return FoundArchived(tuple(found), is_all=False)
+            break
         facts = facts_of(entry.dead_letter, clients.types)
         if which.wants(facts):
             found.append((entry, facts))
-    return FoundArchived(tuple(found), is_all=True)
+    else:
+        is_all = True
+    whole_group(which, (facts for _, facts in found))
+    return FoundArchived(tuple(found), is_all)

@@ -124,13 +124,13 @@ def _archived(state: State, request: RestoreRequest) -> Iterable[ArchivedDeadLet
 
 
 def _archived_with(state: State, which: Ids) -> list[ArchivedDeadLetter]:
-    """Those with these ids: by the names of their records; if an id is in none, by every id that they have had."""
+    """Those with these ids: by the names of their records; if an id is in none, or not whole, by every id that they have had."""
     keys = list(state.keys(ARCHIVE_PREFIX))
     parts = tuple(f"-{safe_name(one)}.json" for one in which.names)
     parts += tuple(f"-{safe_name(one)}" for one in which.beginnings)
     named = {key for key in keys if any(part in key for part in parts)}
     found = [one for one in read_all(state, sorted(named)) if which.fits(one.dead_letter)]
-    if which.missing_from(one.dead_letter.id for one in found):
+    if which.beginnings or which.missing_from(one.dead_letter.id for one in found):
         found += [
             one for one in read_all(state, (key for key in keys if key not in named)) if which.fits(one.dead_letter)
         ]

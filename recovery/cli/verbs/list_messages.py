@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from recovery.cli.context import CommandContext
-from recovery.cli.finding import find_and_report, found_code
+from recovery.cli.finding import ambiguous_ids_reported, find_and_report, found_code
 from recovery.cli.options import Columns, Wide
 from recovery.cli.verb import verb
 from recovery.cli.view.status import status_of
@@ -115,7 +115,8 @@ def _list_archive(
     context: CommandContext, chosen: Filter, max_messages: int, names: Sequence[str], *, wide: bool
 ) -> ExitCode:
     state = context.need_state("--archive lists its dlq-archive/")
-    found = find_archived(context.clients, state, chosen, at_most=max_messages, stop=context.signals.stop)
+    with ambiguous_ids_reported(context):
+        found = find_archived(context.clients, state, chosen, at_most=max_messages, stop=context.signals.stop)
     if not found.is_all:
         err.print("there are more; increase --max-messages", highlight=False)
     context.count("list")

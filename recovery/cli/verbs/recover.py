@@ -16,6 +16,8 @@ from recovery.cli.options import (
 from recovery.cli.recovery_report import MAX_BATCH_SIZE, RECOVER
 from recovery.cli.verb import require_choice_or_all, verb
 from recovery.operations.dead_letters.facts import Filter, Ids
+from recovery.operations.dead_letters.short_ids import whole_group
+from recovery.operations.find import Found
 from recovery.operations.recover import recover as recover_messages
 from recovery.operations.recovering.request import RecoverRequest
 from worker.core.base.errors import ExitCode
@@ -73,22 +75,26 @@ def _chosen(
 ) -> tuple[Filter, frozenset[str] | None]:
     """What to recover: the filter, or whole ids. More than one message is confirmed first."""
     if isinstance(which, Filter):
-        if not dry_run and not yes:
-            _confirm(context, _count(context, which), yes=False)
-        return which, None
+        is_beginning = which.group is not None and not which.has_whole_group
+        if is_beginning or not (dry_run or yes):
+            found = _found(context, which)
+            which = whole_group(which, found.facts)
+            if not dry_run:
+                _confirm(context, len(found.facts), yes=yes)
+        nothing = which.group is not None and not which.has_whole_group
+        return (Filter(), frozenset()) if nothing else (which, None)
     names = which.names
     if which.beginnings:
-        with context.claiming() as claims:
-            found = find_and_report(context, claims, which)
+        found = _found(context, which)
         names = frozenset(one.id for one in found.dead_letters) | frozenset(found.missing)
     if not dry_run:
         _confirm(context, len(names), yes=yes)
     return Filter(), names
 
 
-def _count(context: CommandContext, chosen: Filter) -> int:
+def _found(context: CommandContext, which: Ids | Filter) -> Found:
     with context.claiming() as claims:
-        return len(find_and_report(context, claims, chosen).facts)
+        return find_and_report(context, claims, which)
 
 
 def _confirm(context: CommandContext, count: int, *, yes: bool) -> None:

@@ -13,6 +13,10 @@ from worker.core.sqs.stored_dead_letter import StoredDeadLetter
 
 MAX_REDRIVES = 3
 """A message that was redriven this often is only redriven again with --force."""
+FINGERPRINT_CHARS = 12
+"""The length of a fingerprint (`failure_record.fingerprint`)."""
+NO_FINGERPRINT = "-"
+"""The group of those without a fingerprint."""
 NO_RECORD = "no record (redrive policy)"
 """Shown as error for messages that SQS's redrive policy moved to the DLQ: they have no failure record."""
 
@@ -137,6 +141,12 @@ class Filter:
     older_than_s: int | None = None
     match: str | None = None
     group: str | None = None
+    """A fingerprint, or the beginning of one, which `short_ids.whole_group` makes whole; NO_FINGERPRINT: those without one."""
+
+    @property
+    def has_whole_group(self) -> bool:
+        """Whether its group is not only the beginning of a fingerprint."""
+        return self.group == NO_FINGERPRINT or len(self.group or "") >= FINGERPRINT_CHARS
 
     @property
     def is_empty(self) -> bool:
@@ -155,9 +165,12 @@ class Filter:
             and (self.error is None or facts.error.casefold() == self.error.casefold())
             and (self.type is None or facts.type == self.type)
             and (self.older_than_s is None or time.time() - dead_letter.sent_ms / 1000 >= self.older_than_s)
-            and (self.group is None or (facts.fingerprint or "-").startswith(self.group))
+            and (self.group is None or self._is_of_group(facts.fingerprint or NO_FINGERPRINT))
             and (self.match is None or self._matches(facts))
         )
+
+    def _is_of_group(self, fingerprint: str) -> bool:
+        return fingerprint == self.group or (not self.has_whole_group and fingerprint.startswith(self.group or ""))
 
     def _matches(self, facts: Facts) -> bool:
         """Search the raw body and the decoded keys, because events contain keys URL-encoded."""

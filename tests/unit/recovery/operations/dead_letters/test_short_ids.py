@@ -8,12 +8,13 @@ from recovery.operations.abandon import AbandonRequest, ArchivedAs, abandon
 from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.facts import Ids
 from recovery.operations.dead_letters.message_types import load_types
-from recovery.operations.dead_letters.short_ids import AmbiguousIdError, as_argument, ids_of, whole
+from recovery.operations.dead_letters.short_ids import AmbiguousIdError, PartlyReadError, as_argument, ids_of, whole
 from recovery.operations.find import FindRequest, claiming, find
 from recovery.operations.restore import RestoreRequest, plan_restore
 from recovery.operations.transfer.targets import dlq_target
 from testing.fakes import Fakes
 from worker.core.audit import Run
+from worker.core.base.errors import StoreError
 
 WHOLE = "5f0c3a91-0000-4000-8000-00000000000{}"
 ONE, OTHER, THIRD = WHOLE.format(1), WHOLE.format(2), "77ab9012-0000-4000-8000-000000000003"
@@ -75,6 +76,40 @@ def test_a_forged_record_does_not_take_the_place_of_a_dead_letters_own_id(fakes,
     assert found(clients, "5f0c3a") == ([ONE], ())
 
 
+@pytest.mark.parametrize("where", ["in the DLQ", "stored"])
+@pytest.mark.parametrize("forged", ["5f0c3a", ONE, OTHER])
+def test_a_name_that_is_only_claimed_never_takes_the_place_of_an_id_of_sqs(fakes, clients, forged, where):
+    fakes.dead_letter(ONE, "a.txt")
+    if where == "stored":
+        fakes.store(ONE)
+    fakes.dead_letter(THIRD, "b.txt", failure={"source_message_id": forged, "source_queue": "http://sqs/q/source"})
+    assert found(clients, "5f0c3a") == ([ONE], ())
+    assert found(clients, ONE) == ([ONE], ())
+
+
+def test_a_claimed_name_does_not_hide_the_id_that_a_stored_dead_letter_had(fakes, clients):
+    fakes.dead_letter(ONE, "a.txt", failure={"source_message_id": OTHER, "source_queue": "http://sqs/q/source"})
+    assert (fakes.store(ONE).dead_letter.id, found(clients, "77ab90")) == (OTHER, ([], ("77ab90",)))
+    fakes.dead_letter(THIRD, "b.txt", failure={"source_message_id": ONE, "source_queue": "http://sqs/q/source"})
+    assert found(clients, ONE) == found(clients, "5f0c3a") == ([OTHER], ())
+
+
+def test_a_claimed_name_is_found_where_no_other_fits(fakes, clients):
+    fakes.dead_letter(THIRD, "b.txt", failure={"source_message_id": "5f0c3a", "source_queue": "http://sqs/q/source"})
+    assert found(clients, "5f0c3a") == ([THIRD], ())
+
+
+def test_a_beginning_is_refused_if_not_every_dead_letter_could_be_read(fakes, clients):
+    fakes.dead_letter(ONE, "a.txt")
+    fakes.faults.add("state.list", StoreError("denied", code="AccessDenied"))
+    with pytest.raises(
+        PartlyReadError, match=r"'5f0c3a': give the whole id; .* dead-letters/ could not be read: denied"
+    ):
+        found(clients, "5f0c3a")
+    assert not fakes.dlq.hidden
+    assert found(clients, ONE) == ([ONE], ())
+
+
 def test_copies_with_one_id_are_found_together_as_by_the_whole_id(fakes, clients):
     for name in (ONE, OTHER):
         fakes.dead_letter(name, "a.txt", failure={"source_message_id": THIRD, "source_queue": "http://sqs/q/source"})
@@ -111,3 +146,18 @@ def test_a_beginning_is_restored_from_the_archive(fakes, clients):
     assert planned(OTHER, "abcdef") == ([OTHER], ("abcdef",))
     with pytest.raises(AmbiguousIdError):
         planned("5f0c3a")
+
+
+def test_a_beginning_in_the_archive_may_be_that_of_an_id_that_another_had(fakes, clients):
+    for name in (ONE, OTHER):
+        fakes.dead_letter(name, f"{name}.txt", failure=None if name == ONE else {
+            "source_message_id": THIRD, "source_queue": "http://sqs/q/source",
+        })  # fmt: skip
+    fakes.store(OTHER)  # as THIRD, which was OTHER in the DLQ
+    run = Run.new("dlq delete", action="delete", by="op@host")
+    with claiming(clients, run) as claims:
+        which = FindRequest(Ids(frozenset({ONE, THIRD})))
+        request = AbandonRequest(run, which, "x", ArchivedAs.DELETED)
+        abandon(clients, fakes.state, claims, request, find(clients, claims, which, stop=STOP), stop=STOP)
+    with pytest.raises(AmbiguousIdError):
+        plan_restore(fakes.state, RestoreRequest(run, ids=ids_of(["5f0c3a"])), dlq_target(clients))
