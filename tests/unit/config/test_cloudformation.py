@@ -84,7 +84,7 @@ def test_nobody_but_the_hosts_and_named_roles_reads_messages_and_texts():
     statement = STATEMENTS["NobodyElseReads"]
     assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
     assert {one["Sub"].partition("/")[2] for one in statement["Resource"]} == {
-        "retry-index/*", "dead-letters/*", "dlq-archive/*"
+        "retry-index/*", "dead-letters/*", "dlq-archive/*", "s3-index-worker/audit/*"
     }  # fmt: skip
     _, names = statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]["Split"][1]["Join"]
     assert [one.get("GetAtt") or one["If"][0] for one in names] == ["HostRole.Arn", "HasWriters", "HasReaders"]
@@ -152,6 +152,13 @@ def test_the_key_s_policy_lets_every_service_use_it_that_sends_to_the_queue_or_a
         one["Principal"]["Service"] for one in map(chosen, properties("QueuePolicy")["PolicyDocument"]["Statement"])
     }
     assert set(services) == senders | {"cloudwatch.amazonaws.com"}
+    accounts = {
+        name: one["Condition"]["StringEquals"]["aws:SourceAccount"]
+        for name, one in services.items()
+        if "Condition" in one
+    }
+    assert accounts["s3.amazonaws.com"] == "FILES-OWNER"  # as in config/queue-policy.json
+    assert accounts["sns.amazonaws.com"] == ["ACCOUNT", "FILES-OWNER"]
     for name, one in services.items():
         assert one["Action"] == ["kms:GenerateDataKey*", "kms:Decrypt"]
         assert ("Condition" in one) == (
