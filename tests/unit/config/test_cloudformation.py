@@ -36,6 +36,11 @@ def test_the_linter_has_nothing_to_say():
     assert (lint.returncode, lint.stdout) == (0, ""), lint.stderr
 
 
+def test_the_template_fits_into_the_request_that_the_page_types():
+    """A body has at most 51,200 bytes; larger templates must be in S3 (CloudFormation API Reference, CreateStack)."""
+    assert TEMPLATE.stat().st_size < 51_200
+
+
 @pytest.mark.parametrize("name", [path.stem for path in IAM.glob("*.json")])
 def test_each_policy_is_the_one_of_config_iam(name):
     written = json.loads((IAM / f"{name}.json").read_text())
