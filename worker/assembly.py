@@ -11,7 +11,7 @@ from worker.budgets import Budgets
 from worker.byte_budget import MemoryBudget
 from worker.consumer import Consumer
 from worker.core.base import temporary
-from worker.core.base.breaker import Breaker
+from worker.core.base.breaker import INDEX_BREAKER, Breaker
 from worker.core.base.errors import BudgetError, IndexUnavailableError
 from worker.core.base.retry import prepare_retries, release_delay_s
 from worker.core.base.settings import Settings
@@ -159,7 +159,7 @@ def index_breaker(index: Index, *, interval_s: float) -> Breaker:
         index.ping()
         ensure_index(index)
 
-    return Breaker("index", failures=INDEX_FAILURES, probe=probe, interval_s=interval_s)
+    return Breaker(INDEX_BREAKER, failures=INDEX_FAILURES, probe=probe, interval_s=interval_s)
 
 
 def open_the_index(components: Components) -> None:
