@@ -9,6 +9,7 @@ from collections.abc import Callable
 from worker.core.base.errors import StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import Fields, emit
+from worker.core.s3.brakes import forget_brakes
 from worker.core.s3.state import State
 from worker.core.s3.workers import INTERVAL_S, WorkerRecord, forget_workers, write_worker
 
@@ -74,10 +75,11 @@ class Announcer:
         self._failing = ""
 
     def _tidy_once(self) -> None:
-        """Remove the records of long-silent workers, once this worker's own is written."""
+        """Remove the records of long-silent workers and what their brakes had counted, once this worker's own is written."""
         if self._has_tidied or self._closing.is_set():
             return
         self._has_tidied = True
-        removed = forget_workers(self._state, self._record().written_at_ms)
+        now_ms = self._record().written_at_ms
+        removed = forget_workers(self._state, now_ms) + forget_brakes(self._state, now_ms)
         if removed:
             emit(LogEvent.WORKER_RECORDS_REMOVED, count=removed)

@@ -11,7 +11,8 @@ once, with `s3-index-worker resume`, which every worker sees at its next look at
 
 A restart does not end it, nor does it reset the count: systemd starts a worker that dies again and again, and each time 30 more
 messages would be dead-lettered. Both are in the worker's record (core/s3/brakes.py), under its host and instance, which is read
-before anything is received. Neither does a new version end it, for only an operator knows whether that is the correction.
+before anything is received. Each failure is stored at once, and what succeeded meanwhile at the next look and at the end. Neither
+does a new version end it, for only an operator knows whether that is the correction.
 
 Messages for a bucket that was deleted are SYSTEM_ERROR as well. If all that fails is in one bucket, the reason says so; an
 operator who means them to fail says `resume --let-fail 1h`.
@@ -32,7 +33,7 @@ from worker.core.base.logs import emit
 from worker.core.base.retry import release_delay_s
 from worker.core.base.settings import Settings
 from worker.core.base.text import one_line
-from worker.core.s3.brakes import UNREADABLE, BrakeRecord, Cause, brake_key, read_brake, read_resumption
+from worker.core.s3.brakes import UNREADABLE, BrakeRecord, Cause, Resumption, brake_key, read_brake, read_resumption
 from worker.core.s3.state import State
 from worker.core.s3.workers import BRAKE
 from worker.core.sqs.failure_record import fingerprint
@@ -63,8 +64,10 @@ class Brake:
         """The last messages; None for one that succeeded, or was at fault itself."""
         self._record = BrakeRecord(f"{platform.node()}@{settings.worker_instance}")
         """What is to be known after a restart; with a reason while it brakes."""
+        self._mark: str | None = None
+        """While it brakes: the last resumption's when it was applied; None until that has been read."""
         self._is_stored = True
-        self._is_restored = False
+        self.is_known = False
         """Whether the record of the time before the start has been read."""
         self._lets_fail_until_ms = 0
 
@@ -89,48 +92,64 @@ class Brake:
     def look(self) -> None:
         """Read the record of the time before the start, store what has changed, and learn of `resume`. Raises StoreError."""
         with self._looking:
-            if not self._is_restored:
+            if not self.is_known:
                 self._restore()
             if self._is_stored and not self.is_on:
                 return
             resumption = read_resumption(self._state)
-            if self.is_on and resumption.lets_fail_until_ms > self._now_ms():
-                self._lets_fail_until_ms = resumption.lets_fail_until_ms
+            if self.is_on and self._is_ended_by(resumption):
                 self._end()
             elif not self._is_stored:
-                self._store(resumption.mark)
-            elif resumption.mark != self._record.mark:
-                self._end()
+                self._store(resumption.mark if self._mark is None else self._mark)
+
+    def _is_ended_by(self, resumption: Resumption) -> bool:
+        """Also while its record could not be written: what was first read after it was applied is the mark to compare with."""
+        if resumption.lets_fail_until_ms > self._now_ms():
+            self._lets_fail_until_ms = resumption.lets_fail_until_ms
+            return True
+        if self._mark is None:
+            self._mark = resumption.mark
+        return resumption.ends(self._mark)
+
+    def store_soon(self) -> list[threading.Thread]:
+        """Begin to store what has changed; the thread that does so, none where none can be started. Never raises."""
+        thread = threading.Thread(target=self._store_soon, name="brake", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._storing_soon = False
+            return []
+        return [thread]
 
     # -- counting ------------------------------------------------------------------------------------------------
 
     def _count(self, cause: Cause | None) -> None:
         self._window.append(cause)
         failed = Counter(one for one in self._window if one is not None)
-        if cause is None:
-            if self._record.causes and not failed:
-                self._change(BrakeRecord(self._record.worker))
-            return
         record = BrakeRecord(self._record.worker, of=len(self._window), causes=dict(failed.most_common()))
+        if cause is None:
+            if self._record.causes:
+                self._change(record)
+            return
         is_due = record.failed > MIN_FAILED and 2 * record.failed > record.of
         if is_due and self._now_ms() >= self._lets_fail_until_ms:
             record = replace(record, reason=_reason(record), at=datetime.now(UTC).isoformat(timespec="seconds"))
+            self._mark = None
             self._gate.shut(BRAKE, record.reason)
             emit(
                 LogEvent.BRAKE_APPLIED, "critical", failed=record.failed, of=record.of, reason=record.reason,
                 groups=record.groups, commands=["s3-index-worker resume", *record.commands],
             )  # fmt: skip
-        self._change(record)
-
-    def _change(self, record: BrakeRecord) -> None:
-        """Have this stored soon: the process may die. Where no thread can be started, the next look at the pause does it."""
-        self._record, self._is_stored = record, False
-        if not self._storing_soon:
+        if self._change(record) and not self._storing_soon:  # the process may die
             self._storing_soon = True
-            try:
-                threading.Thread(target=self._store_soon, name="brake", daemon=True).start()
-            except RuntimeError:
-                self._storing_soon = False
+            self.store_soon()
+
+    def _change(self, record: BrakeRecord) -> bool:
+        """Have this stored at the next look, if it differs."""
+        if replace(record, mark=self._record.mark) == self._record:
+            return False
+        self._record, self._is_stored = record, False
+        return True
 
     def _store_soon(self) -> None:
         self._storing_soon = False
@@ -141,17 +160,19 @@ class Brake:
 
     def _restore(self) -> None:
         found = read_brake(self._state, self._record.worker)
-        self._is_restored = True
-        if found is None:
-            return
-        is_readable = found.reason != UNREADABLE
-        if is_readable and found.mark != read_resumption(self._state).mark:
+        is_readable = found is not None and found.reason != UNREADABLE
+        if found is not None and is_readable and read_resumption(self._state).ends(found.mark):
             self._forget()
-            return
+        elif found is not None:
+            self._take_over(found, is_readable=is_readable)
+        self.is_known = True
+
+    def _take_over(self, found: BrakeRecord, *, is_readable: bool) -> None:
         with self._lock:
-            failed = [cause for cause, count in found.causes.items() for _ in range(min(count, WINDOW))]
+            failed = [one for cause, count in found.causes.items() for one in [cause] * min(count, WINDOW)]
             self._window.extend([*[None] * (min(found.of, WINDOW) - len(failed)), *failed])
             self._record, self._is_stored = found, is_readable
+            self._mark = found.mark if found.reason and is_readable else None
         if found.reason:
             self._gate.shut(BRAKE, found.reason)
 
@@ -172,7 +193,7 @@ class Brake:
         """Begin to count afresh."""
         with self._lock:
             self._window.clear()
-            self._record, self._is_stored = BrakeRecord(self._record.worker), True
+            self._record, self._is_stored, self._mark = BrakeRecord(self._record.worker), True, None
         self._gate.clear(BRAKE)
         self._forget()
 

@@ -37,7 +37,7 @@ LAST_CALL_S = 2.0
 LAST_FIGURES_S = 5.0
 """How long the last figures may take to reach CloudWatch."""
 LAST_RECORD_S = 2.0
-"""How long the worker's last record may take to reach the state bucket."""
+"""How long the last records of the worker and of its brake may take to reach the state bucket."""
 CLOSING_S = 5.0
 """How long connections and children may take to close."""
 CONTROL_SILENCE_S = 120
@@ -185,9 +185,12 @@ class Daemon:
             self._components.gate.clear("reindex unknown")
 
     def _check_pause(self) -> None:
+        self._read_pause()
+        self._look_at_brake()
+
+    def _read_pause(self) -> None:
         try:
             record = self._components.clients.state.pause_record()
-            self._components.brake.look()
         except StoreError as error:
             emit(LogEvent.PAUSE_UNREADABLE, "warning", error=str(error))
             if not self._knows_pause:  # later it stays as it was: S3's breaker deals with outages
@@ -199,6 +202,17 @@ class Daemon:
             self._components.gate.clear("paused")
         else:
             self._components.gate.shut("paused", f"paused by {record.get('by', '?')}: {record['reason']}")
+
+    def _look_at_brake(self) -> None:
+        gate, brake = self._components.gate, self._components.brake
+        try:
+            brake.look()
+        except StoreError as error:
+            emit(LogEvent.BRAKE_RECORD_FAILED, "warning", error=str(error))
+            if not brake.is_known:
+                gate.shut("brake unknown", f"whether the brake was on before the start is not known yet: {error}")
+        if brake.is_known:
+            gate.clear("brake unknown")
 
     # -- drain, stop ---------------------------------------------------------------------------------------------
 
@@ -234,7 +248,9 @@ class Daemon:
         self._ended.set()
         self._supervisor.join(max(end, time.monotonic() + LAST_CALL_S))  # the last releases are under way
         self._health.stopped(int(self._exit))
+        storing, until = components.brake.store_soon(), time.monotonic() + LAST_RECORD_S
         self._announcer.close(LAST_RECORD_S)
+        join_all(storing, until)
         emit(LogEvent.WORKER_STOPPED, left=len(components.in_flight), exit=int(self._exit))
 
     def _drain(self, until: float) -> None:

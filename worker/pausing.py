@@ -5,11 +5,8 @@ from typing import Annotated
 
 import typer
 
-from worker.core.base.errors import StoreError
 from worker.core.clients import connect
-from worker.core.s3.brakes import BrakeRecord, read_brakes
 from worker.core.s3.pause import pause_fleet, resume_fleet
-from worker.core.s3.state import State
 from worker.layout import Command, show
 from worker.terminal import err, iso, load_for_command, operator, seconds, tell
 
@@ -42,31 +39,18 @@ def resume(
     All workers poll again within 15 s. Prints which commands send again what had failed.
     """
     letting_fail_s = seconds(let_fail, "--let-fail") or 0
-    state = connect(load_for_command()).state
-    brakes, problem = _brakes(state)
-    was = resume_fleet(state, letting_fail_s=letting_fail_s)
-    if was is None:
-        tell("the fleet was not paused" + ("" if brakes else "; no worker had its brake on" if not problem else ""))
+    done = resume_fleet(connect(load_for_command()).state, letting_fail_s=letting_fail_s)
+    if done.pause is None:
+        is_all = not done.brakes and not done.problem
+        tell("the fleet was not paused" + ("; no worker had its brake on" if is_all else ""))
     else:
-        tell(f"resumed; the fleet was paused by {was.get('by', '?')}: {was['reason']}")
-    for brake in brakes:
+        tell(f"resumed; the fleet was paused by {done.pause.get('by', '?')}: {done.pause['reason']}")
+    for brake in done.brakes:
         tell(
             f"resumed {brake.worker}, which had stopped at {brake.at}: {brake.failed} of {brake.of} messages had failed"
         )
-    for command in _commands(brakes):
+    for command in done.commands:
         show(err, Command(command, before="to send them again: "))
-    if problem:
-        tell(f"which workers had their brake on cannot be read ({problem}); they go on, too. See `dlq stats`")
-
-
-def _brakes(state: State) -> tuple[list[BrakeRecord], str]:
-    """The brakes that are on, and why they cannot be read: a role that may only pause and resume may still do that."""
-    try:
-        return read_brakes(state), ""
-    except StoreError as error:
-        return [], error.code
-
-
-def _commands(brakes: list[BrakeRecord]) -> list[str]:
-    """What sends again what had failed, each command once: several workers fail for one cause."""
-    return list(dict.fromkeys(command for brake in brakes for command in brake.commands))
+    if done.problem:
+        which = "which other workers" if done.brakes else "which workers"
+        tell(f"{which} had their brake on cannot be read ({done.problem}); they go on, too. See `dlq stats`")

@@ -43,6 +43,28 @@ class Pause(BaseModel):
     until: Moment | None = Field(description="When it ends automatically; null if it does not.", examples=[None])
 
 
+class EndedBrake(BaseModel):
+    """A worker that had stopped because nearly everything failed."""
+
+    worker: str = Field(description="Its host and instance.", examples=["host-1@0"])
+    at: str = Field(description="When it stopped.", examples=["2026-04-01T03:00:00+00:00"])
+    failed: int = Field(description="How many of the messages it had looked at failed.", examples=[31])
+    of: int = Field(description="How many messages it had looked at.", examples=[31])
+
+
+class Resumed(Pause):
+    """What has ended, and what is left to do."""
+
+    brakes: list[EndedBrake] = Field(description="The workers that had stopped by themselves, and go on now.")
+    commands: list[str] = Field(
+        description="What sends again what had failed there.", examples=[["dlq redrive-all --group 3d2572ea9916"]]
+    )
+    problem: str = Field(
+        description="Why other workers may have stopped, too, which go on as well; empty if `brakes` are all.",
+        examples=[""],
+    )
+
+
 @router.get("/api/v1/fleet/pause", responses=documented(400))
 def get_pause(service: TheService, _principal: Reader) -> Pause:
     """Whether the fleet is paused, by whom and why."""
@@ -61,15 +83,23 @@ def pause_the_fleet(service: TheService, principal: Operator, asked: Once, wante
     return once(service, asked, do)
 
 
-@router.post("/api/v1/fleet/resume", response_model=Pause, responses=documented(400, 409, 413, 422))
+@router.post("/api/v1/fleet/resume", response_model=Resumed, responses=documented(400, 409, 413, 422))
 def resume_the_fleet(service: TheService, principal: Operator, asked: Once) -> Response:
-    """End a pause: all workers poll again within 15 s. Operations stay paused until they are resumed themselves."""
+    """End a pause, and the brakes of workers that have stopped because nearly everything failed: all poll again within 15 s.
+
+    Operations stay paused until they are resumed themselves.
+    """
 
     def do() -> Answer:
-        was = resume_fleet(service.state)
-        if was is not None:
-            _record(service, "resume", principal.name, {"was": was["reason"]})
-        return Answer(200, _pause(service).model_dump_json())
+        done = resume_fleet(service.state)
+        brakes = [EndedBrake(worker=one.worker, at=one.at, failed=one.failed, of=one.of) for one in done.brakes]
+        if done.pause is not None or brakes:
+            was = None if done.pause is None else done.pause["reason"]
+            _record(service, "resume", principal.name, {"was": was, "brakes": [one.worker for one in brakes]})
+        now = _pause(service).model_dump()
+        return Answer(
+            200, Resumed(**now, brakes=brakes, commands=done.commands, problem=done.problem).model_dump_json()
+        )
 
     return once(service, asked, do)
 

@@ -67,7 +67,8 @@ def test_the_policy_allows_what_serve_rebuild_and_doctor_call_and_nothing_else(
     }  # fmt: skip
     called = set(needed(recorder.calls(ROLE, names)))
     assert {one for one in called if not allowed(*one, (ROLE,))} == set()
-    assert idle_actions(ROLE, called) == set()
+    only_earlier = ("PauseTheFleet", "s3:DeleteObject")  # an earlier version resumes so, after `make rollback`
+    assert idle_actions(ROLE, called) == {only_earlier}
     only_if_rejected = ("NameTheLedgerAuditAndArchive", "arn:aws:s3:::STATE-BUCKET/retry-index/*")  # by the index
     assert idle_resources(ROLE, called) == {only_if_rejected}
 

@@ -12,6 +12,8 @@ from worker.core.s3.brakes import BrakeRecord
 
 RARE = {"sqs:CancelMessageMoveTask"}
 """Called when an operator presses Ctrl-C while SQS moves a queue."""
+EARLIER = {("PauseAndResume", "s3:DeleteObject")}
+"""What an earlier version's `resume` calls: it is typed after `make rollback`."""
 
 pytestmark = pytest.mark.timeout(600)  # the first test has the whole night in its set-up
 
@@ -68,7 +70,7 @@ def test_everything_a_role_calls_is_allowed(called, role):
 
 @pytest.mark.parametrize("role", ["worker", "operator", "reader", "pause"])
 def test_nothing_is_granted_that_a_role_does_not_call(called, role):
-    assert {grant for grant in idle_actions(role, called[role]) if grant[1] not in RARE} == set()
+    assert {grant for grant in idle_actions(role, called[role]) if grant[1] not in RARE} - EARLIER == set()
 
 
 @pytest.mark.parametrize("role", ["worker", "operator", "reader", "pause"])

@@ -51,6 +51,12 @@ def test_every_resource_is_named_by_the_placeholders_that_the_page_explains():
     assert words - set(re.findall(r"`([A-Z-]+)`", page)) == set()
 
 
+def test_the_resume_of_an_earlier_version_which_deletes_the_record_is_allowed_after_a_rollback():
+    for name in ("pause", "manager"):
+        of_pause = [one for one in POLICIES[name]["Statement"] if str(one["Resource"]).endswith("/pause.json")]
+        assert "s3:DeleteObject" in {action for one in of_pause for action in listed(one["Action"])}, name
+
+
 # -- what the code calls -----------------------------------------------------------------------------------------------
 
 

@@ -11,8 +11,16 @@ from testing.memory import DOWN
 from worker.brake import MIN_FAILED, WINDOW, Brake
 from worker.core.base.errors import MalformedEventError, StoreError, UnreadableFileError
 from worker.core.base.logs import observe
-from worker.core.s3.brakes import BRAKES_PREFIX, read_brake, read_brakes, read_resumption
+from worker.core.s3.brakes import (
+    BRAKES_PREFIX,
+    BrakeRecord,
+    Cause,
+    read_brake,
+    read_brakes,
+    read_resumption,
+)
 from worker.core.s3.pause import pause_fleet, resume_fleet
+from worker.core.s3.state import PAUSE_KEY
 from worker.core.s3.workers import BRAKE, MAX_TEXT
 from worker.core.sqs.in_flight import InFlightMessage
 from worker.core.sqs.outcome import Done, Failed, Outcome, Release
@@ -60,8 +68,12 @@ def _item(bucket: str) -> InFlightMessage:
 def _no_threads(monkeypatch):
     """What is stored soon is stored when a test says so."""
 
-    def refuse(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "brake":
+            raise RuntimeError("can't start new thread")
+        start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
 
@@ -177,7 +189,7 @@ def test_a_record_that_cannot_be_read_brakes_all_the_same(place):
         place.fakes.s3.records[key] = raw
         place.restart()
         assert "cannot be read" in place.gate.reasons[BRAKE]
-        [brake] = read_brakes(place.fakes.state)
+        [brake], _ = read_brakes(place.fakes.state)
         assert brake.reason == place.gate.reasons[BRAKE]
 
 
@@ -204,6 +216,77 @@ def test_what_was_counted_is_forgotten_once_it_is_a_hundred_messages_ago(place):
     assert not place.brake.is_on
 
 
+def test_what_succeeded_since_the_last_failure_is_known_after_a_restart(place):
+    place.fail(29)
+    place.brake.look()
+    place.settle(*[DONE] * 99)
+    place.brake.look()
+    place.restart()
+    place.fail(2)
+    assert not place.brake.is_on
+    place.brake.look()
+    stored = read_brake(place.fakes.state, place.brake._record.worker)
+    assert stored is not None
+    assert (stored.failed, stored.of) == (3, WINDOW)
+
+
+def test_successes_are_stored_once_a_look_and_only_if_they_change_a_number(place):
+    place.fail(1)
+    for _ in range(2):
+        place.settle(*[DONE] * 40)
+        place.brake.look()
+    assert place.fakes.faults.calls.count("state.put") == 2
+    place.settle(*[DONE] * 19)  # exactly a hundred messages now
+    place.brake.look()
+    calls = len(place.fakes.faults.calls)
+    place.brake.look()
+    assert len(place.fakes.faults.calls) == calls
+
+
+def restarted_with(place, **stored):
+    cause = Cause("aaa111", "KeyError: 'title'", "")
+    record = BrakeRecord(place.brake._record.worker, causes={cause: stored["failed"]}, of=stored["of"])
+    place.fakes.s3.records[record.key] = record.as_json()
+    place.restart()
+
+
+def test_a_restart_knows_how_many_had_succeeded(place):
+    restarted_with(place, failed=20, of=60)
+    place.fail(20)
+    assert not place.brake.is_on
+    place.fail(41)
+    assert place.brake.is_on
+
+
+def test_a_record_of_more_messages_than_are_looked_at_counts_as_a_hundred(place):
+    restarted_with(place, failed=2**62, of=2**62)
+    place.settle(*[DONE] * 49)
+    place.fail(1)
+    reason = place.gate.reasons[BRAKE]
+    assert reason.startswith("brake: 51 of 100 messages")
+
+
+def test_a_record_that_could_be_read_only_in_part_is_read_again(place):
+    place.fail(31)
+    place.brake.look()
+    place.gate = PauseGate()
+    again = Brake(place.fakes.settings(), place.fakes.state, place.gate, now_ms=lambda: 0)
+    get = place.fakes.state.get
+
+    def refuse(key):
+        if key == PAUSE_KEY:
+            raise DOWN
+        return get(key)
+
+    place.fakes.state.get = refuse
+    with pytest.raises(StoreError):
+        again.look()
+    assert not again.is_known
+    place.fakes.state.get = get
+    again.look()
+    assert (again.is_known, again.is_on) == (True, True)
+
+
 def test_nothing_is_asked_of_s3_while_all_goes_well(place):
     place.settle(*[DONE] * 500)
     calls = len(place.fakes.faults.calls)
@@ -225,10 +308,10 @@ def test_two_workers_of_a_host_brake_on_their_own(place, fakes):
 def test_resume_ends_it_and_the_count_begins_afresh(place):
     place.fail(31)
     place.brake.look()
-    [brake] = read_brakes(place.fakes.state)
+    [brake], _ = read_brakes(place.fakes.state)
     assert (brake.failed, brake.of, sum(brake.groups.values())) == (31, 31, 31)
     resume_fleet(place.fakes.state)
-    assert read_brakes(place.fakes.state) == []
+    assert read_brakes(place.fakes.state) == ([], 0)
     place.brake.look()
     assert place.gate.is_open
     assert place.stored() == []
@@ -261,7 +344,8 @@ def test_a_pause_neither_ends_it_nor_loses_what_resume_has_left(place):
     pause_fleet(place.fakes.state, reason="r", by="me", lasting_s=None)
     place.brake.look()
     assert place.brake.is_on
-    assert read_resumption(place.fakes.state).mark == read_brakes(place.fakes.state)[0].mark
+    [brake], _ = read_brakes(place.fakes.state)
+    assert read_resumption(place.fakes.state).mark == brake.mark
     resume_fleet(place.fakes.state)
     place.brake.look()
     assert not place.brake.is_on
@@ -294,3 +378,49 @@ def test_a_record_that_could_not_be_deleted_does_not_brake_again(place):
     place.restart()
     assert place.gate.is_open
     assert read_brake(place.fakes.state, place.brake._record.worker) is not None
+
+
+@pytest.mark.parametrize("times", [1, 5])
+def test_resume_ends_one_whose_record_could_not_be_written(place, times):
+    resume_fleet(place.fakes.state)
+    place.fail(31)
+    place.fakes.faults.add("state.put", DOWN, times=1)
+    with pytest.raises(StoreError):
+        place.brake.look()
+    resume_fleet(place.fakes.state)
+    place.fakes.faults.add("state.put", DOWN, times=times)
+    place.brake.look()
+    assert place.gate.is_open
+    assert place.stored() == []
+
+
+def test_what_is_counted_after_a_resume_survives_a_restart(place):
+    place.fail(20)
+    place.brake.look()
+    place.restart()
+    resume_fleet(place.fakes.state)
+    place.fail(5)
+    place.brake.look()
+    place.restart()
+    place.fail(6)
+    assert place.brake.is_on
+
+
+@pytest.mark.parametrize("left", [b'{"reason": "r", "until_ms": 0}', None])
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_an_earlier_version_leaves_of_a_pause_ends_nothing(place, left, restarts):
+    """Its `pause` writes no mark, and its `resume` deletes the record."""
+    resume_fleet(place.fakes.state)
+    place.fail(31)
+    place.brake.look()
+    place.fakes.s3.records.pop(PAUSE_KEY)
+    if left:
+        place.fakes.s3.records[PAUSE_KEY] = left
+    if restarts:
+        place.restart()
+    place.brake.look()
+    assert place.brake.is_on
+    assert len(read_brakes(place.fakes.state)[0]) == 1
+    resume_fleet(place.fakes.state)
+    place.brake.look()
+    assert not place.brake.is_on

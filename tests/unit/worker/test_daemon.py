@@ -11,8 +11,11 @@ import pytest
 
 from testing.fakes import Fakes
 from testing.memory import DOWN
-from worker.core.base.errors import ExitCode, QueueError
+from worker.core.base.errors import ExitCode, QueueError, StoreError
 from worker.core.base.liveness import Liveness
+from worker.core.s3.brakes import BRAKES_PREFIX, BrakeRecord, Cause, read_brake
+from worker.core.s3.pause import pause_fleet, resume_fleet
+from worker.core.s3.state import PAUSE_KEY
 from worker.core.sqs import call_health
 from worker.core.sqs.in_flight import InFlightMessage
 from worker.core.sqs.outcome import Done
@@ -36,6 +39,44 @@ def test_nothing_is_processed_before_it_is_known_whether_the_fleet_is_paused(dae
     fakes.faults.add("state.get", DOWN)
     daemon._check_pause()
     assert daemon._components.gate.is_open, "an outage of S3 is the breaker's affair"
+
+
+def test_a_brake_that_cannot_be_stored_keeps_no_worker_paused(daemon, fakes):
+    pause_fleet(fakes.state, reason="r", by="me", lasting_s=None)
+    daemon._check_pause()
+    assert set(daemon._components.gate.reasons) == {"paused"}
+    resume_fleet(fakes.state)
+    daemon._components.brake.look = failing
+    daemon._check_pause()
+    assert daemon._components.gate.is_open
+    pause_fleet(fakes.state, reason="r", by="me", lasting_s=None)
+    daemon._check_pause()
+    assert set(daemon._components.gate.reasons) == {"paused"}
+
+
+def failing():
+    raise StoreError("by the test", code="AccessDenied")
+
+
+def test_nothing_is_processed_before_it_is_known_whether_the_brake_was_on(daemon, fakes):
+    fakes.s3.records[PAUSE_KEY] = b'{"reason": "resumed", "until_ms": 0}'
+    get = fakes.state.get
+    fakes.state.get = lambda key: failing() if key.startswith(BRAKES_PREFIX) else get(key)
+    daemon._check_pause()
+    assert set(daemon._components.gate.reasons) == {"brake unknown"}
+    fakes.state.get = get
+    daemon._check_pause()
+    assert daemon._components.gate.is_open
+
+
+def test_the_end_stores_what_the_brake_has_counted(daemon, fakes):
+    daemon._check_pause()
+    brake = daemon._components.brake
+    brake._change(BrakeRecord(brake._record.worker, of=9, causes={Cause("a", "b", ""): 5}))
+    daemon._stop()
+    stored = read_brake(fakes.state, brake._record.worker)
+    assert stored is not None
+    assert (stored.failed, stored.of) == (5, 9)
 
 
 def test_the_first_signal_during_a_shutdown_of_its_own_does_not_cut_the_drain_short(daemon, monkeypatch):

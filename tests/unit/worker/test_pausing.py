@@ -7,6 +7,7 @@ import pytest
 from testing.memory import DOWN
 from tests.support.in_process import run_in_process
 from worker import cli, pausing
+from worker.core.s3 import brakes
 from worker.core.s3.brakes import BrakeRecord, Cause, read_resumption
 
 KEY_ERROR = Cause("aaa111", "KeyError: 'title'", "")
@@ -59,6 +60,15 @@ def test_a_role_that_may_not_read_brakes_ends_them_all_the_same(typed, fakes):
     said = typed("resume")
     assert said[-1].startswith("which workers had their brake on cannot be read (")
     assert read_resumption(fakes.state).mark
+
+
+def test_more_brakes_than_a_look_reads_are_said_to_be_more(typed, fakes, monkeypatch):
+    monkeypatch.setattr(brakes, "MAX_READ", 1)
+    brake(fakes, "a@0", {KEY_ERROR: 31})
+    brake(fakes, "b@0", {KEY_ERROR: 31})
+    assert typed("resume")[-1] == (
+        "which other workers had their brake on cannot be read (records not looked at: 1); they go on, too. See `dlq stats`"
+    )
 
 
 def test_messages_may_be_let_fail_for_a_while(typed, fakes):

@@ -27,6 +27,8 @@ class LogEvent(StrEnum):
     BRAKE_APPLIED = "brake.applied"
     """Nearly all messages fail as SYSTEM_ERROR (`failed` of the last `of`): the worker receives nothing until the fleet is resumed.
     `reason` says why, `commands` what sends again what has gone to the dead-letter queue."""
+    BRAKE_RECORD_FAILED = "brake.record_failed"
+    """The record of this worker's brake, in `s3-index-worker/brakes/`, could not be read or written; the next look tries again."""
 
     BREAKER_CLOSED = "breaker.closed"
     """What the breaker guards (`index`, or the bucket `s3://…`) answers again; normal work resumes."""

@@ -3,22 +3,28 @@
 `resume` ends a brake without touching these records: it leaves a mark of its own in `pause.json`, which those who may pause the
 fleet may write. A record names the mark that was there when it was written; once there is another, the brake has ended. No
 clocks are compared, and a worker that starts only after `resume` learns of it all the same.
+
+Where `pause.json` has no mark, nothing has ended: an earlier version's `pause` writes none, and its `resume` deletes the file.
 """
 
+import random
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
+from heapq import nlargest
 from itertools import islice
 from typing import Self
 
 import orjson
 
 from worker.core.s3.state import CONTROL_PREFIX, PAUSE_KEY, State, fitting_key
+from worker.core.s3.workers import FORGOTTEN_MS, MAX_LISTED, MAX_READ
 
 BRAKES_PREFIX = CONTROL_PREFIX + "brakes/"
-MAX_READ = 100
-"""The number of records that one look reads."""
 UNREADABLE = "brake: the record of it cannot be read; it holds all the same, until `s3-index-worker resume`"
+_THREADS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,10 @@ class Resumption:
     """A new one each time; empty if the fleet was never resumed."""
     lets_fail_until_ms: int = 0
     """Until when no worker brakes, ms since the epoch: an operator knows that these messages fail."""
+
+    def ends(self, mark: str) -> bool:
+        """Whether it came after a brake that was applied under this mark."""
+        return bool(self.mark) and self.mark != mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +124,42 @@ def read_brake(state: State, worker: str) -> BrakeRecord | None:
     return None if raw is None else BrakeRecord.parse(raw, worker=worker)
 
 
-def read_brakes(state: State) -> list[BrakeRecord]:
-    """The brakes that are on, of MAX_READ workers at most. Raises StoreError."""
-    mark = read_resumption(state).mark
-    names = (key.removeprefix(BRAKES_PREFIX).removesuffix(".json") for key in state.keys(BRAKES_PREFIX))
-    found = [read_brake(state, name) for name in islice(names, MAX_READ)]
-    return [one for one in found if one is not None and one.reason and one.mark == mark]
+def read_brakes(state: State) -> tuple[list[BrakeRecord], int]:
+    """The brakes that are on, and how many records were not looked at: only the MAX_READ written last are. Raises StoreError."""
+    resumption = read_resumption(state)
+    dated = [(at_ms, key) for key, at_ms in state.modified(BRAKES_PREFIX)]
+    keys = sorted(key for _, key in nlargest(MAX_READ, dated))
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="brakes") as pool:
+        found = list(pool.map(partial(_read, state), keys))
+    on = [one for one in found if one is not None and one.reason and not resumption.ends(one.mark)]
+    return on, len(dated) - len(keys)
+
+
+def forget_brakes(state: State, now_ms: int) -> int:
+    """Remove records over a week old of what was only counted, or has ended; their number. Raises StoreError.
+
+    A host that is gone leaves one. A brake that is on stays, however old: an operator has to know of it. Examines at most
+    MAX_READ, chosen at random, so that where there are more, each has its turn.
+    """
+    resumption = read_resumption(state)
+
+    def is_over(key: str) -> bool:
+        record = _read(state, key)
+        if record is None or record.reason == UNREADABLE:
+            return False
+        return not record.reason or resumption.ends(record.mark)
+
+    listed = islice(state.modified(BRAKES_PREFIX), MAX_LISTED)
+    old = [key for key, at_ms in listed if now_ms - at_ms > FORGOTTEN_MS]
+    over = [key for key in random.sample(old, min(MAX_READ, len(old))) if is_over(key)]
+    state.delete_all(over)
+    return len(over)
+
+
+def _read(state: State, key: str) -> BrakeRecord | None:
+    raw = state.get(key)
+    worker = key.removeprefix(BRAKES_PREFIX).removesuffix(".json")
+    return None if raw is None else BrakeRecord.parse(raw, worker=worker)
 
 
 def read_resumption(state: State) -> Resumption:

@@ -23,6 +23,7 @@ from testing.aws import s3_event, s3_record
 from testing.memory import BUCKET
 from worker.core.base.errors import StoreError
 from worker.core.base.liveness import Liveness
+from worker.core.s3.brakes import BrakeRecord, Cause
 from worker.core.s3.state import ARCHIVE_PREFIX, DEAD_LETTERS_PREFIX, NO_CONDITIONS, PAUSE_KEY
 from worker.core.sqs import dead_letter_store
 from worker.core.sqs.dead_letter import DeadLetter
@@ -232,6 +233,20 @@ def test_the_fleet_is_paused_with_a_reason_and_nothing_is_sent_meanwhile(three):
     assert three.post("/api/v1/fleet/resume")["paused"] is False
     three.post("/api/v1/operations", {"plan": plan["id"]}, status=202)
     refused(three, "POST", "/api/v1/fleet/pause", 400, {"reason": ""})
+
+
+def test_resume_names_the_workers_that_had_stopped_by_themselves_and_what_sends_again_what_failed(three):
+    for worker in ("a@0", "b@0"):
+        brake = BrakeRecord(worker, "brake: …", "2026-04-01T03:00:00+00:00", 40, {Cause("aaa111", "KeyError", ""): 31})
+        three.fakes.s3.records[brake.key] = brake.as_json()
+    resumed = three.post("/api/v1/fleet/resume")
+    one = {"worker": "a@0", "at": "2026-04-01T03:00:00+00:00", "failed": 31, "of": 40}
+    assert resumed["brakes"] == [one, {**one, "worker": "b@0"}]
+    assert (resumed["commands"], resumed["problem"]) == (["dlq redrive-all --group aaa111"], "")
+    [audited] = three.fakes.under("s3-index-worker/audit/").values()
+    assert (audited["was"], audited["brakes"]) == (None, ["a@0", "b@0"])
+    again = three.post("/api/v1/fleet/resume")
+    assert (again["brakes"], again["commands"]) == ([], [])
 
 
 @pytest.mark.parametrize("rate", [0, 1e-300, 0.009, 10_001, -1])
