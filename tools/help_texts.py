@@ -60,8 +60,8 @@ def _page(command: Any, words: list[str], verbs: list[list[str]]) -> dict[str, A
 
 
 def summary(text: str) -> str:
-    """The first sentence of a help text, or what of it stands before a semicolon or colon."""
-    return re.split(r"(?<=[.;:])\s", " ".join(text.split()))[0].rstrip(".;:") + "."
+    """The first sentence of a help text, whole."""
+    return re.split(r"(?<=\.)\s", " ".join(text.split()))[0]
 
 
 def _row(parameter: Any) -> list[str]:

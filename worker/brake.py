@@ -32,7 +32,7 @@ from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 from worker.core.base.retry import release_delay_s
 from worker.core.base.settings import Settings
-from worker.core.base.text import one_line
+from worker.core.base.text import shortened
 from worker.core.s3.brakes import UNREADABLE, BrakeRecord, Cause, Resumption, brake_key, read_brake, read_resumption
 from worker.core.s3.state import State
 from worker.core.s3.workers import BRAKE
@@ -209,7 +209,7 @@ def _cause(item: InFlightMessage, outcome: Outcome) -> Cause | None:
     is_refusal = isinstance(error, StoreError)
     name = error.code if isinstance(error, StoreError) else type(error).__name__
     bucket = str(item.subject.get("bucket", "")) if is_refusal else ""
-    return Cause(fingerprint(error), one_line(f"{name}: {error}")[:MAX_CAUSE_CHARS], bucket)
+    return Cause(fingerprint(error), shortened(f"{name}: {error}", MAX_CAUSE_CHARS), bucket)
 
 
 def _is_skipped(outcome: Outcome) -> bool:
@@ -219,10 +219,16 @@ def _is_skipped(outcome: Outcome) -> bool:
 def _reason(record: BrakeRecord) -> str:
     """A sentence that says what failed, what it was, and what to type."""
     cause, count = next(iter(record.causes.items()))
-    buckets = {one.bucket for one in record.causes}
-    where = f", all in s3://{cause.bucket}: does it exist?" if buckets == {cause.bucket} and cause.bucket else ""
+    what = cause.text
+    if cause.bucket:
+        code = cause.text.partition(":")[0]
+        alike = {
+            one.bucket: many for one, many in record.causes.items() if one.bucket and one.text.startswith(f"{code}:")
+        }
+        count = sum(alike.values())
+        what = f"{code} in {f's3://{cause.bucket}' if len(alike) == 1 else f'{len(alike)} buckets'}"
     redrive = f"`{record.commands[0]}`" if len(record.commands) == 1 else "what it prints"
     return (
-        f"brake: {record.failed} of {record.of} messages went to the DLQ ({count} × {cause.text}{where}); "
+        f"brake: {record.failed} of {record.of} messages went to the DLQ ({count} × {what}); "
         f"correct it, then `s3-index-worker resume`, then {redrive}"
     )

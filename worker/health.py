@@ -9,7 +9,7 @@ from worker import __version__
 from worker.assembly import Components
 from worker.core.base.jsontypes import JsonObject
 from worker.core.base.settings import Settings
-from worker.core.base.text import one_line
+from worker.core.base.text import shortened
 from worker.core.s3.workers import WorkerRecord, WorkerState
 from worker.metrics import Metrics
 from worker.supervisor import Supervisor
@@ -132,4 +132,4 @@ def _held_back(buckets: dict[str, str]) -> list[str]:
         return []
     first, why = next(iter(buckets.items()))
     others = f" and {len(buckets) - 1} more" if len(buckets) > 1 else ""
-    return [f"held back: {first}{others}: {one_line(why)[:100]}"]
+    return [f"held back: {first}{others}: {shortened(why, 100)}"]

@@ -12,6 +12,7 @@ import sys
 EXIT_CODE = 130
 """`ExitCode.INTERRUPTED`, which is not loaded here."""
 FINISHING = "stopping: what has begun is finished, the rest is given back; again to end at once"
+STOPPING = "stopping"
 _ENDING = "stopping; again to end at once"
 
 _state = {"is_running": False, "came": False}
@@ -58,11 +59,27 @@ def say_stopping(number: int, text: str = FINISHING, *, only_terminal: bool = Fa
     """
     is_terminal = os.isatty(2)
     if is_terminal or (number == signal.SIGINT and not only_terminal):
-        line = f"\n{text}\n" if is_terminal else f"{text}\n"  # a terminal shows ^C in the line where the cursor was
+        line = f"\n{_wrapped(text)}\n" if is_terminal else f"{text}\n"  # a terminal shows ^C where the cursor was
         try:
             os.write(2, line.encode())
         except OSError:
             return
+
+
+def _wrapped(text: str) -> str:
+    """The text in lines that fit on the terminal, broken between words: a terminal breaks it wherever its line is full."""
+    try:
+        columns = os.get_terminal_size(2).columns
+    except OSError:
+        return text
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".lstrip()
+        if columns and len(longer) > columns and lines[-1]:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return "\n".join(lines)
 
 
 def _end(number: int, _frame: object) -> None:

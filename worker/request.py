@@ -17,7 +17,7 @@ from worker.core.base.settings_model import load_as
 from worker.core.base.text import escaped_json, printable
 from worker.core.index.open import is_sqlite
 from worker.core.index.settings import IndexSettings
-from worker.terminal import Json, agreed, configure_logs, err, print_json, say
+from worker.terminal import Json, agreed, configure_command_logs, err, print_json, say
 
 STDIN = "-"
 READS = frozenset(
@@ -51,7 +51,7 @@ def index(
     """
     target, body = _target(path), _body(data)
     settings = load_as(IndexSettings)
-    configure_logs("info", "auto")
+    configure_command_logs("info", "auto")
     if is_sqlite(settings):
         raise ConfigError(
             "INDEX_URL is an SQLite file, to which no requests can be sent: `s3-index-worker search` and `doctor` read it"

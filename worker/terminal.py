@@ -21,6 +21,7 @@ from worker import interruption
 from worker.core.audit import Recorded
 from worker.core.base import logs
 from worker.core.base.classify import is_transient
+from worker.core.base.credential_faults import said_of_credentials
 from worker.core.base.errors import (
     ConfigError,
     DependencyError,
@@ -62,8 +63,17 @@ err = Console(stderr=True)
 
 
 def configure_logs(level: str, form: Literal["auto", "json", "console"]) -> None:
-    """Send log lines to stderr, beside a command's messages; on a terminal, only errors."""
+    """Send a service's log lines to stderr; on a terminal, only errors."""
     logs.configure(level="error" if err.is_terminal else level, form=form)
+
+
+def configure_command_logs(level: str, form: Literal["auto", "json", "console"], *, verbose: bool = False) -> None:
+    """Send a command's log lines to stderr: under systemd, where people read the log, or if they are asked for (`-v`).
+
+    Otherwise only errors, on a terminal and in a pipe: the command's messages say the rest.
+    """
+    is_wanted = verbose or logs.JOURNAL in os.environ
+    logs.configure(level=level if is_wanted else "error", form=form)
 
 
 def operator() -> str:
@@ -91,7 +101,7 @@ def new_app(name: str, help_text: str | None = None, **options: Any) -> typer.Ty
 def load_for_command() -> Settings:
     """The settings, for a command that is not the daemon; its log goes to stderr. Raises ConfigError."""
     settings = load()
-    configure_logs(settings.log_level, settings.log_format)
+    configure_command_logs(settings.log_level, settings.log_format)
     return settings
 
 
@@ -143,7 +153,8 @@ def tell(text: str) -> None:
 def say_error(error: WorkerError, about: str = "") -> ExitCode:
     """Show an expected error on stderr; its exit code. `about`: what it is about, if it does not say so."""
     what, exit_code = next((what, code) for kind, what, code in _FAILURES if isinstance(error, kind))
-    say(what, f"{about}: {error}" if about else str(error))
+    text = said_of_credentials(error) or (f"{about}: {error}" if about else str(error))
+    say(what, text)
     return exit_code
 
 
@@ -233,7 +244,9 @@ def span(seconds: float) -> str:
 class Signals:
     """The signal that asked a command to end: the first takes effect between two steps, the second ends it at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, changes: bool = True) -> None:
+        """`changes`: whether the command changes anything, and so may have begun something that it finishes."""
+        self._changes = changes
         self.stop = threading.Event()
         self.exit_code: ExitCode | None = None
 
@@ -243,7 +256,7 @@ class Signals:
             signal.raise_signal(number)
         self.exit_code = ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED
         self.stop.set()
-        interruption.say_stopping(number)
+        interruption.say_stopping(number, interruption.FINISHING if self._changes else interruption.STOPPING)
 
     @contextmanager
     def heeded(self) -> Iterator["Signals"]:

@@ -18,7 +18,7 @@ from worker.core.base.errors import ExitCode
 from worker.core.base.settings import Settings, load
 from worker.core.clients import Clients, connect
 from worker.layout import show
-from worker.terminal import Signals, configure_logs, print_json, show_recorded, stdout
+from worker.terminal import Signals, configure_command_logs, print_json, show_recorded, stdout
 
 Operate = Callable[[threading.Event, OnProgress], Report]
 """Runs the operation, given its stop event and its progress callback."""
@@ -39,10 +39,11 @@ def run_program(
     operate: Callable[[Settings, Clients, threading.Event, OnProgress], Report],
     *,
     as_json: bool,
+    verbose: bool,
 ) -> ExitCode:
     """Run an operation as a program of its own, with the settings of the environment. Raises as `run_batch` does."""
     settings = load()
-    configure_logs(settings.log_level, settings.log_format)
+    configure_command_logs(settings.log_level, settings.log_format, verbose=verbose)
     clients = connect(settings)
     with Signals().heeded() as signals:
         return run_batch(

@@ -99,7 +99,7 @@ def recover_dlq(
         )
         return recover(settings, clients, request, stop=stop, on_progress=on_progress)
 
-    raise typer.Exit(run_program(RECOVER, operate, as_json=as_json))
+    raise typer.Exit(run_program(RECOVER, operate, as_json=as_json, verbose=verbose))
 
 
 if __name__ == "__main__":

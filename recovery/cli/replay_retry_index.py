@@ -69,6 +69,7 @@ def replay_retry_index(
             settings, clients, request, stop=stop, on_progress=on_progress
         ),
         as_json=as_json,
+        verbose=verbose,
     )
     raise typer.Exit(code)
 

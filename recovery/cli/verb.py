@@ -24,12 +24,12 @@ from recovery.cli.options import (
     filter_of,
 )
 from recovery.cli.settings import ToolOptions, load_tool
-from recovery.cli.verbs import MODULES
+from recovery.cli.verbs import MODULES, READ_ONLY
 from recovery.operations.dead_letters.facts import Filter, Ids
 from recovery.operations.dead_letters.short_ids import ids_of
 from worker.core.base.errors import ExitCode
 from worker.core.base.text import one_line
-from worker.terminal import Json, Signals, configure_logs, new_app
+from worker.terminal import Json, Signals, configure_command_logs, new_app
 
 Verb = Callable[..., ExitCode]
 
@@ -134,8 +134,11 @@ def verb(*, epilog: str, name: str | None = None) -> Callable[[Verb], Verb]:
         def run(**given: Any) -> None:
             options, as_json = _build(_common, given), _build(_as_json, given)
             arguments = {one.name: _argument(one, given) for one in own}
-            signals = Signals()
-            context = _open(called, options, signals, as_json=as_json)  # Ctrl-C ends this at once: nothing is held yet
+            signals = Signals(changes=called not in READ_ONLY)
+            verbose = bool(arguments.get("verbose"))
+            context = _open(
+                called, options, signals, as_json=as_json, verbose=verbose
+            )  # Ctrl-C ends this at once: nothing is held yet
             with signals.heeded():
                 code = function(context, **arguments)
             raise typer.Exit(signals.exit_code or code)
@@ -161,9 +164,9 @@ def require_choice_or_all(
         )
 
 
-def _open(called: str, options: ToolOptions, signals: Signals, *, as_json: bool) -> CommandContext:
+def _open(called: str, options: ToolOptions, signals: Signals, *, as_json: bool, verbose: bool) -> CommandContext:
     settings, aws = load_tool(options)
-    configure_logs(settings.log_level, settings.log_format)
+    configure_command_logs(settings.log_level, settings.log_format, verbose=verbose)
     context = CommandContext(settings, aws, called, signals, as_json=as_json, options=options)
     context.check_dlq()
     return context

@@ -106,6 +106,7 @@ def write(state: State | None, event: AuditEvent) -> str:
         state.put(key, orjson.dumps(event.as_json()))
     emit(
         LogEvent.AUDIT_RECORDED,
+        "info" if key else "error",  # a line that is the only record is written wherever the command runs
         action=event.action,
         run=event.run,
         by=event.by,

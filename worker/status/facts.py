@@ -5,6 +5,7 @@ is not asked; the workers are, by their records, because it is they who have to 
 """
 
 import contextlib
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from worker.core.base.jsontypes import JsonObject
 from worker.core.base.settings import Settings
 from worker.core.base.text import one_line
 from worker.core.clients import Clients
+from worker.core.s3.brakes import read_resumption
 from worker.core.s3.budget_ledger import BudgetLedger
 from worker.core.s3.reindexing import Reindex, read_reindex
 from worker.core.s3.state import DEAD_LETTERS_PREFIX
@@ -25,6 +27,11 @@ from worker.core.sqs.queue import Queue
 
 PATIENCE_S = 15.0
 """How long all parts together are awaited: a call that is not answered takes up to 60 s to fail."""
+
+_REQUEST = re.compile(r"\"?(https?://[^/\"?\s]+)[^\"\s]*\"?")
+"""The address of a request, in an error of botocore: its host, and the rest, which differs from call to call."""
+_UNREACHABLE = frozenset({"EndpointConnectionError", "ConnectTimeoutError"})
+"""The codes of those errors where there was no connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,8 @@ class Status:
     """The record of the pause in force; None if there is none."""
     reindex: Reindex | Unknown | None
     """The reindex that is under way."""
+    lets_fail_until_ms: int | Unknown
+    """Until when `resume --let-fail` keeps the brake off, ms since the epoch; 0 if it never did."""
     budgets: list[CapUse] | Unknown
     """Empty if BUDGET_CAPS is not set."""
 
@@ -101,8 +110,13 @@ class Status:
         parts = {name: getattr(self, name) for name in PARTS}
         return {name: part for name, part in parts.items() if isinstance(part, Unknown)}
 
+    @property
+    def is_brake_off(self) -> bool:
+        """Whether no worker brakes at present, whatever fails."""
+        return not isinstance(self.lets_fail_until_ms, Unknown) and self.lets_fail_until_ms > self.at_ms
 
-PARTS = ("queue", "dlq", "dead_letters", "retry_index", "workers", "pause", "reindex", "budgets")
+
+PARTS = ("queue", "dlq", "dead_letters", "retry_index", "workers", "pause", "lets_fail_until_ms", "reindex", "budgets")
 
 
 def read_status(settings: Settings, clients: Clients, *, patience_s: float = PATIENCE_S) -> Status:
@@ -125,6 +139,7 @@ def read_status(settings: Settings, clients: Clients, *, patience_s: float = PAT
         "retry_index": lambda: tally_retry_index(state),
         "workers": workers,
         "pause": state.pause_record,
+        "lets_fail_until_ms": lambda: read_resumption(state).lets_fail_until_ms,
         "reindex": reindex,
         "budgets": lambda: _budgets(settings, clients),
     }
@@ -143,6 +158,15 @@ def _budgets(settings: Settings, clients: Clients) -> list[CapUse]:
     ]
 
 
+def _in_words(error: QueueError | StoreError) -> str:
+    """Why a call failed: the same words for all calls that failed for one cause, and no address of a request."""
+    text = one_line(str(error))
+    where = _REQUEST.search(text)
+    if error.code in _UNREACHABLE and where is not None:
+        return f"nothing answers at {where[1]}"
+    return _REQUEST.sub(r"\1", text)
+
+
 def _read_all(parts: Mapping[str, Callable[[], Any]], patience_s: float) -> dict[str, Any]:
     """What each part returns, or why it does not."""
     found: dict[str, Any] = {name: Unknown(f"no answer within {patience_s:g} s", is_late=True) for name in parts}
@@ -151,7 +175,7 @@ def _read_all(parts: Mapping[str, Callable[[], Any]], patience_s: float) -> dict
         try:
             found[name] = parts[name]()
         except (QueueError, StoreError) as error:
-            found[name] = Unknown(one_line(str(error)))
+            found[name] = Unknown(_in_words(error))
         except Exception as error:  # noqa: BLE001 (whatever it is, the other parts are shown)
             found[name] = Unknown(one_line(f"{type(error).__name__}: {error}"))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 
-from worker.core.base.text import one_line
+from worker.core.base.text import one_line, shortened
 from worker.core.s3.state import DEAD_LETTERS_PREFIX, HELD_PREFIX, PARKED_PREFIX, RETRY_PREFIX
 from worker.core.s3.waiting import MAX_COUNTED
 from worker.core.s3.workers import WorkerRecord
@@ -17,7 +17,12 @@ LATE_S = 3600.0
 MAX_TEXT = 160
 """The number of characters of an error or a reason that a finding quotes."""
 NOTHING = "Nothing is wrong."
-SHOWN: Mapping[str, str] = {"dlq": "DLQ", "dead_letters": DEAD_LETTERS_PREFIX, "retry_index": RETRY_PREFIX}
+SHOWN: Mapping[str, str] = {
+    "dlq": "DLQ",
+    "dead_letters": DEAD_LETTERS_PREFIX,
+    "retry_index": RETRY_PREFIX,
+    "lets_fail_until_ms": "brake",
+}
 """What people call those parts whose names are for programs."""
 INDEX = "index"
 """The name of the breaker in front of the index; the others are named after their buckets."""
@@ -57,13 +62,14 @@ def summary(status: Status) -> str:
     reasons: dict[str, list[str]] = {}
     for name, part in unknown.items():
         reasons.setdefault(part.why, []).append(SHOWN.get(name, name))
+    nothing_read = unknown.keys() >= set(PARTS) - ({"budgets"} if status.budgets == [] else set())
     missing = "; ".join(
-        f"{'everything' if len(names) == len(PARTS) else ', '.join(names)} ({_cut(why)})"
+        f"{'everything' if nothing_read and len(reasons) == 1 else ', '.join(names)} ({_cut(why)})"
         for why, names in reasons.items()
     )
     if wrong:
         return f"{_capital(wrong)}. Not known: {missing}."
-    return f"{'Nothing else is wrong. ' if len(unknown) < len(PARTS) else ''}Not known: {missing}."
+    return f"{'' if nothing_read else 'Nothing else is wrong. '}Not known: {missing}."
 
 
 def clock_text(at_ms: float, now_ms: float) -> str:
@@ -137,7 +143,12 @@ def _failing(status: Status) -> Iterable[Finding]:
         threads = [f"threads without progress: {', '.join(one.unhealthy_threads)}"] if one.unhealthy_threads else []
         for why in dict.fromkeys([*held, *one.failing_calls, *threads]):
             reasons.setdefault(why, []).append(one)
-    return [Finding("workers", f"{_cut(why)} ({_on(those, alive)})") for why, those in reasons.items()]
+    return [Finding("workers", f"{_whole(why, those)} ({_on(those, alive)})") for why, those in reasons.items()]
+
+
+def _whole(why: str, those: list[WorkerRecord]) -> str:
+    """Why workers do not work; that of a brake ends with what to type, and is never cut."""
+    return one_line(why) if any(why == one.brake_reason for one in those) else _cut(why)
 
 
 def _budgets(status: Status) -> Iterable[Finding]:
@@ -195,7 +206,9 @@ def _moment(text: object, now_ms: float) -> str:
 
 
 def _on(those: list[WorkerRecord], alive: list[WorkerRecord]) -> str:
-    return f"on {len(those)} of {_count(len(alive), 'worker')}"
+    """How many workers say so, and how old the oldest of their records is, which are written once a minute."""
+    age_s = max(one.age_ms for one in those) / 1000
+    return f"on {len(those)} of {_count(len(alive), 'worker')}" + (f", as of {span(age_s)} ago" if age_s >= 1 else "")
 
 
 def _count(number: int, noun: str) -> str:
@@ -203,5 +216,4 @@ def _count(number: int, noun: str) -> str:
 
 
 def _cut(text: str) -> str:
-    line = one_line(text).strip()
-    return line if len(line) <= MAX_TEXT else f"{line[: MAX_TEXT - 1]}…"
+    return shortened(text, MAX_TEXT)

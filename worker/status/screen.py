@@ -35,9 +35,14 @@ Row = tuple[str, str, str]
 
 
 def show_status(*, as_json: bool) -> ExitCode:
-    """Read and print the status. Returns OK, NOT_FOUND if something is wrong, DEPENDENCY if a part could not be read."""
+    """Read and print the status. Returns OK, NOT_FOUND if something is wrong, DEPENDENCY if a part could not be read.
+
+    Raises ConfigError or DependencyError if there are no credentials.
+    """
     settings = load_for_command()
-    status = read_status(settings, connect(settings))
+    clients = connect(settings)
+    clients.aws.credentials()  # without any, no part can be read, and one sentence says so
+    status = read_status(settings, clients)
     if as_json:
         print_json(status_json(status))
     else:
@@ -60,6 +65,7 @@ def exit_code(status: Status) -> ExitCode:
 
 def status_json(status: Status) -> dict[str, object]:
     """Everything, by name; a part that could not be read is `{"error": why}`."""
+    until = status.lets_fail_until_ms
     return {
         "summary": summary(status),
         "at": iso(status.at_ms / 1000),
@@ -68,6 +74,7 @@ def status_json(status: Status) -> dict[str, object]:
         **{name: _json(getattr(status, name)) for name in ("queue", "dlq", "dead_letters", "retry_index")},
         "workers": _json(status.workers),
         "pause": _json(status.pause),
+        "brake_off_until": iso(until / 1000) if isinstance(until, int) and status.is_brake_off else None,
         "breakers": [one.full for one in breaker_findings(status)],
         "lag_s": lag_s(status),
         "budgets": _json(status.budgets),
@@ -141,6 +148,11 @@ def _rows(status: Status) -> Iterator[Row]:
     )
     paused = pause_finding(status)
     yield "pause", "pause", paused.full if paused else "not paused"
+    if isinstance(status.lets_fail_until_ms, Unknown):
+        yield "lets_fail_until_ms", "brake", ""
+    elif status.is_brake_off:
+        until = clock_text(status.lets_fail_until_ms, status.at_ms)
+        yield "", "brake", f"off until {until}: whatever fails goes to the DLQ (`resume --let-fail`)"
     yield from _breaker_rows(status)
     yield from _worker_rows(status)
     if isinstance(status.budgets, Unknown) or status.budgets:
@@ -183,11 +195,12 @@ def _worker_text(worker: WorkerRecord, status: Status) -> str:
     if worker.problem:
         return f"its record cannot be read: {worker.problem}"
     if worker.is_lost:
-        return f"silent since {clock_text(worker.written_at_ms, status.at_ms)}, was {worker.state}"
+        return f"silent since {clock_text(worker.written_at_ms, status.at_ms)}, was {worker.doing}"
     since = span((status.at_ms - worker.started_at_ms) / 1000) if worker.started_at_ms else "?"
     counts = [f"{worker.figures[name]:,.0f} {said}" for name, said in _FIGURES.items() if name in worker.figures]
     done = f"{', '.join(counts)} in {since}" if counts else f"started {since} ago"
-    return f"{worker.state}, {worker.in_flight:,} in flight; {done}; version {worker.version}"
+    as_of = f"as of {span(worker.age_ms / 1000)} ago"
+    return f"{worker.doing}, {worker.in_flight:,} in flight; {done}; version {worker.version}; {as_of}"
 
 
 def _troubles(worker: WorkerRecord) -> bool:

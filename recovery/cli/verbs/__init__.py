@@ -19,3 +19,5 @@ MODULES = {
     "interactive": "interactive",
 }
 """The module of each verb, in the order in which the help shows them; it is imported when the verb is typed."""
+READ_ONLY = frozenset({"stats", "watch", "list", "groups", "inspect"})
+"""Those that change nothing, and so have nothing to finish when Ctrl-C ends them."""

@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass
 
 from recovery.cli.context import CommandContext
-from recovery.cli.running import require_terminal, run_verb
+from recovery.cli.running import ask, require_terminal, run_verb
 from recovery.cli.verb import verb
 from worker.core.base.errors import ExitCode
 from worker.layout import Command, Sentence, show
@@ -55,9 +55,7 @@ def interactive(context: CommandContext) -> ExitCode:
         err.print(f"\n{context.dlq.url}", markup=False, highlight=False, soft_wrap=True)
         for number, choice in enumerate(MENU, start=1):
             show(err, Sentence(f"{number:>3}  {choice.what}", then="     "))
-        answer = context.ask("  q  Quit\n\nWhich?").strip().lower()
-        if answer in {"q", "quit", "exit"}:
-            return ExitCode.OK
+        answer = ask(context, "  q  Quit\n\nWhich?").lower()
         if answer.isdecimal() and 1 <= int(answer) <= len(MENU):
             _run(context, MENU[int(answer) - 1])
         elif answer:
@@ -68,7 +66,7 @@ def _run(context: CommandContext, choice: Choice) -> None:
     """Ask for what a verb needs, and run it."""
     command = list(choice.command)
     for option, question in choice.asks:
-        given = context.ask(question).strip()
+        given = ask(context, question)
         command += [each for each in (option, given) if given and each]
     told = shlex.join([*command, *context.options.as_arguments()])
     show(err, Command(f"dlq {told}", before="$ "))

@@ -11,12 +11,13 @@ from rich.text import Text
 from recovery.cli.choosing import EVERY, plain, rows_of
 from recovery.cli.context import CommandContext
 from recovery.cli.finding import find_and_report, found_code
-from recovery.cli.running import require_terminal, run_verb
+from recovery.cli.running import ask, require_terminal, run_verb
 from recovery.cli.verb import verb
 from recovery.cli.view.tables import shown
 from recovery.operations.dead_letters.facts import Facts, Filter
 from worker.core.base.errors import ExitCode
 from worker.core.base.text import one_line
+from worker.layout import short_ids
 from worker.terminal import err, say, span
 
 MAX_ROWS = 30
@@ -39,6 +40,7 @@ ACTIONS = (
     _Action("i", "inspect: show everything, and what to do", "inspect", changes=False),
     _Action("r", "redrive: send to the queue again", "redrive"),
     _Action("c", "recover: index, skip or archive now", "recover"),
+    _Action("a", "abandon: give up; `dlq restore` sends it again", "abandon", question=("--reason", "Why:")),
     _Action("d", "delete: archive, and delete from the DLQ", "delete", question=("--reason", "Why:")),
     _Action("e", "export: write to a new file", "export", changes=False, question=("", "Name of the new file:")),
 )
@@ -61,21 +63,17 @@ def pick(
         if not found.facts:
             return found_code(found)
         selected = _choose(context, found.facts)
-        action = _action(context, len(selected)) if selected else None
-        if not selected:
-            return ExitCode.OK
+        action = _action(context, len(selected))
         if action is not None:
             _act(context, action, selected)
 
 
 def _choose(context: CommandContext, every: Sequence[Facts]) -> list[Facts]:
-    """The chosen messages; none to quit."""
+    """The chosen messages."""
     listed, searched = list(every), ""
     _show(listed, searched)
     while True:
-        typed = context.ask(f"Which? (1,3-5; {EVERY}; a text to search for; empty: the whole list; q: quit)").strip()
-        if typed.casefold() in {"q", "quit", "exit"}:
-            return []
+        typed = ask(context, f"Which? (1,3-5; {EVERY}; a text to search for; empty: the whole list; q: quit)")
         try:
             rows = rows_of(typed, len(listed))
         except ValueError as error:
@@ -99,13 +97,15 @@ def _searchable(facts: Facts) -> str:
 
 
 def _show(listed: Sequence[Facts], searched: str) -> None:
-    """Number, key, error and age; a long key goes on in the next line, as the terminal breaks it."""
+    """Number, key, error, age and short id; a long key goes on in the next line, as the terminal breaks it."""
     err.print()
+    short = short_ids(one.dead_letter.id for one in listed)
     for number, facts in enumerate(listed[:MAX_ROWS], start=1):
         more = f" (and {len(facts.refs) - 1} more)" if len(facts.refs) > 1 else ""
         about = shown(facts.about or facts.type) + more
         err.print(Text.assemble((f"{number:>4}  ", "bold"), about), soft_wrap=True)
-        err.print(Text(f"      {shown(facts.error)}, {span(facts.age_s())} old", "dim"), soft_wrap=True)
+        name = one_line(short.get(facts.dead_letter.id, facts.dead_letter.id))
+        err.print(Text(f"      {shown(facts.error)}, {span(facts.age_s())} old, {name}", "dim"), soft_wrap=True)
     if len(listed) > MAX_ROWS:
         err.print(
             f"      … {MAX_ROWS + 1} to {len(listed):,} are not shown: type a part of a key or error", highlight=False
@@ -120,20 +120,20 @@ def _action(context: CommandContext, count: int) -> _Action | None:
         err.print(f"  {action.key}  {action.what}", markup=False, highlight=False)
     while True:
         typed = plain(
-            context.ask(f"What to do with {count} message{'s' * (count > 1)}? (empty: back to the list)")
+            ask(context, f"What to do with {count} message{'s' * (count > 1)}? (empty: back to the list; q: quit)")
         ).casefold()
         if not typed:
             return None
         for action in ACTIONS:
             if typed in {action.key, action.verb}:
                 return action
-        say("no", f"{typed!r}: it must be one of {', '.join(one.key for one in ACTIONS)}")
+        say("no", f"{typed!r}: it must be one of {', '.join(one.key for one in ACTIONS)}, or q")
 
 
 def _act(context: CommandContext, action: _Action, selected: Sequence[Facts]) -> None:
     """Run a verb once it is confirmed."""
     option, question = action.question
-    given = context.ask(question).strip() if question else ""
+    given = ask(context, f"{question} (empty: back to the list; q: quit)") if question else ""
     if question and not given:
         return
     asked = [option, given] if option else [given] if given else []
@@ -142,7 +142,7 @@ def _act(context: CommandContext, action: _Action, selected: Sequence[Facts]) ->
     what = f"dlq {action.verb} {' '.join([shlex.join(asked), *told]).strip()}"
     err.print(f"$ {one_line(what)}", style="bold", markup=False, highlight=False, soft_wrap=True)
     if action.changes:
-        answer = context.ask(f"{action.verb} {len(ids)} message{'s' * (len(ids) > 1)}? [y/N]")
+        answer = ask(context, f"{action.verb} {len(ids)} message{'s' * (len(ids) > 1)}? [y/N] (q: quit)")
         if plain(answer).lower() not in {"y", "yes"}:
             err.print("nothing was done")
             return

@@ -126,14 +126,14 @@ def _worker_text(worker: WorkerRecord) -> str:
         return f"{worker.name}: its record cannot be read: {worker.problem}"
     ago = f"{span(worker.age_ms / 1000)} ago"
     if worker.is_lost:
-        return f"{worker.name}: LOST, was {worker.state} {ago}; version {worker.version}"
+        return f"{worker.name}: LOST, was {worker.doing} {ago}; version {worker.version}"
     why = [
         *worker.held_back.values(),
         *worker.failing_calls,
         *(f"{name}: {why}" for name, why in worker.breakers.items()),
     ]
-    about = f"{worker.in_flight} in flight, {ago}, version {worker.version}"
-    return f"{worker.name}: {worker.state}, {about}" + (f"; {'; '.join(why)}" if why else "")
+    about = f"{worker.in_flight} in flight, as of {ago}, version {worker.version}"
+    return f"{worker.name}: {worker.doing}, {about}" + (f"; {'; '.join(why)}" if why else "")
 
 
 def _counts_text(found: dict[str, int]) -> str:

@@ -153,15 +153,37 @@ def test_messages_are_picked_from_a_list_without_an_id(site):
     terminal.wait_for("saw 1 of about 1")
     terminal.type("all")
     terminal.wait_for("What to do with 1 message?")
-    terminal.type("d")
+    terminal.type("a")
     terminal.wait_for("Why:")
     terminal.type("見本")
-    terminal.wait_for("delete 1 message? [y/N]")
+    terminal.wait_for("abandon 1 message? [y/N]")
     terminal.type("n")
     terminal.wait_for("nothing was done")
     terminal.type("q")
     assert terminal.end() == 0
     assert (depth(site), site.depth()[0]) == ((1, 0), 2)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [("all", "What to do with")],
+        [("all", "What to do with"), ("d", "Why:")],
+        [("all", "What to do with"), ("r", "redrive 1 message? [y/N]")],
+    ],
+)
+def test_q_ends_a_list_at_every_question_and_its_rows_have_short_ids(site, answers):
+    about(site, "a.txt")
+    terminal = Terminal(site, "pick")
+    terminal.wait_for("Which?")
+    assert re.search(r"old, [0-9a-f]{8}\s", terminal.text)
+    for answer, question in answers:
+        terminal.type(answer)
+        terminal.wait_for(question)
+    terminal.type("q")
+    assert terminal.end() == 0
+    assert "nothing was done" not in terminal.text
+    assert depth(site) == (1, 0)
 
 
 @pytest.mark.parametrize("ending", ["Ctrl-C", "Ctrl-D"])

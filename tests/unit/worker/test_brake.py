@@ -148,15 +148,15 @@ def test_a_deleted_bucket_is_named_and_whatever_its_error_says_the_commands_are_
     bucket = "b" * 63
     place.settle(*[Failed(StoreError("x" * 5_000 + "\n", code="NoSuchBucket"))] * 100, bucket=bucket)
     reason = place.gate.reasons[BRAKE]
-    assert f"all in s3://{bucket}: does it exist?" in reason
+    assert f"(31 × NoSuchBucket in s3://{bucket}); correct it" in reason
     assert reason.endswith("`")
     assert len(reason) <= MAX_TEXT
 
 
-def test_failures_in_several_buckets_name_none(place):
+def test_failures_in_several_buckets_are_counted_together(place):
     for number in range(31):
         place.settle(Failed(GONE), bucket=f"bucket-{number}")
-    assert "all in" not in place.gate.reasons[BRAKE]
+    assert f"(31 × {GONE.code} in 31 buckets)" in place.gate.reasons[BRAKE]
 
 
 # -- restarts --------------------------------------------------------------------------------------------------------

@@ -145,3 +145,14 @@ def test_a_command_without_its_verb_shows_its_help_and_fails(capsys, monkeypatch
         explain.answered(program, arguments)
     assert ended.value.code == ExitCode.USAGE
     assert capsys.readouterr().out == explain.page_text(PROGRAMS[program][page], 80)
+
+
+def test_the_summaries_of_verbs_are_whole_sentences():
+    verbs = [
+        row
+        for pages in PROGRAMS.values()
+        for title, rows in pages[""]["sections"]
+        if title == "Commands"
+        for row in rows
+    ]
+    assert [name for name, text in verbs if not text.endswith((".", ".)")) or text.count("(") != text.count(")")] == []

@@ -15,7 +15,7 @@ import pytest
 
 from testing.worker import base_env
 from worker.core.base.errors import ExitCode
-from worker.interruption import EXIT_CODE, FINISHING
+from worker.interruption import EXIT_CODE, FINISHING, say_stopping
 
 LINE = "stopping; again to end at once\n"
 PROGRAM = "import sys\nfrom worker.interruption import heed_interrupts\nheed_interrupts()\n"
@@ -126,3 +126,14 @@ def test_what_a_shell_started_in_the_background_ignores_it() -> None:
     ignoring = f"trap '' INT; exec {sys.executable} -c \"$1\""
     done = subprocess.run(["sh", "-c", ignoring, "sh", program], capture_output=True, text=True, check=True)
     assert done.stdout == "SIG_IGN\n"
+
+
+def test_on_a_narrow_terminal_it_is_broken_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+    monkeypatch.setattr("os.isatty", lambda _: True)
+    monkeypatch.setattr("os.get_terminal_size", lambda _: os.terminal_size((80, 24)))
+    monkeypatch.setattr("os.write", lambda _, line: written.append(line))
+    say_stopping(signal.SIGINT)
+    [line] = written
+    first, second = line.decode().strip().splitlines()
+    assert (f"{first} {second}", second) == (FINISHING, "once")

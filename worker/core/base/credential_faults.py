@@ -29,11 +29,26 @@ class CredentialsError(DependencyError):
         self.hint = hint
 
 
+def said_of_credentials(error: BaseException | None) -> str:
+    """What is wrong with our credentials, and what to do, if that is why a call failed; empty if it is not."""
+    while error is not None:
+        if isinstance(error, QueueError | StoreError):
+            try:
+                require_credentials(error)
+            except CredentialsError as found:
+                return f"{found}: {found.hint}"
+        error = error.__cause__
+    return ""
+
+
 def require_credentials(error: QueueError | StoreError) -> None:
     """Return if an error is not about our credentials. Raises CredentialsError, with what to do, if it is."""
     hint = _hint(error.code, str(error).lower())
     if hint:
-        raise CredentialsError(f"AWS refuses the credentials: {error.code}: {error}"[:500], hint=hint) from error
+        what = f"AWS refuses the credentials: {error.code}: {error}"
+        if error.code == "NoCredentialsError":
+            what = "no AWS credentials found"
+        raise CredentialsError(what[:500], hint=hint) from error
 
 
 def _hint(code: str, message: str) -> str:

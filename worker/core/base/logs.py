@@ -26,6 +26,9 @@ Observer = Callable[[LogEvent, Fields], None]
 
 _PRIORITY = {"debug": b"<7>", "info": b"<6>", "warning": b"<4>", "error": b"<3>", "critical": b"<2>"}
 
+JOURNAL = "JOURNAL_STREAM"
+"""The variable that systemd sets where stderr goes to the journal (systemd.exec(5))."""
+
 _observers: list[Observer] = []
 _log: Any = None
 _set_up: Callable[[], None] | None = None
@@ -93,7 +96,7 @@ def _configure(level: str, form: str, stream: Any) -> None:
         last = structlog.dev.ConsoleRenderer(colors=stream.isatty())
         factory: Any = structlog.PrintLoggerFactory(stream)
     else:
-        last = _json_for_journal if "JOURNAL_STREAM" in os.environ else _json
+        last = _json_for_journal if JOURNAL in os.environ else _json
         factory = structlog.BytesLoggerFactory(stream.buffer)
     structlog.configure(
         processors=[*shared, last],

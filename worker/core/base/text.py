@@ -42,6 +42,16 @@ def one_line(text: str) -> str:
     return printable(re.sub(r"\s+", " ", text))
 
 
+def shortened(text: str, at_most: int) -> str:
+    """Text on one line of at most so many characters: the rest is left out from the end of a word on, and … stands for it."""
+    line = one_line(text).strip()
+    if len(line) <= at_most:
+        return line
+    kept = line[: at_most - 1]
+    words = kept if line[at_most - 1] == " " else kept.rpartition(" ")[0]
+    return f"{(words if len(words) >= at_most // 2 else kept).rstrip()}…"
+
+
 def escaped(text: str) -> str:
     r"""Text for one line of a log, without loss: unprintable characters become escapes such as `\n` or `\u202e`."""
     if text.isprintable():

@@ -14,6 +14,7 @@ import orjson
 
 from worker.core.base.errors import StoreError
 from worker.core.base.jsontypes import JsonObject
+from worker.core.base.text import shortened
 from worker.core.s3.state import CONTROL_PREFIX, State, fitting_key
 
 SCHEMA = 1
@@ -135,6 +136,11 @@ class WorkerRecord:
         """What failed, and what to type; empty if its brake is not on (worker/brake.py)."""
         return self.held_back.get(BRAKE, "")
 
+    @property
+    def doing(self) -> str:
+        """What people are told that it does: its state, or `braked`, which `resting` alone would not say."""
+        return "braked" if self.brake_reason and self.state == WorkerState.RESTING else self.state
+
     def as_json(self) -> dict[str, object]:
         """What is stored, cut to its limits."""
         numbers = {name: getattr(self, name) for name in _COUNTS}
@@ -145,9 +151,9 @@ class WorkerRecord:
             "breakers": _cut_mapping(self.breakers),
             "breakers_since": {name[:MAX_TEXT]: ms for name, ms in islice(self.breakers_since.items(), MAX_ENTRIES)},
             "held_back": _cut_mapping(self.held_back),
-            "pause_reason": self.pause_reason[:MAX_TEXT],
-            "brake_reason": self.brake_reason[:MAX_TEXT],
-            "failing_calls": [text[:MAX_TEXT] for text in self.failing_calls[:MAX_ENTRIES]],
+            "pause_reason": shortened(self.pause_reason, MAX_TEXT),
+            "brake_reason": shortened(self.brake_reason, MAX_TEXT),
+            "failing_calls": [shortened(text, MAX_TEXT) for text in self.failing_calls[:MAX_ENTRIES]],
             "unhealthy_threads": list(self.unhealthy_threads[:MAX_ENTRIES]),
             "figures": dict(self.figures),
             "exit_code": self.exit_code,
@@ -242,7 +248,7 @@ def _read(state: State, now_ms: int, key: str) -> WorkerRecord | None:
 
 
 def _cut_mapping(found: Mapping[str, str]) -> dict[str, str]:
-    return {name[:MAX_TEXT]: text[:MAX_TEXT] for name, text in islice(found.items(), MAX_ENTRIES)}
+    return {name[:MAX_TEXT]: shortened(text, MAX_TEXT) for name, text in islice(found.items(), MAX_ENTRIES)}
 
 
 def _members(found: object) -> list[tuple[str, Any]]:

@@ -85,7 +85,7 @@ def test_a_budget_that_is_used_up_is_wrong(fakes, fleet, status):
     [
         ("source.attributes", DENIED, "queue"),
         ("dlq.attributes", DENIED, "DLQ"),
-        ("state.get", DOWN, "pause, reindex"),
+        ("state.get", DOWN, "pause, brake, reindex"),
     ],
 )
 def test_a_part_that_cannot_be_read_is_named_and_stops_no_other(fakes, fleet, status, fault, error, missing):
@@ -110,3 +110,32 @@ def test_a_pause_with_an_end_says_when_and_one_that_has_ended_is_none(fakes, fle
     assert [one.full for one in findings(status())] == ["paused by me until 11:07 UTC: x y (since 11:00 UTC)"]
     fakes.s3.records["s3-index-worker/pause.json"] = json.dumps({**record, "until_ms": NOW_MS}).encode()
     assert findings(status()) == []
+
+
+BRAKED = (
+    "brake: 100 of 100 messages went to the DLQ (100 × NoSuchBucket in s3://" + "b" * 63 + "); correct it, then "
+    "`s3-index-worker resume`, then `dlq redrive-all --group 0123456789ab`"
+)
+
+
+def test_what_a_brake_says_to_type_is_never_cut_and_its_age_is_told(fleet, status):
+    fleet(worker("a", held_back={"brake": BRAKED}, state="resting", ago_ms=21_000))
+    assert summary(status()) == f"{BRAKED} (on 1 of 1 worker, as of 21s ago)."
+
+
+def test_another_reason_is_cut_between_words(fleet, status):
+    fleet(worker("a", held_back={"s3": "no bucket can be read " * 20}))
+    assert "can be read no… (on 1" in summary(status())
+
+
+def test_one_cause_is_said_once_in_words_whatever_the_addresses_of_the_requests(fakes, status):
+    for number, call in enumerate(("source.attributes", "dlq.attributes")):
+        said = f'Could not connect to the endpoint URL: "http://127.0.0.1:9/files-{number}?list-type=2&prefix=a%2F"'
+        fakes.faults.add(call, QueueError(said, code="EndpointConnectionError"))
+    assert "Not known: queue, DLQ (nothing answers at http://127.0.0.1:9)." in summary(status())
+
+
+def test_where_nothing_was_read_nothing_is_said_to_be_well(fakes, status):
+    for call in ("source.attributes", "dlq.attributes", "state.get", "state.list"):
+        fakes.faults.add(call, DENIED)
+    assert summary(status()) == f"Not known: everything ({DENIED})."

@@ -1,5 +1,6 @@
 """One screen, on terminals of every width, its JSON, and its exit codes."""
 
+import json
 import threading
 
 import orjson
@@ -7,7 +8,7 @@ import pytest
 
 from testing.memory import NOW_MS
 from tests.unit.worker.status.conftest import rendered, worker
-from worker.core.base.errors import ExitCode, QueueError, StoreError
+from worker.core.base.errors import DependencyError, ExitCode, QueueError, StoreError
 from worker.core.s3.reindexing import Phase, Reindex, Source, write_reindex
 from worker.status import screen
 from worker.status.facts import read_status
@@ -35,7 +36,7 @@ def test_every_part_has_its_line_and_its_mark_and_fits_on_one_screen(night, stat
         "paused by hanako@host until `s3-index-worker resume`: index upgrade (since 01:00 UTC)",
         "index unavailable on 2 of 3 workers since 10:57 UTC: https://index:9200 cannot be reached: ConnectTimeout",
         "3 alive, 1 silent", "d: silent since 10:36 UTC, was serving",
-        "b: resting, 0 in flight; 12,345 done, 3 failed, 0 released, 1 stored for retry in 3m 0s; version 1.0",
+        "b: resting, 0 in flight; 12,345 done, 3 failed, 0 released, 1 stored for retry in 3m 0s; version 1.0; as of 0s ago",
     ):  # fmt: skip
         assert said in whole
 
@@ -117,9 +118,29 @@ def test_a_part_that_does_not_answer_is_not_waited_for(fakes, fleet, monkeypatch
     monkeypatch.setattr(fakes.dlq, "attributes", lambda: answer.wait(10) and {})
     monkeypatch.setattr(screen, "load_for_command", fakes.settings)
     monkeypatch.setattr(screen, "connect", lambda _: fakes.clients)
+    monkeypatch.setattr(fakes.clients.aws, "credentials", lambda: None)
     monkeypatch.setattr(screen, "read_status", lambda *both: read_status(*both, patience_s=0.2))
     monkeypatch.setattr("os._exit", ended.append)
     assert screen.show_status(as_json=False) == ExitCode.DEPENDENCY
     answer.set()
     assert ended == [ExitCode.DEPENDENCY]
     assert "Not known: DLQ (no answer within 0.2 s)." in capsys.readouterr().out
+
+
+def test_without_credentials_one_sentence_says_so_and_no_part_is_judged(fakes, monkeypatch, capsys):
+    monkeypatch.setattr(screen, "load_for_command", fakes.settings)
+    monkeypatch.setattr(screen, "connect", lambda _: fakes.clients)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(DependencyError, match="no AWS credentials found: set AWS_ACCESS_KEY_ID"):
+        screen.show_status(as_json=False)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_brake_that_is_on_is_called_so_and_one_that_is_off_says_until_when(fakes, fleet, status):
+    fleet(worker("a", held_back={"brake": "brake: 31 of 31"}, state="resting", ago_ms=21_000))
+    fakes.s3.records["s3-index-worker/pause.json"] = json.dumps({"lets_fail_until_ms": NOW_MS + 3_600_000}).encode()
+    lines = rendered(status_table(status()), 200)
+    assert any("a: braked, 0 in flight" in line and line.endswith("as of 21s ago") for line in lines)
+    assert any("off until 12:06 UTC: whatever fails goes to the DLQ" in line for line in lines)
+    assert status_json(status())["brake_off_until"] == "2026-11-18T12:06:40+00:00"

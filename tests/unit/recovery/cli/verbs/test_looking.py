@@ -114,7 +114,7 @@ def test_stats_shows_the_workers_that_run_and_those_lost_within_a_day(fakes, con
     assert stats(context("stats", as_json=False)) == ExitCode.OK
     shown = " ".join(capsys.readouterr().out.split())
     for text in (
-        "alive: serving, 12 in flight, 3s ago, version 1.2", "paused by me: 更新", "index: down",
+        "alive: serving, 12 in flight, as of 3s ago, version 1.2", "paused by me: 更新", "index: down",
         "lost: LOST, was serving 1d 0h ago", "bad: its record cannot be read",
     ):  # fmt: skip
         assert text in shown
