@@ -1,5 +1,6 @@
 """The alarms in config/cloudformation.yaml and their metrics: tables for the pages, data for the tests."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,17 @@ class Alarm:
     name: str
     """The name after the queue's name and a hyphen, which is also the heading of its section in the runbook."""
     says: str
-    is_own: bool
-    """Whether it uses metrics that we send, so that it exists only if these are switched on."""
+    condition: str
+    """The condition of the template under which it exists; empty: it always does."""
     metrics: tuple[tuple[Any, str], ...]
     """(namespace, metric) of each metric."""
     properties: dict[str, Any]
+    """Its own, or of an alarm that combines others, those of the part on whose state it depends."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it uses metrics that we send, so that it exists only if these are switched on."""
+        return self.condition == "SendsFigures"
 
 
 def template() -> dict[str, Any]:
@@ -39,15 +46,37 @@ def template_of(path: Path | str) -> dict[str, Any]:
 
 
 def alarms() -> list[Alarm]:
-    """All alarms, in the order of the template."""
+    """All alarms that notify, in the order of the template."""
+    resources = template()["Resources"]
     found = []
-    for resource in template()["Resources"].values():
-        if resource["Type"] == "AWS::CloudWatch::Alarm":
-            one = resource["Properties"]
+    for resource in resources.values():
+        one = resource["Properties"]
+        if resource["Type"].startswith("AWS::CloudWatch::") and "AlarmActions" in one:
             name = one["AlarmName"]["Sub"].removeprefix("${QueueName}-")
             says = one["AlarmDescription"].rpartition(" ")[0]
-            found.append(Alarm(name, says, resource.get("Condition") == "SendsFigures", _metrics(one), one))
+            part = _part(one, resources)
+            found.append(
+                Alarm(name, says, resource.get("Condition", ""), _metrics(part), {**one, **part, **_says(one)})
+            )
     return found
+
+
+def metrics_in_alarms() -> int:
+    """How many metrics AWS counts where figures are sent: those of all metric alarms, of parts too."""
+    resources = template()["Resources"].values()
+    single = [one for one in resources if one["Type"] == "AWS::CloudWatch::Alarm"]
+    return sum(len(_metrics(one["Properties"])) for one in single if one.get("Condition") != "SendsNoFigures")
+
+
+def _part(properties: dict[str, Any], resources: dict[str, Any]) -> dict[str, Any]:
+    """The properties of the alarm whose state a composite alarm passes on; of others, their own."""
+    found = re.match(r'ALARM\("\$\{(\w+)\}"\)', properties.get("AlarmRule", {}).get("Sub", ""))
+    part: dict[str, Any] = properties if found is None else resources[found[1]]["Properties"]
+    return part
+
+
+def _says(properties: dict[str, Any]) -> dict[str, Any]:
+    return {name: properties[name] for name in ("AlarmName", "AlarmDescription")}
 
 
 def alarms_table() -> list[str]:
@@ -64,6 +93,8 @@ def figures_table() -> list[str]:
 
 def _origin(one: Alarm) -> str:
     namespaces = {namespace for namespace, _ in one.metrics}
+    if one.condition == "SendsNoFigures":
+        return "SQS; only if none are sent"
     return "own" if one.is_own else "SQS" if namespaces == {SQS_NAMESPACE} else "SQS, and own if they are sent"
 
 

@@ -11,9 +11,9 @@ from worker.budgets import Budgets
 from worker.byte_budget import MemoryBudget
 from worker.consumer import Consumer
 from worker.core.base import temporary
-from worker.core.base.breaker import Breaker
+from worker.core.base.breaker import INDEX_BREAKER, Breaker
 from worker.core.base.errors import BudgetError, IndexUnavailableError
-from worker.core.base.retry import release_delay_s
+from worker.core.base.retry import prepare_retries, release_delay_s
 from worker.core.base.settings import Settings
 from worker.core.clients import Clients, ensure_index, make_extractor
 from worker.core.extract.extractor import Extractor
@@ -69,6 +69,7 @@ def assemble(
     settings: Settings, clients: Clients, *, dlq_max_bytes: int, stuck: Callable[[InFlightMessage], None]
 ) -> Components:
     """Put the worker together; `stuck` hears of a message whose work hangs."""
+    prepare_retries()
     gate, budget = PauseGate(), MemoryBudget(settings.max_bytes_in_flight)
     s3_health = S3Health(clients.objects, gate, ask_state=clients.state.pause_record)
     brake = Brake(settings, clients.state, gate, now_ms=clients.objects.clock.now_ms)
@@ -158,7 +159,7 @@ def index_breaker(index: Index, *, interval_s: float) -> Breaker:
         index.ping()
         ensure_index(index)
 
-    return Breaker("index", failures=INDEX_FAILURES, probe=probe, interval_s=interval_s)
+    return Breaker(INDEX_BREAKER, failures=INDEX_FAILURES, probe=probe, interval_s=interval_s)
 
 
 def open_the_index(components: Components) -> None:

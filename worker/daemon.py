@@ -22,6 +22,7 @@ from worker.core.sqs.in_flight import InFlightMessage
 from worker.gauges import show
 from worker.health import Health
 from worker.interruption import say_stopping
+from worker.levels import Levels
 from worker.metrics import Metrics, send_to_cloudwatch, serve
 from worker.reconciled import watch_reconciled
 from worker.sdnotify import notify, watchdog_interval_s
@@ -112,7 +113,10 @@ class Daemon:
 
     def _start_metrics(self, stack: ExitStack) -> None:
         metrics, settings, components = self._metrics, self._settings, self._components
-        show(metrics, components, failing_calls=lambda: len(self._health.failing_calls()))
+        levels = Levels(components.clients.state)
+        show(metrics, components, levels, failing_calls=lambda: len(self._health.failing_calls()))
+        if settings.metrics_port or settings.cloudwatch_namespace:
+            levels.watch(self._ended)
         if settings.metrics_port:
             port = settings.metrics_port + settings.worker_instance
             try:
@@ -132,7 +136,7 @@ class Daemon:
                 watch_reconciled(components.clients.state, metrics.reconciled, self._ended)
         if settings.cloudwatch_namespace:
             client = components.clients.aws.cloudwatch()
-            args = (metrics, client, settings.cloudwatch_namespace, self._ended)
+            args = (metrics, levels, client, settings.cloudwatch_namespace, self._ended)
             sender = threading.Thread(target=send_to_cloudwatch, args=args, name="cloudwatch", daemon=True)
             sender.start()
             stack.callback(sender.join, LAST_FIGURES_S)

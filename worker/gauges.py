@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 from worker.assembly import Components
+from worker.core.s3.state import DEAD_LETTERS_PREFIX, PARKED_PREFIX, RETRY_PREFIX
 from worker.core.s3.workers import BRAKE
+from worker.levels import Levels
 from worker.metrics import Metrics
 
 
-def show(metrics: Metrics, components: Components, *, failing_calls: Callable[[], int]) -> None:
+def show(metrics: Metrics, components: Components, levels: Levels, *, failing_calls: Callable[[], int]) -> None:
     """Add them all. `failing_calls` is the number of kinds of calls to the queues that keep failing."""
     clock, gate = components.clients.objects.clock, components.gate
     metrics.gauge("worker_in_flight", "Messages in flight.", lambda: len(components.in_flight))
@@ -32,8 +34,24 @@ def show(metrics: Metrics, components: Components, *, failing_calls: Callable[[]
         "Kinds of calls to the queues (receive, delete, send) that keep failing.",
         failing_calls,
     )
+    _show_levels(metrics, levels)
     _show_limits(metrics, components)
     metrics.gauge("worker_s3_clock_uncertainty_seconds", "How well S3's clock is known.", lambda: clock.uncertainty_s)
+
+
+def _show_levels(metrics: Metrics, levels: Levels) -> None:
+    metrics.gauge(
+        "worker_retry_records", "Records in retry-index/ that wait for the index; 1000: that many or more.",
+        lambda: levels.of(RETRY_PREFIX),
+    )  # fmt: skip
+    metrics.gauge(
+        "worker_parked_records", "Records in retry-index/parked/; 1000: that many or more.",
+        lambda: levels.of(PARKED_PREFIX),
+    )  # fmt: skip
+    metrics.gauge(
+        "worker_stored_dead_letters", "Records in dead-letters/; 1000: that many or more.",
+        lambda: levels.of(DEAD_LETTERS_PREFIX),
+    )  # fmt: skip
 
 
 def _show_limits(metrics: Metrics, components: Components) -> None:

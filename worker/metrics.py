@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from worker.core.base.breaker import INDEX_BREAKER
 from worker.core.base.classify import FailureKind
 from worker.core.base.cloudwatch import tell_cloudwatch
 from worker.core.base.events import LogEvent
 from worker.core.base.jsontypes import JsonObject
 from worker.core.base.logs import Fields
 from worker.core.s3.workers import BRAKE
+from worker.levels import Levels
 from worker.reconciled import ReconciledMetrics
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ class Metrics:
         """When a receive last answered, in monotonic seconds."""
         self.is_braked = False
         """Whether the brake is on (worker/brake.py)."""
+        self.is_index_unavailable = False
         self._totals: Tally[str] = Tally()
         self._lag_s = 0.0
         self._handlers: dict[str, Callable[[Fields], None]] = {
@@ -93,6 +96,8 @@ class Metrics:
             LogEvent.BUDGET_LAG: lambda f: self._lag_ratio.set(f["lag_s"] / f["retention_s"]),
             LogEvent.GATE_SHUT: lambda f: self._on_gate(f, is_shut=True),
             LogEvent.GATE_CLEARED: lambda f: self._on_gate(f, is_shut=False),
+            LogEvent.BREAKER_OPENED: lambda f: self._on_breaker(f, is_open=True),
+            LogEvent.BREAKER_CLOSED: lambda f: self._on_breaker(f, is_open=False),
             LogEvent.HEARTBEAT_FAILED: lambda _: self._heartbeat_failures.inc(),
         }
 
@@ -166,6 +171,10 @@ class Metrics:
         if not is_shut:
             self._lag_ratio.set(0)
 
+    def _on_breaker(self, fields: Fields, *, is_open: bool) -> None:
+        if fields["breaker"] == INDEX_BREAKER:
+            self.is_index_unavailable = is_open
+
     def _on_receive_failed(self, _: Fields) -> None:
         self._receive_failures.inc()
         self._totals["receive_failures"] += 1
@@ -222,15 +231,22 @@ def serve(
     return server
 
 
-def send_to_cloudwatch(metrics: Metrics, client: "CloudWatchClient", namespace: str, stop: threading.Event) -> None:
-    """Send the sums once a minute in one call until `stop` is set, and then once more."""
+def figures_of(metrics: Metrics, levels: Levels) -> dict[str, float]:
+    """What CloudWatch is sent now. The sums begin again."""
+    sums, metrics.sums = metrics.sums, Tally()
+    figures = {name: float(sums[name]) for name in CLOUDWATCH_SUMS}
+    figures |= {"Braked": float(metrics.is_braked), "IndexUnavailable": float(metrics.is_index_unavailable)}
+    if sums["LagCount"]:
+        figures["Lag"] = sums["Lag"] / sums["LagCount"]
+    return figures | levels.figures()
+
+
+def send_to_cloudwatch(
+    metrics: Metrics, levels: Levels, client: "CloudWatchClient", namespace: str, stop: threading.Event
+) -> None:
+    """Send sums and levels once a minute in one call until `stop` is set, and then once more."""
     while True:
         stopping = stop.wait(CLOUDWATCH_INTERVAL_S)
-        sums, metrics.sums = metrics.sums, Tally()
-        figures = {name: float(sums[name]) for name in CLOUDWATCH_SUMS}
-        figures["Braked"] = float(metrics.is_braked)
-        if sums["LagCount"]:
-            figures["Lag"] = sums["Lag"] / sums["LagCount"]
-        tell_cloudwatch(client, namespace, figures)
+        tell_cloudwatch(client, namespace, figures_of(metrics, levels))
         if stopping:
             return

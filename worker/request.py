@@ -23,7 +23,7 @@ STDIN = "-"
 READS = frozenset(
     {"_search", "_count", "_mget", "_msearch", "_analyze", "_validate", "_explain", "_field_caps", "_termvectors"}
 )
-"""Ends of paths, or parts of them, to which a POST changes nothing."""
+"""The APIs to which a POST changes nothing: the first part of a path that begins with an underscore."""
 MISSING, WRONG = 404, 400
 """HTTP statuses: what is named is not there; the request is not understood."""
 
@@ -106,7 +106,8 @@ def _is_json(line: bytes) -> bool:
 
 
 def _may_change(method: Method, target: str) -> bool:
-    return method is not Method.GET and not READS.intersection(target.partition("?")[0].split("/"))
+    api = next((part for part in target.partition("?")[0].split("/") if part.startswith("_")), "")
+    return method is not Method.GET and api not in READS
 
 
 @contextmanager

@@ -81,9 +81,13 @@ class FiguresSource:
     def for_cloudwatch(self) -> dict[str, float]:
         """The figures for alarms, in seconds where they are times. Raises LedgerError."""
         stats, now_s = self._ledger.stats(), time.time()
-        figures = {"StoredDeadLetters": float(stats.waiting), "DlqOldestAge": _since_s(stats.oldest_sent_ms, now_s)}
-        expiry_s = self._soonest_expiry_s(self.dlq(), now_s)
-        return figures if expiry_s is None else {**figures, "DlqSoonestExpiry": expiry_s}
+        reading = self.dlq()
+        expiry_s = self._soonest_expiry_s(reading, now_s)
+        return {
+            "StoredDeadLetters": float(stats.waiting),
+            "DlqOldestAge": _since_s(stats.oldest_sent_ms, now_s),
+            "DlqSoonestExpiry": float(reading.retention_s) if expiry_s is None else expiry_s,
+        }
 
     def intake(self) -> IntakeFigures:
         """How the intake does."""

@@ -82,13 +82,16 @@ class Stats:
         return self.visible + self.in_flight + self.stored
 
     def figures(self) -> dict[str, float]:
-        """Metrics for alarms, in seconds. SQS's own metric does not count the age from when a message was first sent."""
-        figures = {"DlqOldestAge": 0.0}
-        if self.oldest_s is not None:
-            figures["DlqOldestAge"] = time.time() - self.oldest_s
-        if self.soonest_expiry_s is not None:
-            figures["DlqSoonestExpiry"] = max(0.0, self.soonest_expiry_s - time.time())
-        return figures
+        """Metrics for alarms, in seconds. SQS's own metric does not count the age from when a message was first sent.
+
+        Without dead letters, both are sent as well: an alarm then ends, and one on missing figures stays silent.
+        """
+        now_s = time.time()
+        oldest_s, expiry_s = self.oldest_s, self.soonest_expiry_s
+        return {
+            "DlqOldestAge": 0.0 if oldest_s is None else now_s - oldest_s,
+            "DlqSoonestExpiry": float(self.retention_s) if expiry_s is None else max(0.0, expiry_s - now_s),
+        }
 
 
 def stats(clients: DlqClients, found: Found, *, source: Queue | None) -> Stats:

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.pages import sections
-from tools.alarms import SQS_NAMESPACE, TEMPLATE, Alarm, alarms, chosen, template, template_of
+from tests.support.pages import DOCS, sections
+from tools.alarms import SQS_NAMESPACE, TEMPLATE, Alarm, alarms, chosen, metrics_in_alarms, template, template_of
 from worker.core.base.cloudwatch import FIGURES
 from worker.queue_checks import LEAST_RECEIVES
 
 IAM = Path(__file__).resolve().parents[3] / "config/iam"
 RESOURCES = template()["Resources"]
 ALARMS = {one.name: one for one in alarms()}
+SETUP = (DOCS / "setup.md").read_text()
 RUNS = {"worker": "Worker", "operator": "Operator", "reader": "Reader", "manager": "Manager", "manager-purge": "ManagerPurge",
         "pause": "Pause",        "connect": "Connect", "cloudwatch": "CloudWatch", "index": "Index", "serverless": "Serverless",
         "kms": "Kms", "logs": "Logs", "release": "Release"}  # fmt: skip
@@ -33,6 +34,11 @@ def test_the_linter_has_nothing_to_say():
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert (lint.returncode, lint.stdout) == (0, ""), lint.stderr
+
+
+def test_the_template_fits_into_the_request_that_the_page_types():
+    """A body has at most 51,200 bytes; larger templates must be in S3 (CloudFormation API Reference, CreateStack)."""
+    assert TEMPLATE.stat().st_size < 51_200
 
 
 @pytest.mark.parametrize("name", [path.stem for path in IAM.glob("*.json")])
@@ -84,7 +90,7 @@ def test_nobody_but_the_hosts_and_named_roles_reads_messages_and_texts():
     statement = STATEMENTS["NobodyElseReads"]
     assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
     assert {one["Sub"].partition("/")[2] for one in statement["Resource"]} == {
-        "retry-index/*", "dead-letters/*", "dlq-archive/*"
+        "retry-index/*", "dead-letters/*", "dlq-archive/*", "s3-index-worker/audit/*"
     }  # fmt: skip
     _, names = statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]["Split"][1]["Join"]
     assert [one.get("GetAtt") or one["If"][0] for one in names] == ["HostRole.Arn", "HasWriters", "HasReaders"]
@@ -152,6 +158,13 @@ def test_the_key_s_policy_lets_every_service_use_it_that_sends_to_the_queue_or_a
         one["Principal"]["Service"] for one in map(chosen, properties("QueuePolicy")["PolicyDocument"]["Statement"])
     }
     assert set(services) == senders | {"cloudwatch.amazonaws.com"}
+    accounts = {
+        name: one["Condition"]["StringEquals"]["aws:SourceAccount"]
+        for name, one in services.items()
+        if "Condition" in one
+    }
+    assert accounts["s3.amazonaws.com"] == "FILES-OWNER"  # as in config/queue-policy.json
+    assert accounts["sns.amazonaws.com"] == ["ACCOUNT", "FILES-OWNER"]
     for name, one in services.items():
         assert one["Action"] == ["kms:GenerateDataKey*", "kms:Decrypt"]
         assert ("Condition" in one) == (
@@ -194,30 +207,34 @@ def test_alarms_on_the_workers_figures_are_made_only_where_these_are_sent():
         namespaces = {part["MetricStat"]["Metric"]["Namespace"] for part in always if not one.is_own}
         assert namespaces <= {SQS_NAMESPACE}, one.name
         if one.is_own:
-            assert {namespace for namespace, _ in one.metrics} == {"CloudWatchNamespace"}, one.name
+            assert "CloudWatchNamespace" in {namespace for namespace, _ in one.metrics}, one.name
 
 
 def test_every_figure_that_an_alarm_is_on_is_sent():
     own = {metric for one in ALARMS.values() for namespace, metric in one.metrics if namespace != SQS_NAMESPACE}
     assert own <= set(FIGURES)
-    assert set(FIGURES) - own == {"Lag"}  # queue-age is on SQS's own
+    assert set(FIGURES) - own == {"Lag", "StoredForRetry", "Parked"}  # for graphs: alarms are on ages and on what waits
 
 
 @pytest.mark.parametrize(
     ("name", "sign", "threshold", "seconds", "missing"),
     [
         ("dlq-depth", ">", 10, 300, "notBreaching"),
+        ("dlq-waiting", ">", 0, 86_400, "notBreaching"),
         ("no-poll", "<", 1, 300, "breaching"),
+        ("no-figures", "<", 1, 900, "breaching"),
+        ("no-dlq-figures", "<", 1, 10_800, "breaching"),
         ("queue-age", ">", 3_600, 300, "notBreaching"),
         ("error-rate", ">", 10, 600, "notBreaching"),
-        ("stored-for-retry", ">", 0, 900, "notBreaching"),
-        ("braked", ">", 0, 60, "notBreaching"),
+        ("index-unavailable", ">", 0, 300, "ignore"),
+        ("stored-for-retry", ">", 0, 1_800, "ignore"),
+        ("braked", ">", 0, 60, "ignore"),
         ("spilled", ">", 0, 300, "notBreaching"),
-        ("parked", ">", 0, 300, "notBreaching"),
+        ("parked", ">", 0, 300, "ignore"),
         ("archived", ">", 0, 300, "notBreaching"),
         ("delete-failures", ">", 0, 600, "notBreaching"),
-        ("dlq-age", ">", 86_400, 10_800, "notBreaching"),
-        ("dlq-expiry", "<", 3 * 86_400, 10_800, "notBreaching"),
+        ("dlq-age", ">", 86_400, 10_800, "ignore"),
+        ("dlq-expiry", "<", 3 * 86_400, 10_800, "ignore"),
     ],
 )
 def test_an_alarm_goes_off_when_its_page_says(name, sign, threshold, seconds, missing):
@@ -233,12 +250,34 @@ def test_depth_counts_visible_and_invisible_dead_letters_and_a_poll_may_be_empty
     chosen_expression, parts = expression("dlq-depth")
     assert chosen_expression == {"If": ["SendsFigures", "visible + held + FILL(stored, 0)", "visible + held"]}
     assert parts == {**without, "stored": "StoredDeadLetters"}
+    polls = {"received": "NumberOfMessagesReceived", "empty": "NumberOfEmptyReceives"}
+    for name, sent in (("no-figures", "MessagesSettled"), ("no-dlq-figures", "DlqOldestAge")):
+        given, parts = expression(name)
+        assert given == "IF(FILL(received, 0) + FILL(empty, 0) > 0, FILL(samples, 0), 1)"
+        assert parts == {"samples": sent, **polls}
     assert expression("no-poll") == (
-        "received + empty", {"received": "NumberOfMessagesReceived", "empty": "NumberOfEmptyReceives"}
+        "received + empty", polls
     )  # fmt: skip
     assert expression("error-rate") == (
         "IF(settled >= 20, 100 * failed / settled, 0)", {"settled": "MessagesSettled", "failed": "MessagesFailed"}
     )  # fmt: skip
+
+
+def test_the_outputs_that_name_a_setting_name_one_of_the_example_and_the_page_s_namespace_is_the_example_s():
+    example = (TEMPLATE.parent / "worker.env.example").read_text()
+    named = {one["Description"] for one in template()["Outputs"].values() if one["Description"].isupper()}
+    assert named == {"SQS_QUEUE_URL", "DLQ_QUEUE_URL", "STATE_BUCKET", "CLOUDWATCH_NAMESPACE"}
+    given = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", example, re.MULTILINE))
+    assert named <= set(given)
+    typed_name = re.search(r"ParameterKey=CloudWatchNamespace,ParameterValue=(\S+)", SETUP)
+    assert typed_name is not None
+    assert given["CLOUDWATCH_NAMESPACE"] == typed_name[1]
+
+
+def test_the_page_counts_metrics_and_alarms_as_aws_does():
+    composite = sum(one["Type"] == "AWS::CloudWatch::CompositeAlarm" for one in RESOURCES.values())
+    assert f"{len(FIGURES)} metrics of our own" in SETUP
+    assert f"{metrics_in_alarms()} metrics in alarms, and {composite} composite alarm," in SETUP
 
 
 # -- reading the template ----------------------------------------------------------------------------------------------

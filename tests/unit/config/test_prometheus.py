@@ -1,5 +1,6 @@
 """config/prometheus by Prometheus' own tools: each alert fires when it should, ends when it should, and is silent otherwise."""
 
+import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,11 @@ from tools.metrics import all_metrics
 from tools.prometheus_rules import RULES, Rule, rules
 
 CONFIG = RULES.parent
+HOUR = 60
 BEGINS, LONG = 10, 200
 """The minute in which what is wrong begins, and a time that is longer than any rule waits or looks back."""
+LOOKBACK = 5
+"""Minutes for which Prometheus takes the last sample of a series that has ended."""
 NEVER = BEGINS
 """Bad times that end when they begin."""
 WORKER = 'job="s3-index-worker",instance="a"'
@@ -64,7 +68,23 @@ class Ago:
         return 60 * minute - (self.bad_s if BEGINS <= minute < ends else 0)
 
 
-Series = Gauge | Counter | Clock | Ago
+@dataclass(frozen=True)
+class EveryTwenty:
+    """A counter that grows by one every 20 minutes."""
+
+    def at(self, minute: int, _ends: int) -> float:
+        return minute // 20
+
+
+@dataclass(frozen=True)
+class Target:
+    """A target that answers, and in bad times is not there."""
+
+    def at(self, minute: int, ends: int) -> float | None:
+        return None if BEGINS <= minute < ends else 1
+
+
+Series = Gauge | Counter | Clock | Ago | EveryTwenty | Target
 
 
 @dataclass(frozen=True)
@@ -123,11 +143,22 @@ CASES = {
         },
         tail=5,
     ),
+    "WorkerErrorRateLowTraffic": Case(
+        {
+            f'worker_messages_total{{outcome="failed",{WORKER}}}': Counter(2),
+            f'worker_messages_total{{outcome="done",{WORKER}}}': Counter(1),
+        },
+        tail=60,
+    ),
+    "WorkerRetryRecordsWait": Case({f"worker_retry_records{{{WORKER}}}": Gauge(0, 1)}),
+    "WorkerRecordsParked": Case({f"worker_parked_records{{{WORKER}}}": Gauge(0, 1)}),
     "WorkerBudgetNearlySpent": Case({f'worker_budget_used_ratio{{cap="objects",{WORKER}}}': Gauge(0.9, 0.91)}),
     "WorkerLagNearsRetention": Case({f"worker_lag_of_retention_ratio{{{WORKER}}}": Gauge(0.75, 0.76)}),
     "ReconcileUnaccounted": Case({f'reconcile_unaccounted{{bucket="b",{WORKER}}}': Gauge(0, 1)}),
     "ReconcileStopped": Case({f'reconcile_last_success_timestamp_seconds{{bucket="b",{WORKER}}}': Ago(691_201)}),
     "MetricsUnreachable": Case({f"up{{{WORKER}}}": Gauge(1, 0)}),
+    "WorkersNotScraped": Case({f"up{{{WORKER}}}": Target()}, lag=LOOKBACK),
+    "ManagerNotScraped": Case({f"up{{{MANAGER}}}": Target()}, lag=LOOKBACK),
 }
 SILENCE = {
     **{name: Gauge(0, 0) for case in CASES.values() for name, one in case.series.items() if isinstance(one, Counter)},
@@ -136,6 +167,7 @@ SILENCE = {
     f"dlq_message_age_seconds_count{{{MANAGER}}}": Gauge(0, 0),
     f"dlq_figures_readable{{{MANAGER}}}": Gauge(1, 1),
     f"up{{{MANAGER}}}": Gauge(1, 1),
+    f"up{{{WORKER}}}": Gauge(1, 1),
     **{
         f"{name}{{{MANAGER}}}": Gauge(0, 0)
         for name in ("dlq_arrivals_last_day", "dlq_arrivals_last_hour", "dlq_average_retries", "dlq_recovery_pending",
@@ -143,7 +175,8 @@ SILENCE = {
     },
 }  # fmt: skip
 """A fleet with nothing to do."""
-HEALTHY = {
+HEALTHY: dict[str, Series] = {
+    f"up{{{WORKER}}}": Gauge(1, 1),
     f'dlq_replay_total{{status="error",{MANAGER}}}': Counter(1, 1),
     f'dlq_replay_total{{status="success",{MANAGER}}}': Counter(1, 1),
     f'worker_messages_total{{outcome="failed",{WORKER}}}': Counter(1, 1),
@@ -171,7 +204,7 @@ PASSED = (0, "")
 def run(folder: Path, series: dict[str, Series], ends: int, until: int, checks: list[object]) -> tuple[int, str]:
     """Let promtool play these series, a value a minute, and check what the rules make of them; PASSED, or what is wrong."""
     given = [
-        {"series": name, "values": " ".join(f"{one.at(minute, ends):g}" for minute in range(until + 1))}
+        {"series": name, "values": " ".join(_written(one.at(minute, ends)) for minute in range(until + 1))}
         for name, one in series.items()
     ]
     test = {"interval": "1m", "input_series": given, "promql_expr_test": checks}
@@ -179,6 +212,10 @@ def run(folder: Path, series: dict[str, Series], ends: int, until: int, checks: 
     path.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [test]}))
     code, said = tool("promtool", "test", "rules", str(path))
     return code, "" if code == 0 else said
+
+
+def _written(value: float | None) -> str:
+    return "_" if value is None else f"{value:g}"
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -212,8 +249,22 @@ def test_an_idle_fleet_is_silent_and_no_expression_has_a_value(tmp_path):
     assert run(tmp_path, dict(SILENCE), NEVER, LONG, [*checks, NOTHING]) == PASSED
 
 
-def test_nothing_is_said_of_what_is_not_scraped(tmp_path):
-    assert run(tmp_path, {}, NEVER, LONG, [NOTHING]) == PASSED
+def test_of_what_is_not_scraped_only_that_is_said(tmp_path):
+    firing = {"expr": 'count by (alertname) (ALERTS{alertstate="firing"})', "eval_time": f"{LONG}m"}
+    said = [{"labels": '{alertname="WorkersNotScraped"}', "value": 1}]
+    assert run(tmp_path, {}, NEVER, LONG, [{**firing, "exp_samples": said}]) == PASSED
+
+
+def test_a_file_every_20_minutes_that_always_fails_is_noticed_and_one_that_fails_once_is_not(tmp_path):
+    firing = functools.partial(alerts, "WorkerErrorRateLowTraffic", state="firing")
+    after_one = [firing(at, count=0) for at in range(BEGINS, BEGINS + 2 * HOUR)]
+    for failed, checks in ((EveryTwenty(), [firing(LONG, count=1)]), (Gauge(0, 1), after_one)):
+        series: dict[str, Series] = {
+            f"up{{{WORKER}}}": Gauge(1, 1),
+            f'worker_messages_total{{outcome="failed",{WORKER}}}': failed,
+            f'worker_messages_total{{outcome="done",{WORKER}}}': Gauge(0, 0),
+        }
+        assert run(tmp_path, series, LONG, LONG, [*checks]) == PASSED
 
 
 def test_ratios_at_their_limit_are_silent(tmp_path):
@@ -226,6 +277,7 @@ def test_two_managers_with_one_ledger_are_not_added_up_but_the_parts_of_the_dept
         for queue in ("main", "retry")
         for manager in ("a", "b")
     }
+    series[f"up{{{WORKER}}}"] = Gauge(1, 1)
     depth = {"expr": RULE["DlqDepth"].expression.replace("> 10", ""), "eval_time": "1h"}
     expected = {**depth, "exp_samples": [{"labels": '{job="dlq-manager"}', "value": 10}]}
     assert run(tmp_path, series, NEVER, LONG, [expected, NOTHING]) == PASSED

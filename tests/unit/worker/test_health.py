@@ -17,6 +17,7 @@ from worker.core.sqs.outcome import Failed
 from worker.core.sqs.queue import Message
 from worker.daemon import Daemon
 from worker.gauges import show
+from worker.levels import Levels
 
 
 @pytest.fixture
@@ -113,13 +114,13 @@ def test_a_budget_that_is_used_up_is_a_reason_for_resting(daemon):
     assert daemon._health.status_line().startswith("today's budget of objects is used up | ")
 
 
-def test_a_brake_is_seen_in_every_place_and_no_reason_to_restart(daemon):
+def test_a_brake_is_seen_in_every_place_and_no_reason_to_restart(daemon, fakes):
     daemon._components.brake.look()
     for _ in range(31):
         message = Message("m", "r", "body", {}, {})
         item = InFlightMessage(message, deadline_s=60, settle=lambda _: None)
         daemon._components.brake.judge(item, Failed(KeyError("title")))
-    show(daemon._metrics, daemon._components, failing_calls=lambda: 0)
+    show(daemon._metrics, daemon._components, Levels(fakes.state), failing_calls=lambda: 0)
     is_well, facts = daemon._health.answer()
     assert is_well
     assert (facts["brake_on"], facts["state"]) == (True, "resting")

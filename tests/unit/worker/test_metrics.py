@@ -2,8 +2,12 @@
 
 import threading
 
+import pytest
+
+from testing.fakes import Fakes
 from worker.core.base.events import LogEvent
 from worker.core.indexing.replay import Result
+from worker.levels import Levels
 from worker.metrics import Metrics, send_to_cloudwatch
 
 
@@ -31,10 +35,10 @@ def busy():
     return metrics
 
 
-def send_once(metrics, client):
+def send_once(metrics, client, levels=None):
     stop = threading.Event()
     stop.set()
-    send_to_cloudwatch(metrics, client, "S3IndexWorker", stop)
+    send_to_cloudwatch(metrics, levels or Levels(Fakes().state), client, "S3IndexWorker", stop)
 
 
 def test_cloudwatch_is_sent_all_sums_in_one_call():
@@ -44,7 +48,7 @@ def test_cloudwatch_is_sent_all_sums_in_one_call():
     assert call["Namespace"] == "S3IndexWorker"
     assert {each["MetricName"]: each["Value"] for each in call["MetricData"]} == {
         "MessagesSettled": 2.0, "MessagesFailed": 1.0, "MessageDeleteFailed": 1.0, "StoredForRetry": 1.0, "Spilled": 1.0,
-        "Parked": 1.0, "Lag": 2.0, "Braked": 0.0,
+        "Parked": 1.0, "Lag": 2.0, "Braked": 0.0, "IndexUnavailable": 0.0,
     }  # fmt: skip
 
 
@@ -115,12 +119,31 @@ def test_what_alerts_ask_for_is_shown_before_it_happens_so_that_the_first_time_i
         assert read(name, labels) == 0, (name, labels)
 
 
-def test_cloudwatch_hears_whether_the_brake_is_on():
+@pytest.mark.parametrize(
+    ("figure", "field", "ours", "begins", "ends"),
+    [
+        ("Braked", "name", "brake", LogEvent.GATE_SHUT, LogEvent.GATE_CLEARED),
+        ("IndexUnavailable", "breaker", "index", LogEvent.BREAKER_OPENED, LogEvent.BREAKER_CLOSED),
+    ],
+)
+def test_cloudwatch_hears_whether_it_is_so_whatever_else_begins_and_ends(figure, field, ours, begins, ends):
     metrics, client = Metrics(), FakeCloudWatch()
-    for event, name in ((LogEvent.GATE_SHUT, "brake"), (LogEvent.GATE_SHUT, "s3"), (LogEvent.GATE_CLEARED, "s3")):
-        metrics.observe(event, {"name": name})
+    for event, name in ((begins, ours), (begins, "s3"), (ends, "s3")):
+        metrics.observe(event, {field: name})
     send_once(metrics, client)
-    metrics.observe(LogEvent.GATE_CLEARED, {"name": "brake"})
+    metrics.observe(ends, {field: ours})
     send_once(metrics, client)
     sent = [{one["MetricName"]: one["Value"] for one in call["MetricData"]} for call in client.sent]
-    assert [one["Braked"] for one in sent] == [1.0, 0.0]
+    assert [one[figure] for one in sent] == [1.0, 0.0]
+
+
+def test_cloudwatch_hears_what_waits_in_the_state_bucket_once_that_was_counted(fakes):
+    levels, client = Levels(fakes.state), FakeCloudWatch()
+    fakes.s3.records |= {"retry-index/2026-11-30/a.json": b"", "dead-letters/a.json": b"", "dead-letters/b.json": b""}
+    send_once(Metrics(), client, levels)
+    levels.count()
+    send_once(Metrics(), client, levels)
+    sent = [{one["MetricName"]: one["Value"] for one in call["MetricData"]} for call in client.sent]
+    counted = {"RetryRecords": 1.0, "ParkedRecords": 0.0, "StoredDeadLetters": 2.0}
+    assert not counted.keys() & sent[0].keys()
+    assert counted.items() <= sent[1].items()

@@ -102,7 +102,8 @@ def test_a_body_is_an_argument_or_comes_from_stdin(index, monkeypatch):
 
 
 def test_what_may_change_something_is_not_sent_unasked(index):
-    for method, path in (("PUT", "/files"), ("POST", "/files/_delete_by_query"), ("POST", "/files/_doc?x=_search")):
+    writing = ("/files/_delete_by_query", "/files/_doc?x=_search", "/files/_doc/_search")
+    for method, path in (("PUT", "/files"), *(("POST", path) for path in writing)):
         done = index.run(method, path, "--data", "{}")
         assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
         assert "--yes" in done.stderr

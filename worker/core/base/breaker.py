@@ -6,6 +6,9 @@ from collections.abc import Callable
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 
+INDEX_BREAKER = "index"
+"""The name of the breaker in front of the index."""
+
 
 class Breaker:
     """Counts failures in a row; at the limit it opens, and stays open until its own probe succeeds.

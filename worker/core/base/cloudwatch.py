@@ -21,11 +21,20 @@ FIGURES: dict[str, tuple[str, str]] = {
     "Spilled": ("Count", "Messages stored in `dead-letters/` because the dead-letter queue did not accept them."),
     "Parked": ("Count", "Retry records that were given up and moved to `retry-index/parked/`."),
     "Braked": ("Count", "1 from each worker that receives nothing because nearly everything failed; otherwise 0."),
+    "IndexUnavailable": ("Count", "1 from each worker for which the index is unavailable; otherwise 0."),
+    "RetryRecords": ("Count", "Records in `retry-index/` that wait for the index, counted up to 1,000."),
+    "ParkedRecords": ("Count", "Records in `retry-index/parked/`, counted up to 1,000."),
     "Archived": ("Count", "Dead letters that a recovery gave up and moved to `dlq-archive/`."),
     "Lag": ("Seconds", "Time from sending to the first receive, averaged over a minute."),
-    "StoredDeadLetters": ("Count", "Dead letters that the manager has taken in and that wait, open or scheduled."),
+    "StoredDeadLetters": (
+        "Count",
+        "Records in `dead-letters/`, counted up to 1,000; from the manager, those open or scheduled.",
+    ),
     "DlqOldestAge": ("Seconds", "Time since the oldest dead letter was first sent; 0 if there is none."),
-    "DlqSoonestExpiry": ("Seconds", "Time until SQS drops the first dead letter; not sent if there is none."),
+    "DlqSoonestExpiry": (
+        "Seconds",
+        "Time until SQS drops the first dead letter; if there is none, how long it keeps one.",
+    ),
 }
 """Every metric that is sent: its unit and its meaning."""
 

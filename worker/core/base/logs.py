@@ -51,8 +51,9 @@ def _write(event: LogEvent, level: Level, **fields: object) -> None:
 
 def _logger() -> Any:
     global _log, _set_up  # noqa: PLW0603 (the process has one log)
-    if _set_up is not None:
-        _set_up()  # by several threads at once, perhaps, which does no harm
+    set_up = _set_up  # another thread may end it meanwhile
+    if set_up is not None:
+        set_up()  # by several threads at once, perhaps, which does no harm
         _set_up = None
     if _log is None:
         import structlog

@@ -42,6 +42,11 @@ def retry_transient(call: Callable[[], T], *, transient: Callable[[BaseException
     return retrying(call)
 
 
+def prepare_retries() -> None:
+    """Load what a second attempt needs: a process that waits with it until it has no descriptor left could not."""
+    import tenacity  # noqa: F401
+
+
 def release_delay_s(receives: int) -> int:
     """Seconds after which a message that waits for the end of an outage becomes visible again: 60 to 900, growing, jittered.
 

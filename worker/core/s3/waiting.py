@@ -2,12 +2,14 @@
 
 import re
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 
-from worker.core.s3.state import HELD_PREFIX, PARKED_PREFIX, RETRY_PREFIX, State
+from worker.core.s3.state import DEAD_LETTERS_PREFIX, HELD_PREFIX, PARKED_PREFIX, RETRY_PREFIX, State
 
 MAX_COUNTED = 10_000
 """Limit up to which the records of one prefix are counted: ten pages of a listing."""
+MAX_LEVEL = 1_000
+"""The same where they are counted again and again, for alarms: one page, so that it always costs the same."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?=/)")
 
 
@@ -49,3 +51,16 @@ def tally_retry_index(state: State) -> dict[str, Tally]:
     others = parked.count + held.count
     every = tally(state, RETRY_PREFIX, at_most=MAX_COUNTED + others)
     return {RETRY_PREFIX: Tally(every.count - others, every.since), PARKED_PREFIX: parked, HELD_PREFIX: held}
+
+
+def levels(state: State) -> dict[str, int]:
+    """What waits for the index, what is parked, and the stored dead letters, by prefix: one page each. Raises StoreError.
+
+    MAX_LEVEL means that many or more.
+    """
+    # in a listing, days come before `held/` and `parked/`
+    waiting = takewhile(lambda key: key < HELD_PREFIX, state.keys(RETRY_PREFIX))
+    return {
+        RETRY_PREFIX: sum(1 for _ in islice(waiting, MAX_LEVEL)),
+        **{prefix: state.count(prefix, at_most=MAX_LEVEL) for prefix in (PARKED_PREFIX, DEAD_LETTERS_PREFIX)},
+    }

@@ -20,6 +20,7 @@ from recovery.operations.recovering.request import RecoverRequest
 from recovery.operations.replay import ReplayRequest, replay
 from recovery.operations.stats import stats
 from testing.fakes import Fakes
+from worker import levels
 from worker.core.audit import Run
 from worker.core.base import logs
 from worker.core.base.cloudwatch import FIGURES, tell_cloudwatch
@@ -112,12 +113,12 @@ def test_stats_report_how_old_the_oldest_dead_letter_is_and_when_one_expires(fak
     assert figures == {
         "DlqOldestAge": pytest.approx(400, abs=SLACK_S), "DlqSoonestExpiry": pytest.approx(600, abs=SLACK_S),
     }  # fmt: skip
-    assert stats(clients, Found((), scan), source=None).figures() == {"DlqOldestAge": 0}
+    assert stats(clients, Found((), scan), source=None).figures() == {"DlqOldestAge": 0, "DlqSoonestExpiry": 1000}
 
 
 def test_every_figure_has_its_sender():
-    own = {"Lag", "Archived", "DlqOldestAge", "DlqSoonestExpiry", "StoredDeadLetters"}
-    assert {*CLOUDWATCH_SUMS, *own} == set(FIGURES)
+    own = {"Lag", "Braked", "IndexUnavailable", "Archived", "DlqOldestAge", "DlqSoonestExpiry"}
+    assert {*CLOUDWATCH_SUMS, *levels.FIGURES.values(), *own} == set(FIGURES)
 
 
 def test_what_cannot_be_sent_is_logged_and_stops_nothing(monkeypatch):
