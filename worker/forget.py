@@ -6,7 +6,7 @@ import typer
 
 from worker.core.audit import AuditEvent, Run, record
 from worker.core.base.errors import ExitCode
-from worker.core.base.text import one_line
+from worker.core.base.text import exact
 from worker.core.clients import Clients, connect
 from worker.core.indexing.forget import Forgetter, Forgotten, keys_in
 from worker.core.s3.objects import Place
@@ -86,4 +86,4 @@ def _show(place: Place, result: Forgotten, *, dry_run: bool, as_json: bool) -> N
     if result.stopped_by:
         lines.append(f"stopped early by {result.stopped_by}")
     for line in lines:
-        show(stdout(), Sentence(one_line(line)))
+        show(stdout(), Sentence(exact(line)))

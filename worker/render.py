@@ -8,7 +8,7 @@ from rich.text import Text
 
 from worker.checks import Check
 from worker.core.base.errors import ExitCode
-from worker.core.base.text import one_line, printable
+from worker.core.base.text import exact, one_line, printable
 from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START, Hit
 from worker.layout import show
 from worker.tables import Column, Table
@@ -24,7 +24,7 @@ _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 def hit_text(hit: Hit) -> Text:
     """One hit: its address, its properties, and the passages that match."""
-    text = Text.assemble((one_line(f"s3://{hit.bucket}/{hit.key}"), "bold"))
+    text = Text.assemble((exact(f"s3://{hit.bucket}/{hit.key}"), "bold"))
     text.append("\n  " + " · ".join(_facts(hit)), "dim")
     for fragment in hit.highlights:
         text.append("\n  … ")

@@ -17,7 +17,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from worker.core.base.text import one_line
+from worker.core.base.text import exact
 from worker.layout import fixed, fold, indented, is_listing, short_ids
 
 MAX_LINES = 2
@@ -91,10 +91,10 @@ def _cell(value: Cell, short: Mapping[str, str]) -> Text:
     if isinstance(value, Text):
         return value
     if isinstance(value, list | tuple):
-        return Text(" ".join(one_line(short.get(str(one), str(one))) for one in value))
+        return Text(" ".join(exact(short.get(str(one), str(one))) for one in value))
     if isinstance(value, int) and not isinstance(value, bool):
         return Text(f"{value:,}")
-    return Text("" if value is None else one_line(short.get(str(value), str(value))))
+    return Text("" if value is None else exact(short.get(str(value), str(value))))
 
 
 def _width(cell: Text) -> int:

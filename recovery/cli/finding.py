@@ -1,5 +1,6 @@
 """The first half of most verbs: selects messages, and shows how much of the queue was seen and what was not found."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -12,9 +13,10 @@ from recovery.operations.dead_letters.short_ids import MIN_CHARS, AmbiguousGroup
 from recovery.operations.find import FindRequest, Found, find
 from recovery.operations.transfer.claims import Claims
 from worker.core.base.errors import ExitCode, WorkerError
-from worker.core.base.text import escaped, one_line
-from worker.terminal import err, say, span
+from worker.core.base.text import escaped, exact, one_line
+from worker.terminal import err, say, span, tell
 
+_UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 MAX_FITTING = 10
 """Number of messages that are listed where an id fits several."""
 
@@ -40,7 +42,24 @@ def find_and_report(
     for name in found.missing:
         short = f". An id is found by its first {MIN_CHARS} characters or more" if len(name) < MIN_CHARS else ""
         say("not found", f"{one_line(name)}: {NOWHERE}{short}")
+    if not found.facts:
+        say_unmatched(which)
     return found
+
+
+def say_unmatched(which: Ids | Filter) -> None:
+    """Name the filters that no message matches, as they are typed; nothing without a filter."""
+    if isinstance(which, Filter) and not which.is_empty:
+        tell(f"no message matches {_as_typed(which)}")
+
+
+def _as_typed(chosen: Filter) -> str:
+    """The options that make this filter."""
+    given = chosen.as_json()
+    given.pop("older_than_s", None)
+    if (age_s := chosen.older_than_s) is not None:
+        given["older_than"] = next(f"{age_s // size}{unit}" for unit, size in _UNITS if age_s % size == 0)
+    return " ".join(f"--{name.replace('_', '-')} {shlex.quote(exact(str(value)))}" for name, value in given.items())
 
 
 @contextmanager

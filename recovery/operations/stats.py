@@ -61,6 +61,8 @@ class Stats:
     """When the oldest of those that SQS will drop was first sent; None if there is none."""
     retention_s: int
     by: dict[By, dict[str, int]]
+    causes: dict[str, int]
+    """By error and, where there is one, the code of its reason; the largest first."""
     groups: list[Group]
     """The largest groups of dead letters with the same cause."""
     more_groups: int
@@ -110,6 +112,7 @@ def stats(clients: DlqClients, found: Found, *, source: Queue | None) -> Stats:
         oldest_in_dlq_s=min(in_dlq, default=None),
         retention_s=retention_of(found.scan.attributes),
         by={by: counts(found.facts, by) for by in (By.KIND, By.ERROR, By.SOURCE, By.TYPE)},
+        causes=dict(Counter(one.cause for one in found.facts).most_common()),
         groups=groups[:MAX_GROUPS],
         more_groups=len(groups[MAX_GROUPS:]),
         redrive_policy=None if source is None else _policy(source, found.scan.attributes.get("QueueArn")),

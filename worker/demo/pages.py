@@ -102,8 +102,8 @@ def show_dead_letters(out: Console, dead_letters: Sequence[tuple[str, FailureRec
         return
     out.print(Text("The dead-letter queue has the unchanged message, and beside it the reason why it failed:", "bold"))
     for key, record in dead_letters:
-        out.print(Text.assemble((one_line(key), "bold"), one_line(f"  {record.kind} · {record.error_type}")))
-        show(out, Sentence(Text("  " + one_line(record.message), "red"), then="    "))
+        out.print(Text.assemble((exact(key), "bold"), one_line(f"  {record.kind} · {record.error_type}")))
+        show(out, Sentence(Text("  " + exact(record.message), "red"), then="    "))
         facts = (f"{name} {getattr(record, name)}" for name in ("attempts", "first_failed_at", "worker", "fingerprint"))
         show(out, Sentence(Text("  " + one_line(" · ".join(facts)), "dim"), then="    "))
 
@@ -128,7 +128,7 @@ def show_mended(out: Console, good: str) -> None:
         out,
         Sentence(
             "The worker received SIGTERM: it drained and exited with 0. Someone replaces the broken file with a readable one "
-            f"(here, a copy of {one_line(good)}), and the operator recovers its message:",
+            f"(here, a copy of {exact(good)}), and the operator recovers its message:",
             then="",
         ),
     )

@@ -19,13 +19,13 @@ from worker.tables import Cell, Table
 from worker.terminal import print_json, span, stdout
 
 _CELLS: Mapping[str, Callable[[Group, float], Cell]] = {
-    "error": lambda group, _: group.error,
+    "error": lambda group, _: group.cause,
     "count": lambda group, _: group.count,
     "first": lambda group, now: span(now - group.first_ms / 1000),
     "last": lambda group, now: span(now - group.last_ms / 1000),
     "kind": lambda group, _: group.kind,
     "group": lambda group, _: group.name,
-    "says": lambda group, _: group.message,
+    "says": lambda group, _: _example(group),
     "ids": lambda group, _: group.ids,
 }
 """What each column shows, given also the time (seconds since the epoch); the most important first."""
@@ -63,6 +63,11 @@ def groups_table(made: Sequence[Group], by: By, names: Sequence[str] = (), *, is
     now, names = time.time(), names or _usual(by)
     cells = {_called(name, by): cell for name, cell in _CELLS.items()}
     return table(names, ([cells[name](group, now) for name in names] for group in made), is_wide=is_wide)
+
+
+def _example(group: Group) -> str:
+    """The message of one of them; where it stands for several, it says so, because it may name a file."""
+    return f"for example: {group.message}" if group.message and group.count > 1 else group.message
 
 
 def _usual(by: By) -> list[str]:

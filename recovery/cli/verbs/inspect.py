@@ -13,6 +13,7 @@ from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.verb import verb
 from recovery.cli.view.status import retries, status
 from recovery.cli.view.tables import facts_table, shown, table
+from recovery.operations.dead_letters.advice import Advice
 from recovery.operations.dead_letters.facts import Ids
 from recovery.operations.dead_letters.stored import is_retry
 from recovery.operations.inspect import Inspection, Recovery
@@ -82,7 +83,7 @@ def _show(out: Console, inspected: Inspection, retention_s: int) -> None:
         ("type", facts.type),
         ("about", Text(exact(facts.about))),
         ("sent", f"{span(age_s)} ago; {_expiry(dead_letter, retention_s - age_s)}"),
-        ("receives", dead_letter.receives),
+        ("receives", f"{dead_letter.receives:,} (your own looks included)"),
         *_stored(inspected.stored),
     ]
     failure = {} if dead_letter.failure is None else dead_letter.failure.as_json()
@@ -109,8 +110,23 @@ def _show(out: Console, inspected: Inspection, retention_s: int) -> None:
     if now:
         show(out, facts_table(now, called="now"))
     show(out, Text("body", "dim"), Sentence(_indented(_pretty(dead_letter.body)), then=_DEEPER))
-    because = Sentence(f"  because {shown(inspected.advice.why)}", then="    ")
-    show(out, Command(shown(inspected.advice.command), before="→ "), because, Text())
+    _show_advice(out, inspected.advice)
+
+
+def _show_advice(out: Console, advice: Advice) -> None:
+    """What to correct first, the command that helps then, the reason, and the commands that give up instead."""
+    if advice.first:
+        show(out, Sentence(f"first {shown(advice.first)}; then"))
+    show(out, Command(shown(advice.command), before="→ "), Sentence(f"  because {shown(advice.why)}", then="    "))
+    if advice.instead:
+        show(
+            out,
+            Text(
+                "or give it up, with all messages of its group:" if "--group" in advice.instead[0] else "or give it up:"
+            ),
+        )
+        show(out, *(Command(shown(command), before="→ ") for command in advice.instead))
+    show(out, Text())
 
 
 def _expiry(dead_letter: DeadLetter, left_s: int) -> str:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from recovery.cli.context import CommandContext
-from recovery.cli.finding import ambiguous_ids_reported, find_and_report, found_code
+from recovery.cli.finding import ambiguous_ids_reported, find_and_report, found_code, say_unmatched
 from recovery.cli.options import Columns, Wide
 from recovery.cli.verb import verb
 from recovery.cli.view.status import status_of
@@ -25,7 +25,7 @@ from worker.terminal import err, print_json, span, stdout
 NEVER = "never"
 _CELLS: Mapping[str, Callable[[Facts, int], Cell]] = {
     "key": lambda facts, _: _key(facts),
-    "error": lambda facts, _: facts.error,
+    "error": lambda facts, _: facts.cause,
     "age": lambda facts, _: span(facts.age_s()),
     "id": lambda facts, _: facts.dead_letter.id,
     "kind": lambda facts, _: facts.dead_letter.kind.value,
@@ -39,7 +39,7 @@ _CELLS: Mapping[str, Callable[[Facts, int], Cell]] = {
     "source": lambda facts, _: facts.source,
 }
 """What each column shows, given also the retention period of the DLQ in seconds; the most important first."""
-USUAL = ("key", "error", "age", "id", "kind", "status", "expires", "receives", "redrives", "type")
+USUAL = ("key", "error", "age", "id", "kind", "status", "expires", "redrives", "type")
 _ARCHIVE_CELLS: Mapping[str, Callable[[ArchivedDeadLetter, Facts], Cell]] = {
     "key": lambda _, facts: _key(facts),
     "error": lambda entry, _: entry.error_type,
@@ -120,6 +120,8 @@ def _list_archive(
     if not found.is_all:
         err.print("there are more; increase --max-messages", highlight=False)
     context.count("list")
+    if not found.entries:
+        say_unmatched(chosen)
     if context.as_json:
         print_json([_archived_json(entry, facts, context.retention_s) for entry, facts in found.entries])
     elif found.entries:

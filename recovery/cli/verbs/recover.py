@@ -2,7 +2,7 @@
 
 from recovery.cli.batch_command import run_batch
 from recovery.cli.context import CommandContext
-from recovery.cli.finding import find_and_report
+from recovery.cli.finding import find_and_report, say_unmatched
 from recovery.cli.options import (
     AcceptGone,
     AcceptSkipped,
@@ -55,7 +55,7 @@ def recover(
         verbose=verbose,
     )
     try:
-        return run_batch(
+        done = run_batch(
             RECOVER,
             lambda stop, on_progress: recover_messages(settings, clients, request, stop=stop, on_progress=on_progress),
             settings=settings,
@@ -64,6 +64,9 @@ def recover(
             as_json=context.as_json,
             must_find=True,
         )
+        if done is ExitCode.NOT_FOUND and (dry_run or yes):  # otherwise, the count before the question has said so
+            say_unmatched(which)
+        return done
     finally:
         clients.index.close()
         if not dry_run:

@@ -90,7 +90,9 @@ def _show(found: Stats) -> None:
         rows.append(("oldest", f"{span(now - found.oldest_s)} ago"))
     if found.soonest_expiry_s is not None:
         rows.append(("soonest expiry", f"in {span(found.soonest_expiry_s - now)}"))
-    rows += [(f"by {by.value}", _counts_text(counts)) for by, counts in found.by.items()]
+    rows += [
+        (f"by {by.value}", _counts_text(found.causes if by is By.ERROR else counts)) for by, counts in found.by.items()
+    ]
     rows.append(("redrive policy", _policy_text(found.redrive_policy)))
     rows += [("", "no STATE_BUCKET")] if found.waiting is None else _waiting(found.waiting)
     show(out, facts_table(rows))

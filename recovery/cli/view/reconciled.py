@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from recovery.cli.view.report import counts_table
 from recovery.operations.reconciling.fixing import Fixed
 from recovery.operations.reconciling.request import STATES, Reconciled, ReconcileState
-from worker.core.base.text import exact, one_line
+from worker.core.base.text import exact
 from worker.layout import Sentence
 
 MEANINGS = {
@@ -40,7 +40,7 @@ def result_table(result: Reconciled) -> RenderableType:
     """The table of one place, and its sentences."""
     rows = [(result.states[state], state.value, meaning) for state, meaning in MEANINGS.items()]
     rows.append((result.orphans, "orphans", "documents without an object: --fix"))
-    about = (Sentence(one_line(sentence)) for sentence in sentences(result))
+    about = (Sentence(exact(sentence)) for sentence in sentences(result))
     return Group(Sentence(exact(str(result.place))), counts_table("objects", rows), *about)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import typer
 
-from worker.core.base.text import one_line
+from worker.core.base.text import exact
 from worker.layout import Sentence, show
 from worker.tables import Cell, Column, Table
 from worker.terminal import stdout
@@ -56,12 +56,12 @@ def chosen_columns(given: str | None, known: Sequence[str], usual: Sequence[str]
 
 
 def shown(value: object) -> str:
-    """Format one cell: numbers with separators, text as one escaped line."""
+    """Format one cell: numbers with separators, text on one line, in which keys stay exact."""
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return "" if value is None else one_line(str(value))
+    return "" if value is None else exact(str(value))
 
 
 def print_sentence(text: str) -> None:
-    """Print a sentence to stdout, escaped."""
-    show(stdout(), Sentence(one_line(text)))
+    """Print a sentence to stdout, on one line in which keys stay exact."""
+    show(stdout(), Sentence(exact(text)))

@@ -1,7 +1,7 @@
 """Recommends a command for a dead letter: the one that does what recovery's own verdict says, or what else helps."""
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recovery.operations.dead_letters.facts import MAX_REDRIVES, Facts
 from recovery.operations.dead_letters.message_types import S3_EVENT, UNKNOWN, MessageTypes
@@ -9,6 +9,7 @@ from recovery.operations.dead_letters.short_ids import as_argument
 from recovery.operations.engine import Disposition, Verdict
 from recovery.operations.recovering.outlook import sentence
 from recovery.operations.transfer.sending import Rules
+from worker.core.base.text import exact
 from worker.core.index import Stored
 from worker.core.indexing.pipeline import is_current
 from worker.core.s3.events import ObjectRef
@@ -68,10 +69,14 @@ class Advice:
 
     command: str
     why: str
+    first: str = ""
+    """What must be corrected before the command can help; empty if it helps now."""
+    instead: tuple[str, ...] = ()
+    """The commands that give up what `first` would make recoverable; words in capitals are the operator's to replace."""
 
     def as_json(self) -> dict[str, object]:
         """Everything, by name."""
-        return {"command": self.command, "why": self.why}
+        return {"first": self.first or None, "command": self.command, "why": self.why, "instead": list(self.instead)}
 
 
 def advise(facts: Facts, rules: Rules, types: MessageTypes, outlook: Outlook) -> Advice:
@@ -106,10 +111,33 @@ def _recover(facts: Facts, verdict: Verdict, outlook: Outlook) -> Advice:
         case Disposition.ARCHIVED:
             why += ". What it names is indexed nevertheless, if only by its name" if facts.refs else ""
         case Disposition.KEPT if verdict.is_final:
-            why += ". The same command recovers it then; `dlq delete` gives it up"
+            advice = _command("recover", facts, f"{why}. Until then, the command keeps it", outlook=outlook)
+            return replace(advice, first=_correction(facts, verdict), instead=_giving_up(facts, verdict))
         case Disposition.KEPT:
             why += ". The same command tries again, and keeps it as long as this lasts"
     return _command("recover", facts, why, outlook=outlook)
+
+
+def _correction(facts: Facts, verdict: Verdict) -> str:
+    """What the operator has to correct, as an instruction."""
+    bucket, key = (exact(facts.refs[0].bucket), exact(facts.refs[0].key)) if facts.refs else ("", "")
+    match verdict.error_type.split()[-1:]:
+        case ["NoSuchBucket"]:
+            return f"create s3://{bucket} again, if it should exist"
+        case ["AccessDenied" | "AllAccessDisabled"]:
+            return f"grant s3:GetObject on s3://{bucket}/* to the worker's role, and kms:Decrypt if it is encrypted"
+        case ["UnreadableFileError"]:
+            return f"replace s3://{bucket}/{key} by a file that can be read"
+    return "correct the cause, which is named below"
+
+
+def _giving_up(facts: Facts, verdict: Verdict) -> tuple[str, ...]:
+    """The commands that give up all messages of its cause; if their bucket is gone for good, its documents too."""
+    which = f"--group {shlex.quote(facts.fingerprint)}" if facts.fingerprint else as_argument(facts.dead_letter.id)
+    abandon = f"dlq abandon {which} --reason WHY"
+    if facts.refs and verdict.error_type.endswith("NoSuchBucket"):
+        return abandon, f"s3-index-worker forget {shlex.quote(f's3://{facts.refs[0].bucket}')}"
+    return (abandon,)
 
 
 def _redrive(facts: Facts, rules: Rules, outlook: Outlook, why: str) -> Advice:

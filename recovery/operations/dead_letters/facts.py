@@ -21,6 +21,11 @@ NO_RECORD = "no record (redrive policy)"
 """Shown as error for messages that SQS's redrive policy moved to the DLQ: they have no failure record."""
 
 
+def cause_text(error: str, reason: str) -> str:
+    """An error with the code of its reason: `UnreadableFileError corrupt-pdf`."""
+    return f"{error} {reason}" if reason and reason not in error.split() else error
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """A dead letter, with its type and its objects."""
@@ -43,6 +48,11 @@ class Facts:
     def error(self) -> str:
         """The name of the exception."""
         return self.failure.error_type or NO_RECORD
+
+    @property
+    def cause(self) -> str:
+        """The name of the exception, and the code of the reason unless the name is the same."""
+        return cause_text(self.error, self.failure.reason)
 
     @property
     def fingerprint(self) -> str:

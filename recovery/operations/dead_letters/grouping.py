@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from recovery.operations.dead_letters.facts import NO_RECORD, Facts
+from recovery.operations.dead_letters.facts import NO_RECORD, Facts, cause_text
 
 MAX_SAMPLES = 3
 
@@ -43,12 +43,22 @@ class Group:
     first_ms: int = 0
     last_ms: int = 0
     """When the oldest and the newest of them were sent (ms since the epoch)."""
-    reason: str = ""
-    """The code for the cause, if the first failure record has one."""
+    reasons: set[str] = field(default_factory=set)
+    """The codes of their reasons; an empty one of those that record none."""
     message: str = ""
     """The first error message that was found."""
     ids: list[str] = field(default_factory=list)
     """Up to MAX_SAMPLES of their ids."""
+
+    @property
+    def reason(self) -> str:
+        """The code of the reason that all have in common; empty if there is none."""
+        return next(iter(self.reasons)) if len(self.reasons) == 1 else ""
+
+    @property
+    def cause(self) -> str:
+        """The error, with the code of the reason that all have in common."""
+        return cause_text(self.error, self.reason)
 
     def as_json(self) -> dict[str, object]:
         """Everything, by name."""
@@ -68,7 +78,7 @@ def grouped(facts: Iterable[Facts], by: By) -> list[Group]:
         group.first_ms = min(group.first_ms, dead_letter.sent_ms)
         group.last_ms = max(group.last_ms, dead_letter.sent_ms)
         group.message = group.message or one.failure.message
-        group.reason = group.reason or one.failure.reason
+        group.reasons.add(one.failure.reason)
         if len(group.ids) < MAX_SAMPLES:
             group.ids.append(dead_letter.id)
     return sorted(found.values(), key=lambda group: -group.count)

@@ -9,7 +9,7 @@ from typing import Protocol
 from recovery.operations.dead_letters.message_types import MessageTypes
 from recovery.operations.engine import FOREIGN_TYPE, Disposition, RecoveryEngine, Verdict
 from worker.core.base.settings import Settings
-from worker.core.base.text import one_line
+from worker.core.base.text import exact
 from worker.core.clients import Clients, make_extractor
 from worker.core.indexing.pipeline import Pipeline
 from worker.core.indexing.retry_store import RetryStore
@@ -38,10 +38,10 @@ class Examiner(Protocol):
 def sentence(verdict: Verdict) -> str:
     """What recovery would do, in one line."""
     if verdict.error_type == FOREIGN_TYPE:
-        return one_line(verdict.reason)[:MAX_CHARS]
+        return exact(verdict.reason)[:MAX_CHARS]
     said = _FINAL if verdict.is_final else _SAID[verdict.disposition]
     cause = verdict.cause if verdict.is_final and verdict.cause not in verdict.reason else ""
-    return one_line(": ".join(filter(None, (said, cause, verdict.reason))))[:MAX_CHARS]
+    return exact(": ".join(filter(None, (said, cause, verdict.reason))))[:MAX_CHARS]
 
 
 def dry_engine(

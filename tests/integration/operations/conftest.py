@@ -347,6 +347,7 @@ STAGED: dict[tuple[str, str], list[Callable[[Night], None]]] = {
     ("dlq-depth", "dlq groups"): [Night.dead_letters, Night.bad_dead_letter],
     ("dlq-depth", "dlq redrive-all"): [Night.dead_letters],
     ("braked", "dlq redrive-all"): [Night.dead_letters],
+    ("braked", "dlq abandon"): [Night.dead_letters],
     ("spilled", "recover_dlq"): [Night.spill],
     ("parked", "replay_retry_index --parked"): [lambda night: night.waiting_record(parked=True)],
     ("stored-for-retry", "replay_retry_index"): [Night.waiting_record],

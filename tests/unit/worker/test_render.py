@@ -44,7 +44,7 @@ def test_matches_are_marked_and_nothing_else() -> None:
 
 def test_a_key_cannot_forge_a_line() -> None:
     text = hit_text(hit("a\nb\x1b[0m.txt", mime_type="text/plain", file_size=7, last_modified="2026-04-01T09:30:00Z"))
-    assert text.plain == "s3://bucket/a b\ufffd[0m.txt\n  text/plain · 7 bytes · 2026-04-01 09:30 UTC"
+    assert text.plain == "s3://bucket/a\\nb\\x1b[0m.txt\n  text/plain · 7 bytes · 2026-04-01 09:30 UTC"
 
 
 def test_fields_of_an_earlier_system_are_shown_as_far_as_they_can_be_read() -> None:

@@ -48,7 +48,7 @@ def test_what_is_lost_exits_with_3_and_is_named_without_controlling_the_terminal
     place.put("a\x1b[31m.txt")
     done = run(PLACE)
     assert done.exit_code == 3
-    assert "missing, such as a\ufffd[31m.txt" in done.stdout
+    assert "missing, such as a\\x1b[31m.txt" in done.stdout
     assert "\x1b" not in done.stdout
 
 

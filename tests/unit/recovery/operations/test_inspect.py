@@ -136,6 +136,8 @@ def agrees(advice, verdict):
         return advice.command == DOCTOR
     if advice.command.startswith("dlq delete"):
         return verdict.disposition in {Disposition.ARCHIVED, Disposition.KEPT} and "malformed" in advice.command
+    if bool(advice.first) != (verdict.disposition is Disposition.KEPT and verdict.is_final):
+        return False
     if verdict.disposition is Disposition.STORED_FOR_RETRY:
         return "recovery would index it" in advice.why and "goes to retry-index/" in advice.why
     return advice.command == "dlq recover --message-id m1" and advice.why.startswith(sentence(verdict))
@@ -157,6 +159,26 @@ def test_the_advice_on_an_event_is_what_recovery_then_does(state, monkeypatch):
         is_system_error = state in FAULTS_OF_THE_SYSTEM and body != "excluded" and index != "current"
         if verdict is not None and (is_system_error or kind is FailureKind.SYSTEM_ERROR):
             assert verdict.disposition is not Disposition.ARCHIVED, (index, kind, body)
+
+
+@pytest.mark.parametrize(
+    ("state", "first"),
+    [
+        ("no bucket", "create s3://gone-files again, if it should exist"),
+        ("denied", f"grant s3:GetObject on s3://{BUCKET}/* to the worker's role, and kms:Decrypt if it is encrypted"),
+        ("unreadable", f"replace s3://{BUCKET}/{KEY} by a file that can be read"),
+    ],
+)
+def test_where_recovery_waits_for_a_correction_the_advice_begins_with_it_and_ends_with_giving_up(state, first):
+    fakes: Any = Fakes()
+    in_s3(fakes, state)
+    bucket = "gone-files" if state == "no bucket" else BUCKET
+    record = {**(failure("SYSTEM_ERROR") or {}), "fingerprint": "39269e679fdb"}
+    advice = advice_on(fakes, add(fakes, body_of("event", bucket), record))
+    assert (advice.first, advice.command) == (first, "dlq recover --message-id m1")
+    forget = ("s3-index-worker forget s3://gone-files",) if state == "no bucket" else ()
+    assert advice.instead == ("dlq abandon --group 39269e679fdb --reason WHY", *forget)
+    assert "delete" not in advice.why
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,7 +1,12 @@
 """What a report counts, and that its size is limited."""
 
+import io
 from concurrent.futures import ThreadPoolExecutor
 
+from rich.console import Console
+
+from recovery.cli.recovery_report import WORDING
+from recovery.cli.view.report import report_table
 from recovery.operations.engine import Disposition
 from recovery.operations.recovering.request import IN_FLIGHT_ELSEWHERE, NOT_SELECTED, RECOVERY
 from recovery.operations.replay import REPLAY
@@ -9,6 +14,7 @@ from recovery.operations.report import MAX_CAUSES, MAX_SAMPLES, Report
 from worker.core.base.errors import DependencyError
 from worker.core.base.reasons import sentence_of
 from worker.core.indexing.replay import Result
+from worker.layout import show
 
 
 def report(kind=REPLAY):
@@ -33,6 +39,22 @@ def test_only_results_that_require_an_explanation_have_causes():
     assert figures["causes"] == [
         {"result": "parked", "error_type": "mapper", "count": 1, "reason": "mapper: no", "names": ["b"]}
     ]
+
+
+def test_a_report_shows_the_results_that_occurred_and_one_line_where_none_did():
+    found = report(RECOVERY)
+    assert shown(found) == "0 handled in 0.0 s: no messages"
+    found.add(Disposition.RECOVERED, sample="m1")
+    found.also[NOT_SELECTED] += 1
+    assert [line.split()[:2] for line in shown(found).splitlines()] == [
+        ["messages", "result"], ["1", "recovered"], ["1", "not"], ["1", "handled"]
+    ]  # fmt: skip
+
+
+def shown(found):
+    out = io.StringIO()
+    show(Console(file=out, width=200), report_table(found, WORDING))
+    return out.getvalue().strip()
 
 
 def test_messages_in_flight_elsewhere_leave_a_run_unfinished_but_unselected_ones_do_not():

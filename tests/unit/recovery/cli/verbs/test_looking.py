@@ -46,6 +46,22 @@ def test_showing_messages_consumes_none(fakes, context, show):
     assert (len(fakes.dlq.messages), fakes.dlq.hidden, fakes.under("s3-index-worker/holders/")) == (30, set(), {})
 
 
+@pytest.mark.parametrize(
+    ("chosen", "typed"),
+    [
+        (Filter(error="Nope"), "--error Nope"),
+        (Filter(match="no such key", older_than_s=90_000), "--match 'no such key' --older-than 25h"),
+    ],
+)
+def test_a_filter_that_matches_nothing_is_named_as_it_is_typed(fakes, context, capsys, chosen, typed):
+    fill(fakes, 3)
+    for show in (list_messages, groups):
+        assert show(context("list"), chosen) == ExitCode.NOT_FOUND
+        assert f"no message matches {typed}" in capsys.readouterr().err
+    assert list_messages(context("list"), chosen, archive=True) == ExitCode.NOT_FOUND
+    assert f"no message matches {typed}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("fault", ["dlq.receive", "dlq.attributes"])
 def test_what_was_received_is_given_back_on_an_error_too(fakes, context, fault):
     fill(fakes, 200)
@@ -196,6 +212,41 @@ def test_groups_name_what_they_have_in_common_once(fakes, context, capsys):
         heading, line = capsys.readouterr().out.splitlines()
         assert heading.split() == names
         assert line.endswith("m0 m1"), "complete ids in a pipe"
+
+
+def test_the_reason_code_is_shown_with_the_error_and_a_message_as_an_example(fakes, context, capsys):
+    for number, (reason, fingerprint) in enumerate(
+        [("corrupt-pdf", "a" * 12), ("corrupt-pdf", "a" * 12), ("broken-zip", "b" * 12)]
+    ):
+        record = {
+            "error_type": "UnreadableFileError",
+            "reason": reason,
+            "fingerprint": fingerprint,
+            "message": f"s3://b/new\nline{number}",
+        }
+        fakes.dead_letter(f"m{number}", f"new\nline{number}", failure=record)
+    groups(context("groups", as_json=False), Filter())
+    listed = capsys.readouterr().out
+    assert re.search(r"UnreadableFileError corrupt-pdf .*for example: s3://b/new\\nline\d", listed)
+    assert re.search(r"UnreadableFileError broken-zip .* s3://b/new\\nline2", listed)
+    assert listed.count("for example") == 1, "of a group of one, it is the message"
+    groups(context("groups", as_json=False), Filter(), By.ERROR)
+    assert "corrupt-pdf" not in capsys.readouterr().out.splitlines()[1].partition("for example")[0], (
+        "they have two reasons"
+    )
+    stats(context("stats", as_json=False))
+    assert "UnreadableFileError corrupt-pdf 2, UnreadableFileError broken-zip 1" in capsys.readouterr().out
+    list_messages(context("list", as_json=False), Filter())
+    listed = capsys.readouterr().out
+    assert "new\\nline2" in listed
+    assert "UnreadableFileError broken-zip" in listed
+    assert "receives" not in listed
+
+
+def test_inspect_says_what_to_correct_and_whose_looks_it_counts(fakes, context, capsys):
+    fakes.dead_letter("m0", "new\nline")
+    inspect(context("inspect", as_json=False), ids("m0"))
+    assert "(your own looks included)" in capsys.readouterr().out
 
 
 def test_stats_counts_the_groups_that_it_does_not_show(fakes, context, capsys):
