@@ -12,7 +12,7 @@ from recovery.manager.token_secrets import NAME, digest_of, new_secret
 from worker.core.base.errors import ExitCode
 from worker.layout import show
 from worker.tables import Column, Table
-from worker.terminal import Json, configure_logs, err, iso, new_app, operator, print_json, say, seconds, stdout
+from worker.terminal import Json, configure_command_logs, err, iso, new_app, operator, print_json, say, seconds, stdout
 
 if TYPE_CHECKING:  # needs the packages of the extra, which `main` has to miss politely
     from recovery.ledger.tokens import Token, Tokens
@@ -93,7 +93,7 @@ def _tokens() -> "Iterator[Tokens]":
     from recovery.manager.assembly import load_settings, open_unchecked
 
     settings = load_settings()
-    configure_logs(settings.log_level, settings.log_format)
+    configure_command_logs(settings.log_level, settings.log_format)
     with contextlib.closing(open_unchecked(settings)) as ledger:
         yield ledger.tokens
 
