@@ -18,6 +18,7 @@ from moto.moto_server.utilities import RegexConverter
 from moto.server import ThreadedMotoServer
 
 from worker.core.base.aws import Aws
+from worker.core.base.text import one_line
 from worker.demo.stage import let_keys_have_line_breaks, make_buckets_and_queues
 
 FOLDER = Path(".cache/local")
@@ -26,7 +27,7 @@ BUCKET, STATE_BUCKET, QUEUE = "our-files", "our-worker-state", "files"
 
 def serve(port: int) -> None:
     """Run S3 and SQS until Ctrl-C or SIGTERM."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # otherwise it prints a line for every request
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)  # otherwise it prints a line for every request
     let_keys_have_line_breaks(RegexConverter)
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
@@ -63,7 +64,7 @@ def put(files: list[Path]) -> None:
     with closing(Aws(region=os.environ["AWS_REGION"]).s3()) as s3:
         for file in files:
             s3.put_object(Bucket=BUCKET, Key=file.name, Body=file.read_bytes())
-            print(f"s3://{BUCKET}/{file.name}")
+            print(one_line(f"s3://{BUCKET}/{file.name}"))
 
 
 def main() -> None:

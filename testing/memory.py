@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from worker.core.base.clock import S3Clock
 from worker.core.base.errors import IndexUnavailableError, ObjectGoneError, QueueError, StoreError
+from worker.core.base.jsontypes import JsonObject
 from worker.core.s3.objects import ListedObject, ListingPage, ObjectState, Snapshot, is_object_fault
 from worker.core.s3.state import PAUSE_KEY, pause_in_force
 from worker.core.sqs.queue import MAX_BATCH, Message, Refusal
@@ -194,6 +195,12 @@ class MemoryState:
         self._s3 = s3
         self._faults = faults
         self.bucket = bucket
+        self.notifies: JsonObject = {}
+        """What `notifications` answers."""
+
+    def notifications(self) -> JsonObject:
+        self._faults.call("state.notifications")
+        return self.notifies
 
     def put(self, key: str, record: bytes, *, metadata: Mapping[str, str] | None = None) -> None:
         self._faults.call("state.put")

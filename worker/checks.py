@@ -1,9 +1,11 @@
 """The result of one check of the preflight or of `doctor`, and the order in which checks are made."""
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
+from urllib.parse import urlsplit
 
 from worker.core.base.classify import is_denial, is_key_fault, is_transient
 from worker.core.base.credential_faults import CredentialsError, require_credentials
@@ -39,6 +41,17 @@ class Step:
     """Names of checks before it."""
     hint: str = ""
     """What to do about an error that the check did not expect."""
+
+
+def asked_at(service: str, url: str, otherwise: str) -> str:
+    """The address that requests go to, with the setting that it comes from; `otherwise`, where none is an endpoint's.
+
+    AWS_ENDPOINT_URL_SERVICE takes precedence (AWS SDKs and Tools Reference Guide, "Service-specific endpoints").
+    """
+    for name in (f"AWS_ENDPOINT_URL_{service.upper()}", "AWS_ENDPOINT_URL"):
+        if os.environ.get(name, "").rstrip("/") == url.rstrip("/"):
+            return f"{name}={url}: is this address right"
+    return f"{otherwise}: is {urlsplit(url).netloc} right"
 
 
 def results(steps: Iterable[Step]) -> Iterator[Check]:

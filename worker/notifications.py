@@ -225,6 +225,12 @@ def _explained(bucket: str, action: str) -> Iterator[None]:
         raise ConfigError(f"{bucket}: {error}. This requires {action} on arn:aws:s3:::{bucket}") from error
 
 
+def destinations_of(configuration: Configuration) -> list[str]:
+    """The ARNs to which a bucket's notifications are sent, and `EventBridge` if it gets them too."""
+    found = {str(entry[name]) for kind, name in _DESTINATIONS.items() for entry in configuration.get(kind, [])}
+    return sorted(found | ({"EventBridge"} if "EventBridgeConfiguration" in configuration else set()))
+
+
 def sources_of(policy: str) -> list[str]:
     """The buckets that a queue's policy names as the source of notifications."""
     try:

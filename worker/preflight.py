@@ -60,7 +60,8 @@ def _thorough(settings: Settings, clients: Clients, buckets: Sequence[str]) -> I
     yield Step("DLQ: send", lambda: queue_checks.send(clients.dlq), ("DLQ",))
     yield Step("pause", lambda: _pause(clients), ("state bucket",))
     yield Step("state bucket: calls", lambda: s3_checks.state_calls(clients), ("state bucket: write",))
-    yield Step("sources", lambda: s3_checks.sources(clients, settings.s3_bucket, buckets), _AWS)
+    needs = _AWS if buckets or settings.s3_bucket else (*_AWS, "queue")  # its policy is asked for their names
+    yield Step("sources", lambda: s3_checks.sources(clients, settings.s3_bucket, buckets), needs)
     if settings.cloudwatch_namespace:
         yield Step("CloudWatch", lambda: figures(settings, clients.aws), _AWS)
     yield Step("metrics port", lambda: machine_checks.port(settings))

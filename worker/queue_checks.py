@@ -8,9 +8,8 @@ process workflow"). Only the refusal that is expected then counts as a permissio
 
 import json
 from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
 
-from worker.checks import Check, Level, fatality
+from worker.checks import Check, Level, asked_at, fatality
 from worker.core.base.address import region_of_queue
 from worker.core.base.classify import is_denial, is_transient
 from worker.core.base.credential_faults import require_credentials
@@ -49,7 +48,8 @@ def queue(clients: Clients, which: Queue, setting: str) -> Check:
                 "must allow that too"
             )
             return Check("", "error", f"access denied: {error}", hint, fatality(error))
-        hint = f"{setting}: is {urlsplit(which.url).netloc} right, and is there a network route and an endpoint for it?"
+        where = asked_at("sqs", clients.aws.sqs(which.url).meta.endpoint_url, setting)
+        hint = f"{where}, and is there a network route to it?"
         return Check("", "error", f"no answer: {error}", hint, fatality(error))
     waiting, held = (
         attributes.get("ApproximateNumberOfMessages", "?"),

@@ -4,13 +4,13 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from worker.checks import Check, fatality
+from worker.checks import Check, asked_at, fatality
 from worker.core.base.classify import is_denial, is_key_fault
 from worker.core.base.credential_faults import require_credentials
 from worker.core.base.errors import ObjectGoneError, QueueError, StoreError
 from worker.core.clients import Clients
 from worker.core.s3.state import CONTROL_PREFIX, NO_CONDITIONS
-from worker.notifications import sources_of
+from worker.notifications import destinations_of, sources_of
 
 LONGEST_SKEW_S = 240
 """AWS rejects signatures that are off by 300 s."""
@@ -18,39 +18,78 @@ _ELSEWHERE = frozenset(
     {"PermanentRedirect", "301", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 )
 """With these codes S3 refuses requests for a bucket of another region, where boto3 does not follow them."""
+NO_NOTIFICATIONS = frozenset({"NotImplemented", "MethodNotAllowed"})
+"""With these codes compatible stores answer that they have no notifications."""
 NO_SUCH_KEY = "s3-index-worker/doctor asks for a key that does not exist"
 
 
 def bucket_listed(clients: Clients, bucket: str, setting: str) -> Check:
-    """Whether a bucket exists and may be listed; `setting` is what names it."""
+    """Whether a bucket exists and may be listed; `setting` is what names it, empty for an argument."""
     try:
         clients.objects.check_bucket(bucket)
     except StoreError as error:
         require_credentials(error)
         if error.code == "NoSuchBucket":
-            return Check("", "error", f"{bucket} does not exist", f"{setting}={bucket}: is the name correct?", "config")
+            hint = f"{setting}={bucket}: is the name correct?" if setting else _gone(bucket)
+            return Check("", "error", f"{bucket} does not exist", hint, "config")
         if error.code in _ELSEWHERE:
-            hint = f"{setting}={bucket}: set AWS_REGION to the region of this bucket, which must be that of the queue"
+            hint = f"{setting or 'BUCKET'}={bucket}: set AWS_REGION to the region of this bucket, which must be that of the queue"
             return Check("", "error", f"{bucket} is in another region: {error}", hint, "config")
         if is_denial(error.code):
             hint = (
                 f"allow s3:ListBucket on {bucket}: without it, S3 returns 403 for a missing key, and removals fail; or the bucket "
-                f"is of another account: is {setting} correct?"
+                f"is of another account: is {setting or 'the name'} correct?"
             )
             return Check("", "error", "s3:ListBucket was denied: access denied", hint, fatality(error))
-        return Check("", "error", f"no answer: {error}", "is the S3 endpoint correct, and is there a network route to it?",
-                     fatality(error))  # fmt: skip
+        where = asked_at("s3", clients.aws.s3().meta.endpoint_url, "AWS_REGION")
+        hint = f"{where}, and is there a network route to it?"
+        return Check("", "error", f"no answer: {error}", hint, fatality(error))
     return Check("", "ok", f"{bucket} can be listed")
 
 
 def own_state(clients: Clients) -> Check:
-    """Whether the state bucket is none that notifies the queue, as far as the queue's policy says."""
-    bucket = clients.state.bucket
-    if bucket in sources_of(clients.source.attributes().get("Policy", "")):
-        what = f"{bucket} notifies the queue, and is the state bucket: whoever uploads there could forge the worker's records"
-        hint = "set STATE_BUCKET to a bucket that no one but the worker may write to, or STATE_BUCKET_SHARED=yes"
-        return Check("", "error", what, hint, "config")
+    """Whether the state bucket is none that notifies the queue: the queue's policy, or the bucket's notifications, may say so.
+
+    A queue's policy need not name the bucket (a wildcard, or a store without policies), and the notifications need a
+    permission of their own: either of them is enough for a refusal.
+    """
+    bucket, attributes = clients.state.bucket, clients.source.attributes()
+    if bucket in sources_of(attributes.get("Policy", "")):
+        return _notifies(bucket)
+    try:
+        destinations = destinations_of(clients.state.notifications())
+    except StoreError as error:
+        return _not_known(bucket, error)
+    if attributes.get("QueueArn") in destinations:
+        return _notifies(bucket)
+    if destinations:
+        what = f"whether {bucket} notifies the queue is not known: it sends events to {', '.join(destinations)}"
+        hint = (
+            "no files belong into the state bucket: if these events reach the queue, remove the bucket's notification"
+        )
+        return Check("", "warning", what, hint)
     return Check("", "ok", f"{bucket} does not notify the queue")
+
+
+def _notifies(bucket: str) -> Check:
+    what = (
+        f"{bucket} notifies the queue, and is the state bucket: whoever uploads there could forge the worker's records"
+    )
+    hint = "set STATE_BUCKET to a bucket that no one but the worker may write to, or STATE_BUCKET_SHARED=yes"
+    return Check("", "error", what, hint, "config")
+
+
+def _not_known(bucket: str, error: StoreError) -> Check:
+    """The bucket's notifications cannot be read. That alone keeps no worker from starting."""
+    require_credentials(error)
+    what = f"whether {bucket} notifies the queue is not known"
+    if error.code in NO_NOTIFICATIONS:
+        return Check("", "ok", f"{what}: this store sends no notifications ({error.code})")
+    if is_denial(error.code):
+        return Check(
+            "", "warning", f"{what}: s3:GetBucketNotification was denied", f"allow s3:GetBucketNotification on {bucket}"
+        )
+    return Check("", "warning", f"{what}: {error.code}: {error}", f"see the results for {bucket}")
 
 
 def sources(clients: Clients, default: str | None, buckets: Sequence[str]) -> Iterator[Check]:
@@ -58,7 +97,7 @@ def sources(clients: Clients, default: str | None, buckets: Sequence[str]) -> It
 
     These are `buckets`, or else `default` (S3_BUCKET) and those that the queue's policy allows to notify it.
     """
-    named = dict.fromkeys(buckets, "the argument of doctor") if buckets else _own_sources(clients, default)
+    named = dict.fromkeys(buckets, "") if buckets else _own_sources(clients, default)
     if not named:
         what = "which buckets notify the queue is not known: its policy names none, and S3_BUCKET is not set"
         yield Check("", "warning", f"{what}; so none was read", "name them: s3-index-worker doctor BUCKET")
@@ -67,8 +106,16 @@ def sources(clients: Clients, default: str | None, buckets: Sequence[str]) -> It
         yield (
             _one_object(clients, bucket)
             if listed.level == "ok"
-            else replace(listed, what=f"{bucket}: {listed.what}", fatal="")
+            else replace(listed, what=_about(bucket, listed.what), fatal="")
         )
+
+
+def _gone(bucket: str) -> str:
+    return f"is the bucket's name correct? If it was deleted: s3-index-worker forget s3://{bucket}"
+
+
+def _about(bucket: str, what: str) -> str:
+    return what if bucket in what else f"{bucket}: {what}"
 
 
 def _own_sources(clients: Clients, default: str | None) -> dict[str, str]:

@@ -16,6 +16,7 @@ import orjson
 import typer
 from rich.console import Console
 from rich.text import Text
+from typer.exceptions import TyperException
 
 from worker import interruption
 from worker.core.audit import Recorded
@@ -38,9 +39,8 @@ from worker.core.base.text import escaped_json, one_line, printable
 from worker.core.s3.objects import Place
 from worker.explain import answered, show_every_character
 from worker.layout import Sentence, show, wrapped
+from worker.usage import show_usage_error
 
-TYPERS_USAGE = 2
-"""typer's exit code for a wrong option or argument; none of our own exit codes is 2."""
 PIPE_WIDTH = 4_000
 """Number of columns to assume in a pipe, where rich would cut tables at 80."""
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
@@ -123,9 +123,13 @@ def run_app(app: typer.Typer) -> None:
 def _run(app: typer.Typer) -> None:
     """The same, except for Ctrl-C before a command handles signals itself."""
     try:
-        app()
-    except SystemExit as ended:
-        sys.exit(ExitCode.USAGE if ended.code == TYPERS_USAGE else ended.code)
+        sys.exit(app(standalone_mode=False) or ExitCode.OK)  # otherwise typer would word the errors
+    except TyperException as error:
+        show_usage_error(error)
+        sys.exit(ExitCode.USAGE)
+    except typer.Abort:
+        tell("nothing was done")
+        sys.exit(ExitCode.INTERRUPTED)
     except WorkerError as error:
         sys.exit(say_error(error))
     except OSError as error:  # typer has ended quietly if it was a closed pipe
@@ -198,7 +202,7 @@ def agreed(question: str) -> bool:
 def check_can_ask() -> None:
     """Raises a usage error where nobody can be asked."""
     if not sys.stdin.isatty():
-        raise typer.BadParameter("is required if there is no terminal for asking", param_hint="--yes")
+        raise typer.BadParameter("is required, because there is no terminal to ask on", param_hint="--yes")
 
 
 def require_bucket_name(name: str) -> None:

@@ -26,7 +26,7 @@ from recovery.cli.options import (
 from recovery.cli.settings import ToolOptions, load_tool
 from recovery.cli.verbs import MODULES, READ_ONLY
 from recovery.operations.dead_letters.facts import Filter, Ids
-from recovery.operations.dead_letters.short_ids import ids_of
+from recovery.operations.dead_letters.short_ids import MIN_CHARS, ids_of
 from worker.core.base.errors import ExitCode
 from worker.core.base.text import one_line
 from worker.terminal import Json, Signals, configure_command_logs, new_app
@@ -66,7 +66,9 @@ app.callback()(lambda: None)  # so that typer never takes a single verb for the 
 def _ids(given: IdArguments = None, message_id: MessageId = None) -> Ids:
     ids = _optional_ids(given, message_id)
     if ids is None:
-        raise typer.BadParameter("is missing: give one or more, as shown by `dlq list`", param_hint="ID")
+        raise typer.BadParameter(
+            f"is missing: give an id, or its first {MIN_CHARS} characters or more", param_hint="ID"
+        )
     return ids
 
 

@@ -65,7 +65,7 @@ def test_the_table_is_whole_in_a_pipe(site):
         ("S3_BUCKET", "s3://files", "without s3://"),
         ("INDEX_URL", "localhost", "https://HOST"),
         ("WORKER_CONCURRENCY", "many", "a whole number from 1 to 256"),
-        ("METRICS_PORT", "70000", "65535"),
+        ("METRICS_PORT", "70000", "65,535"),
     ],
 )
 def test_a_wrong_setting_names_itself_its_value_and_what_would_be_right(site, name, value, right):

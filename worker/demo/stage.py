@@ -137,12 +137,22 @@ def _names_of_settings() -> set[str]:
 
 
 def make_buckets_and_queues(files: str, state: str, queue: str) -> dict[str, str]:
-    """Create two buckets, a queue with its dead-letter queue, and the notification; return the settings for the queues."""
+    """Create two buckets, a queue with its dead-letter queue, policy and notification; return the settings for the queues."""
     aws = Aws(region=os.environ["AWS_REGION"])
     s3, sqs = aws.s3(), aws.sqs()
     dlq = sqs.create_queue(QueueName=f"{queue}-dlq")["QueueUrl"]
     redrive = json.dumps({"deadLetterTargetArn": _arn(sqs, dlq), "maxReceiveCount": 10})
     source = sqs.create_queue(QueueName=queue, Attributes={"RedrivePolicy": redrive})["QueueUrl"]
+    allowed = {
+        "Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": _arn(sqs, source),
+        "Condition": {"ArnEquals": {"aws:SourceArn": f"arn:aws:s3:::{files}"}},
+    }
+    sqs.set_queue_attributes(
+        QueueUrl=source, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [allowed]})}
+    )
     for bucket in (files, state):
         s3.create_bucket(Bucket=bucket)
     s3.put_bucket_notification_configuration(

@@ -49,8 +49,10 @@ def chosen_columns(given: str | None, known: Sequence[str], usual: Sequence[str]
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             meant = f"did you mean {near[0]}? " if near else ""
+            right = f"{meant}It" if meant else "it"
             raise typer.BadParameter(
-                f"there is no column {name!r}; {meant}There are: {', '.join(known)}", param_hint="--columns"
+                f"{given!r}: there is no column {name!r}; {right} should be some of {', '.join(known)}",
+                param_hint="--columns",
             )
     return list(dict.fromkeys(names))
 

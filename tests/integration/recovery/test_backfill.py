@@ -217,7 +217,7 @@ def test_bad_input_is_refused_with_a_sentence_and_nothing_is_sent(site, env, tmp
     here = place(site)
     for options, code, said in (
         (("files",), 64, "should be s3://BUCKET or s3://BUCKET/PREFIX"),
-        ((here, "--rate", "0"), 64, "Invalid value for '--rate'"),
+        ((here, "--rate", "0"), 64, "--rate='0': it should be a number from 0.1 on"),
         ((f"{here}nothing/",), 1, f"there is no object in s3://{site.bucket}/nothing/"),
         (("s3://no-such-bucket-here",), 78, "the bucket no-such-bucket-here cannot be listed"),
         ((here, "--keys", "/nowhere/keys.txt"), 64, "/nowhere/keys.txt: No such file or directory"),

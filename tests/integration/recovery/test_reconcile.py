@@ -407,7 +407,7 @@ def test_without_a_terminal_a_fix_needs_yes_and_an_empty_listing_needs_force(sit
     assert done.returncode == 3, done.stderr
     assert "is empty, and 5 documents would be removed; if that is right, use --force" in " ".join(done.stderr.split())
     done = run_in_process(main, env, "--fix", "--force")
-    assert (done.returncode, "if there is no terminal for asking" in " ".join(done.stderr.split())) == (64, True)
+    assert (done.returncode, "because there is no terminal to ask on" in " ".join(done.stderr.split())) == (64, True)
     assert len(site.documents()) == 5
     done = run_in_process(main, env, "--fix", "--force", "--yes")
     assert (done.returncode, site.documents()) == (0, {}), done.stderr

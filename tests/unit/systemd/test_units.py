@@ -158,7 +158,7 @@ def test_what_builds_a_wheel_is_in_the_lock_with_all_that_it_needs() -> None:
 
 def test_instances_have_a_port_each_and_one_without_a_port_is_refused() -> None:
     assert settings(worker_instance=3).worker_instance == 3
-    with pytest.raises(ConfigError, match="METRICS_PORT \\+ WORKER_INSTANCE is over 65535"):
+    with pytest.raises(ConfigError, match="METRICS_PORT \\+ WORKER_INSTANCE is over 65,535"):
         settings(metrics_port=65_535, worker_instance=1)
     with pytest.raises(ConfigError, match="WORKER_INSTANCE='one'"):
         settings(worker_instance="one")

@@ -3,6 +3,7 @@
 import json
 from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -75,6 +76,46 @@ def test_a_state_bucket_that_notifies_the_queue_is_an_error_and_a_reason_not_to_
         monkeypatch.setattr(fakes.source, "attributes", lambda arn=arn: {"Policy": arn})
         found = s3_checks.own_state(fakes.clients)
         assert (found.level, found.fatal) == (level, fatal), found.what
+
+
+QUEUE = "arn:aws:sqs:eu-central-1:1:files"
+TO_THE_QUEUE = {"QueueConfigurations": [{"QueueArn": QUEUE, "Events": ["s3:ObjectCreated:*"]}]}
+TO_A_TOPIC = {
+    "TopicConfigurations": [{"TopicArn": "arn:aws:sns:eu-central-1:1:files", "Events": ["s3:ObjectCreated:*"]}]
+}
+OF_THE_STATE_BUCKET: list[tuple[Any, str | None, str, str, str]] = [
+    ({}, None, "ok", "", "does not notify the queue"),
+    (TO_THE_QUEUE, None, "error", "config", "notifies the queue"),
+    (TO_A_TOPIC | TO_THE_QUEUE, None, "error", "config", "notifies the queue"),
+    (TO_A_TOPIC, None, "warning", "", "is not known: it sends events to arn:aws:sns:eu-central-1:1:files"),
+    ({"EventBridgeConfiguration": {}}, None, "warning", "", "is not known: it sends events to EventBridge"),
+    ({}, "AccessDenied", "warning", "", "allow s3:GetBucketNotification on "),
+    ({}, "SlowDown", "warning", "", "is not known: SlowDown"),
+    ({}, "NotImplemented", "ok", "", "sends no notifications"),
+]
+
+
+@pytest.mark.parametrize(("notifies", "code", "level", "fatal", "says"), OF_THE_STATE_BUCKET)
+def test_the_state_bucket_is_asked_whom_it_notifies(monkeypatch, notifies, code, level, fatal, says):
+    """The queue's policy need not name it: a wildcard allows any bucket, and some stores ask no policy."""
+    fakes = Fakes()
+    monkeypatch.setattr(fakes.source, "attributes", lambda: {"QueueArn": QUEUE})
+    fakes.state.notifies = notifies
+    if code:
+        fakes.faults.add("state.notifications", StoreError("by the test", code=code))
+    found = s3_checks.own_state(fakes.clients)
+    assert (found.level, found.fatal) == (level, fatal)
+    assert says in f"{found.what} {found.hint}"
+
+
+def test_a_bucket_that_is_gone_may_be_forgotten():
+    fakes = Fakes()
+    fakes.faults.add("s3.check_bucket", StoreError("by the test", code="NoSuchBucket"))
+    [found] = s3_checks.sources(fakes.clients, None, ["gone-files"])
+    assert (found.what, found.hint) == (
+        "gone-files does not exist",
+        "is the bucket's name correct? If it was deleted: s3-index-worker forget s3://gone-files",
+    )
 
 
 @pytest.mark.parametrize("code", ["NotImplemented", None])

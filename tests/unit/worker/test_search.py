@@ -67,11 +67,11 @@ def test_arguments_are_one_query(typed, args, keys):
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("",), "query: '' asks for nothing"),
-        ((), "Missing argument"),
+        (("",), "query: nothing was asked for"),
+        ((), "QUERY is missing: "),
         (
             ("report", "size:>banana"),
-            "query: size:>banana: '>banana' is no size; give a number with b, kb, mb, gb or tb",
+            "query: size:>banana: '>banana' is not a size; give a number with b, kb, mb, gb or tb",
         ),
         (("-draft",), "query: -draft: only says what to leave out"),
         (("report", "--size", "0"), "'size:>1mb'"),

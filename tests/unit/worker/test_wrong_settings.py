@@ -31,7 +31,8 @@ SETTINGS: list[tuple[dict[str, str | None], str]] = [
     ({"STATE_BUCKET": "arn:aws:s3:::our-state"}, "without s3:// (our-state?)"),
     ({"S3_BUCKET": "s3://our-files/scans/"}, "without s3:// (our-files?)"),
     ({"S3_BUCKET": "https://our-files.s3.eu-central-1.amazonaws.com"}, "without s3:// (our-files?)"),
-    ({"INDEX_URL": "search.example:9200"}, "is not the URL of an index; it should be https://HOST[:PORT]"),
+    ({"INDEX_URL": "search.example:9200"}, "INDEX_URL='search.example:9200': is not the URL of an index; it should be https://HOST[:PORT]"),
+    ({"INDEX_URL": f"me:{SECRET}"}, "INDEX_URL=(hidden): is not the URL"),
     ({"INDEX_URL": f"https://me:{SECRET}#x@search:9200"}, "percent-encode these characters"),
     ({"INDEX_URL": f"https://me:{SECRET}/x@search:9200"}, "percent-encode these characters"),
     ({"INDEX_URL": f"https://me:{SECRET}?x@search:9200"}, "percent-encode these characters"),
@@ -51,10 +52,13 @@ SETTINGS: list[tuple[dict[str, str | None], str]] = [
     ({"MAX_OBJECT_BYTES": "100MB"}, "it should be bytes, a whole number from 0 to 5,497,558,138,880; 100MB is 104857600"),
     ({"WORKER_CONCURRENCY": "-1"}, "WORKER_CONCURRENCY='-1': it should be a whole number from 1 to 256"),
     ({"INDEX_PROBE_S": "0"}, "it should be seconds, a number above 0 and up to 300"),
-    ({"METRICS_PORT": "70000"}, "it should be a whole number from 0 to 65535"),
+    ({"METRICS_PORT": "70000"}, "it should be a whole number from 0 to 65,535"),
     ({"LONG_POLL_S": "20", "SHUTDOWN_TIMEOUT_S": "15"}, "SHUTDOWN_TIMEOUT_S must exceed LONG_POLL_S"),
     ({"AWS_REGION": "EU-Central-1"}, "AWS_REGION='EU-Central-1': is not a region; it should be eu-central-1"),
     ({"AWS_REGION": "eu-central-1a"}, "is an availability zone; it should be its region, eu-central-1"),
+    ({"AWS_REGION": None, "SQS_QUEUE_URL": "http://sqs/1/files"}, "AWS_REGION is missing: the region of queue, buckets and index"),
+    ({"AWS_REGION": None, "SQS_QUEUE_URL": None}, "AWS_REGION is missing: the region of queue, buckets and index"),
+    ({"AWS_REGION": None, "AWS_REGOIN": "x", "SQS_QUEUE_URL": "http://sqs/1/files"}, "AWS_REGOIN is not a setting; AWS_REGION is"),
     ({"LOG_LEVEL": "INFO"}, "it should be debug, info, warning or error"),
     ({"AWS_SECRET_ACCESS_KEY": None}, "Partial credentials found in env, missing: AWS_SECRET_ACCESS_KEY"),
     ({"AWS_ENDPOINT_URL_SQS": "localhost:9324"}, "AWS_ENDPOINT_URL_SQS"),
@@ -84,9 +88,34 @@ def test_all_that_is_wrong_with_the_settings_is_told_at_once():
         assert said.count(name) == 1, name
 
 
+def test_a_region_may_come_from_the_profile_or_from_the_urls_of_the_queues(tmp_path):
+    """boto3 reads the one, and our clients the other."""
+    (tmp_path / "config").write_text("[profile ours]\nregion = eu-central-1\n")
+    of_profile = {
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_PROFILE": "ours",
+        "SQS_QUEUE_URL": "http://sqs/1/files",
+    }
+    for given in (of_profile, {}):
+        env = {name: value for name, value in SOUND.items() if name != "AWS_REGION"}
+        said = run_in_process(main, env | given | {"METRICS_PORT": "x"}, "doctor").stderr
+        assert said.splitlines() == ["configuration: METRICS_PORT='x': it should be a whole number from 0 to 65,535"]
+
+
 @pytest.mark.parametrize(
     "name",
-    ["AWS_REGON", "STATE_DIRECTORY", "OPENSEARCH_JAVA_HOME", "PATH", "LOGNAME", "INVOCATION_ID", "DLQ_URL", "LANG"],
+    [
+        "AWS_DEFAULT_PROFILE",
+        "AWS_ENDPOINT_URL_STS",
+        "AWS_ACCOUNT_ID",
+        "STATE_DIRECTORY",
+        "OPENSEARCH_JAVA_HOME",
+        "PATH",
+        "LOGNAME",
+        "INVOCATION_ID",
+        "DLQ_URL",
+        "LANG",
+    ],
 )
 def test_names_of_other_software_are_not_taken_for_misspelt_settings(name):
     assert misspelt([name], set(SOUND) | {"LOG_LEVEL", "TEMP_DIR", "DLQ_QUEUE_URL"}) == []
@@ -95,11 +124,13 @@ def test_names_of_other_software_are_not_taken_for_misspelt_settings(name):
 @pytest.mark.parametrize(
     ("name", "meant"),
     [("STATE_BUKET", "STATE_BUCKET"), ("SQS_QEUE_URL", "SQS_QUEUE_URL"), ("state_buckett", "STATE_BUCKET"),
-     ("QUEUE_URL", "SQS_QUEUE_URL"),
+     ("QUEUE_URL", "SQS_QUEUE_URL"), ("AWS_REGOIN", "AWS_REGION"), ("AWS_REGON", "AWS_REGION"),
+     ("AWS_ENDPONT_URL", "AWS_ENDPOINT_URL"),
+     ("AWS_PROFIL", "AWS_PROFILE"),
      ("SQS_URL", "SQS_QUEUE_URL"), ("OPENSEARCH_PASSWORD", "INDEX_PASSWORD"), ("export STATE_BUCKET", "STATE_BUCKET"),
      ("WORKER_FROBNICATE", "docs/reference/settings.md")],
 )  # fmt: skip
 def test_a_misspelt_setting_is_told_with_the_nearest_right_one(name, meant):
-    [said] = misspelt([name, "STATE_BUCKET"], set(SOUND) | {"INDEX_PASSWORD", "WORKER_CONCURRENCY"})
+    [said] = misspelt([name, "STATE_BUCKET"], {"STATE_BUCKET", "SQS_QUEUE_URL", "INDEX_PASSWORD", "WORKER_CONCURRENCY"})
     assert said.startswith(f"{name} is not a setting")
     assert meant in said

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError, PartialCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError, NoRegionError, PartialCredentialsError
 
 from worker.core.base.address import QueuePlace, address_without_user, proxy_for, queue_place
 from worker.core.base.certificates import require_certificates
 from worker.core.base.classify import TRANSIENT_CODES
 from worker.core.base.clock import iso_moment
 from worker.core.base.errors import ConfigError, DependencyError, QueueError, StoreError
+from worker.core.base.settings_model import NO_REGION, misspelt_settings
 from worker.core.base.throttle import Throttles, watch
 
 if TYPE_CHECKING:
@@ -176,14 +177,13 @@ class Aws:
                     service, region_name=region_name, config=config, endpoint_url=endpoint_url
                 )
                 address_without_user(client.meta.endpoint_url)
+            except NoRegionError:
+                raise ConfigError("\n".join([NO_REGION, *misspelt_settings()])) from None
             except InvalidRegionError as error:
-                raise ConfigError(
-                    f"AWS_REGION (or --region): {error}; it should be a region such as eu-central-1"
-                ) from None
+                raise ConfigError(f"AWS_REGION (or --region): {error}; it should be one such as eu-central-1") from None
             except ValueError:  # its sentence might quote a password in the address
-                example = "http://127.0.0.1:9324"
                 raise ConfigError(
-                    f"{name}: it should be an address without user and password, such as {example}"
+                    f"{name}: it should be an address without user and password, such as http://127.0.0.1:9324"
                 ) from None
         proxy_for(client.meta.endpoint_url)
         require_certificates(self.certificates())

@@ -14,7 +14,15 @@ OF_OTHERS = re.compile(
     r"|(STATE|CACHE|LOGS|RUNTIME|CONFIGURATION|CREDENTIALS)_DIRECTORY$"
     r"|\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_(TCP|UDP)\w*)$|OPENSEARCH_PORT$"
 )
-"""Names of AWS's SDK, OpenSearch itself, systemd, and those that Kubernetes makes for each service; they are never looked at."""
+"""Names of AWS's SDK, OpenSearch itself, systemd, and those that Kubernetes makes for each service; no setting is meant by them."""
+OF_AWS = frozenset({
+    "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SQS", "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_CA_BUNDLE", "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+})  # fmt: skip
+"""Variables of AWS's SDK that decide to where requests go, and as whom."""
+NEAR_OF_AWS = re.compile(r"AWS_(ENDPOINT_URL_|DEFAULT_(PROFILE|OUTPUT)|SECURITY_TOKEN|ACCOUNT_ID|REGIONAL)")
+"""Names of the SDK that are like those, and are not looked at."""
 ALSO_OURS = frozenset({"DLQ_URL", "FRONTIER_URL"})
 """Deprecated names, which `dlq` still reads."""
 MEANT = {
@@ -34,8 +42,8 @@ SHORTEST = 6
 
 def misspelt(names: Iterable[str], known: set[str]) -> list[str]:
     """One sentence for each of these names that is probably a misspelt one of the known names; no value is looked at."""
-    known = known | ALSO_OURS
-    found = []
+    names, known = list(names), known | ALSO_OURS
+    found = [said for name in names if name.startswith("AWS_") and (said := _of_aws(name, names))]
     for name in names:
         bare = name.strip().removeprefix("export ").strip().upper()
         if (bare in known and bare == name.upper()) or OF_OTHERS.match(bare) or not bare:
@@ -46,6 +54,14 @@ def misspelt(names: Iterable[str], known: set[str]) -> list[str]:
         elif bare.partition("_")[0] in OWN_FAMILIES and "_" in bare:
             found.append(f"{name} is not a setting: docs/reference/settings.md has them all")
     return sorted(found)
+
+
+def _of_aws(name: str, names: list[str]) -> str:
+    """What is said of a name of AWS's; nothing where the right one is set as well, because other software may read this one."""
+    if name in OF_AWS or NEAR_OF_AWS.match(name):
+        return ""
+    meant = next(iter(difflib.get_close_matches(name, sorted(OF_AWS), n=1, cutoff=ALIKE)), "")
+    return f"{name} is not a setting; {meant} is: did you mean that?" if meant and meant not in names else ""
 
 
 def _meant(name: str, known: set[str]) -> str:

@@ -15,7 +15,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from worker.core.base.address import shown_address
+from worker.core.base.address import region_of_queue, shown_address
 from worker.core.base.errors import ConfigError
 from worker.core.base.misspelt import misspelt
 from worker.core.base.settings_words import is_secret, require_bare, sentence
@@ -25,6 +25,8 @@ Rule = Callable[[Any], str | None]
 
 _noted: ContextVar[dict[str, Any] | None] = ContextVar("_noted", default=None)
 """The fields that were found valid while a model was made: pydantic's error does not have them."""
+
+NO_REGION = "AWS_REGION is missing: the region of queue, buckets and index, such as eu-central-1"
 
 AnySettings = TypeVar("AnySettings", bound="SettingsModel")
 
@@ -103,7 +105,22 @@ def load_as(kind: type[AnySettings], **overrides: Any) -> AnySettings:
             return found
     finally:
         _noted.reset(token)
+    if "aws_region" in kind.model_fields and not _has_region(overrides):
+        problems.append(NO_REGION)
     raise ConfigError("\n".join(dict.fromkeys([*problems, *misspelt_settings()]))) from None
+
+
+def _has_region(overrides: Mapping[str, Any]) -> bool:
+    """Whether a region is set, or the AWS profile has one, or the URLs of the queues name one: then no other is needed."""
+    from worker.core.base.aws import Aws  # which loads this module
+
+    queues = [overrides.get(name.lower()) or os.environ.get(name, "") for name in ("SQS_QUEUE_URL", "DLQ_QUEUE_URL")]
+    if overrides.get("aws_region") or os.environ.get("AWS_REGION") or all(map(region_of_queue, queues)):
+        return True
+    try:
+        return bool(Aws().region)
+    except ConfigError:  # a profile that does not exist: that is told when it is used
+        return True
 
 
 def misspelt_settings() -> list[str]:

@@ -46,7 +46,7 @@ def _shutdown(settings: Any) -> str | None:
 
 def _port(settings: Any) -> str | None:
     if settings.metrics_port + settings.worker_instance > 65_535:
-        return "METRICS_PORT + WORKER_INSTANCE is over 65535, the highest port"
+        return "METRICS_PORT + WORKER_INSTANCE is over 65,535, the highest port"
     return None
 
 

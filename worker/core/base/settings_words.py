@@ -16,6 +16,8 @@ _DURATION = re.compile(r"(\d{1,9})\s*(s|sec|m|min|h|d)")
 _SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
 _SIZE = re.compile(r"(\d{1,9})\s*([KMG])i?B?", re.IGNORECASE)
 _BYTES = {"K": 1024, "M": 1024**2, "G": 1024**3}
+_HOST_AND_PORT = re.compile(r"(?:[\w.-]+|\[[0-9a-f:]+\]):\d{1,5}(?:/[^:]*)?", re.IGNORECASE)
+"""An address with nothing in it to hide."""
 _OURS = "Value error, "
 
 
@@ -50,17 +52,18 @@ def sentence(detail: Any, field: FieldInfo | None, name: str) -> str:
     shown = "(hidden)" if is_hidden else repr(given)
     if said.startswith(_OURS):
         return f"{name}={shown}: {said.removeprefix(_OURS)}"
-    if field is not None and (right := accepted(field, name)):
+    if field is not None and (right := accepted(field)):
         return f"{name}={shown}: it should be {right}{_converted(str(given), right)}"
     return f"{name}={shown}: {said[0].lower()}{said[1:]}"
 
 
 def is_secret(text: str, *, hides: bool) -> bool:
     """Whether a text may hold a password; `hides`: it is the value of a setting whose values are hidden."""
-    return "@" in text or (hides and ":" in text.rpartition("://")[2])
+    bare = text.rpartition("://")[2]
+    return "@" in text or (hides and ":" in bare and not _HOST_AND_PORT.fullmatch(bare.strip(_QUOTES)))
 
 
-def accepted(field: FieldInfo, name: str) -> str:
+def accepted(field: FieldInfo) -> str:
     """What a setting may be: `seconds, a whole number from 30 to 43,200`; empty for a text."""
     kinds = _kinds(field)
     if choices := [str(one) for kind in kinds if get_origin(kind) is Literal for one in get_args(kind)]:
@@ -71,18 +74,17 @@ def accepted(field: FieldInfo, name: str) -> str:
         return ""
     number = "a whole number" if int in kinds else "a number"
     unit = _UNIT.search(str(field.description))
-    return f"{unit[1].lower()}, {number}{_bounds(field, name)}" if unit else f"{number}{_bounds(field, name)}"
+    return f"{unit[1].lower()}, {number}{_bounds(field)}" if unit else f"{number}{_bounds(field)}"
 
 
-def _bounds(field: FieldInfo, name: str) -> str:
+def _bounds(field: FieldInfo) -> str:
     low = next((one.ge for one in field.metadata if isinstance(one, Ge)), None)
     above = next((one.gt for one in field.metadata if isinstance(one, Gt)), None)
     high = next((one.le for one in field.metadata if isinstance(one, Le)), None)
     below = next((one.lt for one in field.metadata if isinstance(one, Lt)), None)
-    grouped = "" if name.endswith("PORT") else ","
 
     def shown(number: Any) -> str:
-        return format(number, grouped)
+        return format(number, ",")
 
     if low is not None and high is not None:
         return f" from {shown(low)} to {shown(high)}"

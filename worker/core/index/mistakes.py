@@ -37,7 +37,7 @@ _RIGHT = {
     "after": "give a day, a month or a year, as in after:2026-01-31, after:2026-01 or after:2026",
     "before": "give a day, a month or a year, as in before:2026-01-31, before:2026-01 or before:2026",
 }
-_NO = {"ext": "is no extension", "bucket": "is no bucket's name", "size": "is no size"}
+_NO = {"ext": "is not an extension", "bucket": "is not a bucket's name", "size": "is not a size"}
 _FIELDS = f"{', '.join(FIELDS[:-1])} and {FIELDS[-1]}"
 
 
@@ -51,7 +51,7 @@ def nearest_field(name: str) -> str | None:
 def mistakes(text: str) -> list[str]:
     """What is wrong with a query, each in one sentence; none if it can be searched for. Never raises."""
     if not text.strip():
-        return ["'' asks for nothing: give a word to search for, or a filter such as ext:pdf"]
+        return ["nothing was asked for; give a word to search for, or a filter such as ext:pdf"]
     query = parse(text)
     found = list(dict.fromkeys([*_in_parts(text), *_in_filters(query)]))
     if found:
@@ -90,7 +90,7 @@ def _in_field(field: str, part: re.Match[str], following: re.Match[str] | None) 
     value = part["bare"] or part["quoted"] or ""
     one = filter_of(part)
     if one is None or (isinstance(one, OneOf) and not all(_can_be(field, each) for each in one.values)):
-        yield f"{_shown(part)}: '{value}' {_NO.get(field, 'is no date')}; {_RIGHT[field]}{_or_as_text(_shown(part))}"
+        yield f"{_shown(part)}: '{value}' {_NO.get(field, 'is not a date')}; {_RIGHT[field]}{_or_as_text(_shown(part))}"
     elif following is not None and _goes_on(field, value, following[0]):
         yield f"{_shown(part)} {following[0]}: write it without a space, {_shown(part)}{following[0]}"
 

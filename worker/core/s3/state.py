@@ -102,6 +102,9 @@ class State(Protocol):
     def pause_record(self) -> JsonObject | None:
         """What `s3-index-worker pause` wrote, if it is in force."""
 
+    def notifications(self) -> JsonObject:
+        """The bucket's notifications, as GetBucketNotificationConfiguration answers."""
+
 
 class S3State:
     """Our records in a bucket of S3."""
@@ -122,6 +125,11 @@ class S3State:
         """The same without its etag."""
         found = self.get_with_etag(key)
         return None if found is None else found[0]
+
+    def notifications(self) -> JsonObject:
+        """One call, by boto3."""
+        with aws_errors(StoreError):
+            return dict(self._s3.get_bucket_notification_configuration(Bucket=self.bucket))
 
     def delete(self, key: str) -> None:
         """One DELETE."""

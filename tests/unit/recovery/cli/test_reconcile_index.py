@@ -85,7 +85,7 @@ def test_a_fix_with_nothing_to_fix_changes_nothing_and_is_not_recorded(place):
 def test_without_a_terminal_a_fix_needs_yes(place):
     place.put("a.txt")
     done = run(PLACE, "--fix")
-    assert (done.exit_code, "is required if there is no terminal" in done.stderr) == (2, True)
+    assert (done.exit_code, "is required, because there is no terminal" in done.stderr) == (2, True)
     assert not place.fakes.source.messages
 
 

@@ -51,7 +51,7 @@ def test_a_revoked_token_is_shown_as_such(token):
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("--role", "operater", "--name", "x"), "'operater' is not one of"),
+        (("--role", "operater", "--name", "x"), "--role='operater': it should be "),
         (("--role", "reader", "--name", "a b"), "it should have up to 64 letters"),
         (("--role", "reader", "--name", ""), "it should have up to 64 letters"),
         (("--role", "reader", "--name", "x" * 65), "it should have up to 64 letters"),

@@ -16,9 +16,9 @@ def test_columns_are_shown_in_the_order_given_and_once() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("key,expire", r"no column 'expire'; did you mean expires\? There are: key, error, age, expires"),
-        ("zzz", r"no column 'zzz'; There are: key, error, age, expires"),
-        ("", r"no column ''; There are"),
+        ("key,expire", r"no column 'expire'; did you mean expires\? It should be some of key, error, age, expires"),
+        ("zzz", r"no column 'zzz'; it should be some of key, error, age, expires"),
+        ("", r"no column ''; it should be"),
     ],
 )
 def test_a_mistake_is_answered_with_the_nearest_name_and_all_names(given: str, said: str) -> None:
