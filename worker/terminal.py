@@ -125,7 +125,7 @@ def _run(app: typer.Typer) -> None:
     try:
         sys.exit(app(standalone_mode=False) or ExitCode.OK)  # otherwise typer would word the errors
     except TyperException as error:
-        show_usage_error(error)
+        show_usage_error(err, error)
         sys.exit(ExitCode.USAGE)
     except typer.Abort:
         tell("nothing was done")

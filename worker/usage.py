@@ -6,8 +6,10 @@ from typing import Any
 
 import typer
 from pydantic import ValidationError
+from rich.console import Console
 
 from worker.core.base.text import one_line
+from worker.layout import wrapped
 
 _CLAUSE = re.compile(r"(is|are|has|have|can|cannot|must|requires|selects|moves|was|should)\b")
 """How a message begins that goes on from the name of an option: `is required for --direct`."""
@@ -16,6 +18,8 @@ _QUOTED = re.compile(r"""('.*?'|".*?"): """)
 _PATH = re.compile(r"\w+ ('.*'|\".*\") (?:is|does) ")
 """How typer words what is wrong with a path."""
 _OURS = "Value error, "
+_LABEL = "Error: "
+"""What typer puts before the message."""
 _LONGEST_VALUE = 200
 
 
@@ -26,10 +30,11 @@ class _Worded(typer.BadParameter):
         return self.message
 
 
-def show_usage_error(error: Any) -> None:
-    """Show an error of typer's or of ours on stderr, with the usage of its command."""
-    is_ours = isinstance(error, typer.BadParameter)
-    (_Worded(sentence(error), error.ctx) if is_ours else error).show()
+def show_usage_error(console: Console, error: Any) -> None:
+    """Show an error of typer's or of ours on the console of stderr, with the usage of its command."""
+    text = sentence(error) if isinstance(error, typer.BadParameter) else error.format_message()
+    lines = wrapped(console, one_line(f"{_LABEL}{text}"))
+    _Worded("\n".join(lines).removeprefix(_LABEL), error.ctx).show()
 
 
 def sentence(error: Any) -> str:

@@ -6,6 +6,7 @@ A process for each command would take seconds at each width of a terminal; what 
 import itertools
 import json
 import os
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -32,7 +33,7 @@ from worker.demo import pages
 from worker.demo.files import Upload
 from worker.layout import show
 from worker.render import show_checks
-from worker.terminal import say, stdout
+from worker.terminal import run_app, say, stdout
 
 KEYS = (
     "経理/2026/03/請求書-0012.pdf", "契約/2026-01.txt", "scans/IMG_0001.tiff", "a/b.txt", "c.txt", "legal/2019/Board minutes.docx",
@@ -72,7 +73,8 @@ def main() -> None:
     _fill(fakes)
     with patch.object(verb, "CommandContext", _on(fakes)):
         for name, args in VERBS.items():
-            _screen(name, partial(app, args))
+            with patch.object(sys, "argv", ["dlq", *args]):
+                _screen(name, partial(run_app, app))
     for name, print_it in {"doctor": _doctor, "report": _report, "demo": _demo}.items():
         _screen(name, print_it)
 

@@ -130,7 +130,7 @@ def listening(installed: Installation, pid: int) -> str:
     ("settings", "reason"),
     [
         ({"opensearch_index": "Bad Name"}, "OPENSEARCH_INDEX='Bad Name': is not an index name"),
-        ({"index_auth": "basic", "index_user": "worker"}, "INDEX_USER or INDEX_PASSWORD is missing"),
+        ({"index_auth": "basic", "index_user": "worker"}, "INDEX_USER is set, but INDEX_PASSWORD is missing"),
     ],
 )
 def test_a_wrong_setting_ends_in_78_with_its_reason_and_no_restart(

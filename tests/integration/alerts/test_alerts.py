@@ -35,7 +35,7 @@ def test_alerts_arrive_at_alertmanager_with_words_and_a_runbook(scene):
         assert "{{" not in said["description"], name
         assert "<" not in said["description"], name  # a template that failed
     said = {name: alert["annotations"]["description"] for name, alert in scene.received().items()}
-    assert said["DlqDepthCritical"] == "522 dead letters wait: something fails for everyone."
+    assert said["DlqDepthCritical"] == "522 dead letters are waiting: something is failing for everyone."
     assert said["DlqExpiry"].endswith("is dropped in 1h 0m 0s.")
     assert re.match(r"\d+(\.\d+)?% of the messages failed", said["WorkerErrorRate"])
 

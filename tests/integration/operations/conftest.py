@@ -372,5 +372,6 @@ def _stage(night: Night, line: Typed) -> None:
 
 def _see(night: Night, line: Typed) -> None:
     """What the tests check right after a line."""
-    paused = bool(night.site.state_keys("s3-index-worker/pause.json"))
+    key = "s3-index-worker/pause.json"
+    paused = bool(night.site.state_keys(key)) and night.site.state_record(key)["until_ms"] != 0
     night.after[f"{line.section}: {line.line}"] = {"depth": night.depth(), "paused": paused}
