@@ -85,7 +85,7 @@ def test_the_demo_shows_every_sample_three_searches_and_the_dead_letter_and_leav
     assert "quarterly forecast" in searches[2].lower()
 
     dead = out.partition("The dead-letter queue has")[2]
-    assert "legal/契約書 (破損).pdf  USER_ERROR · UnreadableFileError" in dead
+    assert "legal/契約書 (破損).pdf USER_ERROR · UnreadableFileError" in dead
     assert "attempts 1" in dead
     assert "2 documents went to retry-index/" in out
     assert "s3://demo-files/障害中/深夜の入荷報告.txt" in searches[3]
