@@ -91,7 +91,7 @@ def test_a_cancelled_operation_leaves_the_rest_and_of_two_that_race_one_acts(sit
     assert sum(drained(site).values()) == ended["done"]
 
     began = time.monotonic()
-    racing = start(manager, "redrive", "", rate=15)  # so that both are at work at the same time
+    racing = start(manager, "redrive", "", rate=5)  # still at work when the other program has started
     rival = threading.Thread(target=dlq_process, args=(site, "redrive-all", "--all", "--yes"))
     rival.start()
     rival.join()
