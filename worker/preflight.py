@@ -48,7 +48,7 @@ def _of_buckets(settings: Settings, clients: Clients) -> Iterator[Step]:
     if (bucket := settings.s3_bucket) and bucket != settings.state:
         yield Step("bucket", lambda: s3_checks.bucket_listed(clients, bucket, "S3_BUCKET"), _AWS)
     if not settings.state_bucket_shared:
-        yield Step("state bucket: own", lambda: s3_checks.own_state(clients), ("queue",))
+        yield Step("state bucket: own", lambda: s3_checks.own_state(clients), ("queue", "state bucket"))
     yield Step("state bucket: write", lambda: s3_checks.state_round(clients), ("state bucket",))
     yield Step("clock", lambda: s3_checks.clock(clients), ("state bucket",))
 
