@@ -17,10 +17,12 @@ ROWS = 50
 def typed(
     module: str, env: Mapping[str, str], *args: str, folder: Path | None = None, columns: int = 150
 ) -> tuple[int, str]:  # fmt: skip
-    """Its exit code and what the terminal got, of stdout and stderr alike; `env` is its whole environment."""
+    """Its exit code and what the terminal got, of stdout and stderr alike; `env` is its environment, but for the size."""
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", ROWS, columns, 0, 0))
     whole = {"TERM": "xterm-256color", **env}
+    for size in ("COLUMNS", "LINES"):  # those of another terminal would count more than its own
+        whole.pop(size, None)
     command = [sys.executable, "-m", module, *args]
     with subprocess.Popen(command, env=whole, cwd=folder, stdin=terminal, stdout=terminal, stderr=terminal) as process:
         os.close(terminal)

@@ -391,7 +391,7 @@ def test_bad_input_is_refused_with_a_sentence(site, env):
         (("s3://our-files", "s3://our-files/a/"), 64, "overlap: objects would be counted twice"),
         (("--direct",), 64, "is required for --direct"),
         (("--since", "x"), 64, "it should be a number and s, m, h or d"),
-        (("--sample", "0"), 64, "greater than or equal to 1"),
+        (("--sample", "0"), 64, "--sample='0': it should be a whole number from 1"),
         (("s3://no-such-bucket-here",), 78, "the bucket no-such-bucket-here cannot be listed"),
         (("--csv", "/nowhere/x.csv"), 64, "is not a folder"),
     ):
