@@ -16,7 +16,6 @@ from worker.core.base.certificates import require_certificates
 from worker.core.base.classify import TRANSIENT_CODES
 from worker.core.base.clock import iso_moment
 from worker.core.base.errors import ConfigError, DependencyError, QueueError, StoreError
-from worker.core.base.settings_model import NO_REGION, misspelt_settings
 from worker.core.base.throttle import Throttles, watch
 
 if TYPE_CHECKING:
@@ -178,6 +177,8 @@ class Aws:
                 )
                 address_without_user(client.meta.endpoint_url)
             except NoRegionError:
+                from worker.core.base.settings_model import NO_REGION, misspelt_settings  # pydantic: not for the client
+
                 raise ConfigError("\n".join([NO_REGION, *misspelt_settings()])) from None
             except InvalidRegionError as error:
                 raise ConfigError(f"AWS_REGION (or --region): {error}; it should be one such as eu-central-1") from None
@@ -202,9 +203,8 @@ class BucketLocation:
 class BucketLocator:
     """Finds out from a client where it sends requests, without sending one.
 
-    boto3 derives that from a dozen settings (FIPS, dual stack, partition, style of addressing, its own endpoints, a bucket's
-    real region once it has been redirected to it). No other rule could be the same, so boto3 is asked: a request for an
-    object is made as far as its address, and then given up.
+    boto3 derives that from a dozen settings (FIPS, dual stack, partition, style of addressing, endpoints, a redirected bucket's
+    region), and no other rule could be the same. So a request for an object is made as far as its address, and then given up.
     """
 
     def __init__(self, client: "S3Client") -> None:

@@ -41,7 +41,7 @@ def refused(*options: str) -> str:
     (("our-files", "--from-s3"), "'our-files' should be s3://BUCKET"),
     (("--from-s3", "--grace", "soon"), "'soon': it should be a number and s, m, h or d"),
     (("--from-s3", "--grace", "999999999999999999999d"), "should be a number and s, m, h or d"),
-    (("--from-s3", "--rate", "0"), "should be greater than or equal to 0.1"),
+    (("--from-s3", "--rate", "0"), "--rate='0': it should be a number from 0.1 on"),
 ])  # fmt: skip
 def test_what_cannot_be_meant_is_refused(options, why):
     assert why in refused(*options)
