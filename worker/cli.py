@@ -21,10 +21,10 @@ from worker.core.base.text import printable
 from worker.core.clients import Clients, connect
 from worker.core.sqs.queue import SqsQueue
 from worker.forget import forget
+from worker.index_request import index
 from worker.pausing import pause, resume
 from worker.preflight import check_all, dlq_max_bytes
 from worker.render import show_checks
-from worker.request import index
 from worker.search import SearchCommand, search
 from worker.terminal import (
     Json,

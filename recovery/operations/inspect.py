@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from recovery.operations.advice import GONE, Advice, Outlook, Present, advise
 from recovery.operations.clients import DlqClients
-from recovery.operations.dead_letters.advice import GONE, Advice, Outlook, Present, advise
 from recovery.operations.dead_letters.facts import Facts
 from recovery.operations.dead_letters.stored import why_not as why_no_command
 from recovery.operations.engine import Verdict

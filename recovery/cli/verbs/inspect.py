@@ -13,7 +13,7 @@ from recovery.cli.finding import find_and_report, found_code
 from recovery.cli.verb import verb
 from recovery.cli.view.status import retries, status
 from recovery.cli.view.tables import facts_table, shown, table
-from recovery.operations.dead_letters.advice import Advice
+from recovery.operations.advice import Advice
 from recovery.operations.dead_letters.facts import Ids
 from recovery.operations.dead_letters.stored import is_retry
 from recovery.operations.inspect import Inspection, Recovery

@@ -1,6 +1,6 @@
 """What ends the thread that writes for others."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from recovery.manager import group_commit
 from recovery.manager.group_commit import GroupCommit
@@ -13,4 +13,4 @@ def test_one_that_waits_for_something_to_write_ends_at_once(ledger, monkeypatch)
     with ThreadPoolExecutor() as pool:
         running = pool.submit(commit.run, Liveness(60))
         commit.stop()
-        running.result(timeout=30)
+        assert wait([running], timeout=30).done == {running}

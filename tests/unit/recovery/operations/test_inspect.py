@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from recovery.operations.advice import DOCTOR
 from recovery.operations.clients import DlqClients
-from recovery.operations.dead_letters.advice import DOCTOR
 from recovery.operations.dead_letters.facts import MAX_REDRIVES, facts_of
 from recovery.operations.dead_letters.scan import receive
 from recovery.operations.engine import Disposition, RecoveryEngine
