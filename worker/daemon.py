@@ -24,7 +24,7 @@ from worker.health import Health
 from worker.interruption import say_stopping
 from worker.levels import Levels
 from worker.metrics import Metrics, send_to_cloudwatch, serve
-from worker.reconciled import watch_reconciled
+from worker.refreshed import keep_fresh
 from worker.sdnotify import notify, watchdog_interval_s
 from worker.supervisor import Supervisor, join_all
 
@@ -116,7 +116,7 @@ class Daemon:
         levels = Levels(components.clients.state)
         show(metrics, components, levels, failing_calls=lambda: len(self._health.failing_calls()))
         if settings.metrics_port or settings.cloudwatch_namespace:
-            levels.watch(self._ended)
+            keep_fresh("levels", levels.count, self._ended)
         if settings.metrics_port:
             port = settings.metrics_port + settings.worker_instance
             try:
@@ -133,7 +133,7 @@ class Daemon:
             else:
                 stack.callback(server.server_close)
                 stack.callback(server.shutdown)
-                watch_reconciled(components.clients.state, metrics.reconciled, self._ended)
+                keep_fresh("reconciled", partial(metrics.reconciled.read, components.clients.state), self._ended)
         if settings.cloudwatch_namespace:
             client = components.clients.aws.cloudwatch()
             args = (metrics, levels, client, settings.cloudwatch_namespace, self._ended)

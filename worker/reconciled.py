@@ -1,17 +1,11 @@
 """Serves what `reconcile_index` has found last, for alerts on it: that command ends, and cannot be asked itself."""
 
-import threading
 from collections.abc import Iterable
-from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from worker.core.base.errors import StoreError
 from worker.core.s3.reconciled import ReconciledBucket, read_reconciled
 from worker.core.s3.state import State
-
-INTERVAL_S = 300.0
-"""How often the records are read; they change once a week, or when somebody looks."""
 
 
 class ReconciledMetrics:
@@ -28,6 +22,10 @@ class ReconciledMetrics:
             "reconcile_last_success_timestamp_seconds", "When the last reconcile_index was complete.", "bucket"
         )
         self._shown: set[tuple[Gauge, tuple[str, ...]]] = set()
+
+    def read(self, state: State) -> None:
+        """Show what the state bucket says now. Raises StoreError; what was shown last stays then."""
+        self.show(list(read_reconciled(state)))
 
     def show(self, found: Iterable[ReconciledBucket]) -> None:
         """Show these, and nothing of other buckets any more."""
@@ -49,19 +47,3 @@ class ReconciledMetrics:
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, registry=self._registry)
-
-
-def watch_reconciled(state: State, metrics: ReconciledMetrics, stop: threading.Event) -> None:
-    """Read the records until `stop` is set, on a thread of its own.
-
-    While the state bucket does not answer, what was read last is shown: that outage has alerts of its own.
-    """
-
-    def watch() -> None:
-        while True:
-            with suppress(StoreError):
-                metrics.show(list(read_reconciled(state)))
-            if stop.wait(INTERVAL_S):
-                return
-
-    threading.Thread(target=watch, name="reconciled", daemon=True).start()

@@ -36,7 +36,7 @@ from worker.core.base.events import LogEvent
 from worker.core.base.liveness import Liveness
 from worker.core.base.logs import emit
 from worker.interruption import say_stopping
-from worker.reconciled import watch_reconciled
+from worker.refreshed import keep_fresh
 from worker.sdnotify import notify, watchdog_interval_s
 from worker.supervisor import Supervisor
 
@@ -141,7 +141,7 @@ class Manager:
             )
         start("upkeep", self._upkeep.run, max_silence_s=upkeep.MAX_SILENCE_S)
         self._automation.start(start)
-        watch_reconciled(self._bucket, self._metrics.reconciled, self._stopping)
+        keep_fresh("reconciled", partial(self._metrics.reconciled.read, self._bucket), self._stopping)
         if self._settings.cloudwatch_namespace:
             start("cloudwatch", self._send_figures, max_silence_s=SENDER_SILENCE_S)
         emit(LogEvent.MANAGER_STARTED, pid=os.getpid(), ledger=self._ledger.shown, port=self._web.port)

@@ -20,13 +20,13 @@ from testing.fakes import Fakes
 from tests.support.alarm_states import Alarms, Recorded
 from tests.support.template import Filled
 from tools.alarms import template
-from worker import levels
 from worker.core.base.cloudwatch import tell_cloudwatch
 from worker.core.base.events import LogEvent
 from worker.core.s3.state import RETRY_PREFIX
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.levels import Levels
 from worker.metrics import CLOUDWATCH_INTERVAL_S, Metrics, send_to_cloudwatch
+from worker.refreshed import INTERVAL_S
 
 NAMESPACE = "s3-index-worker"
 QUEUE, DLQ = "files", "files-dlq"
@@ -99,7 +99,7 @@ class Fleet:
         """One minute passes: the sender waits for its end. Whether it was the last one."""
         assert seconds == CLOUDWATCH_INTERVAL_S == MINUTE_S
         self.act(self, self.minute)
-        if self.runs and self.minute % (levels.INTERVAL_S // MINUTE_S) == 0:
+        if self.runs and self.minute % (INTERVAL_S // MINUTE_S) == 0:
             self.levels.count()
         self._sqs()
         if self.has_timer and self.minute % HOUR == 5:

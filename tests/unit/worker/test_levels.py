@@ -1,11 +1,11 @@
 """What is counted again and again for alarms: the right records, at a cost that does not grow with them."""
 
 import math
-import threading
+
+import pytest
 
 from testing.memory import DOWN, MemoryState
-from testing.waiting import wait_until
-from worker import levels
+from worker.core.base.errors import StoreError
 from worker.core.s3.state import DEAD_LETTERS_PREFIX, PARKED_PREFIX, RETRY_PREFIX
 from worker.core.s3.waiting import MAX_LEVEL
 from worker.levels import Levels
@@ -46,21 +46,7 @@ def test_however_many_there_are_one_page_of_each_is_read(fakes):
 def test_before_they_were_counted_nothing_is_said(fakes):
     fakes.faults.add("state.list", DOWN)
     counted = Levels(fakes.state)
-    counted.count()
+    with pytest.raises(StoreError):
+        counted.count()
     assert counted.figures() == {}
     assert math.isnan(counted.of(RETRY_PREFIX))
-
-
-def test_they_are_counted_again_and_again_and_an_outage_keeps_the_last_count(fakes, monkeypatch):
-    monkeypatch.setattr(levels, "INTERVAL_S", 0.01)
-    counted, stop = Levels(fakes.state), threading.Event()
-    counted.watch(stop)
-    try:
-        fakes.s3.records[PARKED_PREFIX + "a"] = b""
-        wait_until(lambda: counted.of(PARKED_PREFIX) == 1, 5, "the record")
-        fakes.faults.add("state.list", DOWN)
-        seen = len(fakes.faults.calls)
-        wait_until(lambda: len(fakes.faults.calls) > seen + 3, 5, "more attempts")
-        assert counted.of(PARKED_PREFIX) == 1
-    finally:
-        stop.set()

@@ -1,16 +1,12 @@
 """The metrics of the last reconciliation: what each bucket's record says, and nothing where there is none."""
 
-import threading
 from dataclasses import replace
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from testing.memory import DOWN
-from testing.waiting import wait_until
-from worker import reconciled
 from worker.core.s3.reconciled import ReconciledBucket, read_reconciled, read_reconciled_bucket, write_reconciled
-from worker.reconciled import ReconciledMetrics, watch_reconciled
+from worker.reconciled import ReconciledMetrics
 
 RESULT = ReconciledBucket(
     "our-files", 1_795_000_000_000, 12, 3_400, {"current": 10, "missing": 2}, orphans=3, unaccounted=5, repeated=4
@@ -45,19 +41,11 @@ def test_a_bucket_without_a_record_has_no_gauge_also_after_it_had_one():
     assert lines(registry) == set()
 
 
-def test_records_are_read_again_and_again_and_an_outage_keeps_what_is_shown(fakes, monkeypatch):
-    monkeypatch.setattr(reconciled, "INTERVAL_S", 0.01)
-    registry, stop = CollectorRegistry(), threading.Event()
-    watch_reconciled(fakes.state, ReconciledMetrics(registry), stop)
-    try:
-        write_reconciled(fakes.state, RESULT, {})
-        wait_until(lambda: len(lines(registry)) == 5, 5, "the gauges")
-        fakes.faults.add("state.list", DOWN)
-        seen = len(fakes.faults.calls)
-        wait_until(lambda: len(fakes.faults.calls) > seen + 3, 5, "more attempts")
-        assert len(lines(registry)) == 5
-    finally:
-        stop.set()
+def test_what_the_state_bucket_says_is_shown(fakes):
+    registry = CollectorRegistry()
+    write_reconciled(fakes.state, RESULT, {})
+    ReconciledMetrics(registry).read(fakes.state)
+    assert len(lines(registry)) == 5
 
 
 # -- the record ------------------------------------------------------------------------------------------------------------

@@ -74,6 +74,9 @@ class LogEvent(StrEnum):
     EXTRACT_CHILD_STARTED = "extract.child_started"
     """A child process that parses files was started."""
 
+    FIGURES_NOT_READ = "figures.not_read"
+    """Figures of the state bucket (`what`) could not be read, a bug in this program: the last ones stay in the metrics."""
+
     GATE_CLEARED = "gate.cleared"
     """One reason for pausing work is gone."""
     GATE_SHUT = "gate.shut"
