@@ -1,7 +1,8 @@
-"""What Ctrl-C does from a program's first moment on: one line at once, exit code 130, and never a stack trace.
+"""What Ctrl-C does from a program's first statement on: one line at once, exit code 130, and never a stack trace.
 
-Imports next to nothing, because it is loaded before everything that takes time. Whoever has something to finish or to give
-back handles signals itself (`terminal.Signals`, the daemon, the manager), and uses `say_stopping` alone.
+Before that, for some 50 ms, Python itself starts, and answers in its own way. This module imports next to nothing, because it is
+loaded before everything that takes time. Whoever has something to finish or to give back handles signals itself
+(`terminal.Signals`, the daemon, the manager), and uses `say_stopping` alone.
 """
 
 # `signal` itself makes enumerations of these names, which takes longer than all else here.
