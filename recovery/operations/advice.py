@@ -132,12 +132,17 @@ def _correction(facts: Facts, verdict: Verdict) -> str:
 
 
 def _giving_up(facts: Facts, verdict: Verdict) -> tuple[str, ...]:
-    """The commands that give up all messages of its cause; if their bucket is gone for good, its documents too."""
+    """The commands that give up all messages of its cause; if their bucket is gone for good, its documents too.
+
+    A group may have messages of several buckets, of which the others may come back.
+    """
     which = f"--group {shlex.quote(facts.fingerprint)}" if facts.fingerprint else as_argument(facts.dead_letter.id)
-    abandon = f"dlq abandon {which} --reason WHY"
-    if facts.refs and verdict.error_type.endswith("NoSuchBucket"):
-        return abandon, f"s3-index-worker forget {shlex.quote(f's3://{facts.refs[0].bucket}')}"
-    return (abandon,)
+    if not (facts.refs and verdict.error_type.endswith("NoSuchBucket")):
+        return (f"dlq abandon {which} --reason WHY",)
+    bucket = facts.refs[0].bucket
+    if facts.fingerprint:
+        which += f" --match {shlex.quote(f'{bucket}/')}"
+    return f"dlq abandon {which} --reason WHY", f"s3-index-worker forget {shlex.quote(f's3://{bucket}')}"
 
 
 def _redrive(facts: Facts, rules: Rules, outlook: Outlook, why: str) -> Advice:

@@ -122,7 +122,9 @@ def _show_advice(out: Console, advice: Advice) -> None:
         show(
             out,
             Text(
-                "or give it up, with all messages of its group:" if "--group" in advice.instead[0] else "or give it up:"
+                "or give it up, with all others that this selects:"
+                if "--group" in advice.instead[0]
+                else "or give it up:"
             ),
         )
         show(out, *(Command(shown(command), before="→ ") for command in advice.instead))
