@@ -12,6 +12,7 @@ from recovery.manager.web import (
     alias_replay,
     alias_stats,
     auth_routes,
+    copies,
     export,
     fleet,
     health,
@@ -21,6 +22,7 @@ from recovery.manager.web import (
     operations,
     overview,
     plans,
+    present,
     said,
 )
 from recovery.manager.web.guard import Guard
@@ -33,7 +35,8 @@ from worker import __version__
 __all__ = ["Health", "Service", "Status", "make_app"]
 
 _ROUTES = (
-    messages, said, overview, notifications, plans, operations, export, fleet, alias_messages, alias_replay, alias_stats,
+    messages, present, copies, said, overview, notifications, plans, operations, export, fleet, alias_messages, alias_replay,
+    alias_stats,
 )  # fmt: skip
 THREADS = 12
 """Requests that read ledger or objects at the same time; fewer than the ledger's connections, which intake needs too."""

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recovery.ledger.operation_items import Result
 from recovery.ledger.refusals import Verb
-from recovery.ledger.rows import ENDED, State
+from recovery.ledger.rows import ENDED, Row, State
 from recovery.manager.acting.single import act_on
 from recovery.manager.web.message_models import Message
 from recovery.manager.web.parameters import AnyId, found
@@ -107,10 +107,8 @@ def assign_message(
     return _say(response, service, principal.name, any_id, if_match, Verb.ASSIGN, {"owner": said.owner})
 
 
-def _say(
-    response: Response, service: Service, by: str, any_id: str, if_match: str | None, verb: Verb, options: Mapping[str, Any]
-) -> Message:  # fmt: skip
-    row = found(service.ledger, any_id)
+def check_version(row: Row, if_match: str | None) -> None:
+    """Raises HTTPException 428 or 412 unless this is the version that was meant."""
     etag = f'"{row.version}"'
     if if_match is None:
         raise HTTPException(
@@ -118,6 +116,13 @@ def _say(
         )
     if if_match.strip() != "*" and etag not in {one.strip() for one in if_match.split(",")}:
         raise HTTPException(412, f"the dead letter has changed since: its ETag is {etag} now", {"ETag": etag})
+
+
+def _say(
+    response: Response, service: Service, by: str, any_id: str, if_match: str | None, verb: Verb, options: Mapping[str, Any]
+) -> Message:  # fmt: skip
+    row = found(service.ledger, any_id)
+    check_version(row, if_match)
     if row.state in {*ENDED, State.MISSING}:
         raise HTTPException(409, f"the dead letter is {row.state.value}: it has no record any more")
     [acted] = act_on(service.ledger, service.verbs, verb, [row], options, by=by)
