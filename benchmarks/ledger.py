@@ -132,6 +132,8 @@ def summaries(rows: int) -> Iterator[tuple[str, Question]]:
     yield "count", lambda ledger, _: ledger.count(Selection())
     yield "count, key filter", lambda ledger, chance: ledger.count(parse_query(f"key:{chance.choice(WORDS)}"))
     yield "count of an age", lambda ledger, chance: ledger.count(Selection(sent_before_ms=_moment(rows, chance)))
+    yield "count of a group until a moment", lambda ledger, chance: ledger.count(_until(rows, chance), at_most=rows)
+    yield "page of a group until a moment", lambda ledger, chance: ledger.page(_until(rows, chance))
     yield "one, by DLQ id", lambda ledger, chance: ledger.get(f"m-{chance.randrange(100)}")
 
 
@@ -145,6 +147,10 @@ def _bucket(chance: random.Random) -> str:
 
 def _moment(rows: int, chance: random.Random) -> int:
     return NOW_MS + chance.randrange(rows) * STEP_MS
+
+
+def _until(rows: int, chance: random.Random) -> Selection:
+    return Selection(group=CAUSES[0][2], seen_until_ms=_moment(rows, chance))
 
 
 def measure(ledger: Ledger, rows: int, times: int) -> Iterator[tuple[str, list[float]]]:

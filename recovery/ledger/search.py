@@ -43,8 +43,12 @@ _OWN = {
     "outcome": "d.outcome = :outcome",
     "sent_before_ms": "d.sent_ms <= :sent_before_ms",
     "sent_after_ms": "d.sent_ms > :sent_after_ms",
+    "seen_until_ms": "d.last_seen_ms <= :seen_until_ms",
+    "seen_after_ms": "d.last_seen_ms > :seen_after_ms",
 }
-_AGES = ("sent_before_ms", "sent_after_ms")
+_SEEN = ("seen_until_ms", "seen_after_ms")
+_TIMES = (("sent_before_ms", "sent_after_ms"), _SEEN)
+"""Each is a range of one index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,17 @@ def has_rare_classes(connection: Connection, selection: Selection) -> bool:
 def is_counted(selection: Selection) -> bool:
     """Whether every dead letter of the selection's cells belongs to it, so that the cells' counts are right."""
     return not looks_at_texts(selection) and all(getattr(selection, name) is None for name in _OWN)
+
+
+def seen(selection: Selection) -> list[str]:
+    """The conditions for the time of the last arrival."""
+    return [_OWN[name] for name in _SEEN if getattr(selection, name) is not None]
+
+
+def is_of_a_time(selection: Selection) -> bool:
+    """Whether, beside states and what classes have, nothing but the time of the last arrival is asked for."""
+    others = [name for name in _OWN if name not in _SEEN]
+    return not looks_at_texts(selection) and all(getattr(selection, name) is None for name in others)
 
 
 def cells_of(
@@ -238,9 +253,9 @@ def _candidates(selection: Selection, parameters: dict[str, Any], *, is_sqlite: 
     for name in ("correlation_id", "owner", "held", "outcome"):
         if getattr(selection, name):
             yield f"SELECT d.id FROM dead_letters d WHERE {_OWN[name]}"  # noqa: S608
-    ages = " AND ".join(_OWN[name] for name in _AGES if getattr(selection, name) is not None)
-    if ages:
-        yield f"SELECT d.id FROM dead_letters d WHERE {_states(selection)} AND {ages}"  # noqa: S608
+    for times in _TIMES:
+        if wanted_times := " AND ".join(_OWN[name] for name in times if getattr(selection, name) is not None):
+            yield f"SELECT d.id FROM dead_letters d WHERE {_states(selection)} AND {wanted_times}"  # noqa: S608
 
 
 def _of_classes(connection: Connection, selection: Selection) -> str:

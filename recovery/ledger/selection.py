@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from recovery.ledger.bigrams import folded
@@ -19,8 +20,11 @@ MAX_TERM_CHARS = 1_024
 """As long as the longest key of S3."""
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"(\d{1,9})([smhdw])")
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TERM = re.compile(r'\s*(?:([^\s:"]+):(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))|(\S+))(?=\s|$)')
 _ESCAPE = re.compile(r"\\(.)")
+_NEEDS_QUOTES = re.compile(r'[\s"\\]')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +34,7 @@ class Selection:
     states: tuple[State, ...] = WAITING
     kind: FailureKind | None = None
     error_type: str | None = None
-    """Without regard to case."""
+    """Without regard to case; empty: dead letters without one."""
     type: str | None = None
     bucket: str | None = None
     group: str | None = None
@@ -47,6 +51,10 @@ class Selection:
     """Dead letters that arrived, the last time, at this moment or before."""
     sent_after_ms: int | None = None
     """After it."""
+    seen_until_ms: int | None = None
+    """Dead letters that were taken in, the last time, at this moment or before: what has joined since is left out."""
+    seen_after_ms: int | None = None
+    """After it: what has joined since."""
     key_contains: str | None = None
     """A substring of the object's key, without regard to case."""
     text_contains: str | None = None
@@ -61,6 +69,19 @@ class Selection:
 def without_texts(selection: Selection) -> Selection:
     """The same without its substrings."""
     return replace(selection, key_contains=None, text_contains=None)
+
+
+def term(name: str, value: str) -> str:
+    """A filter as `parse_query` reads it, whatever the value has in it."""
+    if value and not _NEEDS_QUOTES.search(value):
+        return f"{name}:{value}"
+    quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{name}:"{quoted}"'
+
+
+def instant(at_ms: int) -> str:
+    """A moment as the filters `until` and `since` read it."""
+    return (_EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_query(query: str, *, now_ms: int | None = None) -> Selection:
@@ -102,6 +123,10 @@ def _owner(_name: str, value: str, _now_ms: int) -> str:
     return "" if value == "-" else value
 
 
+def _error(name: str, value: str, now_ms: int) -> str:
+    return "" if value == "-" else _text(name, value, now_ms)
+
+
 def _kind(name: str, value: str, _now_ms: int) -> FailureKind:
     try:
         return FailureKind(value.upper())
@@ -137,9 +162,19 @@ def _moment(name: str, value: str, now_ms: int) -> int:
     return now_ms - int(found[1]) * _UNITS_S[found[2]] * 1000
 
 
+def _instant(name: str, value: str, _now_ms: int) -> int:
+    right = f"a moment in UTC as ISO 8601 writes it, such as {name}:2026-11-01T09:30:00.000Z"
+    if _INSTANT.fullmatch(value) is None:
+        raise AskedWronglyError(name, value, right)
+    try:
+        return (datetime.fromisoformat(value) - _EPOCH) // timedelta(milliseconds=1)
+    except ValueError:
+        raise AskedWronglyError(name, value, right) from None
+
+
 FILTERS: Mapping[str, tuple[str, Callable[[str, str, int], object]]] = {
     "kind": ("kind", _kind),
-    "error": ("error_type", _text),
+    "error": ("error_type", _error),
     "type": ("type", _text),
     "state": ("states", _states),
     "bucket": ("bucket", _text),
@@ -152,6 +187,8 @@ FILTERS: Mapping[str, tuple[str, Callable[[str, str, int], object]]] = {
     "outcome": ("outcome", _outcome),
     "older": ("sent_before_ms", _moment),
     "newer": ("sent_after_ms", _moment),
+    "until": ("seen_until_ms", _instant),
+    "since": ("seen_after_ms", _instant),
     "key": ("key_contains", _text),
     "text": ("text_contains", _text),
 }

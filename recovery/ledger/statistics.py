@@ -7,7 +7,7 @@ from sqlalchemy import Connection, text
 from recovery.ledger.intake import HOUR_MS
 from recovery.ledger.rows import WAITING, State
 from recovery.ledger.schema import CELL_SUMS
-from recovery.ledger.search import cell_condition, is_counted, parameters_of, plan, state_is, union
+from recovery.ledger.search import cell_condition, is_counted, is_of_a_time, parameters_of, plan, seen, state_is, union
 from recovery.ledger.selection import Selection
 
 COUNTED_TO = 10_000
@@ -42,6 +42,8 @@ class Stats:
     hourly: tuple[int, ...]
     """Arrivals in each of the last HOURS hours; the last is the present one."""
     totals: Totals
+    groups: int
+    """Groups of them: how many causes there are."""
 
     @property
     def waiting(self) -> int:
@@ -77,6 +79,7 @@ def stats(connection: Connection, now_ms: int) -> Stats:
         newest_sent_ms=newest,
         hourly=_hourly(connection, now_ms // HOUR_MS),
         totals=_totals(connection),
+        groups=_groups(connection),
     )
 
 
@@ -111,6 +114,14 @@ def _totals(connection: Connection) -> Totals:
     return Totals(*map(int, found))
 
 
+def _groups(connection: Connection) -> int:
+    query = (
+        "SELECT count(*) FROM (SELECT DISTINCT c.fingerprint, c.error_type, c.kind FROM cells "  # noqa: S608
+        f"JOIN classes c ON c.id = cells.class_id WHERE cells.count > 0 AND cells.state IN ({_WAITING})) every"
+    )
+    return int(connection.execute(text(query)).scalar_one())
+
+
 def _sent(connection: Connection) -> tuple[int | None, int | None]:
     """The ends of the index, of each state. A dead letter of which SQS said nothing was sent at 0, and has no age."""
     found = []
@@ -132,6 +143,8 @@ def count(connection: Connection, selection: Selection, *, at_most: int) -> int:
     """The exact number, up to `at_most`; one more than that says that there are more."""
     if is_counted(selection):
         return min(_counted(connection, selection), at_most + 1)
+    if is_of_a_time(selection):
+        return _counted_in_time(connection, selection, at_most)
     way = plan(connection, selection)
     total, parameters = 0, dict(way.parameters, count=at_most + 1)
     for query in union([f"{query} LIMIT :count" for query in way.select("1 AS one")]):
@@ -142,9 +155,27 @@ def count(connection: Connection, selection: Selection, *, at_most: int) -> int:
     return total
 
 
-def _counted(connection: Connection, selection: Selection) -> int:
-    query = (
-        "SELECT coalesce(sum(cells.count), 0) FROM cells JOIN classes c ON c.id = cells.class_id "  # noqa: S608
-        f"WHERE {cell_condition(selection)}"
+def _counted_in_time(connection: Connection, selection: Selection, at_most: int) -> int:
+    """Cells whose last dead letter came in time are counted as a whole; rows only in the others, in their index's order."""
+    if selection.seen_after_ms is None:
+        total = _counted(connection, selection, "cells.last_seen_ms <= :seen_until_ms")
+        others = "cells.last_seen_ms > :seen_until_ms"
+    else:
+        total, others = 0, "cells.last_seen_ms > :seen_after_ms"
+    if total > at_most:
+        return at_most + 1
+    is_sqlite = connection.dialect.name == "sqlite"
+    index = "INDEXED BY by_class_last_seen" if is_sqlite else ""
+    rows = (
+        f"SELECT 1 FROM cells CROSS JOIN classes c CROSS JOIN dead_letters d {index} WHERE c.id = cells.class_id "  # noqa: S608
+        f"AND cells.count > 0 AND {others} AND {cell_condition(selection)} AND d.class_id = cells.class_id "
+        f"AND d.state = cells.state AND {' AND '.join(seen(selection))} LIMIT :count"
     )
+    parameters = dict(parameters_of(selection), count=at_most + 1 - total)
+    return total + int(connection.execute(text(f"SELECT count(*) FROM ({rows}) every"), parameters).scalar_one())  # noqa: S608
+
+
+def _counted(connection: Connection, selection: Selection, *more: str) -> int:
+    where = " AND ".join(("cells.count > 0", cell_condition(selection), *more))
+    query = f"SELECT coalesce(sum(cells.count), 0) FROM cells JOIN classes c ON c.id = cells.class_id WHERE {where}"  # noqa: S608
     return int(connection.execute(text(query), parameters_of(selection)).scalar_one())

@@ -21,6 +21,9 @@ _quoted = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_siz
     lambda text: '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 )
 _ago = st.from_regex(r"[0-9]{1,9}[smhdw]", fullmatch=True)
+_moment = st.from_regex(
+    r"20[0-9]{2}-(0[1-9]|1[0-2])-[0-2][1-8]T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,3})?Z", fullmatch=True
+)
 _SPECIAL = {
     "kind": st.sampled_from(["RECOVERABLE", "unknown"]),
     "state": st.sampled_from(["any", "open,sent", "recovered"]),
@@ -28,6 +31,8 @@ _SPECIAL = {
     "hold": st.sampled_from(["yes", "no"]),
     "older": _ago,
     "newer": _ago,
+    "until": _moment,
+    "since": _moment,
 }
 _queries = st.fixed_dictionaries({}, optional={name: _SPECIAL.get(name, _word | _quoted) for name in FILTERS})
 

@@ -8,7 +8,7 @@ Who asks, and whether they may, is each route's question (principal.py).
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
@@ -32,13 +32,18 @@ QUIET = frozenset({"/health", "/metrics"})
 """Paths that are asked for all the time."""
 OPEN = QUIET | {"/auth/login", "/auth/callback"}
 """Paths that pages of other sites may ask for too; none can read the answer. A provider sends browsers to the last."""
+CONSOLE, SIGNING_IN = "/console/", "/auth/"
+"""Where there are pages, and therefore forms; everything else is asked by programs and scripts."""
+FORM = "application/x-www-form-urlencoded"
 SECURITY_HEADERS = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
 ]
+"""Of every answer that does not have a header of the same name: pages have styles, and their assets may be kept."""
 _TOO_LONG = f"the body is over {MAX_BODY_BYTES:,} bytes"
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]@/]+)(?::\d{1,5})?")
 _FROM_HERE = frozenset({"same-origin", "none"})
@@ -74,7 +79,7 @@ class Guard:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer.status = message["status"]
-                message = {**message, "headers": [*message.get("headers", ()), *SECURITY_HEADERS]}
+                message = {**message, "headers": _secured(message.get("headers", ()))}
             elif is_head:
                 message = {**message, "body": b""}
             await send(message)
@@ -106,9 +111,9 @@ class Guard:
             return problem(421, "the Host header names another server; MANAGER_ALLOWED_HOSTS has the names of this one")
         if why := self._not_through_a_proxy(scope, headers):
             return problem(403, why)
-        if _is_from_elsewhere(headers) and not (method in SAFE and scope["path"] in OPEN):
+        if _is_from_elsewhere(headers) and not (method in SAFE and _may_be_linked(scope["path"], headers)):
             return problem(403, "the request comes from a page of another origin")
-        if method not in SAFE and (refusal := self._unsafe(headers)):
+        if method not in SAFE and (refusal := self._unsafe(scope["path"], headers)):
             return refusal
         if _head_bytes(scope) > MAX_HEAD_BYTES:
             return problem(431, f"path, query and headers are over {MAX_HEAD_BYTES:,} bytes")
@@ -127,20 +132,25 @@ class Guard:
         peer = (scope.get("client") or ("",))[0]
         return None if self._sign_in.is_proxy(peer) else f"{said}, but does not come from an address in PROXY_TRUSTED"
 
-    def _unsafe(self, headers: Mapping[str, str]) -> JSONResponse | None:
+    def _unsafe(self, path: str, headers: Mapping[str, str]) -> JSONResponse | None:
         """The answer to a change that must not be asked for in this way; None if it may be.
 
         A browser says where a change comes from, in one way or the other. What has neither comes from a program, which has to
-        have a token where a browser would have a session.
+        have a token where a browser would have a session. A form needs no leave to be sent from anywhere, so one of pages is
+        believed only where the browser says that it is ours.
         """
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        is_form = kind == FORM and path.startswith((CONSOLE, SIGNING_IN))
+        if (is_form or path.startswith(CONSOLE)) and not _is_from_here(headers):
+            return problem(403, "a form has to be sent by a page of this server, and by a browser that says so")
         is_of_browser = "sec-fetch-site" in headers or "origin" in headers
-        if not is_of_browser and self._sign_in.mode in {Mode.OIDC, Mode.PROXY} and "authorization" not in headers:
+        if not is_of_browser and self._sign_in.mode is not Mode.NONE and "authorization" not in headers:
             return problem(403, "a change needs a token, or the headers Sec-Fetch-Site or Origin of a browser")
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > MAX_BODY_BYTES:
             return problem(413, _TOO_LONG)
         has_body = length != "0" or "transfer-encoding" in headers
-        if has_body and headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        if has_body and not is_form and kind != "application/json":
             return problem(415, "a body has to be of type application/json")
         return None
 
@@ -177,6 +187,25 @@ def _head_bytes(scope: Scope) -> int:
 def _plain(host: str) -> str:
     """A name or address as it is compared."""
     return host.lower().strip("[]").rstrip(".")
+
+
+def _secured(given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer, and those of safety that it does not have."""
+    own = list(given)
+    names = {name.lower() for name, _ in own}
+    return [*own, *(one for one in SECURITY_HEADERS if one[0] not in names)]
+
+
+def _may_be_linked(path: str, headers: Mapping[str, str]) -> bool:
+    """Whether pages of other sites may lead here: chats and mails have links to pages, which open as a whole, in no frame."""
+    is_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+    return path in OPEN or (is_link and (path == "/" or f"{path}/".startswith(CONSOLE)))
+
+
+def _is_from_here(headers: Mapping[str, str]) -> bool:
+    """Whether a browser says that a page of this server asks. What a person types (none) sends no form."""
+    site = headers.get("sec-fetch-site")
+    return "origin" in headers if site is None else site == "same-origin"
 
 
 def _is_from_elsewhere(headers: Mapping[str, str]) -> bool:

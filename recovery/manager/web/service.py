@@ -13,6 +13,7 @@ from recovery.manager.metrics import ReplayStatus
 from recovery.manager.present import Looker
 from recovery.manager.redaction import Redactor
 from recovery.manager.sources import Sources
+from recovery.manager.system_facts import SystemFacts
 from recovery.manager.web.sign_in import SignIn
 from worker.core.s3.state import State
 
@@ -56,6 +57,8 @@ class Service:
     """What says where a file is now."""
     looker: Looker
     """Looks at dead letters, as they are now."""
+    facts: SystemFacts
+    """What is known of the whole system, for the overview."""
     sign_in: SignIn
     """Who asks."""
     allowed_hosts: frozenset[str]

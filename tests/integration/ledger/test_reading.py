@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -13,10 +13,12 @@ from recovery.ledger.errors import AskedWronglyError
 from recovery.ledger.groups import SAMPLES
 from recovery.ledger.ledger import Ledger
 from recovery.ledger.pages import MAX_LIMIT, Sort
+from recovery.ledger.plans import Wanted
+from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import WAITING, Row, State
-from recovery.ledger.selection import Selection, parse_query
+from recovery.ledger.selection import Selection, instant, parse_query
 from recovery.manager.figures import QUANTILES
-from testing.ledgers import MINUTE_MS, NOW_MS, ages_of, row
+from testing.ledgers import MINUTE_MS, NOW_MS, ages_of, arrival, row
 from worker.core.base.classify import FailureKind
 
 EVERY = tuple(State)
@@ -39,6 +41,15 @@ SELECTIONS = [
     Selection(correlation_id="c-3", states=EVERY),
     Selection(sent_before_ms=NOW_MS + 40 * MINUTE_MS),
     Selection(sent_after_ms=NOW_MS + 40 * MINUTE_MS, sent_before_ms=NOW_MS + 60 * MINUTE_MS, bucket="b-0"),
+    Selection(seen_until_ms=NOW_MS + 40 * MINUTE_MS),
+    Selection(seen_until_ms=NOW_MS + 40 * MINUTE_MS, group="aa", states=EVERY),
+    Selection(seen_until_ms=NOW_MS - 1, group="aa"),
+    Selection(seen_until_ms=NOW_MS + 200 * MINUTE_MS, error_type="timeout", kind=FailureKind.UNKNOWN),
+    Selection(seen_after_ms=NOW_MS + 40 * MINUTE_MS, group="aa"),
+    Selection(seen_after_ms=NOW_MS + 40 * MINUTE_MS, seen_until_ms=NOW_MS + 60 * MINUTE_MS),
+    Selection(seen_until_ms=NOW_MS + 60 * MINUTE_MS, sent_after_ms=NOW_MS + 30 * MINUTE_MS, held=True),
+    Selection(seen_until_ms=NOW_MS + 60 * MINUTE_MS, key_contains="契約", bucket="b-1"),
+    Selection(error_type=""),
     Selection(key_contains="契約"),
     Selection(key_contains="書"),
     Selection(key_contains="契約 2"),
@@ -95,6 +106,8 @@ def wants(selection: Selection, one: Row) -> bool:
         and (selection.held is None or selection.held == (one.hold is not None))
         and (selection.sent_before_ms is None or one.sent_ms <= selection.sent_before_ms)
         and (selection.sent_after_ms is None or one.sent_ms > selection.sent_after_ms)
+        and (selection.seen_until_ms is None or one.last_seen_ms <= selection.seen_until_ms)
+        and (selection.seen_after_ms is None or one.last_seen_ms > selection.seen_after_ms)
         and (selection.key_contains or "") in folded(one.object_key or "")
         and (selection.text_contains or "") in folded(f"{one.message}\n{one.about}")
     )
@@ -168,6 +181,27 @@ def test_pages_after_each_other_are_the_whole_in_order(filled: Filled, descendin
                     break
             expected = sorted(filled.wanted(selection), key=lambda one, sort=sort: place(one, sort), reverse=descending)  # type: ignore[misc]
             assert found == expected, (selection, sort)
+
+
+@pytest.mark.usefixtures("way")
+def test_what_was_there_until_a_moment_and_what_joined_since_are_all_and_nothing_twice(filled: Filled) -> None:
+    moments = {one.last_seen_ms for one in filled.rows}
+    for at_ms in sorted(moments)[::9]:
+        for of_all in (Selection(), Selection(group="aa", error_type="timeout", states=EVERY)):
+            before, since = replace(of_all, seen_until_ms=at_ms), replace(of_all, seen_after_ms=at_ms)
+            assert filled.ledger.count(before) + filled.ledger.count(since) == filled.ledger.count(of_all)
+            read = parse_query(f"until:{instant(at_ms)} state:any", now_ms=0)
+            assert {one.identity for one in filled.ledger.rows(read)} == {
+                one.identity for one in filled.rows if one.last_seen_ms <= at_ms
+            }
+
+
+def test_a_plan_until_a_moment_leaves_out_what_has_joined_since(ledger: Ledger) -> None:
+    ledger.take_in([arrival("a"), arrival("b", last_seen_ms=NOW_MS + 5)])
+    until = Selection(seen_until_ms=NOW_MS + 5)
+    ledger.take_in([arrival("c", last_seen_ms=NOW_MS + 6), arrival("a", "again", last_seen_ms=NOW_MS + 7)])
+    assert ledger.plans.make(Wanted(Verb.REDRIVE, "ana", selection=until)).count == 1
+    assert [one.identity for one in ledger.page(until).rows] == ["b"]
 
 
 def test_an_offset_leaves_out_what_comes_first(filled: Filled) -> None:

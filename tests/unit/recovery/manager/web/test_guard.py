@@ -1,11 +1,11 @@
 """What every request passes: Host, proxies, other sites, methods, headers, the log."""
 
 import pytest
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
 from recovery.manager.web import guard
 from recovery.manager.web.parameters import EXAMPLE_ID
-from recovery.manager.web.principal import Admin, Operator
+from recovery.manager.web.principal import Admin, Anyone, Operator
 from worker.core.base.logs import observe
 
 
@@ -140,9 +140,17 @@ def changing(shared):
     """The service, and routes such as those that change something."""
     router = APIRouter()
 
+    @router.post("/auth/change/{name}")
+    @router.post("/console/change/{name}")
     @router.post("/change/{name}")
     async def post(_operator: Operator, request: Request, name: str) -> dict[str, int]:
         return {"length": len(await request.body())}
+
+    @router.get("/console/own")
+    def own(_anyone: Anyone) -> Response:
+        return Response(
+            headers={"Cache-Control": "public, max-age=3600", "Content-Security-Policy": "default-src 'self'"}
+        )
 
     @router.delete("/change/{name}")
     def delete(_admin: Admin, name: str) -> None: ...
@@ -186,6 +194,69 @@ def test_the_methods_of_a_path_are_those_of_all_its_routes(changing):
 def test_a_body_that_a_form_could_send_is_refused(changing, kind):
     answer = changing.ask("/change/x", method="POST", content=b"{}", content_type=kind)
     assert (answer.status_code, answer.headers["content-type"]) == (415, "application/problem+json")
+
+
+FORM = {"content_type": "application/x-www-form-urlencoded; charset=utf-8", "content": b"a=b"}
+FORM_PATHS = ["/console/change/x", "/auth/change/x"]
+
+
+@pytest.mark.parametrize("path", FORM_PATHS)
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 403),
+        ({"authorization": "Bearer x"}, 403),
+        ({"sec_fetch_site": "same-origin"}, 200),
+        ({"sec_fetch_site": "same-origin", "origin": "null"}, 200),
+        ({"origin": "http://127.0.0.1:8024"}, 200),
+        ({"origin": "null"}, 403),
+        ({"sec_fetch_site": "none"}, 403),
+        ({"sec_fetch_site": "none", "origin": "http://127.0.0.1:8024"}, 403),
+        ({"sec_fetch_site": "same-site"}, 403),
+        ({"sec_fetch_site": "cross-site", "origin": "http://127.0.0.1:8024"}, 403),
+        ({"origin": "http://127.0.0.1:3000"}, 403),
+    ],
+)
+def test_a_form_is_believed_where_the_browser_says_that_it_is_ours(changing, path, headers, status):
+    assert changing.ask(path, method="POST", **FORM, **headers).status_code == status
+
+
+def test_a_form_is_of_pages_alone_and_pages_have_no_other_bodies(changing):
+    ours = {"sec_fetch_site": "same-origin"}
+    for path in ("/change/x", "/consoles/x", "/console", "/authority"):
+        assert changing.ask(path, method="POST", **FORM, **ours).status_code == 415
+    for kind in ("multipart/form-data; boundary=x", "text/plain", ""):
+        for path in FORM_PATHS:
+            answer = changing.ask(path, method="POST", content=b"a=b", content_type=kind, **ours)
+            assert answer.status_code == 415
+    assert changing.ask("/console/change/x", method="POST").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("path", "mode", "dest", "is_refused"),
+    [
+        ("/console/messages", "navigate", "document", False),
+        ("/console", "navigate", "document", False),
+        ("/", "navigate", "document", False),
+        ("/console/messages", "navigate", "iframe", True),
+        ("/console/messages", "no-cors", "image", True),
+        ("/console/messages", "cors", "empty", True),
+        ("/console/../api/v1/stats", "navigate", "document", True),
+        ("/consoles", "navigate", "document", True),
+        ("/api/v1/stats", "navigate", "document", True),
+    ],
+)
+def test_a_link_of_another_site_leads_to_pages_alone(shared, path, mode, dest, is_refused):
+    site = {"sec_fetch_site": "cross-site", "sec_fetch_mode": mode, "sec_fetch_dest": dest}
+    assert (shared.ask(path, **site).status_code == 403) == is_refused
+    assert shared.ask(path, method="POST", **site).status_code == 403
+
+
+def test_an_answer_that_has_a_header_of_safety_keeps_its_own(changing):
+    found = changing.ask("/console/own").headers
+    assert found.get_list("cache-control") == ["public, max-age=3600"]
+    assert found.get_list("content-security-policy") == ["default-src 'self'"]
+    assert found["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize("is_chunked", [False, True])
