@@ -36,7 +36,7 @@ LOOK_S = 8.0
 """How long S3, the index and recovery's verdict are waited for, all together."""
 MAX_OBJECTS = 20
 """Of one dead letter that are looked at; an event has one, as a rule."""
-KNOWN_S = 60.0
+KNOWN_S = 15.0
 """For how long recovery's verdict on one version of a dead letter is not asked for again."""
 MAX_KNOWN = 100
 LATE = "this takes longer than usual, because a file is being read; ask again"

@@ -35,7 +35,7 @@ from worker import __version__
 __all__ = ["Health", "Service", "Status", "make_app"]
 
 _ROUTES = (
-    messages, present, copies, said, overview, notifications, plans, operations, export, fleet, alias_messages, alias_replay,
+    present, copies, messages, said, overview, notifications, plans, operations, export, fleet, alias_messages, alias_replay,
     alias_stats,
 )  # fmt: skip
 THREADS = 12
