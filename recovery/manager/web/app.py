@@ -57,8 +57,7 @@ def make_app(service: Service) -> FastAPI:
     for one in _ROUTES:
         app.include_router(one.router, dependencies=[Depends(only_known)])
     app.include_router(health.router)  # probes and scrapers may add parameters of their own
-    if service.sign_in.oidc is not None:
-        app.include_router(auth_routes.make_router(service.sign_in.oidc, service.sign_in))
+    app.include_router(auth_routes.make_router(service.sign_in))
     add_handlers(app)
     app.add_middleware(Guard, allowed_hosts=service.allowed_hosts, sign_in=service.sign_in)
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]

@@ -161,6 +161,7 @@ def _create_the_rest() -> None:
         _big("used_ms", nullable=True),
         sa.UniqueConstraint("name", name="tokens_name"),
     )
+    op.create_table("ended_sessions", _text("id", primary_key=True), _big("until_ms"))
     op.create_table("marks", _text("name", primary_key=True), _text("value"))
 
 
