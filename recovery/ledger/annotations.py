@@ -1,4 +1,4 @@
-"""Keeps `annotations`: of how many dead letters of each class and state people say the same, as owner, hold or note.
+"""Keeps `annotations`: of how many dead letters of each group and state people say the same, as owner, hold or note.
 
 A count changes in the same transaction as its dead letters. What nobody says any more is deleted at once, with its text.
 """
@@ -6,40 +6,40 @@ A count changes in the same transaction as its dead letters. What nobody says an
 import hashlib
 from collections import Counter
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from recovery.ledger.bulk import insert_many
 from recovery.ledger.codec import storable
+from recovery.ledger.group_counters import Name, name_of, of_groups
 from recovery.ledger.rows import Row
-from recovery.ledger.schema_groups import annotations
+from recovery.ledger.schema_groups import NAME, annotations
 
 FIELDS = ("owner", "hold", "note")
 MAX_VALUE_CHARS = 500
 """Kept of a text, for display: as long as a hold's reason may be."""
-_COLUMNS = ("class_id", "state", "field", "digest", "value", "count")
-_SUFFIX = "ON CONFLICT (class_id, state, field, digest) DO UPDATE SET count = annotations.count + excluded.count"
+_KEY = (*NAME, "state", "field", "digest")
+_SUFFIX = f"ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET count = annotations.count + excluded.count"
 
-Said = Counter[tuple[int, str, str, str]]
-"""By how much the counts change: class, state, field, text."""
+Said = Counter[tuple[Name, str, str, str]]
+"""By how much the counts change: group, state, field, text."""
 
 
-def add(said: Said, class_id: int, row: Row, amount: int) -> None:
+def add(said: Said, row: Row, amount: int) -> None:
     """Count what is said of one dead letter."""
-    for name in FIELDS:
-        value = getattr(row, name)
+    for field in FIELDS:
+        value = getattr(row, field)
         if value is not None:
-            said[class_id, row.state.value, name, storable(value)] += amount
+            said[name_of(row), row.state.value, field, storable(value)] += amount
 
 
 def apply(connection: Connection, said: Said) -> None:
     """Write the changes."""
     changed = [(*place, count) for place, count in sorted(said.items()) if count]
     rows = (
-        (class_id, state, name, hashlib.sha256(value.encode()).hexdigest(), value[:MAX_VALUE_CHARS], count)
-        for class_id, state, name, value, count in changed
+        (*name, state, field, hashlib.sha256(value.encode()).hexdigest(), value[:MAX_VALUE_CHARS], count)
+        for name, state, field, value, count in changed
     )
-    insert_many(connection, annotations, _COLUMNS, rows, suffix=_SUFFIX)
-    fewer = sorted({class_id for class_id, *_, count in changed if count < 0})
-    if fewer:
-        listed = ", ".join(map(str, fewer))
-        connection.exec_driver_sql(f"DELETE FROM annotations WHERE count = 0 AND class_id IN ({listed})")  # noqa: S608
+    insert_many(connection, annotations, (*_KEY, "value", "count"), rows, suffix=_SUFFIX)
+    where, parameters = of_groups({name for name, *_, count in changed if count < 0}, table="annotations")
+    if parameters:
+        connection.execute(text(f"DELETE FROM annotations WHERE count = 0 AND {where}"), parameters)  # noqa: S608

@@ -68,7 +68,7 @@ class Tally:
         change = self._changes.setdefault((class_id, row.state.value), _Change())
         for place, amount in enumerate((1, row.attempts, row.redrives, row.retries, row.size_bytes)):
             change.sums[place] += sign * amount
-        annotations.add(self._said, class_id, row, sign)
+        annotations.add(self._said, row, sign)
         return change
 
 

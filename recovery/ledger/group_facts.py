@@ -84,12 +84,12 @@ def _trends(connection: Connection, names: Iterable[Name], last: int) -> dict[Na
 def _annotations(
     connection: Connection, names: Iterable[Name], states: Iterable[State]
 ) -> dict[tuple[Name, str], Annotation]:
-    where, parameters = of_groups(names, table="c")
+    where, parameters = of_groups(names)
     listed = ", ".join(f"'{state}'" for state in states) or "NULL"
     query = text(
-        "SELECT c.fingerprint, c.error_type, c.kind, a.field, max(a.value), sum(a.count) FROM annotations a "  # noqa: S608
-        f"JOIN classes c ON c.id = a.class_id WHERE a.state IN ({listed}) AND {where} "
-        "GROUP BY c.fingerprint, c.error_type, c.kind, a.field, a.digest ORDER BY 6 DESC, 5"
+        "SELECT g.fingerprint, g.error_type, g.kind, g.field, max(g.value), sum(g.count) FROM annotations g "  # noqa: S608
+        f"WHERE {where} AND g.state IN ({listed}) "
+        "GROUP BY g.fingerprint, g.error_type, g.kind, g.field, g.digest ORDER BY 6 DESC, 5"
     )
     found: dict[tuple[Name, str], Annotation] = {}
     for fingerprint, error_type, kind, field, value, count in connection.execute(query, parameters):

@@ -1,6 +1,6 @@
 """The tables of what is counted for each group, so that a page of groups reads no rows; the rest is in schema.py."""
 
-from sqlalchemy import Column, ForeignKey, Table, Text
+from sqlalchemy import Column, Table, Text
 
 from recovery.ledger.schema import Big, metadata
 
@@ -33,10 +33,10 @@ group_redrives = Table(  # the last time that people sent dead letters of each g
     Column("arrived", Big, nullable=False),  # in the group since it began, new ones and returned ones
 )
 
-annotations = Table(  # what people say of the dead letters of each class in each state, and of how many
+annotations = Table(  # what people say of the dead letters of each group in each state, and of how many
     "annotations",
     metadata,
-    Column("class_id", Big, ForeignKey("classes.id", name="annotations_class"), primary_key=True, autoincrement=False),
+    *_name(),
     Column("state", Text, primary_key=True),
     Column("field", Text, primary_key=True),  # owner, hold, note
     Column("digest", Text, primary_key=True),  # of the whole text

@@ -215,10 +215,9 @@ def _create_groups() -> None:
         *(_text(column) for column in ("run", "by")),
         *(_big(column) for column in ("began_ms", "sent_ms", "sent", "returned", "arrived")),
     )
-    to_class = sa.ForeignKey("classes.id", name="annotations_class")
     op.create_table(
         "annotations",
-        sa.Column("class_id", _BIG, to_class, primary_key=True, autoincrement=False),
+        *name(),
         *(_text(column, primary_key=True) for column in ("state", "field", "digest")),
         _text("value"),
         _big("count"),
