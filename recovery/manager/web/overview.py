@@ -1,4 +1,4 @@
-"""`/api/v1/groups` and `/api/v1/stats`."""
+"""`/api/v1/overview`, `/api/v1/groups` and `/api/v1/stats`."""
 
 import time
 
@@ -10,8 +10,18 @@ from recovery.manager.web.parameters import Limit, Q, selected
 from recovery.manager.web.principal import Reader
 from recovery.manager.web.problems import documented
 from recovery.manager.web.service import TheService
+from recovery.manager.web.system_models import Overview
 
 router = APIRouter(tags=["overview"])
+
+
+@router.get("/api/v1/overview", responses=documented())
+def get_overview(_reader: Reader, service: TheService) -> Overview:
+    """Is anything wrong, and what do I do? In words, and with the facts: dead letters, workers, retry-index/, pause, alerts.
+
+    What cannot be read within two seconds says since when it is unknown, and what it was last. Facts are a minute old at most.
+    """
+    return Overview.of(service.facts.read())
 
 
 @router.get("/api/v1/groups", responses=documented(400))
