@@ -134,9 +134,9 @@ def _parameter(one: Schema) -> str:
 def _answer(status: str, answer: Schema) -> str:
     if not status.startswith("2") or "content" not in answer:
         return str(answer["description"])
-    [(media, content)] = answer["content"].items()
     headers = "".join(f" Header `{name}`: {one['description']}" for name, one in answer.get("headers", {}).items())
-    return f"{_type(content['schema'])}, as `{media}`.{headers}"
+    shown = " or ".join(f"{_type(one['schema'])}, as `{media}`" for media, one in answer["content"].items())
+    return f"{shown}.{headers}"
 
 
 def _type(schema: Schema) -> str:
