@@ -12,20 +12,22 @@ from recovery.manager.web.message_models import Message
 from recovery.manager.web.parameters import EXAMPLE_ID, AnyId, found
 from recovery.manager.web.principal import Operator
 from recovery.manager.web.problems import documented
-from recovery.manager.web.said import IfMatch, check_version
+from recovery.manager.web.said import ETAG, IfMatch, check_version
 from recovery.manager.web.service import Service, TheService
 from worker.core.base.address import queue_url
 from worker.core.base.errors import PausedError
 
 router = APIRouter(tags=["messages"])
+_BODY = (
+    '{"type": "maps", "city": "松江", "correlation_id": "c-1", "lat": 35.4, "lng": 133.0, "radius": 10, '
+    '"category": "station", "enqueued_at": 1793525400}'
+)
 
 
 class CopyRequest(BaseModel):
     """The body of a copy."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"body": '{"type": "maps", "correlation_id": "c-1"}'}]}
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"body": _BODY}]})
     body: Annotated[
         str, Field(min_length=1, max_length=MAX_BODY_CHARS, description="What is sent, of the original's type.")
     ]
@@ -56,7 +58,7 @@ class SentCopy(BaseModel):
     "/api/v1/messages/{any_id:path}/copies",
     status_code=201,
     response_model=SentCopy,
-    responses=documented(400, 404, 409, 412, 413, 422, 428),
+    responses={**documented(400, 404, 409, 412, 413, 422, 428), 201: {"headers": ETAG}},
 )
 def send_copy(
     service: TheService,
@@ -67,7 +69,9 @@ def send_copy(
     if_match: IfMatch = None,
 ) -> Response:
     """Send a copy with another body, and hold the original, which names it. Not for S3 events."""
-    return once(service, asked, lambda: _copy(service, principal.name, any_id, wanted, if_match))
+    answer = once(service, asked, lambda: _copy(service, principal.name, any_id, wanted, if_match))
+    answer.headers["ETag"] = f'"{SentCopy.model_validate_json(bytes(answer.body)).message.version}"'
+    return answer
 
 
 def _copy(service: Service, by: str, any_id: str, wanted: CopyRequest, if_match: str | None) -> Answer:

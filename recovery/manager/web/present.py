@@ -237,7 +237,7 @@ def get_message_present(_reader: Reader, service: TheService, any_id: AnyId) -> 
     return Present.of(service.looker.look(found(service.ledger, any_id)))
 
 
-@router.get("/api/v1/where", tags=["overview"], responses=documented(400))
+@router.get("/api/v1/where", responses=documented(400))
 def find_object(
     _reader: Reader,
     service: TheService,

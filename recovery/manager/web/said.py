@@ -31,9 +31,10 @@ IfMatch = Annotated[
         description="The `ETag` that the dead letter had when you looked at it, or `*` for any; needed.", examples=["*"]
     ),
 ]
+ETAG = {"ETag": {"description": "Its version now.", "schema": {"type": "string"}}}
 _ANSWERS = {
     **documented(400, 404, 409, 412, 413, 428),
-    200: {"headers": {"ETag": {"description": "Its version now.", "schema": {"type": "string"}}}},
+    200: {"headers": ETAG},
 }
 
 

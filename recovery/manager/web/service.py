@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from recovery.ledger.ledger import Ledger
 from recovery.manager.acting.verbs import Verbs
+from recovery.manager.audit_reader import AuditReader
 from recovery.manager.metrics import ReplayStatus
 from recovery.manager.present import Looker
 from recovery.manager.redaction import Redactor
@@ -59,6 +60,8 @@ class Service:
     """Looks at dead letters, as they are now."""
     facts: SystemFacts
     """What is known of the whole system, for the overview."""
+    audit: AuditReader
+    """Who acted, and who viewed."""
     sign_in: SignIn
     """Who asks."""
     allowed_hosts: frozenset[str]

@@ -1,5 +1,7 @@
 """What is asked about one dead letter, or one object, on both databases."""
 
+from typing import Any
+
 from recovery.ledger.ledger import Ledger
 from recovery.ledger.plans import Wanted
 from recovery.ledger.refusals import Limits, Verb
@@ -7,7 +9,7 @@ from recovery.ledger.rows import State
 from testing.ledgers import NOW_MS, arrival
 
 KEY = "経理/契約\0'%_.pdf"
-DIFFERENT = {
+DIFFERENT: dict[str, dict[str, Any]] = {
     "open": {}, "held": {"hold": "legal"}, "often": {"redrives": 3}, "bad": {"fault": "no JSON"}, "sent": {"state": State.SENT},
     "over": {"state": State.RECOVERED}, "given up": {"state": State.ABANDONED}, "other": {"type": "invoice"},
 }  # fmt: skip

@@ -220,6 +220,7 @@ def test_any_key_is_found_everywhere(api, key):
     add(api, key=key)
     hold_back(api, key)
     stored = dead_letter_store.read(api.fakes.state, api.ledger.get("a").key)
+    assert stored is not None
     Archive(api.fakes.state, "q", "me", "run").put(
         stored.dead_letter.__class__("old", stored.dead_letter.body, {"SentTimestamp": str(NOW_MS)}, {}),
         about=key, reason="corrupt", error_type="E",
