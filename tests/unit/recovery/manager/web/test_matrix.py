@@ -155,7 +155,7 @@ class Asking:
 
     def __init__(self, ledger, mode, header):
         self.api = signed_in(ledger, mode)
-        self.api.add(EXAMPLE_ID, body=ORIGINAL)
+        self.api.add(EXAMPLE_ID, body=ORIGINAL, type="maps")
         self.api.operate()
         self.tokens = {role: bearer(new_token(ledger, role)) for role in Role}
         self.other = bearer(new_token(ledger, Role.OPERATOR, "another"))
