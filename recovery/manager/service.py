@@ -13,6 +13,7 @@ from recovery.ledger.ledger import Ledger
 from recovery.manager import group_commit, intake, leases, operations, upkeep
 from recovery.manager.arrivals import Arrivals
 from recovery.manager.assembly import Parts, make_verbs
+from recovery.manager.audit_reader import AuditReader
 from recovery.manager.automation import Automation
 from recovery.manager.figures import Figures
 from recovery.manager.figures_source import FiguresSource
@@ -105,6 +106,7 @@ class Manager:
             health=self._health,
             dlq_depth=lambda: self._source.dlq().depth,
             facts=SystemFacts(ledger, state, self._source, now_ms=clock.now_ms),
+            audit=AuditReader(state),
             sign_in=sign_in_of(settings, ledger, by=by),
             allowed_hosts=settings.hosts,
             redactor=self._redactor,

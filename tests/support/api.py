@@ -17,6 +17,7 @@ from recovery.ledger.selection import Selection
 from recovery.manager.acting.acts import World
 from recovery.manager.acting.verbs import Verbs
 from recovery.manager.arrivals import Arrivals
+from recovery.manager.audit_reader import AuditReader
 from recovery.manager.figures import Figures
 from recovery.manager.figures_source import FiguresSource
 from recovery.manager.group_commit import GroupCommit
@@ -66,6 +67,7 @@ class Api:
             health=lambda: self.health,
             dlq_depth=lambda: self.depth,
             facts=self._facts(),
+            audit=AuditReader(self.fakes.state),
             sign_in=sign_in or SignIn("api@host", rates=Rates(1_000_000)),  # tests ask often
             allowed_hosts=hosts,
             redactor=self.rows.redactor,

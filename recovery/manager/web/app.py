@@ -11,6 +11,7 @@ from recovery.manager.web import (
     alias_messages,
     alias_replay,
     alias_stats,
+    audit,
     auth_routes,
     export,
     fleet,
@@ -33,7 +34,7 @@ from worker import __version__
 __all__ = ["Health", "Service", "Status", "make_app"]
 
 _ROUTES = (
-    messages, said, overview, notifications, plans, operations, export, fleet, alias_messages, alias_replay, alias_stats,
+    messages, said, overview, audit, notifications, plans, operations, export, fleet, alias_messages, alias_replay, alias_stats,
 )  # fmt: skip
 THREADS = 12
 """Requests that read ledger or objects at the same time; fewer than the ledger's connections, which intake needs too."""
