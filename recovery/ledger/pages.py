@@ -234,25 +234,25 @@ def _by_error(
 def _error_types(
     connection: Connection, selection: Selection, order: Order, after: _Place | None, count: int
 ) -> Iterator[list[str]]:
-    """One error type after another, from that of a place; several at once, where they are at most `count` dead letters."""
+    """One error type after another, from that of a place; several at once, where all of them are among the next `count`."""
     query = (
         "SELECT c.error_type, sum(cells.count) FROM cells JOIN classes c ON c.id = cells.class_id "  # noqa: S608
         f"WHERE cells.count > 0 AND {cell_condition(selection)} GROUP BY c.error_type ORDER BY c.error_type {order.direction}"
     )
     together: list[str] = []
-    total = 0
+    total, left = 0, count
     for error_type, more in connection.execute(text(query), parameters_of(selection)).all():
         if after is not None and (error_type > after[0] if order.descending else error_type < after[0]):
             continue
         begun = after is not None and error_type == after[0]
-        if together and (begun or total + more > count):
+        if together and (begun or total + more > left):
             yield together
-            together, total = [], 0
+            together, total, left = [], 0, left - total
         together.append(error_type)
         total += more
         if begun:
             yield together
-            together, total = [], 0
+            together, total, left = [], 0, left - total
     if together:
         yield together
 
