@@ -53,7 +53,7 @@ def check_may(service: Service, principal: Principal, verb: Verb) -> None:
 
 
 def _make(service: Service, by: str, asked: Once, wanted: PlanRequest) -> Answer:
-    options = wanted.options.model_dump(exclude_defaults=True)
+    options = service.verbs.settled(wanted.verb, wanted.options.model_dump(exclude_defaults=True))
     limits = service.verbs.limits(wanted.verb, options)
     selection = None if wanted.q is None else selected(wanted.q)
     request = Wanted(wanted.verb, by, options, selection, wanted.q, tuple(wanted.ids or ()), limits)
