@@ -8,6 +8,8 @@ import orjson
 
 from recovery.ledger.ledger import Ledger
 from recovery.manager.acting.verbs import Verbs
+from recovery.manager.audit_reader import AuditReader
+from recovery.manager.system_facts import SystemFacts
 from recovery.manager.web.app import Health, Service, Status, make_app
 from recovery.manager.web.openapi import describe
 from recovery.manager.web.problems import EVERYWHERE, SAYS
@@ -32,6 +34,8 @@ def description() -> Schema:
         count=lambda _: None,
         health=lambda: Health(Status.HEALTHY, queue_connected=True),
         dlq_depth=lambda: None,
+        facts=cast("SystemFacts", None),
+        audit=cast("AuditReader", None),
         sign_in=SignIn(by="", rates=Rates(1)),
         allowed_hosts=frozenset(),
     )
@@ -130,9 +134,9 @@ def _parameter(one: Schema) -> str:
 def _answer(status: str, answer: Schema) -> str:
     if not status.startswith("2") or "content" not in answer:
         return str(answer["description"])
-    [(media, content)] = answer["content"].items()
     headers = "".join(f" Header `{name}`: {one['description']}" for name, one in answer.get("headers", {}).items())
-    return f"{_type(content['schema'])}, as `{media}`.{headers}"
+    shown = " or ".join(f"{_type(one['schema'])}, as `{media}`" for media, one in answer["content"].items())
+    return f"{shown}.{headers}"
 
 
 def _type(schema: Schema) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, bindparam, delete, select, text
 
-from recovery.ledger import outcomes, texts
+from recovery.ledger import group_counters, outcomes, texts
 from recovery.ledger.codec import Class, class_ids, rows_by_identity
 from recovery.ledger.counters import Tally
 from recovery.ledger.intake import insert_rows, update_rows, write_arrivals, write_events
@@ -39,6 +39,7 @@ def change_many(connection: Connection, changes: Sequence[Change], *, now_ms: in
     pairs = [(known[one.identity], _changed(known[one.identity], one, now_ms)) for one in made]
     update_rows(connection, pairs, tally)
     outcomes.count(connection, pairs, now_ms=now_ms)
+    group_counters.count_sendings(connection, pairs)
     write_events(
         connection,
         [
@@ -94,6 +95,7 @@ def prune(connection: Connection, before_ms: int, *, at_most: int) -> int:
     delete_rows(connection, list(rows.values()), tally)
     tally.apply(connection)
     outcomes.forget(connection)
+    group_counters.forget(connection)
     connection.execute(text("DELETE FROM cells WHERE count = 0"))
     connection.execute(text("DELETE FROM classes WHERE NOT EXISTS (SELECT 1 FROM cells WHERE class_id = classes.id)"))
     return len(rows)

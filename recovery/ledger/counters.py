@@ -1,5 +1,7 @@
 """Keeps `cells`: how many dead letters of each class are in each state, the sums of what they count, and since when.
 
+What people say of them is counted with it (annotations.py).
+
 Measured at 1,000,000 rows on SQLite: groups read from a covering index took 360 ms, from the cells 10 ms; 100 ms are allowed
 (benchmarks/ledger.py). A cell changes in the same transaction as its dead letters, so it cannot be wrong.
 """
@@ -9,6 +11,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
+from recovery.ledger import annotations
 from recovery.ledger.bulk import insert_many
 from recovery.ledger.rows import Row
 from recovery.ledger.schema import CELL_SUMS, cells
@@ -33,6 +36,7 @@ class Tally:
 
     def __init__(self) -> None:
         self._changes: dict[tuple[int, str], _Change] = {}
+        self._said = annotations.Said()
 
     def enter(self, class_id: int, row: Row) -> None:
         """A dead letter is now in this class, with this state, these counts and times."""
@@ -58,11 +62,13 @@ class Tally:
         )
         insert_many(connection, cells, _COLUMNS, changes, suffix=suffix)
         _look_up_times(connection, [cell for cell, one in self._changes.items() if one.was_left])
+        annotations.apply(connection, self._said)
 
     def _add(self, class_id: int, row: Row, sign: int) -> _Change:
         change = self._changes.setdefault((class_id, row.state.value), _Change())
         for place, amount in enumerate((1, row.attempts, row.redrives, row.retries, row.size_bytes)):
             change.sums[place] += sign * amount
+        annotations.add(self._said, row, sign)
         return change
 
 

@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, text
 
+from recovery.ledger.group_counters import Name
 from recovery.ledger.search import Plan, cell_condition, is_counted, looks_at_texts, parameters_of, plan, union
 from recovery.ledger.selection import Selection
 from worker.core.base.classify import FailureKind
 
 MAX_GROUPS = 1_000
 SAMPLES = 3
-_Name = tuple[str, str, str]
-"""Fingerprint, error type, kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +28,11 @@ class Group:
     """Of one of them."""
     samples: tuple[str, ...]
     """The identities of up to SAMPLES of them."""
+
+    @property
+    def name(self) -> Name:
+        """What tells it from every other group."""
+        return self.fingerprint, self.error_type, self.kind.value
 
 
 @dataclass(slots=True)
@@ -56,7 +60,7 @@ def groups(connection: Connection, selection: Selection, *, limit: int) -> list[
     return [_group(name, one, samples) for name, one in found.items()]
 
 
-def _group(name: _Name, found: _Found, samples: dict[int, tuple[str, str]]) -> Group:
+def _group(name: Name, found: _Found, samples: dict[int, tuple[str, str]]) -> Group:
     fingerprint, error_type, kind = name
     identities = tuple(samples[number][0] for number in found.ids)
     message = samples[found.ids[0]][1] if found.ids else ""
@@ -77,7 +81,7 @@ def _samples(connection: Connection, numbers: Iterable[int]) -> dict[int, tuple[
 # -- where the cells say how many --------------------------------------------------------------------------------
 
 
-def _by_cells(connection: Connection, selection: Selection, limit: int) -> dict[_Name, _Found]:
+def _by_cells(connection: Connection, selection: Selection, limit: int) -> dict[Name, _Found]:
     """The largest groups; the samples are the latest of the cell in which the latest is."""
     where = f"cells.count > 0 AND {cell_condition(selection)}"
     parameters = dict(parameters_of(selection), count=limit)
@@ -86,7 +90,7 @@ def _by_cells(connection: Connection, selection: Selection, limit: int) -> dict[
         "SELECT c.fingerprint, c.error_type, c.kind, sum(cells.count), min(cells.first_seen_ms), max(cells.last_seen_ms) "
         f"{of_cells} WHERE {where} GROUP BY c.fingerprint, c.error_type, c.kind ORDER BY 4 DESC, 1, 2, 3 LIMIT :count"
     )
-    found: dict[_Name, _Found] = {}
+    found: dict[Name, _Found] = {}
     for fingerprint, error_type, kind, count, first_ms, last_ms in connection.execute(text(largest), parameters):
         place = len(found)
         found[fingerprint, error_type, kind] = _Found(int(count), first_ms, last_ms)
@@ -124,7 +128,7 @@ def _add_latest(connection: Connection, found: list[_Found]) -> None:
 # -- where rows have to be counted -------------------------------------------------------------------------------
 
 
-def _by_rows(connection: Connection, selection: Selection, limit: int) -> dict[_Name, _Found]:
+def _by_rows(connection: Connection, selection: Selection, limit: int) -> dict[Name, _Found]:
     """The largest groups of what fulfils the conditions; the samples are those that came first and last."""
     way = plan(connection, selection)
     by_class: dict[int, _Found] = {}
@@ -133,7 +137,7 @@ def _by_rows(connection: Connection, selection: Selection, limit: int) -> dict[_
             one = by_class.setdefault(class_id, _Found())
             one.add(int(count), first_ms, last_ms)
             one.ids += [first_id, last_id]
-    found: dict[_Name, _Found] = {}
+    found: dict[Name, _Found] = {}
     for class_id, name in _names(connection, by_class):
         one, group = by_class[class_id], found.setdefault(name, _Found())
         group.add(one.count, one.first_ms, one.last_ms)
@@ -160,7 +164,7 @@ def _counts(way: Plan, selection: Selection, *, is_sqlite: bool) -> Iterable[str
     return [f"SELECT {columns} FROM {tables} WHERE {where} GROUP BY cells.class_id, cells.state"]  # noqa: S608
 
 
-def _names(connection: Connection, class_ids: Iterable[int]) -> list[tuple[int, _Name]]:
+def _names(connection: Connection, class_ids: Iterable[int]) -> list[tuple[int, Name]]:
     wanted = ", ".join(map(str, class_ids))
     if not wanted:
         return []

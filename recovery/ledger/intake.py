@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from recovery.ledger import outcomes, texts
+from recovery.ledger import group_counters, outcomes, texts
 from recovery.ledger.bulk import insert_many, last_number, select_in, update_many
 from recovery.ledger.codec import COLUMNS_OF_OWN, Class, Texts, class_ids, rows_by_identity, storable, values
 from recovery.ledger.counters import Tally
@@ -121,6 +121,7 @@ def _take_in_once(connection: Connection, batch: Sequence[Arrival]) -> dict[str,
     write_arrivals(connection, [(numbers[one.row.identity], one.message_id, one.at_ms) for one in batch])
     write_arrived(connection, [(numbers[one.row.identity], one) for one in batch])
     outcomes.count(connection, changes, now_ms=batch[0].at_ms, have_returned=True)
+    group_counters.count_arrivals(connection, batch, changes)
     _count_hours(connection, batch)
     tally.apply(connection)
     return {one.message_id: Taken.RETURNED if one.row.identity in known else Taken.NEW for one in batch}

@@ -9,8 +9,10 @@ from recovery.ledger.answers import Answers
 from recovery.ledger.changes import Changed
 from recovery.ledger.codec import rows_by_identity, rows_by_key
 from recovery.ledger.database import TIMEOUT_S, Database
+from recovery.ledger.ended_sessions import EndedSessions
 from recovery.ledger.errors import LedgerError, UnknownDeadLetterError, VersionConflictError
 from recovery.ledger.execution import Execution
+from recovery.ledger.group_facts import GroupFacts
 from recovery.ledger.groups import MAX_GROUPS, Group
 from recovery.ledger.lookups import Known, LedgerInfo
 from recovery.ledger.migrating import SchemaState
@@ -79,9 +81,9 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         """`database` may be empty or of any version: only `schema_state` and `migrate` work before it is current."""
         self._database = database
-        self.tokens = Tokens(database)
+        self.tokens, self.ended_sessions = Tokens(database), EndedSessions(database)
         self.outbox = Outbox(database)
-        self.suggestions = Suggestions(database)
+        self.suggestions, self.group_facts = Suggestions(database), GroupFacts(database)
         database.create_file()
         self.plans, self.answers = Plans(database), Answers(database)
         self.operations, self.execution = Operations(database), Execution(database)

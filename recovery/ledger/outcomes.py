@@ -28,7 +28,7 @@ _SUFFIX = f"ON CONFLICT (period, fingerprint, error_type) DO UPDATE SET {_ADD}"
 _COLUMNS = ("period", "fingerprint", "error_type", "words", *OUTCOMES)
 _REDRIVEN, _RETURNED, _ARCHIVED, _ABANDONED = range(len(OUTCOMES))
 _ENDS = {State.ARCHIVED: _ARCHIVED, State.ABANDONED: _ABANDONED}
-_HAS_LEFT = (State.SENT, State.RECOVERED)
+HAS_LEFT = (State.SENT, State.RECOVERED)
 
 
 def words_of(message: str) -> list[str]:
@@ -53,7 +53,7 @@ def count(
 def _meant(before: Row, after: Row, now_ms: int, *, have_returned: bool) -> list[tuple[int, int]]:
     """What is counted, and at which time."""
     if have_returned:
-        was_sent = before.state in _HAS_LEFT and before.sent_at_ms is not None
+        was_sent = before.state in HAS_LEFT and before.sent_at_ms is not None
         return [(_RETURNED, before.sent_at_ms or 0)] if was_sent else []
     meant = []
     if after.sent_at_ms is not None and after.sent_at_ms != before.sent_at_ms:

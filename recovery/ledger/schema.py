@@ -202,6 +202,13 @@ tokens = Table(
     UniqueConstraint("name", name="tokens_name"),
 )
 
+ended_sessions = Table(  # of people who have signed out, until their sessions would have ended by themselves
+    "ended_sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("until_ms", Big, nullable=False),
+)
+
 news = Table(  # arrivals, and other events, about which nobody has been notified yet
     "news",
     metadata,

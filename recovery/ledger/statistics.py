@@ -42,6 +42,8 @@ class Stats:
     hourly: tuple[int, ...]
     """Arrivals in each of the last HOURS hours; the last is the present one."""
     totals: Totals
+    groups: int
+    """Groups of them: how many causes there are."""
 
     @property
     def waiting(self) -> int:
@@ -77,6 +79,7 @@ def stats(connection: Connection, now_ms: int) -> Stats:
         newest_sent_ms=newest,
         hourly=_hourly(connection, now_ms // HOUR_MS),
         totals=_totals(connection),
+        groups=_groups(connection),
     )
 
 
@@ -109,6 +112,14 @@ def _totals(connection: Connection) -> Totals:
     sums = ", ".join(f"coalesce(sum({name}), 0)" for name in ("count", *CELL_SUMS))
     found = connection.execute(text(f"SELECT {sums} FROM cells WHERE state IN ({_WAITING})")).one()  # noqa: S608
     return Totals(*map(int, found))
+
+
+def _groups(connection: Connection) -> int:
+    query = (
+        "SELECT count(*) FROM (SELECT DISTINCT c.fingerprint, c.error_type, c.kind FROM cells "  # noqa: S608
+        f"JOIN classes c ON c.id = cells.class_id WHERE cells.count > 0 AND cells.state IN ({_WAITING})) every"
+    )
+    return int(connection.execute(text(query)).scalar_one())
 
 
 def _sent(connection: Connection) -> tuple[int | None, int | None]:

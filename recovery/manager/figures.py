@@ -19,6 +19,11 @@ class Depth:
     analysis: int = 0
     """Open, and waiting for a person's review."""
 
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.main + self.retry + self.analysis
+
 
 @dataclass(frozen=True, slots=True)
 class IntakeFigures:

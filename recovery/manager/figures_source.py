@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from recovery.ledger.ledger import Ledger
 from recovery.ledger.rows import Outcome
 from recovery.ledger.rows import State as RowState
+from recovery.ledger.statistics import Stats
 from recovery.manager.figures import QUANTILES, Depth, Figures, IntakeFigures
 from recovery.manager.intake import Intake
 from recovery.operations.clients import retention_of
@@ -54,15 +55,22 @@ class FiguresSource:
 
     def figures(self) -> Figures:
         """All figures. Raises LedgerError, and QueueError if the DLQ does not answer."""
-        reading, stats = self.dlq(), self._ledger.stats()
+        reading = self.dlq()
+        figures = self.of_ledger(self._ledger.stats(), reading)
         if reading.depth is None:
             raise QueueError(reading.error, code="Unavailable")
+        return figures
+
+    def of_ledger(self, stats: Stats, reading: DlqReading) -> Figures:
+        """All figures, to which a DLQ that does not answer adds nothing. Raises LedgerError."""
         now_s = time.time()
         backlog = self._ledger.backlog(QUANTILES)
         analysis = stats.by_kind.get(FailureKind.UNKNOWN.value, 0)
         scheduled = stats.by_state[RowState.SCHEDULED]
         return Figures(
-            depth=Depth(main=reading.depth + stats.waiting - scheduled - analysis, retry=scheduled, analysis=analysis),
+            depth=Depth(
+                main=(reading.depth or 0) + stats.waiting - scheduled - analysis, retry=scheduled, analysis=analysis
+            ),
             by_error_type=stats.by_error_type,
             ages=backlog.ages,
             soonest_expiry_s=self._soonest_expiry_s(reading, now_s),

@@ -38,6 +38,8 @@ class Principal:
     """When this sign-in ends (ms since the epoch); None: not by itself."""
     token: str | None = field(default=None, repr=False)
     """Digest of the token by which it asks; None if by none."""
+    session: str | None = None
+    """Id of the session in which it asks; None if in none."""
 
     @property
     def sees_bodies(self) -> bool:

@@ -13,6 +13,7 @@ from recovery.ledger.ledger import Ledger
 from recovery.manager import group_commit, intake, leases, operations, upkeep
 from recovery.manager.arrivals import Arrivals
 from recovery.manager.assembly import Parts, make_verbs
+from recovery.manager.audit_reader import AuditReader
 from recovery.manager.automation import Automation
 from recovery.manager.figures import Figures
 from recovery.manager.figures_source import FiguresSource
@@ -26,6 +27,7 @@ from recovery.manager.redaction import Redactor
 from recovery.manager.remask import why_others_differ
 from recovery.manager.schedule import Scheduler
 from recovery.manager.settings import ManagerSettings
+from recovery.manager.system_facts import SystemFacts
 from recovery.manager.upkeep import Upkeep
 from recovery.manager.web.app import Health, Service, Status, make_app
 from recovery.manager.web.server import WebServer
@@ -89,7 +91,10 @@ class Manager:
         self._source = FiguresSource(
             ledger, clients.dlq, self._intake, retries_waiting=lambda: self._automation.retries.waiting
         )
-        self._upkeep = Upkeep(ledger, follower, holder=holder, keep_days=settings.ledger_keep_days, stop=self._stopping)
+        self._upkeep = Upkeep(
+            ledger, follower, holder=holder, keep_days=settings.ledger_keep_days, stop=self._stopping,
+            in_sqs=lambda: self._source.dlq().depth,
+        )  # fmt: skip
         verbs = make_verbs(settings, parts, self._stopping)
         self._operations = Operations(ledger, verbs, self._metrics, stop=self._stopping)
         service = Service(
@@ -100,6 +105,8 @@ class Manager:
             metrics=self._metrics.text,
             health=self._health,
             dlq_depth=lambda: self._source.dlq().depth,
+            facts=SystemFacts(ledger, state, self._source, now_ms=clock.now_ms),
+            audit=AuditReader(state),
             sign_in=sign_in_of(settings, ledger, by=by),
             allowed_hosts=settings.hosts,
             redactor=self._redactor,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from recovery.ledger.ledger import Ledger
 from recovery.manager import diagnosis
+from recovery.manager.depth_history import note_depth
 from recovery.manager.follow import Follower
 from worker.core.base.errors import ConfigError, WorkerError
 from worker.core.base.events import LogEvent
@@ -28,9 +29,17 @@ class Upkeep:
     """The upkeep of one manager; `run` is a thread of its own."""
 
     def __init__(
-        self, ledger: Ledger, follower: Follower, *, holder: str, keep_days: int, stop: threading.Event
+        self,
+        ledger: Ledger,
+        follower: Follower,
+        *,
+        holder: str,
+        keep_days: int,
+        stop: threading.Event,
+        in_sqs: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """`holder` names this process among the managers of one ledger."""
+        """`holder` names this process among the managers of one ledger; `in_sqs`: how many dead letters the DLQ still has."""
+        self._in_sqs = in_sqs
         self._ledger = ledger
         self._follower = follower
         self._holder = holder
@@ -55,6 +64,7 @@ class Upkeep:
             epoch = self._ledger.claim(LEASE, self._holder, LEASE_S)
             if epoch is None:
                 return
+            self._note_depth()
             self._follower.follow()
             self._ledger.plans.prune()
             if self._is_due(_CHECKED, DAY_S):
@@ -69,6 +79,9 @@ class Upkeep:
         finally:
             if epoch is not None:
                 self._try(lambda: self._ledger.release(LEASE, self._holder, epoch))
+
+    def _note_depth(self) -> None:
+        note_depth(self._ledger, self._ledger.stats().waiting + (self._in_sqs() or 0), int(time.time() * 1000))
 
     def _check(self) -> None:
         """Once a day: look for records that are missing, and forget what has long ended.

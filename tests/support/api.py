@@ -16,9 +16,17 @@ from recovery.ledger.rows import Arrival, Row
 from recovery.ledger.selection import Selection
 from recovery.manager.acting.acts import World
 from recovery.manager.acting.verbs import Verbs
-from recovery.manager.metrics import ReplayStatus
+from recovery.manager.arrivals import Arrivals
+from recovery.manager.audit_reader import AuditReader
+from recovery.manager.figures import Figures
+from recovery.manager.figures_source import FiguresSource
+from recovery.manager.group_commit import GroupCommit
+from recovery.manager.intake import Intake
+from recovery.manager.metrics import ManagerMetrics, ReplayStatus
 from recovery.manager.records import RowMaker
 from recovery.manager.redaction import Redactor
+from recovery.manager.schedule import RetryRules, Scheduler
+from recovery.manager.system_facts import SystemFacts
 from recovery.manager.web.app import Health, Service, Status, make_app
 from recovery.manager.web.parameters import EXAMPLE_ID
 from recovery.manager.web.plan_models import EXAMPLE_OPERATION, EXAMPLE_PLAN
@@ -58,11 +66,22 @@ class Api:
             metrics=lambda: b"# TYPE up gauge\nup 1\n",
             health=lambda: self.health,
             dlq_depth=lambda: self.depth,
+            facts=self._facts(),
+            audit=AuditReader(self.fakes.state),
             sign_in=sign_in or SignIn("api@host", rates=Rates(1_000_000)),  # tests ask often
             allowed_hosts=hosts,
             redactor=self.rows.redactor,
         )
         self.app: FastAPI = make_app(self.service)
+
+    def _facts(self) -> SystemFacts:
+        fakes, clock = self.fakes, self.fakes.s3.clock
+        arrivals = Arrivals(
+            self.rows, Scheduler(RetryRules(times=0), self.rows.types, clock.now_ms), ManagerMetrics(Figures)
+        )
+        self.intake = Intake(fakes.dlq, fakes.state, clock, self.ledger, GroupCommit(self.ledger), arrivals)
+        source = FiguresSource(self.ledger, fakes.dlq, self.intake)
+        return SystemFacts(self.ledger, fakes.state, source, now_ms=clock.now_ms)
 
     def _verbs(self) -> Verbs:
         fakes = self.fakes

@@ -29,7 +29,9 @@ def signed_in(
     """A service that asks who asks."""
     proxy = Proxy("X-Forwarded-User", "X-Forwarded-Groups", (ip_network("10.0.0.0/24"),))
     client = Client(issuer, "dlq-manager", CLIENT_SECRET, "openid profile", f"{SITE}/auth/callback")
-    oidc = Oidc(Provider(client), Sessions(CLIENT_SECRET), "preferred_username", "realm_access.roles")
+    oidc = Oidc(
+        Provider(client), Sessions(CLIENT_SECRET, ledger.ended_sessions), "preferred_username", "realm_access.roles"
+    )
     sign_in = SignIn(
         "api@host", mode, ledger.tokens, ROLES, proxy if mode is Mode.PROXY else None, oidc if mode is Mode.OIDC else None,
         rates=Rates(per_minute),

@@ -8,7 +8,7 @@ from itertools import chain
 from worker.core.base.text import one_line, shortened
 from worker.core.s3.state import DEAD_LETTERS_PREFIX, HELD_PREFIX, PARKED_PREFIX, RETRY_PREFIX
 from worker.core.s3.waiting import MAX_COUNTED
-from worker.core.s3.workers import WorkerRecord
+from worker.core.s3.workers import INDEX, WorkerRecord, silent_workers
 from worker.status.facts import PARTS, Depth, Status, Unknown
 from worker.terminal import span
 
@@ -24,8 +24,6 @@ SHOWN: Mapping[str, str] = {
     "lets_fail_until_ms": "brake",
 }
 """What people call those parts whose names are for programs."""
-INDEX = "index"
-"""The name of the breaker in front of the index; the others are named after their buckets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +96,7 @@ def lag_s(status: Status) -> float | None:
 
 def silent(status: Status) -> list[WorkerRecord]:
     """The workers that went silent, and in whose place no other has started on their host since."""
-    if isinstance(status.workers, Unknown):
-        return []
-
-    def is_replaced(lost: WorkerRecord) -> bool:
-        return any(one.host == lost.host and one.started_at_ms >= lost.written_at_ms for one in status.alive)
-
-    return [one for one in status.workers if one.is_lost and not is_replaced(one)]
+    return [] if isinstance(status.workers, Unknown) else silent_workers(status.workers)
 
 
 def breaker_findings(status: Status) -> list[Finding]:

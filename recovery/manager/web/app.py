@@ -11,6 +11,7 @@ from recovery.manager.web import (
     alias_messages,
     alias_replay,
     alias_stats,
+    audit,
     auth_routes,
     export,
     fleet,
@@ -33,7 +34,7 @@ from worker import __version__
 __all__ = ["Health", "Service", "Status", "make_app"]
 
 _ROUTES = (
-    messages, said, overview, notifications, plans, operations, export, fleet, alias_messages, alias_replay, alias_stats,
+    messages, said, overview, audit, notifications, plans, operations, export, fleet, alias_messages, alias_replay, alias_stats,
 )  # fmt: skip
 THREADS = 12
 """Requests that read ledger or objects at the same time; fewer than the ledger's connections, which intake needs too."""
@@ -57,8 +58,7 @@ def make_app(service: Service) -> FastAPI:
     for one in _ROUTES:
         app.include_router(one.router, dependencies=[Depends(only_known)])
     app.include_router(health.router)  # probes and scrapers may add parameters of their own
-    if service.sign_in.oidc is not None:
-        app.include_router(auth_routes.make_router(service.sign_in.oidc, service.sign_in))
+    app.include_router(auth_routes.make_router(service.sign_in))
     add_handlers(app)
     app.add_middleware(Guard, allowed_hosts=service.allowed_hosts, sign_in=service.sign_in)
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]

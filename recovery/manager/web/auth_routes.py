@@ -1,31 +1,46 @@
-"""`/auth/login`, `/auth/callback` and `/auth/logout`: signing in at an OpenID provider, with a browser."""
+"""`/auth/…`: signing in with a browser, at an OpenID provider or by a token, and signing out."""
 
 import hmac
-import html
 import re
 import secrets
 import threading
 import time
 from typing import Annotated
+from urllib.parse import parse_qsl, quote
 
-from fastapi import APIRouter, HTTPException, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi.responses import RedirectResponse, Response
 
+from recovery.manager.web.auth_pages import gone_on, signed_out, token_page
 from recovery.manager.web.principal import Anyone
 from recovery.manager.web.problems import too_many
 from recovery.manager.web.provider import SignInError
-from recovery.manager.web.sessions import SIGN_IN_S
-from recovery.manager.web.sign_in import Oidc, SignIn, peer_of
+from recovery.manager.web.sessions import SESSION_S, SIGN_IN_S, TOKEN, keep
+from recovery.manager.web.sign_in import Mode, Oidc, SignIn, peer_of
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 
-FIRST_PAGE = "/api/v1/stats"
+FIRST_PAGE = "/console/"
 MAX_CHARS = 2_000
 """Of each parameter that a browser brings."""
 _OWN_PATH = re.compile(r"/(?![/\\])[^\s\\]*")
 """A path of this server; `//host` and `/\\host` would be another's."""
+_UNKNOWN = "This token is unknown, revoked or expired."
+_NOT_KEPT = (
+    "The token is good, but this browser has not kept it: it does so only with https, or at http://localhost and "
+    "http://127.0.0.1, which a tunnel reaches (ssh -L)."
+)
 _AGAIN = "begin again at /auth/login"
 Given = Annotated[str, Query(max_length=MAX_CHARS)]
+
+
+async def _posted(request: Request) -> dict[str, str]:
+    """The fields of a form, the last of each name; none that is too long to be one of ours."""
+    body = (await request.body()).decode("utf-8", "replace")
+    return {name: value for name, value in parse_qsl(body) if len(value) <= MAX_CHARS}
+
+
+Posted = Annotated[dict[str, str], Depends(_posted)]
 
 
 class _Used:
@@ -45,9 +60,60 @@ class _Used:
             return is_new
 
 
-def make_router(oidc: Oidc, sign_in: SignIn) -> APIRouter:
-    """The routes of one provider. They are not in the description of the API: a browser follows them, no program calls them."""
+def make_router(sign_in: SignIn) -> APIRouter:
+    """The routes of one way of signing in; none where browsers do not sign in here.
+
+    They are not in the description of the API: a browser follows them, no program calls them.
+    """
     router = APIRouter(include_in_schema=False)
+    if sign_in.oidc is not None:
+        _add_provider(router, sign_in, sign_in.oidc)
+    elif sign_in.mode is Mode.TOKEN:
+        _add_token(router, sign_in)
+    else:
+        return router
+
+    @router.post("/auth/logout")
+    def log_out(_anyone: Anyone, request: Request) -> Response:
+        """End the session. A form is answered with a page, a program with nothing."""
+        is_page = "text/html" in request.headers.get("accept", "")
+        response = RedirectResponse("/auth/signed-out", 303) if is_page else Response(status_code=204)
+        sign_in.sign_out(request, response)
+        return response
+
+    @router.get("/auth/signed-out")
+    def say_signed_out(_anyone: Anyone) -> Response:
+        """Say that nobody is signed in."""
+        return signed_out()
+
+    return router
+
+
+def _add_token(router: APIRouter, sign_in: SignIn) -> None:
+    @router.get("/auth/login")
+    def ask_for_token(_anyone: Anyone, request: Request, next: Given = FIRST_PAGE, kept: bool = False) -> Response:  # noqa: A002
+        """A page to give a token to. `kept`: the browser has been given its cookie, and should have it."""
+        if kept and sign_in.principal(request) is not None:
+            return RedirectResponse(own_path(next), 303)
+        return token_page(own_path(next), _NOT_KEPT if kept else "")
+
+    @router.post("/auth/login")
+    def take_token(_anyone: Anyone, request: Request, form: Posted) -> Response:
+        """Let the browser keep a token, if it is good for anything."""
+        path, secret = own_path(form.get("next", "")), form.get("token", "").strip()
+        principal = sign_in.of_token(secret)
+        if principal is None:
+            if (wait_s := sign_in.rates.failure(peer_of(request))) is not None:
+                raise too_many(wait_s)
+            emit(LogEvent.SIGN_IN_REFUSED, "warning", peer=peer_of(request), reason=_UNKNOWN)
+            return token_page(path, _UNKNOWN, 401)
+        emit(LogEvent.SIGN_IN_ACCEPTED, "info", by=principal.name, role=principal.role.value)
+        response = RedirectResponse(f"/auth/login?kept=true&next={quote(path, safe='')}", 303)
+        keep(response, TOKEN, secret, SESSION_S)
+        return response
+
+
+def _add_provider(router: APIRouter, sign_in: SignIn, oidc: Oidc) -> None:
     used = _Used()
 
     @router.get("/auth/login")
@@ -58,7 +124,7 @@ def make_router(oidc: Oidc, sign_in: SignIn) -> APIRouter:
         kept = {name: secrets.token_urlsafe(32) for name in ("state", "nonce", "verifier")}
         url = oidc.provider.sign_in_url(**kept)
         response = RedirectResponse(url, 303)
-        oidc.sessions.begin(response, {**kept, "next": next if _OWN_PATH.fullmatch(next) else FIRST_PAGE})
+        oidc.sessions.begin(response, {**kept, "next": own_path(next)})
         return response
 
     @router.get("/auth/callback")
@@ -83,29 +149,16 @@ def make_router(oidc: Oidc, sign_in: SignIn) -> APIRouter:
                 request, "the provider names none of the roles that are listed in MANAGER_READERS and the like", 403
             )
         emit(LogEvent.SIGN_IN_ACCEPTED, "info", by=principal.name, role=principal.role.value)
-        response = HTMLResponse(_page(kept["next"]))
+        response = gone_on(kept["next"])
         oidc.sessions.open(response, principal)
         return response
 
-    @router.post("/auth/logout", status_code=204)
-    def log_out(_anyone: Anyone) -> Response:
-        """Forget the session in this browser."""
-        response = Response(status_code=204)
-        oidc.sessions.close(response)
-        return response
 
-    return router
+def own_path(given: str) -> str:
+    """Where a browser goes on to: a path of this server, or the first page."""
+    return given if _OWN_PATH.fullmatch(given) else FIRST_PAGE
 
 
 def _refused(request: Request, why: str, status: int) -> HTTPException:
     emit(LogEvent.SIGN_IN_REFUSED, "warning", peer=peer_of(request), reason=why)
     return HTTPException(status, why)
-
-
-def _page(path: str) -> str:
-    """A page that goes on by itself. A redirect would still count as one from the provider's site, which the guard refuses."""
-    to = html.escape(path, quote=True)
-    return (
-        f'<!doctype html><html lang="en"><title>Signed in</title><meta http-equiv="refresh" content="0;url={to}">'
-        f'<p>Signed in. <a href="{to}">Go on</a></p></html>'
-    )

@@ -1,6 +1,6 @@
 """`/api/v1/fleet`: pause and resume all workers."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +14,8 @@ from recovery.manager.web.problems import documented
 from recovery.manager.web.service import Service, TheService
 from recovery.operations.dead_letters.desk import MAX_REASON_CHARS, SAYING
 from worker.core.audit import AuditEvent, Run, record
+from worker.core.base.jsontypes import JsonObject
+from worker.core.s3.pause import Resumed as Ended
 from worker.core.s3.pause import pause_fleet, resume_fleet
 
 router = APIRouter(tags=["operations"])
@@ -41,6 +43,16 @@ class Pause(BaseModel):
     by: str | None = Field(examples=[None])
     at: str | None = Field(examples=[None])
     until: Moment | None = Field(description="When it ends automatically; null if it does not.", examples=[None])
+
+    @classmethod
+    def of(cls, found: JsonObject | None) -> Self:
+        """The record of the pause in force; None: there is none."""
+        if found is None:
+            return cls(paused=False, reason=None, by=None, at=None, until=None)
+        until_ms = found.get("until_ms")
+        by, at = (None if found.get(name) is None else str(found[name]) for name in ("by", "at"))
+        until = moment(until_ms) if isinstance(until_ms, int) else None
+        return cls(paused=True, reason=str(found["reason"]), by=by, at=at, until=until)
 
 
 class EndedBrake(BaseModel):
@@ -76,8 +88,7 @@ def pause_the_fleet(service: TheService, principal: Operator, asked: Once, wante
     """Stop the polling of all workers within 15 s. Messages wait in their queue; operations that would send more pause, too."""
 
     def do() -> Answer:
-        pause_fleet(service.state, reason=wanted.reason, by=principal.name, lasting_s=wanted.for_s)
-        _record(service, "pause", principal.name, {"reason": wanted.reason, "for_s": wanted.for_s})
+        pause(service, by=principal.name, reason=wanted.reason, for_s=wanted.for_s)
         return Answer(200, _pause(service).model_dump_json())
 
     return once(service, asked, do)
@@ -91,11 +102,8 @@ def resume_the_fleet(service: TheService, principal: Operator, asked: Once) -> R
     """
 
     def do() -> Answer:
-        done = resume_fleet(service.state)
+        done = resume(service, by=principal.name)
         brakes = [EndedBrake(worker=one.worker, at=one.at, failed=one.failed, of=one.of) for one in done.brakes]
-        if done.pause is not None or brakes:
-            was = None if done.pause is None else done.pause["reason"]
-            _record(service, "resume", principal.name, {"was": was, "brakes": [one.worker for one in brakes]})
         now = _pause(service).model_dump()
         return Answer(
             200, Resumed(**now, brakes=brakes, commands=done.commands, problem=done.problem).model_dump_json()
@@ -104,14 +112,25 @@ def resume_the_fleet(service: TheService, principal: Operator, asked: Once) -> R
     return once(service, asked, do)
 
 
+def pause(service: Service, *, by: str, reason: str, for_s: int | None) -> None:
+    """Pause the fleet for so many seconds, or until it is resumed, and record it. Raises StoreError."""
+    pause_fleet(service.state, reason=reason, by=by, lasting_s=for_s)
+    service.facts.forget_pause()
+    _record(service, "pause", by, {"reason": reason, "for_s": for_s})
+
+
+def resume(service: Service, *, by: str) -> Ended:
+    """End a pause and all brakes, and record it if there were any. Raises StoreError."""
+    done = resume_fleet(service.state)
+    service.facts.forget_pause()
+    if done.pause is not None or done.brakes:
+        was = None if done.pause is None else done.pause["reason"]
+        _record(service, "resume", by, {"was": was, "brakes": [one.worker for one in done.brakes]})
+    return done
+
+
 def _pause(service: Service) -> Pause:
-    found = service.state.pause_record()
-    if found is None:
-        return Pause(paused=False, reason=None, by=None, at=None, until=None)
-    until_ms = found.get("until_ms")
-    by, at = (None if found.get(name) is None else str(found[name]) for name in ("by", "at"))
-    until = moment(until_ms) if isinstance(until_ms, int) else None
-    return Pause(paused=True, reason=str(found["reason"]), by=by, at=at, until=until)
+    return Pause.of(service.state.pause_record())
 
 
 def _record(service: Service, action: str, by: str, details: dict[str, object]) -> None:

@@ -144,7 +144,7 @@ class Guard:
         if (is_form or path.startswith(CONSOLE)) and not _is_from_here(headers):
             return problem(403, "a form has to be sent by a page of this server, and by a browser that says so")
         is_of_browser = "sec-fetch-site" in headers or "origin" in headers
-        if not is_of_browser and self._sign_in.mode in {Mode.OIDC, Mode.PROXY} and "authorization" not in headers:
+        if not is_of_browser and self._sign_in.mode is not Mode.NONE and "authorization" not in headers:
             return problem(403, "a change needs a token, or the headers Sec-Fetch-Site or Origin of a browser")
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > MAX_BODY_BYTES:

@@ -4,17 +4,56 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
+from recovery.ledger.group_counters import Redrive
+from recovery.ledger.group_facts import Annotation as LedgerAnnotation
+from recovery.ledger.group_facts import Facts
 from recovery.ledger.groups import Group as LedgerGroup
 from recovery.ledger.statistics import Stats as LedgerStats
 from recovery.ledger.suggestions import Suggestion as LedgerSuggestion
 from recovery.manager.web.moments import Moment, known, moment
 from recovery.manager.web.parameters import EXAMPLE_ID
+from recovery.manager.web.plan_models import EXAMPLE_OPERATION
 from recovery.manager.web.suggested import Suggestion
 from worker.core.base.classify import FailureKind
 
 MAX_NAMES = 1_000
 """Names in one table of the statistics, the most frequent; anyone can send error types of their own."""
 _AT = "2026-11-01T09:30:00.000Z"
+
+
+class Annotation(BaseModel):
+    """What people say of dead letters of a group, in the states that were asked for."""
+
+    count: int = Field(description="Of how many dead letters something is said.", examples=[1])
+    different: int = Field(description="How many different texts that are.", examples=[1])
+    text: str = Field(description="The most frequent; of a long one, the first 500 characters.", examples=["ana"])
+
+    @classmethod
+    def of(cls, one: LedgerAnnotation | None) -> Self | None:
+        """What the ledger says; None if nobody says anything."""
+        return None if one is None else cls(count=one.count, different=one.different, text=one.text)
+
+
+class LastRedrive(BaseModel):
+    """The last time that people sent dead letters of a group again: an operation, or a command."""
+
+    run: str = Field(description="Its name in records and in the audit.", examples=[f"operation-{EXAMPLE_OPERATION}"])
+    by: str = Field(examples=["api@host"])
+    began_at: Moment | None = Field(examples=[_AT])
+    last_sent_at: Moment | None = Field(examples=[_AT])
+    sent: int = Field(examples=[412])
+    returned: int = Field(description="Of those that it sent, how many times one came back.", examples=[15])
+    arrived: int = Field(description="In the group since it began, new ones and returned ones.", examples=[18])
+
+    @classmethod
+    def of(cls, one: Redrive | None) -> Self | None:
+        """What the ledger says; None if there was none."""
+        if one is None:
+            return None
+        return cls(
+            run=one.run, by=one.by, began_at=moment(one.began_ms), last_sent_at=moment(one.sent_ms), sent=one.sent,
+            returned=one.returned, arrived=one.arrived,
+        )  # fmt: skip
 
 
 class Group(BaseModel):
@@ -28,15 +67,25 @@ class Group(BaseModel):
     last_seen_at: Moment | None = Field(examples=[_AT])
     message: str = Field(description="What one of them says.", examples=["no answer in 30 s"])
     samples: list[str] = Field(description="Identities of some of them.", examples=[[EXAMPLE_ID]])
+    trend: list[int] = Field(
+        description="Arrivals of the whole group in each quarter of a day (UTC) of two weeks; the last is the present one.",
+        examples=[[0, 1]],
+    )
+    redrive: LastRedrive | None = Field(description="The last one; null if people sent none again in 30 days.")
+    owner: Annotation | None = Field(description="Who owns dead letters of the group; null if nobody does.")
+    hold: Annotation | None = Field(description="Why dead letters of the group are held; null if none is.")
+    note: Annotation | None = Field(description="What is noted on them; null if nothing is.")
     suggestion: Suggestion | None = Field(description="What to do, learned from earlier ones; null if little is known.")
 
     @classmethod
-    def of(cls, group: LedgerGroup, suggestion: LedgerSuggestion | None = None) -> Self:
+    def of(cls, group: LedgerGroup, facts: Facts, suggestion: LedgerSuggestion | None = None) -> Self:
         """What the ledger says."""
         return cls(
             fingerprint=group.fingerprint, error_type=group.error_type, kind=group.kind, count=group.count,
             first_seen_at=moment(group.first_seen_ms), last_seen_at=moment(group.last_seen_ms), message=group.message,
-            samples=list(group.samples), suggestion=Suggestion.of(suggestion),
+            samples=list(group.samples), trend=list(facts.trend), redrive=LastRedrive.of(facts.redrive),
+            owner=Annotation.of(facts.owner), hold=Annotation.of(facts.hold), note=Annotation.of(facts.note),
+            suggestion=Suggestion.of(suggestion),
         )  # fmt: skip
 
 

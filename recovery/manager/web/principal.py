@@ -94,7 +94,7 @@ def _missing(principal: Principal, role: Role, mode: Mode) -> str:
 
 
 def _unknown(request: Request, sign_in: SignIn) -> HTTPException:
-    has_token = "authorization" in request.headers
+    has_token = sign_in.has_token(request)
     if has_token:
         _within(sign_in.rates.failure(peer_of(request)))
         emit(
@@ -112,7 +112,7 @@ def _unknown(request: Request, sign_in: SignIn) -> HTTPException:
 
 _HOW = {
     Mode.NONE: "",
-    Mode.TOKEN: "a token is needed: `Authorization: Bearer …`, from `dlq-manager token create`",
+    Mode.TOKEN: "a token is needed, from `dlq-manager token create`: `Authorization: Bearer …`, or with a browser at /auth/login",
     Mode.OIDC: "sign in at /auth/login, or send a token: `Authorization: Bearer …`",
     Mode.PROXY: "the proxy named nobody with a role, or this came from elsewhere; a token would do as well",
 }

@@ -9,8 +9,10 @@ from fastapi import Depends, Request
 
 from recovery.ledger.ledger import Ledger
 from recovery.manager.acting.verbs import Verbs
+from recovery.manager.audit_reader import AuditReader
 from recovery.manager.metrics import ReplayStatus
 from recovery.manager.redaction import Redactor
+from recovery.manager.system_facts import SystemFacts
 from recovery.manager.web.sign_in import SignIn
 from worker.core.s3.state import State
 
@@ -50,6 +52,10 @@ class Service:
     health: Callable[[], Health]
     dlq_depth: Callable[[], int | None]
     """Messages that are still in SQS, visible and in flight; None if that is not known. The caller caches it."""
+    facts: SystemFacts
+    """What is known of the whole system, for the overview."""
+    audit: AuditReader
+    """Who acted, and who viewed."""
     sign_in: SignIn
     """Who asks."""
     allowed_hosts: frozenset[str]

@@ -1,12 +1,13 @@
-"""What a browser that signs in keeps, in two signed cookies: the sign-in that is under way, and the session after it.
+"""What a browser that signs in keeps: in two signed cookies, the sign-in that is under way and the session after it; or a token.
 
-Both are `__Host-` cookies: no other host, and no page without TLS, can set them (browsers make an exception of TLS on this
-machine). They are SameSite=Lax, not Strict: the provider sends the browser back from its own site, and with Strict the
+All are `__Host-` cookies: no other host, and no page without TLS, can set them (Chromium and Firefox make an exception of TLS on
+this machine). They are SameSite=Lax, not Strict: the provider sends the browser back from its own site, and with Strict the
 sign-in's cookie would be missing there. What Lax lets other sites do, the guard refuses (Sec-Fetch-Site).
 """
 
 import hashlib
 import hmac
+import secrets as random_secrets
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -15,22 +16,27 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.requests import Request
 from starlette.responses import Response
 
+from recovery.ledger.ended_sessions import EndedSessions
 from recovery.manager.roles import Principal, Role
 
 SESSION_S = 8 * 3600
 """After this, the provider is asked again; it is also how long somebody keeps a role that the provider takes away."""
 SIGN_IN_S = 600
 SESSION, SIGN_IN = "__Host-dlq-manager", "__Host-dlq-manager-sign-in"
+TOKEN = "__Host-dlq-manager-token"  # noqa: S105 (the name of a cookie)
+"""Holds a token that somebody has given to a page: where tokens are all there is, a browser signs in by one."""
 
 
 class Sessions:
-    """Writes and reads the cookies."""
+    """Writes and reads the signed cookies."""
 
-    def __init__(self, client_secret: str, settings: str = "") -> None:
+    def __init__(self, client_secret: str, ended: EndedSessions, settings: str = "") -> None:
         """The key is made from the client's secret, so that all managers share it, and a new secret ends all sessions.
 
         So does a change of these settings: those by which claims become a role. A session has the role, not the claims.
+        `ended` remembers the sessions of those who have signed out, for all managers of the ledger.
         """
+        self._ended = ended
         key = hmac.digest(client_secret.encode(), f"dlq-manager: cookies {settings}".encode(), hashlib.sha256)
         self._made = {
             name: URLSafeTimedSerializer(
@@ -49,25 +55,30 @@ class Sessions:
 
     def open(self, response: Response, principal: Principal) -> None:
         """Begin a session, and forget the sign-in."""
-        self._set(response, SESSION, {"name": principal.name, "role": principal.role.value}, SESSION_S)
-        self._drop(response, SIGN_IN)
+        begun = {"name": principal.name, "role": principal.role.value, "id": random_secrets.token_urlsafe(16)}
+        self._set(response, SESSION, begun, SESSION_S)
+        drop(response, SIGN_IN)
 
-    def close(self, response: Response) -> None:
-        """Forget everything."""
-        self._drop(response, SESSION)
-        self._drop(response, SIGN_IN)
+    def close(self, request: Request, response: Response) -> None:
+        """End the session, if there is one, wherever else its cookie was kept; and forget everything. Raises LedgerError."""
+        if (found := self._get(request, SESSION, SESSION_S)) is not None and "id" in found:
+            self._ended.end(found["id"], found["until_ms"])
+        drop(response, SESSION)
+        drop(response, SIGN_IN)
 
     def principal(self, request: Request) -> Principal | None:
-        """Who has signed in; None if nobody has, or their session is over."""
+        """Who has signed in; None if nobody has, or their session is over. Raises LedgerError."""
         found = self._get(request, SESSION, SESSION_S)
-        if found is None:
+        if found is None or "id" not in found or self.has_ended(found["id"]):
             return None
-        return Principal(found["name"], Role(found["role"]), found["until_ms"])
+        return Principal(found["name"], Role(found["role"]), found["until_ms"], session=found["id"])
+
+    def has_ended(self, session: str) -> bool:
+        """Whether somebody has signed out of a session. Raises LedgerError."""
+        return self._ended.has(session)
 
     def _set(self, response: Response, name: str, value: dict[str, str], ttl_s: int) -> None:
-        response.set_cookie(
-            name, str(self._made[name].dumps(value)), max_age=ttl_s, path="/", secure=True, httponly=True, samesite="lax"
-        )  # fmt: skip
+        keep(response, name, str(self._made[name].dumps(value)), ttl_s)
 
     def _get(self, request: Request, name: str, ttl_s: int) -> dict[str, Any] | None:
         try:
@@ -76,8 +87,15 @@ class Sessions:
             return None
         return {**value, "until_ms": round((at.timestamp() + ttl_s) * 1000)}
 
-    def _drop(self, response: Response, name: str) -> None:
-        response.delete_cookie(name, path="/", secure=True, httponly=True, samesite="lax")
+
+def keep(response: Response, name: str, value: str, ttl_s: int) -> None:
+    """Let the browser keep a cookie for so long."""
+    response.set_cookie(name, value, max_age=ttl_s, path="/", secure=True, httponly=True, samesite="lax")
+
+
+def drop(response: Response, name: str) -> None:
+    """Let the browser forget a cookie."""
+    response.delete_cookie(name, path="/", secure=True, httponly=True, samesite="lax")
 
 
 def now_ms() -> int:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from recovery.ledger.errors import LedgerError
 from recovery.ledger.tokens import Tokens
@@ -17,7 +18,7 @@ from recovery.manager.roles import PROGRAM, Principal, Role
 from recovery.manager.token_secrets import digest_of
 from recovery.manager.web.provider import Provider
 from recovery.manager.web.rates import Rates
-from recovery.manager.web.sessions import Sessions, now_ms
+from recovery.manager.web.sessions import TOKEN, Sessions, drop, now_ms
 
 USE_NOTED_MS = 3_600_000
 """The use of a token is noted once in this time: a write for each request would be one too many."""
@@ -87,12 +88,23 @@ class SignIn:
         """
         if self.mode is Mode.NONE:
             return Principal(self.by, Role.OPERATOR)
-        given = request.headers.getlist("authorization")
-        if given:
-            return self._of_token(given)
+        if given := request.headers.getlist("authorization"):
+            return self._of_header(given)
+        if given_to_page := self._kept_token(request):
+            return self.of_token(given_to_page)
         if self.proxy is not None:
             return self._of_proxy(request, self.proxy)
         return self.oidc.sessions.principal(request) if self.oidc else None
+
+    def has_token(self, request: Request) -> bool:
+        """Whether a request is judged by a token."""
+        return "authorization" in request.headers or bool(self._kept_token(request))
+
+    def sign_out(self, request: Request, response: Response) -> None:
+        """Let a browser be nobody's any more. Raises LedgerError, and then nothing has changed."""
+        if self.oidc is not None:
+            self.oidc.sessions.close(request, response)
+        drop(response, TOKEN)
 
     def is_proxy(self, peer: str) -> bool:
         """Whether the proxy is at this address."""
@@ -104,14 +116,24 @@ class SignIn:
         now = now_ms()
         if principal.until_ms is not None and now >= principal.until_ms:
             return False
+        if principal.session is not None and self.oidc is not None:
+            return not self.oidc.sessions.has_ended(principal.session)
         if principal.token is None or self.tokens is None:
             return True
         found = self.tokens.find(principal.token)
         return found is not None and found.is_valid(now)
 
-    def _of_token(self, given: Sequence[str]) -> Principal | None:
+    def _kept_token(self, request: Request) -> str:
+        """The token that the browser keeps; empty if there is none, or people sign in otherwise."""
+        return request.cookies.get(TOKEN, "") if self.mode is Mode.TOKEN else ""
+
+    def _of_header(self, given: Sequence[str]) -> Principal | None:
         scheme, _, secret = given[0].partition(" ")
-        digest = digest_of(secret.strip()) if len(given) == 1 and scheme.lower() == "bearer" else None
+        return self.of_token(secret.strip()) if len(given) == 1 and scheme.lower() == "bearer" else None
+
+    def of_token(self, secret: str) -> Principal | None:
+        """Whose token this is; None if it is nobody's, or is revoked or expired. Raises LedgerError."""
+        digest = digest_of(secret)
         if digest is None or self.tokens is None:
             return None
         now, found = now_ms(), self.tokens.find(digest)

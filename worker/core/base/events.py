@@ -230,7 +230,7 @@ class LogEvent(StrEnum):
     """The manager's API answered 503, because the ledger or the state bucket refused; nothing was changed."""
 
     SIGN_IN_ACCEPTED = "sign_in.accepted"
-    """Somebody has signed in to the manager at the OpenID provider."""
+    """Somebody has signed in to the manager with a browser, at the OpenID provider or by a token."""
     SIGN_IN_REFUSED = "sign_in.refused"
     """The manager refused a token, or a sign-in at the OpenID provider; from which address, and why. Many from one address may be
     somebody who tries, or a program whose token has expired."""

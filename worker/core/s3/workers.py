@@ -36,6 +36,8 @@ MAX_TEXT = 300
 """A record holds so many breakers, reasons and failing calls, each cut to so many characters."""
 BRAKE = "brake"
 """In `held_back`: nearly everything failed (worker/brake.py)."""
+INDEX = "index"
+"""The name of the breaker in front of the index; the others are named after their buckets."""
 _THREADS = 8
 _TEXTS = ("name", "state", "host", "version", "source_queue", "dlq", "reindex")
 _COUNTS = ("since_ms", "written_at_ms", "started_at_ms", "last_poll_at_ms", "pid", "in_flight", "open_breakers")
@@ -216,6 +218,16 @@ def read_recent_workers(state: State, now_ms: int) -> list[WorkerRecord]:
 def _read_all(state: State, now_ms: int, keys: Iterable[str]) -> list[WorkerRecord]:
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="workers") as pool:
         return [one for one in pool.map(partial(_read, state, now_ms), keys) if one is not None]
+
+
+def silent_workers(records: Iterable[WorkerRecord]) -> list[WorkerRecord]:
+    """The workers that went silent, and in whose place no other has started on their host since."""
+    known = list(records)
+
+    def is_replaced(lost: WorkerRecord) -> bool:
+        return any(one.is_alive and one.host == lost.host and one.started_at_ms >= lost.written_at_ms for one in known)
+
+    return [one for one in known if one.is_lost and not is_replaced(one)]
 
 
 def forget_workers(state: State, now_ms: int) -> int:

@@ -31,6 +31,7 @@ def upgrade() -> None:
     _create_the_rest()
     _create_notices()
     _create_operations()
+    _create_groups()
     if op.get_bind().dialect.name == "sqlite":
         op.execute(sa.text(_SQLITE_GRAMS.replace(":", "\\:")))
     else:
@@ -162,6 +163,7 @@ def _create_the_rest() -> None:
         _big("used_ms", nullable=True),
         sa.UniqueConstraint("name", name="tokens_name"),
     )
+    op.create_table("ended_sessions", _text("id", primary_key=True), _big("until_ms"))
     op.create_table("marks", _text("name", primary_key=True), _text("value"))
 
 
@@ -201,6 +203,27 @@ def _create_notices() -> None:
         *(_big(name) for name in ("redriven", "returned", "archived", "abandoned")),
     )
     op.create_index("outcomes_by_error_type", "outcomes", ["error_type", "period"])
+
+
+def _create_groups() -> None:
+    def name() -> "list[sa.Column[str]]":
+        return [_text(column, primary_key=True) for column in ("fingerprint", "error_type", "kind")]
+
+    period = sa.Column("period", _BIG, primary_key=True, autoincrement=False)
+    op.create_table("group_arrivals", *name(), period, _big("count"))
+    op.create_table(
+        "group_redrives",
+        *name(),
+        *(_text(column) for column in ("run", "by")),
+        *(_big(column) for column in ("began_ms", "sent_ms", "sent", "returned", "arrived")),
+    )
+    op.create_table(
+        "annotations",
+        *name(),
+        *(_text(column, primary_key=True) for column in ("state", "field", "digest")),
+        _text("value"),
+        _big("count"),
+    )
 
 
 def _create_operations() -> None:

@@ -74,7 +74,7 @@ def test_every_route_says_who_may_ask(matrix):
     found = {(method, path): role for _, (method, path, role) in each(matrix)}
     assert len(found) > 14
     opened = {path for (_, path), role in found.items() if role is None}
-    assert opened == {"/health", "/openapi.json", "/auth/login", "/auth/callback", "/auth/logout"}
+    assert opened == {"/health", "/openapi.json", "/auth/login", "/auth/callback", "/auth/logout", "/auth/signed-out"}
     assert found["GET", "/api/v1/messages/no-such-id/body"] is Role.OPERATOR
 
 

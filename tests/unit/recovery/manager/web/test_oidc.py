@@ -5,7 +5,9 @@ import time
 
 import pytest
 from joserfc.jwk import OctKey, RSAKey
+from starlette.requests import Request
 
+from recovery.ledger.errors import LedgerError
 from recovery.manager.roles import Role
 from recovery.manager.web import provider as provider_module
 from recovery.manager.web import sessions
@@ -75,7 +77,7 @@ def test_who_signs_in_has_the_session_and_the_role_of_their_claims(browser):
     assert browser.go("/api/v1/stats").status_code == 401
     page = browser.sign_in()
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
-    assert '<meta http-equiv="refresh" content="0;url=/api/v1/stats">' in page.text
+    assert '<meta http-equiv="refresh" content="0;url=/console/">' in page.text
     assert "<script" not in page.text
     assert browser.go("/api/v1/stats").status_code == 200
     browser.api.fill()
@@ -172,10 +174,10 @@ def test_what_the_provider_refuses_is_said(browser, idp):
 def test_a_session_ends_and_a_forged_one_is_none(browser, api, monkeypatch):
     browser.sign_in()
     value = browser.cookies[sessions.SESSION]
-    principal = api.service.sign_in.oidc.sessions.principal
+    principal, ended = api.service.sign_in.oidc.sessions.principal, api.ledger.ended_sessions
     browser.cookies[sessions.SESSION] = value[:-2] + ("AA" if value[-2:] != "AA" else "BB")
     assert browser.go("/api/v1/stats").status_code == 401
-    for other in (sessions.Sessions("another secret"), sessions.Sessions(CLIENT_SECRET, "other roles")):
+    for other in (sessions.Sessions("another secret", ended), sessions.Sessions(CLIENT_SECRET, ended, "other roles")):
         assert other._made[sessions.SESSION].loads_unsafe(value)[0] is False
     browser.cookies = {sessions.SIGN_IN: value, sessions.SESSION: value}
     assert browser.go("/auth/callback?state=x&code=y").status_code == 400
@@ -183,6 +185,57 @@ def test_a_session_ends_and_a_forged_one_is_none(browser, api, monkeypatch):
     monkeypatch.setattr(sessions, "SESSION_S", -1)
     assert browser.go("/api/v1/stats").status_code == 401
     assert principal is not None
+
+
+def test_signing_out_ends_the_session_wherever_its_cookie_was_kept_and_for_every_manager(browser, api, idp, ledger):
+    browser.sign_in()
+    kept, other = dict(browser.cookies), Browser(api, idp)
+    other.sign_in()
+    principal = api.service.sign_in.oidc.sessions.principal(request_with(kept))
+    assert api.service.sign_in.still_valid(principal)
+    answer = browser.go("/auth/logout", method="POST", accept="text/html,*/*")
+    assert (answer.status_code, answer.headers["location"], browser.cookies) == (303, "/auth/signed-out", {})
+    assert "Signed out" in browser.go("/auth/signed-out").text
+    browser.cookies = kept
+    another_manager = Browser(signed_in(ledger, Mode.OIDC, issuer=idp.issuer), idp)
+    another_manager.cookies = kept
+    assert browser.go("/api/v1/stats").status_code == another_manager.go("/api/v1/stats").status_code == 401
+    assert not api.service.sign_in.still_valid(principal)
+    assert other.go("/api/v1/stats").status_code == 200
+    assert browser.go("/auth/logout", method="POST").status_code == 204
+
+
+def test_a_session_of_an_earlier_version_which_cannot_be_ended_is_none(browser, api, monkeypatch):
+    browser.sign_in()
+    made = api.service.sign_in.oidc.sessions._made[sessions.SESSION]
+    browser.cookies[sessions.SESSION] = made.dumps({"name": "alice", "role": "admin"})
+    assert browser.go("/api/v1/stats").status_code == 401
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_nobody_is_signed_out_by_a_link(browser, method):
+    browser.sign_in()
+    assert browser.go("/auth/logout", method=method).status_code == 405
+    assert browser.go("/api/v1/stats").status_code == 200
+
+
+def test_who_signs_out_while_the_ledger_refuses_is_told_so_and_stays_signed_in(browser, api, monkeypatch):
+    browser.sign_in()
+
+    def fail(*_):
+        raise LedgerError("the ledger is locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(api.ledger.ended_sessions, "end", fail)
+        answer = browser.go("/auth/logout", method="POST")
+    assert (answer.status_code, answer.json()["detail"]) == (503, "the ledger is locked")
+    assert browser.go("/api/v1/stats").status_code == 200
+
+
+def request_with(cookies):
+    """A request that has these cookies."""
+    cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    return Request({"type": "http", "headers": [(b"cookie", cookie.encode())]})
 
 
 def test_signing_out_forgets_the_session(browser):
@@ -197,9 +250,9 @@ def test_signing_out_forgets_the_session(browser):
     ("given", "to"),
     [
         ("/dlq/stats", "/dlq/stats"),
-        ("//evil.example", "/api/v1/stats"),
-        ("/\\evil.example", "/api/v1/stats"),
-        ("https://evil.example", "/api/v1/stats"),
+        ("//evil.example", "/console/"),
+        ("/\\evil.example", "/console/"),
+        ("https://evil.example", "/console/"),
         ('/a"><script>', "/a&quot;&gt;&lt;script&gt;"),
     ],
 )

@@ -1,7 +1,11 @@
 """`/api/v1/groups`, `/api/v1/stats`, `/health` and `/metrics`."""
 
+import time
+
+from recovery.ledger.rows import State
 from recovery.manager.web import overview_models
 from recovery.manager.web.app import Health, Status
+from testing.ledgers import NOW_MS
 
 
 def test_groups_are_those_of_the_selection(filled):
@@ -10,6 +14,25 @@ def test_groups_are_those_of_the_selection(filled):
     assert (second["fingerprint"], second["samples"]) == ("77", ["third"])
     assert [one["count"] for one in filled.get("/api/v1/groups?q=key:契約")["items"]] == [1]
     assert len(filled.get("/api/v1/groups?limit=1")["items"]) == 1
+
+
+def test_a_group_says_who_has_it_when_it_came_and_what_its_last_redrive_did(filled):
+    found = filled.get("/api/v1/groups")["items"][0]
+    assert (found["redrive"], found["owner"], found["hold"], found["note"]) == (None, None, None, None)
+    assert found["trend"] == [0] * 56
+    now_ms = time.time_ns() // 1_000_000
+    filled.ledger.change("second", version=None, by="ana", action="hold", hold="legal", owner="ana")
+    sending = {"state": State.SENT, "sent_at_ms": NOW_MS, "sent_run": "operation-1", "sent_by": "ben"}
+    filled.ledger.change("second", version=None, by="ben", action="sent", **sending)
+    filled.add("second", message_id="again", stored=False, last_seen_ms=now_ms)
+    found = filled.get("/api/v1/groups")["items"][0]
+    assert found["redrive"] == {
+        "run": "operation-1", "by": "ben", "began_at": "2026-09-21T14:13:20.000Z", "last_sent_at": "2026-09-21T14:13:20.000Z",
+        "sent": 1, "returned": 1, "arrived": 1,
+    }  # fmt: skip
+    assert found["hold"] == {"count": 1, "different": 1, "text": "legal"}
+    assert found["owner"] == {"count": 1, "different": 1, "text": "ana"}
+    assert (sum(found["trend"]), found["trend"][-1]) == (1, 1)
 
 
 def test_stats_tell_the_depth_of_ledger_and_queue_together(filled):

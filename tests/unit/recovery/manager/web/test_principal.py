@@ -61,7 +61,7 @@ def test_a_scraper_reads_the_metrics_with_a_token_and_anyone_the_health(api, led
 def test_a_token_ends_when_it_is_revoked_or_expires_and_so_do_its_streams(api, ledger):
     secret = new_token(ledger, Role.OPERATOR, "ci")
     seen = api.service.sign_in
-    principal = seen._of_token([f"Bearer {secret}"])
+    principal = seen.of_token(secret)
     assert still_valid(api.service, principal)
     assert api.ask("/api/v1/stats", **bearer(secret)).status_code == 200
     ledger.tokens.revoke("ci", by="me")

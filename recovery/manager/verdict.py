@@ -1,0 +1,222 @@
+"""Answers "is anything wrong, and what do I do?" from the facts: parts and steps as data, which wording.py says in words."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Any
+
+from recovery.manager.system_facts import Facts, Waiting
+from recovery.manager.watched import Fact
+from worker.core.base.text import one_line, shortened
+from worker.core.s3.state import HELD_PREFIX, PARKED_PREFIX, RETRY_PREFIX
+from worker.core.s3.workers import INDEX, WorkerRecord, WorkerState, silent_workers
+
+MAX_WHY = 160
+"""The number of characters of an error or a reason that a part quotes."""
+Value = str | int | float
+
+
+class Level(IntEnum):
+    """How bad a part is."""
+
+    OK = 0
+    NOTICE = 1
+    """Somebody should look at it."""
+    PROBLEM = 2
+    """Something does not work."""
+
+
+class Says(StrEnum):
+    """What a part says. The values that it has stand in WORDS (wording.py)."""
+
+    NOTHING_FAILED = "nothing_failed"
+    CAUSES = "causes"
+    MESSAGES = "messages"
+    EXPIRES = "expires"
+    INTAKE_RESTS = "intake_rests"
+    INDEX_REACHABLE = "index_reachable"
+    INDEX_UNAVAILABLE = "index_unavailable"
+    BUCKET_UNREADABLE = "bucket_unreadable"
+    FLEET_SERVING = "fleet_serving"
+    FLEET_PAUSED = "fleet_paused"
+    BRAKED = "braked"
+    RESTING = "resting"
+    SILENT = "silent"
+    NO_WORKER = "no_worker"
+    WAITS_FOR_INDEX = "waits_for_index"
+    PARKED = "parked"
+    HELD = "held"
+    WAITING_UNKNOWN = "waiting_unknown"
+    FLEET_UNKNOWN = "fleet_unknown"
+    PAUSE_UNKNOWN = "pause_unknown"
+    RETRY_INDEX_UNKNOWN = "retry_index_unknown"
+
+
+class Do(StrEnum):
+    """What a step tells somebody to do."""
+
+    NOTHING = "nothing"
+    SEE_GROUP = "see_group"
+    RESUME = "resume"
+    CORRECT_AND_RESUME = "correct_and_resume"
+    START_WORKER = "start_worker"
+    REPAIR_INDEX = "repair_index"
+    ALLOW_BUCKET = "allow_bucket"
+    DECIDE_PARKED = "decide_parked"
+    REPAIR_INTAKE = "repair_intake"
+    ASK_AGAIN = "ask_again"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One thing that is known of the system, or is not."""
+
+    says: Says
+    level: Level = Level.OK
+    values: Mapping[str, Value] = field(default_factory=dict)
+    """By name; one whose name ends in `_ms` is a time, in `_s` a duration, and `count` decides between singular and plural."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do, the most urgent first."""
+
+    do: Do
+    values: Mapping[str, Value] = field(default_factory=dict)
+    section: str = ""
+    """Of the runbook, as an anchor; empty: none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer."""
+
+    parts: tuple[Part, ...]
+    steps: tuple[Step, ...]
+
+    @property
+    def level(self) -> Level:
+        """That of its worst part."""
+        return max((one.level for one in self.parts), default=Level.OK)
+
+
+def verdict(facts: Facts) -> Verdict:
+    """The answer to "is anything wrong, and what do I do?"."""
+    parts = (*_waiting(facts.waiting), *_fleet(facts), *_retry_index(facts))
+    steps = tuple(_steps(facts, {one.says: one for one in parts}))
+    return Verdict(parts, steps or (Step(Do.NOTHING),))
+
+
+def _waiting(fact: Fact[Waiting]) -> Iterator[Part]:
+    waiting = fact.now
+    if waiting is None:
+        yield _unknown(Says.WAITING_UNKNOWN, fact)
+        return
+    figures, stats = waiting.figures, waiting.stats
+    if waiting.depth:
+        yield Part(Says.CAUSES, Level.NOTICE, {"count": stats.groups})
+        yield Part(Says.MESSAGES, Level.NOTICE, {"count": waiting.depth})
+    else:
+        yield Part(Says.NOTHING_FAILED)
+    if figures.soonest_expiry_s is not None:
+        yield Part(Says.EXPIRES, Level.NOTICE, {"left_s": figures.soonest_expiry_s})
+    if waiting.dlq.depth is None or figures.intake.is_resting:
+        yield Part(Says.INTAKE_RESTS, Level.PROBLEM, {"why": _cut(waiting.dlq.error)})
+
+
+def _fleet(facts: Facts) -> Iterator[Part]:
+    workers = facts.workers.now
+    if workers is None:
+        yield _unknown(Says.FLEET_UNKNOWN, facts.workers)
+    else:
+        yield from _of_workers(workers, is_paused=facts.pause.now is not None)
+    if not facts.pause.is_known:
+        yield _unknown(Says.PAUSE_UNKNOWN, facts.pause)
+    elif (pause := facts.pause.value) is not None:
+        until = pause.get("until_ms")
+        ends = {"until_ms": until} if isinstance(until, int) else {}
+        said = {"by": one_line(str(pause.get("by") or "?")), "reason": _cut(str(pause["reason"]))}
+        yield Part(Says.FLEET_PAUSED, Level.PROBLEM, {**said, **ends})
+
+
+def _of_workers(workers: list[WorkerRecord], *, is_paused: bool) -> Iterator[Part]:
+    alive = [one for one in workers if one.is_alive]
+    silent = silent_workers(workers)
+    if not alive:
+        yield Part(Says.NO_WORKER, Level.PROBLEM)
+        return
+    yield from _breakers(alive)
+    if silent:
+        since_ms = min(one.written_at_ms for one in silent)
+        yield Part(Says.SILENT, Level.PROBLEM, {"count": len(silent), "since_ms": since_ms})
+    braked = [one for one in alive if one.brake_reason]
+    if braked:
+        yield Part(Says.BRAKED, Level.PROBLEM, _of(braked, alive, braked[0].brake_reason))
+    others = [one for one in alive if not one.brake_reason and not one.breakers]
+    resting = [one for one in others if one.state == WorkerState.RESTING or one.failing_calls]
+    if resting:
+        why = next(iter((*resting[0].failing_calls, *resting[0].held_back.values())), "")
+        yield Part(Says.RESTING, Level.PROBLEM, _of(resting, alive, why))
+    serving = sum(one.state == WorkerState.SERVING for one in alive)
+    if serving and not is_paused:
+        yield Part(Says.FLEET_SERVING, values={"count": serving, "of": len(alive)})
+
+
+def _breakers(alive: list[WorkerRecord]) -> Iterator[Part]:
+    """Whether the index can be reached, and each bucket that cannot be read: the workers say so, who have to reach them."""
+    names = sorted({name for one in alive for name in one.breakers}, key=lambda name: (name != INDEX, name))
+    if INDEX not in names:
+        yield Part(Says.INDEX_REACHABLE)
+    for name in names:
+        those = [one for one in alive if name in one.breakers]
+        says = Says.INDEX_UNAVAILABLE if name == INDEX else Says.BUCKET_UNREADABLE
+        yield Part(says, Level.PROBLEM, {"name": one_line(name), **_of(those, alive, those[0].breakers[name])})
+
+
+def _retry_index(facts: Facts) -> Iterator[Part]:
+    tallies = facts.retry_index.now
+    if tallies is None:
+        yield _unknown(Says.RETRY_INDEX_UNKNOWN, facts.retry_index)
+        return
+    for prefix, says in ((RETRY_PREFIX, Says.WAITS_FOR_INDEX), (PARKED_PREFIX, Says.PARKED), (HELD_PREFIX, Says.HELD)):
+        if count := tallies[prefix].count:
+            yield Part(says, Level.NOTICE, {"count": count})
+
+
+def _steps(facts: Facts, parts: Mapping[Says, Part]) -> Iterator[Step]:
+    """What to do, the most far-reaching first: what keeps everything from working comes before single failures."""
+    simple = (
+        (Says.NO_WORKER, Do.START_WORKER, "no-poll"),
+        (Says.SILENT, Do.START_WORKER, "which-workers-are-alive"),
+        (Says.BRAKED, Do.CORRECT_AND_RESUME, "braked"),
+        (Says.FLEET_PAUSED, Do.RESUME, "emergency-stop"),
+        (Says.INDEX_UNAVAILABLE, Do.REPAIR_INDEX, "index-down"),
+        (Says.BUCKET_UNREADABLE, Do.ALLOW_BUCKET, "s3-access-lost"),
+        (Says.INTAKE_RESTS, Do.REPAIR_INTAKE, "intake-stopped"),
+    )
+    told = set[Do]()
+    for says, do, section in simple:
+        if says in parts and do not in told:
+            told.add(do)
+            yield Step(do, parts[says].values, section)
+    waiting = facts.waiting.now
+    if waiting is not None and waiting.largest:
+        group = waiting.largest[0]
+        values: dict[str, Value] = {"group": group.fingerprint, "error_type": group.error_type, "count": group.count}
+        yield Step(Do.SEE_GROUP, values)
+    if Says.PARKED in parts:
+        yield Step(Do.DECIDE_PARKED, parts[Says.PARKED].values, "parked")
+    if facts.unknown:
+        yield Step(Do.ASK_AGAIN, section="s3-access-lost" if facts.waiting.is_known else "intake-stopped")
+
+
+def _of(those: list[WorkerRecord], alive: list[WorkerRecord], why: str) -> dict[str, Value]:
+    return {"count": len(those), "of": len(alive), "why": _cut(why)}
+
+
+def _unknown(says: Says, fact: Fact[Any]) -> Part:
+    return Part(says, Level.PROBLEM, {"since_ms": fact.unknown_since_ms, "why": _cut(fact.why)})
+
+
+def _cut(text: str) -> str:
+    return shortened(one_line(text), MAX_WHY)
