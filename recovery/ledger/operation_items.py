@@ -82,6 +82,18 @@ class Shown:
     twice: bool
 
 
+def sample(connection: Connection, plan_id: str, limit: int) -> list[Item]:
+    """Some items of a plan, spread evenly over it, from its first to its last; each with its row as it is now."""
+    query = text("SELECT p.number, p.count FROM plans p WHERE p.id = :plan AND p.ready = 1")
+    found = connection.execute(query, {"plan": plan_id}).one_or_none()
+    number, count = found or (0, 0)
+    if not count:
+        return []
+    steps = max(1, min(limit, count) - 1)
+    listed = ", ".join(str(1 + step * (count - 1) // steps) for step in range(steps + 1))
+    return _items(connection, number, f"i.place IN ({listed})", limit=limit)
+
+
 def enlist(connection: Connection, plan: int, after: int, until: int) -> int:
     """Make planned items waiting; how many are skipped because another operation has them."""
     part = {"plan": plan, "after": after, "until": until}

@@ -138,9 +138,13 @@ class Operations:
             found = connection.execute(queried().where(operations.c.id == operation_id)).one_or_none()
         return None if found is None else _operation(found)
 
-    def page(self, *, state: OperationState | None = None, offset: int = 0, limit: int = 100) -> list[Operation]:
-        """Operations, the latest first."""
+    def page(
+        self, *, state: OperationState | None = None, ended: bool | None = None, offset: int = 0, limit: int = 100
+    ) -> list[Operation]:
+        """Operations, the latest first. `ended`: only those of which nothing is left to be done, or only the others."""
         query = queried().order_by(operations.c.created_ms.desc(), operations.c.id.desc()).offset(offset).limit(limit)
+        if ended is not None:
+            query = query.where(operations.c.ended_ms.is_not(None) if ended else operations.c.ended_ms.is_(None))
         if state is not None:
             query = query.where(operations.c.state == state.value)
         with self._database.reading() as connection:
@@ -175,6 +179,11 @@ class Operations:
         """What has become of its items, in order, after a place."""
         with self._database.reading() as connection:
             return operation_items.shown(connection, operation_id, state, after, limit)
+
+    def sample(self, plan_id: str, *, limit: int = 10) -> list[operation_items.Item]:
+        """Some of what a plan's operation would act upon, spread evenly over it; none if there is no such plan."""
+        with self._database.reading() as connection:
+            return operation_items.sample(connection, plan_id, limit)
 
     def prune(self, before_ms: int) -> int:
         """Delete operations that ended before, with their plans and items; how many they were."""

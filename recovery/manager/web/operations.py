@@ -9,8 +9,9 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from recovery.ledger.answers import Answer
 from recovery.ledger.operation_items import Result
+from recovery.ledger.operations import Answering, OperationState, PlanExpiredError, PlanUsedError
 from recovery.ledger.operations import Operation as Known
-from recovery.ledger.operations import OperationState, PlanExpiredError, PlanUsedError
+from recovery.ledger.plans import Plan
 from recovery.manager.web.idempotency import Once, once
 from recovery.manager.web.parameters import Limit, Offset, link_next
 from recovery.manager.web.plan_models import (
@@ -38,7 +39,12 @@ _MOVED = documented(400, 404, 409, 413, 422)
 )
 def start_operation(service: TheService, principal: Operator, asked: Once, wanted: OperationRequest) -> Response:
     """Carry a plan out. Its dead letters are dealt with one after another; those that have changed since are skipped."""
-    return once(service, asked, lambda: _start(service, principal, asked, wanted.plan), is_kept=True)
+    answering = None if asked is None else (asked, _answer)
+
+    def start() -> Answer:
+        return _answer(begin(service, principal, planned(service, wanted.plan), answering))
+
+    return once(service, asked, start, is_kept=True)
 
 
 @router.get("/api/v1/operations", responses=documented(400))
@@ -46,19 +52,19 @@ def list_operations(
     service: TheService,
     _principal: Reader,
     state: Annotated[OperationState | None, Query(description="Only those in this state.")] = None,
+    ended: Annotated[bool | None, Query(description="Only those of which nothing is left, or only the others.")] = None,
     limit: Limit = 100,
     offset: Offset = 0,
 ) -> OperationPage:
     """Operations, the latest first."""
-    return OperationPage(
-        items=[Operation.of(one) for one in service.ledger.operations.page(state=state, offset=offset, limit=limit)]
-    )
+    found = service.ledger.operations.page(state=state, ended=ended, offset=offset, limit=limit)
+    return OperationPage(items=[Operation.of(one) for one in found])
 
 
 @router.get("/api/v1/operations/{operation_id}", responses=documented(400, 404))
 def get_operation(service: TheService, _principal: Reader, operation_id: OperationId) -> Operation:
     """One operation."""
-    return Operation.of(_found(service, operation_id))
+    return Operation.of(known(service, operation_id))
 
 
 @router.get("/api/v1/operations/{operation_id}/items", responses=documented(400, 404))
@@ -73,7 +79,7 @@ def list_operation_items(
     limit: Limit = 100,
 ) -> ItemPage:
     """What has become of each dead letter of an operation."""
-    _found(service, operation_id)
+    known(service, operation_id)
     found = service.ledger.operations.items(operation_id, state=state, after=after, limit=limit + 1)
     shown = [OperationItem.of(one) for one in found[:limit]]
     if len(found) <= limit:
@@ -143,7 +149,8 @@ def cancel_operation(service: TheService, _principal: Operator, asked: Once, ope
 _UNKNOWN = "there is no operation with this id; those that ended long ago are forgotten"
 
 
-def _found(service: Service, operation_id: str) -> Known:
+def known(service: Service, operation_id: str) -> Known:
+    """An operation. Raises HTTPException 404."""
     found = None if "\0" in operation_id else service.ledger.operations.get(operation_id)
     if found is None:
         raise not_found(_UNKNOWN)
@@ -151,23 +158,24 @@ def _found(service: Service, operation_id: str) -> Known:
 
 
 def _move(service: Service, operation_id: str, to: OperationState) -> Answer:
-    before = _found(service, operation_id)
+    return Answer(200, Operation.of(move(service, operation_id, to)).model_dump_json())
+
+
+def move(service: Service, operation_id: str, to: OperationState) -> Known:
+    """Pause, resume or cancel an operation. Raises HTTPException 404 or 409."""
+    before = known(service, operation_id)
     moved = service.ledger.operations.move(operation_id, to)
     if moved is None:
         raise HTTPException(409, f"the operation is {before.state.value}: it cannot become {to.value} now")
-    return Answer(200, Operation.of(moved).model_dump_json())
+    return moved
 
 
-def _start(service: Service, principal: Principal, asked: Once, plan_id: str) -> Answer:
-    plan = planned(service, plan_id)
+def begin(service: Service, principal: Principal, plan: Plan, answering: Answering | None = None) -> Known:
+    """Make an operation of a plan. Raises HTTPException 403, 409 (fleet paused, plan used: with its Location) or 410 (too old)."""
     check_may(service, principal, plan.verb)
     try:
         service.verbs.check(plan.verb, plan.options)
-        return _answer(
-            service.ledger.operations.create(
-                plan, by=principal.name, answering=None if asked is None else (asked, _answer)
-            )
-        )
+        return service.ledger.operations.create(plan, by=principal.name, answering=answering)
     except PausedError as error:
         raise HTTPException(409, f"the fleet is paused {error}") from None
     except PlanUsedError as error:

@@ -11,6 +11,7 @@ from recovery.ledger.operation_items import Result, Shown
 from recovery.ledger.operations import OperationState
 from recovery.ledger.refusals import Verb
 from recovery.ledger.selection import MAX_QUERY_CHARS
+from recovery.manager.web.message_models import Message
 from recovery.manager.web.moments import Moment, known, moment
 from recovery.manager.web.parameters import EXAMPLE_ID
 from recovery.operations.dead_letters.desk import LINE, LINES, MAX_NOTE_CHARS, MAX_OWNER_CHARS, MAX_REASON_CHARS
@@ -137,6 +138,12 @@ class Plan(BaseModel):
             expires_at=known(plan.expires_ms), count=plan.count, size_bytes=plan.size_bytes, refused=plan.refused,
             operation=plan.operation,
         )  # fmt: skip
+
+
+class PlanSample(BaseModel):
+    """Some dead letters of a plan."""
+
+    items: list[Message]
 
 
 class OperationRequest(BaseModel):

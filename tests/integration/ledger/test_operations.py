@@ -28,6 +28,22 @@ def plan_of(ledger: Ledger, query: str = "", verb: Verb = Verb.REDRIVE) -> plans
     return ledger.plans.make(Wanted(verb, "ana", {}, parse_query(query), query))
 
 
+def test_a_sample_is_spread_over_a_plan_and_says_what_has_changed_since(ledger: Ledger) -> None:
+    fill(ledger)
+    plan = plan_of(ledger)
+    ledger.change("n24", version=1, by="ben", action="hold", hold="legal")
+    places = [(one.place, one.row and one.row.identity) for one in ledger.operations.sample(plan.id, limit=5)]
+    assert places == [(1, "n00"), (7, "n06"), (13, "n12"), (19, "n18"), (25, "n24")]
+    assert [one.why_not for one in ledger.operations.sample(plan.id, limit=2)] == ["", "changed"]
+    assert [one.place for one in ledger.operations.sample(plan.id, limit=1)] == [1]
+    assert len(ledger.operations.sample(plan.id, limit=100)) == 25
+    assert ledger.operations.sample("unknown") == []
+    assert ledger.operations.sample(plan_of(ledger, "key:nothing").id) == []
+    assert [one.place for one in ledger.operations.sample(plan_of(ledger, "state:open key:経理").id, limit=3)][:1] == [
+        1
+    ]
+
+
 @pytest.mark.parametrize("verb", list(Verb))
 def test_every_verb_counts_what_it_refuses_by_reason(ledger: Ledger, verb: Verb) -> None:
     ledger.take_in([
@@ -111,10 +127,12 @@ def test_an_operation_ends_with_its_counts_and_is_forgotten_in_time(ledger: Ledg
     changed = execution.settle(taken, results, [Change("n00", "redrive", "ana", {"state": State.SENT}, {}, 1)])
     assert changed.rows["n00"].state is State.SENT
     execution.stop(taken, OperationState.FAILED, "no")
+    assert ledger.operations.page(ended=True) == []
     while not execution.wind_up(taken, 60):
         pass
     ended = ledger.operations.get(operation.id)
     assert ended is not None
+    assert (ledger.operations.page(ended=True), ledger.operations.page(ended=False)) == ([ended], [])
     assert (ended.state, ended.done, ended.failed, ended.skipped) == (OperationState.FAILED, 1, 1, 3)
     assert ended.skips == {"changed": 1, "the operation has stopped": 2}
     assert execution.take("b", 60) is None

@@ -27,7 +27,8 @@ def test_every_route_is_described_with_stable_names_and_problems(shared):
         "get_stats", "hold_message", "list_audit", "list_groups",
         "list_message_events", "list_messages",
         "list_notifications", "list_operation_items", "list_operations", "make_plan", "note_message", "pause_operation",
-        "pause_the_fleet", "release_message", "resume_operation", "resume_the_fleet", "start_operation", "watch_operation",
+        "pause_the_fleet", "release_message", "resume_operation", "resume_the_fleet", "sample_plan", "start_operation",
+        "watch_operation",
     ]  # fmt: skip
     for one in found.values():
         assert one["description"]

@@ -60,6 +60,8 @@ def test_a_plan_becomes_an_operation_that_can_be_followed(three):
     plan = planned(three, q="")
     assert (plan["count"], plan["refused"], plan["by"], plan["options"]) == (3, {}, "api@host", FAST)
     assert three.get(f"/api/v1/plans/{plan['id']}") == plan
+    sample = three.get(f"/api/v1/plans/{plan['id']}/sample")["items"]
+    assert [one["identity"] for one in sample] == ["a", "b", EXAMPLE_ID]
     answer = three.ask("/api/v1/operations", method="POST", body={"plan": plan["id"]})
     assert answer.status_code == 202
     where = answer.headers["location"]
