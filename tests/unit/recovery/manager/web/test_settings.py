@@ -8,11 +8,11 @@ from tests.support.signed_in import bearer, new_token, signed_in
 
 def test_settings_and_tokens_are_shown_without_digests(api):
     api.problems.append("upkeep: denied")
-    for number, more in enumerate([{}, {"expires_ms": 2}, {"revoked_ms": 5, "revoked_by": "bob"}]):
-        made = Token(
-            f"t{number}", "reader", f"{number}" * 64, 1_790_000_000_000, "ana", used_ms=1_790_000_001_000, **more
+    for number, (expires_ms, revoked_ms) in enumerate([(None, None), (2, None), (None, 5)]):
+        name, digest = f"t{number}", f"{number}" * 64
+        assert api.ledger.tokens.create(
+            Token(name, "reader", digest, 1_790_000_000_000, "ana", expires_ms, revoked_ms, "bob", 1_790_000_001_000)
         )
-        assert api.ledger.tokens.create(made)
     answer = api.ask("/api/v1/settings")
     found = answer.json()
     assert [(one["name"], one["valid"]) for one in found["tokens"]] == [("t0", True), ("t1", False), ("t2", False)]
