@@ -33,6 +33,9 @@ SELECTIONS = [
     Selection(bucket="b-1", type="s3-event", states=EVERY),
     Selection(group="aa"),
     Selection(group="-", states=EVERY),
+    Selection(group="=aa11"),
+    Selection(group="=aa"),
+    Selection(group="=", states=EVERY),
     Selection(source_service="billing", source_queue="q-2", states=EVERY),
     Selection(owner="ana"),
     Selection(owner=""),
@@ -96,6 +99,12 @@ def made(count: int) -> list[Row]:
     return rows
 
 
+def of_group(group: str, fingerprint: str) -> bool:
+    if group == "-" or group.startswith("="):
+        return fingerprint == group.lstrip("=-")
+    return fingerprint.startswith(group)
+
+
 def wants(selection: Selection, one: Row) -> bool:
     exact = ("kind", "type", "bucket", "source_service", "source_queue", "correlation_id")
     group = selection.group
@@ -103,7 +112,7 @@ def wants(selection: Selection, one: Row) -> bool:
         one.state in selection.states
         and all(getattr(selection, name) in {None, getattr(one, name)} for name in exact)
         and (selection.error_type is None or selection.error_type.lower() == one.error_type.lower())
-        and (group is None or (one.fingerprint == "" if group == "-" else one.fingerprint.startswith(group)))
+        and (group is None or of_group(group, one.fingerprint))
         and (selection.owner is None or selection.owner == (one.owner or ""))
         and (selection.held is None or selection.held == (one.hold is not None))
         and (selection.sent_before_ms is None or one.sent_ms <= selection.sent_before_ms)
