@@ -10,6 +10,7 @@ from recovery.ledger.ledger import Ledger
 from recovery.manager.acting.verbs import Verbs
 from recovery.manager.audit_reader import AuditReader
 from recovery.manager.present import Looker
+from recovery.manager.settings_facts import SettingsReader
 from recovery.manager.sources import Sources
 from recovery.manager.system_facts import SystemFacts
 from recovery.manager.web.app import Health, Service, Status, make_app
@@ -40,6 +41,7 @@ def description() -> Schema:
         dlq_depth=lambda: None,
         facts=cast("SystemFacts", None),
         audit=cast("AuditReader", None),
+        settings=cast("SettingsReader", None),
         sign_in=SignIn(by="", rates=Rates(1)),
         allowed_hosts=frozenset(),
     )

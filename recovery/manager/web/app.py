@@ -25,6 +25,7 @@ from recovery.manager.web import (
     plans,
     present,
     said,
+    settings,
 )
 from recovery.manager.web.guard import Guard
 from recovery.manager.web.parameters import only_known
@@ -38,6 +39,8 @@ __all__ = ["Health", "Service", "Status", "make_app"]
 _ROUTES = (
     present, copies, messages, said, overview, audit, notifications, plans, operations, export, fleet, alias_messages,
     alias_replay, alias_stats,
+    messages, said, overview, audit, settings, notifications, plans, operations, export, fleet, alias_messages, alias_replay,
+    alias_stats,
 )  # fmt: skip
 THREADS = 12
 """Requests that read ledger or objects at the same time; fewer than the ledger's connections, which intake needs too."""

@@ -13,6 +13,7 @@ from recovery.manager.audit_reader import AuditReader
 from recovery.manager.metrics import ReplayStatus
 from recovery.manager.present import Looker
 from recovery.manager.redaction import Redactor
+from recovery.manager.settings_facts import SettingsReader
 from recovery.manager.sources import Sources
 from recovery.manager.system_facts import SystemFacts
 from recovery.manager.web.sign_in import SignIn
@@ -62,6 +63,8 @@ class Service:
     """What is known of the whole system, for the overview."""
     audit: AuditReader
     """Who acted, and who viewed."""
+    settings: SettingsReader
+    """What is set, where, and what is wrong with it."""
     sign_in: SignIn
     """Who asks."""
     allowed_hosts: frozenset[str]
