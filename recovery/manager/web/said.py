@@ -130,6 +130,15 @@ def assign_message(
 
 def check_version(row: Row, if_match: str | None) -> None:
     """Raises HTTPException 428 or 412 unless this is the version that was meant."""
+    etag = f'"{row.version}"'
+    if if_match is None:
+        raise HTTPException(
+            428, "the header If-Match is missing: it should be the ETag of the dead letter that you looked at"
+        )
+    if if_match.strip() != "*" and etag not in {one.strip() for one in if_match.split(",")}:
+        raise HTTPException(412, f"the dead letter has changed since: its ETag is {etag} now", {"ETag": etag})
+
+
 @router.put("/api/v1/messages/{any_id:path}/schedule", responses=_ANSWERS)
 def schedule_message(
     response: Response,
@@ -154,19 +163,6 @@ def unschedule_message(
 ) -> Message:
     """Let nothing send a dead letter by itself. If somebody sends it and it comes back, the rules of retries decide again."""
     return _say(response, service, principal.name, any_id, if_match, Verb.UNSCHEDULE, {})
-
-
-def _say(
-    response: Response, service: Service, by: str, any_id: str, if_match: str | None, verb: Verb, options: Mapping[str, Any]
-) -> Message:  # fmt: skip
-    row = found(service.ledger, any_id)
-    etag = f'"{row.version}"'
-    if if_match is None:
-        raise HTTPException(
-            428, "the header If-Match is missing: it should be the ETag of the dead letter that you looked at"
-        )
-    if if_match.strip() != "*" and etag not in {one.strip() for one in if_match.split(",")}:
-        raise HTTPException(412, f"the dead letter has changed since: its ETag is {etag} now", {"ETag": etag})
 
 
 def _say(
