@@ -235,4 +235,4 @@ def test_another_queue_may_be_named(maps):
     answer = maps.ask(PATH, method="POST", body={"body": AFTER, "to": "not a queue"}, if_match="*")
     assert answer.status_code == 400
     answer = maps.ask(PATH, method="POST", body={"body": AFTER, "to": "http://sqs/q/other"}, if_match="*")
-    assert answer.status_code == 201
+    assert (answer.status_code, answer.headers["etag"]) == (201, f'"{maps.ledger.get("a").version}"')
