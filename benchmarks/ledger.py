@@ -28,6 +28,7 @@ from recovery.ledger.plans import Wanted
 from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import Arrival, Change, Row, State
 from recovery.ledger.selection import Selection, parse_query
+from recovery.manager.known_groups import groups_with_facts
 from testing.postgresql import PostgresServer
 from worker.core.base.classify import FailureKind
 
@@ -122,6 +123,7 @@ def pages(rows: int) -> Iterator[tuple[str, Question]]:
 def summaries(rows: int) -> Iterator[tuple[str, Question]]:
     """What else is asked."""
     yield "groups", lambda ledger, _: ledger.groups(Selection())
+    yield "groups with all that is known", lambda ledger, _: groups_with_facts(ledger, Selection(), limit=100)
     yield "groups of a bucket", lambda ledger, chance: ledger.groups(Selection(bucket=_bucket(chance)))
     yield (
         "groups, key filter",

@@ -74,6 +74,7 @@ EXTENDED = (
     "tests/integration/alerts/",  # a real Prometheus and Alertmanager, which see a worker and a manager in trouble
     "tests/integration/manager/",  # the API as it listens, on both databases; tests/unit asks it every question
     "tests/integration/manager_process/",  # the manager as a process, killed and refused, on both databases
+    "tests/integration/console/",  # Chromium looks at every page of the console; tests/unit asks for each of them
     "tests/integration/setup/",  # every line of docs/setup.md
     "tests/integration/servers/",  # the servers that the other tests use: killed, started again
     "tests/integration/fault_proxy/",  # what the attacks break calls with

@@ -9,6 +9,7 @@ import orjson
 from recovery.ledger.ledger import Ledger
 from recovery.manager.acting.verbs import Verbs
 from recovery.manager.audit_reader import AuditReader
+from recovery.manager.settings_facts import SettingsReader
 from recovery.manager.system_facts import SystemFacts
 from recovery.manager.web.app import Health, Service, Status, make_app
 from recovery.manager.web.openapi import describe
@@ -36,6 +37,7 @@ def description() -> Schema:
         dlq_depth=lambda: None,
         facts=cast("SystemFacts", None),
         audit=cast("AuditReader", None),
+        settings=cast("SettingsReader", None),
         sign_in=SignIn(by="", rates=Rates(1)),
         allowed_hosts=frozenset(),
     )

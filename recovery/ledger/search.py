@@ -163,8 +163,8 @@ def parameters_of(selection: Selection) -> dict[str, Any]:
     """The values of every condition."""
     names = (*_FACETS, *_OWN, "key_contains", "text_contains")
     found = {name: value for name in names if (value := getattr(selection, name)) is not None and name != "held"}
-    if found.get("group") == "-":
-        found["group"] = ""
+    if "group" in found:
+        found["group"] = "" if found["group"] == "-" else found["group"].removeprefix("=")
     return found
 
 
@@ -186,8 +186,10 @@ def union(queries: Sequence[str]) -> Iterator[str]:
 def _facet_conditions(selection: Selection) -> Iterator[str]:
     for name, condition in _FACETS.items():
         value = getattr(selection, name)
-        if value is not None:
-            yield "c.fingerprint = ''" if (name, value) == ("group", "-") else condition
+        if name == "group" and value is not None and (value == "-" or value.startswith("=")):
+            yield "c.fingerprint = :group"
+        elif value is not None:
+            yield condition
 
 
 def _own_conditions(selection: Selection, *, is_sqlite: bool) -> Iterator[str]:

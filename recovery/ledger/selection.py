@@ -38,7 +38,7 @@ class Selection:
     type: str | None = None
     bucket: str | None = None
     group: str | None = None
-    """What the fingerprint begins with; `-`: dead letters without one."""
+    """What the fingerprint begins with; behind `=`: the whole; `-`: dead letters without one."""
     source_service: str | None = None
     source_queue: str | None = None
     owner: str | None = None

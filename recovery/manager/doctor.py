@@ -51,6 +51,17 @@ def checks(settings: ManagerSettings, parts: Parts) -> Iterator[Check]:
     )
 
 
+def of_settings(settings: ManagerSettings) -> Iterator[Check]:
+    """What the settings alone say: nothing is asked. For people who look at them in the manager, which has started."""
+    yield from results(
+        [
+            Step("settings", machine_checks.names),
+            Step("notifications", lambda: _notifications(settings), hint=_HINTS["notifications"]),
+            *(() if settings.has_index else [Step("index", _no_index)]),
+        ]
+    )
+
+
 def _of_figures(settings: ManagerSettings, parts: Parts) -> Iterator[Step]:
     if settings.cloudwatch_namespace:
         yield Step("CloudWatch", lambda: figures(settings, parts.aws), (CREDENTIALS,))
@@ -163,8 +174,7 @@ def _notifications(settings: ManagerSettings) -> Check:
 def _index(settings: ManagerSettings, parts: Parts) -> Check:
     index = open_own_index(settings, parts)
     if index is None:
-        what = "INDEX_URL is not set: no recovery is confirmed, and dead letters of an unknown kind are not diagnosed"
-        return Check("", "warning", what, "set INDEX_URL to the workers' index")
+        return _no_index()
     try:
         index.inspect()
     except IndexUnavailableError as error:
@@ -173,6 +183,11 @@ def _index(settings: ManagerSettings, parts: Parts) -> Check:
     finally:
         index.close()
     return Check("", "ok", f"{index.description} can be read")
+
+
+def _no_index() -> Check:
+    what = "INDEX_URL is not set: no recovery is confirmed, and dead letters of an unknown kind are not diagnosed"
+    return Check("", "warning", what, "set INDEX_URL to the workers' index")
 
 
 def _retries(settings: ManagerSettings, parts: Parts) -> Check:

@@ -1,12 +1,17 @@
-"""Groups with all that is known of them, for the API and the console."""
+"""Groups with all that is known of them, and as they were at the moment when somebody looked at them."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 
+from recovery.ledger.group_counters import Name
 from recovery.ledger.group_facts import Facts
-from recovery.ledger.groups import Group
+from recovery.ledger.groups import MAX_GROUPS, Group
 from recovery.ledger.ledger import Ledger
-from recovery.ledger.selection import Selection
+from recovery.ledger.selection import Selection, instant, parse_query, term
 from recovery.ledger.suggestions import Suggestion
+
+IN_FLIGHT_MS = 60_000
+"""What is dated so long ago is in the ledger by now: intake dates it, stores it in S3, and then writes its row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +21,28 @@ class KnownGroup:
     group: Group
     facts: Facts
     suggestion: Suggestion | None
+
+    @property
+    def query(self) -> str:
+        """The filter that selects its dead letters."""
+        return query_of(self.group.name)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAt:
+    """A group as it was at a moment, and what has joined it since."""
+
+    known: KnownGroup
+    as_of_ms: int
+    count: int
+    """How many dead letters an action has: those that had come by then."""
+    joined: int
+    """How many have come since, up to 10,000; one more says that there are more."""
+
+    @property
+    def query(self) -> str:
+        """The filter that selects what had come by then."""
+        return f"{self.known.query} {term('until', instant(self.as_of_ms))}"
 
 
 def groups_with_facts(ledger: Ledger, selection: Selection, *, limit: int) -> list[KnownGroup]:
@@ -27,3 +54,33 @@ def groups_with_facts(ledger: Ledger, selection: Selection, *, limit: int) -> li
     facts = ledger.group_facts.of((one.name for one in groups), selection.states)
     suggested = ledger.suggestions.of((one.fingerprint, one.error_type, one.kind, one.message) for one in groups)
     return [KnownGroup(one, facts[one.name], suggested.get((one.fingerprint, one.error_type))) for one in groups]
+
+
+def groups_of(ledger: Ledger, fingerprint: str, *, error_type: str | None, kind: str | None) -> list[KnownGroup]:
+    """The groups that have exactly this fingerprint (empty: none), error type and kind; None: any. Raises LedgerError."""
+    found = groups_with_facts(ledger, Selection(group=f"={fingerprint}", error_type=error_type), limit=MAX_GROUPS)
+    return [one for one in found if error_type in {None, one.group.error_type} and kind in {None, one.group.kind.value}]
+
+
+def query_of(name: Name) -> str:
+    """The filter that selects the waiting dead letters of a group."""
+    fingerprint, error_type, kind = name
+    return " ".join(
+        (term("group", f"={fingerprint}" if fingerprint else "-"), term("error", error_type or "-"), term("kind", kind))
+    )
+
+
+def moment_of(group: Group) -> int:
+    """The moment as of which a group is shown that has just been read: all of it had come by then, and little is to come."""
+    return max(group.last_seen_ms, time.time_ns() // 1_000_000 - IN_FLIGHT_MS)
+
+
+def group_at(ledger: Ledger, known: KnownGroup, as_of_ms: int) -> GroupAt:
+    """A group as it was at a moment. Raises LedgerError."""
+    group = known.group
+    if group.last_seen_ms <= as_of_ms:
+        return GroupAt(known, as_of_ms, group.count, 0)
+    selection = parse_query(known.query)
+    joined = ledger.count(replace(selection, seen_after_ms=as_of_ms))
+    count = ledger.count(replace(selection, seen_until_ms=as_of_ms), at_most=group.count)
+    return GroupAt(known, as_of_ms, count, joined)

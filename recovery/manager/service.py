@@ -27,6 +27,7 @@ from recovery.manager.redaction import Redactor
 from recovery.manager.remask import why_others_differ
 from recovery.manager.schedule import Scheduler
 from recovery.manager.settings import ManagerSettings
+from recovery.manager.settings_facts import SettingsReader
 from recovery.manager.system_facts import SystemFacts
 from recovery.manager.upkeep import Upkeep
 from recovery.manager.web.app import Health, Service, Status, make_app
@@ -107,6 +108,7 @@ class Manager:
             dlq_depth=lambda: self._source.dlq().depth,
             facts=SystemFacts(ledger, state, self._source, now_ms=clock.now_ms),
             audit=AuditReader(state),
+            settings=SettingsReader(settings, ledger, problems=self._problems),
             sign_in=sign_in_of(settings, ledger, by=by),
             allowed_hosts=settings.hosts,
             redactor=self._redactor,

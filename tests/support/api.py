@@ -26,6 +26,8 @@ from recovery.manager.metrics import ManagerMetrics, ReplayStatus
 from recovery.manager.records import RowMaker
 from recovery.manager.redaction import Redactor
 from recovery.manager.schedule import RetryRules, Scheduler
+from recovery.manager.settings import ManagerSettings
+from recovery.manager.settings_facts import SettingsReader
 from recovery.manager.system_facts import SystemFacts
 from recovery.manager.web.app import Health, Service, Status, make_app
 from recovery.manager.web.parameters import EXAMPLE_ID
@@ -35,7 +37,9 @@ from recovery.manager.web.sign_in import SignIn
 from recovery.operations.clients import DlqClients
 from testing.fakes import Fakes, included_types
 from testing.ledgers import NOW_MS, row
+from testing.memory import BUCKET, STATE
 from worker.core.base.classify import FailureKind
+from worker.core.base.settings_model import load_as
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.dead_letter_store import take_in
 from worker.core.sqs.queue import Message
@@ -43,6 +47,14 @@ from worker.core.sqs.queue import Message
 BODY = '{"bucket": "documents", "key": "経理/契約.pdf", "number": 12345678901234567890123}'
 HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 STACK = "Traceback (most recent call last): …"
+
+
+def manager_settings(**more: Any) -> ManagerSettings:
+    """The settings of a manager over the system in memory."""
+    return load_as(
+        ManagerSettings, sqs_queue_url="http://sqs/q/source", dlq_queue_url="http://sqs/q/dlq", s3_bucket=BUCKET,
+        state_bucket=STATE, aws_region="eu-central-1", **more,
+    )  # fmt: skip
 
 
 class Api:
@@ -58,6 +70,7 @@ class Api:
         self.stopping = threading.Event()
         self.health = Health(Status.HEALTHY, queue_connected=True, facts={"intake": "running"})
         self.depth: int | None = 2
+        self.problems: list[str] = []
         self.service = Service(
             ledger=ledger,
             state=self.fakes.state,
@@ -68,6 +81,7 @@ class Api:
             dlq_depth=lambda: self.depth,
             facts=self._facts(),
             audit=AuditReader(self.fakes.state),
+            settings=SettingsReader(manager_settings(), ledger, problems=lambda: self.problems),
             sign_in=sign_in or SignIn("api@host", rates=Rates(1_000_000)),  # tests ask often
             allowed_hosts=hosts,
             redactor=self.rows.redactor,

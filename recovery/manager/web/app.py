@@ -23,6 +23,7 @@ from recovery.manager.web import (
     overview,
     plans,
     said,
+    settings,
 )
 from recovery.manager.web.guard import Guard
 from recovery.manager.web.parameters import only_known
@@ -34,7 +35,8 @@ from worker import __version__
 __all__ = ["Health", "Service", "Status", "make_app"]
 
 _ROUTES = (
-    messages, said, overview, audit, notifications, plans, operations, export, fleet, alias_messages, alias_replay, alias_stats,
+    messages, said, overview, audit, settings, notifications, plans, operations, export, fleet, alias_messages, alias_replay,
+    alias_stats,
 )  # fmt: skip
 THREADS = 12
 """Requests that read ledger or objects at the same time; fewer than the ledger's connections, which intake needs too."""

@@ -6,7 +6,8 @@ ids in it are those of lists, which readers see anyway, and that an audit is ope
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from itertools import chain
@@ -34,7 +35,11 @@ LONGEST = timedelta(days=366)
 FIRST_YEAR = 2000
 MAX_IDS = 100
 """Ids of one entry in a page; an export has all."""
-MAX_DETAIL_CHARS = 2_000
+MAX_DETAIL_BYTES = 2_000
+_NEUTRAL = frozenset({"dlq", "to", "q", "filter", "file", "sha256", "rows"})
+"""Details that are shown with REDACT_FIELDS, too: addresses of queues, and what people asked for."""
+_REPORTS = frozenset({"report", "error"})
+_CODE = re.compile("[a-z_]{1,40}")
 _AT = "2026-11-01T09:30:00.000Z"
 _TIME = "a day or a time from 2000 on, such as 2026-11-01 or 2026-11-01T09:30:00Z"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -93,8 +98,8 @@ class AuditEntry(BaseModel):
         ids = entry.ids if is_whole else entry.ids[:MAX_IDS]
         return cls(
             at=known(entry.at_ms), action=entry.action, by=entry.by, run=entry.run, count=len(entry.ids), ids=list(ids),
-            result=_shown(entry.result, hides=hides, is_whole=is_whole),
-            details=_shown(entry.details, hides=hides, is_whole=is_whole),
+            result=_shown(_redacted_result(entry) if hides else entry.result, is_whole=is_whole),
+            details=_shown(_redacted_details(entry) if hides else entry.details, is_whole=is_whole),
             messages=entry.messages, key=entry.key, problem=entry.problem,
         )  # fmt: skip
 
@@ -219,16 +224,29 @@ def _cell(value: object) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _shown(found: Any, *, hides: bool, is_whole: bool) -> dict[str, Any]:
-    """Members of an entry: long ones are left out of a page, and with REDACT_FIELDS, reports that may repeat a body."""
+def _redacted_details(entry: Entry) -> dict[str, Any]:
+    """What cannot repeat a dead letter: numbers, and texts that are none of people's or errors about one."""
+    is_about_none = not entry.ids
+    return {
+        name: value
+        if isinstance(value, int | float | None) or name in _NEUTRAL or (is_about_none and name not in _REPORTS)
+        else NOT_SHOWN
+        for name, value in entry.details.items()
+    }
+
+
+def _redacted_result(entry: Entry) -> dict[str, Any]:
+    """The numbers of results whose names are codes."""
+    counts = {name: value for name, value in entry.result.items() if isinstance(value, int) and _CODE.fullmatch(name)}
+    return counts if len(counts) == len(entry.result) else {**counts, "…": NOT_SHOWN}
+
+
+def _shown(found: Mapping[str, Any], *, is_whole: bool) -> dict[str, Any]:
+    """Members of an entry; in a page, without those that are long."""
     shown = {}
     for name, value in found.items():
-        if hides and (name == "report" or (isinstance(value, str) and name == "error")):
-            shown[name] = NOT_SHOWN
-        elif not is_whole and len(written := orjson.dumps(value)) > MAX_DETAIL_CHARS:
-            shown[name] = f"({len(written):,} bytes; an export has them)"
-        else:
-            shown[name] = value
+        size = 0 if is_whole else len(orjson.dumps(value))
+        shown[name] = f"({size:,} bytes; an export has them)" if size > MAX_DETAIL_BYTES else value
     return shown
 
 

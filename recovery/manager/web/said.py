@@ -1,4 +1,7 @@
-"""What people say about a dead letter: hold, note and owner, in its record first, and only of the version that was meant."""
+"""What people say about a dead letter: hold, note and owner, and when it is to be sent again by itself.
+
+It stands in its record first, and is said only of the version that was meant.
+"""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -9,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from recovery.ledger.operation_items import Result
 from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import ENDED, State
+from recovery.manager.acting.scheduling import MAX_AHEAD_S
 from recovery.manager.acting.single import act_on
 from recovery.manager.web.message_models import Message
-from recovery.manager.web.parameters import AnyId, found
+from recovery.manager.web.parameters import WHOLE, AnyId, found
 from recovery.manager.web.principal import Operator
 from recovery.manager.web.problems import documented
 from recovery.manager.web.service import Service, TheService
@@ -60,6 +64,22 @@ class OwnerRequest(BaseModel):
     ]
 
 
+class ScheduleRequest(BaseModel):
+    """When a dead letter is to be sent by itself."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"in_s": 3_600}]})
+    in_s: Annotated[
+        int,
+        WHOLE,
+        Field(
+            strict=True,
+            ge=0,
+            le=MAX_AHEAD_S,
+            description="In how many seconds; up to 14 days, as long as SQS keeps a message.",
+        ),
+    ]
+
+
 @router.put("/api/v1/messages/{any_id:path}/hold", responses=_ANSWERS)
 def hold_message(
     response: Response,
@@ -105,6 +125,32 @@ def assign_message(
 ) -> Message:
     """Say who is to deal with it."""
     return _say(response, service, principal.name, any_id, if_match, Verb.ASSIGN, {"owner": said.owner})
+
+
+@router.put("/api/v1/messages/{any_id:path}/schedule", responses=_ANSWERS)
+def schedule_message(
+    response: Response,
+    service: TheService,
+    principal: Operator,
+    any_id: AnyId,
+    said: ScheduleRequest,
+    if_match: IfMatch = None,
+) -> Message:
+    """Let the manager send a dead letter again at a time of your choice, in place of a time that it has.
+
+    It is sent as every automatic retry is: once the fleet is healthy, and at the rate of retries. It counts as one, but may be
+    sent however often it was already.
+    """
+    options = service.verbs.settled(Verb.SCHEDULE, {"in_s": said.in_s})
+    return _say(response, service, principal.name, any_id, if_match, Verb.SCHEDULE, options)
+
+
+@router.delete("/api/v1/messages/{any_id:path}/schedule", responses=_ANSWERS)
+def unschedule_message(
+    response: Response, service: TheService, principal: Operator, any_id: AnyId, if_match: IfMatch = None
+) -> Message:
+    """Let nothing send a dead letter by itself. If somebody sends it and it comes back, the rules of retries decide again."""
+    return _say(response, service, principal.name, any_id, if_match, Verb.UNSCHEDULE, {})
 
 
 def _say(

@@ -12,6 +12,7 @@ from recovery.manager.acting.verbs import Verbs
 from recovery.manager.audit_reader import AuditReader
 from recovery.manager.metrics import ReplayStatus
 from recovery.manager.redaction import Redactor
+from recovery.manager.settings_facts import SettingsReader
 from recovery.manager.system_facts import SystemFacts
 from recovery.manager.web.sign_in import SignIn
 from worker.core.s3.state import State
@@ -56,6 +57,8 @@ class Service:
     """What is known of the whole system, for the overview."""
     audit: AuditReader
     """Who acted, and who viewed."""
+    settings: SettingsReader
+    """What is set, where, and what is wrong with it."""
     sign_in: SignIn
     """Who asks."""
     allowed_hosts: frozenset[str]

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
+from enum import StrEnum
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar, Self, TypeVar
@@ -22,6 +23,16 @@ from worker.core.base.settings_words import is_secret, require_bare, sentence
 
 Rule = Callable[[Any], str | None]
 """Says what is wrong with settings that contradict each other, or None. It is not asked where one that it reads is wrong itself."""
+
+
+class Origin(StrEnum):
+    """Where a setting's value comes from."""
+
+    CREDENTIAL = "credential"
+    """A file of systemd's LoadCredential=."""
+    ENVIRONMENT = "environment"
+    DEFAULT = "default"
+
 
 _noted: ContextVar[dict[str, Any] | None] = ContextVar("_noted", default=None)
 """The fields that were found valid while a model was made: pydantic's error does not have them."""
@@ -86,6 +97,22 @@ def credentials_directory() -> Path | None:
 def environment_name(field: str, kind: type[BaseSettings]) -> str:
     """The environment variable of a setting: its first alias, or its name in capitals."""
     return _names(field, kind)[0]
+
+
+def where_set(field: str, kind: type[BaseSettings]) -> tuple[Origin, str]:
+    """Where the value of a setting comes from, unless it was an argument: the file, or the variable; empty for the default.
+
+    The order is that of `settings_customise_sources`; an empty variable counts as none.
+    """
+    names = [name.lower() for name in _names(field, kind)]
+    directory = credentials_directory()
+    files = {path.name.lower(): path for path in directory.iterdir() if path.is_file()} if directory else {}
+    variables = {name.lower(): name for name, value in os.environ.items() if value}
+    for origin, found in ((Origin.CREDENTIAL, files), (Origin.ENVIRONMENT, variables)):
+        for name in names:
+            if name in found:
+                return origin, str(found[name])
+    return Origin.DEFAULT, ""
 
 
 def load_as(kind: type[AnySettings], **overrides: Any) -> AnySettings:

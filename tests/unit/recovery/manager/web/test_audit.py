@@ -124,12 +124,14 @@ def test_an_entry_that_cannot_be_read_is_shown_as_such(api):
     assert one["problem"].startswith("it cannot be read")
 
 
-def test_with_redaction_reports_are_not_shown(api):
-    entry(api, report={"error": "no such customer 4711"}, reason="ticket")
+def test_with_redaction_what_may_repeat_a_body_is_not_shown(api):
+    result = {"sent": 1, "refused: 4711": 1}
+    entry(api, report={"error": "no such customer 4711"}, reason="ticket", to="http://q", rate=5, result=result)
     hiding = Api(api.ledger, redactor=Redactor(["$.customer"]))
     hiding.fakes.s3.records.update(api.fakes.s3.records)
     for found in (hiding.get(LONG)["items"][0], json.loads(hiding.ask("/api/v1/audit/export?day=2026-11-01").text)):
-        assert found["details"] == {"report": NOT_SHOWN, "reason": "ticket"}
+        assert found["details"] == {"report": NOT_SHOWN, "reason": NOT_SHOWN, "to": "http://q", "rate": 5}
+        assert found["result"] == {"sent": 1, "…": NOT_SHOWN}
 
 
 def test_an_export_is_a_line_for_each_or_a_table_without_formulas(api):

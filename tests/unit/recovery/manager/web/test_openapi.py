@@ -23,11 +23,12 @@ def test_every_route_is_described_with_stable_names_and_problems(shared):
         "alias_delete", "alias_get_message", "alias_get_queue_stats", "alias_get_stats", "alias_list_error_groups",
         "alias_list_failures", "alias_list_messages", "alias_replay", "alias_replay_batch", "assign_message",
         "cancel_operation", "export_audit", "export_messages", "get_health", "get_message", "get_message_body", "get_metrics",
-        "get_operation", "get_overview", "get_pause", "get_plan", "get_stats", "hold_message", "list_audit", "list_groups",
+        "get_operation", "get_overview", "get_pause", "get_plan", "get_settings",
+        "get_stats", "hold_message", "list_audit", "list_groups",
         "list_message_events", "list_messages",
         "list_notifications", "list_operation_items", "list_operations", "make_plan", "note_message", "pause_operation",
-        "pause_the_fleet", "release_message", "resume_operation", "resume_the_fleet", "sample_plan", "start_operation",
-        "watch_operation",
+        "pause_the_fleet", "release_message", "resume_operation", "resume_the_fleet", "sample_plan", "schedule_message",
+        "start_operation", "unschedule_message", "watch_operation",
     ]  # fmt: skip
     for one in found.values():
         assert one["description"]
