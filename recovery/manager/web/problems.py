@@ -121,6 +121,8 @@ def asked_wrongly(first: Mapping[str, Any], place: Sequence[Any]) -> AskedWrongl
     """The first of the faults that pydantic has found, in words that fit an answer. `place`: the names that lead to it."""
     *_, said = str(first.get("msg", "")).rpartition("it should be ")  # in our own words, or in those of pydantic
     expected = re.sub(r"^(Value error, |(Input|String|Value) should (be |have )?)", "", said)
+    if first.get("type") == "missing":
+        expected, first = "given", {**first, "input": ""}
     field = ".".join(str(one) for one in place if isinstance(one, str)) or "body"
     return AskedWronglyError(field, str(first.get("input"))[:MAX_SHOWN_CHARS], expected)
 
