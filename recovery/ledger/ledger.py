@@ -19,6 +19,7 @@ from recovery.ledger.migrating import SchemaState
 from recovery.ledger.operations import Operations
 from recovery.ledger.outbox import Outbox
 from recovery.ledger.pages import Order, Page, Sort
+from recovery.ledger.particular import Particular
 from recovery.ledger.plans import Plans
 from recovery.ledger.rows import Arrival, ArrivalRow, Change, Event, Row, Taken
 from recovery.ledger.scheduled import Scheduled
@@ -84,6 +85,7 @@ class Ledger:
         self.tokens, self.ended_sessions = Tokens(database), EndedSessions(database)
         self.outbox = Outbox(database)
         self.suggestions, self.group_facts = Suggestions(database), GroupFacts(database)
+        self.particular = Particular(database)
         database.create_file()
         self.plans, self.answers = Plans(database), Answers(database)
         self.operations, self.execution = Operations(database), Execution(database)

@@ -79,6 +79,10 @@ class RowMaker:
         """A text about a dead letter, such as what became of acting on it, as the ledger may know it."""
         return self._view(dead_letter).text(text) if text and self.redactor.is_active else text
 
+    def name(self, dead_letter: DeadLetter, name: str) -> str:
+        """A whole name in a dead letter, such as that of a bucket or a key, as it may be shown."""
+        return self._view(dead_letter).name(name) if self.redactor.is_active else name
+
     def _view(self, dead_letter: DeadLetter) -> View:
         return redacted(dead_letter, self.redactor).view
 

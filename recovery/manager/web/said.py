@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recovery.ledger.operation_items import Result
 from recovery.ledger.refusals import Verb
-from recovery.ledger.rows import ENDED, State
+from recovery.ledger.rows import ENDED, Row, State
 from recovery.manager.acting.scheduling import MAX_AHEAD_S
 from recovery.manager.acting.single import act_on
 from recovery.manager.web.message_models import Message
@@ -35,9 +35,10 @@ IfMatch = Annotated[
         description="The `ETag` that the dead letter had when you looked at it, or `*` for any; needed.", examples=["*"]
     ),
 ]
+ETAG = {"ETag": {"description": "Its version now.", "schema": {"type": "string"}}}
 _ANSWERS = {
     **documented(400, 404, 409, 412, 413, 428),
-    200: {"headers": {"ETag": {"description": "Its version now.", "schema": {"type": "string"}}}},
+    200: {"headers": ETAG},
 }
 
 
@@ -127,6 +128,17 @@ def assign_message(
     return _say(response, service, principal.name, any_id, if_match, Verb.ASSIGN, {"owner": said.owner})
 
 
+def check_version(row: Row, if_match: str | None) -> None:
+    """Raises HTTPException 428 or 412 unless this is the version that was meant."""
+    etag = f'"{row.version}"'
+    if if_match is None:
+        raise HTTPException(
+            428, "the header If-Match is missing: it should be the ETag of the dead letter that you looked at"
+        )
+    if if_match.strip() != "*" and etag not in {one.strip() for one in if_match.split(",")}:
+        raise HTTPException(412, f"the dead letter has changed since: its ETag is {etag} now", {"ETag": etag})
+
+
 @router.put("/api/v1/messages/{any_id:path}/schedule", responses=_ANSWERS)
 def schedule_message(
     response: Response,
@@ -157,13 +169,7 @@ def _say(
     response: Response, service: Service, by: str, any_id: str, if_match: str | None, verb: Verb, options: Mapping[str, Any]
 ) -> Message:  # fmt: skip
     row = found(service.ledger, any_id)
-    etag = f'"{row.version}"'
-    if if_match is None:
-        raise HTTPException(
-            428, "the header If-Match is missing: it should be the ETag of the dead letter that you looked at"
-        )
-    if if_match.strip() != "*" and etag not in {one.strip() for one in if_match.split(",")}:
-        raise HTTPException(412, f"the dead letter has changed since: its ETag is {etag} now", {"ETag": etag})
+    check_version(row, if_match)
     if row.state in {*ENDED, State.MISSING}:
         raise HTTPException(409, f"the dead letter is {row.state.value}: it has no record any more")
     [acted] = act_on(service.ledger, service.verbs, verb, [row], options, by=by)
