@@ -30,8 +30,8 @@ checks.negative_data_rejection.expected-statuses = ["400", "403", "404", "421", 
 """What no schema can say, and is refused as it must be.
 
 Which cursors there are, and which names buckets and queues have; that a plan takes q or ids, and its hold a reason; which ETag,
-plan and Idempotency-Key are still good; that a Host is another server's; and that nobody is an admin without sign-in. How often what is made up hits a dead letter that is
-there is no fault of anybody's.
+plan and Idempotency-Key are still good; that a Host is another server's; and that nobody is an admin without sign-in. How often
+what is made up hits a dead letter that is there is no fault of anybody's.
 """
 
 
