@@ -1,4 +1,4 @@
-"""docs/logs.md against a real journal, and what docs/runbook.md types at systemd, on a machine with the worker installed."""
+"""docs/logs.md against a real journal, and what docs/runbook.md types at systemd, with worker and manager installed."""
 
 import json
 import re
@@ -63,12 +63,14 @@ def night(installation, seaweedfs, elasticmq, opensearch) -> Iterator[Night]:
     except UnavailableError as reason:
         do_without("systemd", reason)
     site = make_site(seaweedfs, elasticmq, opensearch)
-    [port] = free_ports(1)
+    metrics, manager = free_ports(2)
     installation.reset()
-    installation.configure(site.env, long_poll_s=1, metrics_port=port, pause_poll_s=1, index_probe_s=1)
-    installation.drop_in(UNIT, QUICK)
+    quick = {"long_poll_s": 1, "pause_poll_s": 1, "index_probe_s": 1}
+    installation.configure(site.env, **quick, metrics_port=metrics, manager_port=manager)
     made = Night(installation, site)
     try:
+        installation.ensure_manager()  # the runbook restarts it
+        installation.drop_in(UNIT, QUICK)
         installation.start()
         _good_and_bad_files(made)
         _outage(made, opensearch)
