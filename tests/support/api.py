@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from starlette.routing import Mount
 
 from recovery.ledger.ledger import Ledger
 from recovery.ledger.plans import Wanted
@@ -59,6 +60,13 @@ def manager_settings(**more: Any) -> ManagerSettings:
         ManagerSettings, sqs_queue_url="http://sqs/q/source", dlq_queue_url="http://sqs/q/dlq", s3_bucket=BUCKET,
         state_bucket=STATE, aws_region="eu-central-1", **more,
     )  # fmt: skip
+
+
+def console_of(app: FastAPI) -> FastAPI:
+    """The application of the console that a manager's application has."""
+    [found] = [one.app for one in app.routes if isinstance(one, Mount)]
+    assert isinstance(found, FastAPI)
+    return found
 
 
 class Api:

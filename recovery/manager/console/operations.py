@@ -10,9 +10,9 @@ from fastapi.responses import RedirectResponse
 from recovery.ledger.operation_items import Result
 from recovery.ledger.operations import Operation, OperationState, allowed_moves
 from recovery.ledger.refusals import SENDING
-from recovery.manager.console.forms import Posted
+from recovery.manager.console.forms import Form, single
 from recovery.manager.console.plans import messages_url, shown_options
-from recovery.manager.console.rendering import render
+from recovery.manager.console.rendering import page
 from recovery.manager.progress import Meter, is_ramping
 from recovery.manager.web.operations import OperationId, known, move
 from recovery.manager.web.parameters import Offset
@@ -38,15 +38,16 @@ class Listed:
 
 
 @router.get("/operations")
-def list_operations(request: Request, service: TheService, _principal: Reader, offset: Offset = 0) -> Response:
+def list_operations(request: Request, service: TheService, principal: Reader, offset: Offset = 0) -> Response:
     """What is going on, and what has ended."""
     operations = service.ledger.operations
     going_on = [] if offset else operations.page(ended=False, limit=MAX_GOING_ON)
     ended = operations.page(ended=True, offset=offset, limit=PAGE + 1)
-    return render(
-        request, "operations.html", going_on=[_listed(one) for one in going_on], ended=[_listed(one) for one in ended[:PAGE]],
-        offset=offset, next_url=f"/console/operations?offset={offset + PAGE}" if len(ended) > PAGE else None,
-    )  # fmt: skip
+    context = {
+        "going_on": [_listed(one) for one in going_on], "ended": [_listed(one) for one in ended[:PAGE]], "offset": offset,
+        "next_url": f"/console/operations?offset={offset + PAGE}" if len(ended) > PAGE else None,
+    }  # fmt: skip
+    return page(request, "operations.html", principal, context)
 
 
 @router.get("/operations/{operation_id}")
@@ -58,19 +59,13 @@ def get_operation(
     return _page(request, service, principal, known(service, operation_id), state=state, after=after)
 
 
-@router.get("/operations/{operation_id}/progress")
-def get_progress(request: Request, service: TheService, principal: Reader, operation_id: OperationId) -> Response:
-    """How far it is: the part of its page that changes."""
-    return render(request, "operation_progress.html", **_progress(service, principal, known(service, operation_id)))
-
-
 @router.post("/operations/{operation_id}/move")
 def post_move(
-    request: Request, service: TheService, principal: Operator, operation_id: OperationId, form: Posted
+    request: Request, service: TheService, principal: Operator, operation_id: OperationId, form: Form
 ) -> Response:
     """Pause, resume or cancel; where its state does not allow that any more, its page says so."""
     try:
-        to = OperationState(form.get("to"))
+        to = OperationState(single(form).get("to", ""))
         move(service, operation_id, to)
     except (ValueError, KeyError):
         raise HTTPException(400, "the field to should be paused, waiting or cancelled") from None
@@ -87,16 +82,16 @@ def _page(
     after: int = 0, status: int = 200,
 ) -> Response:  # fmt: skip
     found = service.ledger.operations.items(operation.id, state=state, after=after, limit=PAGE + 1)
-    wanted = {"after": found[PAGE - 1].place} if len(found) > PAGE else None
-    if wanted is not None and state is not None:
-        wanted["state"] = state.value  # type: ignore[assignment]
-    return render(
-        request, "operation.html", status=status, has_moved=status == 409, items=found[:PAGE],
-        state=state.value if state else "", options=shown_options(operation.options),
-        messages_url=messages_url(operation.query),
-        next_url=f"/console/operations/{operation.id}?{urlencode(wanted)}" if wanted else None,
+    wanted: dict[str, object] = {"after": found[PAGE - 1].place} if len(found) > PAGE else {}
+    if wanted and state is not None:
+        wanted["state"] = state.value
+    context = {
+        "has_moved": status == 409, "items": found[:PAGE], "state": state.value if state else "",
+        "options": shown_options(operation.options), "messages_url": messages_url(operation.query),
+        "next_url": f"/console/operations/{operation.id}?{urlencode(wanted)}" if wanted else None,
         **_progress(service, principal, operation),
-    )  # fmt: skip
+    }  # fmt: skip
+    return page(request, "operation.html", principal, context, status=status)
 
 
 def _progress(service: Service, principal: Principal, operation: Operation) -> dict[str, Any]:

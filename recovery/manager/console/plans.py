@@ -1,6 +1,6 @@
 """The pages of plans: what would be done, with how many, and how; nothing is done before that was seen and confirmed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -9,13 +9,13 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
 from recovery.ledger.errors import AskedWronglyError
-from recovery.ledger.plans import Plan
+from recovery.ledger.plans import EXPIRES_MS, Plan
 from recovery.ledger.refusals import Verb
 from recovery.manager.acting.scheduling import moment_ms
 from recovery.manager.console.confirming import IRREVERSIBLE, is_typed, to_type
-from recovery.manager.console.forms import Form, Posted
+from recovery.manager.console.forms import Form, several, single
 from recovery.manager.console.planning import OPTIONS, fields_of, make_plan, plan_again
-from recovery.manager.console.rendering import render
+from recovery.manager.console.rendering import page
 from recovery.manager.web.operations import begin
 from recovery.manager.web.plans import PlanId, planned
 from recovery.manager.web.principal import Operator, Principal, Reader, Role
@@ -41,12 +41,12 @@ class Wrong:
 
 
 @router.post("/plans")
-def post_plan(request: Request, service: TheService, principal: Operator, form: Posted) -> Response:
+def post_plan(request: Request, service: TheService, principal: Operator, form: Form) -> Response:
     """Make a plan of a form's fields; a field that is wrong, or that is still needed, is asked for."""
     try:
-        return _to(make_plan(service, principal, form.fields, form.all("id")))
+        return _to(make_plan(service, principal, single(form), several(form, "id")))
     except AskedWronglyError as error:
-        return _ask_again(request, form, error)
+        return _ask_again(request, principal, single(form), several(form, "id"), error)
 
 
 @router.get("/plans/{plan_id}")
@@ -56,20 +56,20 @@ def get_plan(request: Request, service: TheService, principal: Reader, plan_id: 
 
 
 @router.post("/plans/{plan_id}/again")
-def post_again(request: Request, service: TheService, principal: Operator, plan_id: PlanId, form: Posted) -> Response:
+def post_again(request: Request, service: TheService, principal: Operator, plan_id: PlanId, form: Form) -> Response:
     """Plan the same as it is now, with other options where they are given."""
-    plan = planned(service, plan_id)
+    plan, fields = planned(service, plan_id), single(form)
     try:
-        return _to(plan_again(service, principal, plan, form.fields if form.get("changed") else None))
+        return _to(plan_again(service, principal, plan, fields if fields.get("changed") else None))
     except AskedWronglyError as error:
         return _page(request, service, principal, plan, Wrong(str(error), 400, option=error.field))
 
 
 @router.post("/plans/{plan_id}/start")
-def post_start(request: Request, service: TheService, principal: Operator, plan_id: PlanId, form: Posted) -> Response:
+def post_start(request: Request, service: TheService, principal: Operator, plan_id: PlanId, form: Form) -> Response:
     """Carry a plan out, once; whoever sends the form twice is led to the same operation."""
     plan = planned(service, plan_id)
-    if plan.operation is None and not is_typed(plan, form.get("typed")):
+    if plan.operation is None and not is_typed(plan, single(form).get("typed", "")):
         return _page(request, service, principal, plan, Wrong("", 400, typed=True))
     try:
         operation = begin(service, principal, plan).id
@@ -101,14 +101,16 @@ def _to(plan: Plan) -> Response:
 def _page(request: Request, service: Service, principal: Principal, plan: Plan, wrong: Wrong | None = None) -> Response:
     needed = Role.ADMIN if plan.verb in IRREVERSIBLE else Role.OPERATOR
     standing = _standing(plan)
-    return render(
-        request, "plan.html", status=wrong.status if wrong else 200, plan=plan, standing=standing, wrong=wrong,
-        may=principal.role.includes(needed), needed_role=needed.value, paused=_paused(service, plan, standing),
-        to_type=to_type(plan), messages_url=messages_url(plan.query), options=shown_options(plan.options),
-        refused_count=sum(plan.refused.values()), has_options=plan.verb not in WITHOUT_OPTIONS,
-        given=dict.fromkeys(OPTIONS, "") | fields_of(plan, service.verbs.world.clients.objects.clock.now_ms()),
-        sample=service.ledger.operations.sample(plan.id, limit=SAMPLED),
-    )  # fmt: skip
+    s3_now_ms = service.verbs.world.clients.objects.clock.now_ms()
+    context = {
+        "plan": plan, "standing": standing, "wrong": wrong, "may": principal.role.includes(needed),
+        "needed_role": needed.value, "paused": _paused(service, plan, standing), "to_type": to_type(plan),
+        "messages_url": messages_url(plan.query), "options": shown_options(plan.options),
+        "refused_count": sum(plan.refused.values()), "has_options": plan.verb not in WITHOUT_OPTIONS,
+        "given": dict.fromkeys(OPTIONS, "") | fields_of(plan, s3_now_ms), "minutes": EXPIRES_MS // 60_000,
+        "sample": service.ledger.operations.sample(plan.id, limit=SAMPLED),
+    }  # fmt: skip
+    return page(request, "plan.html", principal, context, status=wrong.status if wrong else 200)
 
 
 def _standing(plan: Plan) -> str:
@@ -133,11 +135,13 @@ def _paused(service: Service, plan: Plan, standing: str) -> str:
     return ""
 
 
-def _ask_again(request: Request, form: Form, error: AskedWronglyError) -> Response:
-    verb = form.get("verb")
-    known = verb in set(Verb) and (form.all("id") or "q" in form.fields)
-    given = {name: form.get(name) for name in OPTIONS}
-    return render(
-        request, "plan_wrong.html", status=400, wrong=error, verb=verb if known else None, ids=form.all("id"),
-        q=form.fields.get("q"), given=given, field=error.field,
-    )  # fmt: skip
+def _ask_again(
+    request: Request, principal: Principal, fields: Mapping[str, str], ids: Sequence[str], error: AskedWronglyError
+) -> Response:
+    verb = fields.get("verb", "")
+    is_known = verb in set(Verb) and (bool(ids) or "q" in fields)
+    context = {
+        "wrong": str(error), "field": error.field, "verb": verb if is_known else None, "q": fields.get("q"), "ids": ids,
+        "given": {name: fields.get(name, "") for name in OPTIONS},
+    }  # fmt: skip
+    return page(request, "plan_wrong.html", principal, context, status=400)

@@ -66,7 +66,7 @@ def page(
         "languages": list(Language),
         "search_page": False,
         "version": VERSION,
-        "here": _here(request),
+        "here": here(request),
         "path": request.url.path,
         **(context or {}),
     }
@@ -74,7 +74,7 @@ def page(
     return HTMLResponse(html, status, {**HEADERS, "Content-Language": reader.language.value})
 
 
-def _here(request: Request) -> str:
+def here(request: Request) -> str:
     """Path and query of this page, to come back to."""
     query = request.url.query
     return f"{request.url.path}?{query}" if query else request.url.path

@@ -41,7 +41,7 @@ def test_a_long_value_is_cut(shared):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api", "/api/v2/messages", "/docs", "/redoc", "/api/v1/messages/", "/dlq/messages/"]
+    "path", ["/api", "/api/v2/messages", "/docs", "/redoc", "/api/v1/messages/", "/dlq/messages/"]
 )
 def test_an_unknown_path_is_a_problem_too(shared, path):
     assert shared.refused(path, 404)["detail"].startswith("there is no ")
