@@ -129,10 +129,10 @@ def _check_reason(reason: str) -> None:
         raise AskedWronglyError("reason", reason[:80], f"a reason of at most {MAX_REASON_CHARS} characters")
 
 
-def _lasting_s(text: str) -> int | None:
+def _lasting_s(typed: str) -> int | None:
     """How long a pause is to last; None: until it is ended. Raises AskedWronglyError."""
-    if text in {"", "0"}:
+    if typed in {"", "0"}:
         return None
-    if text not in set(map(str, LASTS_S)):
-        raise AskedWronglyError("for_s", text[:20], f"one of {', '.join(map(str, LASTS_S))}, or empty")
-    return int(text)
+    if typed not in set(map(str, LASTS_S)):
+        raise AskedWronglyError("for_s", typed[:20], f"one of {', '.join(map(str, LASTS_S))}, or empty")
+    return int(typed)
