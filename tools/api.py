@@ -9,7 +9,9 @@ import orjson
 from recovery.ledger.ledger import Ledger
 from recovery.manager.acting.verbs import Verbs
 from recovery.manager.audit_reader import AuditReader
+from recovery.manager.present import Looker
 from recovery.manager.settings_facts import SettingsReader
+from recovery.manager.sources import Sources
 from recovery.manager.system_facts import SystemFacts
 from recovery.manager.web.app import Health, Service, Status, make_app
 from recovery.manager.web.openapi import describe
@@ -32,6 +34,8 @@ def description() -> Schema:
         state=cast("State", None),
         metrics=bytes,
         verbs=cast("Verbs", None),
+        sources=cast("Sources", None),
+        looker=cast("Looker", None),
         count=lambda _: None,
         health=lambda: Health(Status.HEALTHY, queue_connected=True),
         dlq_depth=lambda: None,

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from recovery.ledger import changes, groups, intake, leases, lookups, migrating, pages, statistics, summaries
+from recovery.ledger import changes, groups, intake, leases, lookups, migrating, pages, scheduled, statistics, summaries
 from recovery.ledger.address import SQLITE, file_of, ledger_url
 from recovery.ledger.answers import Answers
 from recovery.ledger.changes import Changed
@@ -19,8 +19,10 @@ from recovery.ledger.migrating import SchemaState
 from recovery.ledger.operations import Operations
 from recovery.ledger.outbox import Outbox
 from recovery.ledger.pages import Order, Page, Sort
+from recovery.ledger.particular import Particular
 from recovery.ledger.plans import Plans
 from recovery.ledger.rows import Arrival, ArrivalRow, Change, Event, Row, Taken
+from recovery.ledger.scheduled import Scheduled
 from recovery.ledger.selection import Selection
 from recovery.ledger.statistics import COUNTED_TO, Stats
 from recovery.ledger.suggestions import Suggestions
@@ -83,6 +85,7 @@ class Ledger:
         self.tokens, self.ended_sessions = Tokens(database), EndedSessions(database)
         self.outbox = Outbox(database)
         self.suggestions, self.group_facts = Suggestions(database), GroupFacts(database)
+        self.particular = Particular(database)
         database.create_file()
         self.plans, self.answers = Plans(database), Answers(database)
         self.operations, self.execution = Operations(database), Execution(database)
@@ -260,6 +263,11 @@ class Ledger:
         """Scheduled dead letters whose time has come, the longest overdue first; those that are held are left out."""
         with self._database.reading() as connection:
             return lookups.due(connection, now_ms, limit=limit)
+
+    def scheduled(self, now_ms: int) -> Scheduled:
+        """How much is scheduled, and when it will be sent."""
+        with self._database.reading() as connection:
+            return scheduled.scheduled(connection, now_ms)
 
     def count(self, selection: Selection, *, at_most: int = COUNTED_TO) -> int:
         """The exact number up to `at_most`; `at_most` + 1 says that there are more."""

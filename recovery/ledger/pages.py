@@ -3,8 +3,6 @@
 A cursor holds the place of the last row, not its number: what arrives or goes in between neither repeats nor hides a row.
 """
 
-import hashlib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -12,12 +10,12 @@ from heapq import merge
 from itertools import islice
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, text
 
 from recovery.ledger.codec import COLUMNS, JOINED, row_of
+from recovery.ledger.cursors import Place, cursor_of, place_of
 from recovery.ledger.errors import AskedWronglyError
-from recovery.ledger.rows import Row
+from recovery.ledger.rows import Row, State
 from recovery.ledger.search import (
     Plan,
     cell_condition,
@@ -39,8 +37,6 @@ WALKED = 3_000
 """Rows whose texts are looked at before their index: about 20 ms on PostgreSQL."""
 MAX_CELLS = 100_000
 """Of one error type: far more than there are buckets and queues."""
-_CHECK_BYTES = 6
-_RIGHT_CURSOR = "a cursor that came with the page before, for the same order"
 
 
 class Sort(StrEnum):
@@ -54,6 +50,8 @@ class Sort(StrEnum):
     """The object's key, by code point."""
     ERROR = "error"
     """The error type, then as LAST_SEEN."""
+    RETRY_AT = "retry_at"
+    """When it will be sent again by itself; only those that are scheduled have a place in this order."""
 
 
 _COLUMN = {
@@ -62,9 +60,8 @@ _COLUMN = {
     Sort.SENT: "sent_ms",
     Sort.KEY: "object_key",
     Sort.ERROR: "last_seen_ms",
+    Sort.RETRY_AT: "retry_at_ms",
 }
-_Place = tuple[str, int | str, int]
-"""Where a row stands in an order: its error type (empty in other orders than that), its value, its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +75,16 @@ class Order:
     def column(self) -> str:
         """What is compared within an error type, or in all."""
         return _COLUMN[self.sort]
+
+    @property
+    def name(self) -> tuple[str, bool]:
+        """What a cursor says of it."""
+        return self.sort.value, self.descending
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether there is an index of classes in this order: that of keys would be long, and few are scheduled."""
+        return self.sort not in {Sort.KEY, Sort.RETRY_AT}
 
     @property
     def direction(self) -> str:
@@ -104,16 +111,23 @@ def page(
     """One page. Raises AskedWronglyError for a limit, an offset or a cursor that cannot be."""
     _check("limit", limit, 1, MAX_LIMIT)
     _check("offset", offset, 0, MAX_OFFSET)
-    place = None if after is None else _place(after, order)
+    place = None if after is None else place_of(after, order.name)
     count = offset + limit + 1
+    selection = in_order(selection, order.sort)
     found = _walked(connection, selection, order, place, count)
     if found is None:
-        # The index of keys has no classes before them, and its texts are long.
-        way = plan(connection, selection, by_cell=order.sort is not Sort.KEY)
+        way = plan(connection, selection, by_cell=order.has_classes)
         found = list(_places(connection, way, selection, order, place, count))
     found = found[offset:]
-    cursor = _cursor(found[limit - 1], order) if len(found) > limit else None
+    cursor = cursor_of(found[limit - 1], order.name) if len(found) > limit else None
     return Page(_rows(connection, [number for *_, number in found[:limit]]), cursor)
+
+
+def in_order(selection: Selection, sort: Sort) -> Selection:
+    """What of a selection has a place in an order."""
+    if sort is not Sort.RETRY_AT:
+        return selection
+    return replace(selection, states=tuple(state for state in selection.states if state is State.SCHEDULED))
 
 
 def rows(connection: Connection, selection: Selection) -> Iterator[Row]:
@@ -129,8 +143,8 @@ def rows(connection: Connection, selection: Selection) -> Iterator[Row]:
 
 
 def _places(
-    connection: Connection, way: Plan, selection: Selection, order: Order, after: _Place | None, count: int
-) -> Iterator[_Place]:
+    connection: Connection, way: Plan, selection: Selection, order: Order, after: Place | None, count: int
+) -> Iterator[Place]:
     """The places of up to `count` rows after one, in order."""
     if order.sort is not Sort.ERROR:
         yield from (("", value, number) for value, number, _ in _merged(connection, way, order, after, count))
@@ -141,8 +155,8 @@ def _places(
 
 
 def _walked(
-    connection: Connection, selection: Selection, order: Order, after: _Place | None, count: int
-) -> list[_Place] | None:
+    connection: Connection, selection: Selection, order: Order, after: Place | None, count: int
+) -> list[Place] | None:
     """The places, if they are among the next WALKED rows in order; else None. Only for substrings on PostgreSQL.
 
     There, an index of arrays gives nothing before it has everything, which is slow for a frequent word; but a page of it is near.
@@ -151,7 +165,7 @@ def _walked(
         return None
     if has_rare_classes(connection, selection):  # their next rows are far
         return None
-    way = plan(connection, without_texts(selection), by_cell=order.sort is not Sort.KEY)
+    way = plan(connection, without_texts(selection), by_cell=order.has_classes)
     parameters = dict(parameters_of(selection), **way.parameters)
     queries = list(union(_ordered(way, order, after, parameters)))
     if len(queries) != 1:  # nothing, or so many branches that their rows are not near
@@ -165,12 +179,12 @@ def _walked(
         ),
         dict(parameters, count=WALKED, wanted=count),
     )
-    places: list[_Place] = [("", value, number) for value, number in found]
+    places: list[Place] = [("", value, number) for value, number in found]
     return places if len(places) == count else None
 
 
 def _merged(
-    connection: Connection, way: Plan, order: Order, after: _Place | None, count: int
+    connection: Connection, way: Plan, order: Order, after: Place | None, count: int
 ) -> Iterator[tuple[int | str, int, int]]:
     """(value, number, class) of the branches, each in its index's order, merged."""
     parameters = dict(way.parameters, count=count)
@@ -182,12 +196,12 @@ def _merged(
     return islice(merge(*chunks, key=lambda found: found[:2], reverse=order.descending), count)
 
 
-def _ordered(way: Plan, order: Order, after: _Place | None, parameters: dict[str, Any]) -> list[str]:
+def _ordered(way: Plan, order: Order, after: Place | None, parameters: dict[str, Any]) -> list[str]:
     """A query for each branch: value, number and class of up to :count rows after a place, in order."""
-    beyond = []
+    beyond = ["d.retry_at_ms IS NOT NULL"] if order.sort is Sort.RETRY_AT else []  # as in its index
     if after is not None:
         parameters.update(after_value=after[1], after_id=after[2])
-        beyond = [f"(d.{order.column}, d.id) {order.beyond} (:after_value, :after_id)"]
+        beyond += [f"(d.{order.column}, d.id) {order.beyond} (:after_value, :after_id)"]
     return [
         f"SELECT d.{order.column} AS v, d.id AS id, d.class_id AS class_id FROM {way.tables} "  # noqa: S608
         f"WHERE {way.where(branch, *beyond)} "
@@ -196,9 +210,7 @@ def _ordered(way: Plan, order: Order, after: _Place | None, parameters: dict[str
     ]
 
 
-def _few_by_error(
-    connection: Connection, way: Plan, order: Order, after: _Place | None, count: int
-) -> Iterator[_Place]:
+def _few_by_error(connection: Connection, way: Plan, order: Order, after: Place | None, count: int) -> Iterator[Place]:
     parameters = dict(way.parameters, count=count)
     beyond = []
     if after is not None:
@@ -213,8 +225,8 @@ def _few_by_error(
 
 
 def _by_error(
-    connection: Connection, way: Plan, selection: Selection, order: Order, after: _Place | None, count: int
-) -> Iterator[_Place]:
+    connection: Connection, way: Plan, selection: Selection, order: Order, after: Place | None, count: int
+) -> Iterator[Place]:
     """Error types are few, so their order is that of the cells; those that are wholly on the page are asked for together."""
     for error_types in _error_types(connection, selection, order, after, count):
         cells = cells_of(connection, selection, at_most=MAX_CELLS, error_types=error_types)
@@ -232,32 +244,32 @@ def _by_error(
 
 
 def _error_types(
-    connection: Connection, selection: Selection, order: Order, after: _Place | None, count: int
+    connection: Connection, selection: Selection, order: Order, after: Place | None, count: int
 ) -> Iterator[list[str]]:
-    """One error type after another, from that of a place; several at once, where they are at most `count` dead letters."""
+    """One error type after another, from that of a place; several at once, where all of them are among the next `count`."""
     query = (
         "SELECT c.error_type, sum(cells.count) FROM cells JOIN classes c ON c.id = cells.class_id "  # noqa: S608
         f"WHERE cells.count > 0 AND {cell_condition(selection)} GROUP BY c.error_type ORDER BY c.error_type {order.direction}"
     )
     together: list[str] = []
-    total = 0
+    total, left = 0, count
     for error_type, more in connection.execute(text(query), parameters_of(selection)).all():
         if after is not None and (error_type > after[0] if order.descending else error_type < after[0]):
             continue
         begun = after is not None and error_type == after[0]
-        if together and (begun or total + more > count):
+        if together and (begun or total + more > left):
             yield together
-            together, total = [], 0
+            together, total, left = [], 0, left - total
         together.append(error_type)
         total += more
         if begun:
             yield together
-            together, total = [], 0
+            together, total, left = [], 0, left - total
     if together:
         yield together
 
 
-# -- rows and cursors --------------------------------------------------------------------------------------------
+# -- rows --------------------------------------------------------------------------------------------------------
 
 
 def _rows(connection: Connection, numbers: Sequence[int]) -> list[Row]:
@@ -271,24 +283,3 @@ def _rows(connection: Connection, numbers: Sequence[int]) -> list[Row]:
 def _check(name: str, value: int, least: int, most: int) -> None:
     if not least <= value <= most:
         raise AskedWronglyError(name, str(value), f"{least} to {most:,}")
-
-
-def _cursor(place: _Place, order: Order) -> str:
-    made = orjson.dumps([order.sort.value, order.descending, *place])
-    return urlsafe_b64encode(_check_sum(made) + made).decode().rstrip("=")
-
-
-def _place(cursor: str, order: Order) -> _Place:
-    try:
-        read = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        sort, descending, error_type, value, number = orjson.loads(read[_CHECK_BYTES:])
-    except ValueError:
-        raise AskedWronglyError("cursor", cursor[:80], _RIGHT_CURSOR) from None
-    if read[:_CHECK_BYTES] != _check_sum(read[_CHECK_BYTES:]) or (sort, descending) != (order.sort, order.descending):
-        raise AskedWronglyError("cursor", cursor[:80], _RIGHT_CURSOR)
-    return error_type, value, number
-
-
-def _check_sum(made: bytes) -> bytes:
-    """Finds what was cut or changed by accident. Whoever forges a cursor gets another page of what they may read anyway."""
-    return hashlib.sha256(b"ledger cursor" + made).digest()[:_CHECK_BYTES]

@@ -27,12 +27,18 @@ class Verb(StrEnum):
     RELEASE = "release"
     NOTE = "note"
     ASSIGN = "assign"
+    SCHEDULE = "schedule"
+    """Let the manager send them again at a time that somebody chooses, as its own retries."""
+    UNSCHEDULE = "unschedule"
+    """Let nothing send them again by itself."""
 
 
 SENDING = frozenset({Verb.REDRIVE, Verb.RESTORE})
 """Doing these twice sends a message twice."""
 SAYING = frozenset({Verb.HOLD, Verb.RELEASE, Verb.NOTE, Verb.ASSIGN})
 """These change only what people say about a dead letter."""
+SCHEDULING = frozenset({Verb.SCHEDULE, Verb.UNSCHEDULE})
+"""These change only when the manager sends a dead letter again by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +73,25 @@ def _refusals(verb: Verb, limits: Limits) -> Iterator[tuple[str, str]]:
         yield "not held", "d.hold IS NULL"
     if verb in SAYING:
         return
+    if verb is Verb.UNSCHEDULE:
+        yield "already sent", f"d.state = '{State.SENT}'"
+        yield "not scheduled", f"d.state <> '{State.SCHEDULED}'"
+        return
     yield "held", "d.hold IS NOT NULL"
     yield "already sent", f"d.state = '{State.SENT}' AND coalesce(d.outcome, '') <> '{Outcome.UNCONFIRMED}'"
     if verb is Verb.RECOVER:
         own = ", ".join(f"'{name}'" for name in limits.own_types)
         yield "of another program", f"c.type NOT IN ({own})"
-    if verb in {Verb.REDRIVE, Verb.RECOVER}:
+    if verb in {Verb.REDRIVE, Verb.RECOVER, Verb.SCHEDULE}:
         yield "at fault", "d.fault IS NOT NULL"
-    if verb is Verb.REDRIVE and not limits.force:
+    if verb is Verb.SCHEDULE:
+        yield "already sent", f"d.state = '{State.SENT}'"  # whatever is known of it
+        yield "of a FIFO queue", "c.source_queue LIKE '%.fifo'"  # retries are not sent in their order
+        yield "its queue is not known", "c.source_queue = '' AND c.type <> 's3-event'"
+    forced = verb is Verb.REDRIVE and limits.force
+    if verb is Verb.REDRIVE and not forced:
         yield "redriven too often", f"d.redrives >= {limits.max_redrives}"
+    if verb in {Verb.REDRIVE, Verb.SCHEDULE} and not forced:
         room = limits.max_bytes - limits.record_bytes
         # Where a message has a failure record, that is replaced; its error type says that it has one.
         full = f"d.attribute_count >= {limits.max_attributes} AND c.error_type = ''"

@@ -96,6 +96,8 @@ class Row:
     sent_to: str | None = None
     sent_run: str | None = None
     retry_at_ms: int | None = None
+    retry_by: str | None = None
+    """Who wants it to be sent again then; None if the rules of retries do."""
     owner: str | None = None
     note: str | None = None
     hold: str | None = None

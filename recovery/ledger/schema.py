@@ -98,6 +98,7 @@ dead_letters = Table(
     Column("sent_to", Text),
     Column("sent_run", Text),
     Column("retry_at_ms", Big),
+    Column("retry_by", Text),
     Column("owner", Text),
     Column("note", Text),
     Column("hold", Text),
@@ -119,10 +120,14 @@ _rare = {
     "correlation_id": text("correlation_id <> ''"),
     "owner": text("owner IS NOT NULL"),
     "hold": text("hold IS NOT NULL"),
-    "retry_at_ms": text("retry_at_ms IS NOT NULL"),
 }
 for _name, _where in _rare.items():
     Index(f"by_{_name}", dead_letters.c[_name], sqlite_where=_where, postgresql_where=_where)
+_is_scheduled = text("retry_at_ms IS NOT NULL")
+Index(
+    "by_state_retry_at", *(dead_letters.c[name] for name in ("state", "retry_at_ms", "id", "class_id", "sent_ms")),
+    sqlite_where=_is_scheduled, postgresql_where=_is_scheduled,
+)  # fmt: skip
 _has_outcome = text("outcome IS NOT NULL")
 Index(
     "by_outcome", dead_letters.c.outcome, dead_letters.c.state, sqlite_where=_has_outcome, postgresql_where=_has_outcome

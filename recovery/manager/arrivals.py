@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from recovery.ledger.rows import USED_UP, Arrival, Taken
+from recovery.manager import schedule
 from recovery.manager.metrics import ManagerMetrics, RetryResult
 from recovery.manager.records import RowMaker
 from recovery.manager.schedule import Scheduler
@@ -27,7 +28,7 @@ class Arrivals:
         made = Arrival(message_id, self.rows.row(record), at_ms, by, is_news=self.notifies)
         if not self.scheduler.is_used_up(record):
             return made
-        finding = f"its {record.retry.count} retries are used up: nothing resends it automatically"
+        finding = f"its {record.retry.count} {schedule.USED_UP}"
         return replace(made, row=replace(made.row, finding=finding), also=(USED_UP,))
 
     def tell(self, arrivals: Iterable[Arrival], taken: Mapping[str, Taken]) -> None:

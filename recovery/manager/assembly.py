@@ -1,7 +1,9 @@
 """Connects the manager to what it works on, and opens its ledger."""
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
 from recovery.ledger.ledger import Ledger, open_ledger, unready_ledger
 from recovery.manager.acting.acts import World
@@ -11,13 +13,15 @@ from recovery.manager.records import RowMaker
 from recovery.manager.redaction import Redactor
 from recovery.manager.remask import remask
 from recovery.manager.settings import ManagerSettings
+from recovery.manager.sources import Sources
 from recovery.operations.clients import DlqClients, attributes_of
 from recovery.operations.dead_letters.message_types import load_types
+from recovery.operations.recovering.outlook import Examiner
 from worker.core.base.aws import Aws
 from worker.core.base.classify import is_transient
 from worker.core.base.errors import ConfigError, DependencyError, StoreError
 from worker.core.base.settings_model import load_as
-from worker.core.clients import Clients
+from worker.core.clients import Clients, open_objects
 from worker.core.index import Index
 from worker.core.index.open import open_index
 from worker.core.s3.state import S3State, State
@@ -74,6 +78,16 @@ def make_verbs(settings: ManagerSettings, parts: Parts, stop: threading.Event) -
 
     world = World(clients, parts.state, parts.rows, queue(settings.sqs_queue_url), queue)
     return Verbs(world, settings, connect_index, stop)
+
+
+def make_sources(
+    settings: ManagerSettings, parts: Parts, index: Index | None, engine: Callable[[ExitStack], Examiner] | None
+) -> Sources:
+    """What is asked where a file is now. `engine` makes that of a dry run; None without an index."""
+    objects = open_objects(settings, parts.aws, max_object_bytes=0)  # no content: only what it is
+    source = SqsQueue(parts.aws.sqs(settings.sqs_queue_url), settings.sqs_queue_url)
+    clients = replace(parts.clients, objects=objects)
+    return Sources(settings, clients, parts.state, parts.rows, source, index, engine)
 
 
 def open_checked(settings: ManagerSettings, parts: Parts, *, by: str) -> Ledger:

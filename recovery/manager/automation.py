@@ -69,8 +69,8 @@ class Automation:
                 index=self._index, queue_at=self._queue_at, refresh=refresh, keep_days=settings.ledger_keep_days, by=by, stop=stop,
             )
         )  # fmt: skip
-        engine = None if self._index is None else partial(self._dry_engine, settings, self._index, stop)
-        self._diagnosis = Diagnosis(ledger, parts.state, parts.rows, engine, now_ms=clock.now_ms, by=by, stop=stop)
+        self.engine = None if self._index is None else partial(self._dry_engine, settings, self._index, stop)
+        self._diagnosis = Diagnosis(ledger, parts.state, parts.rows, self.engine, now_ms=clock.now_ms, by=by, stop=stop)
 
         def turns(name: str, turn: Callable[[Beat], None], every_s: float, **more: float) -> Turns:
             return Turns(name, turn, ledger, holder=holder, every_s=every_s, stop=stop, **more)
@@ -96,6 +96,11 @@ class Automation:
         if self._index is not None:
             with suppress(IndexUnavailableError):
                 self._index.close()
+
+    @property
+    def index(self) -> Index | None:
+        """The index; None if none is set. Closed by `close`."""
+        return self._index
 
     @property
     def problems(self) -> list[str]:

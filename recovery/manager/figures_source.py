@@ -73,7 +73,7 @@ class FiguresSource:
             ),
             by_error_type=stats.by_error_type,
             ages=backlog.ages,
-            soonest_expiry_s=self._soonest_expiry_s(reading, now_s),
+            soonest_expiry_s=self.soonest_expiry_s(reading),
             arrivals_last_day=stats.last_24_h,
             arrivals_last_hour=backlog.seen_last_hour,
             average_retries=stats.average_retries,
@@ -90,7 +90,7 @@ class FiguresSource:
         """The figures for alarms, in seconds where they are times. Raises LedgerError."""
         stats, now_s = self._ledger.stats(), time.time()
         reading = self.dlq()
-        expiry_s = self._soonest_expiry_s(reading, now_s)
+        expiry_s = self.soonest_expiry_s(reading)
         return {
             "StoredDeadLetters": float(stats.waiting),
             "DlqOldestAge": _since_s(stats.oldest_sent_ms, now_s),
@@ -102,9 +102,10 @@ class FiguresSource:
         seen = self._intake.seen
         return IntakeFigures(seen.lag_s, seen.last_receive_s, bool(self._intake.rest.reason))
 
-    def _soonest_expiry_s(self, reading: DlqReading, now_s: float) -> float | None:
+    def soonest_expiry_s(self, reading: DlqReading) -> float | None:
+        """Seconds until SQS drops the first of what could not be taken in; None if there is nothing."""
         oldest_ms = self._intake.seen.oldest_waiting_ms
-        return None if oldest_ms is None else max(0.0, oldest_ms / 1000 + reading.retention_s - now_s)
+        return None if oldest_ms is None else max(0.0, oldest_ms / 1000 + reading.retention_s - time.time())
 
     def _ask(self) -> DlqReading:
         try:

@@ -47,7 +47,7 @@ OVERLAP_MS = 60_000
 AUDIT_MARK, RECORDS_MARK, CHECKED_MARK = "audit", "records", "records checked"
 _IN_S3 = (RowState.OPEN, RowState.SCHEDULED, RowState.SENT)
 """The states in which a dead letter has a record."""
-_OF_ARRIVAL = ("state", "retry_at_ms")
+_OF_ARRIVAL = ("state", "retry_at_ms", "retry_by")
 """What a return changes by itself, which counts it by the state before."""
 
 

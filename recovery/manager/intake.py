@@ -146,7 +146,7 @@ class Intake:
             if row is not None and row.state is RowState.MISSING:
                 self._ledger.change(
                     row.identity, version=None, by="intake", action="found again", state=one.row.state,
-                    retry_at_ms=one.row.retry_at_ms,
+                    retry_at_ms=one.row.retry_at_ms, retry_by=one.row.retry_by,
                 )  # fmt: skip
 
     def _store(

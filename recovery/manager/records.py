@@ -12,7 +12,7 @@ from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.stored_dead_letter import StoredDeadLetter, first_failed_ms
 
 FROM_RECORD = (
-    "state", "sent_at_ms", "sent_by", "sent_to", "sent_run", "retries", "retry_at_ms", "owner", "note", "hold",
+    "state", "sent_at_ms", "sent_by", "sent_to", "sent_run", "retries", "retry_at_ms", "retry_by", "owner", "note", "hold",
 )  # fmt: skip
 """What was done to a dead letter and said about it: fields of its row that change with its record."""
 
@@ -68,6 +68,7 @@ class RowMaker:
             sent_run=sent.run if sent else None,
             retries=stored.retry.count,
             retry_at_ms=stored.retry.at_ms,
+            retry_by=stored.retry.by,
             owner=stored.owner,
             note=stored.note,
             hold=stored.hold.reason if stored.hold else None,
@@ -77,6 +78,10 @@ class RowMaker:
     def text(self, dead_letter: DeadLetter, text: str) -> str:
         """A text about a dead letter, such as what became of acting on it, as the ledger may know it."""
         return self._view(dead_letter).text(text) if text and self.redactor.is_active else text
+
+    def name(self, dead_letter: DeadLetter, name: str) -> str:
+        """A whole name in a dead letter, such as that of a bucket or a key, as it may be shown."""
+        return self._view(dead_letter).name(name) if self.redactor.is_active else name
 
     def _view(self, dead_letter: DeadLetter) -> View:
         return redacted(dead_letter, self.redactor).view

@@ -6,7 +6,7 @@ sent at one rate, however much it is.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from recovery.ledger.ledger import Ledger
@@ -16,7 +16,7 @@ from recovery.manager.fleet_health import FleetHealth
 from recovery.manager.metrics import ManagerMetrics, RetryResult
 from recovery.manager.records import RowMaker
 from recovery.manager.retry_targets import RetryTargets
-from recovery.manager.schedule import unscheduled
+from recovery.manager.schedule import NOT_RETRIED, unscheduled
 from recovery.manager.turns import Beat
 from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.desk import change_record
@@ -160,7 +160,8 @@ class Retries:
         fields = {
             "state": RowState(parts.rows.row(written).state),
             "retry_at_ms": None,
-            "finding": f"not retried: {why}",
+            "retry_by": None,
+            "finding": f"{NOT_RETRIED}{why}",
         }
         details = {"why": why}
         change = Change(stored.dead_letter.id, "not retried", parts.by, fields, details, is_news=parts.notifies)
@@ -178,6 +179,7 @@ class Retries:
         report.refused.clear()
         if not prepared:
             return
+        scheduled_by = {name: stored.retry.by for name, stored in by_id.items() if stored.retry.by}
         run = Run.new(RETRY, action="retry", by=parts.by)
         extender = VisibilityExtender(parts.clients.dlq, visibility_s=INVISIBLE_S)  # it receives nothing
         clock = parts.clients.objects.clock
@@ -185,7 +187,7 @@ class Retries:
             try:
                 self._post(target, prepared, report, claims)
             finally:
-                self._record(run, target, prepared, report)
+                self._record(run, target, prepared, report, scheduled_by)
         self._count(run, report)
         self._refresh(list(parts.ledger.by_identity(by_id).values()))
 
@@ -196,12 +198,18 @@ class Retries:
                 confirmed, to=target.url, unconfirmed_s=target.unconfirmed_s, by_schedule=True
             )
 
-    def _record(self, run: Run, target: Target, prepared: Sequence[Prepared], report: TransferReport) -> None:
+    def _record(
+        self, run: Run, target: Target, prepared: Sequence[Prepared], report: TransferReport,
+        scheduled_by: Mapping[str, str],
+    ) -> None:  # fmt: skip
+        """Say in the audit what was sent; and who wanted it to be, where somebody did."""
         if not (report.sent or report.kept):
             return
         tried = {*report.sent, *report.kept}
         dead_letters = (one for one, _ in prepared if one.id in tried)
         details = {"dlq": self._parts.clients.dlq.url, "to": target.url, "report": report.as_json()}
+        if wanted := {name: by for name, by in scheduled_by.items() if name in tried}:
+            details["scheduled_by"] = wanted
         record(self._parts.state, AuditEvent.of(run, dead_letters, report.counts(), details))
 
     def _count(self, run: Run, report: TransferReport) -> None:

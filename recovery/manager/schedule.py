@@ -13,6 +13,11 @@ from recovery.operations.dead_letters.stored import is_retry
 from worker.core.base.classify import FailureKind
 from worker.core.sqs.stored_dead_letter import Retry, StoredDeadLetter, StoredState
 
+NOT_RETRIED = "not retried: "
+"""How the finding begins of what must not be sent by itself."""
+USED_UP = "retries are used up: nothing resends it automatically"
+"""How the finding ends of what has come back from its last retry."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryRules:
@@ -70,6 +75,17 @@ class Scheduler:
         return dead_letter.kind is FailureKind.RECOVERABLE and self.types.is_retried(dead_letter.body)
 
 
+def scheduled_for(stored: StoredDeadLetter, at_ms: int, *, by: str) -> StoredDeadLetter:
+    """The record of what is to be sent by itself at a time (ms) that somebody has chosen, however often it was already."""
+    return replace(stored, retry=Retry(stored.retry.count, at_ms, by))
+
+
 def unscheduled(stored: StoredDeadLetter) -> StoredDeadLetter:
     """The record of what nothing sends by itself any more."""
     return replace(stored, retry=Retry(stored.retry.count))
+
+
+def without_retries(finding: str | None) -> str | None:
+    """A finding; None in place of one that nothing sends the dead letter by itself, once somebody lets it be sent after all."""
+    is_about_them = finding is not None and (finding.startswith(NOT_RETRIED) or finding.endswith(USED_UP))
+    return None if is_about_them else finding

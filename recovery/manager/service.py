@@ -12,7 +12,7 @@ from types import FrameType
 from recovery.ledger.ledger import Ledger
 from recovery.manager import group_commit, intake, leases, operations, upkeep
 from recovery.manager.arrivals import Arrivals
-from recovery.manager.assembly import Parts, make_verbs
+from recovery.manager.assembly import Parts, make_sources, make_verbs
 from recovery.manager.audit_reader import AuditReader
 from recovery.manager.automation import Automation
 from recovery.manager.figures import Figures
@@ -23,6 +23,7 @@ from recovery.manager.intake import Intake
 from recovery.manager.metrics import ManagerMetrics
 from recovery.manager.notices.assembly import make_notices, open_parts
 from recovery.manager.operations import Operations
+from recovery.manager.present import Looker
 from recovery.manager.redaction import Redactor
 from recovery.manager.remask import why_others_differ
 from recovery.manager.schedule import Scheduler
@@ -98,8 +99,11 @@ class Manager:
         )  # fmt: skip
         verbs = make_verbs(settings, parts, self._stopping)
         self._operations = Operations(ledger, verbs, self._metrics, stop=self._stopping)
+        sources = make_sources(settings, parts, self._automation.index, self._automation.engine)
         service = Service(
             ledger=ledger,
+            sources=sources,
+            looker=Looker(sources),
             state=state,
             verbs=verbs,
             count=self._metrics.count,

@@ -12,7 +12,7 @@ from recovery.ledger.operations import Operation, OperationState
 from recovery.ledger.selection import Selection
 from recovery.ledger.statistics import HOURS, Stats
 from recovery.manager.depth_history import Depths, depths
-from recovery.manager.figures import Figures
+from recovery.manager.figures import Figures, IntakeFigures
 from recovery.manager.figures_source import DlqReading, FiguresSource
 from recovery.manager.watched import Fact, Watched
 from worker.core.base.jsontypes import JsonObject
@@ -21,7 +21,11 @@ from worker.core.s3.waiting import Tally, tally_retry_index
 from worker.core.s3.workers import WorkerRecord, read_recent_workers
 
 LEDGER_FRESH_S = 4.0
-"""For how many seconds figures of the ledger are shared: people look at them after each action."""
+"""For how many seconds the counts of the ledger are shared: people look at them after each action."""
+FIGURES_FRESH_S = 15.0
+FIGURES_STALE_S = 600.0
+FIGURES_PATIENCE_S = 0.05
+"""Ages and the like look at every row (0.5 s for 100,000 on a busy PostgreSQL): they come a little later than the counts."""
 MAX_GROUPS = 5
 MAX_OPERATIONS = 20
 UNDER_WAY = (OperationState.RUNNING, OperationState.WAITING, OperationState.PAUSED)
@@ -31,9 +35,11 @@ UNDER_WAY = (OperationState.RUNNING, OperationState.WAITING, OperationState.PAUS
 class Waiting:
     """The dead letters, as the ledger and the DLQ have them."""
 
-    figures: Figures
     stats: Stats
     dlq: DlqReading
+    intake: IntakeFigures
+    soonest_expiry_s: float | None
+    """Seconds until SQS drops the first of what could not be taken in; None if there is nothing."""
     largest: tuple[Group, ...]
     """The largest groups, at most MAX_GROUPS."""
     operations: tuple[Operation, ...]
@@ -44,7 +50,7 @@ class Waiting:
     @property
     def depth(self) -> int:
         """How many there are: in the DLQ, open and scheduled."""
-        return self.figures.depth.total
+        return self.stats.waiting + (self.dlq.depth or 0)
 
     def depths_until(self, at_ms: int) -> list[int | None]:
         """How many there were at the end of each of the last HOURS hours, and now; None where nobody noted it."""
@@ -59,6 +65,8 @@ class Facts:
     at_ms: int
     """The manager's clock, ms since the epoch."""
     waiting: Fact[Waiting]
+    figures: Fact[Figures]
+    """Ages, and other figures of alerts; a DLQ that does not answer adds nothing to them."""
     workers: Fact[list[WorkerRecord]]
     """The records to be shown: of those that are alive, were lost lately, or cannot be read."""
     pause: Fact[JsonObject | None]
@@ -68,7 +76,7 @@ class Facts:
 
     @property
     def unknown(self) -> dict[str, Fact[Any]]:
-        """The facts that are not known now, by name."""
+        """The facts that are not known now, by name; figures that are still being counted are not among them."""
         found = {name: getattr(self, name) for name in ("waiting", "workers", "pause", "retry_index")}
         return {name: fact for name, fact in found.items() if not fact.is_known}
 
@@ -83,17 +91,22 @@ class SystemFacts:
             return _waiting(ledger, source)
 
         self._waiting = Watched("waiting", read_waiting, fresh_s=LEDGER_FRESH_S)
+        self._figures = Watched(
+            "figures", lambda: source.of_ledger(ledger.stats(), source.dlq()),
+            fresh_s=FIGURES_FRESH_S, stale_s=FIGURES_STALE_S, patience_s=FIGURES_PATIENCE_S,
+        )  # fmt: skip
         self._workers = Watched("workers", lambda: read_recent_workers(state, now_ms()))
         self._pause: Watched[JsonObject | None] = Watched("pause", state.pause_record)
         self._retry_index: Watched[Mapping[str, Tally]] = Watched("retry-index", lambda: tally_retry_index(state))
 
     def read(self) -> Facts:
         """What is known; it takes no longer than one fact that does not come. Never raises."""
-        every = (self._waiting, self._workers, self._pause, self._retry_index)
-        for one in every:
+        for one in (self._waiting, self._figures, self._workers, self._pause, self._retry_index):
             one.begin()
-        found = (self._waiting.get(), self._workers.get(), self._pause.get(), self._retry_index.get())
-        return Facts(time.time_ns() // 1_000_000, *found)
+        return Facts(
+            waiting=self._waiting.get(), workers=self._workers.get(), pause=self._pause.get(),
+            retry_index=self._retry_index.get(), figures=self._figures.get(), at_ms=time.time_ns() // 1_000_000,
+        )  # fmt: skip
 
     def forget_pause(self) -> None:
         """The fleet was paused or resumed: whoever asks next hears of it."""
@@ -107,8 +120,7 @@ class SystemFacts:
 def _waiting(ledger: Ledger, source: FiguresSource) -> Waiting:
     """Raises LedgerError."""
     stats, reading = ledger.stats(), source.dlq()
-    figures = source.of_ledger(stats, reading)
-    counted = figures.operations
+    counted = ledger.operations.counts()
     under_way = [
         one
         for state in UNDER_WAY
@@ -116,4 +128,5 @@ def _waiting(ledger: Ledger, source: FiguresSource) -> Waiting:
         for one in ledger.operations.page(state=state, limit=MAX_OPERATIONS)
     ]
     largest = ledger.groups(Selection(), limit=MAX_GROUPS) if stats.groups else []
-    return Waiting(figures, stats, reading, tuple(largest), tuple(under_way), depths(ledger))
+    expiry_s = source.soonest_expiry_s(reading)
+    return Waiting(stats, reading, source.intake(), expiry_s, tuple(largest), tuple(under_way), depths(ledger))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from recovery.manager.figures import Figures
-from recovery.manager.system_facts import Facts
+from recovery.manager.system_facts import Facts, Waiting
 from worker.core.s3.state import PARKED_PREFIX, RETRY_PREFIX
 from worker.core.s3.workers import INDEX, WorkerRecord, WorkerState
 
@@ -80,20 +80,29 @@ def exceeded(facts: Facts) -> list[Exceeded]:
     return sorted(found.values(), key=lambda one: -order.index(one.threshold.severity))
 
 
-def _of_figures(read: Callable[[Figures], float | None], *, needs_dlq: bool = False) -> _Figure:
+def _of_figures(read: Callable[[Figures], float | None]) -> _Figure:
     def figure(facts: Facts) -> float | None:
-        waiting = facts.waiting.now
-        if waiting is None or (needs_dlq and waiting.dlq.depth is None):
-            return None
-        return read(waiting.figures)
+        return None if facts.figures.value is None else read(facts.figures.value)
 
     return figure
+
+
+def _of_waiting(read: Callable[[Waiting], float | None]) -> _Figure:
+    def figure(facts: Facts) -> float | None:
+        return None if facts.waiting.now is None else read(facts.waiting.now)
+
+    return figure
+
+
+def _depth(waiting: Waiting) -> float | None:
+    """None if the DLQ does not say how many it has."""
+    return None if waiting.dlq.depth is None else waiting.depth
 
 
 def _last_receive_s(facts: Facts) -> float | None:
     """How long ago the DLQ last answered this manager; None before it has."""
     waiting = facts.waiting.now
-    at_s = 0.0 if waiting is None else waiting.figures.intake.last_receive_timestamp_s
+    at_s = 0.0 if waiting is None else waiting.intake.last_receive_timestamp_s
     return facts.at_ms / 1000 - at_s if at_s else None
 
 
@@ -126,8 +135,8 @@ def _records(prefix: str) -> _Figure:
     return figure
 
 
-_total = _of_figures(lambda one: one.depth.total, needs_dlq=True)
-_expiry = _of_figures(lambda one: one.soonest_expiry_s)
+_total = _of_waiting(_depth)
+_expiry = _of_waiting(lambda one: one.soonest_expiry_s)
 INFO, WARNING, CRITICAL = Severity.INFO, Severity.WARNING, Severity.CRITICAL
 THRESHOLDS = (
     Threshold("DlqDepth", INFO, "dlq-depth", _total, 10),
@@ -135,10 +144,10 @@ THRESHOLDS = (
     Threshold("DlqDepthCritical", CRITICAL, "dlq-depth", _total, 500),
     Threshold("DlqOldMessages", WARNING, "dlq-age", _of_figures(lambda one: one.ages.quantiles.get(0.99)), 604_800, Unit.SECONDS),
     Threshold("DlqExpiry", CRITICAL, "dlq-expiry", _expiry, 172_800, Unit.SECONDS, is_lower=True),
-    Threshold("DlqArrivalsLastDay", INFO, "dlq-arrivals", _of_figures(lambda one: one.arrivals_last_day), 10),
+    Threshold("DlqArrivalsLastDay", INFO, "dlq-arrivals", _of_waiting(lambda one: one.stats.last_24_h), 10),
     Threshold("DlqArrivalsLastHour", WARNING, "dlq-arrivals", _of_figures(lambda one: one.arrivals_last_hour), 5),
     Threshold("DlqCorrelationRepeats", WARNING, "dlq-correlation", _of_figures(lambda one: one.repeating_correlations), 0),
-    Threshold("DlqAverageRetries", WARNING, "dlq-replay", _of_figures(lambda one: one.average_retries), 2.5, Unit.NUMBER),
+    Threshold("DlqAverageRetries", WARNING, "dlq-replay", _of_waiting(lambda one: one.stats.average_retries), 2.5, Unit.NUMBER),
     Threshold("DlqRecoveryPending", INFO, "dlq-pending", _of_figures(lambda one: one.pending), 5),
     Threshold("DlqUnconfirmed", WARNING, "dlq-unconfirmed", _of_figures(lambda one: one.unconfirmed), 0),
     Threshold("DlqMessageUnhandled", INFO, "dlq-pending", _of_figures(lambda one: one.oldest_unhandled_s), 900, Unit.SECONDS),

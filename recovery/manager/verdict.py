@@ -112,15 +112,14 @@ def _waiting(fact: Fact[Waiting]) -> Iterator[Part]:
     if waiting is None:
         yield _unknown(Says.WAITING_UNKNOWN, fact)
         return
-    figures, stats = waiting.figures, waiting.stats
     if waiting.depth:
-        yield Part(Says.CAUSES, Level.NOTICE, {"count": stats.groups})
+        yield Part(Says.CAUSES, Level.NOTICE, {"count": waiting.stats.groups})
         yield Part(Says.MESSAGES, Level.NOTICE, {"count": waiting.depth})
     else:
         yield Part(Says.NOTHING_FAILED)
-    if figures.soonest_expiry_s is not None:
-        yield Part(Says.EXPIRES, Level.NOTICE, {"left_s": figures.soonest_expiry_s})
-    if waiting.dlq.depth is None or figures.intake.is_resting:
+    if waiting.soonest_expiry_s is not None:
+        yield Part(Says.EXPIRES, Level.NOTICE, {"left_s": waiting.soonest_expiry_s})
+    if waiting.dlq.depth is None or waiting.intake.is_resting:
         yield Part(Says.INTAKE_RESTS, Level.PROBLEM, {"why": _cut(waiting.dlq.error)})
 
 

@@ -46,8 +46,21 @@ class Fact(Generic[T]):
 class Watched(Generic[T]):
     """One fact, and how it is read. May be used from any thread."""
 
-    def __init__(self, name: str, read: Callable[[], T], *, fresh_s: float = FRESH_S) -> None:
-        """`read` is called on a thread of its own, never twice at once; a WorkerError that it raises is why it is not known."""
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[], T],
+        *,
+        fresh_s: float = FRESH_S,
+        stale_s: float | None = None,
+        patience_s: float | None = None,
+    ) -> None:
+        """`read` is called on a thread of its own, never twice at once; a WorkerError that it raises is why it is not known.
+
+        `stale_s` and `patience_s`: None is STALE_S and PATIENCE_S.
+        """
+        self._stale_s = stale_s
+        self._patience_s = patience_s
         self._name = name
         self._read = read
         self._fresh_s = fresh_s
@@ -69,16 +82,18 @@ class Watched(Generic[T]):
             threading.Thread(target=self._run, name=f"fact-{self._name}", daemon=True).start()
 
     def get(self) -> Fact[T]:
-        """What is known: a fact that is a little old at once, another after PATIENCE_S at the latest."""
+        """What is known: a fact that is a little old at once, another after the patience at the latest."""
         self.begin()
+        stale_s = STALE_S if self._stale_s is None else self._stale_s
+        patience_s = PATIENCE_S if self._patience_s is None else self._patience_s
         with self._changed:
-            if self._fact.is_known and time.monotonic() - self._tried_at <= STALE_S:
+            if self._fact.is_known and time.monotonic() - self._tried_at <= stale_s:
                 return self._fact
-            until = self._began_at + PATIENCE_S
+            until = self._began_at + patience_s
             while self._is_reading and (left_s := until - time.monotonic()) > 0:
                 self._changed.wait(left_s)
             if self._is_reading and not self._fact.why:
-                self._fail(f"no answer within {PATIENCE_S:g} s")
+                self._fail(f"no answer within {patience_s:g} s")
             return self._fact
 
     def forget(self) -> None:

@@ -9,13 +9,14 @@ from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.facts import Facts
 from recovery.operations.dead_letters.stored import why_not as why_no_command
 from recovery.operations.engine import Verdict
+from recovery.operations.present import InIndex, InS3, in_index, in_s3
 from recovery.operations.recovering.outlook import Examiner
 from recovery.operations.transfer.sending import Rules
 from recovery.operations.transfer.targets import refuse_while_paused
-from worker.core.base.errors import IndexUnavailableError, ObjectGoneError, PausedError, StoreError
-from worker.core.index import Index, Stored
+from worker.core.base.errors import IndexUnavailableError, PausedError, StoreError
+from worker.core.index import Index
 from worker.core.s3.events import ObjectRef
-from worker.core.s3.objects import ObjectState, ObjectStore
+from worker.core.s3.objects import ObjectStore
 from worker.core.s3.state import State
 from worker.core.sqs import dead_letter_store
 from worker.core.sqs.stored_dead_letter import StoredDeadLetter
@@ -59,13 +60,14 @@ class Recovery:
 
 def inspect(clients: DlqClients, recovery: Recovery, found: Sequence[Facts]) -> list[Inspection]:
     """Inspect dead letters. If S3 or the index cannot be reached, the result contains the error. Nothing is changed."""
-    rules, is_paused = Rules(clients.dlq, {}, clients.types), _is_paused(clients.state)
-    return [_inspected(clients, recovery, facts, rules, is_paused=is_paused) for facts in found]
+    rules, paused = Rules(clients.dlq, {}, clients.types), is_paused(clients.state)
+    return [_inspected(clients, recovery, facts, rules, is_paused=paused) for facts in found]
 
 
 def _inspected(clients: DlqClients, recovery: Recovery, facts: Facts, rules: Rules, *, is_paused: bool) -> Inspection:
-    stored, why_not = _stored(recovery.index, facts, recovery.why_no_index)
-    present = tuple(_present(clients.objects, ref, stored, why_not) for ref in facts.refs)
+    names = [(ref.bucket, ref.key) for ref in facts.refs]
+    documents = in_index(recovery.index, names, recovery.why_no_index)
+    present = tuple(_present(clients.objects, ref, documents[ref.bucket, ref.key]) for ref in facts.refs)
     record = _record(clients.state, facts)
     refused = "" if record is None else why_no_command(record, now_ms=clients.objects.clock.now_ms())
     verdict, unavailable = _verdict(recovery, facts)
@@ -84,7 +86,8 @@ def _verdict(recovery: Recovery, facts: Facts) -> tuple[Verdict | None, str]:
     return verdict, ""
 
 
-def _is_paused(state: State | None) -> bool:
+def is_paused(state: State | None) -> bool:
+    """Whether the fleet is paused; False where the state bucket does not say."""
     try:
         refuse_while_paused(state, while_paused=False)
     except PausedError:
@@ -103,43 +106,13 @@ def _record(state: State | None, facts: Facts) -> StoredDeadLetter | None:
     return None
 
 
-def _stored(index: Index | None, facts: Facts, why_not: str) -> tuple[dict[tuple[str, str], Stored | None], str]:
-    """Return the document of each object; or an empty dict, and why the index could not be queried."""
-    names = list({(ref.bucket, ref.key) for ref in facts.refs})
-    if index is None or not names:
-        return {}, why_not
-    try:
-        return dict(zip(names, index.stored(names), strict=True)), ""
-    except IndexUnavailableError as error:
-        return {}, f"cannot be asked: {error}"
+def _present(objects: ObjectStore, ref: ObjectRef, found: InIndex) -> Present:
+    now = in_s3(objects, ref.bucket, ref.key)
+    return Present(ref, now.state, _said(ref, now), found.document, found.said)
 
 
-def _present(
-    objects: ObjectStore, ref: ObjectRef, stored: dict[tuple[str, str], Stored | None], why_not: str
-) -> Present:
-    state, in_s3 = _in_s3(objects, ref)
-    document = stored.get((ref.bucket, ref.key))
-    return Present(ref, state, in_s3, document, why_not or _in_index(document))
-
-
-def _in_s3(objects: ObjectStore, ref: ObjectRef) -> tuple[ObjectState | None, str]:
-    """Return the current state and a description. An object counts as gone only if a GET returned NoSuchKey."""
-    try:
-        snapshot = objects.read(ref.bucket, ref.key)
-    except ObjectGoneError:
-        return None, GONE
-    except StoreError as error:
-        return None, f"cannot be asked: {error}"
-    snapshot.discard()
-    changed = "" if ref.etag in {None, snapshot.etag} else ", changed since the event"
-    return (
-        snapshot.state,
-        f"{snapshot.size:,} bytes, etag {snapshot.etag}, last modified {snapshot.last_modified}{changed}",
-    )
-
-
-def _in_index(stored: Stored | None) -> str:
-    if stored is None:
-        return "nothing"
-    etag = stored.state.etag if stored.state else "unknown"
-    return f"a document with etag {etag}, extraction {stored.extraction_status or 'unknown'}"
+def _said(ref: ObjectRef, now: InS3) -> str:
+    if now.state is None:
+        return now.problem or GONE
+    changed = "" if ref.etag in {None, now.state.etag} else ", changed since the event"
+    return f"{now.size:,} bytes, etag {now.state.etag}, last modified {now.state.last_modified}{changed}"

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from contextlib import ExitStack
 from hashlib import sha256
 from typing import Any
 
@@ -23,11 +24,13 @@ from recovery.manager.figures_source import FiguresSource
 from recovery.manager.group_commit import GroupCommit
 from recovery.manager.intake import Intake
 from recovery.manager.metrics import ManagerMetrics, ReplayStatus
+from recovery.manager.present import Looker
 from recovery.manager.records import RowMaker
 from recovery.manager.redaction import Redactor
 from recovery.manager.schedule import RetryRules, Scheduler
 from recovery.manager.settings import ManagerSettings
 from recovery.manager.settings_facts import SettingsReader
+from recovery.manager.sources import Sources
 from recovery.manager.system_facts import SystemFacts
 from recovery.manager.web.app import Health, Service, Status, make_app
 from recovery.manager.web.parameters import EXAMPLE_ID
@@ -35,6 +38,7 @@ from recovery.manager.web.plan_models import EXAMPLE_OPERATION, EXAMPLE_PLAN
 from recovery.manager.web.rates import Rates
 from recovery.manager.web.sign_in import SignIn
 from recovery.operations.clients import DlqClients
+from recovery.operations.recovering.outlook import Examiner, dry_engine
 from testing.fakes import Fakes, included_types
 from testing.ledgers import NOW_MS, row
 from testing.memory import BUCKET, STATE
@@ -70,9 +74,12 @@ class Api:
         self.stopping = threading.Event()
         self.health = Health(Status.HEALTHY, queue_connected=True, facts={"intake": "running"})
         self.depth: int | None = 2
+        self.sources = self._sources()
         self.problems: list[str] = []
         self.service = Service(
             ledger=ledger,
+            sources=self.sources,
+            looker=Looker(self.sources),
             state=self.fakes.state,
             verbs=self._verbs(),
             count=self.counted.append,
@@ -102,6 +109,15 @@ class Api:
         clients = DlqClients(fakes.dlq, fakes.s3, fakes.state, self.rows.types)
         world = World(clients, fakes.state, self.rows, fakes.source, lambda _url: fakes.source)
         return Verbs(world, fakes.settings(), lambda: fakes.clients, self.stopping)
+
+    def _sources(self) -> Sources:
+        fakes, types = self.fakes, self.rows.types
+
+        def engine(stack: ExitStack) -> Examiner:
+            return dry_engine(fakes.settings(), fakes.clients, types, self.stopping, stack)
+
+        clients = DlqClients(fakes.dlq, fakes.s3, fakes.state, types)
+        return Sources(fakes.settings(), clients, fakes.state, self.rows, fakes.source, fakes.index, engine)
 
     def add(self, name: str, *, body: str = BODY, stored: bool = True, **fields: Any) -> Row:
         """A dead letter in the ledger, and in the state bucket."""

@@ -28,7 +28,8 @@ def status(stored: StoredDeadLetter, *, now_s: float | None = None) -> str:
         return f"sent {ago} ago by {stored.sent.by}{known}"
     if stored.is_scheduled:
         left_s = (stored.retry.at_ms or 0) / 1000 - now
-        return f"{retries(stored)} {f'in {span(left_s)}' if left_s > 0 else 'due'}"
+        by = f", as {stored.retry.by} wants" if stored.retry.by else ""
+        return f"{retries(stored)} {f'in {span(left_s)}' if left_s > 0 else 'due'}{by}"
     return f"open, after {retries(stored, ordinal=False)}" if stored.retry.count else "open"
 
 

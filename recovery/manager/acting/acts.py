@@ -11,6 +11,7 @@ from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import Change, Row
 from recovery.manager.records import FROM_RECORD, RowMaker
 from recovery.operations.clients import DlqClients
+from recovery.operations.dead_letters.desk import Said, change_record
 from recovery.operations.transfer.claims import Claims, Unreadable
 from worker.core.audit import Run
 from worker.core.base import concurrency
@@ -33,6 +34,10 @@ VISIBILITY_S = 120
 GONE = "its record is gone"
 NEVER = threading.Event()
 """What has begun is ended: a batch is short."""
+
+
+class NotPossibleError(ValueError):
+    """Raised where a record, as it is now, must not be changed; says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,27 @@ def read_records(world: World, rows: Iterable[Row]) -> dict[str, StoredDeadLette
 def at_once(act: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """Do the same with each dead letter of a batch at once; the results in order."""
     return concurrency.at_once(act, items, threads=READERS, name="acting")
+
+
+def change_each(world: World, rows: Sequence[Row], change: Said) -> list[Acted]:
+    """Change the records of a batch, whoever else writes them meanwhile. A NotPossibleError skips one, a ValueError fails it."""
+
+    def one(row: Row) -> Acted:
+        try:
+            stored = retry_transient(
+                lambda: change_record(world.state, row.key, change), transient=is_transient, stop=NEVER
+            )
+        except StoreError as error:
+            return Acted(row, Result.WAITING, str(error))
+        except NotPossibleError as error:
+            return Acted(row, Result.SKIPPED, str(error))
+        except ValueError as error:
+            return Acted(row, Result.FAILED, str(error))
+        if stored is None:
+            return Acted(row, Result.FAILED, GONE)
+        return Acted(row, Result.DONE, fields=as_recorded(world, stored))
+
+    return at_once(one, rows)
 
 
 def as_recorded(world: World, stored: StoredDeadLetter) -> dict[str, Any]:

@@ -73,4 +73,4 @@ def _settled(row: Row, verdict: Verdict) -> Acted:
     if verdict.disposition is Disposition.KEPT:
         return Acted(row, Result.FAILED if verdict.is_final else Result.WAITING, why)
     state = State.ARCHIVED if verdict.disposition in ARCHIVED else State.RECOVERED
-    return Acted(row, Result.DONE, why, {"state": state, "retry_at_ms": None})
+    return Acted(row, Result.DONE, why, {"state": state, "retry_at_ms": None, "retry_by": None})

@@ -36,5 +36,5 @@ def _result(row: Row, report: TransferReport, left: dict[str, str]) -> Acted | N
     if (why := left.get(name) or report.kept.get(name)) is not None:
         return Acted(row, Result.WAITING, why)
     if name in report.sent:
-        return Acted(row, Result.DONE, fields={"state": State.ABANDONED, "retry_at_ms": None})
+        return Acted(row, Result.DONE, fields={"state": State.ABANDONED, "retry_at_ms": None, "retry_by": None})
     return None

@@ -122,7 +122,7 @@ def _parts(prepared: list[Prepared], *, one_by_one: bool) -> list[list[Prepared]
 def _sent(sending: Sending | None, run: Run, target: Target) -> dict[str, object]:
     return {
         "state": State.SENT, "sent_at_ms": sending.at_ms if sending else None, "sent_by": run.by, "sent_to": target.url,
-        "sent_run": run.name, "retry_at_ms": None, "outcome": None, "finding": None,
+        "sent_run": run.name, "retry_at_ms": None, "retry_by": None, "outcome": None, "finding": None,
     }  # fmt: skip
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from recovery.ledger.operation_items import Result
-from recovery.ledger.refusals import SAYING, SENDING, Limits, Verb
+from recovery.ledger.refusals import SAYING, SCHEDULING, SENDING, Limits, Verb
 from recovery.ledger.rows import Row, State
-from recovery.manager.acting import recovering, removing, saying, sending
+from recovery.manager.acting import recovering, removing, saying, scheduling, sending
 from recovery.manager.acting.acts import Act, Acted, Options, World, read_records
 from recovery.operations.abandon import ArchivedAs
 from recovery.operations.clients import attributes_of
@@ -71,6 +71,8 @@ class Verbs:
                 yield act
         elif verb in SAYING:
             yield lambda rows: saying.say(world, rows, run, options, verb=verb)
+        elif verb in SCHEDULING:
+            yield lambda rows: scheduling.reschedule(world, rows, run, options, verb=verb)
         elif verb in _REMOVING:
             yield lambda rows: removing.remove(world, rows, run, options, archived_as=_REMOVING[verb])
         else:
@@ -91,6 +93,12 @@ class Verbs:
         """Raises PausedError while the fleet is paused, if the verb causes work."""
         if verb in PAUSES_WITH_FLEET:
             refuse_while_paused(self.world.state, while_paused=bool(options.get("while_paused")))
+
+    def settled(self, verb: Verb, options: Options) -> Options:
+        """The options as they are to be carried out: what is relative to now becomes a moment, on S3's clock."""
+        if verb is not Verb.SCHEDULE:
+            return options
+        return scheduling.with_moment(options, now_ms=self.world.clients.objects.clock.now_ms())
 
     def answers(self, verb: Verb, options: Options) -> bool:
         """Whether what a verb needs can be asked at all: the state bucket, and the queue if it sends."""

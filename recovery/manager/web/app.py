@@ -13,6 +13,7 @@ from recovery.manager.web import (
     alias_stats,
     audit,
     auth_routes,
+    copies,
     export,
     fleet,
     health,
@@ -22,6 +23,7 @@ from recovery.manager.web import (
     operations,
     overview,
     plans,
+    present,
     said,
     settings,
 )
@@ -35,8 +37,8 @@ from worker import __version__
 __all__ = ["Health", "Service", "Status", "make_app"]
 
 _ROUTES = (
-    messages, said, overview, audit, settings, notifications, plans, operations, export, fleet, alias_messages, alias_replay,
-    alias_stats,
+    present, copies, messages, said, overview, audit, settings, notifications, plans, operations, export, fleet,
+    alias_messages, alias_replay, alias_stats,
 )  # fmt: skip
 THREADS = 12
 """Requests that read ledger or objects at the same time; fewer than the ledger's connections, which intake needs too."""

@@ -54,9 +54,7 @@ class Format(StrEnum):
 
 
 MEDIA = {Format.JSONL: "application/jsonl", Format.CSV: "text/csv"}
-Day = Annotated[
-    str | None, Query(max_length=10, description="One day (UTC), instead of `from` and `to`.", examples=["2026-11-01"])
-]
+Day = Annotated[str | None, Query(max_length=10, description="One day (UTC), instead of `from` and `to`.")]
 From = Annotated[
     str | None,
     Query(alias="from", max_length=40, description=f"Since then: {_TIME}. Without it, {USUAL.days} days before `to`."),

@@ -24,8 +24,8 @@ EXAMPLE: dict[str, Any] = {
     "body_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "size_bytes": 900,
     "attribute_count": 1, "fault": None, "attempts": 1, "redrives": 0, "retries": 0,
     "first_failed_at": _AT, "first_seen_at": _AT, "last_seen_at": _AT, "arrived_at": _AT, "sent_at": None, "sent_by": None,
-    "sent_to": None, "sent_run": None, "retry_at": None, "owner": None, "note": None, "hold": None, "finding": None,
-    "outcome": None, "version": 1, "changed_at": _AT,
+    "sent_to": None, "sent_run": None, "retry_at": None, "retry_by": None, "owner": None, "note": None, "hold": None,
+    "finding": None, "outcome": None, "version": 1, "changed_at": _AT,
 }  # fmt: skip
 """A Message."""
 EXAMPLE_WITH_ARRIVALS = {**EXAMPLE, "arrivals": [{"message_id": EXAMPLE_ID, "at": _AT}], "suggestion": None}
@@ -67,6 +67,7 @@ class Message(BaseModel):
     sent_to: str | None
     sent_run: str | None
     retry_at: Moment | None = Field(description="When its schedule will send it.")
+    retry_by: str | None = Field(description="Who has scheduled it; null if the rules of retries have.")
     owner: str | None
     note: str | None
     hold: str | None = Field(description="Why nothing may be done with it; null if it is not held.")

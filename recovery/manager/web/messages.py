@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from recovery.ledger.pages import Sort
+from recovery.ledger.pages import Sort, in_order
 from recovery.ledger.statistics import COUNTED_TO
 from recovery.manager.web.bodies import read_one, record_view
 from recovery.manager.web.message_models import (
@@ -47,7 +47,9 @@ def list_messages(
     response: Response,
     service: TheService,
     q: Q = "",
-    sort: Annotated[Sort, Query(description="What the order goes by.")] = Sort.LAST_SEEN,
+    sort: Annotated[
+        Sort, Query(description="What the order goes by; `retry_at` lists only those that are scheduled.")
+    ] = Sort.LAST_SEEN,
     order: Annotated[Direction, Query(description="Its direction.")] = Direction.DESCENDING,
     limit: Limit = 100,
     cursor: Annotated[
@@ -59,7 +61,7 @@ def list_messages(
     offset: Offset = 0,
 ) -> MessagePage:
     """Dead letters, in pages."""
-    selection = selected(q)
+    selection = in_order(selected(q), sort)
     page = service.ledger.page(
         selection, sort=sort, descending=order is Direction.DESCENDING, after=cursor, offset=offset, limit=limit
     )

@@ -11,9 +11,10 @@ from recovery.ledger.operation_items import Result, Shown
 from recovery.ledger.operations import OperationState
 from recovery.ledger.refusals import Verb
 from recovery.ledger.selection import MAX_QUERY_CHARS
+from recovery.manager.acting.scheduling import MAX_AHEAD_S
 from recovery.manager.web.message_models import Message
 from recovery.manager.web.moments import Moment, known, moment
-from recovery.manager.web.parameters import EXAMPLE_ID
+from recovery.manager.web.parameters import EXAMPLE_ID, WHOLE
 from recovery.operations.dead_letters.desk import LINE, LINES, MAX_NOTE_CHARS, MAX_OWNER_CHARS, MAX_REASON_CHARS
 from worker.core.base.address import queue_url
 
@@ -77,6 +78,13 @@ class Options(BaseModel):
     owner: Annotated[
         str | None, Field(max_length=MAX_OWNER_CHARS, pattern=LINE, description="For assign; empty: nobody.")
     ] = None
+    in_s: Annotated[
+        Annotated[int, WHOLE, Field(strict=True, ge=0, le=MAX_AHEAD_S)] | None,
+        Field(
+            description="For schedule, which needs it: in how many seconds they are to be sent, up to 14 days, which is as long "
+            "as SQS keeps a message. In a plan it is the moment, `at`, the same for all of them."
+        ),
+    ] = None
 
     @field_validator("to")
     @classmethod
@@ -110,6 +118,8 @@ class PlanRequest(BaseModel):
             raise ValueError("with q or with ids, and not with both")
         if self.verb is Verb.HOLD and not (self.options.reason or "").strip():
             raise ValueError("with options.reason: whoever meets the hold will want to know why")
+        if self.verb is Verb.SCHEDULE and self.options.in_s is None:
+            raise ValueError("with options.in_s: in how many seconds they are to be sent")
         return self
 
 

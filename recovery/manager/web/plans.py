@@ -65,7 +65,7 @@ def check_may(service: Service, principal: Principal, verb: Verb) -> None:
 def freeze(service: Service, principal: Principal, wanted: PlanRequest, answering: Answering | None = None) -> Planned:
     """Make a plan. Raises AskedWronglyError, HTTPException 403 or 413, WorkerError where the queue does not answer."""
     check_may(service, principal, wanted.verb)
-    options = wanted.options.model_dump(exclude_defaults=True)
+    options = service.verbs.settled(wanted.verb, wanted.options.model_dump(exclude_defaults=True))
     limits = service.verbs.limits(wanted.verb, options)
     selection = None if wanted.q is None else selected(wanted.q)
     request = Wanted(wanted.verb, principal.name, options, selection, wanted.q, tuple(wanted.ids or ()), limits)

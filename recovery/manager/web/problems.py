@@ -116,6 +116,8 @@ async def _not_valid(_request: Request, error: Exception) -> JSONResponse:
     first: dict[str, Any] = error.errors()[0] if isinstance(error, RequestValidationError) else {}
     *_, said = str(first.get("msg", "")).rpartition("it should be ")  # in our own words, or in those of pydantic
     expected = re.sub(r"^(Value error, |(Input|String|Value) should (be |have )?)", "", said)
+    if first.get("type") == "missing":
+        expected, first = "given", {**first, "input": ""}
     place = [str(one) for one in first["loc"][1:] if isinstance(one, str)]  # without where it stands: query, path, body
     wrong = AskedWronglyError(".".join(place) or "body", str(first.get("input"))[:MAX_SHOWN_CHARS], expected)
     return problem(400, str(wrong), wrong=wrong)

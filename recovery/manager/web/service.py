@@ -11,8 +11,10 @@ from recovery.ledger.ledger import Ledger
 from recovery.manager.acting.verbs import Verbs
 from recovery.manager.audit_reader import AuditReader
 from recovery.manager.metrics import ReplayStatus
+from recovery.manager.present import Looker
 from recovery.manager.redaction import Redactor
 from recovery.manager.settings_facts import SettingsReader
+from recovery.manager.sources import Sources
 from recovery.manager.system_facts import SystemFacts
 from recovery.manager.web.sign_in import SignIn
 from worker.core.s3.state import State
@@ -53,6 +55,10 @@ class Service:
     health: Callable[[], Health]
     dlq_depth: Callable[[], int | None]
     """Messages that are still in SQS, visible and in flight; None if that is not known. The caller caches it."""
+    sources: Sources
+    """What says where a file is now."""
+    looker: Looker
+    """Looks at dead letters, as they are now."""
     facts: SystemFacts
     """What is known of the whole system, for the overview."""
     audit: AuditReader

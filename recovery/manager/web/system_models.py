@@ -4,6 +4,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
+from recovery.manager.figures import Figures
 from recovery.manager.system_facts import Facts, Waiting
 from recovery.manager.thresholds import RUNBOOK, Exceeded, Severity, exceeded
 from recovery.manager.verdict import Do, Level, Part, Says, Step, verdict
@@ -83,7 +84,10 @@ class Verdict(BaseModel):
 class Ages(BaseModel):
     """How long the waiting dead letters have waited, in seconds."""
 
-    median_s: float | None = Field(examples=[3_600.0])
+    median_s: float | None = Field(
+        description="Null, as are the next one and the arrivals of the last hour, while they are still counted.",
+        examples=[3_600.0],
+    )
     p99_s: float | None = Field(examples=[86_400.0])
     oldest_s: float | None = Field(description="Since SQS received the oldest.", examples=[90_000.0])
     soonest_expiry_s: float | None = Field(
@@ -191,8 +195,9 @@ class DeadLetters(Known):
     operations: list[str] = Field(description="Ids of the operations under way.", examples=[[]])
 
     @classmethod
-    def from_fact(cls, fact: Fact[Waiting], at_ms: int) -> Self:
+    def from_facts(cls, facts: Facts) -> Self:
         """What the ledger and the DLQ say, or said last."""
+        fact, figures = facts.waiting, facts.figures.value
         base, found = _known(fact), fact.value
         if found is None:
             return cls(
@@ -201,7 +206,8 @@ class DeadLetters(Known):
             )  # fmt: skip
         return cls(
             **base, depth=found.depth, waiting=found.stats.waiting, in_sqs=found.dlq.depth, causes=found.stats.groups,
-            arrivals_last_hour=found.figures.arrivals_last_hour, ages=_ages(found, at_ms), hourly=list(found.stats.hourly),
+            arrivals_last_hour=None if figures is None else figures.arrivals_last_hour,
+            ages=_ages(found, figures, facts.at_ms), hourly=list(found.stats.hourly),
             depths=found.depths_until(fact.at_ms), operations=[one.id for one in found.operations],
         )  # fmt: skip
 
@@ -223,7 +229,7 @@ class Overview(BaseModel):
         tallies = facts.retry_index.value or {}
         return cls(
             as_of=known(facts.at_ms), verdict=_verdict(facts),
-            dead_letters=DeadLetters.from_fact(facts.waiting, facts.at_ms),
+            dead_letters=DeadLetters.from_facts(facts),
             workers=Workers(**_known(facts.workers), items=[Worker.of(one) for one in facts.workers.value or ()]),
             retry_index=RetryIndex(
                 **_known(facts.retry_index), items=[Records.of(prefix, one) for prefix, one in tallies.items()]
@@ -240,10 +246,10 @@ def _verdict(facts: Facts) -> Verdict:
     )  # fmt: skip
 
 
-def _ages(found: Waiting, at_ms: int) -> Ages:
-    quantiles, oldest_ms = found.figures.ages.quantiles, found.stats.oldest_sent_ms
+def _ages(found: Waiting, figures: Figures | None, at_ms: int) -> Ages:
+    quantiles, oldest_ms = {} if figures is None else figures.ages.quantiles, found.stats.oldest_sent_ms
     return Ages(
-        median_s=quantiles.get(0.5), p99_s=quantiles.get(0.99), soonest_expiry_s=found.figures.soonest_expiry_s,
+        median_s=quantiles.get(0.5), p99_s=quantiles.get(0.99), soonest_expiry_s=found.soonest_expiry_s,
         oldest_s=None if oldest_ms is None else max(0.0, (at_ms - oldest_ms) / 1000),
     )  # fmt: skip
 

@@ -173,7 +173,7 @@ class Claims:
         came_back = found.arrivals != held.arrivals
         done = _sent(found, sending, retries)
         return self._write(
-            replace(done, state=found.state, retry=replace(done.retry, at_ms=found.retry.at_ms)) if came_back else done
+            replace(done, state=found.state, retry=replace(found.retry, count=done.retry.count)) if came_back else done
         )
 
     def _delete_stored(self, stored: Sequence[DeadLetter], outcome: Mapping[str, str] | str) -> str:

@@ -51,9 +51,11 @@ def test_every_verb_counts_what_it_refuses_by_reason(ledger: Ledger, verb: Verb)
         arrival("sent", state=State.SENT), arrival("gone", state=State.MISSING), arrival("over", state=State.RECOVERED),
         arrival("given up", state=State.ABANDONED), arrival("large", size_bytes=1024 * 1024 - 100),
         arrival("full", attribute_count=10, error_type=""), arrival("other", type="invoice"),
+        arrival("due", state=State.SCHEDULED, retry_at_ms=1), arrival("fifo", source_queue="http://sqs/q/a.fifo"),
+        arrival("nowhere", type="invoice", source_queue=""),
     ])  # fmt: skip
     plan = ledger.plans.make(Wanted(verb, "ana", {}, ALL))
-    assert plan.count + sum(plan.refused.values()) == 11
+    assert plan.count + sum(plan.refused.values()) == 14
     assert ledger.plans.get(plan.id) == plan
     if verb is Verb.REDRIVE:
         assert plan.refused == {
@@ -62,6 +64,13 @@ def test_every_verb_counts_what_it_refuses_by_reason(ledger: Ledger, verb: Verb)
         }  # fmt: skip
         forced = ledger.plans.make(Wanted(verb, "ana", {}, ALL, limits=Limits(force=True)))
         assert forced.refused == {"held": 1, "at fault": 1, "already sent": 1, "missing": 1, "ended": 2}
+    if verb is Verb.SCHEDULE:
+        assert plan.refused == {
+            "held": 1, "at fault": 1, "already sent": 1, "missing": 1, "ended": 2, "its failure record may not fit": 2,
+            "of a FIFO queue": 1, "its queue is not known": 1,
+        }  # fmt: skip
+    if verb is Verb.UNSCHEDULE:
+        assert plan.refused == {"not scheduled": 9, "already sent": 1, "missing": 1, "ended": 2}
 
 
 def test_a_plan_is_written_in_chunks_and_holds_what_matched_then(

@@ -64,6 +64,8 @@ class Retry:
     """How often it was."""
     at_ms: int | None = None
     """When it will be the next time; None if it will not."""
+    by: str | None = None
+    """Who wants it to be then; None if the rules of retries do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +113,7 @@ class StoredDeadLetter:
         """This dead letter, after it came here once more: open, and what was done and said is kept."""
         newest = dict(list({**self.arrivals, other.id: at_ms}.items())[-MAX_ARRIVALS:])
         mine = as_stored(other, self.dead_letter.id, self.key, newest)
-        return replace(
-            self, dead_letter=mine, arrivals=newest, state=StoredState.OPEN, retry=replace(self.retry, at_ms=None)
-        )
+        return replace(self, dead_letter=mine, arrivals=newest, state=StoredState.OPEN, retry=Retry(self.retry.count))
 
     # -- JSON --------------------------------------------------------------------------------------------------------
 
@@ -210,7 +210,7 @@ def _retry(found: object) -> Retry:
     if not isinstance(found, dict):
         return Retry()
     at_ms = found["at_ms"]
-    return Retry(_ms(found["count"]), None if at_ms is None else _ms(at_ms))
+    return Retry(_ms(found["count"]), None if at_ms is None else _ms(at_ms), _text(found.get("by")))
 
 
 def _text(found: object) -> str | None:

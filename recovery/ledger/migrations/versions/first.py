@@ -20,7 +20,6 @@ _RARE = {
     "correlation_id": "correlation_id <> ''",
     "owner": "owner IS NOT NULL",
     "hold": "hold IS NOT NULL",
-    "retry_at_ms": "retry_at_ms IS NOT NULL",
 }
 
 
@@ -89,7 +88,7 @@ def _create_dead_letters() -> None:
         _big("sent_at_ms", nullable=True),
         *(_text(name, nullable=True) for name in ("sent_by", "sent_to", "sent_run")),
         _big("retry_at_ms", nullable=True),
-        *(_text(name, nullable=True) for name in ("owner", "note", "hold", "finding", "outcome")),
+        *(_text(name, nullable=True) for name in ("retry_by", "owner", "note", "hold", "finding", "outcome")),
         sa.UniqueConstraint("identity", name="dead_letters_identity"),
         sa.UniqueConstraint("key", name="dead_letters_key"),
     )
@@ -105,6 +104,9 @@ def _create_dead_letters() -> None:
     for name, where in _RARE.items():
         condition = sa.text(where)
         op.create_index(f"by_{name}", "dead_letters", [name], sqlite_where=condition, postgresql_where=condition)
+    condition = sa.text("retry_at_ms IS NOT NULL")
+    columns = ["state", "retry_at_ms", "id", "class_id", "sent_ms"]
+    op.create_index("by_state_retry_at", "dead_letters", columns, sqlite_where=condition, postgresql_where=condition)
     condition = sa.text("outcome IS NOT NULL")
     op.create_index(
         "by_outcome", "dead_letters", ["outcome", "state"], sqlite_where=condition, postgresql_where=condition

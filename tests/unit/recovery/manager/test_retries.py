@@ -1,7 +1,6 @@
 """Retries: only what is due, only while all is healthy, at one rate; the claim decides, and nothing is lost."""
 
 import json
-import threading
 import time
 from dataclasses import replace
 
@@ -12,92 +11,14 @@ from recovery.ledger.news import Reason
 from recovery.ledger.rows import USED_UP
 from recovery.ledger.rows import State as RowState
 from recovery.manager import retries as module
-from recovery.manager.arrivals import Arrivals
-from recovery.manager.figures import Figures
-from recovery.manager.fleet_health import FleetHealth
-from recovery.manager.follow import Follower
-from recovery.manager.intake import Intake
-from recovery.manager.metrics import ManagerMetrics
-from recovery.manager.retries import Retries, RetryParts
-from recovery.manager.retry_targets import RetryTargets
-from recovery.manager.schedule import RetryRules, Scheduler
-from recovery.operations.clients import DlqClients
 from recovery.operations.dead_letters.desk import change_record, held
 from testing.memory import DOWN, NOW_MS, SQS_DOWN, MemoryQueue
+from tests.support.retrying import Retrying
 from worker.core.base.errors import WorkerError
 from worker.core.s3.state import DEAD_LETTERS_PREFIX, PAUSE_KEY
-from worker.core.s3.workers import FRESH_MS, WorkerRecord, write_worker
+from worker.core.s3.workers import FRESH_MS
 from worker.core.sqs import dead_letter_store
 from worker.core.sqs.stored_dead_letter import Claim
-
-QUEUE = "http://sqs/source"
-
-
-class Retrying:
-    """A manager's intake and retries over the system in memory; each retry is due at once."""
-
-    def __init__(self, fakes, ledger, commit, rows, *, rate=1000.0, **rules):
-        self.fakes, self.ledger = fakes, ledger
-        self.metrics = ManagerMetrics(Figures)
-        clock = fakes.s3.clock
-        scheduler = Scheduler(RetryRules(**rules), rows.types, clock.now_ms, lambda: 0.0)
-        arrivals = Arrivals(rows, scheduler, self.metrics, notifies=True)
-        self.intake = Intake(fakes.dlq, fakes.state, clock, ledger, commit, arrivals)
-        self.follower = Follower(ledger, fakes.state, clock, arrivals, threading.Event())
-        fakes.dlq.also = {"QueueArn": "arn:dlq"}
-        fakes.source.also = {"QueueArn": "arn:source", "RedrivePolicy": '{"deadLetterTargetArn":"arn:dlq"}'}
-        self.queues = {QUEUE: fakes.source}
-        clients = DlqClients(fakes.dlq, fakes.s3, fakes.state, rows.types)
-        self.parts = RetryParts(
-            clients=clients, state=fakes.state, ledger=ledger, rows=rows,
-            targets=RetryTargets(clients, QUEUE, lambda url: self.queues[url]), health=FleetHealth(fakes.state, clock),
-            metrics=self.metrics, rate=rate, by="manager@h", notifies=True, stop=threading.Event(),
-        )  # fmt: skip
-        self.retries = self.anew()
-        self.worker()
-
-    def anew(self):
-        return Retries(
-            replace(self.parts, health=FleetHealth(self.fakes.state, self.fakes.s3.clock)),
-            refresh=self.follower.refresh,
-        )
-
-    def worker(self, **more):
-        write_worker(self.fakes.state, WorkerRecord("w1", **{"state": "serving", "written_at_ms": NOW_MS, **more}))
-
-    def fails(self, *names, **more):
-        for name in names:
-            failure = {
-                "kind": "RECOVERABLE",
-                "error_type": "TimeoutError",
-                "source_message_id": name,
-                "source_queue": QUEUE,
-                **more,
-            }
-            self.fakes.dead_letter(f"dlq-{name}", f"{name}.txt", failure=failure)
-        while self.intake.once(wait_s=0):
-            pass
-
-    def turn(self):
-        self.retries.turn(lambda: True)
-
-    def comes_back(self):
-        """What waits in the queue fails again."""
-        for name, message in list(self.fakes.source.messages.items()):
-            del self.fakes.source.messages[name]
-            failure = json.loads(message.attributes["failure"]["StringValue"])
-            attribute = {
-                "failure": {"DataType": "String", "StringValue": json.dumps({**failure, "source_message_id": name})}
-            }
-            self.fakes.dlq.add(f"again-{name}", message.body, attribute)
-        while self.intake.once(wait_s=0):
-            pass
-
-    def record(self, name):
-        return dead_letter_store.read(self.fakes.state, self.ledger.get(name).key)
-
-    def counted(self, result):
-        return self.metrics.registry.get_sample_value("dlq_retries_total", {"result": result})
 
 
 @pytest.fixture

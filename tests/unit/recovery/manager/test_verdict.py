@@ -9,7 +9,7 @@ import pytest
 from recovery.ledger.groups import Group
 from recovery.ledger.rows import State
 from recovery.ledger.statistics import HOURS, Stats, Totals
-from recovery.manager.figures import Depth, Figures, IntakeFigures
+from recovery.manager.figures import Figures, IntakeFigures
 from recovery.manager.figures_source import DlqReading
 from recovery.manager.system_facts import Facts, Waiting
 from recovery.manager.thresholds import exceeded
@@ -30,10 +30,10 @@ def stats(waiting=0, groups=0):
     return Stats(states, {}, {}, {}, {}, {}, None, None, (0,) * HOURS, totals, groups)
 
 
-def waiting(count=0, groups=0, *, in_sqs=0, expiry_s=None, **figures):
+def waiting(count=0, groups=0, *, in_sqs=0, expiry_s=None, intake=None, last_day=0):
     largest = (Group("5b1f2c", "ReadTimeoutError", FailureKind.RECOVERABLE, 400, 1, 2, "", ()),) if groups else ()
-    known = Figures(depth=Depth(main=count + in_sqs), soonest_expiry_s=expiry_s, **figures)
-    return Waiting(known, stats(count, groups), DlqReading(in_sqs, 1_209_600), largest, (), {})
+    known = replace(stats(count, groups), hourly=(*(0,) * (HOURS - 1), last_day))
+    return Waiting(known, DlqReading(in_sqs, 1_209_600), intake or IntakeFigures(), expiry_s, largest, (), {})
 
 
 def worker(name="a:1", **fields):
@@ -49,8 +49,12 @@ def worker(name="a:1", **fields):
 
 def facts(known=None, workers=None, pause=None, **counts):
     tallies = {prefix: Tally(counts.get(name, 0)) for name, prefix in _PREFIXES.items()}
-    values = (known or waiting(), [worker(), worker("b:1", host="b")] if workers is None else workers, pause, tallies)
-    return Facts(NOW_MS, *(Fact(value, NOW_MS) for value in values))
+    values = {
+        "waiting": known or waiting(), "figures": Figures(arrivals_last_hour=counts.get("last_hour", 0)),
+        "workers": [worker(), worker("b:1", host="b")] if workers is None else workers, "pause": pause, "retry_index": tallies,
+    }  # fmt: skip
+    made: dict[str, Any] = {name: Fact(value, NOW_MS) for name, value in values.items()}
+    return Facts(at_ms=NOW_MS, **made)
 
 
 _PREFIXES = {"waiting": RETRY_PREFIX, "parked": PARKED_PREFIX, "held": HELD_PREFIX}
@@ -154,9 +158,7 @@ def test_whatever_is_unknown_is_said_and_nothing_is_made_up(known):
 
 
 def test_of_several_limits_of_one_figure_the_gravest_counts():
-    found = [
-        one.threshold.alert for one in exceeded(facts(waiting(501, 1, arrivals_last_day=11, arrivals_last_hour=6)))
-    ]
+    found = [one.threshold.alert for one in exceeded(facts(waiting(501, 1, last_day=11), last_hour=6))]
     assert found == ["DlqDepthCritical", "DlqArrivalsLastHour", "DlqArrivalsLastDay"]
     assert [one.threshold.alert for one in exceeded(facts(waiting(101, 1)))] == ["DlqDepthHigh"]
     assert exceeded(facts(waiting(10, 1))) == []

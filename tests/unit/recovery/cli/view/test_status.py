@@ -24,6 +24,7 @@ def test_each_state_has_its_words():
     assert said(replace(OPEN, retry=Retry(8))) == "open, after 8 retries"
     assert said(replace(OPEN, retry=Retry(0, NOW_MS + 125_000))) == "retry 1 in 2m 5s"
     assert said(replace(OPEN, retry=Retry(2, NOW_MS - 1))) == "retry 3 due"
+    assert said(replace(OPEN, retry=Retry(8, NOW_MS + 60_000, "経理"))) == "retry 9 in 1m 0s, as 経理 wants"
     assert (
         said(replace(OPEN, hold=Hold("until Monday", "op@h"), retry=Retry(0, NOW_MS))) == "held by op@h: until Monday"
     )

@@ -196,7 +196,7 @@ def asking_each(tmp_path, mode, header):
 def test_a_key_that_is_replayed_gives_its_own_principal_the_same_answer_and_others_nothing(tmp_path):
     kept = 0
     for made, route, another in asking_each(tmp_path, Mode.TOKEN, "idempotency-key"):
-        asked = {"idempotency_key": "k", **made.tokens[Role.OPERATOR]}
+        asked = {"idempotency_key": "k", "if_match": "*", **made.tokens[Role.OPERATOR]}
         first = made.ask(route, **asked)
         assert first.status_code in {200, 201, 202, 409}, (route, first.text)
         done = made.done()
@@ -210,12 +210,12 @@ def test_a_key_that_is_replayed_gives_its_own_principal_the_same_answer_and_othe
             (here | made.tokens[Role.READER], 403), (here, 401), (here | bearer("dlqm_" + "a" * 43), 401),
             (operator | {"origin": "http://evil.example"}, 403), (operator | {"host": "evil.example"}, 421),
         ):  # fmt: skip
-            answer = made.ask(route, idempotency_key="k", **headers)
+            answer = made.ask(route, idempotency_key="k", if_match="*", **headers)
             assert answer.status_code == status, (route, headers, answer.text)
         assert made.done() == done, route
         of_another = made.ask(route, idempotency_key="k", **made.other)
         assert of_another.status_code not in {401, 403, 422}, (route, of_another.text)
-        if first.status_code == 201:
+        if first.status_code == 201 and "id" in first.json():
             assert of_another.json()["id"] != first.json()["id"]
     assert kept > 5
 
@@ -237,4 +237,7 @@ def test_a_version_that_is_gone_or_is_not_said_changes_nothing_whoever_asks(tmp_
         assert made.done() == before, route
         token = {} if mode is Mode.NONE else made.tokens[Role.OPERATOR]
         right = made.ask(route, if_match='"1"', **token)
+        if route[1].endswith("/copies"):  # an S3 event is not edited
+            assert (right.status_code, made.done()) == (409, before), right.text
+            continue
         assert (right.status_code, right.headers["etag"]) == (200, '"2"'), right.text

@@ -224,6 +224,37 @@ def test_hold_note_and_owner_need_the_version_that_was_looked_at(three):
     assert refused(three, "PUT", f"{path}/hold", 400, {"reason": " "}, if_match="*")["field"] == "reason"
 
 
+def test_one_is_scheduled_and_unscheduled_at_a_time_of_ones_own_choice(three):
+    path = "/api/v1/messages/a/schedule"
+    assert "If-Match" in refused(three, "PUT", path, 428, {"in_s": 60})["detail"]
+    for wrong in (-1, 14 * 86_400 + 1, "soon", 1.5, None):
+        assert refused(three, "PUT", path, 400, {"in_s": wrong}, if_match="*")["field"] == "in_s"
+    now = three.ask(path, method="PUT", body={"in_s": 3_600}, if_match='"1"')
+    assert (now.status_code, now.headers["etag"], now.json()["state"], now.json()["retry_by"]) == (
+        200, '"2"', "scheduled", "api@host"
+    )  # fmt: skip
+    assert now.json()["retry_at"] == "2026-11-18T12:06:40.000Z"
+    listed = three.get("/api/v1/messages?sort=retry_at&order=asc")
+    assert ([one["identity"] for one in listed["items"]], listed["count"]) == (["a"], 1)
+    gone = three.ask(path, method="DELETE", if_match="*").json()
+    assert (gone["state"], gone["retry_at"], gone["retry_by"]) == ("open", None, None)
+    three.ask("/api/v1/messages/b/hold", method="PUT", body={"reason": "legal"}, if_match="*")
+    held = refused(three, "PUT", "/api/v1/messages/b/schedule", 409, {"in_s": 60}, if_match="*")
+    assert held["detail"] == "api@host holds it: legal"
+
+
+def test_a_plan_to_schedule_says_at_which_moment_and_refuses_without_one(three):
+    assert "in_s" in refused(three, "POST", "/api/v1/plans", 400, {"verb": "schedule", "q": ""})["detail"]
+    plan = planned(three, verb="schedule", q="", options={"in_s": 3_600})
+    assert (plan["count"], plan["options"]) == (3, {"at": "2026-11-18T12:06:40.000Z"})
+    operation = three.post("/api/v1/operations", {"plan": plan["id"]}, status=202)
+    execute(three)
+    assert three.get(f"/api/v1/operations/{operation['id']}")["done"] == 3
+    items = three.get(f"/api/v1/operations/{operation['id']}/items")["items"]
+    assert {one["result"] for one in items} == {"at 2026-11-18T12:06:40.000Z"}
+    assert planned(three, verb="unschedule", q="")["count"] == 3
+
+
 def test_the_fleet_is_paused_with_a_reason_and_nothing_is_sent_meanwhile(three):
     assert three.get("/api/v1/fleet/pause")["paused"] is False
     paused = three.post("/api/v1/fleet/pause", {"reason": "更新", "for_s": 600})

@@ -10,7 +10,12 @@ import pytest
         ("/api/v1/messages?limit=1001", "limit", "1001", "less than or equal to 1000"),
         ("/dlq/messages?limit=many", "limit", "many", "a valid integer, unable to parse string as an integer"),
         ("/api/v1/messages?offset=100001", "offset", "100001", "less than or equal to 100000"),
-        ("/api/v1/messages?sort=size", "sort", "size", "'last_seen', 'first_seen', 'sent', 'key' or 'error'"),
+        (
+            "/api/v1/messages?sort=size",
+            "sort",
+            "size",
+            "'last_seen', 'first_seen', 'sent', 'key', 'error' or 'retry_at'",
+        ),
         ("/api/v1/messages?q=kind:WEIRD", "kind", "WEIRD", "one of RECOVERABLE, USER_ERROR, SYSTEM_ERROR, UNKNOWN"),
         ("/api/v1/groups?q=colour:red", "colour", "red", "a filter: kind, error, type, state, bucket"),
         ("/api/v1/messages?q=older:soon", "older", "soon", "a number and one of s m h d w, such as older:2h"),
