@@ -94,6 +94,15 @@ def sample(connection: Connection, plan_id: str, limit: int) -> list[Item]:
     return _items(connection, number, f"i.place IN ({listed})", limit=limit)
 
 
+def identities(connection: Connection, plan_id: str, limit: int) -> list[str]:
+    """The dead letters of a plan, in order; without those that are forgotten."""
+    query = text(
+        "SELECT d.identity FROM plans p JOIN plan_items i ON i.plan = p.number JOIN dead_letters d ON d.id = i.dead_letter "
+        "WHERE p.id = :plan ORDER BY i.place LIMIT :limit"
+    )
+    return list(connection.execute(query, {"plan": plan_id, "limit": limit}).scalars())
+
+
 def enlist(connection: Connection, plan: int, after: int, until: int) -> int:
     """Make planned items waiting; how many are skipped because another operation has them."""
     part = {"plan": plan, "after": after, "until": until}

@@ -185,6 +185,11 @@ class Operations:
         with self._database.reading() as connection:
             return operation_items.sample(connection, plan_id, limit)
 
+    def identities(self, plan_id: str, *, limit: int) -> list[str]:
+        """The dead letters of a plan, in order."""
+        with self._database.reading() as connection:
+            return operation_items.identities(connection, plan_id, limit)
+
     def prune(self, before_ms: int) -> int:
         """Delete operations that ended before, with their plans and items; how many they were."""
         query = select(operations.c.plan).where(operations.c.ended_ms < before_ms)

@@ -1,11 +1,12 @@
 """What is asked about one dead letter, or one object: what may be done with it, and which dead letters are about it."""
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import bindparam, select, text
 
 from recovery.ledger.codec import COLUMNS, JOINED, row_of, storable
 from recovery.ledger.database import Database
 from recovery.ledger.refusals import Limits, Verb, refusal_sql
-from recovery.ledger.rows import Row, State
+from recovery.ledger.rows import Event, Row, State
+from recovery.ledger.schema import dead_letters, events
 
 _OF_OBJECT = text(
     f"SELECT {COLUMNS} FROM {JOINED} WHERE d.state IN :states AND d.object_key = :key AND c.bucket = :bucket "  # noqa: S608
@@ -25,6 +26,18 @@ class Particular:
         values = {"key": storable(key), "bucket": storable(bucket), "count": limit}
         with self._database.reading() as connection:
             return [row_of(found) for found in connection.execute(_OF_OBJECT, values)]
+
+    def latest_events(self, identity: str, *, limit: int) -> list[Event]:
+        """What was done to a dead letter, the latest first."""
+        query = (
+            select(dead_letters.c.identity, events.c.at_ms, events.c.by, events.c.action, events.c.details, events.c.id)
+            .join(dead_letters, dead_letters.c.id == events.c.dead_letter)
+            .where(dead_letters.c.identity == identity)
+            .order_by(events.c.id.desc())
+            .limit(limit)
+        )
+        with self._database.reading() as connection:
+            return [Event(*found) for found in connection.execute(query)]
 
     def refusals(self, identity: str, limits: Limits) -> dict[Verb, str | None]:
         """Why each verb must not act on a dead letter, as a plan would say it, or None; empty if it is not known."""

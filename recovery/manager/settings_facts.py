@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from recovery.ledger.ledger import Ledger
 from recovery.ledger.tokens import Token
 from recovery.manager.doctor import of_settings
+from recovery.manager.schedule import RetryRules
 from recovery.manager.settings import ManagerSettings
 from worker.checks import Check
 from worker.core.base.address import shown_address
@@ -72,6 +73,16 @@ class SettingsReader:
         self._settings = settings
         self._ledger = ledger
         self._problems = problems
+
+    @property
+    def retry_rules(self) -> RetryRules:
+        """When dead letters are sent again by themselves."""
+        return self._settings.retry_rules
+
+    @property
+    def retry_rate(self) -> float:
+        """How many are in a second, at most."""
+        return self._settings.retry_rate
 
     def read(self) -> SettingsFacts:
         """What they are now. Raises LedgerError."""

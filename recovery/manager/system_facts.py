@@ -14,6 +14,7 @@ from recovery.ledger.statistics import HOURS, Stats
 from recovery.manager.depth_history import Depths, depths
 from recovery.manager.figures import Figures, IntakeFigures
 from recovery.manager.figures_source import DlqReading, FiguresSource
+from recovery.manager.fleet_health import why_unhealthy
 from recovery.manager.watched import Fact, Watched
 from worker.core.base.jsontypes import JsonObject
 from worker.core.s3.state import State
@@ -97,6 +98,7 @@ class SystemFacts:
         )  # fmt: skip
         self._workers = Watched("workers", lambda: read_recent_workers(state, now_ms()))
         self._pause: Watched[JsonObject | None] = Watched("pause", state.pause_record)
+        self._obstacle = Watched("retries", lambda: why_unhealthy(state, now_ms()))
         self._retry_index: Watched[Mapping[str, Tally]] = Watched("retry-index", lambda: tally_retry_index(state))
 
     def read(self) -> Facts:
@@ -108,9 +110,15 @@ class SystemFacts:
             retry_index=self._retry_index.get(), figures=self._figures.get(), at_ms=time.time_ns() // 1_000_000,
         )  # fmt: skip
 
+    def obstacle(self) -> Fact[str]:
+        """Why nothing is sent again by itself now; empty if it may be. Never raises."""
+        self._obstacle.begin()
+        return self._obstacle.get()
+
     def forget_pause(self) -> None:
         """The fleet was paused or resumed: whoever asks next hears of it."""
         self._pause.forget()
+        self._obstacle.forget()
 
     def forget_waiting(self) -> None:
         """Dead letters or operations have changed: whoever asks next hears of it."""

@@ -1,5 +1,6 @@
 """`s3-index-worker demo`: what a newcomer sees first, complete, in a process of its own."""
 
+import json
 import os
 import re
 import signal
@@ -8,6 +9,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.text import Text
@@ -15,7 +17,7 @@ from rich.text import Text
 from testing.servers import OpenSearchServer
 from testing.waiting import wait_until
 from testing.worker import base_env
-from tests.support import demo_picture
+from tests.support import demo_picture, terminal
 
 WITHIN_S = 60
 HOSTILE = {
@@ -98,6 +100,35 @@ def test_the_demo_shows_every_sample_three_searches_and_the_dead_letter_and_leav
     now = demo_picture.without_numbers(re.sub(r"/\S+/samples", "samples", out))
     differs = [line for line in demo_picture.pictured() if line not in now]
     assert differs == [], "docs/demo.svg is old: run python -m tests.support.demo_picture"
+
+
+def test_on_a_terminal_the_demo_ends_with_a_console_over_its_failures_until_enter_is_pressed(tmp_path: Path) -> None:
+    mine, temp = tmp_path / "mine", tmp_path / "temp"
+    mine.mkdir()
+    temp.mkdir()
+    (mine / "broken.pdf").write_bytes(b"%PDF-1.7 and nothing else")
+    (mine / "minutes.txt").write_text("They repaired the yellow wheelbarrows of the depot.")
+    seen: dict[str, Any] = {}
+
+    def look(said: str) -> bytes:
+        address = re.findall(r"http://127\.0\.0\.1:\d+", said)[-1]
+        wait_until(lambda: asked(address)["count"] == 5, 30, "the dead letters in the console's ledger")
+        seen.update(asked(address))
+        return b"\n"
+
+    def asked(address: str) -> Any:
+        with urllib.request.urlopen(f"{address}/api/v1/messages", timeout=10) as answer:
+            return json.load(answer)
+
+    env = {**base_env(), **HOSTILE, "NOTIFY_URLS": "json://127.0.0.1:9", "MANAGER_HOST": "0.0.0.0", "TMPDIR": str(temp)}
+    env.pop("CI", None)
+    code, said = terminal.typed("worker", env, "demo", str(mine), then=("Press Enter to end.", look))
+    assert code == 0, said
+    assert "5 messages failed" in said
+    keys = {one["object_key"] for one in seen["items"]}
+    assert keys == {"2024/broken.pdf", "2025/broken.pdf", "2026/broken.pdf", "台帳/備品.xlsx", None}
+    assert {one["kind"] for one in seen["items"]} == {"USER_ERROR", "SYSTEM_ERROR"}
+    assert_nothing_left(temp)
 
 
 def test_the_demo_takes_any_folder_and_shows_every_name_as_it_is(tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ _PARTS = (
 
 
 def typed(env: Mapping[str, str]) -> tuple[int, str]:
-    """The exit code of the demo and what it leaves on a terminal, with its colours but without its bar of progress."""
-    code, said = terminal.typed("worker", env, "demo", columns=COLUMNS)
+    """The exit code of the demo and what it leaves on a terminal of CI, in its colours but without its bar of progress."""
+    code, said = terminal.typed("worker", {**env, "CI": "true"}, "demo", columns=COLUMNS)
     return code, re.sub(r"\x1b\[\?25l.*\x1b\[\?25h(?:\r?\x1b\[1A|\x1b\[2K|\r)*", "", said, flags=re.DOTALL)
 
 

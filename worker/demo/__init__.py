@@ -1,15 +1,13 @@
 """`s3-index-worker demo`: show the whole system on one machine. S3 and SQS run in this process; the daemon is the real one."""
 
 import json
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import FrameType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -22,16 +20,14 @@ from worker.core.clients import Clients
 from worker.core.s3.events import ObjectRef, parse
 from worker.core.sqs.failure_record import FailureRecord
 from worker.core.sqs.queue import MAX_BATCH
-from worker.demo import mishaps, pages
+from worker.demo import console, mishaps, pages, processes
 from worker.demo.files import Upload, gather
 from worker.demo.own_index import INDEX_NAME, OwnIndex
 from worker.demo.questions import questions
 from worker.demo.stage import BUCKET, account, kept_index
-from worker.interruption import say_stopping
 
 STALLED_S = 90
 """If no message is settled for this long, something is wrong: it exceeds the time limit of a file (EXTRACT_TIMEOUT_S)."""
-STOP_S = 30
 EMPTY_POLL_S = 0.1
 HIDDEN_S = 60
 """For this long, a dead letter that is read is hidden, so that it is received only once."""
@@ -47,17 +43,21 @@ def show(folder: Path | None, *, keep: bool = False) -> int:
     with the end of the daemon's log if the daemon fails.
     """
     upload = gather(folder)
+    has_reader = console.has_reader()
     out = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
     with (
-        _ended_by_signals(),
+        processes.ended_by_signals(),
         TemporaryDirectory(prefix="s3-index-worker-demo-") as temp,
         account(Path(temp), Path.cwd() if keep else None) as (clients, own),
         _removed_at_the_end(own, keep=keep),
     ):
-        pages.introduce(out, upload, clients.index.description)
-        asked = _work(out, clients, own, upload, Path(temp), is_samples=folder is None)
-        _show_recovery(out, clients, None if folder else upload)
-    pages.show_next(out, kept_in=own.file or INDEX_NAME if keep else None, question=asked)
+        with _removed_if_it_fails(own):
+            pages.introduce(out, upload, clients.index.description)
+            asked = _work(out, clients, own, upload, Path(temp), is_samples=folder is None)
+            failed = _show_recovery(out, clients, None if folder else upload)
+            pages.show_next(out, kept_in=own.file or INDEX_NAME if keep else None, question=asked)
+        if has_reader:
+            _show_console(out, clients, upload, failed, Path(temp))
     return ExitCode.OK
 
 
@@ -84,16 +84,24 @@ def _work(out: Console, clients: Clients, own: OwnIndex, upload: Upload, temp: P
 
 @contextmanager
 def _removed_at_the_end(own: OwnIndex, *, keep: bool) -> Iterator[None]:
-    """Begin with an empty index, and remove it however the demo ends; if it is to be kept, only if the demo fails."""
+    """Begin with an empty index, and remove it however the demo ends, unless it is to be kept."""
     own.clear(BUCKET)
+    try:
+        yield
+    finally:
+        if not keep:
+            own.clear(BUCKET)
+
+
+@contextmanager
+def _removed_if_it_fails(own: OwnIndex) -> Iterator[None]:
+    """Remove the index where the demo has not come to its end; then there is nothing to be kept."""
     try:
         yield
     except BaseException:
         with suppress(WorkerError):  # what has gone wrong is said already
             own.clear(BUCKET)
         raise
-    if not keep:
-        own.clear(BUCKET)
 
 
 def search_kept(question: str) -> int:
@@ -111,17 +119,36 @@ def remove_kept() -> int:
     return ExitCode.OK if was_there else ExitCode.NOT_FOUND
 
 
-def _show_recovery(out: Console, clients: Clients, samples: Upload | None) -> None:
-    """Show the dead letters and the run of recover_dlq; with the samples, the broken file is replaced first."""
+def _show_recovery(out: Console, clients: Clients, samples: Upload | None) -> list[str]:
+    """Show the dead letters and the run of recover_dlq; with the samples, the broken file is replaced first.
+
+    Returns the keys of what had failed.
+    """
     dead_letters = _dead_letters(clients)
     pages.show_dead_letters(out, dead_letters)
     if not dead_letters:
-        return
+        return []
     if samples is not None:
         good = next(file for file in samples.files if file.suffix == ".pdf" and samples.key(file) != dead_letters[0][0])
         mishaps.replace(clients, dead_letters[0][0], good)
         pages.show_mended(out, samples.key(good))
     pages.show_command(out, "recover_dlq", mishaps.recover())
+    return [key for key, _ in dead_letters]
+
+
+def _show_console(out: Console, clients: Clients, upload: Upload, failed: list[str], temp: Path) -> None:
+    """Show the console until Enter is pressed, while the daemon runs, and what had failed fails once more."""
+    if (missing := console.missing()) is not None:
+        pages.show_no_console(out, missing)
+        return
+    with console.serving(temp) as manager, _running(temp / "console-worker.log") as daemon:
+        broken = {key: file for file in upload.files if (key := upload.key(file)) in failed}
+        count = mishaps.fail_again(clients, broken, daemon.follow, daemon.settled)
+        pages.show_console(out, manager.address(), count)
+        manager.wait_for_enter(daemon.follow)
+        out.print("stopping")
+        manager.stop()
+        daemon.stop()
 
 
 class Daemon:
@@ -150,16 +177,15 @@ class Daemon:
         """Send SIGTERM, upon which it drains and exits. Raises WorkerError if it does not."""
         self._process.terminate()
         try:
-            code = self._process.wait(STOP_S)
+            code = self._process.wait(processes.STOP_S)
         except subprocess.TimeoutExpired:
-            raise self.failure(f"the worker did not stop within {STOP_S} s") from None
+            raise self.failure(f"the worker did not stop within {processes.STOP_S} s") from None
         if code != ExitCode.OK:
             raise self.failure(f"the worker ended with exit code {code}")
 
     def failure(self, what: str) -> WorkerError:
         """An error that shows the end of the log."""
-        tail = self._log.read_text(errors="replace").splitlines()[-15:]
-        return WorkerError("\n".join([f"{what}; its log ends:", *tail]))
+        return processes.failure(what, self._log)
 
     def _note(self, line: bytes) -> None:
         try:
@@ -172,22 +198,8 @@ class Daemon:
 
 @contextmanager
 def _running(log: Path) -> Iterator[Daemon]:
-    process: subprocess.Popen[bytes] | None = None
-    try:
-        with (
-            log.open("wb") as lines,
-            _signals_wait(),
-        ):  # one that came between fork and return would leave the daemon behind
-            process = subprocess.Popen([sys.executable, "-m", "worker", "run"], stdout=lines, stderr=lines)
+    with processes.running("worker", "run", log=log) as process:
         yield Daemon(process, log)
-    finally:
-        if process is not None and process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 def _upload_and_follow(clients: Clients, daemon: Daemon, upload: Upload) -> None:
@@ -229,38 +241,3 @@ def _dead_letters(clients: Clients) -> list[tuple[str, FailureRecord]]:
     for start in range(0, len(receipts), MAX_BATCH):
         clients.dlq.change_visibility(receipts[start : start + MAX_BATCH])
     return found
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and SIGHUP end the demo in such a way that everything is cleaned up."""
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        say_stopping(number, "stopping: the demo removes what it has made")
-        raise SystemExit(128 + number)
-
-    with _handled_by(end):
-        yield
-
-
-@contextmanager
-def _signals_wait() -> Iterator[None]:
-    """Let signals take effect only at the end of this context."""
-    came: list[int] = []
-    try:
-        with _handled_by(lambda number, _frame: came.append(number)):
-            yield
-    finally:
-        for number in came:
-            signal.raise_signal(number)
-
-
-@contextmanager
-def _handled_by(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
-    """Handle the signals that end a program in this way within this context."""
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, former in before.items():
-            signal.signal(number, former)

@@ -4,11 +4,12 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from worker.core.base.errors import WorkerError
+from worker.core.base.text import escaped
 from worker.core.clients import Clients
 from worker.core.s3.state import RETRY_PREFIX
 from worker.demo.stage import BUCKET
@@ -18,6 +19,11 @@ LATE = {
     "障害中/night shift notes.txt": "Uploaded during the outage of the index: the night shift found pallet 17 mislabelled.",
 }
 """Files that arrive during the outage."""
+PLACES = ("2024", "2025", "2026")
+"""Folders in which what could not be read arrives for the console."""
+MAX_BROKEN = 10
+STRANGE = ('{"bucket": "demo-files-of-2019", "key": "台帳/備品.xlsx"}', '{"Records": "none"}')
+"""Messages for the console: about a bucket that does not exist, and one that is no event."""
 QUESTION = "深夜 入荷"
 HEALED_WITHIN_S = 60.0
 EMPTY_POLL_S = 0.1
@@ -55,6 +61,21 @@ def outage(clients: Clients, index: Path, follow: Callable[[], None]) -> tuple[i
 def replace(clients: Clients, bad: str, good: Path) -> None:
     """Replace the file that could not be read by a good one."""
     _put(clients, bad, good.read_bytes())
+
+
+def fail_again(
+    clients: Clients, broken: Mapping[str, Path], follow: Callable[[], None], settled: Container[str]
+) -> int:
+    """Upload files that cannot be read, by key, to each of PLACES, and send STRANGE; how many messages fail then.
+
+    Raises WorkerError if one is not settled.
+    """
+    keys = {f"{place}/{key}": file for key, file in list(broken.items())[:MAX_BROKEN] for place in PLACES}
+    for key, file in keys.items():
+        _put(clients, key, file.read_bytes())
+    clients.source.send([{"MessageBody": body} for body in STRANGE])
+    _wait(lambda: all(escaped(key) in settled for key in keys), follow, "files that cannot be read were not settled")
+    return len(keys) + len(STRANGE)
 
 
 def _put(clients: Clients, key: str, body: bytes) -> None:

@@ -162,6 +162,20 @@ def show_next(out: Console, *, kept_in: Path | str | None, question: str) -> Non
         )
 
 
+def show_console(out: Console, address: str, failed: int) -> None:
+    """Print where the console is. `failed`: how many messages have just failed, so that it has something to show."""
+    out.print()
+    what = f"The worker runs again, and {_count(failed, 'message')} failed. See why, and decide what to do with them:"
+    show(out, Sentence(Text(what, "bold")), Command(address, before="  "), Sentence("Press Enter to end."))
+
+
+def show_no_console(out: Console, missing: str) -> None:
+    """Print why there is no console, and what to install."""
+    out.print()
+    said = f"The console is not shown: {missing} is not installed. Install the extra `manager`: pip install '.[demo,manager]'"
+    show(out, Sentence(Text(said, "yellow")))
+
+
 def _program() -> str:
     """How this program was called, for the same shell in the same folder."""
     called = Path(sys.argv[0])

@@ -93,7 +93,7 @@ class Wording:
     def _link_to(self, topic: Topic) -> str:
         error = topic.error_type.replace('"', "")
         wanted = f"group:{topic.fingerprint}" if topic.fingerprint else f'error:"{error}"' if error else "group:-"
-        return f"{self._link()}/api/v1/messages?q={quote(wanted)}"
+        return f"{self._link()}/console/messages?q={quote(wanted)}"
 
 
 def _shown(text: str) -> str:

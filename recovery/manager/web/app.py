@@ -25,6 +25,7 @@ from recovery.manager.web import (
     plans,
     present,
     said,
+    schedule,
     settings,
 )
 from recovery.manager.web.guard import Guard
@@ -37,7 +38,7 @@ from worker import __version__
 __all__ = ["Health", "Service", "Status", "make_app"]
 
 _ROUTES = (
-    present, copies, messages, said, overview, audit, settings, notifications, plans, operations, export, fleet,
+    present, copies, messages, said, overview, audit, settings, schedule, notifications, plans, operations, export, fleet,
     alias_messages, alias_replay, alias_stats,
 )  # fmt: skip
 THREADS = 12

@@ -79,7 +79,7 @@ class Options(BaseModel):
         str | None, Field(max_length=MAX_OWNER_CHARS, pattern=LINE, description="For assign; empty: nobody.")
     ] = None
     in_s: Annotated[
-        Annotated[int, WHOLE, Field(strict=True, ge=0, le=MAX_AHEAD_S)] | None,
+        Annotated[int, Field(strict=True, ge=0, le=MAX_AHEAD_S), WHOLE] | None,
         Field(
             description="For schedule, which needs it: in how many seconds they are to be sent, up to 14 days, which is as long "
             "as SQS keeps a message. In a plan it is the moment, `at`, the same for all of them."

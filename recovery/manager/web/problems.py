@@ -1,7 +1,7 @@
 """What an error is answered with: problem details (RFC 9457), which name the field, its value, and what would be right."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -112,15 +112,19 @@ async def _asked_wrongly(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def _not_valid(_request: Request, error: Exception) -> JSONResponse:
-    """The first of the faults that FastAPI has found."""
     first: dict[str, Any] = error.errors()[0] if isinstance(error, RequestValidationError) else {}
+    wrong = asked_wrongly(first, first["loc"][1:])  # without where it stands: query, path, body
+    return problem(400, str(wrong), wrong=wrong)
+
+
+def asked_wrongly(first: Mapping[str, Any], place: Sequence[Any]) -> AskedWronglyError:
+    """The first of the faults that pydantic has found, in words that fit an answer. `place`: the names that lead to it."""
     *_, said = str(first.get("msg", "")).rpartition("it should be ")  # in our own words, or in those of pydantic
     expected = re.sub(r"^(Value error, |(Input|String|Value) should (be |have )?)", "", said)
     if first.get("type") == "missing":
         expected, first = "given", {**first, "input": ""}
-    place = [str(one) for one in first["loc"][1:] if isinstance(one, str)]  # without where it stands: query, path, body
-    wrong = AskedWronglyError(".".join(place) or "body", str(first.get("input"))[:MAX_SHOWN_CHARS], expected)
-    return problem(400, str(wrong), wrong=wrong)
+    field = ".".join(str(one) for one in place if isinstance(one, str)) or "body"
+    return AskedWronglyError(field, str(first.get("input"))[:MAX_SHOWN_CHARS], expected)
 
 
 async def _conflicts(_request: Request, error: Exception) -> JSONResponse:

@@ -71,13 +71,13 @@ class ScheduleRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"in_s": 3_600}]})
     in_s: Annotated[
         int,
-        WHOLE,
         Field(
             strict=True,
             ge=0,
             le=MAX_AHEAD_S,
             description="In how many seconds; up to 14 days, as long as SQS keeps a message.",
         ),
+        WHOLE,
     ]
 
 

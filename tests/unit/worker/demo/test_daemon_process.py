@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from worker import demo
+from worker.demo import processes
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -19,10 +20,10 @@ def test_a_signal_while_the_daemon_is_being_started_leaves_no_process(tmp_path, 
             started.append(self)
             signal.raise_signal(number)
 
-    monkeypatch.setattr("worker.demo.subprocess.Popen", Interrupted)
+    monkeypatch.setattr("worker.demo.processes.subprocess.Popen", Interrupted)
     with (
         pytest.raises(SystemExit) as ended,
-        demo._ended_by_signals(),
+        processes.ended_by_signals(),
         demo._running(tmp_path / "worker.log"),
     ):
         pytest.fail("the signal has no effect")

@@ -36,7 +36,7 @@ def test_an_owner_is_told_in_english():
         "Example: files/請求書/10月.pdf\n"
         "First: 1 Nov 2026, 18:30 JST\n"
         "Latest: 1 Nov 2026, 18:31 JST\n"
-        "List: https://dlq.example.com/api/v1/messages?q=group%3A5b1f2c7d90aa\n"
+        "List: https://dlq.example.com/console/messages?q=group%3A5b1f2c7d90aa\n"
         "\n"
         "If there are more, a digest follows in 1 hour at the earliest.\n"
     )
@@ -53,7 +53,7 @@ def test_an_owner_is_told_in_japanese():
         "対象の例: files/請求書/10月.pdf\n"
         "最初の発生: 2026年11月1日 18:30 (JST)\n"
         "最後の発生: 2026年11月1日 18:31 (JST)\n"
-        "一覧: https://dlq.example.com/api/v1/messages?q=group%3A5b1f2c7d90aa\n"
+        "一覧: https://dlq.example.com/console/messages?q=group%3A5b1f2c7d90aa\n"
         "\n"
         "同じ失敗がさらに発生した場合は、1時間30分以上の間隔を空けて、まとめてお知らせします。\n"
     )
@@ -117,11 +117,11 @@ def test_a_digest_in_english_lists_the_largest_groups_first():
         "1,204 × UnreadableFileError (caused by the file or message), 2,000 in all\n"
         "    Example: files/請求書/10月.pdf\n"
         "    Latest: 1 Nov 2026, 18:31 JST\n"
-        "    List: https://dlq.example.com/api/v1/messages?q=group%3A5b1f2c7d90aa\n"
+        "    List: https://dlq.example.com/console/messages?q=group%3A5b1f2c7d90aa\n"
         "\n"
         "2 × unknown reason (to be reviewed), 9 in all\n"
         "    Latest: 1 Nov 2026, 18:31 JST\n"
-        "    List: https://dlq.example.com/api/v1/messages?q=group%3A-\n"
+        "    List: https://dlq.example.com/console/messages?q=group%3A-\n"
     )
 
 
@@ -135,11 +135,11 @@ def test_a_digest_in_japanese_lists_the_largest_groups_first():
         "UnreadableFileError (ファイルまたはメッセージの不備): 1,204件\n"
         "    対象の例: files/請求書/10月.pdf\n"
         "    最後の発生: 2026年11月1日 18:31 (JST)\n"
-        "    一覧: https://dlq.example.com/api/v1/messages?q=group%3A5b1f2c7d90aa\n"
+        "    一覧: https://dlq.example.com/console/messages?q=group%3A5b1f2c7d90aa\n"
         "\n"
         "原因不明 (要確認): 2件、累計9件\n"
         "    最後の発生: 2026年11月1日 18:31 (JST)\n"
-        "    一覧: https://dlq.example.com/api/v1/messages?q=group%3A-\n"
+        "    一覧: https://dlq.example.com/console/messages?q=group%3A-\n"
     )
 
 

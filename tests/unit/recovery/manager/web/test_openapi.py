@@ -27,7 +27,7 @@ def test_every_route_is_described_with_stable_names_and_problems(shared):
         "alias_list_failures", "alias_list_messages", "alias_replay", "alias_replay_batch", "assign_message",
         "cancel_operation", "export_audit", "export_messages", "find_object", "get_health", "get_message",
         "get_message_body", "get_message_present", "get_metrics",
-        "get_operation", "get_overview", "get_pause", "get_plan", "get_settings",
+        "get_operation", "get_overview", "get_pause", "get_plan", "get_schedule", "get_settings",
         "get_stats", "hold_message", "list_audit", "list_groups",
         "list_message_events", "list_messages",
         "list_notifications", "list_operation_items", "list_operations", "make_plan", "note_message", "pause_operation",
