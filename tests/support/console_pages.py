@@ -26,7 +26,10 @@ def pages_of(scene: Scene) -> dict[str, str]:
         "messages filtered": messages_path(q="kind:RECOVERABLE key:契約", sort="key"),
         "messages none": messages_path(q="key:nothing-has-this"),
         "messages wrong": messages_path(q="kind:NONE colour:red"),
-        **{f"message {name}": f"/console/messages/{ids[name]}" for name in ("timeout", "odd", "foreign", "held", "sent", "unknown")},
+        **{
+            f"message {name}": f"/console/messages/{ids[name]}"
+            for name in ("timeout", "odd", "foreign", "held", "sent", "unknown")
+        },
         **{f"plan {name}": f"/console/plans/{plan.id}" for name, plan in scene.plans.items()},
         "operations": "/console/operations",
         **{f"operation {name}": f"/console/operations/{one.id}" for name, one in scene.operations.items()},

@@ -39,7 +39,11 @@ def served(scene: Scene) -> Iterator[WebServer]:
 def test_nothing_keeps_anybody_out_or_is_too_wide(
     scene: Scene, served: WebServer, reader_of: Callable[..., Reader], language: str, scheme: str, width: int
 ):
-    reader, axe, wrong = reader_of(f"http://127.0.0.1:{served.port}", language=language, scheme=scheme, width=width), Axe(), []
+    reader, axe, wrong = (
+        reader_of(f"http://127.0.0.1:{served.port}", language=language, scheme=scheme, width=width),
+        Axe(),
+        [],
+    )
     for name, path in pages_of(scene).items():
         reader.go(path)
         if reader.sideways_px:
