@@ -1,4 +1,4 @@
-"""Every page in either language, either colour scheme, on a phone and at a desk: nobody is kept out, and nothing is too wide or too large."""
+"""Every page in either language and colour scheme, on a phone and at a desk: nobody is kept out, nothing is too wide or large."""
 
 import contextlib
 from collections.abc import Callable, Iterator
