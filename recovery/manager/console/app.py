@@ -3,12 +3,23 @@
 from fastapi import Depends, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
-from recovery.manager.console import assets, operations, plans
+from recovery.manager.console import (
+    assets,
+    audit,
+    groups,
+    messages,
+    operations,
+    overview,
+    plans,
+    runbook_pages,
+    schedule,
+    settings,
+)
 from recovery.manager.console.errors import add_handlers
 from recovery.manager.web.parameters import only_known
 from recovery.manager.web.service import Service
 
-_PAGES = (assets, operations, plans)
+_PAGES = (overview, schedule, audit, settings, runbook_pages, assets, groups, messages, plans, operations)
 COMPRESSED_BYTES = 1_000
 """Answers from this size on are compressed: a page is read on a phone, too."""
 
