@@ -3,7 +3,7 @@
 from fastapi import Depends, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
-from recovery.manager.console import assets, groups, messages, schedule
+from recovery.manager.console import assets, groups, messages, schedule, search
 from recovery.manager.console.errors import add_handlers
 from recovery.manager.web.parameters import only_known
 from recovery.manager.web.service import Service
@@ -13,6 +13,7 @@ _PAGES = (
     groups,
     messages,
     schedule,
+    search,
 )
 COMPRESSED_BYTES = 1_000
 """Answers from this size on are compressed: a page is read on a phone, too."""
