@@ -3,16 +3,30 @@
 from fastapi import Depends, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
-from recovery.manager.console import assets, groups, messages, schedule, search
+from recovery.manager.console import (
+    assets,
+    audit,
+    groups,
+    messages,
+    overview,
+    runbook_pages,
+    schedule,
+    search,
+    settings,
+)
 from recovery.manager.console.errors import add_handlers
 from recovery.manager.web.parameters import only_known
 from recovery.manager.web.service import Service
 
 _PAGES = (
+    overview,
+    schedule,
+    audit,
+    settings,
+    runbook_pages,
     assets,
     groups,
     messages,
-    schedule,
     search,
 )
 COMPRESSED_BYTES = 1_000
