@@ -62,7 +62,7 @@ def test_nothing_of_a_document_becomes_markup(api):
     assert len(found.findall(".//script")) == 1
     names = [one.text_content() for one in found.xpath("//article/h2/a/bdi")]
     assert len(names) == 4
-    assert HOSTILE in found.text_content()
+    assert HOSTILE.partition("\u202e")[0] in found.text_content()
     assert "<script>alert(2)</script>" in found.text_content()
 
 
