@@ -7,6 +7,7 @@ from recovery.ledger.group_counters import Name
 from recovery.ledger.group_facts import Facts
 from recovery.ledger.groups import MAX_GROUPS, Group
 from recovery.ledger.ledger import Ledger
+from recovery.ledger.rows import WAITING, State
 from recovery.ledger.selection import Selection, instant, parse_query, term
 from recovery.ledger.suggestions import Suggestion
 
@@ -45,20 +46,23 @@ class GroupAt:
         return f"{self.known.query} {term('until', instant(self.as_of_ms))}"
 
 
-def groups_with_facts(ledger: Ledger, selection: Selection, *, limit: int) -> list[KnownGroup]:
-    """The largest groups of a selection. Their facts are those of whole groups, in the selection's states.
+def groups_with_facts(ledger: Ledger, selection: Selection, *, limit: int, offset: int = 0) -> list[KnownGroup]:
+    """The largest groups of a selection, after `offset` larger ones; facts are of whole groups, in the selection's states.
 
     Raises LedgerError.
     """
-    groups = ledger.groups(selection, limit=limit)
+    groups = ledger.groups(selection, limit=offset + limit)[offset:]
     facts = ledger.group_facts.of((one.name for one in groups), selection.states)
     suggested = ledger.suggestions.of((one.fingerprint, one.error_type, one.kind, one.message) for one in groups)
     return [KnownGroup(one, facts[one.name], suggested.get((one.fingerprint, one.error_type))) for one in groups]
 
 
-def groups_of(ledger: Ledger, fingerprint: str, *, error_type: str | None, kind: str | None) -> list[KnownGroup]:
+def groups_of(
+    ledger: Ledger, fingerprint: str, *, error_type: str | None, kind: str | None, states: tuple[State, ...] = WAITING
+) -> list[KnownGroup]:
     """The groups that have exactly this fingerprint (empty: none), error type and kind; None: any. Raises LedgerError."""
-    found = groups_with_facts(ledger, Selection(group=f"={fingerprint}", error_type=error_type), limit=MAX_GROUPS)
+    selection = Selection(states=states, group=f"={fingerprint}", error_type=error_type)
+    found = groups_with_facts(ledger, selection, limit=MAX_GROUPS)
     return [one for one in found if error_type in {None, one.group.error_type} and kind in {None, one.group.kind.value}]
 
 
@@ -75,9 +79,11 @@ def moment_of(group: Group) -> int:
     return max(group.last_seen_ms, time.time_ns() // 1_000_000 - IN_FLIGHT_MS)
 
 
-def group_at(ledger: Ledger, known: KnownGroup, as_of_ms: int) -> GroupAt:
-    """A group as it was at a moment. Raises LedgerError."""
+def group_at(ledger: Ledger, known: KnownGroup, as_of_ms: int, *, waits: bool = True) -> GroupAt:
+    """A group as it was at a moment; `waits`: whether it has dead letters that wait. Raises LedgerError."""
     group = known.group
+    if not waits:
+        return GroupAt(known, as_of_ms, 0, 0)
     if group.last_seen_ms <= as_of_ms:
         return GroupAt(known, as_of_ms, group.count, 0)
     selection = parse_query(known.query)

@@ -64,6 +64,8 @@ STEPS: Mapping[Do, Words] = {
     Do.REPAIR_INTAKE: Words("Find out why the manager cannot take dead letters in; the queue keeps them meanwhile."),
     Do.ASK_AGAIN: Words("Find out why something is unknown; nothing is lost by it."),
 }
+COMMA, SEMICOLON = Words("%(first)s, %(second)s"), Words("%(first)s; %(second)s")
+"""How parts are joined, which is translated as they are."""
 _FOLLOWS = frozenset({Says.MESSAGES})
 """Parts that continue the one before."""
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
@@ -79,14 +81,13 @@ def step_in_words(step: Step, translate: Translate, show: Show) -> str:
     return _filled(STEPS[step.do], step.values, translate, show)
 
 
-def sentence(
-    parts: Iterable[Part], translate: Translate, show: Show, *, comma: str = ", ", semicolon: str = "; "
-) -> str:
+def sentence(parts: Iterable[Part], translate: Translate, show: Show) -> str:
     """All parts: `3 causes, 412 messages; the first expires in 9 days; index reachable; fleet serving (2 workers)`."""
     said = ""
     for part in parts:
-        said += (comma if part.says in _FOLLOWS else semicolon) if said else ""
-        said += part_in_words(part, translate, show)
+        text = part_in_words(part, translate, show)
+        joint = COMMA if part.says in _FOLLOWS else SEMICOLON
+        said = translate(joint.one, joint.one, 1) % {"first": said, "second": text} if said else text
     return said
 
 

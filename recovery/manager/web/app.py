@@ -5,8 +5,10 @@ from contextlib import asynccontextmanager
 
 import anyio.to_thread
 from fastapi import Depends, FastAPI
+from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
+from recovery.manager.console.app import make_console
 from recovery.manager.web import (
     alias_messages,
     alias_replay,
@@ -28,8 +30,9 @@ from recovery.manager.web import (
     schedule,
     settings,
 )
-from recovery.manager.web.guard import Guard
+from recovery.manager.web.guard import CONSOLE, Guard
 from recovery.manager.web.parameters import only_known
+from recovery.manager.web.principal import Anyone
 from recovery.manager.web.problems import add_handlers
 from recovery.manager.web.service import Health, Service, Status
 from recovery.manager.web.watching import Watch
@@ -64,10 +67,17 @@ def make_app(service: Service) -> FastAPI:
         app.include_router(one.router, dependencies=[Depends(only_known)])
     app.include_router(health.router)  # probes and scrapers may add parameters of their own
     app.include_router(auth_routes.make_router(service.sign_in))
+    for path in ("/", CONSOLE.rstrip("/")):
+        app.add_api_route(path, _to_the_console, include_in_schema=False)
+    app.mount(CONSOLE.rstrip("/"), make_console(service))
     add_handlers(app)
     app.add_middleware(Guard, allowed_hosts=service.allowed_hosts, sign_in=service.sign_in)
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
     return app
+
+
+async def _to_the_console(_anyone: Anyone) -> RedirectResponse:
+    return RedirectResponse(CONSOLE, 303)
 
 
 @asynccontextmanager

@@ -1,0 +1,46 @@
+"""`/console/static/`: style and scripts; and the choice of a language and a time zone."""
+
+import mimetypes
+
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import RedirectResponse, Response
+
+from recovery.ledger.errors import AskedWronglyError
+from recovery.manager.console.forms import Form, single
+from recovery.manager.console.languages import Language
+from recovery.manager.console.reader import LANGUAGE_COOKIE, ZONE_COOKIE, is_zone
+from recovery.manager.console.rendering import ASSETS
+from recovery.manager.web.auth_routes import own_path
+from recovery.manager.web.principal import Anyone
+
+YEAR_S = 365 * 86_400
+router = APIRouter()
+
+
+@router.get("/static/{version}/{name}")
+async def get_asset(_anyone: Anyone, version: str, name: str) -> Response:  # noqa: ARG001 (part of the address alone)
+    """A part of the pages, which browsers keep: its address has its version."""
+    if name not in ASSETS:
+        raise HTTPException(404, "there is no such file")
+    headers = {"Cache-Control": f"public, max-age={YEAR_S}, immutable"}
+    return Response(ASSETS[name], media_type=mimetypes.guess_type(name)[0], headers=headers)
+
+
+@router.post("/preferences")
+async def choose(_anyone: Anyone, form: Form) -> Response:
+    """Keep a language or a time zone in the browser, and go back."""
+    fields = single(form)
+    response = RedirectResponse(own_path(fields.get("next", "")), 303)
+    if (language := fields.get("language")) is not None:
+        if language not in set(Language):
+            raise AskedWronglyError("language", language, f"one of {', '.join(Language)}")
+        _keep(response, LANGUAGE_COOKIE, language)
+    if (zone := fields.get("zone")) is not None:
+        if not is_zone(zone):
+            raise AskedWronglyError("zone", zone, "the name of a time zone, such as Asia/Tokyo")
+        _keep(response, ZONE_COOKIE, zone)
+    return response
+
+
+def _keep(response: Response, name: str, value: str) -> None:
+    response.set_cookie(name, value, max_age=YEAR_S, path="/", httponly=False, samesite="lax")

@@ -1,0 +1,107 @@
+"""For whom a page is made: their language, their time zone, and how they write numbers, times and sizes."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from babel.dates import format_datetime, format_timedelta
+from babel.numbers import format_compact_decimal, format_decimal, format_percent
+from markupsafe import Markup, escape
+from starlette.requests import Request
+
+from recovery.manager.console.languages import Language, chosen, translations
+from recovery.manager.web.moments import moment
+
+LANGUAGE_COOKIE, ZONE_COOKIE = "console-language", "console-zone"
+MAX_ZONE_CHARS = 64
+_UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Somebody who looks at a page."""
+
+    language: Language
+    zone: str
+    """Name of their time zone; `UTC` where their browser has not said it yet."""
+    now_ms: int
+    """When the page is made."""
+
+    def text(self, message: str) -> str:
+        """A text of ours in their language."""
+        return str(translations(self.language).gettext(message))
+
+    def number(self, value: float) -> str:
+        """With the separators of their language."""
+        return format_decimal(value, locale=self.language)
+
+    def short_number(self, value: float) -> str:
+        """Rounded to a few digits: 12K."""
+        return format_compact_decimal(value, locale=self.language, fraction_digits=1)
+
+    def share(self, value: float) -> str:
+        """A part of 1 as a percentage."""
+        return format_percent(value, locale=self.language)
+
+    def size(self, size_bytes: int) -> str:
+        """Bytes in a unit that fits."""
+        for unit, name in _UNITS:
+            if size_bytes >= unit:
+                return f"{format_decimal(round(size_bytes / unit, 1), locale=self.language)} {name}"
+        return f"{self.number(size_bytes)} B"
+
+    def span(self, seconds: float) -> str:
+        """A length of time in its largest unit: `9 days`."""
+        return format_timedelta(int(seconds), threshold=1.5, locale=self.language)
+
+    def time(self, at_ms: int | None) -> Markup:
+        """A time in their zone, with UTC on hover; a dash where none is known."""
+        return self._time(
+            at_ms, lambda at: format_datetime(at.astimezone(_zone(self.zone)), "medium", locale=self.language)
+        )
+
+    def ago(self, at_ms: int | None) -> Markup:
+        """How long ago that is, or how far ahead, with the time on hover."""
+        return self._time(
+            at_ms,
+            lambda at: format_timedelta(
+                at - datetime.fromtimestamp(self.now_ms / 1000, UTC),
+                threshold=1.5,
+                add_direction=True,
+                locale=self.language,
+            ),
+        )
+
+    def _time(self, at_ms: int | None, shown: Callable[[datetime], str]) -> Markup:
+        stamp = moment(at_ms)
+        if at_ms is None or stamp is None:
+            return Markup('<span class="none">–</span>')
+        at = datetime.fromtimestamp(at_ms / 1000, UTC)
+        zoned = at.astimezone(_zone(self.zone))
+        title = f"{zoned:%Y-%m-%d %H:%M:%S} {self.zone} · {at:%Y-%m-%d %H:%M:%S} UTC"
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(stamp, title, escape(shown(at)))
+
+
+def reader_of(request: Request, now_ms: int) -> Reader:
+    """Who asks for a page, by the cookies and headers of the request."""
+    language = chosen(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language", ""))
+    zone = request.cookies.get(ZONE_COOKIE, "UTC")
+    return Reader(language, zone if is_zone(zone) else "UTC", now_ms)
+
+
+def is_zone(name: str) -> bool:
+    """Whether this is the name of a time zone that is known here."""
+    try:
+        _zone(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+@functools.lru_cache(maxsize=600)
+def _zone(name: str) -> tzinfo:
+    if len(name) > MAX_ZONE_CHARS or name.startswith(("/", ".")):
+        raise ZoneInfoNotFoundError(name)
+    return UTC if name == "UTC" else ZoneInfo(name)

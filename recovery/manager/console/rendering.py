@@ -1,0 +1,80 @@
+"""Makes pages of templates: everything from outside is escaped, and the browser is told to run and load nothing but ours."""
+
+import functools
+import hashlib
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.requests import Request
+
+from recovery.manager.console.languages import Language, translations
+from recovery.manager.console.reader import reader_of
+from recovery.manager.roles import Principal, Role
+from recovery.manager.web.service import Service
+from recovery.manager.web.sign_in import Mode
+
+_HERE = Path(__file__).parent
+ASSETS = {path.name: path.read_bytes() for path in sorted((_HERE / "static").iterdir())}
+"""By name; they are part of the program."""
+VERSION = hashlib.sha256(b"".join(ASSETS.values())).hexdigest()[:12]
+"""Of all assets: their addresses change with it, so that browsers may keep them."""
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "Referrer-Policy": "same-origin",  # a form must say where it comes from
+}
+
+
+@functools.cache
+def _environment(language: Language) -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
+    )  # fmt: skip
+    made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
+    made.filters["bidi"] = bidi
+    return made
+
+
+def bidi(value: object) -> Markup:
+    """A text of others, isolated: whatever its direction, it does not reorder what stands around it (HTML, `bdi`)."""
+    return Markup("<bdi>{}</bdi>").format("" if value is None else value)
+
+
+def page(
+    request: Request,
+    template: str,
+    principal: Principal | None,
+    context: Mapping[str, Any] | None = None,
+    *,
+    status: int = 200,
+) -> HTMLResponse:
+    """A page of the console, from a template that has `reader`, `principal`, `may_act` and what is in `context`."""
+    service: Service = request.app.state.service
+    reader = reader_of(request, time.time_ns() // 1_000_000)
+    given = {
+        "reader": reader,
+        "principal": principal,
+        "may_act": principal is not None and principal.role.includes(Role.OPERATOR),
+        "is_admin": principal is not None and principal.role.includes(Role.ADMIN),
+        "can_sign_out": principal is not None and service.sign_in.mode in {Mode.OIDC, Mode.TOKEN},
+        "languages": list(Language),
+        "search_page": False,
+        "version": VERSION,
+        "here": _here(request),
+        "path": request.url.path,
+        **(context or {}),
+    }
+    html = _environment(reader.language).get_template(template).render(given)
+    return HTMLResponse(html, status, {**HEADERS, "Content-Language": reader.language.value})
+
+
+def _here(request: Request) -> str:
+    """Path and query of this page, to come back to."""
+    query = request.url.query
+    return f"{request.url.path}?{query}" if query else request.url.path

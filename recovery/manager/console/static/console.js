@@ -1,0 +1,58 @@
+// What a page does beyond HTML. Without it, everything works by links and forms.
+import { keys } from "./keys.js";
+import { live } from "./live.js";
+
+const YEAR_S = 365 * 86400;
+
+function zone() {
+  // The server writes times in the reader's zone once it knows it; the first page is loaded again.
+  const name = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  if (name === document.body.dataset.zone || sessionStorage.getItem("zone") === name) return;
+  sessionStorage.setItem("zone", name);
+  document.cookie = `console-zone=${name}; path=/; max-age=${YEAR_S}; samesite=lax`;
+  if (document.querySelector("form.dirty") === null) location.reload();
+}
+
+function copyButtons() {
+  for (const button of document.querySelectorAll("button[data-copy]")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+      button.textContent = button.dataset.copied;
+    });
+  }
+}
+
+function busyForms() {
+  // A second press of the same button would ask for the same again.
+  document.addEventListener("submit", (event) => {
+    if (event.submitter && event.target.method === "post") event.submitter.setAttribute("aria-busy", "true");
+  });
+  window.addEventListener("pageshow", () => {
+    for (const button of document.querySelectorAll("button[aria-busy]")) button.removeAttribute("aria-busy");
+  });
+}
+
+function selection() {
+  // "These 7 selected": counted while boxes are ticked, and all of the page at once.
+  const all = document.querySelector("input[data-all]");
+  const count = () => {
+    const ticked = document.querySelectorAll("input[name='id']:checked").length;
+    for (const one of document.querySelectorAll("[data-selected]")) one.textContent = ticked.toLocaleString(document.documentElement.lang);
+  };
+  document.addEventListener("change", (event) => {
+    if (event.target === all) {
+      for (const box of document.querySelectorAll("input[name='id']")) box.checked = all.checked;
+    }
+    count();
+  });
+  if (all) all.closest("th").hidden = false;
+  count();
+}
+
+zone();
+copyButtons();
+busyForms();
+selection();
+keys();
+live();

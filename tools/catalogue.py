@@ -1,0 +1,57 @@
+"""The Japanese texts of the console: `python -m tools.catalogue --check` names those that are missing; `--write` adds them, empty.
+
+Texts are found in the templates and in the source, as gettext's own tools find them.
+"""
+
+import sys
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po, write_po
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "recovery" / "manager" / "console"
+CATALOGUE = SOURCE / "locale" / "ja" / "LC_MESSAGES" / "console.po"
+_METHODS = [("**.html", "jinja2"), ("**.py", "python")]
+_OPTIONS = {"**.html": {"trimmed": "true", "silent": "false", "extensions": "jinja2.ext.do"}}
+_KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "text": None, "N_": None}
+
+
+def main() -> int:
+    """Write or check the catalogue. Print each fault on stderr; return their number."""
+    wanted = found_texts()
+    with CATALOGUE.open("rb") as source:
+        catalogue = read_po(source, locale="ja")
+    if "--write" in sys.argv[1:]:
+        catalogue.update(wanted, no_fuzzy_matching=True)
+        catalogue.obsolete.clear()
+        with CATALOGUE.open("wb") as target:
+            write_po(target, catalogue, width=120, omit_header=False, no_location=True, sort_output=True)
+    faults = check(wanted, catalogue)
+    for fault in faults:
+        print(fault, file=sys.stderr)  # noqa: T201
+    return len(faults)
+
+
+def found_texts() -> Catalog:
+    """All texts of the console."""
+    catalogue = Catalog()
+    for _, _, message, _, context in extract_from_dir(SOURCE, _METHODS, _OPTIONS, keywords=_KEYWORDS):
+        catalogue.add(message, context=context)
+    return catalogue
+
+
+def check(wanted: Catalog, catalogue: Catalog) -> list[str]:
+    """What is missing, not sure, or no longer needed, one sentence each."""
+    ids = {message.id for message in wanted if message.id}
+    known = {message.id: message for message in catalogue if message.id}
+    faults = [
+        f"{CATALOGUE.name}: {one!r} is not translated" for one in ids if not (known.get(one) and known[one].string)
+    ]
+    faults += [f"{CATALOGUE.name}: {one!r} is fuzzy" for one in ids & set(known) if known[one].fuzzy]
+    return sorted(faults + [f"{CATALOGUE.name}: {one!r} is in no page" for one in set(known) - ids], key=str)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
