@@ -89,7 +89,8 @@ def _options(fields: Mapping[str, str]) -> dict[str, object]:
     for name in TEXTS:
         if text := fields.get(name, "").replace("\r\n", "\n").strip():
             given[name] = text
-    if seconds := fields.get("in_s", "").strip():
+    # Its field stands beside the buttons of other verbs, too.
+    if fields.get("verb") == Verb.SCHEDULE and (seconds := fields.get("in_s", "").strip()):
         given["in_s"] = _number(seconds)
     if rate := fields.get("rate", "").strip():
         given["rate"] = _number(rate)
