@@ -3,12 +3,18 @@
 from fastapi import Depends, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
-from recovery.manager.console import assets, message, schedule, why_not
+from recovery.manager.console import assets, message, messages, schedule, why_not
 from recovery.manager.console.errors import add_handlers
 from recovery.manager.web.parameters import only_known
 from recovery.manager.web.service import Service
 
-_PAGES = (assets, schedule, why_not, message)
+_PAGES = (
+    assets,
+    messages,
+    schedule,
+    why_not,
+    message,
+)
 COMPRESSED_BYTES = 1_000
 """Answers from this size on are compressed: a page is read on a phone, too."""
 

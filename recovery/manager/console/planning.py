@@ -2,8 +2,9 @@
 
     <form method="post" action="/console/plans">   verb, q or id (once for each dead letter), options by their names
 
-Flags are set by any value that is not empty; `ramp` is `no` where a redrive is not to begin slowly. A plan that is too old, or of
-which an option is to be changed, is made again: of the same query, or of the same dead letters.
+`q` is that of the button "all that match", whatever is ticked besides. Flags are set by any value that is not empty; `ramp` is
+`no` where a redrive is not to begin slowly. A plan that is too old, or of which an option is to be changed, is made again: of the
+same query, or of the same dead letters.
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,7 +65,7 @@ def fields_of(plan: Plan, now_ms: int) -> dict[str, str]:
 def plan_request(fields: Mapping[str, str], ids: Sequence[str] = ()) -> PlanRequest:
     """What these fields ask for. Raises AskedWronglyError for the first that is wrong."""
     wanted: dict[str, Any] = {"verb": fields.get("verb", ""), "options": _options(fields)}
-    wanted |= {"ids": list(ids)} if ids else {"q": fields.get("q", "").strip()} if "q" in fields else {}
+    wanted |= {"q": fields["q"].strip()} if "q" in fields else {"ids": list(ids)} if ids else {}
     _check(wanted)
     try:
         return PlanRequest.model_validate(wanted)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from enum import StrEnum
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, cast, get_origin
 from urllib.parse import urlencode
 
 from fastapi import Path, Query, Request, Response
@@ -60,8 +60,13 @@ Offset = Annotated[
 
 
 async def only_known(request: Request) -> None:
-    """A misspelt filter must not select everything. Raises AskedWronglyError for a parameter that is unknown or given twice."""
-    known = [one.alias for one in cast("APIRoute", request.scope["route"]).dependant.query_params]
+    """A misspelt filter must not select everything. Raises AskedWronglyError for a parameter that is unknown, or given twice.
+
+    A list may be given several times.
+    """
+    taken = cast("APIRoute", request.scope["route"]).dependant.query_params
+    known = [one.alias for one in taken]
+    several = {one.alias for one in taken if get_origin(one.field_info.annotation) is list}
     given: set[str] = set()
     for name, value in request.query_params.multi_items():
         if name not in known:
@@ -71,7 +76,7 @@ async def only_known(request: Request) -> None:
                 else "absent: this path has no parameters"
             )
             raise AskedWronglyError(name[:MAX_SHOWN_CHARS], value[:MAX_SHOWN_CHARS], right)
-        if name in given:
+        if name in given - several:
             raise AskedWronglyError(name, value[:MAX_SHOWN_CHARS], "given once")
         given.add(name)
 
