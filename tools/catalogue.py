@@ -6,7 +6,7 @@ Texts are found in the templates and in the source, as gettext's own tools find 
 import sys
 from pathlib import Path
 
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
@@ -51,10 +51,18 @@ def check(wanted: Catalog, catalogue: Catalog) -> list[str]:
     ids = {message.id for message in wanted if message.id}
     known = {message.id: message for message in catalogue if message.id}
     faults = [
-        f"{CATALOGUE.name}: {one!r} is not translated" for one in ids if not (known.get(one) and known[one].string)
+        f"{CATALOGUE.name}: {one!r} is not translated"
+        for one in ids
+        if one not in known or not _is_translated(known[one])
     ]
     faults += [f"{CATALOGUE.name}: {one!r} is fuzzy" for one in ids & set(known) if known[one].fuzzy]
     return sorted(faults + [f"{CATALOGUE.name}: {one!r} is in no page" for one in set(known) - ids], key=str)
+
+
+def _is_translated(message: Message) -> bool:
+    """Whether it has a text, or each of its plurals has."""
+    found = message.string
+    return all(found) if isinstance(found, tuple | list) else bool(found)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,14 @@
 from fastapi import Depends, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
-from recovery.manager.console import assets, message, messages, schedule, why_not
+from recovery.manager.console import assets, groups, message, messages, schedule, why_not
 from recovery.manager.console.errors import add_handlers
 from recovery.manager.web.parameters import only_known
 from recovery.manager.web.service import Service
 
 _PAGES = (
     assets,
+    groups,
     messages,
     schedule,
     why_not,

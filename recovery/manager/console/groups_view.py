@@ -25,6 +25,7 @@ MAX_PAGE = MAX_GROUPS // PAGE
 SAMPLES = 5
 NO_FINGERPRINT = "-"
 """In the address of a group without one."""
+_NO_GROUP = "there is no such group: none of its dead letters is in the ledger; those that ended are forgotten"
 _RIGHT_MOMENT = "a moment in UTC, such as 2026-11-01T09:30:00.000Z"
 _SUGGESTED = {Advice.REDRIVE: Verb.REDRIVE, Advice.ABANDON: Verb.ABANDON}
 
@@ -48,6 +49,11 @@ class GroupsView:
     page: int
     """From 1 on."""
     has_more: bool
+
+    def path(self, page: int) -> str:
+        """The address of another page of it."""
+        wanted = {"q": self.query} if self.query else {}
+        return f"/console/groups?{urlencode(wanted | {'page': str(page)})}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +90,25 @@ class GroupView:
 
 def groups_view(service: Service, query: str, page: int) -> GroupsView:
     """A page of the largest groups of a query. Raises AskedWronglyError and LedgerError."""
-    if not 1 <= page <= MAX_PAGE:
-        raise AskedWronglyError("page", str(page), f"1 to {MAX_PAGE}")
     found = groups_with_facts(service.ledger, selected(query), offset=(page - 1) * PAGE, limit=PAGE + 1)
-    entries = [Entry(one, sparkline(one.facts.trend), path_of(one.group, moment_of(one.group))) for one in found[:PAGE]]
-    return GroupsView(entries, query, page, len(found) > PAGE)
+    return GroupsView([entry(one) for one in found[:PAGE]], query, page, len(found) > PAGE)
+
+
+def entry(known: KnownGroup) -> Entry:
+    """A group as a list shows it."""
+    return Entry(known, sparkline(known.facts.trend), path_of(known.group, moment_of(known.group)))
 
 
 def found_groups(service: Service, fingerprint: str, error_type: str | None, kind: str | None) -> list[KnownGroup]:
     """The groups that an address names: those that wait, else those that did. Raises HTTPException 404, and LedgerError."""
     name = "" if fingerprint == NO_FINGERPRINT else fingerprint
+    if "\0" in name + (error_type or ""):
+        raise not_found(_NO_GROUP)
     for states in (WAITING, tuple(State)):
         found = groups_of(service.ledger, name, error_type=error_type, kind=kind, states=states)
         if found:
             return found
-    raise not_found("there is no such group: none of its dead letters is in the ledger; those that ended are forgotten")
+    raise not_found(_NO_GROUP)
 
 
 def group_view(service: Service, principal: Principal, known: KnownGroup, as_of: str) -> GroupView:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from babel.dates import format_datetime, format_timedelta
+from babel.dates import format_datetime, format_time, format_timedelta
 from babel.numbers import format_compact_decimal, format_decimal, format_percent
 from markupsafe import Markup, escape
 from starlette.requests import Request
@@ -61,6 +61,18 @@ class Reader:
         return self._time(
             at_ms, lambda at: format_datetime(at.astimezone(_zone(self.zone)), "medium", locale=self.language)
         )
+
+    def clock(self, at_ms: int) -> Markup:
+        """A time of today in their zone by hour and minute, as one says it; of another day, with its date."""
+        zone = _zone(self.zone)
+        today = datetime.fromtimestamp(self.now_ms / 1000, zone).date()
+
+        def shown(at: datetime) -> str:
+            zoned = at.astimezone(zone)
+            write = format_time if zoned.date() == today else format_datetime
+            return write(zoned, "short", tzinfo=zone, locale=self.language)
+
+        return self._time(at_ms, shown)
 
     def ago(self, at_ms: int | None) -> Markup:
         """How long ago that is, or how far ahead, with the time on hover."""

@@ -1,0 +1,54 @@
+"""The screens of groups: the largest causes, and one of them with what can be done about it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from recovery.ledger.selection import FILTERS
+from recovery.manager.console.groups_view import (
+    MAX_PAGE,
+    entry,
+    found_groups,
+    group_view,
+    groups_view,
+    path_of,
+)
+from recovery.manager.console.rendering import page as rendered
+from recovery.manager.known_groups import moment_of
+from recovery.manager.web.parameters import Q
+from recovery.manager.web.principal import Reader
+from recovery.manager.web.service import TheService
+from worker.core.base.classify import FailureKind
+
+MAX_NAME_CHARS = 4_000
+"""Of a fingerprint or an error type in an address; longer ones are in no failure record."""
+LATER_S = (3_600, 4 * 3_600, 24 * 3_600, 3 * 86_400, 7 * 86_400)
+"""In how many seconds a group can be sent again; other times are in Messages."""
+router = APIRouter()
+
+
+@router.get("/groups")
+def list_groups(
+    principal: Reader, request: Request, service: TheService, q: Q = "",
+    number: Annotated[int, Query(alias="page", ge=1, le=MAX_PAGE)] = 1,
+) -> Response:  # fmt: skip
+    """The largest groups of a query."""
+    made = groups_view(service, q, number)
+    return rendered(request, "groups.html", principal, {"view": made, "filters": tuple(FILTERS)})
+
+
+@router.get("/groups/{fingerprint:path}")
+def show_group(
+    principal: Reader, request: Request, service: TheService, fingerprint: Annotated[str, Path(max_length=MAX_NAME_CHARS)],
+    error_type: Annotated[str | None, Query(max_length=MAX_NAME_CHARS)] = None, kind: FailureKind | None = None,
+    as_of: Annotated[str | None, Query(max_length=100)] = None,
+) -> Response:  # fmt: skip
+    """One group as of a moment, which its address has: loading the page again says what has joined since."""
+    found = found_groups(service, fingerprint, error_type, kind)
+    if len(found) > 1:
+        return rendered(request, "groups_choice.html", principal, {"entries": [entry(one) for one in found]})
+    if as_of is None:
+        return RedirectResponse(path_of(found[0].group, moment_of(found[0].group)), 303)
+    view = group_view(service, principal, found[0], as_of)
+    return rendered(request, "group.html", principal, {"view": view, "later": LATER_S})
