@@ -7,19 +7,24 @@ from recovery.manager.console import (
     assets,
     audit,
     groups,
+    message,
     messages,
     operations,
     overview,
     plans,
     runbook_pages,
     schedule,
+    search,
     settings,
+    why_not,
 )
 from recovery.manager.console.errors import add_handlers
 from recovery.manager.web.parameters import only_known
 from recovery.manager.web.service import Service
 
-_PAGES = (overview, schedule, audit, settings, runbook_pages, assets, groups, messages, plans, operations)
+_PAGES = (
+    overview, schedule, audit, settings, runbook_pages, assets, groups, messages, why_not, message, search, plans, operations,
+)  # fmt: skip
 COMPRESSED_BYTES = 1_000
 """Answers from this size on are compressed: a page is read on a phone, too."""
 
