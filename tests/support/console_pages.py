@@ -13,6 +13,11 @@ def messages_path(**asked: str) -> str:
 def pages_of(scene: Scene) -> dict[str, str]:
     """The path of each page that there is, in each of its forms."""
     return {
+        "overview": "/console/",
+        "groups": "/console/groups",
+        "audit": "/console/audit",
+        "settings": "/console/settings",
+        "runbook": "/console/runbook",
         "messages": "/console/messages",
         "messages filtered": messages_path(q="kind:RECOVERABLE key:契約", sort="key"),
         "messages none": messages_path(q="key:nothing-has-this"),

@@ -72,7 +72,7 @@ def page(
         "is_admin": principal is not None and principal.role.includes(Role.ADMIN),
         "can_sign_out": principal is not None and service.sign_in.mode in {Mode.OIDC, Mode.TOKEN},
         "languages": list(Language),
-        "search_page": False,
+        "search_page": service.searching is not None,
         "version": VERSION,
         "here": _here(request),
         "path": request.url.path,
