@@ -23,7 +23,7 @@ from recovery.manager.web.parameters import only_known
 from recovery.manager.web.service import Service
 
 _PAGES = (
-    overview, schedule, audit, settings, runbook_pages, assets, groups, messages, why_not, message, search, plans, operations,
+    overview, schedule, audit, settings, runbook_pages, assets, groups, messages, why_not, search, message, plans, operations,
 )  # fmt: skip
 COMPRESSED_BYTES = 1_000
 """Answers from this size on are compressed: a page is read on a phone, too."""

@@ -232,3 +232,7 @@ def test_the_page_of_one_message_is_in_japanese_too(api):
     text = said(get(api, "/console/messages/a", accept_language="ja"))
     assert "保留中: 解除されるまで何も行われません" in text
     assert "この状態でできる操作はありません" in text
+
+
+def test_the_overview_leads_to_it(api):
+    assert "/console/why-not" in get(api, "/console/").xpath("//main//a/@href")
