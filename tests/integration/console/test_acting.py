@@ -1,0 +1,209 @@
+"""Who acts, and who looks on, in real browsers: signing in by a token, each role, and two windows at one operation."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from recovery.manager.figures import Figures
+from recovery.manager.metrics import ManagerMetrics
+from recovery.manager.operations import Operations
+from recovery.manager.roles import Role
+from recovery.manager.web.server import WebServer
+from recovery.manager.web.sign_in import Mode
+from testing.aws import s3_event, s3_record
+from testing.ledgers import new_ledger
+from testing.memory import BUCKET
+from tests.integration.manager.conftest import serving
+from tests.support.api import Api
+from tests.support.reader import Reader
+from tests.support.signed_in import new_token, signed_in
+from worker.core.base.liveness import Liveness
+
+COUNT = 24
+PATIENCE_S = 15
+
+
+class Office:
+    """A manager with dead letters, a token of each role, and windows of browsers at it."""
+
+    def __init__(self, api: Api, server: WebServer, reader_of: Callable[..., Reader]) -> None:
+        self.api, self.origin, self._reader_of = api, f"http://127.0.0.1:{server.port}", reader_of
+        self.tokens = {role: new_token(api.ledger, role) for role in Role}
+
+    def window(self, role: Role | None = None, path: str = "/console/operations", **who: object) -> Reader:
+        """A window; of somebody who signs in by pasting a token."""
+        reader = self._reader_of(self.origin, **who)
+        if role is not None:
+            reader.go(path)
+            reader.page.get_by_label("Token").fill(self.tokens[role])
+            reader.page.get_by_role("button", name="Sign in").click()
+            reader.page.wait_for_url(f"{self.origin}{path}")
+        return reader
+
+    def plan(self, reader: Reader, verb: str) -> str:
+        """The path of a plan of everything that waits, which somebody makes at the page of messages."""
+        reader.go("/console/messages")
+        reader.page.get_by_label("What to do").select_option(verb)
+        reader.page.get_by_role("button", name="that match as of").click()
+        reader.page.wait_for_url("**/console/plans/*")
+        return reader.path
+
+
+def wait_until(is_so: Callable[[], bool], reader: Reader) -> None:
+    """Look again and again; the window goes on meanwhile."""
+    until = time.monotonic() + PATIENCE_S
+    while not is_so():
+        assert time.monotonic() < until, reader.text
+        reader.page.wait_for_timeout(100)
+
+
+def says(reader: Reader) -> str:
+    """The state of the operation that somebody looks at."""
+    return reader.page.locator(".verdict").inner_text()
+
+
+@pytest.fixture
+def office(tmp_path: Path, reader_of: Callable[..., Reader]) -> Iterator[Office]:
+    with contextlib.closing(new_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")) as ledger:
+        api = signed_in(ledger, Mode.TOKEN)
+        for number in range(COUNT):
+            api.add(f"n{number:02d}", body=s3_event(s3_record(BUCKET, f"契約/{number}.pdf")))
+        with serving(api) as server:
+            yield Office(api, server, reader_of)
+
+
+@pytest.fixture
+def executing(office: Office) -> Iterator[None]:
+    """A manager's thread that carries operations out."""
+    executor = Operations(
+        office.api.ledger, office.api.service.verbs, ManagerMetrics(Figures), stop=office.api.stopping
+    )
+
+    def run() -> None:
+        while not office.api.stopping.is_set():
+            if not executor.once("one", Liveness(60)):
+                office.api.stopping.wait(0.05)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield
+    office.api.stopping.set()
+    thread.join(PATIENCE_S)
+
+
+def test_a_person_signs_in_by_a_token_and_out_again(office: Office):
+    reader = office.window()
+    reader.go("/console/messages?q=key:契約")
+    assert reader.path.startswith("/auth/login?next=")
+    token, enter = reader.page.get_by_label("Token"), reader.page.get_by_role("button", name="Sign in")
+    token.fill("dlqm_" + "a" * 43)
+    enter.click()
+    assert "unknown, revoked or expired" in reader.text
+    token.fill(office.tokens[Role.READER])
+    enter.click()
+    reader.page.wait_for_url("**/console/messages?q=*")
+    assert "token:readers" in reader.text
+    [cookie] = [one for one in reader.page.context.cookies() if one["name"].startswith("__Host-")]
+    assert (cookie["httpOnly"], cookie["secure"], cookie["sameSite"]) == (True, True, "Lax")
+    reader.page.get_by_role("button", name="Sign out").click()
+    assert (reader.path, "Signed out" in reader.text) == ("/auth/signed-out", True)
+    reader.page.go_back()
+    reader.page.reload()
+    assert reader.path.startswith("/auth/login")
+
+
+def test_who_loses_a_token_is_out_at_the_next_click(office: Office):
+    reader = office.window(Role.OPERATOR)
+    path = office.plan(reader, "redrive")
+    office.api.ledger.tokens.revoke("operators", by="me")
+    reader.page.get_by_role("button", name=f"Redrive {COUNT} messages").click()
+    assert "nobody is signed in any more" in reader.text
+    reader.go(path)
+    assert reader.path.startswith("/auth/login")
+    assert office.api.ledger.operations.page() == []
+
+
+SEND_FORM = """async ([path, fields]) => {
+  const answer = await fetch(path, {method: "POST", body: new URLSearchParams(fields), redirect: "manual"});
+  return answer.status;
+}"""
+
+
+def test_each_role_sees_what_it_may_do_and_is_refused_the_rest(office: Office):
+    windows = {role: office.window(role) for role in Role}
+    admin = windows[Role.ADMIN]
+    plans = {verb: office.plan(admin, verb) for verb in ("redrive", "delete")}
+    for role, reader in windows.items():
+        for verb, path in plans.items():
+            reader.go(path)
+            needed = Role.ADMIN if verb == "delete" else Role.OPERATOR
+            may = role.includes(needed)
+            assert reader.page.locator(f"form[action='{path}/start']").count() == int(may), (role, verb)
+            assert (f"Only somebody with the role {needed.value}" in reader.text) != may
+            if not may:
+                assert reader.page.evaluate(SEND_FORM, [f"{path}/start", {"typed": "delete"}]) == 403, (role, verb)
+        reader.go("/console/messages")
+        offered = reader.page.locator("select[name=verb] option").evaluate_all("all => all.map(one => one.value)")
+        assert ("redrive" in offered) == role.includes(Role.OPERATOR)
+        assert ("delete" in offered) == role.includes(Role.ADMIN)
+    assert office.api.ledger.operations.page() == []
+    admin.go(plans["delete"])
+    admin.page.get_by_label("Type delete to confirm").fill("delete")
+    admin.page.get_by_role("button", name=f"Delete {COUNT} messages").click()
+    admin.page.wait_for_url("**/console/operations/*")
+
+
+@pytest.mark.usefixtures("executing")
+def test_two_watch_one_operation_and_one_of_them_leaves(office: Office):
+    operator, onlooker = office.window(Role.OPERATOR), office.window(Role.READER)
+    office.plan(operator, "redrive")
+    page = operator.page
+    page.get_by_text("Change how it is done").click()
+    page.get_by_label("or at most so many a second").fill("8")
+    page.get_by_role("button", name="Plan it in this way").click()
+    page.get_by_role("button", name=f"Redrive {COUNT} messages").click()
+    page.wait_for_url("**/console/operations/*")
+    onlooker.go(operator.path)
+    for one in (operator, onlooker):
+        one.page.get_by_text(f" of {COUNT}").wait_for()
+        wait_until(lambda: int(one.page.locator("progress").get_attribute("value") or 0) >= 4, one)  # noqa: B023 (used at once)
+    assert onlooker.page.get_by_role("button", name="Pause").count() == 0
+    page.get_by_role("button", name="Pause").click()
+    wait_until(lambda: says(onlooker).startswith("Paused"), onlooker)
+    page.get_by_role("button", name="Resume").click()
+    wait_until(lambda: says(onlooker).startswith("Running"), onlooker)
+    operator.close()
+    wait_until(lambda: says(onlooker).startswith("Done"), onlooker)
+    assert f"{COUNT} of {COUNT}" in onlooker.text
+    wait_until(lambda: not office.api.app.state.watch._viewers, onlooker)
+    assert len(office.api.fakes.source.messages) == COUNT
+
+
+@pytest.mark.usefixtures("executing")
+def test_everything_is_done_without_scripts(office: Office):
+    reader = office.window(Role.OPERATOR, scripts=False)
+    reader.go("/console/messages")
+    page = reader.page
+    for number in (0, 1):
+        page.locator("input[name=id]").nth(number).check()
+    page.get_by_label("What to do").select_option("hold")
+    page.get_by_role("button", name="These that are selected").click()
+    assert "A reason is needed" in reader.text
+    page.get_by_label("Reason").fill("legal")
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Hold 2 messages").click()
+    refresh = page.get_by_role("link", name="Refresh")
+
+    def is_done() -> bool:
+        if refresh.count():
+            refresh.click()
+        return says(reader).startswith("Done")
+
+    wait_until(is_done, reader)
+    assert "2 of 2" in reader.text
+    page.get_by_role("link", name="Operations").click()
+    assert "Hold 2 messages" in reader.text
