@@ -8,7 +8,16 @@ import orjson
 from testing.memory import NOW_MS, Faults
 from worker.core.base.clock import FUTURE_MS
 from worker.core.base.errors import IndexUnavailableError
-from worker.core.index import ENTRIES_AT_ONCE, Entry, IndexState, SearchResult, Stored, WriteResult, WriteStatus
+from worker.core.index import (
+    ENTRIES_AT_ONCE,
+    Entry,
+    Facets,
+    IndexState,
+    SearchResult,
+    Stored,
+    WriteResult,
+    WriteStatus,
+)
 from worker.core.index.document import Write
 
 
@@ -81,8 +90,13 @@ class MemoryIndex:
         found = [self.documents.get(name) for name in objects]
         return [None if one is None else Stored.of(one[1], version=one[0]) for one in found]
 
-    def search(self, query: str, *, limit: int = 10) -> SearchResult:
+    def search(self, query: str, *, limit: int = 10, offset: int = 0) -> SearchResult:
+        self._faults.call("index.search")
         return SearchResult(0, [])
+
+    def facets(self, query: str) -> Facets:
+        self._faults.call("index.facets")
+        return Facets({}, {}, {})
 
     def refresh(self) -> None:
         """Nothing to do: what is written can be found at once."""

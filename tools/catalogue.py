@@ -10,6 +10,8 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
+from recovery.manager.where_said import TEXTS
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "recovery" / "manager" / "console"
 CATALOGUE = SOURCE / "locale" / "ja" / "LC_MESSAGES" / "console.po"
@@ -39,6 +41,8 @@ def found_texts() -> Catalog:
     catalogue = Catalog()
     for _, _, message, _, context in extract_from_dir(SOURCE, _METHODS, _OPTIONS, keywords=_KEYWORDS):
         catalogue.add(message, context=context)
+    for text in TEXTS:
+        catalogue.add(text)
     return catalogue
 
 

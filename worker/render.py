@@ -1,15 +1,14 @@
 """Display results on a terminal, for all commands. Untrusted text is first reduced to one harmless line."""
 
-import re
 from collections.abc import Sequence
-from datetime import datetime
 
 from rich.text import Text
 
 from worker.checks import Check
 from worker.core.base.errors import ExitCode
 from worker.core.base.text import exact, one_line, printable
-from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START, Hit
+from worker.core.index import Hit
+from worker.core.index.highlight import pieces
 from worker.layout import show
 from worker.tables import Column, Table
 from worker.terminal import print_json, stdout
@@ -28,8 +27,8 @@ def hit_text(hit: Hit) -> Text:
     text.append("\n  " + " · ".join(_facts(hit)), "dim")
     for fragment in hit.highlights:
         text.append("\n  … ")
-        for number, part in enumerate(re.split(f"{HIGHLIGHT_START}|{HIGHLIGHT_END}", fragment)):
-            text.append(one_line(part), "bold yellow" if number % 2 else "")
+        for part, is_match in pieces(fragment):
+            text.append(one_line(part), "bold yellow" if is_match else "")
     return text
 
 
@@ -43,20 +42,15 @@ def size(count: int) -> str:
 
 def _facts(hit: Hit) -> list[str]:
     """Type, size and age, as far as the index has them; their types may differ in an index that we did not create."""
-    kind, count, modified = (hit.fields.get(name) for name in ("mime_type", "file_size", "last_modified"))
+    kind, modified = hit.fields.get("mime_type"), hit.fields.get("last_modified")
     found = [one_line(kind)] if isinstance(kind, str) else []
-    if isinstance(count, int):
-        found.append(size(count))
-    if isinstance(modified, str):
-        found.append(_moment(modified))
+    if hit.size_bytes is not None:
+        found.append(size(hit.size_bytes))
+    if hit.modified is not None:
+        found.append(hit.modified.strftime("%Y-%m-%d %H:%M %Z"))
+    elif isinstance(modified, str):
+        found.append(one_line(modified))
     return found
-
-
-def _moment(text: str) -> str:
-    try:
-        return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M %Z").strip()
-    except ValueError:
-        return one_line(text)
 
 
 def show_checks(checks: Sequence[Check], *, as_json: bool) -> ExitCode:

@@ -42,6 +42,11 @@ _MOVES = {
 """What people may do, by what it becomes: pause, resume, cancel."""
 
 
+def allowed_moves(state: OperationState) -> list[OperationState]:
+    """What people may let an operation in this state become."""
+    return [to for to, of in _MOVES.items() if state in of]
+
+
 class PlanUsedError(ValueError):
     """Raised when a plan is used for a second operation; has the first one's id."""
 
@@ -86,12 +91,17 @@ class Operation:
     @property
     def run(self) -> str:
         """Its name in records and in the audit, the same whoever executes it."""
-        return f"operation-{self.id}"
+        return run_of(self.id)
 
     @property
     def left(self) -> int:
         """Items that nothing has been done with yet."""
         return self.total - self.done - self.failed - self.skipped
+
+
+def run_of(operation_id: str) -> str:
+    """The name of an operation in records and in the audit."""
+    return f"operation-{operation_id}"
 
 
 Answering = tuple[Asked, Callable[[Operation], Answer]]
@@ -189,6 +199,13 @@ class Operations:
         """The dead letters of a plan, in order."""
         with self._database.reading() as connection:
             return operation_items.identities(connection, plan_id, limit)
+
+    def came_back(self, operation_id: str) -> int:
+        """How many dead letters that an operation has sent are open again."""
+        with self._database.reading() as connection:
+            query = select(operations.c.plan).where(operations.c.id == operation_id)
+            plan = connection.execute(query).scalar_one_or_none()
+            return 0 if plan is None else operation_items.came_back(connection, plan, run_of(operation_id))
 
     def prune(self, before_ms: int) -> int:
         """Delete operations that ended before, with their plans and items; how many they were."""

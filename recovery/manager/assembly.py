@@ -12,6 +12,7 @@ from recovery.manager.ownership import check_owner
 from recovery.manager.records import RowMaker
 from recovery.manager.redaction import Redactor
 from recovery.manager.remask import remask
+from recovery.manager.searching import Searching
 from recovery.manager.settings import ManagerSettings
 from recovery.manager.sources import Sources
 from recovery.operations.clients import DlqClients, attributes_of
@@ -24,6 +25,7 @@ from worker.core.base.settings_model import load_as
 from worker.core.clients import Clients, open_objects
 from worker.core.index import Index
 from worker.core.index.open import open_index
+from worker.core.s3.links import DownloadLinks
 from worker.core.s3.state import S3State, State
 from worker.core.s3.store import S3ObjectStore
 from worker.core.sqs.queue import SqsQueue
@@ -88,6 +90,13 @@ def make_sources(
     source = SqsQueue(parts.aws.sqs(settings.sqs_queue_url), settings.sqs_queue_url)
     clients = replace(parts.clients, objects=objects)
     return Sources(settings, clients, parts.state, parts.rows, source, index, engine)
+
+
+def make_searching(settings: ManagerSettings, parts: Parts, sources: Sources) -> Searching | None:
+    """The search page; None if it is off."""
+    if not settings.search_page or sources.index is None:
+        return None
+    return Searching(sources, sources.index, DownloadLinks(parts.aws).sign)
 
 
 def open_checked(settings: ManagerSettings, parts: Parts, *, by: str) -> Ledger:

@@ -12,7 +12,7 @@ from types import FrameType
 from recovery.ledger.ledger import Ledger
 from recovery.manager import group_commit, intake, leases, operations, upkeep
 from recovery.manager.arrivals import Arrivals
-from recovery.manager.assembly import Parts, make_sources, make_verbs
+from recovery.manager.assembly import Parts, make_searching, make_sources, make_verbs
 from recovery.manager.audit_reader import AuditReader
 from recovery.manager.automation import Automation
 from recovery.manager.figures import Figures
@@ -116,6 +116,7 @@ class Manager:
             sign_in=sign_in_of(settings, ledger, by=by),
             allowed_hosts=settings.hosts,
             redactor=self._redactor,
+            searching=make_searching(settings, parts, sources),
         )
         self._web = WebServer(make_app(service))
 

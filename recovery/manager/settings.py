@@ -36,6 +36,12 @@ def _is_safe(settings: Any) -> str | None:
     return None
 
 
+def _has_an_index_to_search(settings: Any) -> str | None:
+    if settings.search_page and not settings.has_index:
+        return "SEARCH_PAGE=on needs a setting that is missing: INDEX_URL"
+    return None
+
+
 def _has_what_it_needs(settings: Any) -> str | None:
     auth = settings.manager_auth
     if missing := [name.upper() for name in _NEEDED.get(auth, ()) if not getattr(settings, name)]:
@@ -58,6 +64,7 @@ class ManagerSettings(RetrySettings):
         _is_not_the_metrics_port,
         _is_safe,
         _has_what_it_needs,
+        _has_an_index_to_search,
     )
 
     ledger_url: SecretStr = Field(
@@ -119,6 +126,11 @@ class ManagerSettings(RetrySettings):
     proxy_trusted: OfList = Field(
         [],
         description="Comma-separated addresses or networks of the proxy; the connection itself must come from them.",
+    )
+    search_page: bool = Field(
+        False,
+        description="Whether the console has a page that searches the index. It shows every document to everyone who may sign in, "
+        "who can open the files that it finds.",
     )
     redact_fields: Annotated[list[str], NoDecode] = Field(
         [],

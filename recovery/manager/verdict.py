@@ -1,4 +1,4 @@
-"""Answers "is anything wrong, and what do I do?" from the facts: parts and steps as data, which wording.py says in words."""
+"""Answers "is anything wrong, and what do I do?" from the facts: parts and steps as data; verdict_words.py has their English."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class Level(IntEnum):
 
 
 class Says(StrEnum):
-    """What a part says. The values that it has stand in WORDS (wording.py)."""
+    """What a part says. The values that it has stand in WORDS (verdict_words.py)."""
 
     NOTHING_FAILED = "nothing_failed"
     CAUSES = "causes"

@@ -1,19 +1,14 @@
-"""The verdict in words. The templates are English; a console translates them as gettext does, and shows values its own way."""
+"""The verdict in English, for those who read the API. The console has the same words, and those of other languages (templates)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from recovery.manager.verdict import Do, Part, Says, Step, Value
 
-Translate = Callable[[str, str, int], str]
-"""The template in a language: of one, of many, and how many, as `ngettext`."""
-Show = Callable[[str, Value], str]
-"""A value as it is shown, by its name: `…_ms` is a time, `…_s` a duration."""
-
 
 class Words(NamedTuple):
-    """A template for one, and one for any other number; the same where the number does not matter."""
+    """A template for one, and one for any other number; empty where the number does not matter."""
 
     one: str
     many: str = ""
@@ -64,55 +59,52 @@ STEPS: Mapping[Do, Words] = {
     Do.REPAIR_INTAKE: Words("Find out why the manager cannot take dead letters in; the queue keeps them meanwhile."),
     Do.ASK_AGAIN: Words("Find out why something is unknown; nothing is lost by it."),
 }
-COMMA, SEMICOLON = Words("%(first)s, %(second)s"), Words("%(first)s; %(second)s")
-"""How parts are joined, which is translated as they are."""
-_FOLLOWS = frozenset({Says.MESSAGES})
-"""Parts that continue the one before."""
+CONTINUES = frozenset({Says.MESSAGES})
+"""Parts before which a comma stands, and no semicolon."""
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
-def part_in_words(part: Part, translate: Translate, show: Show) -> str:
-    """One part."""
-    return _filled(WORDS[part.says], part.values, translate, show)
+def part_in_words(part: Part) -> str:
+    """One part: `3 causes`."""
+    return _filled(WORDS[part.says], part.values)
 
 
-def step_in_words(step: Step, translate: Translate, show: Show) -> str:
+def step_in_words(step: Step) -> str:
     """One step."""
-    return _filled(STEPS[step.do], step.values, translate, show)
+    return _filled(STEPS[step.do], step.values)
 
 
-def sentence(parts: Iterable[Part], translate: Translate, show: Show) -> str:
+def sentence(parts: Iterable[Part]) -> str:
     """All parts: `3 causes, 412 messages; the first expires in 9 days; index reachable; fleet serving (2 workers)`."""
     said = ""
     for part in parts:
-        text = part_in_words(part, translate, show)
-        joint = COMMA if part.says in _FOLLOWS else SEMICOLON
-        said = translate(joint.one, joint.one, 1) % {"first": said, "second": text} if said else text
+        joint = ", " if part.says in CONTINUES else "; "
+        said += (joint if said else "") + part_in_words(part)
     return said
 
 
-def in_english(one: str, many: str, number: int) -> str:
-    """A Translate for those who read the API."""
-    return one if number == 1 else many
+def number_of(values: Mapping[str, Value], words: Words) -> int:
+    """What decides between singular and plural: the number of those that a word stands behind."""
+    number = values.get("of" if "%(of)s" in words.one else "count", 2)
+    return number if isinstance(number, int) else 2
 
 
-def shown_in_english(name: str, value: Value) -> str:
-    """A Show for them: times in UTC, durations in their largest unit."""
+def _filled(words: Words, values: Mapping[str, Value]) -> str:
+    template = words.one if number_of(values, words) == 1 or not words.many else words.many
+    return template % {name: _shown(name, value) for name, value in values.items()}
+
+
+def _shown(name: str, value: Value) -> str:
+    """A value by its name: `…_ms` is a time, shown in UTC, `…_s` a duration in its largest unit."""
     if name.endswith("_ms"):
         return f"{datetime.fromtimestamp(float(value) / 1000, UTC):%Y-%m-%d %H:%M} UTC"
     if name.endswith("_s"):
-        return span_in_english(float(value))
+        return span(float(value))
     return value if isinstance(value, str) else f"{value:,}"
 
 
-def span_in_english(seconds: float) -> str:
+def span(seconds: float) -> str:
     """`9 days`, `1 hour`, `0 seconds`: rounded down, so that nobody counts on time that is not there."""
     size, unit = next((one for one in _UNITS if seconds >= one[0]), _UNITS[-1])
     number = int(seconds // size)
     return f"{number:,} {unit}{'' if number == 1 else 's'}"
-
-
-def _filled(words: Words, values: Mapping[str, Value], translate: Translate, show: Show) -> str:
-    number = values.get("of" if "of" in values and "%(of)s" in words.one else "count", 2)
-    template = translate(words.one, words.many or words.one, int(number) if isinstance(number, int) else 2)
-    return template % {name: show(name, value) for name, value in values.items()}

@@ -85,6 +85,9 @@ SAYINGS: Mapping[Standing, str] = {
     Standing.UNKNOWN: "{there}, and what the index holds is not known ({why}); {queued}.",
 }  # fmt: skip
 
+TEXTS = (IN_S3, GONE, NOT_SAID, QUEUED, LOST, NOT_COUNTED, *SAYINGS.values())
+"""All that a Voice may translate."""
+
 
 @dataclass(frozen=True, slots=True)
 class Voice:

@@ -6,9 +6,11 @@ import threading
 from contextlib import ExitStack
 from hashlib import sha256
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import httpx
 from fastapi import FastAPI
+from starlette.routing import Mount
 
 from recovery.ledger.ledger import Ledger
 from recovery.ledger.plans import Wanted
@@ -28,6 +30,7 @@ from recovery.manager.present import Looker
 from recovery.manager.records import RowMaker
 from recovery.manager.redaction import Redactor
 from recovery.manager.schedule import RetryRules, Scheduler
+from recovery.manager.searching import Searching
 from recovery.manager.settings import ManagerSettings
 from recovery.manager.settings_facts import SettingsReader
 from recovery.manager.sources import Sources
@@ -43,7 +46,9 @@ from testing.fakes import Fakes, included_types
 from testing.ledgers import NOW_MS, row
 from testing.memory import BUCKET, STATE
 from worker.core.base.classify import FailureKind
+from worker.core.base.errors import StoreError
 from worker.core.base.settings_model import load_as
+from worker.core.index import Index
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.dead_letter_store import take_in
 from worker.core.sqs.queue import Message
@@ -61,14 +66,26 @@ def manager_settings(**more: Any) -> ManagerSettings:
     )  # fmt: skip
 
 
+def console_of(app: FastAPI) -> FastAPI:
+    """The application of the console that a manager's application has."""
+    [found] = [one.app for one in app.routes if isinstance(one, Mount)]
+    assert isinstance(found, FastAPI)
+    return found
+
+
 class Api:
-    """The service, and what stands behind it. `ask` calls the application in this process, without a server."""
+    """The service, and what stands behind it; an index in memory, unless another is given.
+
+    `ask` calls the application in this process, without a server.
+    """
 
     def __init__(
         self, ledger: Ledger, hosts: frozenset[str] = HOSTS, sign_in: SignIn | None = None, redactor: Redactor | None = None,
+        index: Index | None = None, search_page: bool = False,
     ) -> None:  # fmt: skip
         self.ledger = ledger
         self.fakes = Fakes()
+        self.index = index or self.fakes.index
         self.rows = RowMaker(included_types(), redactor or Redactor())
         self.counted: list[ReplayStatus] = []
         self.stopping = threading.Event()
@@ -92,6 +109,7 @@ class Api:
             sign_in=sign_in or SignIn("api@host", rates=Rates(1_000_000)),  # tests ask often
             allowed_hosts=hosts,
             redactor=self.rows.redactor,
+            searching=Searching(self.sources, self.index, self.sign) if search_page else None,
         )
         self.app: FastAPI = make_app(self.service)
 
@@ -117,7 +135,13 @@ class Api:
             return dry_engine(fakes.settings(), fakes.clients, types, self.stopping, stack)
 
         clients = DlqClients(fakes.dlq, fakes.s3, fakes.state, types)
-        return Sources(fakes.settings(), clients, fakes.state, self.rows, fakes.source, fakes.index, engine)
+        return Sources(fakes.settings(), clients, fakes.state, self.rows, fakes.source, self.index, engine)
+
+    def sign(self, bucket: str, key: str, name: str) -> str:
+        """A link to an object in memory, as DownloadLinks signs it for one in S3."""
+        if bucket != BUCKET or key not in self.fakes.s3.bodies:
+            raise StoreError("not found", code="NoSuchKey")
+        return f"https://{bucket}.s3.example.com/{quote(key)}?{urlencode({'saved-as': name})}"
 
     def add(self, name: str, *, body: str = BODY, stored: bool = True, **fields: Any) -> Row:
         """A dead letter in the ledger, and in the state bucket."""

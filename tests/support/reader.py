@@ -20,9 +20,12 @@ class Reader:
     def __init__(
         self, browser: "Browser", origin: str, *, language: str = "en", scheme: Scheme = "light", width: int = WIDTHS["desk"],
         height: int = 900, scripts: bool = True, zone: str = "Asia/Tokyo", headers: Mapping[str, str] | None = None,
-        scale: float = 1,
+        scale: float = 1, is_new: bool = False,
     ) -> None:  # fmt: skip
-        """`origin`: such as http://127.0.0.1:8024; `scripts`: whether JavaScript runs; `headers` go with every request."""
+        """`origin`: such as http://127.0.0.1:8024; `scripts`: whether JavaScript runs; `headers` go with every request.
+
+        `is_new`: no page knows their time zone yet, so that the first one is loaded twice.
+        """
         self.origin = origin.rstrip("/")
         self.met: list[str] = []
         self.sizes: dict[str, int] = {}
@@ -32,6 +35,8 @@ class Reader:
             java_script_enabled=scripts, extra_http_headers=dict(headers or {}), reduced_motion="reduce",
             device_scale_factor=scale,
         )  # fmt: skip
+        if not is_new:
+            self._context.add_cookies([{"name": "console-zone", "value": zone, "url": self.origin}])
         self._context.set_default_timeout(PATIENCE_MS)
         self._context.on("request", self._requested)
         self._context.on("requestfinished", self._answered)

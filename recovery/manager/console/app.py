@@ -3,17 +3,28 @@
 from fastapi import Depends, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
-from recovery.manager.console import assets, groups, messages, schedule
+from recovery.manager.console import (
+    assets,
+    audit,
+    groups,
+    message,
+    messages,
+    operations,
+    overview,
+    plans,
+    runbook_pages,
+    schedule,
+    search,
+    settings,
+    why_not,
+)
 from recovery.manager.console.errors import add_handlers
 from recovery.manager.web.parameters import only_known
 from recovery.manager.web.service import Service
 
 _PAGES = (
-    assets,
-    groups,
-    messages,
-    schedule,
-)
+    overview, schedule, audit, settings, runbook_pages, assets, groups, messages, why_not, search, message, plans, operations,
+)  # fmt: skip
 COMPRESSED_BYTES = 1_000
 """Answers from this size on are compressed: a page is read on a phone, too."""
 

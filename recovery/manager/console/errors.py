@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from recovery.ledger.errors import AskedWronglyError, LedgerError
-from recovery.manager.console.rendering import page
+from recovery.manager.console.rendering import here, page
 from recovery.manager.web.problems import RETRY_AFTER_S
 from recovery.manager.web.service import Service
-from recovery.manager.web.sign_in import Mode
+from recovery.manager.web.sign_in import Mode, SignIn
 from worker.core.base.errors import WorkerError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
@@ -44,12 +44,22 @@ def _not_valid(request: Request, error: Exception) -> Response:
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 (as it was registered)
     service: Service = request.app.state.service
-    if error.status_code == 401 and service.sign_in.mode in _SIGN_IN_PAGES and request.method == "GET":
-        wanted = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
-        return RedirectResponse(f"/auth/login?next={quote(wanted)}", 303)
-    response = _page(request, error.status_code, str(error.detail))
+    if error.status_code == 401:
+        response = _visitor(request, service.sign_in)
+    else:
+        response = _page(request, error.status_code, str(error.detail))
     response.headers.update(error.headers or {})
     return response
+
+
+def _visitor(request: Request, sign_in: SignIn) -> Response:
+    """The way in for somebody who is not signed in, where a page was opened; else, what keeps them out."""
+    if sign_in.mode in _SIGN_IN_PAGES and request.method == "GET":
+        return RedirectResponse(f"/auth/login?next={quote(here(request), safe='')}", 303)
+    proxy = sign_in.proxy
+    names = {"user_header": proxy.user_header, "role_header": proxy.role_header} if proxy else {}
+    context = {"mode": sign_in.mode.value, "is_change": request.method != "GET", **names}
+    return page(request, "visitor.html", None, context, status=401)
 
 
 def _unavailable(request: Request, error: Exception) -> Response:

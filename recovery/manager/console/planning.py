@@ -53,8 +53,10 @@ def plan_again(service: Service, principal: Principal, plan: Plan, fields: Mappi
 
 def fields_of(plan: Plan, now_ms: int) -> dict[str, str]:
     """The options of a plan as the fields of a form have them. `now_ms`: on S3's clock, as the moment of a schedule is."""
-    found = {name: str(value) for name, value in plan.options.items() if name in (*TEXTS, "rate")}
+    found = {name: str(value) for name, value in plan.options.items() if name in TEXTS}
     found |= {name: "yes" for name in FLAGS if plan.options.get(name)}
+    if "rate" in plan.options:
+        found["rate"] = f"{plan.options['rate']:g}"
     if plan.options.get("ramp") is False:
         found["ramp"] = "no"
     if "at" in plan.options:

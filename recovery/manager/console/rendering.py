@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from recovery.manager.console.reader import reader_of
 from recovery.manager.roles import Principal, Role
 from recovery.manager.web.service import Service
 from recovery.manager.web.sign_in import Mode
+from worker.core.base.text import escaped
 
 _HERE = Path(__file__).parent
 ASSETS = {path.name: path.read_bytes() for path in sorted((_HERE / "static").iterdir())}
@@ -28,6 +30,7 @@ HEADERS = {
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     "Referrer-Policy": "same-origin",  # a form must say where it comes from
 }
+_ACTIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @functools.cache
@@ -42,8 +45,13 @@ def _environment(language: Language) -> Environment:
 
 
 def bidi(value: object) -> Markup:
-    """A text of others, isolated: whatever its direction, it does not reorder what stands around it (HTML, `bdi`)."""
-    return Markup("<bdi>{}</bdi>").format("" if value is None else value)
+    r"""A text of others, isolated: whatever its direction, it does not reorder what stands around it (HTML, `bdi`).
+
+    Characters that control directions or devices are named, such as `\\u202e`: Chromium lets an isolate that is opened in a `bdi`
+    and not closed go on after its end.
+    """
+    text = "" if value is None else str(value)
+    return Markup("<bdi>{}</bdi>").format(_ACTIVE.sub(lambda found: escaped(found[0]), text))
 
 
 def page(
@@ -64,9 +72,9 @@ def page(
         "is_admin": principal is not None and principal.role.includes(Role.ADMIN),
         "can_sign_out": principal is not None and service.sign_in.mode in {Mode.OIDC, Mode.TOKEN},
         "languages": list(Language),
-        "search_page": False,
+        "search_page": service.searching is not None,
         "version": VERSION,
-        "here": _here(request),
+        "here": here(request),
         "path": request.url.path,
         **(context or {}),
     }
@@ -74,7 +82,7 @@ def page(
     return HTMLResponse(html, status, {**HEADERS, "Content-Language": reader.language.value})
 
 
-def _here(request: Request) -> str:
+def here(request: Request) -> str:
     """Path and query of this page, to come back to."""
     query = request.url.query
     return f"{request.url.path}?{query}" if query else request.url.path

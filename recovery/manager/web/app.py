@@ -28,6 +28,7 @@ from recovery.manager.web import (
     present,
     said,
     schedule,
+    search,
     settings,
 )
 from recovery.manager.web.guard import CONSOLE, Guard
@@ -42,7 +43,7 @@ __all__ = ["Health", "Service", "Status", "make_app"]
 
 _ROUTES = (
     present, copies, messages, said, overview, audit, settings, schedule, notifications, plans, operations, export, fleet,
-    alias_messages, alias_replay, alias_stats,
+    search, alias_messages, alias_replay, alias_stats,
 )  # fmt: skip
 THREADS = 12
 """Requests that read ledger or objects at the same time; fewer than the ledger's connections, which intake needs too."""

@@ -129,9 +129,7 @@ def list_audit(
     cursor: Annotated[str | None, Query(max_length=220, description="`next` of the page before.")] = None,
 ) -> AuditPage:
     """Who acted and who viewed, the newest first: the same entries that commands and other managers write."""
-    if cursor is not None and not is_place(cursor):
-        raise AskedWronglyError("cursor", cursor[:MAX_SHOWN_CHARS], "`next` of the page before")
-    found = service.audit.page(wanted(day, since, to, action, by, id), before=cursor, limit=limit)
+    found = service.audit.page(wanted(day, since, to, action, by, id), before=checked_place(cursor), limit=limit)
     if found.next is not None:
         link_next(request, response, cursor=found.next)
     hides = service.redactor.is_active
@@ -170,6 +168,13 @@ def export_audit(
     lines = exported(service, asked, format)
     headers = {"Content-Disposition": f'attachment; filename="audit.{format.value}"'}
     return StreamingResponse(while_valid(service, principal, lines), media_type=MEDIA[format], headers=headers)
+
+
+def checked_place(cursor: str | None) -> str | None:
+    """The same, if a page has said it. Raises AskedWronglyError."""
+    if cursor is not None and not is_place(cursor):
+        raise AskedWronglyError("cursor", cursor[:MAX_SHOWN_CHARS], "`next` of the page before")
+    return cursor
 
 
 def wanted(

@@ -25,11 +25,6 @@ MAX_CHARS = 2_000
 """Of each parameter that a browser brings."""
 _OWN_PATH = re.compile(r"/(?![/\\])[^\s\\]*")
 """A path of this server; `//host` and `/\\host` would be another's."""
-_UNKNOWN = "This token is unknown, revoked or expired."
-_NOT_KEPT = (
-    "The token is good, but this browser has not kept it: it does so only with https, or at http://localhost and "
-    "http://127.0.0.1, which a tunnel reaches (ssh -L)."
-)
 _AGAIN = "begin again at /auth/login"
 Given = Annotated[str, Query(max_length=MAX_CHARS)]
 
@@ -82,9 +77,9 @@ def make_router(sign_in: SignIn) -> APIRouter:
         return response
 
     @router.get("/auth/signed-out")
-    def say_signed_out(_anyone: Anyone) -> Response:
+    def say_signed_out(_anyone: Anyone, request: Request) -> Response:
         """Say that nobody is signed in."""
-        return signed_out()
+        return signed_out(request)
 
     return router
 
@@ -95,7 +90,7 @@ def _add_token(router: APIRouter, sign_in: SignIn) -> None:
         """A page to give a token to. `kept`: the browser has been given its cookie, and should have it."""
         if kept and sign_in.principal(request) is not None:
             return RedirectResponse(own_path(next), 303)
-        return token_page(own_path(next), _NOT_KEPT if kept else "")
+        return token_page(request, own_path(next), "not kept" if kept else "")
 
     @router.post("/auth/login")
     def take_token(_anyone: Anyone, request: Request, form: Posted) -> Response:
@@ -105,8 +100,13 @@ def _add_token(router: APIRouter, sign_in: SignIn) -> None:
         if principal is None:
             if (wait_s := sign_in.rates.failure(peer_of(request))) is not None:
                 raise too_many(wait_s)
-            emit(LogEvent.SIGN_IN_REFUSED, "warning", peer=peer_of(request), reason=_UNKNOWN)
-            return token_page(path, _UNKNOWN, 401)
+            emit(
+                LogEvent.SIGN_IN_REFUSED,
+                "warning",
+                peer=peer_of(request),
+                reason="a token that is unknown, revoked or expired",
+            )
+            return token_page(request, path, "unknown", 401)
         emit(LogEvent.SIGN_IN_ACCEPTED, "info", by=principal.name, role=principal.role.value)
         response = RedirectResponse(f"/auth/login?kept=true&next={quote(path, safe='')}", 303)
         keep(response, TOKEN, secret, SESSION_S)
@@ -149,7 +149,7 @@ def _add_provider(router: APIRouter, sign_in: SignIn, oidc: Oidc) -> None:
                 request, "the provider names none of the roles that are listed in MANAGER_READERS and the like", 403
             )
         emit(LogEvent.SIGN_IN_ACCEPTED, "info", by=principal.name, role=principal.role.value)
-        response = gone_on(kept["next"])
+        response = gone_on(request, kept["next"])
         oidc.sessions.open(response, principal)
         return response
 

@@ -24,6 +24,7 @@ TAGS = [
         "description": "What is done with many dead letters: planned, then carried out. And the fleet.",
     },
     {"name": "overview", "description": "Groups and figures."},
+    {"name": "search", "description": "The files themselves, where SEARCH_PAGE is on."},
     {"name": "audit", "description": "Who acted, and who viewed."},
     {"name": "notifications", "description": "What was said about failures, and to whom."},
     {"name": "aliases", "description": "Paths and fields that such tools have had, for programs that use them."},

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from recovery.ledger.errors import AskedWronglyError, LedgerError
-from worker.core.base.errors import ConfigError, DependencyError, QueueError, StoreError
+from worker.core.base.errors import ConfigError, DependencyError, IndexUnavailableError, QueueError, StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 
@@ -26,7 +26,7 @@ SAYS = {
     400: "A parameter is wrong; `field`, `value` and `expected` say which, and what would be right.",
     401: "It is not known who is asking: a token is missing, unknown, revoked or expired, or nobody has signed in.",
     403: "The role is not sufficient, or the request came through a proxy that is not trusted, or from another site's page.",
-    404: "There is no such path, no such dead letter, or its object is gone; `detail` says which.",
+    404: "There is no such path, no such dead letter, its object is gone, or a page is off; `detail` says which.",
     405: "The path has no such method; `Allow` says which it has.",
     409: "The request conflicts with the present state; `detail` says why.",
     410: "The plan is too old; make another.",
@@ -39,7 +39,7 @@ SAYS = {
     429: "This principal, or this address, has sent too many requests. Try again after `Retry-After`.",
     431: "Path, query and headers are too long together.",
     500: "A fault of this program; the log has its stack.",
-    503: "The ledger or the state bucket cannot be used, or too many requests are under way. Ask again after `Retry-After`.",
+    503: "Ledger, state bucket or index cannot be used, or too many requests are under way. Ask again after `Retry-After`.",
 }
 """The statuses that are problems, and when they are answered."""
 EVERYWHERE = (401, 403, 421, 429, 431, 500, 503)
@@ -101,7 +101,12 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(AskedWronglyError, _asked_wrongly)
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(LedgerError, _unavailable)
-    for kind in (StoreError, QueueError, DependencyError):  # the last: the OpenID provider, among others
+    for kind in (
+        StoreError,
+        QueueError,
+        IndexUnavailableError,
+        DependencyError,
+    ):  # the last: the OpenID provider, among others
         app.add_exception_handler(kind, _unavailable)
     app.add_exception_handler(ConfigError, _conflicts)
     app.add_exception_handler(HTTPException, _of_http)

@@ -13,6 +13,7 @@ from recovery.manager.audit_reader import AuditReader
 from recovery.manager.metrics import ReplayStatus
 from recovery.manager.present import Looker
 from recovery.manager.redaction import Redactor
+from recovery.manager.searching import Searching
 from recovery.manager.settings_facts import SettingsReader
 from recovery.manager.sources import Sources
 from recovery.manager.system_facts import SystemFacts
@@ -71,6 +72,8 @@ class Service:
     """Names and addresses, without port, by which this service may be called."""
     redactor: Redactor = field(default_factory=Redactor)
     """What is never shown."""
+    searching: Searching | None = None
+    """The search page; None where it is off."""
 
 
 async def the_service(request: Request) -> Service:

@@ -8,13 +8,7 @@ from recovery.manager.figures import Figures
 from recovery.manager.system_facts import Facts, Waiting
 from recovery.manager.thresholds import RUNBOOK, Exceeded, Severity, exceeded
 from recovery.manager.verdict import Do, Level, Part, Says, Step, verdict
-from recovery.manager.verdict_words import (
-    in_english,
-    part_in_words,
-    sentence,
-    shown_in_english,
-    step_in_words,
-)
+from recovery.manager.verdict_words import part_in_words, sentence, step_in_words
 from recovery.manager.watched import Fact
 from recovery.manager.web.fleet import Pause
 from recovery.manager.web.moments import Moment, known, moment
@@ -53,7 +47,7 @@ class VerdictPart(BaseModel):
     @classmethod
     def of(cls, part: Part) -> Self:
         """A part, also in words."""
-        text = part_in_words(part, in_english, shown_in_english)
+        text = part_in_words(part)
         return cls(says=part.says, level=_LEVELS[part.level], values=dict(part.values), text=text)
 
 
@@ -68,7 +62,7 @@ class VerdictStep(BaseModel):
     @classmethod
     def of(cls, step: Step) -> Self:
         """A step, also in words."""
-        text = step_in_words(step, in_english, shown_in_english)
+        text = step_in_words(step)
         return cls(do=step.do, values=dict(step.values), text=text, runbook=_runbook(step.section))
 
 
@@ -241,7 +235,7 @@ class Overview(BaseModel):
 def _verdict(facts: Facts) -> Verdict:
     found = verdict(facts)
     return Verdict(
-        level=_LEVELS[found.level], text=sentence(found.parts, in_english, shown_in_english),
+        level=_LEVELS[found.level], text=sentence(found.parts),
         parts=[VerdictPart.of(one) for one in found.parts], steps=[VerdictStep.of(one) for one in found.steps],
     )  # fmt: skip
 

@@ -13,9 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.integration.index.conftest import Documents, opened
+from worker.core.base.jsontypes import JsonObject
 from worker.core.base.uniform import uniform
-from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START, Entry, Stored, WriteStatus
+from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START, Entry, Facets, Stored, WriteStatus
 from worker.core.index.document import Write, encode
+from worker.core.index.facets import FIELDS, narrowed
 from worker.core.s3.objects import ObjectState
 
 WRITTEN, SUPERSEDED, REJECTED = WriteStatus.WRITTEN, WriteStatus.SUPERSEDED, WriteStatus.REJECTED
@@ -345,6 +347,67 @@ def test_a_removed_document_is_found_no_more(index, documents):
 @given(query=st.text(max_size=60) | st.text(alphabet='"-:*()[]{}^~?\\/+&|<>= AND OR NOText東京', max_size=40))
 def test_any_string_is_a_query_and_none_an_error(index, query):
     assert index.search(query, limit=3).total >= 0
+
+
+# -- facets and pages --------------------------------------------------------------------------------------------
+
+YEARS = {"a.pdf": "2024-12-31T23:59:59+00:00", "b.pdf": "2025-01-01T00:00:00+00:00", "c.TXT": "2026-06-01T10:00:00Z"}
+
+
+def test_facets_count_all_matches_and_each_value_finds_as_many(index, documents):
+    for key, modified in YEARS.items():
+        documents.put(key, "budget of the year", last_modified=modified, file_extension=key[2:].lower())
+    documents.put("d", "a budget", bucket="other-files", file_extension="", last_modified="2026-01-01T00:00:00+00:00")
+    documents.put("e.pdf", "something else")
+    index.refresh()
+    assert index.facets("budget") == Facets(
+        {"pdf": 2, "txt": 1}, {"other-files": 1}, {"2026": 2, "2025": 1, "2024": 1}
+    )  # a bucket's name has three characters at least, so "b" is none
+    assert index.facets("ext:pdf").extensions == {"pdf": 3}
+    assert index.facets("budget -year ext:pdf") == Facets({}, {}, {})
+    assert index.facets("!!!") == Facets({}, {}, {})
+    for facet, counts in zip(FIELDS, dataclasses.astuple(index.facets("budget")), strict=True):
+        for value, count in counts.items():
+            assert index.search(narrowed("budget", facet, value)).total == count, (facet, value)
+
+
+def test_documents_that_lack_a_field_are_found_and_counted_where_they_have_one(index):
+    version = int(time.time() * 1000)
+    sources: dict[str, JsonObject] = {
+        "bare": {"file_key": "bare", "content": "old words"},
+        "odd": {"file_key": "odd", "content": "old words", "file_extension": 7, "last_modified": "yesterday", "file_size": "big"},
+        "null": {"file_key": "null", "content": "old words", "file_extension": None, "last_modified": None, "bucket": None},
+    }  # fmt: skip
+    for key, source in sources.items():
+        [result] = index.write([Write("our-files", key, version, None, encode(source))])
+        assert result.status is WRITTEN
+    index.refresh()
+    hits = index.search("old words").hits
+    assert sorted(hit.key for hit in hits) == ["bare", "null", "odd"]
+    assert {(hit.size_bytes, hit.modified) for hit in hits} == {(None, None)}
+    assert index.facets("old words").years == {}
+    assert index.search("old words after:2020").total == 0
+
+
+def test_hits_are_read_page_by_page_and_none_twice(index, documents):
+    index.write([documents.make(f"{number:02}.txt", "number") for number in range(25)])
+    index.refresh()
+    for query in ("number", ""):
+        pages = [index.search(query, limit=10, offset=offset) for offset in (0, 10, 20, 30)]
+        assert [len(page.hits) for page in pages] == [10, 10, 5, 0]
+        assert [page.total for page in pages] == [25] * 4
+        assert len({hit.key for page in pages for hit in page.hits}) == 25
+    assert index.search("number", limit=10, offset=9_995).hits == []
+    assert index.search("number", limit=10, offset=50_000).total == 25
+
+
+def test_the_newest_comes_first_where_no_word_is_asked_for(index, documents):
+    for key, modified in YEARS.items():
+        documents.put(key, last_modified=modified)
+    index.refresh()
+    found = index.search("before:2026-12").hits
+    assert [hit.key for hit in found] == ["c.TXT", "b.pdf", "a.pdf"]
+    assert found[0].modified == datetime(2026, 6, 1, 10, tzinfo=UTC)
 
 
 # -- entries -----------------------------------------------------------------------------------------------------

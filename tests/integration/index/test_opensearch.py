@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.index.conftest import Documents, opened
 from worker.core.base.errors import IndexUnavailableError
-from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START, Entry, Index, WriteStatus
+from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START, Entry, Facets, Index, WriteStatus
 from worker.core.index.document import encode
 
 UNAVAILABLE, WRITTEN = WriteStatus.UNAVAILABLE, WriteStatus.WRITTEN
@@ -208,6 +208,25 @@ def test_an_index_of_the_earlier_system_is_used_as_it_is_with_its_plain_key_ids(
     assert documents.put("a.txt", "new").status is WRITTEN
     assert ask("GET", f"/{index_name}/_count")["count"] == 1
     assert index.stored([("b", "a.txt"), ("other", "a.txt")])[1] is None
+
+
+@pytest.mark.parametrize(
+    ("modified", "years"), [("2025-03-01T10:00:00Z", {"2025": 1}), ("in the spring of 2025, or so", {})]
+)
+def test_an_index_whose_mapping_opensearch_chose_has_facets_too(index, index_name, ask, modified, years):
+    old = {
+        "bucket": "our-files",
+        "file_key": "a.pdf",
+        "content": "old",
+        "file_extension": ".pdf",
+        "last_modified": modified,
+    }
+    ask("PUT", f"/{index_name}/_doc/a.pdf?refresh=true", old)
+    index.ensure()
+    assert index.facets("old") == Facets({"pdf": 1}, {"our-files": 1}, years)
+    assert index.search("old ext:pdf bucket:our-files").total == 1
+    [hit] = index.search("old").hits
+    assert (hit.modified is None) == (not years)
 
 
 def test_a_document_its_mapping_cannot_take_is_rejected_with_the_reason(index, documents, index_name, ask):

@@ -23,7 +23,7 @@ def serving(api: Api) -> Iterator[WebServer]:
 @pytest.fixture
 def api(ledger: Ledger) -> Api:
     """Three dead letters, on either database."""
-    made = Api(ledger)
+    made = Api(ledger, search_page=True)
     made.fill()
     made.operate()
     return made

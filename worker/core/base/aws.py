@@ -132,9 +132,9 @@ class Aws:
         """The ends of AWS's usual host names in every partition, such as amazonaws.com and amazonaws.com.cn."""
         return sorted({one["outputs"]["dnsSuffix"] for one in self._core.get_data("partitions")["partitions"]})
 
-    def s3(self, *, observe_date: DateObserver | None = None) -> "S3Client":
+    def s3(self, *, observe_date: DateObserver | None = None, **config: Any) -> "S3Client":
         """A client for S3; `observe_date` is called for every answer: (time sent, Date header, time received)."""
-        client: S3Client = self._client("s3", S3_READ_TIMEOUT_S)
+        client: S3Client = self._client("s3", S3_READ_TIMEOUT_S, **config)
         watch(client, self.throttles.s3)
         if observe_date is not None:
             _watch_dates(client, observe_date)

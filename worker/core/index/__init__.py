@@ -1,8 +1,8 @@
 """The search index: one protocol with two implementations, OpenSearch and SQLite FTS5 (for one machine and the demo)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Literal, Protocol, Self
 
@@ -46,18 +46,21 @@ class Stored:
     extraction_status: str | None
     etag: str | None = field(default=None, compare=False)
     """The state's, and also where the state is not known."""
+    bucket: str | None = field(default=None, compare=False)
+    """The bucket that it names; None if it names none, as documents of other programs may."""
 
     @classmethod
     def of(cls, document: JsonObject, *, version: int) -> Self:
         """The part of this document. Whatever is not as we write it counts as not there."""
         extraction = document.get("extraction")
         status = extraction.get("status") if isinstance(extraction, dict) else None
-        etag = document.get("etag")
+        etag, bucket = document.get("etag"), document.get("bucket")
         return cls(
             _state_of(document),
             version,
             status if isinstance(status, str) else None,
             etag if isinstance(etag, str) else None,
+            bucket if isinstance(bucket, str) and bucket else None,
         )
 
 
@@ -78,8 +81,24 @@ class Hit:
     key: str
     score: float
     fields: JsonObject
-    """The document's fields, without `content`."""
+    """The document's fields, without `content`. Their types may differ in an index that we did not create."""
     highlights: list[str]
+
+    @property
+    def size_bytes(self) -> int | None:
+        """The file's size; None if the document does not say."""
+        size = self.fields.get("file_size")
+        return size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None
+
+    @property
+    def modified(self) -> datetime | None:
+        """When the object was written; None if the document does not say. Without a zone, it is in UTC."""
+        said = self.fields.get("last_modified")
+        try:
+            found = datetime.fromisoformat(said) if isinstance(said, str) else None
+        except ValueError:
+            return None
+        return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +116,8 @@ class Entry:
 
 ENTRIES_AT_ONCE = 10_000
 """Maximum number of entries that `Index.entries` returns at once: what an OpenSearch index allows by default."""
+MAX_HITS = 10_000
+"""How far searches reach into their matches: OpenSearch's default of `index.max_result_window`."""
 HIGHLIGHT_START = "\ue000"
 HIGHLIGHT_END = "\ue001"
 
@@ -107,6 +128,18 @@ class SearchResult:
 
     total: int
     hits: list[Hit]
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """How many of all matches have each value of a field: only values that a filter can ask for (facets.py)."""
+
+    extensions: Mapping[str, int]
+    """The most frequent first."""
+    buckets: Mapping[str, int]
+    """The most frequent first."""
+    years: Mapping[str, int]
+    """In which the objects were last modified, in UTC; the latest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +202,14 @@ class Index(Protocol):
     def nameless(self) -> int:
         """The number of documents, of all buckets, that name no bucket or no key, so that nothing of ours ever finds them."""
 
-    def search(self, query: str, *, limit: int = 10) -> SearchResult:
-        """The best matches in names, paths and contents. It does not refresh, so recent writes may be missing."""
+    def search(self, query: str, *, limit: int = 10, offset: int = 0) -> SearchResult:
+        """The best matches in names, paths and contents, without the first `offset`; none after MAX_HITS.
+
+        It does not refresh, so recent writes may be missing.
+        """
+
+    def facets(self, query: str) -> Facets:
+        """How all matches of a query are distributed."""
 
     def refresh(self) -> None:
         """Make everything written so far searchable (for tests and the demo)."""

@@ -17,6 +17,7 @@ _GAP = r"\s*"
 _LETTER = rf"[^\W_{CJK}]"
 _LATIN = (*range(0xC0, 0x250), *range(0x1E00, 0x1F00))
 _PART = re.compile("ss|.", re.DOTALL)
+_MARKS = re.compile(f"({HIGHLIGHT_START}|{HIGHLIGHT_END})")
 
 
 def marked(text: str, words: Sequence[Word]) -> str:
@@ -35,6 +36,21 @@ def fragments(text: str, words: Sequence[Word]) -> list[str]:
         return []
     text = uniform(text)
     return passages(text, (found.span() for found in pattern.finditer(text)))
+
+
+def pieces(passage: str) -> list[tuple[str, bool]]:
+    """The pieces of a marked text, in order, each with whether it is a match; none is empty.
+
+    Whatever marks are missing or there too often, every other character is in a piece.
+    """
+    found: list[tuple[str, bool]] = []
+    is_match = False
+    for piece in _MARKS.split(passage):
+        if piece in {HIGHLIGHT_START, HIGHLIGHT_END}:
+            is_match = piece == HIGHLIGHT_START
+        elif piece:
+            found.append((piece, is_match))
+    return found
 
 
 def _mark(pattern: re.Pattern[str], text: str) -> str:

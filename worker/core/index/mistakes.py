@@ -89,7 +89,7 @@ def _in_quotes(part: re.Match[str]) -> Iterator[str]:
 def _in_field(field: str, part: re.Match[str], following: re.Match[str] | None) -> Iterator[str]:
     value = part["bare"] or part["quoted"] or ""
     one = filter_of(part)
-    if one is None or (isinstance(one, OneOf) and not all(_can_be(field, each) for each in one.values)):
+    if one is None or (isinstance(one, OneOf) and not all(can_be(field, each) for each in one.values)):
         yield f"{_shown(part)}: '{value}' {_NO.get(field, 'is not a date')}; {_RIGHT[field]}{_or_as_text(_shown(part))}"
     elif following is not None and _goes_on(field, value, following[0]):
         yield f"{_shown(part)} {following[0]}: write it without a space, {_shown(part)}{following[0]}"
@@ -102,7 +102,7 @@ def _goes_on(field: str, value: str, following: str) -> bool:
     return field == "ext" and value.endswith(",") and following.isalnum()
 
 
-def _can_be(field: str, value: str) -> bool:
+def can_be(field: str, value: str) -> bool:
     """Whether any document can have this value."""
     return is_bucket_name(value) if field == "bucket" else value.isalnum()
 

@@ -4,13 +4,16 @@ import threading
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
+from zlib import crc32
 
 from worker.core.base.errors import IndexUnavailableError
 from worker.core.base.jsontypes import JsonObject
 from worker.core.base.throttle import Throttle
 from worker.core.index import (
     ENTRIES_AT_ONCE,
+    MAX_HITS,
     Entry,
+    Facets,
     IndexState,
     SearchResult,
     Stored,
@@ -22,6 +25,7 @@ from worker.core.index import (
 )
 from worker.core.index.client import Client, RefusedError, SlowError, reason_of
 from worker.core.index.document import Write, document_id
+from worker.core.index.facets_opensearch import ask_facets
 from worker.core.index.layout import Layout
 from worker.core.index.query import parse
 
@@ -33,8 +37,6 @@ STOPPING_BLOCKS = ("write", "read_only", "read_only_allow_delete")
 STORED_FIELDS = "bucket,etag,last_modified,version_id,extraction.status"
 MGET_IDS, LESS = 500, 8
 """Number of documents requested at once, and the part of it once that has taken too long."""
-MAX_HITS = 10_000
-"""The default of `index.max_result_window`."""
 
 
 class OpenSearchIndex:
@@ -156,17 +158,27 @@ class OpenSearchIndex:
         """The number of documents without bucket or key."""
         return int(self._request("POST", "_search", question.nameless())["hits"]["total"]["value"])
 
-    def search(self, query: str, *, limit: int = 10) -> SearchResult:
+    def search(self, query: str, *, limit: int = 10, offset: int = 0) -> SearchResult:
         """The best matches; see query.py for the language."""
         asked = parse(query)
         if asked.impossible:
             return SearchResult(0, [])
-        answer = self._request("POST", "_search", question.search(asked, limit=min(max(0, limit), MAX_HITS)))
+        first = min(max(0, offset), MAX_HITS)
+        body = question.search(asked, limit=min(max(0, limit), MAX_HITS - first), offset=first)
+        answer = self._request("POST", f"_search{self._same_copy(query)}", body)
         found = answer["hits"]["hits"]
         ask = partial(self._request, "POST", "_search")
         read = passages.read_passages(ask, found, asked.wanted) if asked.wanted else {}
         hits = [passages.hit_of(one, asked.words, read.get(one["_id"], [])) for one in found]
         return SearchResult(answer["hits"]["total"]["value"], hits)
+
+    def _same_copy(self, query: str) -> str:
+        """Asks every page of a query of the same copies of shards, which may order equal matches differently."""
+        return "" if self._client.service == "aoss" else f"?preference={crc32(query.encode(errors='replace')):08x}"
+
+    def facets(self, query: str) -> Facets:
+        """How all matches of a query are distributed."""
+        return ask_facets(partial(self._request, "POST", "_search"), parse(query))
 
     def refresh(self) -> None:
         """Make everything written so far searchable. Serverless collections have no such call, so there it does nothing."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from worker.core.base.errors import IndexUnavailableError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
-from worker.core.index import Entry, Index, IndexState, SearchResult, Stored, WriteResult, WriteStatus
+from worker.core.index import Entry, Facets, Index, IndexState, SearchResult, Stored, WriteResult, WriteStatus
 from worker.core.index.document import Write
 from worker.core.s3.reindexing import Phase, Reindex, ReindexWatch
 
@@ -87,9 +87,13 @@ class PairedIndex:
         """The number of documents without bucket or key."""
         return self._index.nameless()
 
-    def search(self, query: str, *, limit: int = 10) -> SearchResult:
+    def search(self, query: str, *, limit: int = 10, offset: int = 0) -> SearchResult:
         """The best matches."""
-        return self._index.search(query, limit=limit)
+        return self._index.search(query, limit=limit, offset=offset)
+
+    def facets(self, query: str) -> Facets:
+        """How all matches of a query are distributed."""
+        return self._index.facets(query)
 
     def refresh(self) -> None:
         """Make everything written so far searchable."""

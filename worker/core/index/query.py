@@ -111,7 +111,12 @@ def parse(text: str) -> Query:
 
 def parts(text: str) -> Iterator[re.Match[str]]:
     """The parts of a query, in the groups `minus`, `field`, and `quoted` (and `closed`, if its end is quoted, too) or `bare`."""
-    return _PART.finditer(visible(scrub(text[:MAX_CHARS])))
+    return _PART.finditer(normal(text))
+
+
+def normal(text: str) -> str:
+    """A query as it is read: the text in which its parts stand."""
+    return visible(scrub(text[:MAX_CHARS]))
 
 
 def _word(part: re.Match[str]) -> Word | None:

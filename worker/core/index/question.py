@@ -1,4 +1,4 @@
-"""The requests in OpenSearch's query language: a search, a list of entries, and a count."""
+"""The requests in OpenSearch's query language: a search, its facets, a list of entries, and a count."""
 
 from worker.core.base.jsontypes import JsonObject
 from worker.core.index import ENTRIES_AT_ONCE, HIGHLIGHT_END, HIGHLIGHT_START, earlier_system
@@ -11,29 +11,43 @@ FRAGMENTS = 2
 FRAGMENT_CHARS = 160
 MOST_EXPANSIONS = 500
 """The number of longer words that the last word of a phrase is expanded to."""
+FACET_TERMS = 100
+"""Values of one field that are counted: several may be written differently, or be none that a filter can ask for."""
 ANALYZED_CHARS = 100_000
 """How far into a text OpenSearch looks for other forms of a word: it analyses the text again. Without this limit, a search that
 finds a text longer than `index.highlight.max_analyzer_offset` fails (docs/evidence.md, OpenSearch)."""
 
 
-def search(query: Query, *, limit: int) -> JsonObject:
+def search(query: Query, *, limit: int, offset: int = 0) -> JsonObject:
     """The body of a search request: each word as a phrase in any text field, and the filters."""
     asked: JsonObject = {
+        "from": offset,
         "size": limit,
         "track_total_hits": True,
         "_source": {"excludes": ["content"]},
-        "query": {
-            "bool": {
-                "must": [_word(word) for word in query.wanted],
-                "filter": [_filter(one) for one in query.filters if not one.excluded],
-                "must_not": [_word(word) for word in query.words if word.excluded]
-                + [_filter(one) for one in query.filters if one.excluded],
-            }
-        },
+        "query": _matching(query),
     }
     if not query.wanted:
         asked["sort"] = [{"last_modified": {"order": "desc", "unmapped_type": "date", "missing": "_last"}}]
     return asked
+
+
+def facets(query: Query, *, exact: str = "", has_dates: bool = True) -> JsonObject:
+    """The body of a request for the counts of all matches; `exact` is added to the names of the fields that have words.
+
+    Without `has_dates`, years are not asked for.
+    """
+    counted: JsonObject = {
+        name: {"terms": {"field": field + exact, "size": FACET_TERMS, "shard_size": FACET_TERMS * 10}}
+        for name, field in (("extensions", "file_extension"), ("buckets", "bucket"))
+    }
+    if has_dates:
+        counted["years"] = {
+            "date_histogram": {
+                "field": "last_modified", "calendar_interval": "year", "format": "yyyy", "min_doc_count": 1
+            }
+        }  # fmt: skip
+    return {"size": 0, "track_total_hits": False, "query": _matching(query), "aggs": counted}
 
 
 def texts(ids: list[str]) -> JsonObject:
@@ -85,6 +99,17 @@ def nameless() -> JsonObject:
     """The body of a request for the number of documents without bucket or key."""
     without: list[JsonObject] = [{"bool": {"must_not": {"exists": {"field": name}}}} for name in ("bucket", "file_key")]
     return {"size": 0, "track_total_hits": True, "query": {"bool": {"should": without}}}
+
+
+def _matching(query: Query) -> JsonObject:
+    return {
+        "bool": {
+            "must": [_word(word) for word in query.wanted],
+            "filter": [_filter(one) for one in query.filters if not one.excluded],
+            "must_not": [_word(word) for word in query.words if word.excluded]
+            + [_filter(one) for one in query.filters if one.excluded],
+        }
+    }
 
 
 def _word(word: Word) -> JsonObject:

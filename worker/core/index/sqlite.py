@@ -15,14 +15,36 @@ import orjson
 
 from worker.core.base.errors import IndexUnavailableError
 from worker.core.base.settings import MIB
-from worker.core.index import ENTRIES_AT_ONCE, Entry, Finding, Hit, IndexState, SearchResult, Stored, WriteResult
+from worker.core.index import (
+    ENTRIES_AT_ONCE,
+    MAX_HITS,
+    Entry,
+    Facets,
+    Finding,
+    Hit,
+    IndexState,
+    SearchResult,
+    Stored,
+    WriteResult,
+)
 from worker.core.index.document import Write, as_text
+from worker.core.index.facets import FIELDS, facets_of
 from worker.core.index.highlight import fragments, marked
 from worker.core.index.query import Word, parse
-from worker.core.index.sqlite_tables import SCHEMA, SCHEMA_VERSION, TOKENS_VERSION, translated, write_one
+from worker.core.index.sqlite_tables import (
+    NEWEST_FIRST,
+    SCHEMA,
+    SCHEMA_VERSION,
+    TOKENS_VERSION,
+    counts,
+    translated,
+    write_one,
+)
 
 _SAFETY = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
 """FULL: a document counts as written, and its message is deleted, only once it would survive a power failure."""
+
+_ONE = "SELECT bucket, key, ?, source FROM documents WHERE rowid=?"
 
 LARGE_BYTES = 4 * MIB
 """After a larger document is written, the memory that this took is given back at once."""
@@ -116,22 +138,31 @@ class SqliteIndex:
         """None, because both are columns."""
         return 0
 
-    def search(self, query: str, *, limit: int = 10) -> SearchResult:
+    def search(self, query: str, *, limit: int = 10, offset: int = 0) -> SearchResult:
         """The best matches; see query.py for the language."""
         asked = parse(query)
         if asked.impossible:
             return SearchResult(0, [])
+        first = min(max(0, offset), MAX_HITS)
+        with self._reading() as db:
+            db.execute("BEGIN")  # all that follows sees the documents of this moment
+            tables, parameters = translated(asked, _tokens_version(db))
+            score, order = ("-rank", "rank") if tables.startswith("text") else ("0.0", NEWEST_FIRST)
+            total = db.execute(f"SELECT count(*) FROM {tables}", parameters).fetchone()[0]  # noqa: S608 (of fixed parts)
+            best = f"SELECT d.rowid, {score} FROM {tables} ORDER BY {order} LIMIT ? OFFSET ?"  # noqa: S608
+            found = db.execute(best, (*parameters, min(max(0, limit), MAX_HITS - first), first)).fetchall()
+            rows = (db.execute(_ONE, (score, rowid)).fetchone() for rowid, score in found)
+            return SearchResult(total, [_hit(row, asked.words) for row in rows])  # one text in memory at a time
+
+    def facets(self, query: str) -> Facets:
+        """How all matches of a query are distributed."""
+        asked = parse(query)
+        if asked.impossible:
+            return facets_of({})
         with self._reading() as db:
             tables, parameters = translated(asked, _tokens_version(db))
-        score, order = (
-            ("-rank", "rank") if tables.startswith("text") else ("0.0", "d.last_modified IS NULL, d.last_modified DESC")
-        )
-        count = f"SELECT count(*) FROM {tables}"  # noqa: S608 (of fixed parts; all values are parameters)
-        best = f"SELECT d.bucket, d.key, {score}, d.source FROM {tables} ORDER BY {order} LIMIT ?"  # noqa: S608
-        with self._reading() as db:
-            total = db.execute(count, parameters).fetchone()[0]
-            rows = db.execute(best, (*parameters, max(0, limit)))
-            return SearchResult(total, [_hit(row, asked.words) for row in rows])  # one text in memory at a time
+            counted = db.execute(counts(tables), parameters).fetchall()
+        return facets_of({name: [row[1:] for row in counted if row[0] == name] for name in FIELDS})
 
     def refresh(self) -> None:
         """Nothing to do: everything written is searchable at once."""

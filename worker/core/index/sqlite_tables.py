@@ -10,6 +10,7 @@ from worker.core.base.clock import FUTURE_MS
 from worker.core.base.jsontypes import JsonObject
 from worker.core.index import WriteResult, WriteStatus
 from worker.core.index.document import Write, as_text
+from worker.core.index.facets import FIELDS
 from worker.core.index.query import OneOf, Query, Within, Word
 from worker.core.index.text import Phrase, indexed, phrase
 
@@ -47,6 +48,7 @@ ON CONFLICT (bucket, key) DO UPDATE SET
 RETURNING rowid
 """
 _INSERT_TEXT = "INSERT INTO text (rowid, name, path, title, author, content) VALUES (?,?,?,?,?,?)"
+NEWEST_FIRST = "d.last_modified IS NULL, d.last_modified DESC, d.rowid"
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
 
@@ -124,6 +126,18 @@ def translated(query: Query, tokens_version: int = TOKENS_VERSION) -> tuple[str,
         tables += f" AND {'NOT ' if one.excluded else ''}coalesce({condition}, 0)"
         parameters += values
     return tables, parameters
+
+
+def counts(tables: str) -> str:
+    """A query for facets: the name of a facet, a value, and how many of the matches in `tables` have it, for each."""
+    return f"""
+        WITH hits AS MATERIALIZED (
+            SELECT d.file_extension AS extensions, d.bucket AS buckets,
+                   strftime('%Y', d.last_modified / 1000, 'unixepoch') AS years
+            FROM {tables}
+        )
+        {" UNION ALL ".join(f"SELECT '{name}', {name}, count(*) FROM hits GROUP BY {name}" for name in FIELDS)}
+    """  # noqa: S608 (of fixed parts; all values are parameters)
 
 
 def _match(word: Word, is_earlier: bool) -> str:

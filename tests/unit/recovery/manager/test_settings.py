@@ -142,3 +142,14 @@ def test_the_sign_in_is_as_the_settings_say(given, tmp_path):
         assert made.roles["operator"] == {"ops", "on-call"}
         assert "dlq.example.com" in found.hosts
     ledger.close()
+
+
+@pytest.mark.parametrize("value", ["on", "yes", "true", "1"])
+def test_the_search_page_is_off_until_it_is_turned_on(value):
+    assert load().search_page is False
+    assert load(search_page=value).search_page is True
+
+
+def test_the_search_page_needs_an_index():
+    assert refused(search_page="on", index_url="") == "SEARCH_PAGE=on needs a setting that is missing: INDEX_URL"
+    assert "SEARCH_PAGE" in refused(search_page="everyone")

@@ -14,7 +14,7 @@ from recovery.manager.figures_source import DlqReading
 from recovery.manager.system_facts import Facts, Waiting
 from recovery.manager.thresholds import exceeded
 from recovery.manager.verdict import Do, Level, Says, verdict
-from recovery.manager.verdict_words import WORDS, in_english, sentence, shown_in_english, span_in_english, step_in_words
+from recovery.manager.verdict_words import WORDS, sentence, span, step_in_words
 from recovery.manager.watched import Fact
 from worker.core.base.classify import FailureKind
 from worker.core.s3.state import HELD_PREFIX, PARKED_PREFIX, RETRY_PREFIX
@@ -61,11 +61,11 @@ _PREFIXES = {"waiting": RETRY_PREFIX, "parked": PARKED_PREFIX, "held": HELD_PREF
 
 
 def said(of):
-    return sentence(verdict(of).parts, in_english, shown_in_english)
+    return sentence(verdict(of).parts)
 
 
 def steps(of):
-    return [step_in_words(one, in_english, shown_in_english) for one in verdict(of).steps]
+    return [step_in_words(one) for one in verdict(of).steps]
 
 
 def test_nothing_has_failed():
@@ -168,6 +168,6 @@ def test_of_several_limits_of_one_figure_the_gravest_counts():
 def test_words_take_any_number():
     for words in WORDS.values():
         assert words.one.count("%(") == (words.many or words.one).count("%(")
-    assert [span_in_english(one) for one in (0, 59, 60, 3_600, 7_300, 86_400, 9.9 * 86_400)] == [
+    assert [span(one) for one in (0, 59, 60, 3_600, 7_300, 86_400, 9.9 * 86_400)] == [
         "0 seconds", "59 seconds", "1 minute", "1 hour", "2 hours", "1 day", "9 days",
     ]  # fmt: skip

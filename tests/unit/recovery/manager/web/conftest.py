@@ -30,7 +30,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """With three, made once, for what only asks."""
     folder = tmp_path_factory.mktemp("shared")
     with contextlib.closing(new_ledger(f"sqlite:///{folder}/ledger.sqlite")) as ledger:
-        made = Api(ledger)
+        made = Api(ledger, search_page=True)
         made.fill()
         yield made
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from recovery.manager.web import guard
 from recovery.manager.web.parameters import EXAMPLE_ID
 from recovery.manager.web.principal import Admin, Anyone, Operator
+from tests.support.api import console_of
 from worker.core.base.logs import observe
 
 
@@ -140,13 +141,15 @@ def changing(shared):
     """The service, and routes such as those that change something."""
     router = APIRouter()
 
+    pages = APIRouter()
+
+    @pages.post("/change/{name}")
     @router.post("/auth/change/{name}")
-    @router.post("/console/change/{name}")
     @router.post("/change/{name}")
     async def post(_operator: Operator, request: Request, name: str) -> dict[str, int]:
         return {"length": len(await request.body())}
 
-    @router.get("/console/own")
+    @pages.get("/own")
     def own(_anyone: Anyone) -> Response:
         return Response(
             headers={"Cache-Control": "public, max-age=3600", "Content-Security-Policy": "default-src 'self'"}
@@ -156,6 +159,7 @@ def changing(shared):
     def delete(_admin: Admin, name: str) -> None: ...
 
     shared.app.include_router(router)
+    console_of(shared.app).include_router(pages)
     return shared
 
 

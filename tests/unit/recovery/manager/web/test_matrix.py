@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from fastapi.routing import iter_route_contexts
+from starlette.routing import Mount
 
 from recovery.manager.roles import Role
 from recovery.manager.web.openapi import describe
@@ -16,6 +17,7 @@ from recovery.manager.web.sign_in import Mode
 from testing.aws import s3_event, s3_record
 from testing.ledgers import new_ledger
 from testing.memory import BUCKET
+from tests.support.api import console_of
 from tests.support.signed_in import OTHER_PEER, PROXY_PEER, bearer, new_token, signed_in
 from worker.core.s3.state import PAUSE_KEY
 
@@ -45,12 +47,14 @@ def needs_of(route):
     return [one.call.role for one in route.dependant.dependencies if isinstance(one.call, Needs)]
 
 
-def routes_of(app):
+def routes_of(app, prefix=""):
     """(method, path, needed role) of each route. Ids that do not exist: who asks comes before what is there."""
     for route in iter_route_contexts(app.routes):
+        if isinstance(route.original_route, Mount):  # the console, which asks in another way
+            continue
         needed = needs_of(route.original_route)
         assert len(needed) == 1, f"{route.path} takes {len(needed)} of Anyone, Reader, Operator and Admin"
-        path = (route.path or "").replace(":path}", "}")
+        path = (prefix + (route.path or "")).replace(":path}", "}")
         for name in re.findall(r"\{(\w+)\}", path):
             path = path.replace(f"{{{name}}}", "no-such-id")
         for method in sorted((route.methods or set()) - {"HEAD"}):
@@ -74,7 +78,9 @@ def test_every_route_says_who_may_ask(matrix):
     found = {(method, path): role for _, (method, path, role) in each(matrix)}
     assert len(found) > 14
     opened = {path for (_, path), role in found.items() if role is None}
-    assert opened == {"/health", "/openapi.json", "/auth/login", "/auth/callback", "/auth/logout", "/auth/signed-out"}
+    assert opened == {
+        "/", "/console", "/health", "/openapi.json", "/auth/login", "/auth/callback", "/auth/logout", "/auth/signed-out",
+    }  # fmt: skip
     assert found["GET", "/api/v1/messages/no-such-id/body"] is Role.OPERATOR
 
 
@@ -144,6 +150,68 @@ def test_where_browsers_sign_in_a_change_without_their_headers_needs_a_token(mat
     assert matrix.ask(Mode.OIDC, logout).status_code == 403
     assert matrix.ask(Mode.OIDC, logout, **bearer(matrix.tokens[Role.READER])).status_code == 204
     assert matrix.ask(Mode.OIDC, logout, sec_fetch_site="same-origin").status_code == 204
+
+
+# -- pages -------------------------------------------------------------------------------------------------------------
+
+
+def each_page(matrix, modes=MODES):
+    for mode in modes:
+        for route in routes_of(console_of(matrix.apis[mode].app), "/console"):
+            yield mode, route
+
+
+def ask_for_page(matrix, mode, route, **how):
+    """As a browser does, from our own page."""
+    method, path, _ = route
+    form = {"content": b"", "content_type": "application/x-www-form-urlencoded"} if method == "POST" else {}
+    return matrix.apis[mode].ask(path, method=method, **{"sec_fetch_site": "same-origin", **form, **how})
+
+
+def test_every_page_says_who_may_see_it_and_changes_are_forms(matrix):
+    found = {(method, path): role for _, (method, path, role) in each_page(matrix)}
+    assert {path for (_, path), role in found.items() if role is None} == {
+        "/console/static/no-such-id/no-such-id", "/console/preferences",
+    }  # fmt: skip
+    assert {method for method, _ in found} == {"GET", "POST"}
+    assert all(role is not Role.READER for (method, _), role in found.items() if method == "POST")
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_page_is_shown_to_who_may_see_it(matrix, role):
+    for mode, route in each_page(matrix):
+        answer = ask_for_page(matrix, mode, route, **bearer(matrix.tokens[role]))
+        allowed = route[2] is None or role.includes(route[2])
+        assert (answer.status_code == 403) == (not allowed), (mode, route, answer.text)
+        assert answer.status_code != 401
+
+
+@pytest.mark.parametrize("how", ["none", "made up", "revoked"])
+def test_nobody_sees_a_page_and_is_shown_the_way_in(matrix, how):
+    headers = {"none": {}, "made up": bearer("dlqm_" + "a" * 43), "revoked": bearer(matrix.revoked[Role.ADMIN])}[how]
+    for mode, route in each_page(matrix):
+        if route[2] is None:
+            continue
+        answer = ask_for_page(matrix, mode, route, **headers)
+        if route[0] == "GET" and mode is not Mode.PROXY and answer.status_code != 429:
+            assert answer.status_code == 303, (mode, route)
+            assert answer.headers["location"].startswith("/auth/login?next=%2Fconsole%2F")
+        else:
+            assert answer.status_code in {401, 429}, (mode, route)
+        assert "text/html" in answer.headers.get("content-type", "text/html")
+
+
+@pytest.mark.parametrize(
+    "foreign", [{}, {"sec_fetch_site": "cross-site"}, {"sec_fetch_site": "none"}, {"origin": "http://evil.example"}]
+)
+def test_no_form_of_another_site_is_taken_whoever_asks(matrix, foreign):
+    for mode, route in each_page(matrix, list(Mode)):
+        if route[0] == "POST":
+            form = {"content": b"", "content_type": "application/x-www-form-urlencoded"}
+            answer = matrix.apis[mode].ask(
+                route[1], method="POST", **form, **bearer(matrix.tokens[Role.ADMIN]), **foreign
+            )
+            assert answer.status_code == 403, (mode, route)
 
 
 # -- what changes something: repeated, or of a version that is gone ---------------------------------------------------

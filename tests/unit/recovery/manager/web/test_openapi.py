@@ -8,7 +8,7 @@ from recovery.manager.web.openapi import describe
 from recovery.manager.web.parameters import EXAMPLE_ID
 from tests.support.api import Api
 
-NEEDED = {"/api/v1/where": "?key=a"}
+NEEDED = {"/api/v1/where": "?key=a", "/api/v1/search": "?q=a"}
 """What a path cannot be asked without."""
 
 
@@ -32,6 +32,7 @@ def test_every_route_is_described_with_stable_names_and_problems(shared):
         "list_message_events", "list_messages",
         "list_notifications", "list_operation_items", "list_operations", "make_plan", "note_message", "pause_operation",
         "pause_the_fleet", "release_message", "resume_operation", "resume_the_fleet", "sample_plan", "schedule_message",
+        "search_documents",
         "send_copy", "start_operation", "unschedule_message", "watch_operation",
     ]  # fmt: skip
     for one in found.values():

@@ -40,9 +40,7 @@ def test_a_long_value_is_cut(shared):
     assert len(shared.refused(f"/api/v1/messages?q={'x' * 3_000}", 400)["value"]) == 80
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/api", "/api/v2/messages", "/docs", "/redoc", "/api/v1/messages/", "/dlq/messages/"]
-)
+@pytest.mark.parametrize("path", ["/api", "/api/v2/messages", "/docs", "/redoc", "/api/v1/messages/", "/dlq/messages/"])
 def test_an_unknown_path_is_a_problem_too(shared, path):
     assert shared.refused(path, 404)["detail"].startswith("there is no ")
 

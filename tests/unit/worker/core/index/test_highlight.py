@@ -3,7 +3,7 @@
 import pytest
 
 from worker.core.index import HIGHLIGHT_END, HIGHLIGHT_START
-from worker.core.index.highlight import fragments, marked
+from worker.core.index.highlight import fragments, marked, pieces
 from worker.core.index.query import parse
 from worker.core.index.snippets import PASSAGE_CHARS, PASSAGES, SLACK_CHARS
 
@@ -45,3 +45,19 @@ def test_fragments_are_short_few_and_stand_on_one_line():
     assert len(found) == PASSAGES
     assert all(len(fragment) <= PASSAGE_CHARS + 2 * SLACK_CHARS and "\n" not in fragment for fragment in found)
     assert found[0].count(HIGHLIGHT_START) == 1
+
+
+@pytest.mark.parametrize(
+    ("passage", "found"),
+    [
+        ("", []),
+        ("plain", [("plain", False)]),
+        ("a \ue000b\ue001 c", [("a ", False), ("b", True), (" c", False)]),
+        ("\ue000東京\ue001\ue000都\ue001", [("東京", True), ("都", True)]),
+        ("a\ue001b", [("a", False), ("b", False)]),
+        ("\ue000a\ue000b\ue001c", [("a", True), ("b", True), ("c", False)]),
+        ("\ue000<script>", [("<script>", True)]),
+    ],
+)
+def test_a_marked_text_is_taken_apart_without_loss(passage, found):
+    assert pieces(passage) == found

@@ -1,0 +1,81 @@
+"""Bodies as people read them: JSON with an indent, its numbers and names exactly as they are written."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from worker.core.base.text import escaped_json
+
+MAX_SHOWN_CHARS = 40_000
+"""Of a body, or of one attribute, on a page; the API has the rest."""
+MAX_DEPTH = 100
+INDENT = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A text on a page."""
+
+    text: str
+    left_out: int = 0
+    """Characters that are not shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """A number as it is written."""
+
+    text: str
+
+
+class _Pairs(list[tuple[str, object]]):
+    """An object with all its names, also those that occur twice."""
+
+
+def shown(text: str) -> Shown:
+    """A body for a page: indented where it is JSON, cut where it is long."""
+    found = pretty(text) if len(text) <= MAX_SHOWN_CHARS else text
+    return Shown(found[:MAX_SHOWN_CHARS], max(0, len(found) - MAX_SHOWN_CHARS))
+
+
+def pretty(text: str) -> str:
+    """JSON with an indent; anything else, and what is nested too deeply, as it is."""
+    if not text.lstrip().startswith(("{", "[")):
+        return text
+    try:
+        document = json.loads(
+            text, parse_int=_Number, parse_float=_Number, parse_constant=_Number, object_pairs_hook=_Pairs
+        )
+        return "".join(_written(document, 0))
+    except (ValueError, RecursionError):
+        return text
+
+
+def _written(value: object, depth: int) -> Iterator[str]:
+    """Raises RecursionError where it is nested too deeply."""
+    if depth > MAX_DEPTH:
+        raise RecursionError
+    if isinstance(value, _Number):
+        yield value.text
+    elif isinstance(value, _Pairs):
+        yield from _several("{}", [(f"{_text(name)}: ", one) for name, one in value], depth)
+    elif isinstance(value, list):
+        yield from _several("[]", [("", one) for one in value], depth)
+    else:
+        yield _text(value)
+
+
+def _several(brackets: str, items: list[tuple[str, object]], depth: int) -> Iterator[str]:
+    if not items:
+        yield brackets
+        return
+    yield brackets[0]
+    for place, (name, value) in enumerate(items):
+        yield f"{',' if place else ''}\n{INDENT * (depth + 1)}{name}"
+        yield from _written(value, depth + 1)
+    yield f"\n{INDENT * depth}{brackets[1]}"
+
+
+def _text(value: object) -> str:
+    """With escapes for what would act on the page's own text, such as marks of direction."""
+    return escaped_json(json.dumps(value, ensure_ascii=False))

@@ -1,0 +1,238 @@
+"""The pages of one dead letter and of `Why not?`, as HTML, in both languages, with hostile texts, for each role."""
+
+import contextlib
+import json
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from lxml import html
+
+from recovery.ledger.rows import State
+from recovery.manager.roles import Role
+from recovery.manager.web.sign_in import Mode
+from testing.aws import s3_event, s3_record
+from testing.ledgers import new_ledger
+from testing.memory import BUCKET, DOWN, SQS_DOWN
+from tests.support.api import STACK, Api
+from tests.support.signed_in import bearer, new_token, signed_in
+
+HOSTILE = "</bdi><script>alert('x')</script><img src=x onerror=alert(1)>\u202e{{ 7*7 }}\"'&"
+KEY = f"経理/{HOSTILE}.pdf"
+MAPS = {"type": "maps", "city": HOSTILE, "correlation_id": "c-1", "lat": 35.4, "lng": 133.0, "radius": 5, "category": "x",
+        "enqueued_at": 1}  # fmt: skip
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with contextlib.closing(new_ledger(f"sqlite:///{tmp_path}/l.sqlite")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def api(ledger):
+    return Api(ledger)
+
+
+def add(api, name="a", **fields):
+    body = s3_event(s3_record(BUCKET, KEY))
+    given = {
+        "type": "s3-event",
+        "bucket": BUCKET,
+        "object_key": KEY,
+        "about": f"s3://{BUCKET}/{KEY}",
+        "message": HOSTILE,
+    }
+    return api.add(name, body=body, **given | fields)
+
+
+def get(api, path, status=200, **headers):
+    answer = api.ask(path, **headers)
+    assert answer.status_code == status, answer.text
+    return checked(answer)
+
+
+def post(api, path, status, fields=None, **headers):
+    return api_post(api, path, status, fields, **{"sec_fetch_site": "same-origin", **headers})
+
+
+def api_post(api, path, status, fields, **headers):
+    content = urlencode(fields or {}).encode()
+    answer = api.ask(path, method="POST", content=content, content_type="application/x-www-form-urlencoded", **headers)
+    assert answer.status_code == status, answer.text
+    return answer
+
+
+def checked(answer):
+    """The page, of which nothing of others has become a part."""
+    document: Any = html.document_fromstring(answer.text)
+    assert document.xpath("//main//script | //main//img | //main//*[@onerror] | //style") == []
+    assert "49" not in [one.text for one in document.xpath("//main//bdi")]
+    assert len(document.xpath("//h1")) == 1
+    return document
+
+
+def verbs(document):
+    return document.xpath("//form[@action='/console/plans']/input[@name='verb']/@value")
+
+
+def said(document):
+    return " ".join(document.xpath("string(//main)").split())
+
+
+def test_a_page_says_what_failed_and_offers_what_its_state_allows(api):
+    add(api)
+    document = get(api, "/console/messages/a")
+    assert KEY in said(document)
+    assert HOSTILE in said(document)
+    assert "Open: it waits for somebody to act" in said(document)
+    assert verbs(document) == ["redrive", "recover", "abandon"]
+    assert document.xpath("//form[@action='/console/plans']/input[@name='id']/@value") == ["a"] * 3
+    assert "dlq redrive --message-id a" in document.xpath("//code[@class='command']/text()")
+    assert STACK not in said(document)
+    assert api.views() == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "offered", "text"),
+    [
+        ({"hold": HOSTILE}, [], "Held: nothing is done with it"),
+        ({"state": State.ABANDONED}, ["restore"], "it was given up"),
+        ({"state": State.RECOVERED}, [], "Nothing can be done with it in this state."),
+        ({"fault": "no JSON"}, ["abandon"], "no JSON"),
+    ],
+)
+def test_each_state_has_its_page(api, fields, offered, text):
+    add(api, **fields)
+    document = get(api, "/console/messages/a")
+    assert verbs(document) == offered
+    assert text in said(document)
+
+
+@pytest.mark.parametrize("name", ["a/b", "100% of <b>", "契約"])
+def test_any_id_has_a_page_and_its_forms_lead_back_to_it(api, name):
+    add(api, name)
+    path = f"/console/messages/{quote(name, safe='')}"
+    document = get(api, path)
+    [target] = [one for one in document.xpath("//form/@action") if one.endswith("/note")]
+    answer = post(api, target, 303, {"version": "1", "note": HOSTILE})
+    assert answer.headers["location"] == path
+    assert api.ledger.get(name).note == HOSTILE
+    get(api, path)
+
+
+def test_what_is_there_now_is_asked_for_alone(api):
+    add(api)
+    assert get(api, "/console/messages/a").xpath("//section[@id='now']//a/@href") == ["/console/messages/a/now"]
+    api.fakes.s3.bodies[KEY] = b"text"
+    text = said(get(api, "/console/messages/a/now"))
+    assert "recovery would index it: its object can be read" in text
+    assert "dlq recover --message-id a" in text
+    api.fakes.faults.add("s3.read", DOWN)
+    assert "cannot be asked: down" in said(get(api, "/console/messages/a/now"))
+
+
+def test_a_body_is_shown_after_its_view_is_recorded_and_never_by_a_link(api):
+    add(api)
+    document = checked(post(api, "/console/messages/a/body", 200))
+    assert '"Records": [' in document.xpath("string(//pre)")
+    assert STACK in said(document)
+    assert "is not edited" in said(document)
+    assert [view["by"] for view in api.views()] == ["api@host"]
+    api.ask("/console/messages/a/body")
+    assert len(api.views()) == 1
+    api.fakes.faults.add("state.put", DOWN)
+    assert "Records" not in post(api, "/console/messages/a/body", 503).text
+
+
+def test_what_is_said_is_done_or_the_page_says_why_not_and_keeps_what_was_typed(api):
+    add(api)
+    post(api, "/console/messages/a/hold", 303, {"version": "1", "reason": "legal"})
+    assert api.ledger.get("a").hold == "legal"
+    document = checked(post(api, "/console/messages/a/owner", 409, {"version": "1", "owner": HOSTILE}))
+    assert document.xpath("//*[@role='alert']")
+    assert "has changed since you looked at it" in said(document)
+    assert document.xpath("//input[@name='owner']/@value") == [HOSTILE]
+    post(api, "/console/messages/a/release", 303, {"version": "2"})
+    assert api.ledger.get("a").hold is None
+
+
+def test_a_change_from_elsewhere_is_refused(api):
+    add(api)
+    api_post(api, "/console/messages/a/note", 403, {"version": "1", "note": "x"}, sec_fetch_site="cross-site")
+    assert api.ledger.get("a").version == 1
+
+
+def test_copy_edit_send_works_once_and_names_the_copy(api):
+    api.add("m", body=json.dumps({**MAPS, "radius": 0}), type="maps")
+    document = checked(post(api, "/console/messages/m/body", 200))
+    [edited] = document.xpath("//textarea[@name='body']")
+    assert json.loads(edited.text) == {**MAPS, "radius": 0}
+    wrong = checked(
+        post(api, "/console/messages/m/copies", 409, {"version": "1", "body": json.dumps({**MAPS, "lat": 91})})
+    )
+    assert "lat: does not fit maximum: 90" in said(wrong)
+    fields = {"version": "1", "body": json.dumps(MAPS)}
+    post(api, "/console/messages/m/copies", 303, fields)
+    post(api, "/console/messages/m/copies", 409, fields)
+    [message] = api.fakes.source.messages.values()
+    assert json.loads(message.body) == MAPS
+    copy = json.loads(message.attributes["failure"]["StringValue"])["dead_letter_id"]
+    assert f"/console/messages/{copy}" in get(api, "/console/messages/m").xpath("//a/@href")
+
+
+def test_a_copy_without_an_answer_says_that_nobody_knows(api):
+    api.add("m", body=json.dumps({**MAPS, "radius": 0}), type="maps")
+    api.fakes.faults.add("source.send", SQS_DOWN)
+    answer = post(api, "/console/messages/m/copies", 503, {"version": "1", "body": json.dumps(MAPS)})
+    assert "nobody knows whether the copy was sent" in said(checked(answer))
+
+
+def test_readers_see_no_body_and_no_form_and_admins_may_delete(ledger):
+    api = signed_in(ledger, Mode.TOKEN)
+    add(api)
+    reader, admin = (bearer(new_token(ledger, role)) for role in (Role.READER, Role.ADMIN))
+    document = get(api, "/console/messages/a", **reader)
+    assert document.xpath("//main//form") == []
+    assert "Acting needs the role operator" in said(document)
+    for path in ("body", "note", "copies"):
+        post(api, f"/console/messages/a/{path}", 403, {"version": "1"}, **reader)
+    assert verbs(get(api, "/console/messages/a", **admin))[-1] == "delete"
+    assert api.views() == []
+
+
+def test_an_unknown_one_is_a_page_that_says_so(api):
+    assert "no dead letter with this id" in said(get(api, "/console/messages/nobody", 404))
+
+
+@pytest.mark.parametrize(("language", "text"), [("en", "Where is my file?"), ("ja", "ファイルはどこにありますか")])
+def test_where_a_file_is_is_said_in_the_readers_language(api, language, text):
+    add(api)
+    api.fakes.s3.bodies[KEY] = b"text"
+    empty = get(api, "/console/why-not", accept_language=language)
+    assert empty.xpath("string(//h1)") == text
+    assert empty.xpath("//input[@name='bucket']/@value") == [BUCKET]
+    found = get(api, f"/console/why-not?{urlencode({'bucket': BUCKET, 'key': KEY})}", accept_language=language)
+    [answer] = found.xpath("//p[@class='lead']")
+    sentence = answer.text_content()
+    assert ("is a dead letter since" if language == "en" else "デッドレターであり、操作を待っています") in sentence
+    assert "ReadTimeoutError" in sentence
+    assert "/console/messages/a" in found.xpath("//main//a/@href")
+    assert [name for name in ("{there}", "{at}", "{why}", "\u202e") if name in sentence] == []
+
+
+def test_a_name_that_cannot_be_one_is_said_on_the_form(api):
+    document = get(api, "/console/why-not?bucket=s3://x&key=a", 400)
+    assert "a bucket's name, not a URL or an ARN" in said(document)
+    assert document.xpath("//input[@name='key']/@value") == ["a"]
+
+
+def test_the_page_of_one_message_is_in_japanese_too(api):
+    add(api, hold="x")
+    text = said(get(api, "/console/messages/a", accept_language="ja"))
+    assert "保留中: 解除されるまで何も行われません" in text
+    assert "この状態でできる操作はありません" in text
+
+
+def test_the_overview_leads_to_it(api):
+    assert "/console/why-not" in get(api, "/console/").xpath("//main//a/@href")

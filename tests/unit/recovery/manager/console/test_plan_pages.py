@@ -1,0 +1,216 @@
+"""The pages of plans and operations: what they say, whom they offer what, and what becomes of a form."""
+
+import contextlib
+import re
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from recovery.ledger import plans as ledger_plans
+from recovery.manager.console import confirming, operations
+from recovery.manager.figures import Figures
+from recovery.manager.metrics import ManagerMetrics
+from recovery.manager.operations import Operations
+from recovery.manager.roles import Role
+from recovery.manager.web.sign_in import Mode
+from testing.aws import s3_event, s3_record
+from testing.ledgers import new_ledger
+from testing.memory import BUCKET
+from tests.support.api import Api
+from tests.support.signed_in import bearer, new_token, signed_in
+from worker.core.base.liveness import Liveness
+
+FORM = {"content_type": "application/x-www-form-urlencoded", "sec_fetch_site": "same-origin"}
+
+
+class Pages:
+    """A service with three dead letters, and forms that are sent to it."""
+
+    def __init__(self, api, headers=None):
+        self.api, self.headers = api, headers or {}
+
+    def get(self, path, status=200, **headers):
+        answer = self.api.ask(path, **{**self.headers, **headers})
+        assert answer.status_code == status, answer.text
+        return answer.text
+
+    def post(self, path, fields=(), status=303, **headers):
+        content = urlencode(fields, doseq=True).encode()
+        answer = self.api.ask(path, method="POST", content=content, **{**self.headers, **FORM, **headers})
+        assert answer.status_code == status, answer.text
+        return answer.headers["location"] if status == 303 else answer.text
+
+    def execute(self):
+        executor = Operations(self.api.ledger, self.api.service.verbs, ManagerMetrics(Figures), stop=self.api.stopping)
+        while executor.once("one", Liveness(60)):
+            pass
+
+
+def with_pages(api):
+    for name in ("a", "b", "c"):
+        api.add(name, body=s3_event(s3_record(BUCKET, name)))
+    return api
+
+
+@pytest.fixture
+def pages(tmp_path):
+    with contextlib.closing(new_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")) as ledger:
+        yield Pages(with_pages(Api(ledger)))
+
+
+def test_a_form_becomes_a_plan_and_the_plan_an_operation(pages):
+    plan = pages.post("/console/plans", {"verb": "redrive", "q": "", "ramp": "no"})
+    shown = pages.get(plan)
+    for words in (
+        "Redrive 3 messages",
+        "Nothing has been done yet",
+        "As fast as possible, from the beginning",
+        "/console/messages/a",
+    ):
+        assert words in shown
+    assert 'name="typed"' not in shown
+    operation = pages.post(f"{plan}/start")
+    assert operation.startswith("/console/operations/")
+    assert pages.post(f"{plan}/start") == operation
+    waiting = pages.get(operation)
+    assert 'value="cancelled"' in waiting
+    assert "/events" in waiting
+    pages.execute()
+    done = pages.get(operation)
+    assert ("3 of 3" in done, "/events" in done, 'value="cancelled"' in done) == (True, False, False)
+    assert "See the operation" in pages.get(plan)
+    assert len(pages.api.fakes.source.messages) == 3
+    assert operation in pages.get("/console/operations")
+
+
+def test_nothing_happens_by_get(pages):
+    plan = pages.post("/console/plans", {"verb": "redrive", "id": ["a", "b"]})
+    for path in ("/console/plans", f"{plan}/start", f"{plan}/again"):
+        assert pages.api.ask(path).status_code == 405
+    assert pages.api.ledger.operations.page() == []
+
+
+def test_a_field_that_is_missing_is_asked_for_and_the_selection_is_kept(pages):
+    asked = pages.post("/console/plans", {"verb": "hold", "id": ["a", "c"]}, status=400)
+    assert re.findall(r'name="id" value="(\w)"', asked) == ["a", "c"]
+    assert 'name="reason"' in asked
+    plan = pages.post("/console/plans", {"verb": "hold", "id": ["a", "c"], "reason": "<legal>"})
+    assert "Hold 2 messages" in pages.get(plan)
+    assert "&lt;legal&gt;" in pages.get(plan)
+    wrong = pages.post("/console/plans", {"verb": "redrive", "q": "key:a", "rate": "<fast>"}, status=400)
+    assert 'name="q" value="key:a"' in wrong
+    assert "<fast>" not in wrong
+    both = pages.get(pages.post("/console/plans", {"verb": "redrive", "id": ["a"], "q": ""}))
+    assert "Redrive 3 messages" in both
+    for fields in ({"verb": "explode", "q": ""}, {"verb": "redrive"}, {}):
+        assert 'action="/console/plans"' not in pages.post("/console/plans", fields, status=400)
+
+
+def test_many_are_confirmed_by_typing_their_number(pages, monkeypatch):
+    monkeypatch.setattr(confirming, "MANY", 2)
+    plan = pages.post("/console/plans", {"verb": "redrive", "q": ""})
+    assert "Type 3 to confirm" in pages.get(plan)
+    for typed in ("", "2", "yes"):
+        assert "something else" in pages.post(f"{plan}/start", {"typed": typed}, status=400)
+    assert pages.api.ledger.operations.page() == []
+    pages.post(f"{plan}/start", {"typed": " 3 "})
+    assert len(pages.api.ledger.operations.page()) == 1
+
+
+def test_a_plan_that_is_too_old_leads_to_the_same_as_of_now(pages, monkeypatch):
+    monkeypatch.setattr(ledger_plans, "EXPIRES_MS", 0)
+    old = pages.post("/console/plans", {"verb": "redrive", "id": ["a", "b"], "rate": "7"})
+    shown = pages.get(old)
+    assert ("older than" in shown, f'action="{old}/start"' in shown) == (True, False)
+    assert "too old" in pages.post(f"{old}/start", status=410)
+    monkeypatch.undo()
+    again = pages.post(f"{old}/again")
+    assert again != old
+    assert "At most 7 a second" in pages.get(again)
+    changed = pages.post(f"{again}/again", {"changed": "yes", "ramp": "yes", "rate": ""})
+    assert "One a second at first" in pages.get(changed)
+    assert "Redrive 2 messages" in pages.get(changed)
+    assert "Nothing was done" in pages.post(f"{again}/again", {"changed": "yes", "rate": "0"}, status=400)
+
+
+def test_what_is_left_out_is_said_with_its_reason(pages):
+    pages.api.add("held", hold="legal")
+    pages.api.add("often", redrives=3)
+    shown = pages.get(pages.post("/console/plans", {"verb": "redrive", "id": ["a", "held", "often", "nobody"]}))
+    for words in ("3 messages are left out", "held: release them first", "redriven too often", "unknown: forgotten"):
+        assert words in shown
+    empty = pages.get(pages.post("/console/plans", {"verb": "redrive", "id": ["held"]}))
+    assert "nothing to be done" in empty
+    assert "/start" not in empty
+
+
+def test_a_paused_fleet_is_said_before_and_its_way_on(pages):
+    pages.api.post("/api/v1/fleet/pause", {"reason": "deploy"})
+    plan = pages.post("/console/plans", {"verb": "redrive", "q": ""})
+    assert "The fleet is paused" in pages.get(plan)
+    assert "Nothing was done" in pages.post(f"{plan}/start", status=409)
+    also = pages.post(f"{plan}/again", {"changed": "yes", "while_paused": "yes"})
+    assert "The fleet is paused" not in pages.get(also)
+    pages.post(f"{also}/start")
+
+
+def test_an_operation_is_paused_resumed_and_cancelled_as_its_state_allows(pages):
+    operation = pages.post(pages.post("/console/plans", {"verb": "redrive", "q": ""}) + "/start")
+    move = f"{operation}/move"
+    assert pages.post(move, {"to": "paused"}) == operation
+    shown = pages.get(operation)
+    assert ('value="waiting"' in shown, 'value="paused"' in shown) == (True, False)
+    assert "does not allow" in pages.post(move, {"to": "paused"}, status=409)
+    for to in ("done", "", "nonsense"):
+        pages.post(move, {"to": to}, status=400)
+    pages.post(move, {"to": "waiting"})
+    pages.post(move, {"to": "cancelled"})
+    assert "Stopping" in pages.get(operation)
+    pages.execute()
+    ended = pages.get(operation)
+    assert "Cancelled" in ended
+    assert "left as they were when the operation was cancelled" in ended
+    assert f"{operation}/move" not in ended
+
+
+def test_items_are_shown_by_outcome_and_page(pages, monkeypatch):
+    monkeypatch.setattr(operations, "PAGE", 2)
+    operation = pages.post(pages.post("/console/plans", {"verb": "redrive", "q": "", "ramp": "no"}) + "/start")
+    pages.execute()
+    first = pages.get(operation)
+    assert f'href="{operation}?after=2"' in first
+    assert "/console/messages/c" in pages.get(f"{operation}?after=2")
+    assert f"{operation}?after=2&amp;state=done" in pages.get(f"{operation}?state=done")
+    assert "There are none" in pages.get(f"{operation}?state=failed")
+
+
+@pytest.mark.parametrize("path", ["/console/plans/none", "/console/operations/none"])
+def test_what_is_not_there_is_not_found(pages, path):
+    pages.get(path, status=404)
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_each_role_sees_everything_and_is_offered_what_it_may(tmp_path, role):
+    with contextlib.closing(new_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")) as ledger:
+        api = with_pages(signed_in(ledger, Mode.TOKEN))
+        admin = Pages(api, bearer(new_token(ledger, Role.ADMIN, "boss")))
+        mine = Pages(api, bearer(new_token(ledger, role)))
+        redrive, delete = (admin.post("/console/plans", {"verb": verb, "q": ""}) for verb in ("redrive", "delete"))
+        operation = admin.post(admin.post("/console/plans", {"verb": "hold", "reason": "r", "id": ["c"]}) + "/start")
+        operates, administers = role.includes(Role.OPERATOR), role.includes(Role.ADMIN)
+        assert ("/start" in mine.get(redrive)) == operates
+        assert ("/start" in mine.get(delete)) == administers
+        assert (f"{operation}/move" in mine.get(operation)) == operates
+        assert operation in mine.get("/console/operations")
+        for path, fields, may in (
+            ("/console/plans", {"verb": "redrive", "q": ""}, operates),
+            ("/console/plans", {"verb": "delete", "q": ""}, administers),
+            (f"{redrive}/again", {}, operates),
+            (f"{delete}/start", {"typed": "delete"}, administers),
+            (f"{operation}/move", {"to": "cancelled"}, operates),
+        ):
+            mine.post(path, fields, status=303 if may else 403)
+        visitor = api.ask(f"{operation}?state=done", sec_fetch_site="same-origin")
+        assert visitor.status_code == 303
+        assert visitor.headers["location"] == f"/auth/login?next={quote(operation, safe='')}%3Fstate%3Ddone"
+        assert "nobody is signed in" in Pages(api).post(f"{redrive}/start", status=401)
