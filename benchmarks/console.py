@@ -29,6 +29,7 @@ from recovery.ledger.database import Database
 from recovery.ledger.ledger import Ledger
 from recovery.ledger.migrating import SchemaState
 from recovery.ledger.rows import Row
+from recovery.ledger.selection import instant
 from testing import failures
 from testing.aws import queue_depth
 from testing.postgresql import PostgresServer
@@ -94,6 +95,7 @@ def pages(browser: Browser) -> dict[str, list[str]]:
     """Paths of each page, by name."""
     items = json.loads(browser.ask(f"/api/v1/messages?limit={STORED}&sort=last_seen")[1])["items"]
     groups = [one["fingerprint"] for one in json.loads(browser.ask("/api/v1/groups?limit=40")[1])["items"]]
+    as_of = instant(time.time_ns() // 1_000_000)
     plan = browser.post("/api/v1/plans", {"verb": "redrive", "q": f"group:{groups[0]}"})
     operation = browser.post("/api/v1/operations", {"plan": plan["id"]})["id"]
     browser.post(f"/api/v1/operations/{operation}/pause", {})
@@ -106,7 +108,7 @@ def pages(browser: Browser) -> dict[str, list[str]]:
     return {
         "overview": ["/console/"],
         "groups": ["/console/groups"],
-        "one group": [f"/console/groups/{quote(one, safe='')}" for one in groups],
+        "one group": [f"/console/groups/{quote(one, safe='')}?as_of={as_of}" for one in groups],
         "messages": ["/console/messages"],
         "messages, filtered": [f"/console/messages?{urlencode({'q': query})}" for query in queries],
         "one message": [f"/console/messages/{one['identity']}" for one in items],

@@ -1,6 +1,6 @@
 """Statistics of the whole ledger, and counts of a selection. Most of it is read from the cells."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, text
 
@@ -156,23 +156,30 @@ def count(connection: Connection, selection: Selection, *, at_most: int) -> int:
 
 
 def _counted_in_time(connection: Connection, selection: Selection, at_most: int) -> int:
-    """Cells whose last dead letter came in time are counted as a whole; rows only in the others, in their index's order."""
-    if selection.seen_after_ms is None:
-        total = _counted(connection, selection, "cells.last_seen_ms <= :seen_until_ms")
-        others = "cells.last_seen_ms > :seen_until_ms"
-    else:
-        total, others = 0, "cells.last_seen_ms > :seen_after_ms"
-    if total > at_most:
-        return at_most + 1
-    is_sqlite = connection.dialect.name == "sqlite"
-    index = "INDEXED BY by_class_last_seen" if is_sqlite else ""
+    """Rows are counted only in cells whose last dead letter came too late, in their index's order; others count as a whole.
+
+    What came too late is counted first, and taken away, where that is little: a page is of a moment ago.
+    """
+    if selection.seen_after_ms is not None:
+        return _rows_seen(connection, selection, at_most + 1)
+    late = replace(selection, seen_until_ms=None, seen_after_ms=selection.seen_until_ms)
+    if (too_late := _rows_seen(connection, late, COUNTED_TO + 1)) <= COUNTED_TO:
+        return min(_counted(connection, selection) - too_late, at_most + 1)
+    total = _counted(connection, selection, "cells.last_seen_ms <= :seen_until_ms")
+    return min(total + _rows_seen(connection, selection, at_most + 1), at_most + 1)
+
+
+def _rows_seen(connection: Connection, selection: Selection, count: int) -> int:
+    """How many rows were seen in time, up to so many, in the cells whose last one was seen later than the earlier bound."""
+    bound = "seen_until_ms" if selection.seen_after_ms is None else "seen_after_ms"
+    index = "INDEXED BY by_class_last_seen" if connection.dialect.name == "sqlite" else ""
     rows = (
         f"SELECT 1 FROM cells CROSS JOIN classes c CROSS JOIN dead_letters d {index} WHERE c.id = cells.class_id "  # noqa: S608
-        f"AND cells.count > 0 AND {others} AND {cell_condition(selection)} AND d.class_id = cells.class_id "
-        f"AND d.state = cells.state AND {' AND '.join(seen(selection))} LIMIT :count"
+        f"AND cells.count > 0 AND cells.last_seen_ms > :{bound} AND {cell_condition(selection)} "
+        f"AND d.class_id = cells.class_id AND d.state = cells.state AND {' AND '.join(seen(selection))} LIMIT :count"
     )
-    parameters = dict(parameters_of(selection), count=at_most + 1 - total)
-    return total + int(connection.execute(text(f"SELECT count(*) FROM ({rows}) every"), parameters).scalar_one())  # noqa: S608
+    query = text(f"SELECT count(*) FROM ({rows}) every")  # noqa: S608
+    return int(connection.execute(query, dict(parameters_of(selection), count=count)).scalar_one())
 
 
 def _counted(connection: Connection, selection: Selection, *more: str) -> int:

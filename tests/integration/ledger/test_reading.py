@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from recovery.ledger import ledger as ledger_module
-from recovery.ledger import search
+from recovery.ledger import search, statistics
 from recovery.ledger.bigrams import folded
 from recovery.ledger.errors import AskedWronglyError
 from recovery.ledger.groups import SAMPLES
@@ -180,6 +180,14 @@ def test_every_selection_is_read_as_a_loop_would(filled: Filled) -> None:
             expected = sorted(mine, key=lambda one, sort=sort: place(one, sort), reverse=True)  # type: ignore[misc]
             assert [one.identity for one in found.rows] == [one.identity for one in expected[:20]], (selection, sort)
             assert (found.next is None) == (len(mine) <= 20)
+
+
+def test_what_joined_since_is_counted_or_what_was_there_before(filled: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "COUNTED_TO", 1)
+    for selection in SELECTIONS:
+        wanted = len(filled.wanted(selection))
+        assert filled.ledger.count(selection, at_most=10_000) == wanted, selection
+        assert filled.ledger.count(selection, at_most=5) == min(wanted, 6), selection
 
 
 @pytest.mark.usefixtures("way")

@@ -205,9 +205,22 @@ def test_names_of_any_kind_are_texts_and_have_addresses(api):
     )
     link = get(api, "/console/groups").xpath("string(//tr[@data-row]//a/@href)")
     page = get(api, link)
-    assert page.xpath("string(//h1/bdi)") == error
+    assert page.xpath("string(//h1/bdi)") == error.replace("\u202e", r"\u202e")
     assert not page.xpath("//main//script | //main//img | //main//i")
     query = urlencode({"error_type": error, "kind": "RECOVERABLE"})
     assert link.startswith(f"/console/groups/{quote(fingerprint, safe='')}?{query}&as_of=")
     q = page.xpath("string(//input[@name='q']/@value)")
     assert api.get(f"/api/v1/messages?{urlencode({'q': q})}")["count"] == 1
+
+
+def test_a_form_of_the_page_makes_a_plan_without_what_joined_since(filled):
+    page = at(filled, NOW_MS)
+    filled.add("late", stored=False, last_seen_ms=NOW_MS + 9_000)
+    fields = {one.get("name"): one.get("value") for one in page.xpath("//form[input[@value='abandon']]//input[@name]")}
+    answer = filled.ask(
+        "/console/plans", method="POST", content=urlencode(fields | {"reason": "no use"}).encode(),
+        content_type="application/x-www-form-urlencoded", origin="http://127.0.0.1:8024", sec_fetch_site="same-origin",
+    )  # fmt: skip
+    assert answer.status_code == 303
+    plan = filled.ledger.plans.get(answer.headers["location"].removeprefix("/console/plans/"))
+    assert (plan.count, plan.verb.value, plan.options) == (1, "abandon", {"reason": "no use"})
