@@ -2,6 +2,8 @@
 
 from urllib.parse import urlencode
 
+from recovery.manager.console.planning import make_plan
+from recovery.manager.roles import Principal, Role
 from tests.support.console_arrivals import Scene
 
 
@@ -23,4 +25,33 @@ def pages_of(scene: Scene) -> dict[str, str]:
         "messages none": messages_path(q="key:nothing-has-this"),
         "schedule": "/console/schedule",
         "archive": "/console/archive",
+        "operations": "/console/operations",
+        **_operations(scene),
+        **_plans(scene),
     }
+
+
+def _operations(scene: Scene) -> dict[str, str]:
+    """An operation of each state that there is, and one outcome."""
+    found = {one.state.value: f"/console/operations/{one.id}" for one in scene.api.ledger.operations.page()}
+    named = {f"operation {state}": path for state, path in found.items()}
+    return named | {"operation, its failures": f"{found['failed']}?state=failed"}
+
+
+def _plans(scene: Scene) -> dict[str, str]:
+    """A plan that can be carried out, one that must be typed, one of nothing, one that is used."""
+
+    def planned(**fields: str) -> str:
+        return f"/console/plans/{make_plan(scene.api.service, _ADMIN, fields).id}"
+
+    used = scene.api.ledger.operations.page()[0].plan
+    return {
+        "plan": planned(verb="redrive", q="kind:RECOVERABLE state:open,sent"),
+        "plan to delete": planned(verb="delete", q="kind:USER_ERROR", reason="不要"),
+        "plan to schedule": planned(verb="schedule", q="", in_s="5400"),
+        "plan of nothing": planned(verb="release", q="key:nothing-has-this"),
+        "plan, used": f"/console/plans/{used}",
+    }
+
+
+_ADMIN = Principal("ana@ops-1", Role.ADMIN)

@@ -59,6 +59,7 @@ class Reader:
         """Open a page, such as /console/groups."""
         answer = self.page.goto(f"{self.origin}{path}", wait_until="load")
         assert answer is not None
+        answer.finished()
         assert answer.status == status, f"{path}: {answer.status}: {self.text[:500]}"
         return answer
 
