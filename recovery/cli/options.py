@@ -95,7 +95,8 @@ MessageType = Annotated[
     ),
 ]
 Match = Annotated[
-    str | None, typer.Option(help="Only messages with this text in the body or in a key.", callback=_not_empty)
+    str | None,
+    typer.Option(help="Only messages with this text in the body or in s3://BUCKET/KEY.", callback=_not_empty),
 ]
 OfGroup = Annotated[
     str | None,

@@ -141,7 +141,7 @@ def _giving_up(facts: Facts, verdict: Verdict) -> tuple[str, ...]:
         return (f"dlq abandon {which} --reason WHY",)
     bucket = facts.refs[0].bucket
     if facts.fingerprint:
-        which += f" --match {shlex.quote(f'{bucket}/')}"
+        which += f" --match {shlex.quote(f's3://{bucket}/')}"
     return f"dlq abandon {which} --reason WHY", f"s3-index-worker forget {shlex.quote(f's3://{bucket}')}"
 
 

@@ -183,10 +183,10 @@ class Filter:
         return fingerprint == self.group or (not self.has_whole_group and fingerprint.startswith(self.group or ""))
 
     def _matches(self, facts: Facts) -> bool:
-        """Search the raw body and the decoded keys, because events contain keys URL-encoded."""
+        """Search the raw body and the decoded keys, because events contain keys URL-encoded; `s3://BUCKET/` is one bucket."""
         text = (self.match or "").casefold()
         return text in facts.dead_letter.body.casefold() or any(
-            text in f"{ref.bucket}/{ref.key}".casefold() for ref in facts.refs
+            text in f"s3://{ref.bucket}/{ref.key}".casefold() for ref in facts.refs
         )
 
 

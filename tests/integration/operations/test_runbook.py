@@ -84,6 +84,12 @@ def test_dlq_depth_ends_with_an_empty_queue(saw):
     assert saw("dlq-depth", "recover_dlq --batch-size")["depth"] == 0
 
 
+def test_the_messages_of_a_bucket_that_is_gone_are_given_up(saw):
+    giving_up = "dlq abandon --group GROUP --match s3://our-files/ --reason 'their bucket is gone for good'"
+    staged = 3  # before each of the two lines
+    assert saw("braked", f"{giving_up} --yes")["depth"] == saw("braked", f"{giving_up} --dry-run")["depth"] - staged
+
+
 def test_archived_dead_letters_are_restored(saw):
     assert saw("spilled", "s3-index-worker doctor")["depth"] == saw("archived", "dlq list --archive")["depth"] + 1
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shlex
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -12,7 +13,7 @@ import pytest
 
 from recovery.operations.advice import DOCTOR
 from recovery.operations.clients import DlqClients
-from recovery.operations.dead_letters.facts import MAX_REDRIVES, facts_of
+from recovery.operations.dead_letters.facts import MAX_REDRIVES, Filter, facts_of
 from recovery.operations.dead_letters.scan import receive
 from recovery.operations.engine import Disposition, RecoveryEngine
 from recovery.operations.inspect import Recovery, inspect
@@ -178,9 +179,27 @@ def test_where_recovery_waits_for_a_correction_the_advice_begins_with_it_and_end
     assert (advice.first, advice.command) == (first, "dlq recover --message-id m1")
     match, forget = "", list[str]()
     if state == "no bucket":  # others of the group may be of a bucket that comes back
-        match, forget = " --match gone-files/", ["s3-index-worker forget s3://gone-files"]
+        match, forget = " --match s3://gone-files/", ["s3-index-worker forget s3://gone-files"]
     assert advice.instead == (f"dlq abandon --group 39269e679fdb{match} --reason WHY", *forget)
     assert "delete" not in advice.why
+
+
+@pytest.mark.parametrize(
+    ("bucket", "key", "is_given_up"),
+    [
+        ("gone-files", "b/日本.pdf", True),
+        ("not-gone-files", "a.pdf", False),
+        ("other-files", "gone-files/a.pdf", False),
+        ("gone-files-2", "a.pdf", False),
+    ],
+)
+def test_giving_up_a_bucket_that_is_gone_selects_its_messages_and_none_of_other_buckets(bucket, key, is_given_up):
+    fakes: Any = Fakes()
+    record = {**(failure("SYSTEM_ERROR") or {}), "fingerprint": "39269e679fdb"}
+    words = shlex.split(advice_on(fakes, add(fakes, body_of("event", "gone-files"), record)).instead[0])
+    selected = Filter(group=words[words.index("--group") + 1], match=words[words.index("--match") + 1])
+    other = add(Fakes(), s3_event(s3_record(bucket, key)), record)
+    assert selected.wants(facts_of(other, included_types())) is is_given_up
 
 
 @pytest.mark.parametrize("kind", KINDS)
