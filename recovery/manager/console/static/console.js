@@ -1,6 +1,7 @@
 // What a page does beyond HTML. Without it, everything works by links and forms.
 import { keys } from "./keys.js";
 import { live } from "./live.js";
+import { query } from "./query.js";
 
 const YEAR_S = 365 * 86400;
 
@@ -46,7 +47,8 @@ function selection() {
     }
     count();
   });
-  if (all) all.closest("th").hidden = false;
+  if (all) all.closest("th").hidden = all.hidden = false;
+  for (const one of document.querySelectorAll("[data-selected-count]")) one.hidden = false;
   count();
 }
 
@@ -56,3 +58,4 @@ busyForms();
 selection();
 keys();
 live();
+query();
