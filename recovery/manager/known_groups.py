@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, replace
+from urllib.parse import quote, urlencode
 
 from recovery.ledger.group_counters import Name
 from recovery.ledger.group_facts import Facts
@@ -11,6 +12,8 @@ from recovery.ledger.rows import WAITING, State
 from recovery.ledger.selection import Selection, instant, parse_query, term
 from recovery.ledger.suggestions import Suggestion
 
+NO_FINGERPRINT = "-"
+"""In the address of a group without one."""
 IN_FLIGHT_MS = 60_000
 """What is dated so long ago is in the ledger by now: intake dates it, stores it in S3, and then writes its row."""
 
@@ -72,6 +75,14 @@ def query_of(name: Name) -> str:
     return " ".join(
         (term("group", f"={fingerprint}" if fingerprint else "-"), term("error", error_type or "-"), term("kind", kind))
     )
+
+
+def path_of(name: Name, as_of_ms: int | None = None) -> str:
+    """The address of a group's page in the console; as of a moment, if one is given."""
+    fingerprint, error_type, kind = name
+    moment = {} if as_of_ms is None else {"as_of": instant(as_of_ms)}
+    asked = urlencode({"error_type": error_type, "kind": kind, **moment})
+    return f"/console/groups/{quote(fingerprint, safe='') or NO_FINGERPRINT}?{asked}"
 
 
 def moment_of(group: Group) -> int:

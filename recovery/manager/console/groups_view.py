@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from recovery.ledger.errors import AskedWronglyError
 from recovery.ledger.groups import MAX_GROUPS, Group
@@ -10,9 +10,18 @@ from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import WAITING, Row, State
 from recovery.ledger.selection import Selection, instant, parse_query
 from recovery.ledger.suggestions import Advice
+from recovery.manager import known_groups
 from recovery.manager.console.filters import FilterBox
 from recovery.manager.console.sparklines import Sparkline, sparkline
-from recovery.manager.known_groups import GroupAt, KnownGroup, group_at, groups_of, groups_with_facts, moment_of
+from recovery.manager.known_groups import (
+    NO_FINGERPRINT,
+    GroupAt,
+    KnownGroup,
+    group_at,
+    groups_of,
+    groups_with_facts,
+    moment_of,
+)
 from recovery.manager.roles import Role
 from recovery.manager.web.principal import Principal
 from recovery.manager.web.problems import not_found
@@ -23,8 +32,6 @@ PAGE = 30
 """Groups of one page; a page has at most 100 KB."""
 MAX_PAGE = MAX_GROUPS // PAGE
 SAMPLES = 5
-NO_FINGERPRINT = "-"
-"""In the address of a group without one."""
 _NO_GROUP = "there is no such group: none of its dead letters is in the ledger; those that ended are forgotten"
 _RIGHT_MOMENT = "a moment in UTC, such as 2026-11-01T09:30:00.000Z"
 _SUGGESTED = {Advice.REDRIVE: Verb.REDRIVE, Advice.ABANDON: Verb.ABANDON}
@@ -139,9 +146,7 @@ def moment_ms(as_of: str) -> int:
 
 def path_of(group: Group, as_of_ms: int | None = None) -> str:
     """The address of a group's page; as of a moment, if one is given."""
-    named = {"error_type": group.error_type, "kind": group.kind.value}
-    moment = {} if as_of_ms is None else {"as_of": instant(as_of_ms)}
-    return f"/console/groups/{quote(group.fingerprint, safe='') or NO_FINGERPRINT}?{urlencode(named | moment)}"
+    return known_groups.path_of(group.name, as_of_ms)
 
 
 def _verbs(at: GroupAt, samples: Sequence[Row]) -> Sequence[Verb]:
