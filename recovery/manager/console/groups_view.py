@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from recovery.ledger.errors import AskedWronglyError
 from recovery.ledger.groups import MAX_GROUPS, Group
@@ -10,6 +10,7 @@ from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import WAITING, Row, State
 from recovery.ledger.selection import Selection, instant, parse_query
 from recovery.ledger.suggestions import Advice
+from recovery.manager.console.addresses import group_path
 from recovery.manager.console.sparklines import Sparkline, sparkline
 from recovery.manager.known_groups import GroupAt, KnownGroup, group_at, groups_of, groups_with_facts, moment_of
 from recovery.manager.roles import Role
@@ -23,8 +24,6 @@ PAGE = 30
 """Groups of one page; a page has at most 100 KB."""
 MAX_PAGE = MAX_GROUPS // PAGE
 SAMPLES = 5
-NO_FINGERPRINT = "-"
-"""In the address of a group without one."""
 _NO_GROUP = "there is no such group: none of its dead letters is in the ledger; those that ended are forgotten"
 _RIGHT_MOMENT = "a moment in UTC, such as 2026-11-01T09:30:00.000Z"
 _SUGGESTED = {Advice.REDRIVE: Verb.REDRIVE, Advice.ABANDON: Verb.ABANDON}
@@ -101,11 +100,10 @@ def entry(known: KnownGroup) -> Entry:
 
 def found_groups(service: Service, fingerprint: str, error_type: str | None, kind: str | None) -> list[KnownGroup]:
     """The groups that an address names: those that wait, else those that did. Raises HTTPException 404, and LedgerError."""
-    name = "" if fingerprint == NO_FINGERPRINT else fingerprint
-    if "\0" in name + (error_type or ""):
+    if "\0" in fingerprint + (error_type or ""):
         raise not_found(_NO_GROUP)
     for states in (WAITING, tuple(State)):
-        found = groups_of(service.ledger, name, error_type=error_type, kind=kind, states=states)
+        found = groups_of(service.ledger, fingerprint, error_type=error_type, kind=kind, states=states)
         if found:
             return found
     raise not_found(_NO_GROUP)
@@ -139,9 +137,8 @@ def moment_ms(as_of: str) -> int:
 
 def path_of(group: Group, as_of_ms: int | None = None) -> str:
     """The address of a group's page; as of a moment, if one is given."""
-    named = {"error_type": group.error_type, "kind": group.kind.value}
     moment = {} if as_of_ms is None else {"as_of": instant(as_of_ms)}
-    return f"/console/groups/{quote(group.fingerprint, safe='') or NO_FINGERPRINT}?{urlencode(named | moment)}"
+    return group_path(group.fingerprint, group.error_type, group.kind.value, **moment)
 
 
 def _verbs(at: GroupAt, samples: Sequence[Row]) -> Sequence[Verb]:
