@@ -6,7 +6,6 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from recovery.ledger.selection import FILTERS
-from recovery.manager.console.addresses import NO_FINGERPRINT
 from recovery.manager.console.groups_view import (
     MAX_PAGE,
     entry,
@@ -16,7 +15,7 @@ from recovery.manager.console.groups_view import (
     path_of,
 )
 from recovery.manager.console.rendering import page as rendered
-from recovery.manager.known_groups import moment_of
+from recovery.manager.known_groups import NO_FINGERPRINT, moment_of
 from recovery.manager.web.parameters import Q
 from recovery.manager.web.principal import Reader
 from recovery.manager.web.service import TheService

@@ -10,9 +10,16 @@ from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import WAITING, Row, State
 from recovery.ledger.selection import Selection, instant, parse_query
 from recovery.ledger.suggestions import Advice
-from recovery.manager.console.addresses import group_path
+from recovery.manager import known_groups
 from recovery.manager.console.sparklines import Sparkline, sparkline
-from recovery.manager.known_groups import GroupAt, KnownGroup, group_at, groups_of, groups_with_facts, moment_of
+from recovery.manager.known_groups import (
+    GroupAt,
+    KnownGroup,
+    group_at,
+    groups_of,
+    groups_with_facts,
+    moment_of,
+)
 from recovery.manager.roles import Role
 from recovery.manager.web.parameters import selected
 from recovery.manager.web.principal import Principal
@@ -137,8 +144,7 @@ def moment_ms(as_of: str) -> int:
 
 def path_of(group: Group, as_of_ms: int | None = None) -> str:
     """The address of a group's page; as of a moment, if one is given."""
-    moment = {} if as_of_ms is None else {"as_of": instant(as_of_ms)}
-    return group_path(group.fingerprint, group.error_type, group.kind.value, **moment)
+    return known_groups.path_of(group.name, as_of_ms)
 
 
 def _verbs(at: GroupAt, samples: Sequence[Row]) -> Sequence[Verb]:

@@ -111,6 +111,7 @@ SAYINGS = (
         "{count} of {all} messages failed with {error}, which is not the error that brought them to the DLQ: "
         "check the settings and the mapping of the index"
     ),
+    N_("the fleet is paused by {by}: {why}"),
     N_("the fleet is paused {why}"),
     N_("by {by}: {why}. Run `s3-index-worker resume` first, or use --while-paused"),
     N_("the state bucket {bucket}: {why}"),
@@ -203,4 +204,9 @@ SAYINGS = (
     N_("less than or equal to {n}"),
     N_("a valid number"),
     N_("a valid integer"),
+    # What keeps retries from being sent
+    N_("no worker has reported in the last {n} minutes"),
+    N_("{name} is unavailable, says {worker}: {why}"),
+    N_("{worker} has stopped: {why}"),
+    N_("{names} breakers are open, says {worker}"),
 )

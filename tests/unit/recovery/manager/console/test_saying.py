@@ -9,7 +9,7 @@ import pytest
 from markupsafe import Markup
 
 from recovery.ledger import operation_items
-from recovery.manager import bounded, confirmation, present, ramp, retry_targets, schedule
+from recovery.manager import bounded, confirmation, fleet_health, present, ramp, retry_targets, schedule
 from recovery.manager.acting import acts, copying, scheduling, sending
 from recovery.manager.acting.scheduling import MAX_AHEAD_S
 from recovery.manager.console import later, message_acts, planning
@@ -24,8 +24,9 @@ from recovery.operations.transfer import claims, targets
 from recovery.operations.transfer import sending as sent
 
 MODULES = [
-    operation_items, bounded, confirmation, present, ramp, retry_targets, schedule, acts, copying, scheduling, sending, later,
-    message_acts, planning, operations, plans, abort_policy, advice, desk, stored, outlook, preconditions, claims, sent, targets,
+    operation_items, fleet_health, bounded, confirmation, present, ramp, retry_targets, schedule, acts, copying, scheduling, sending,
+    later, message_acts, planning, operations, plans, abort_policy, advice, desk, stored, outlook, preconditions, claims, sent,
+    targets,
 ]  # fmt: skip
 """Those whose sentences are shown on pages."""
 PLACE = "…"
