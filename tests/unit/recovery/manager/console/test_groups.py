@@ -137,7 +137,7 @@ def test_what_joined_since_is_said_and_can_be_seen(filled):
 def test_a_group_is_shown_in_japanese(filled):
     page = at(filled, NOW_MS, **JAPANESE)
     assert "1 件加わりました。このページの操作には含まれません。" in text(page)
-    assert "再投入 (はじめはゆっくり)" in [text(one) for one in page.xpath("//button")]
+    assert "再投入（はじめはゆっくり）" in [text(one) for one in page.xpath("//button")]
     assert page.get("lang") == "ja"
 
 

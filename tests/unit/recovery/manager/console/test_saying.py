@@ -24,9 +24,9 @@ from recovery.operations.transfer import claims, targets
 from recovery.operations.transfer import sending as sent
 
 MODULES = [
-    operation_items, fleet_health, bounded, confirmation, present, ramp, retry_targets, schedule, acts, copying, scheduling, sending,
-    later, message_acts, planning, operations, plans, abort_policy, advice, desk, stored, outlook, preconditions, claims, sent,
-    targets,
+    operation_items, fleet_health, bounded, confirmation, present, ramp, retry_targets, schedule, acts, copying, scheduling,
+    sending, later, message_acts, planning, operations, plans, abort_policy, advice, desk, stored, outlook, preconditions, claims,
+    sent, targets,
 ]  # fmt: skip
 """Those whose sentences are shown on pages."""
 PLACE = "…"
@@ -92,7 +92,7 @@ WHOLE = {
     "at: '2026' is wrong; it should be to come, and at most 14 days ahead": (
         "<bdi>at</bdi>: <bdi>&#39;2026&#39;</bdi> は正しくありません。正しい値: これから <bdi>14</bdi> 日以内"
     ),
-    "at 2026-11-01T09:30:00.000Z": "<bdi>2026-11-01</bdi> <bdi>09:30:00.000</bdi> (UTC) に予約",
+    "at 2026-11-01T09:30:00.000Z": "<bdi>2026-11-01</bdi> <bdi>09:30:00.000</bdi>（UTC）に予約",
     "an error of a service: <b>": "<bdi>an error of a service: &lt;b&gt;</bdi>",
     "": "<bdi></bdi>",
 }
