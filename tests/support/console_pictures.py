@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from PIL import Image
-from tests.support.console_states import STAGES
 
 from testing.chromium import browsing
 from testing.ledgers import new_ledger
@@ -100,21 +99,13 @@ PAGES = (
     Picture("runbook", "runbook section", scheme="dark"),
     Picture("keys", "messages", whole=False, before=_keys),
 )
-STATES = (
-    Picture("state-empty", "empty"),
-    Picture("state-loading", "loading", scheme="dark"),
-    Picture("state-stale", "stale"),
-    Picture("state-denied", "denied", "ja"),
-    Picture("state-manager-unavailable", "manager-unavailable"),
-    Picture("state-database-unavailable", "database-unavailable", "ja", "dark"),
-)
 STEPS = tuple(
     Picture(name, name, whole=False)
     for name in (
         "depth-1-overview", "depth-2-cause", "depth-3-stack", "redrive-1-plan", "redrive-2-typed", "redrive-3-running",
     )
 )  # fmt: skip
-NAMES = frozenset(one.name for one in (*PAGES, *STATES, *STEPS))
+NAMES = frozenset(one.name for one in (*PAGES, *STEPS))
 """Of all pictures that the docs may show."""
 
 
@@ -183,18 +174,6 @@ def take_pages(browser: "Browser", folder: Path, pictures: Callable[[Iterable[st
             with _window(browser, origin, one) as reader:
                 reader.page.goto(f"{origin}{paths[one.shows]}", wait_until="load")
                 _store(reader, one, folder)
-
-
-def take_states(browser: "Browser", folder: Path, pictures: Iterable[Picture] = STATES) -> None:
-    """Take the pictures of the states in which a console can be, each of a manager of its own."""
-    for one in pictures:
-        with (
-            tempfile.TemporaryDirectory() as place,
-            STAGES[one.shows](Path(place)) as made,
-            _window(browser, made.origin, one) as reader,
-        ):
-            made.show(reader)
-            _store(reader, one, folder)
 
 
 def take_steps(browser: "Browser", folder: Path) -> None:
@@ -267,10 +246,8 @@ def main() -> None:
     with browsing() as browser:
         if given.all:
             take_pages(browser, folder, lambda pages: wanted(every(pages)))
-            take_states(browser, folder, wanted(every(STAGES)))
             return
         take_pages(browser, folder, lambda _pages: wanted(PAGES))
-        take_states(browser, folder, wanted(STATES))
         if wanted(STEPS):
             take_steps(browser, folder)
 
