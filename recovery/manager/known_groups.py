@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, replace
+from urllib.parse import quote, urlencode
 
 from recovery.ledger.group_counters import Name
 from recovery.ledger.group_facts import Facts
@@ -11,6 +12,10 @@ from recovery.ledger.rows import WAITING, State
 from recovery.ledger.selection import Selection, instant, parse_query, term
 from recovery.ledger.suggestions import Suggestion
 
+NO_FINGERPRINT = "-"
+"""In the address of a group without one, or with one that cannot stand there."""
+_NOT_IN_PATH = frozenset({NO_FINGERPRINT, ".", ".."})
+"""Fingerprints that anyone can forge, and of which a browser takes the last two out of a path, also percent-encoded."""
 IN_FLIGHT_MS = 60_000
 """What is dated so long ago is in the ledger by now: intake dates it, stores it in S3, and then writes its row."""
 
@@ -72,6 +77,16 @@ def query_of(name: Name) -> str:
     return " ".join(
         (term("group", f"={fingerprint}" if fingerprint else "-"), term("error", error_type or "-"), term("kind", kind))
     )
+
+
+def path_of(name: Name, as_of_ms: int | None = None) -> str:
+    """The address of a group's page in the console; as of a moment, if one is given."""
+    fingerprint, error_type, kind = name
+    is_plain = fingerprint not in _NOT_IN_PATH
+    named = {"error_type": error_type, "kind": kind} | ({} if is_plain else {"fingerprint": fingerprint})
+    moment = {} if as_of_ms is None else {"as_of": instant(as_of_ms)}
+    place = quote(fingerprint, safe="") if is_plain and fingerprint else NO_FINGERPRINT
+    return f"/console/groups/{place}?{urlencode(named | moment)}"
 
 
 def moment_of(group: Group) -> int:

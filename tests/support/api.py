@@ -114,16 +114,16 @@ class Api:
         self.app: FastAPI = make_app(self.service)
 
     def _facts(self) -> SystemFacts:
-        fakes = self.fakes
+        fakes, clock = self.fakes, self.fakes.s3.clock
+        arrivals = Arrivals(
+            self.rows, Scheduler(RetryRules(times=0), self.rows.types, clock.now_ms), ManagerMetrics(Figures)
+        )
+        self.intake = Intake(fakes.dlq, fakes.state, clock, self.ledger, GroupCommit(self.ledger), arrivals)
+        source = FiguresSource(self.ledger, fakes.dlq, self.intake)
 
         def now_ms() -> int:
-            return fakes.s3.clock.now_ms()
+            return fakes.s3.clock.now_ms()  # of the clock that is there then
 
-        arrivals = Arrivals(
-            self.rows, Scheduler(RetryRules(times=0), self.rows.types, now_ms), ManagerMetrics(Figures)
-        )
-        self.intake = Intake(fakes.dlq, fakes.state, fakes.s3.clock, self.ledger, GroupCommit(self.ledger), arrivals)
-        source = FiguresSource(self.ledger, fakes.dlq, self.intake)
         return SystemFacts(self.ledger, fakes.state, source, now_ms=now_ms)
 
     def _verbs(self) -> Verbs:

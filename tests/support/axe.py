@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 _RUN = """async () => {
   const found = await axe.run({resultTypes: ['violations'], elementRef: false});
   return {
-    violations: found.violations.flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.html.slice(0, 160)}: ${node.failureSummary}`)),
+    violations: found.violations.flatMap((rule) =>
+      rule.nodes.map((node) => `${rule.id}: ${node.html.slice(0, 160)}: ${node.failureSummary}`)),
     rules: found.violations.concat(found.passes, found.incomplete, found.inapplicable).map((rule) => rule.id),
   };
 }"""

@@ -27,6 +27,7 @@ class Reader:
         `is_new`: no page knows their time zone yet, so that the first one is loaded twice.
         """
         self.origin = origin.rstrip("/")
+        self.scripts = scripts
         self.met: list[str] = []
         self.sizes: dict[str, int] = {}
         """Bytes of each answer over the wire, by address; those that are read as they come are not there."""

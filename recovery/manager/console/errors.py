@@ -71,7 +71,9 @@ def _unavailable(request: Request, error: Exception) -> Response:
     return response
 
 
-def _page(request: Request, status: int, detail: str, *, is_ledger: bool = False, denied: RoleMissingError | None = None) -> Response:
+def _page(
+    request: Request, status: int, detail: str, *, is_ledger: bool = False, denied: RoleMissingError | None = None
+) -> Response:
     principal: Principal | None = getattr(request.state, "principal", None)  # an error may come before anybody is known
     context = {"status": status, "detail": detail, "is_ledger": is_ledger, "denied": denied}
     return page(request, "error.html", principal, context, status=status)

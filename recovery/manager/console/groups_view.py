@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from recovery.ledger.errors import AskedWronglyError
 from recovery.ledger.groups import MAX_GROUPS, Group
@@ -10,10 +10,18 @@ from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import WAITING, Row, State
 from recovery.ledger.selection import Selection, instant, parse_query
 from recovery.ledger.suggestions import Advice
+from recovery.manager import known_groups
+from recovery.manager.console.filters import FilterBox
 from recovery.manager.console.sparklines import Sparkline, sparkline
-from recovery.manager.known_groups import GroupAt, KnownGroup, group_at, groups_of, groups_with_facts, moment_of
+from recovery.manager.known_groups import (
+    GroupAt,
+    KnownGroup,
+    group_at,
+    groups_of,
+    groups_with_facts,
+    moment_of,
+)
 from recovery.manager.roles import Role
-from recovery.manager.web.parameters import selected
 from recovery.manager.web.principal import Principal
 from recovery.manager.web.problems import not_found
 from recovery.manager.web.service import Service
@@ -23,8 +31,6 @@ PAGE = 30
 """Groups of one page; a page has at most 100 KB."""
 MAX_PAGE = MAX_GROUPS // PAGE
 SAMPLES = 5
-NO_FINGERPRINT = "-"
-"""In the address of a group without one."""
 _NO_GROUP = "there is no such group: none of its dead letters is in the ledger; those that ended are forgotten"
 _RIGHT_MOMENT = "a moment in UTC, such as 2026-11-01T09:30:00.000Z"
 _SUGGESTED = {Advice.REDRIVE: Verb.REDRIVE, Advice.ABANDON: Verb.ABANDON}
@@ -45,14 +51,14 @@ class GroupsView:
     """The list, the largest first."""
 
     entries: Sequence[Entry]
-    query: str
+    box: FilterBox
     page: int
     """From 1 on."""
     has_more: bool
 
     def path(self, page: int) -> str:
         """The address of another page of it."""
-        wanted = {"q": self.query} if self.query else {}
+        wanted = {"q": self.box.query} if self.box.query else {}
         return f"/console/groups?{urlencode(wanted | {'page': str(page)})}"
 
 
@@ -88,10 +94,10 @@ class GroupView:
         return f"{self.at.known.query} since:{instant(self.at.as_of_ms)}"
 
 
-def groups_view(service: Service, query: str, page: int) -> GroupsView:
-    """A page of the largest groups of a query. Raises AskedWronglyError and LedgerError."""
-    found = groups_with_facts(service.ledger, selected(query), offset=(page - 1) * PAGE, limit=PAGE + 1)
-    return GroupsView([entry(one) for one in found[:PAGE]], query, page, len(found) > PAGE)
+def groups_view(service: Service, box: FilterBox, selection: Selection, page: int) -> GroupsView:
+    """A page of the largest groups of a selection. Raises LedgerError."""
+    found = groups_with_facts(service.ledger, selection, offset=(page - 1) * PAGE, limit=PAGE + 1)
+    return GroupsView([entry(one) for one in found[:PAGE]], box, page, len(found) > PAGE)
 
 
 def entry(known: KnownGroup) -> Entry:
@@ -101,11 +107,10 @@ def entry(known: KnownGroup) -> Entry:
 
 def found_groups(service: Service, fingerprint: str, error_type: str | None, kind: str | None) -> list[KnownGroup]:
     """The groups that an address names: those that wait, else those that did. Raises HTTPException 404, and LedgerError."""
-    name = "" if fingerprint == NO_FINGERPRINT else fingerprint
-    if "\0" in name + (error_type or ""):
+    if "\0" in fingerprint + (error_type or ""):
         raise not_found(_NO_GROUP)
     for states in (WAITING, tuple(State)):
-        found = groups_of(service.ledger, name, error_type=error_type, kind=kind, states=states)
+        found = groups_of(service.ledger, fingerprint, error_type=error_type, kind=kind, states=states)
         if found:
             return found
     raise not_found(_NO_GROUP)
@@ -139,9 +144,7 @@ def moment_ms(as_of: str) -> int:
 
 def path_of(group: Group, as_of_ms: int | None = None) -> str:
     """The address of a group's page; as of a moment, if one is given."""
-    named = {"error_type": group.error_type, "kind": group.kind.value}
-    moment = {} if as_of_ms is None else {"as_of": instant(as_of_ms)}
-    return f"/console/groups/{quote(group.fingerprint, safe='') or NO_FINGERPRINT}?{urlencode(named | moment)}"
+    return known_groups.path_of(group.name, as_of_ms)
 
 
 def _verbs(at: GroupAt, samples: Sequence[Row]) -> Sequence[Verb]:

@@ -2,23 +2,24 @@
 
 import functools
 import hashlib
-import re
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 from starlette.requests import Request
 
+from recovery.manager.console.addresses import message_path
+from recovery.manager.console.isolation import bidi
 from recovery.manager.console.languages import Language, translations
 from recovery.manager.console.reader import reader_of
+from recovery.manager.console.saying import said
 from recovery.manager.roles import Principal, Role
 from recovery.manager.web.service import Service
 from recovery.manager.web.sign_in import Mode
-from worker.core.base.text import escaped
 
 _HERE = Path(__file__).parent
 ASSETS = {path.name: path.read_bytes() for path in sorted((_HERE / "static").iterdir())}
@@ -30,7 +31,6 @@ HEADERS = {
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     "Referrer-Policy": "same-origin",  # a form must say where it comes from
 }
-_ACTIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @functools.cache
@@ -41,17 +41,9 @@ def _environment(language: Language) -> Environment:
     )  # fmt: skip
     made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
     made.filters["bidi"] = bidi
+    made.filters["said"] = partial(said, language)
+    made.filters["message_path"] = message_path
     return made
-
-
-def bidi(value: object) -> Markup:
-    r"""A text of others, isolated: whatever its direction, it does not reorder what stands around it (HTML, `bdi`).
-
-    Characters that control directions or devices are named, such as `\\u202e`: Chromium lets an isolate that is opened in a `bdi`
-    and not closed go on after its end.
-    """
-    text = "" if value is None else str(value)
-    return Markup("<bdi>{}</bdi>").format(_ACTIVE.sub(lambda found: escaped(found[0]), text))
 
 
 def page(
@@ -83,6 +75,7 @@ def page(
 
 
 def here(request: Request) -> str:
-    """Path and query of this page, to come back to."""
-    query = request.url.query
-    return f"{request.url.path}?{query}" if query else request.url.path
+    """Path and query of this page, to come back to: as they were sent, for a name in them may have any characters."""
+    path = request.scope["raw_path"].decode("ascii")
+    query = request.scope["query_string"].decode("ascii")
+    return f"{path}?{query}" if query else path

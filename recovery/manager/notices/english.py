@@ -3,7 +3,7 @@
 from datetime import datetime
 
 PREFIX = "[dlq-manager] "
-ERROR, EXAMPLE, FIRST, LAST, LIST = "Error", "Example", "First", "Latest", "List"
+ERROR, EXAMPLE, FIRST, LAST, GROUP = "Error", "Example", "First", "Latest", "Group"
 NO_ERROR = "unknown reason"
 KINDS = {
     "USER_ERROR": "caused by the file or message",
@@ -55,7 +55,7 @@ def system_error(count: int, error: str) -> tuple[str, str]:
         f"System error: {messages} failed with {error}",
         (
             f"{messages} failed because of a fault in the system, and nothing retries such a failure. Find the cause, then "
-            "redrive what is listed."
+            "redrive the group."
         ),
     )
 
@@ -67,7 +67,7 @@ def not_retried(count: int, error: str) -> tuple[str, str]:
         f"Not retried: {messages} failed with {error}",
         (
             f"{messages} failed for a reason that should pass, and {wait} for somebody to act, because nothing retries "
-            f"{'it' if count == 1 else 'them'}. Once the cause is gone, redrive what is listed."
+            f"{'it' if count == 1 else 'them'}. Once the cause is gone, redrive the group."
         ),
     )
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 PREFIX = "[dlq-manager] "
-ERROR, EXAMPLE, FIRST, LAST, LIST = "エラー", "対象の例", "最初の発生", "最後の発生", "一覧"
+ERROR, EXAMPLE, FIRST, LAST, GROUP = "エラー", "対象の例", "最初の発生", "最後の発生", "グループ"
 NO_ERROR = "原因不明"
 KINDS = {
     "USER_ERROR": "ファイルまたはメッセージの不備",
@@ -52,7 +52,7 @@ def system_error(count: int, error: str) -> tuple[str, str]:
         f"システムエラー: {count:,}件のメッセージが失敗しました ({error})",
         (
             f"システムの不具合により、{count:,}件の処理に失敗しました。この種の失敗は自動では再試行されません。"
-            "原因を取り除いてから、一覧にあるメッセージを再送してください。"
+            "原因を取り除いてから、このグループのメッセージを再送してください。"
         ),
     )
 
@@ -63,7 +63,7 @@ def not_retried(count: int, error: str) -> tuple[str, str]:
         f"自動再試行の対象外: {count:,}件のメッセージが失敗しました ({error})",
         (
             f"一時的な原因により{count:,}件の処理に失敗しましたが、自動では再試行されないため、対応待ちになっています。"
-            "原因が解消してから、一覧にあるメッセージを再送してください。"
+            "原因が解消してから、このグループのメッセージを再送してください。"
         ),
     )
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Literal
-from urllib.parse import quote
 
 from recovery.ledger.news import Reason
 from recovery.ledger.outbox import Topic
+from recovery.manager.known_groups import path_of
 from recovery.manager.notices import english, japanese
 from worker.core.base.classify import FailureKind
 from worker.core.base.text import one_line
@@ -49,7 +49,7 @@ class Wording:
         lines = [
             (words.ERROR, self._error(topic)), (words.EXAMPLE, _shown(topic.example)),
             (words.FIRST, self._time(topic.first_ms)), (words.LAST, self._time(topic.last_ms)),
-            (words.LIST, self._link_to(topic)),
+            (words.GROUP, self._link_to(topic)),
         ]  # fmt: skip
         facts = "\n".join(words.fact(name, value) for name, value in lines if value)
         return Said(words.PREFIX + subject, f"{opening}\n\n{facts}\n\n{words.more_later(words.duration(every_s))}\n")
@@ -78,7 +78,7 @@ class Wording:
             words.entry(topic.waiting, topic.total, self._error(topic), kind),
             words.fact(words.EXAMPLE, _shown(topic.example)) if topic.example else "",
             words.fact(words.LAST, self._time(topic.last_ms)),
-            words.fact(words.LIST, self._link_to(topic)),
+            words.fact(words.GROUP, self._link_to(topic)),
         ]
         return "\n    ".join(line for line in lines if line)
 
@@ -91,9 +91,7 @@ class Wording:
         return shown
 
     def _link_to(self, topic: Topic) -> str:
-        error = topic.error_type.replace('"', "")
-        wanted = f"group:{topic.fingerprint}" if topic.fingerprint else f'error:"{error}"' if error else "group:-"
-        return f"{self._link()}/console/messages?q={quote(wanted)}"
+        return self._link() + path_of((topic.fingerprint, topic.error_type, topic.kind.value))
 
 
 def _shown(text: str) -> str:

@@ -1,69 +1,23 @@
 """Who acts, and who looks on, in real browsers: signing in by a token, each role, and two windows at one operation."""
 
 import contextlib
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from recovery.manager.figures import Figures
-from recovery.manager.metrics import ManagerMetrics
-from recovery.manager.operations import Operations
 from recovery.manager.roles import Role
-from recovery.manager.web.server import WebServer
 from recovery.manager.web.sign_in import Mode
 from testing.aws import s3_event, s3_record
 from testing.ledgers import new_ledger
 from testing.memory import BUCKET
 from tests.integration.manager.conftest import serving
-from tests.support.api import Api
+from tests.support import console_office
+from tests.support.console_office import Office, says, until_done, wait_until
 from tests.support.reader import Reader
-from tests.support.signed_in import new_token, signed_in
-from worker.core.base.liveness import Liveness
+from tests.support.signed_in import signed_in
 
 COUNT = 24
-PATIENCE_S = 15
-
-
-class Office:
-    """A manager with dead letters, a token of each role, and windows of browsers at it."""
-
-    def __init__(self, api: Api, server: WebServer, reader_of: Callable[..., Reader]) -> None:
-        self.api, self.origin, self._reader_of = api, f"http://127.0.0.1:{server.port}", reader_of
-        self.tokens = {role: new_token(api.ledger, role) for role in Role}
-
-    def window(self, role: Role | None = None, path: str = "/console/operations", **who: object) -> Reader:
-        """A window; of somebody who signs in by pasting a token."""
-        reader = self._reader_of(self.origin, **who)
-        if role is not None:
-            reader.go(path)
-            reader.page.get_by_label("Token").fill(self.tokens[role])
-            reader.page.get_by_role("button", name="Sign in").click()
-            reader.page.wait_for_url(f"{self.origin}{path}")
-        return reader
-
-    def plan(self, reader: Reader, verb: str) -> str:
-        """The path of a plan of everything that waits, which somebody makes at the page of messages."""
-        reader.go("/console/messages")
-        reader.page.get_by_label("What to do").select_option(verb)
-        reader.page.get_by_role("button", name="that match as of").click()
-        reader.page.wait_for_url("**/console/plans/*")
-        return reader.path
-
-
-def wait_until(is_so: Callable[[], bool], reader: Reader) -> None:
-    """Look again and again; the window goes on meanwhile."""
-    until = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < until, reader.text
-        reader.page.wait_for_timeout(100)
-
-
-def says(reader: Reader) -> str:
-    """The state of the operation that somebody looks at."""
-    return reader.page.locator(".verdict").inner_text()
 
 
 @pytest.fixture
@@ -73,26 +27,15 @@ def office(tmp_path: Path, reader_of: Callable[..., Reader]) -> Iterator[Office]
         for number in range(COUNT):
             api.add(f"n{number:02d}", body=s3_event(s3_record(BUCKET, f"契約/{number}.pdf")))
         with serving(api) as server:
-            yield Office(api, server, reader_of)
+            made = Office(api, server.port, reader_of)
+            yield made
+            made.close()
 
 
 @pytest.fixture
 def executing(office: Office) -> Iterator[None]:
-    """A manager's thread that carries operations out."""
-    executor = Operations(
-        office.api.ledger, office.api.service.verbs, ManagerMetrics(Figures), stop=office.api.stopping
-    )
-
-    def run() -> None:
-        while not office.api.stopping.is_set():
-            if not executor.once("one", Liveness(60)):
-                office.api.stopping.wait(0.05)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    yield
-    office.api.stopping.set()
-    thread.join(PATIENCE_S)
+    with console_office.executing(office.api):
+        yield
 
 
 def test_a_person_signs_in_by_a_token_and_out_again(office: Office):
@@ -191,19 +134,12 @@ def test_everything_is_done_without_scripts(office: Office):
     for number in (0, 1):
         page.locator("input[name=id]").nth(number).check()
     page.get_by_label("What to do").select_option("hold")
-    page.get_by_role("button", name="These that are selected").click()
+    page.get_by_role("button", name="Only those that are selected").click()
     assert "A reason is needed" in reader.text
     page.get_by_label("Reason").fill("legal")
     page.get_by_role("button", name="Go on").click()
     page.get_by_role("button", name="Hold 2 messages").click()
-    refresh = page.get_by_role("link", name="Refresh")
-
-    def is_done() -> bool:
-        if refresh.count():
-            refresh.click()
-        return says(reader).startswith("Done")
-
-    wait_until(is_done, reader)
+    until_done(reader)
     assert "2 of 2" in reader.text
     page.get_by_role("link", name="Operations").click()
     assert "Hold 2 messages" in reader.text

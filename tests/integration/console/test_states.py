@@ -15,14 +15,16 @@ SAYS = {
     "loading": {"en": r"Loading: what stands below is still the page before\.", "ja": "読み込み中です。"},
     "stale": {
         "en": r"Unknown since .+cannot be opened.+What stands here was read \d+ seconds? ago\.",
-        "ja": r"から不明.+cannot be opened.+\d+ 秒前に",
+        "ja": r"から不明: .+cannot be opened.+ 表示は \d+ 秒前 に読んだものです",
     },
     "denied": {"en": "This needs the role operator. You are token:readers", "ja": "これには役割 operator が必要です。"},
     "manager-unavailable": {
         "en": r"The manager does not answer\. What stands below was read at \d+:\d\d:\d\d",
         "ja": r"マネージャーが応答しません。.+ \d+:\d\d:\d\d",
     },
-    "database-unavailable": {"en": "The database of the manager refuses. Nothing is lost", "ja": "マネージャーのデータベースが応答しません。"},
+    "database-unavailable": {
+        "en": "The database of the manager refuses. Nothing is lost", "ja": "マネージャーのデータベースが応答しません。",
+    },
 }  # fmt: skip
 ABOVE = {"loading": "#loading", "manager-unavailable": "#stale"}
 """What stands above the content that it is about, and stays in sight."""
@@ -49,4 +51,4 @@ def test_a_state_says_what_it_is(name: str, tmp_path: Path, reader_of: Callable[
 
 def top_of(reader: Reader, selector: str) -> int:
     """How far something is below the upper edge of the window, in px."""
-    return round(reader.page.locator(selector).evaluate("one => one.getBoundingClientRect().top"))
+    return int(reader.page.locator(selector).evaluate("one => Math.round(one.getBoundingClientRect().top)"))

@@ -1,6 +1,9 @@
 // What a page does beyond HTML. Without it, everything works by links and forms.
+import { copyButtons } from "./copy.js";
 import { keys } from "./keys.js";
 import { live } from "./live.js";
+import { parts } from "./parts.js";
+import { query } from "./query.js";
 
 const YEAR_S = 365 * 86400;
 const MOMENT_MS = 400;
@@ -12,16 +15,6 @@ function zone() {
   sessionStorage.setItem("zone", name);
   document.cookie = `console-zone=${name}; path=/; max-age=${YEAR_S}; samesite=lax`;
   if (document.querySelector("form.dirty") === null) location.reload();
-}
-
-function copyButtons() {
-  for (const button of document.querySelectorAll("button[data-copy]")) {
-    button.hidden = false;
-    button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-      button.textContent = button.dataset.copied;
-    });
-  }
 }
 
 function busyForms() {
@@ -72,7 +65,8 @@ function selection() {
     }
     count();
   });
-  if (all) all.closest("th").hidden = false;
+  if (all) all.closest("th").hidden = all.hidden = false;
+  for (const one of document.querySelectorAll("[data-selected-count]")) one.hidden = false;
   count();
 }
 
@@ -83,3 +77,5 @@ loading();
 selection();
 keys();
 live();
+parts();
+query();

@@ -36,7 +36,7 @@ def test_an_owner_is_told_in_english():
         "Example: files/請求書/10月.pdf\n"
         "First: 1 Nov 2026, 18:30 JST\n"
         "Latest: 1 Nov 2026, 18:31 JST\n"
-        "List: https://dlq.example.com/console/messages?q=group%3A5b1f2c7d90aa\n"
+        "Group: https://dlq.example.com/console/groups/5b1f2c7d90aa?error_type=UnreadableFileError&kind=USER_ERROR\n"
         "\n"
         "If there are more, a digest follows in 1 hour at the earliest.\n"
     )
@@ -53,7 +53,7 @@ def test_an_owner_is_told_in_japanese():
         "対象の例: files/請求書/10月.pdf\n"
         "最初の発生: 2026年11月1日 18:30 (JST)\n"
         "最後の発生: 2026年11月1日 18:31 (JST)\n"
-        "一覧: https://dlq.example.com/console/messages?q=group%3A5b1f2c7d90aa\n"
+        "グループ: https://dlq.example.com/console/groups/5b1f2c7d90aa?error_type=UnreadableFileError&kind=USER_ERROR\n"
         "\n"
         "同じ失敗がさらに発生した場合は、1時間30分以上の間隔を空けて、まとめてお知らせします。\n"
     )
@@ -64,14 +64,14 @@ def test_those_who_operate_are_told_of_one_message_in_the_singular():
     assert said.subject == "[dlq-manager] System error: 1 message failed with NoSuchBucket"
     assert said.text.startswith(
         "1 message failed because of a fault in the system, and nothing retries such a failure. Find the cause, then redrive "
-        "what is listed.\n"
+        "the group.\n"
     )
-    assert "q=error%3A%22NoSuchBucket%22\n" in said.text
+    assert "/console/groups/-?error_type=NoSuchBucket&kind=SYSTEM_ERROR\n" in said.text
     japanese_said = wording("ja").of_group(SYSTEM, every_s=60)
     assert japanese_said.subject == "[dlq-manager] システムエラー: 1件のメッセージが失敗しました (NoSuchBucket)"
     assert japanese_said.text.startswith(
         "システムの不具合により、1件の処理に失敗しました。この種の失敗は自動では再試行されません。"
-        "原因を取り除いてから、一覧にあるメッセージを再送してください。\n"
+        "原因を取り除いてから、このグループのメッセージを再送してください。\n"
     )
 
 
@@ -93,7 +93,7 @@ def test_what_nothing_retries_although_its_reason_should_pass_is_told():
     assert said.subject == "[dlq-manager] Not retried: 3 messages failed with UnreadableFileError"
     assert said.text.startswith(
         "3 messages failed for a reason that should pass, and wait for somebody to act, because nothing retries them. Once the "
-        "cause is gone, redrive what is listed.\n"
+        "cause is gone, redrive the group.\n"
     )
     assert "and waits for somebody to act, because nothing retries it." in (
         wording("en").of_group(replace(topic, waiting=1), every_s=60).text
@@ -104,7 +104,7 @@ def test_what_nothing_retries_although_its_reason_should_pass_is_told():
     )
     assert japanese_said.text.startswith(
         "一時的な原因により3件の処理に失敗しましたが、自動では再試行されないため、対応待ちになっています。"
-        "原因が解消してから、一覧にあるメッセージを再送してください。\n"
+        "原因が解消してから、このグループのメッセージを再送してください。\n"
     )
 
 
@@ -117,11 +117,11 @@ def test_a_digest_in_english_lists_the_largest_groups_first():
         "1,204 × UnreadableFileError (caused by the file or message), 2,000 in all\n"
         "    Example: files/請求書/10月.pdf\n"
         "    Latest: 1 Nov 2026, 18:31 JST\n"
-        "    List: https://dlq.example.com/console/messages?q=group%3A5b1f2c7d90aa\n"
+        "    Group: https://dlq.example.com/console/groups/5b1f2c7d90aa?error_type=UnreadableFileError&kind=USER_ERROR\n"
         "\n"
         "2 × unknown reason (to be reviewed), 9 in all\n"
         "    Latest: 1 Nov 2026, 18:31 JST\n"
-        "    List: https://dlq.example.com/console/messages?q=group%3A-\n"
+        "    Group: https://dlq.example.com/console/groups/-?error_type=&kind=UNKNOWN\n"
     )
 
 
@@ -135,11 +135,11 @@ def test_a_digest_in_japanese_lists_the_largest_groups_first():
         "UnreadableFileError (ファイルまたはメッセージの不備): 1,204件\n"
         "    対象の例: files/請求書/10月.pdf\n"
         "    最後の発生: 2026年11月1日 18:31 (JST)\n"
-        "    一覧: https://dlq.example.com/console/messages?q=group%3A5b1f2c7d90aa\n"
+        "    グループ: https://dlq.example.com/console/groups/5b1f2c7d90aa?error_type=UnreadableFileError&kind=USER_ERROR\n"
         "\n"
         "原因不明 (要確認): 2件、累計9件\n"
         "    最後の発生: 2026年11月1日 18:31 (JST)\n"
-        "    一覧: https://dlq.example.com/console/messages?q=group%3A-\n"
+        "    グループ: https://dlq.example.com/console/groups/-?error_type=&kind=UNKNOWN\n"
     )
 
 
