@@ -78,7 +78,8 @@ def test_nor_where_neither_s3_nor_the_index_answers(scene: Scene):
     try:
         path = message_path(scene.ids["timeout"], now="yes")
         assert english_on(scene, path) == []
-        text = html.document_fromstring(scene.api.ask(path, **JAPANESE).text).text_content()
+        document: Any = html.document_fromstring(scene.api.ask(path, **JAPANESE).text)
+        text = document.text_content()
         assert ("S3 から回答がありません" in text, "インデックスから回答がありません" in text) == (True, True)
     finally:
         plan.clear()
