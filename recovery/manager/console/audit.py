@@ -18,7 +18,7 @@ from recovery.manager.web.service import TheService
 router = APIRouter()
 LIMIT = 50
 ACTIONS = (
-    "view", "export", "redrive", "recover", "abandon", "restore", "delete", "purge", "hold", "release", "note", "assign",
+    "view", "open", "export", "redrive", "recover", "abandon", "restore", "delete", "purge", "hold", "release", "note", "assign",
     "schedule", "unschedule", "import", "confirm", "retry", "pause", "resume", "backfill", "reconcile", "reindex", "forget",
     "raise",
 )  # fmt: skip
