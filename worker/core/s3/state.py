@@ -83,6 +83,9 @@ class State(Protocol):
     def modified(self, prefix: str) -> Iterator[tuple[str, int]]:
         """The same, each with when it was last written: ms since the epoch, which S3 knows to the second."""
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """What keys with a prefix begin with, up to the next slash and with it, in order; each once."""
+
     def count(self, prefix: str, *, at_most: int) -> int:
         """The number of records under a prefix, counted up to `at_most`."""
 
@@ -156,6 +159,13 @@ class S3State:
             for page in pages:
                 for found in page.get("Contents", []):
                     yield found["Key"], int(found["LastModified"].timestamp() * 1000)
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """A thousand folders a call, however much is in them."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
+        with aws_errors(StoreError):
+            for page in pages:
+                yield from (found["Prefix"] for found in page.get("CommonPrefixes", []))
 
     def delete_all(self, keys: Sequence[str]) -> None:
         """Delete records, a thousand a call."""
