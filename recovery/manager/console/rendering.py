@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 from starlette.requests import Request
 
 from recovery.manager.console.languages import Language, translations
-from recovery.manager.console.reader import reader_of
+from recovery.manager.console.reader import exercise, reader_of
 from recovery.manager.roles import Principal, Role
 from recovery.manager.web.service import Service
 from recovery.manager.web.sign_in import Mode
@@ -25,6 +26,8 @@ ASSETS = {path.name: path.read_bytes() for path in sorted((_HERE / "static").ite
 """By name; they are part of the program."""
 VERSION = hashlib.sha256(b"".join(ASSETS.values())).hexdigest()[:12]
 """Of all assets: their addresses change with it, so that browsers may keep them."""
+SHORT_BYTES = 200
+"""Of a text in a cell of a table, in UTF-8: 50 rows of several have to fit into a page of 100 KB."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -33,15 +36,44 @@ HEADERS = {
 _ACTIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+class _Compiled(BytecodeCache):
+    """What templates were compiled to, which is the same for every language."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Give a template what it was compiled to before, if it was."""
+        if (code := self._code.get(bucket.key)) is not None:
+            bucket.bytecode_from_string(code)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep what a template was compiled to."""
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
+
+
 @functools.cache
 def _environment(language: Language) -> Environment:
     made = Environment(
         loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
+        lstrip_blocks=True, extensions=["jinja2.ext.i18n", "jinja2.ext.do"], auto_reload=False, bytecode_cache=_COMPILED,
     )  # fmt: skip
     made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
     made.filters["bidi"] = bidi
+    made.filters["short"] = short
     return made
+
+
+def warm_up() -> None:
+    """Load the templates, texts and formats of every language, so that the first page does not take a second to make."""
+    for language in Language:
+        environment = _environment(language)
+        for name in environment.list_templates():
+            environment.get_template(name)
+        exercise(language)
 
 
 def bidi(value: object) -> Markup:
@@ -52,6 +84,13 @@ def bidi(value: object) -> Markup:
     """
     text = "" if value is None else str(value)
     return Markup("<bdi>{}</bdi>").format(_ACTIVE.sub(lambda found: escaped(found[0]), text))
+
+
+def short(value: object, most: int = SHORT_BYTES) -> Markup:
+    """The beginning of a text of others, for one cell of a table; isolated. Of Japanese, half as many characters are as wide."""
+    text = "" if value is None else str(value)
+    raw = text[: most + 1].encode("utf-8", "surrogatepass")
+    return bidi(text if len(raw) <= most else raw[:most].decode("utf-8", "ignore").rstrip() + "…")
 
 
 def page(
