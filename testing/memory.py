@@ -233,7 +233,7 @@ class MemoryState:
         yield from sorted(key for key in self._s3.records if key.startswith(prefix))
 
     def modified(self, prefix: str) -> Iterator[tuple[str, int]]:
-        return ((key, NOW_MS) for key in self.keys(prefix))
+        return ((key, self._s3.clock.now_ms()) for key in self.keys(prefix))
 
     def folders(self, prefix: str) -> Iterator[str]:
         rests = (key.removeprefix(prefix).partition("/") for key in self.keys(prefix))

@@ -15,7 +15,7 @@ from recovery.manager.console.groups_view import (
     path_of,
 )
 from recovery.manager.console.rendering import page as rendered
-from recovery.manager.known_groups import moment_of
+from recovery.manager.known_groups import NO_FINGERPRINT, moment_of
 from recovery.manager.web.parameters import Q
 from recovery.manager.web.principal import Reader
 from recovery.manager.web.service import TheService
@@ -41,11 +41,13 @@ def list_groups(
 @router.get("/groups/{fingerprint:path}")
 def show_group(
     principal: Reader, request: Request, service: TheService, fingerprint: Annotated[str, Path(max_length=MAX_NAME_CHARS)],
+    named: Annotated[str, Query(alias="fingerprint", max_length=MAX_NAME_CHARS)] = "",
     error_type: Annotated[str | None, Query(max_length=MAX_NAME_CHARS)] = None, kind: FailureKind | None = None,
     as_of: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:  # fmt: skip
     """One group as of a moment, which its address has: loading the page again says what has joined since."""
-    found = found_groups(service, fingerprint, error_type, kind)
+    name = named or ("" if fingerprint == NO_FINGERPRINT else fingerprint)
+    found = found_groups(service, name, error_type, kind)
     if len(found) > 1:
         return rendered(request, "groups_choice.html", principal, {"entries": [entry(one) for one in found]})
     if as_of is None:

@@ -13,7 +13,6 @@ from recovery.ledger.suggestions import Advice
 from recovery.manager import known_groups
 from recovery.manager.console.sparklines import Sparkline, sparkline
 from recovery.manager.known_groups import (
-    NO_FINGERPRINT,
     GroupAt,
     KnownGroup,
     group_at,
@@ -108,11 +107,10 @@ def entry(known: KnownGroup) -> Entry:
 
 def found_groups(service: Service, fingerprint: str, error_type: str | None, kind: str | None) -> list[KnownGroup]:
     """The groups that an address names: those that wait, else those that did. Raises HTTPException 404, and LedgerError."""
-    name = "" if fingerprint == NO_FINGERPRINT else fingerprint
-    if "\0" in name + (error_type or ""):
+    if "\0" in fingerprint + (error_type or ""):
         raise not_found(_NO_GROUP)
     for states in (WAITING, tuple(State)):
-        found = groups_of(service.ledger, name, error_type=error_type, kind=kind, states=states)
+        found = groups_of(service.ledger, fingerprint, error_type=error_type, kind=kind, states=states)
         if found:
             return found
     raise not_found(_NO_GROUP)

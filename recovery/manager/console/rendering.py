@@ -2,38 +2,36 @@
 
 import functools
 import hashlib
-import re
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fastapi.responses import HTMLResponse
 from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
 from jinja2.bccache import Bucket
-from markupsafe import Markup
 from starlette.requests import Request
 
+from recovery.manager.console.addresses import message_path
+from recovery.manager.console.isolation import bidi, short
 from recovery.manager.console.languages import Language, translations
 from recovery.manager.console.reader import exercise, reader_of
+from recovery.manager.console.saying import said
 from recovery.manager.roles import Principal, Role
 from recovery.manager.web.service import Service
 from recovery.manager.web.sign_in import Mode
-from worker.core.base.text import escaped
 
 _HERE = Path(__file__).parent
 ASSETS = {path.name: path.read_bytes() for path in sorted((_HERE / "static").iterdir())}
 """By name; they are part of the program."""
 VERSION = hashlib.sha256(b"".join(ASSETS.values())).hexdigest()[:12]
 """Of all assets: their addresses change with it, so that browsers may keep them."""
-SHORT_BYTES = 200
-"""Of a text in a cell of a table, in UTF-8: 50 rows of several have to fit into a page of 100 KB."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     "Referrer-Policy": "same-origin",  # a form must say where it comes from
 }
-_ACTIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class _Compiled(BytecodeCache):
@@ -64,6 +62,8 @@ def _environment(language: Language) -> Environment:
     made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
     made.filters["bidi"] = bidi
     made.filters["short"] = short
+    made.filters["said"] = partial(said, language)
+    made.filters["message_path"] = message_path
     return made
 
 
@@ -74,23 +74,6 @@ def warm_up() -> None:
         for name in environment.list_templates():
             environment.get_template(name)
         exercise(language)
-
-
-def bidi(value: object) -> Markup:
-    r"""A text of others, isolated: whatever its direction, it does not reorder what stands around it (HTML, `bdi`).
-
-    Characters that control directions or devices are named, such as `\\u202e`: Chromium lets an isolate that is opened in a `bdi`
-    and not closed go on after its end.
-    """
-    text = "" if value is None else str(value)
-    return Markup("<bdi>{}</bdi>").format(_ACTIVE.sub(lambda found: escaped(found[0]), text))
-
-
-def short(value: object, most: int = SHORT_BYTES) -> Markup:
-    """The beginning of a text of others, for one cell of a table; isolated. Of Japanese, half as many characters are as wide."""
-    text = "" if value is None else str(value)
-    raw = text[: most + 1].encode("utf-8", "surrogatepass")
-    return bidi(text if len(raw) <= most else raw[:most].decode("utf-8", "ignore").rstrip() + "…")
 
 
 def page(
@@ -122,6 +105,7 @@ def page(
 
 
 def here(request: Request) -> str:
-    """Path and query of this page, to come back to."""
-    query = request.url.query
-    return f"{request.url.path}?{query}" if query else request.url.path
+    """Path and query of this page, to come back to: as they were sent, for a name in them may have any characters."""
+    path = request.scope["raw_path"].decode("ascii")
+    query = request.scope["query_string"].decode("ascii")
+    return f"{path}?{query}" if query else path

@@ -1,6 +1,8 @@
 // What a page does beyond HTML. Without it, everything works by links and forms.
+import { copyButtons } from "./copy.js";
 import { keys } from "./keys.js";
 import { live } from "./live.js";
+import { parts } from "./parts.js";
 
 const YEAR_S = 365 * 86400;
 
@@ -11,16 +13,6 @@ function zone() {
   sessionStorage.setItem("zone", name);
   document.cookie = `console-zone=${name}; path=/; max-age=${YEAR_S}; samesite=lax`;
   if (document.querySelector("form.dirty") === null) location.reload();
-}
-
-function copyButtons() {
-  for (const button of document.querySelectorAll("button[data-copy]")) {
-    button.hidden = false;
-    button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-      button.textContent = button.dataset.copied;
-    });
-  }
 }
 
 function busyForms() {
@@ -56,3 +48,4 @@ busyForms();
 selection();
 keys();
 live();
+parts();

@@ -57,11 +57,11 @@ def test_the_list_is_in_pages_and_each_group_has_its_address(api, monkeypatch):
 def test_a_group_without_a_fingerprint_has_an_address(api):
     api.add("a", stored=False, fingerprint="", error_type="")
     api.add("b", stored=False, fingerprint="a/b ?", error_type="E")
-    for identity, fingerprint in (("a", "-"), ("b", "a/b ?")):
+    for identity, place, fingerprint in (("a", "-", ""), ("b", "a/b ?", "a/b ?")):
         [known] = found_groups(api.service, fingerprint, None, None)
         assert known.group.samples == (identity,)
         path = urlsplit(path_of(known.group)).path
-        assert unquote(path.removeprefix("/console/groups/")) == fingerprint
+        assert unquote(path.removeprefix("/console/groups/")) == place
 
 
 def test_what_has_joined_since_is_told_and_is_not_in_the_filter_of_the_actions(filled):
