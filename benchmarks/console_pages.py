@@ -173,7 +173,7 @@ def pages(browser: Browser) -> dict[str, list[str]]:
         ],
         "messages, filtered": _asked("/console/messages", "q", _queries()),
         "one message": messages,
-        "one message, S3 now": [f"{one}/now" for one in messages],
+        "one message, S3 now": [f"{one}?now=yes" for one in messages],
         "why not": [f"/console/why-not?key={one}" for one in keys],
         "plan": [f"/console/plans/{waiting}"],
         "operations": ["/console/operations"],
@@ -191,7 +191,11 @@ def pages(browser: Browser) -> dict[str, list[str]]:
 
 
 def _queries() -> list[str]:
-    return [f"key:{word}" for word in WORDS] + [f"error:{error}" for _, error, _ in CAUSES[:10]] + ["kind:UNKNOWN older:2h"]
+    return (
+        [f"key:{word}" for word in WORDS]
+        + [f"error:{error}" for _, error, _ in CAUSES[:10]]
+        + ["kind:UNKNOWN older:2h"]
+    )
 
 
 def _asked(path: str, name: str, values: list[str]) -> list[str]:
@@ -207,5 +211,8 @@ def timed(port: int, times: int) -> Iterator[tuple[str, Iterator[Answer]]]:
             yield name, (browser.ask(paths[number % len(paths)])[0] for number in range(times))
         groups = json.loads(browser.ask("/api/v1/groups?limit=60", is_small=False)[1])["items"]
         some = min(groups, key=lambda one: abs(one["count"] - PLANNED))
-        yield f"make a plan of {some['count']:,}", (browser.plan(f"group:{some['fingerprint']}") for _ in range(times // 2))
+        yield (
+            f"make a plan of {some['count']:,}",
+            (browser.plan(f"group:{some['fingerprint']}") for _ in range(times // 2)),
+        )
         yield "make a plan of all", (browser.plan("") for _ in range(3))

@@ -51,7 +51,11 @@ def show_body(service: Service, principal: Principal, row: Row) -> ShownBody:
     found = redacted(stored.dead_letter, service.redactor)
     given = {name: one for name, one in found.attributes.items() if name != ATTRIBUTE}
     attributes = tuple(
-        (name, one["DataType"], shown(str(one.get("StringValue", one.get("BinaryValue", ""))), ATTRIBUTES_BYTES // len(given)))
+        (
+            name,
+            one["DataType"],
+            shown(str(one.get("StringValue", one.get("BinaryValue", ""))), ATTRIBUTES_BYTES // len(given)),
+        )
         for name, one in given.items()
     )
     edited = found.body if fitting(found.body, BODY_BYTES) == len(found.body) else None

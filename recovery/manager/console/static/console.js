@@ -3,6 +3,7 @@ import { copyButtons } from "./copy.js";
 import { keys } from "./keys.js";
 import { live } from "./live.js";
 import { parts } from "./parts.js";
+import { query } from "./query.js";
 
 const YEAR_S = 365 * 86400;
 
@@ -38,7 +39,8 @@ function selection() {
     }
     count();
   });
-  if (all) all.closest("th").hidden = false;
+  if (all) all.closest("th").hidden = all.hidden = false;
+  for (const one of document.querySelectorAll("[data-selected-count]")) one.hidden = false;
   count();
 }
 
@@ -49,3 +51,4 @@ selection();
 keys();
 live();
 parts();
+query();

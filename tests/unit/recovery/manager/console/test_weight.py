@@ -140,7 +140,9 @@ def test_audit(api):
     assert weight(api, "/console/audit") <= MOST_BYTES
 
 
-@pytest.mark.parametrize("text", [noise, emoji, lambda count: "".join(chr(CHANCE.randrange(0x4E00, 0x9FFF)) for _ in range(count))])
+@pytest.mark.parametrize(
+    "text", [noise, emoji, lambda count: "".join(chr(CHANCE.randrange(0x4E00, 0x9FFF)) for _ in range(count))]
+)
 def test_one_message_with_its_body(api, text):
     failure = {"error_type": text(300), "message": text(500), "stack": text(64_000), "attempts": 5}
     attributes = {f"a{number}": {"DataType": "String", "StringValue": text(20_000)} for number in range(9)}
@@ -150,11 +152,14 @@ def test_one_message_with_its_body(api, text):
     row_ = replace(worst(1), identity=stored.dead_letter.id, key=stored.key, body_sha256=stored.dead_letter.body_sha256)
     api.ledger.take_in([Arrival("m-1", row_, 1)])
     for number in range(30):
-        api.ledger.change(row_.identity, version=None, by=text(80), action="note", details={"note": text(4_000)}, note=text(4_000))
+        api.ledger.change(
+            row_.identity, version=None, by=text(80), action="note", details={"note": text(4_000)}, note=text(4_000)
+        )
     path = f"/console/messages/{row_.identity}"
     assert weight(api, path) <= MOST_BYTES
-    assert weight(api, f"{path}/now") <= MOST_BYTES
-    assert weight(api, f"{path}/body", method="POST", sec_fetch_site="same-origin") <= MOST_BYTES
+    assert weight(api, f"{path}?now=yes") <= MOST_BYTES
+    form = {"content": b"do=body", "content_type": "application/x-www-form-urlencoded", "sec_fetch_site": "same-origin"}
+    assert weight(api, path, method="POST", **form) <= MOST_BYTES
 
 
 def test_settings_with_many_tokens(api):
