@@ -4,7 +4,6 @@ An entry's key begins with its day and its time, so that a day with more entries
 these by minutes, and those by seconds, from the end. What is entered there is never changed, so it is kept once it was read.
 """
 
-import os
 import re
 import threading
 from collections import Counter, OrderedDict
@@ -195,7 +194,7 @@ class _Walk:
 
     def _known_days(self, last: date) -> set[str]:
         """The days up to this one that have entries, and others; a call for a few years of them."""
-        common = os.path.commonprefix([str(self._wanted.since.date()), str(last)])
+        common = f"{last:%Y}-" if self._wanted.since.year == last.year else ""
         return {one.removeprefix(AUDIT_PREFIX).rstrip("/") for one in self._state.folders(AUDIT_PREFIX + common)}
 
     def _descending(self, prefix: str, listed: list[str]) -> Iterator[str]:

@@ -65,7 +65,8 @@ def get_audit(
         request, "audit.html", principal,
         {
             "entries": [_view(one, hides=hides) for one in found.entries],
-            "asked": {name: given.get(name, "") for name in asked}, "actions": ACTIONS, "max_ids": MAX_IDS, "wrong": wrong, "is_first": cursor is None,
+            "asked": {name: given.get(name, "") for name in asked}, "actions": ACTIONS, "max_ids": MAX_IDS,
+            "wrong": wrong, "is_first": cursor is None,
             "first_url": f"/console/audit?{urlencode(given)}", "export": urlencode(given),
             "next_url": f"/console/audit?{urlencode({**given, 'cursor': found.next})}" if found.next else None,
         },

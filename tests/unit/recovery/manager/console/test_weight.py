@@ -1,4 +1,4 @@
-"""No page is heavy, whatever is on it: at most 100 KB over the wire, with the longest and least compressible texts that there are."""
+"""No page is heavy, whatever is on it: at most 100 KB over the wire, with the longest texts, which hardly compress."""
 
 import contextlib
 import json
@@ -99,9 +99,8 @@ def test_groups_and_overview(api):
     assert weight(api, "/console/groups") <= MOST_BYTES
     assert weight(api, f"/console/groups?page={GROUPS // groups_view.PAGE}") <= MOST_BYTES
     assert weight(api, "/console/") <= MOST_BYTES
-    page = html.fromstring(api.ask("/console/groups").text)
-    for link in page.xpath("//tr[@data-row]//a/@href")[:2]:
-        assert weight(api, link) <= MOST_BYTES
+    link = html.fromstring(api.ask("/console/groups").text).xpath("string(//tr[@data-row]//a/@href)")
+    assert weight(api, link) <= MOST_BYTES
 
 
 def test_schedule_and_archive(api):
@@ -151,7 +150,7 @@ def test_one_message_with_its_body(api, text):
     stored, _ = take_in(api.fakes.state, DeadLetter.received(made), at_ms=1)
     row_ = replace(worst(1), identity=stored.dead_letter.id, key=stored.key, body_sha256=stored.dead_letter.body_sha256)
     api.ledger.take_in([Arrival("m-1", row_, 1)])
-    for number in range(30):
+    for _ in range(30):
         api.ledger.change(
             row_.identity, version=None, by=text(80), action="note", details={"note": text(4_000)}, note=text(4_000)
         )
@@ -173,7 +172,8 @@ def test_search(tmp_path, api):
     index = library(path)
     index.write([
         Write(BUCKET, key := f"{noise(500)}/{number}{emoji(100)}", 1, "e", encode({
-            "bucket": BUCKET, "file_key": key, "file_name": emoji(100), "file_extension": "pdf", "content": f"copy {emoji(9_000)} copy",
+            "bucket": BUCKET, "file_key": key, "file_name": emoji(100), "file_extension": "pdf",
+            "content": f"copy {emoji(9_000)} copy",
         }))
         for number in range(ROWS)
     ])  # fmt: skip
