@@ -17,7 +17,7 @@ from worker.core.base.errors import StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.jsontypes import JsonObject
 from worker.core.base.logs import emit
-from worker.core.base.text import scrub
+from worker.core.base.text import header_value
 from worker.core.s3.store import S3ObjectStore
 
 RETRY_PREFIX = "retry-index/"
@@ -121,7 +121,7 @@ class S3State:
 
     def put(self, key: str, record: bytes, *, metadata: Mapping[str, str] | None = None) -> None:
         """One PUT, by obstore."""
-        encoded = {name: _header_value(value) for name, value in (metadata or {}).items()}
+        encoded = {name: header_value(value, MAX_METADATA_CHARS) for name, value in (metadata or {}).items()}
         self._objects.put(self.bucket, key, record, metadata=encoded)
 
     def get(self, key: str) -> bytes | None:
@@ -263,12 +263,6 @@ def pause_in_force(raw: bytes, now_ms: int) -> JsonObject | None:
         **readable,
         "reason": str(readable.get("reason", "(the pause record cannot be read; it pauses all the same)")),
     }
-
-
-def _header_value(text: str) -> str:
-    """Text as the value of an HTTP header: percent-encoded except for visible ASCII and spaces, and cut."""
-    encoded = quote(scrub(text), safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~")[:MAX_METADATA_CHARS]
-    return re.sub("%[0-9A-F]?$", "", encoded)
 
 
 def dated(at_ms: int) -> str:
