@@ -92,8 +92,7 @@ class State(Protocol):
     def claim(self, key: str, record: bytes, *, instead_of: str | None) -> str | None:
         """Write a record only if nobody else has: the new etag, or None where another was first.
 
-        Returns the new etag, or None if another writer was faster. `instead_of` is the etag of the record that may be
-        replaced; None if there must not be one yet.
+        `instead_of` is the etag of the record that may be replaced; None if there must not be one yet.
         """
 
     def get_with_etag(self, key: str) -> tuple[bytes, str] | None:
