@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -18,6 +19,7 @@ from recovery.manager.console.languages import Language, translations
 from recovery.manager.console.reader import reader_of
 from recovery.manager.console.saying import said
 from recovery.manager.roles import Principal, Role
+from recovery.manager.web.guard import CONSOLE
 from recovery.manager.web.service import Service
 from recovery.manager.web.sign_in import Mode
 
@@ -75,7 +77,23 @@ def page(
 
 
 def here(request: Request) -> str:
-    """Path and query of this page, to come back to: as they were sent, for a name in them may have any characters."""
+    """Path and query of this page, to come back to: as they were sent, for a name in them may have any characters.
+
+    What a form was answered with has no address of its own: then they are those of the page with the form.
+    """
+    if request.method != "GET":
+        return _form_page(request)
     path = request.scope["raw_path"].decode("ascii")
     query = request.scope["query_string"].decode("ascii")
     return f"{path}?{query}" if query else path
+
+
+def _form_page(request: Request) -> str:
+    """Where a form was sent from, which our referrer policy lets browsers say; else the first page."""
+    try:
+        came_from = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return CONSOLE
+    if came_from.netloc != request.headers.get("host") or not came_from.path.startswith(CONSOLE):
+        return CONSOLE
+    return urlunsplit(("", "", came_from.path, came_from.query, ""))

@@ -6,6 +6,7 @@ import { parts } from "./parts.js";
 import { query } from "./query.js";
 
 const YEAR_S = 365 * 86400;
+const MOMENT_MS = 400;
 
 function zone() {
   // The server writes times in the reader's zone once it knows it; the first page is loaded again.
@@ -24,6 +25,31 @@ function busyForms() {
   window.addEventListener("pageshow", () => {
     for (const button of document.querySelectorAll("button[aria-busy]")) button.removeAttribute("aria-busy");
   });
+}
+
+function loading() {
+  // Whoever has waited for a moment is told that something is under way; a file that is saved leaves the page as it is.
+  const note = document.getElementById("loading");
+  let timer = 0;
+  let isSaving = false;
+  const over = () => {
+    clearTimeout(timer);
+    note.hidden = true;
+    note.textContent = "";
+  };
+  document.addEventListener("click", (event) => {
+    over();
+    isSaving = event.target.closest("a[rel=nofollow]") !== null;
+  });
+  window.addEventListener("beforeunload", () => {
+    if (isSaving) return;
+    timer = setTimeout(() => {
+      note.hidden = false;
+      note.textContent = note.dataset.text;
+    }, MOMENT_MS);
+  });
+  window.addEventListener("pageshow", over);
+  document.addEventListener("keydown", (event) => event.key === "Escape" && over());
 }
 
 function selection() {
@@ -47,6 +73,7 @@ function selection() {
 zone();
 copyButtons();
 busyForms();
+loading();
 selection();
 keys();
 live();

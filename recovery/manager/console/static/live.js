@@ -1,11 +1,13 @@
 // Keeps what is marked `data-live` up to date: the page is fetched again, and each such part is replaced by its new self.
 const RETRY_S = 5;
 
-function announce(isStale) {
+function announce(why) {
+  // `why` is a word of the note's data: silent, refused or ended. Without one, what is shown is that of now.
   const note = document.getElementById("stale");
   const made = new Date(Number(document.body.dataset.made));
-  note.textContent = `${note.dataset.text} ${made.toLocaleTimeString(document.documentElement.lang)}`;
-  note.hidden = !isStale;
+  const says = why ? `${note.dataset[why]} ${made.toLocaleTimeString(document.documentElement.lang)}` : "";
+  if (note.textContent !== says) note.textContent = says;
+  note.hidden = !why;
 }
 
 async function refresh() {
@@ -13,12 +15,13 @@ async function refresh() {
   try {
     answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
   } catch {
-    return announce(true);
+    return announce("silent");
   }
-  if (!answer.ok || answer.redirected) return announce(true);
+  if (answer.redirected || answer.status === 401) return announce("ended");
+  if (!answer.ok) return announce("refused");
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   document.body.dataset.made = fresh.body.dataset.made;
-  announce(false);
+  announce();
   for (const part of document.querySelectorAll("[data-live]")) {
     const other = fresh.getElementById(part.id);
     if (other && !part.contains(document.activeElement) && other.innerHTML !== part.innerHTML) part.replaceWith(other);
@@ -40,7 +43,7 @@ function follow(address) {
     await later();
     if (JSON.parse(event.data).ended_at !== null) source.close();
   });
-  source.addEventListener("error", () => announce(source.readyState === EventSource.CLOSED));
+  source.addEventListener("error", () => source.readyState === EventSource.CLOSED && refresh());
 }
 
 export function live() {
