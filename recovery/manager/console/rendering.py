@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -30,6 +31,11 @@ HEADERS = {
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     "Referrer-Policy": "same-origin",  # a form must say where it comes from
 }
+FIRST_PAGE = "/console/"
+_TAKES_FORMS = re.compile(
+    r"(/console/(?:messages|plans|operations)/[^/]+)/(?!now$)[^/]+|/console/(?:plans|preferences|fleet/.*)"
+)
+"""Paths that answer forms alone, with that of what the form is about."""
 _ACTIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -83,6 +89,23 @@ def page(
 
 
 def here(request: Request) -> str:
-    """Path and query of this page, to come back to."""
+    """Path and query of this page as it is asked for, to come back to; where it answers a form, those of the form's page.
+
+    The path is as the browser sent it: once decoded, it might be another's.
+    """
+    if request.method != "GET":
+        return _came_from(request)
+    raw: bytes = request.scope.get("raw_path") or quote(request.url.path).encode()
     query = request.url.query
-    return f"{request.url.path}?{query}" if query else request.url.path
+    path = raw.partition(b"?")[0].decode("latin-1")
+    return f"{path}?{query}" if query else path
+
+
+def _came_from(request: Request) -> str:
+    """The page from which a form was sent, as the policy lets browsers say; where that answered a form, too, what it was about."""
+    said = urlsplit(request.headers.get("referer", ""))
+    if said.netloc != request.headers.get("host") or not said.path.startswith(FIRST_PAGE):
+        return FIRST_PAGE
+    if found := _TAKES_FORMS.fullmatch(said.path):
+        return found[1] or FIRST_PAGE
+    return f"{said.path}?{said.query}" if said.query else said.path
