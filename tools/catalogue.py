@@ -26,7 +26,7 @@ def main() -> int:
     with CATALOGUE.open("rb") as source:
         catalogue = read_po(source, locale="ja")
     if "--write" in sys.argv[1:]:
-        catalogue.update(wanted, no_fuzzy_matching=True)
+        catalogue.update(wanted, no_fuzzy_matching=True, update_creation_date=False)
         catalogue.obsolete.clear()
         with CATALOGUE.open("wb") as target:
             write_po(target, catalogue, width=120, omit_header=False, no_location=True, sort_output=True)

@@ -13,7 +13,9 @@ from recovery.ledger.selection import Selection, instant, parse_query, term
 from recovery.ledger.suggestions import Suggestion
 
 NO_FINGERPRINT = "-"
-"""In the address of a group without one."""
+"""In the address of a group without one, or with one that cannot stand there."""
+_NOT_IN_PATH = frozenset({NO_FINGERPRINT, ".", ".."})
+"""Fingerprints that anyone can forge, and of which a browser takes the last two out of a path, also percent-encoded."""
 IN_FLIGHT_MS = 60_000
 """What is dated so long ago is in the ledger by now: intake dates it, stores it in S3, and then writes its row."""
 
@@ -80,9 +82,11 @@ def query_of(name: Name) -> str:
 def path_of(name: Name, as_of_ms: int | None = None) -> str:
     """The address of a group's page in the console; as of a moment, if one is given."""
     fingerprint, error_type, kind = name
+    is_plain = fingerprint not in _NOT_IN_PATH
+    named = {"error_type": error_type, "kind": kind} | ({} if is_plain else {"fingerprint": fingerprint})
     moment = {} if as_of_ms is None else {"as_of": instant(as_of_ms)}
-    asked = urlencode({"error_type": error_type, "kind": kind, **moment})
-    return f"/console/groups/{quote(fingerprint, safe='') or NO_FINGERPRINT}?{asked}"
+    place = quote(fingerprint, safe="") if is_plain and fingerprint else NO_FINGERPRINT
+    return f"/console/groups/{place}?{urlencode(named | moment)}"
 
 
 def moment_of(group: Group) -> int:

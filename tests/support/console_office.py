@@ -51,7 +51,7 @@ class Office:
         """The path of a plan of everything that waits, which somebody makes at the page of messages."""
         reader.go("/console/messages")
         reader.page.get_by_label("What to do").select_option(verb)
-        reader.page.get_by_role("button", name="that match as of").click()
+        reader.page.get_by_role("button", name="that match, on every page").click()
         reader.page.wait_for_url("**/console/plans/*")
         return reader.path
 

@@ -16,6 +16,8 @@ from recovery.ledger.plans import Plan, Wanted
 from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import Change, Outcome, State
 from recovery.ledger.selection import Selection
+from recovery.ledger.statistics import HOURS
+from recovery.manager.depth_history import note_depth
 from recovery.manager.figures import Figures
 from recovery.manager.metrics import ManagerMetrics
 from recovery.manager.operations import Operations
@@ -64,6 +66,7 @@ def console_scene(api: Api, *, paused: bool = True) -> Scene:
     _scheduled(scene)
     _operate(scene)
     _retry_index(scene)
+    _depths(scene)
     _workers(scene, paused=paused)
     if paused:
         pause_fleet(
@@ -226,6 +229,14 @@ def _retry_index(scene: Scene) -> None:
         )  # fmt: skip
         name = record.name if not is_rejected else record.name.replace("retry-index/", "retry-index/parked/", 1)
         scene.api.fakes.state.put(name, record.as_json())
+
+
+def _depths(scene: Scene) -> None:
+    """How many waited at each hour of two weeks: some every day, a heap that was redriven, and what came since the evening."""
+    for ago in range(HOURS - 1, 0, -1):
+        heap = max(0, 180 - 9 * abs(ago - 60)) if ago > 9 else 0
+        fresh = max(0, 30 - ago) ** 2 // 3
+        note_depth(scene.api.ledger, 48 + 7 * (ago * 37 % 5) + heap + fresh, scene.now_ms - ago * HOUR_MS)
 
 
 def _workers(scene: Scene, *, paused: bool) -> None:

@@ -14,6 +14,7 @@ from recovery.ledger.refusals import Verb
 from recovery.manager.acting.scheduling import moment_ms
 from recovery.manager.console.confirming import IRREVERSIBLE, is_typed, to_type
 from recovery.manager.console.forms import Form, several, single
+from recovery.manager.console.later import with_seconds
 from recovery.manager.console.planning import OPTIONS, fields_of, make_plan, plan_again
 from recovery.manager.console.rendering import page
 from recovery.manager.web.operations import begin
@@ -44,7 +45,7 @@ class Wrong:
 def post_plan(request: Request, service: TheService, principal: Operator, form: Form) -> Response:
     """Make a plan of a form's fields; a field that is wrong, or that is still needed, is asked for."""
     try:
-        return _to(make_plan(service, principal, single(form), several(form, "id")))
+        return _to(make_plan(service, principal, with_seconds(request, service, single(form)), several(form, "id")))
     except AskedWronglyError as error:
         return _ask_again(request, principal, single(form), several(form, "id"), error)
 
@@ -60,7 +61,8 @@ def post_again(request: Request, service: TheService, principal: Operator, plan_
     """Plan the same as it is now, with other options where they are given."""
     plan, fields = planned(service, plan_id), single(form)
     try:
-        return _to(plan_again(service, principal, plan, fields if fields.get("changed") else None))
+        changed = with_seconds(request, service, fields) if fields.get("changed") else None
+        return _to(plan_again(service, principal, plan, changed))
     except AskedWronglyError as error:
         return _page(request, service, principal, plan, Wrong(str(error), 400, option=error.field))
 
@@ -143,6 +145,6 @@ def _ask_again(
     is_known = verb in set(Verb) and (bool(ids) or "q" in fields)
     context = {
         "wrong": str(error), "field": error.field, "verb": verb if is_known else None, "q": fields.get("q"), "ids": ids,
-        "given": {name: fields.get(name, "") for name in OPTIONS},
+        "given": {name: fields.get(name, "") for name in (*OPTIONS, "at")},
     }  # fmt: skip
     return page(request, "plan_wrong.html", principal, context, status=400)

@@ -86,6 +86,18 @@ class Reader:
             ),
         )
 
+    def local(self, at_ms: int) -> str:
+        """A time in their zone to the minute, as a form's field has it (HTML, `datetime-local`)."""
+        return f"{datetime.fromtimestamp(at_ms / 1000, _zone(self.zone)):%Y-%m-%dT%H:%M}"
+
+    def local_ms(self, typed: str) -> int:
+        """Such a time as ms since the epoch; of one that a clock shows twice, the first. Raises ValueError if it is none."""
+        found = datetime.fromisoformat(typed)
+        try:
+            return int((found if found.tzinfo else found.replace(tzinfo=_zone(self.zone))).timestamp() * 1000)
+        except OverflowError as error:
+            raise ValueError(str(error)) from None
+
     def _time(self, at_ms: int | None, shown: Callable[[datetime], str]) -> Markup:
         stamp = moment(at_ms)
         if at_ms is None or stamp is None:

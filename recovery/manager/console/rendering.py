@@ -5,21 +5,23 @@ import hashlib
 import re
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 from starlette.requests import Request
 
+from recovery.manager.console.addresses import message_path
+from recovery.manager.console.isolation import bidi
 from recovery.manager.console.languages import Language, translations
 from recovery.manager.console.reader import reader_of
+from recovery.manager.console.saying import said
 from recovery.manager.roles import Principal, Role
 from recovery.manager.web.service import Service
 from recovery.manager.web.sign_in import Mode
-from worker.core.base.text import escaped
 
 _HERE = Path(__file__).parent
 ASSETS = {path.name: path.read_bytes() for path in sorted((_HERE / "static").iterdir())}
@@ -36,7 +38,6 @@ _TAKES_FORMS = re.compile(
     r"(/console/(?:messages|plans|operations)/[^/]+)/(?!now$)[^/]+|/console/(?:plans|preferences|fleet/.*)"
 )
 """Paths that answer forms alone, with that of what the form is about."""
-_ACTIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @functools.cache
@@ -47,17 +48,9 @@ def _environment(language: Language) -> Environment:
     )  # fmt: skip
     made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
     made.filters["bidi"] = bidi
+    made.filters["said"] = partial(said, language)
+    made.filters["message_path"] = message_path
     return made
-
-
-def bidi(value: object) -> Markup:
-    r"""A text of others, isolated: whatever its direction, it does not reorder what stands around it (HTML, `bdi`).
-
-    Characters that control directions or devices are named, such as `\\u202e`: Chromium lets an isolate that is opened in a `bdi`
-    and not closed go on after its end.
-    """
-    text = "" if value is None else str(value)
-    return Markup("<bdi>{}</bdi>").format(_ACTIVE.sub(lambda found: escaped(found[0]), text))
 
 
 def page(
@@ -89,15 +82,14 @@ def page(
 
 
 def here(request: Request) -> str:
-    """Path and query of this page as it is asked for, to come back to; where it answers a form, those of the form's page.
+    """Path and query of this page, to come back to; where it answers a form, those of the form's page.
 
-    The path is as the browser sent it: once decoded, it might be another's.
+    They are as they were sent, for a name in them may have any characters.
     """
     if request.method != "GET":
         return _came_from(request)
-    raw: bytes = request.scope.get("raw_path") or quote(request.url.path).encode()
-    query = request.url.query
-    path = raw.partition(b"?")[0].decode("latin-1")
+    path = request.scope["raw_path"].decode("ascii")
+    query = request.scope["query_string"].decode("ascii")
     return f"{path}?{query}" if query else path
 
 

@@ -102,7 +102,7 @@ def test_everything_is_done_without_scripts(office: Office):
     for number in (0, 1):
         page.locator("input[name=id]").nth(number).check()
     page.get_by_label("What to do").select_option("hold")
-    page.get_by_role("button", name="These that are selected").click()
+    page.get_by_role("button", name="Only those that are selected").click()
     assert "A reason is needed" in reader.text
     page.get_by_label("Reason").fill("legal")
     page.get_by_role("button", name="Go on").click()

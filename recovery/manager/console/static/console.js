@@ -1,6 +1,9 @@
 // What a page does beyond HTML. Without it, everything works by links and forms.
+import { copyButtons } from "./copy.js";
 import { keys } from "./keys.js";
 import { live } from "./live.js";
+import { parts } from "./parts.js";
+import { query } from "./query.js";
 
 const PATIENCE_S = 10;
 const YEAR_S = 365 * 86400;
@@ -13,16 +16,6 @@ function zone() {
   document.cookie = `console-zone=${name}; path=/; max-age=${YEAR_S}; samesite=lax`;
   // What answers a form would be sent again.
   if (document.body.dataset.here === location.pathname + location.search) location.reload();
-}
-
-function copyButtons() {
-  for (const button of document.querySelectorAll("button[data-copy]")) {
-    button.hidden = false;
-    button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-      button.textContent = button.dataset.copied;
-    });
-  }
 }
 
 function busyForms() {
@@ -56,7 +49,8 @@ function selection() {
     }
     count();
   });
-  if (all) all.closest("th").hidden = false;
+  if (all) all.closest("th").hidden = all.hidden = false;
+  for (const one of document.querySelectorAll("[data-selected-count]")) one.hidden = false;
   count();
 }
 
@@ -66,3 +60,5 @@ busyForms();
 selection();
 keys();
 live();
+parts();
+query();

@@ -137,7 +137,7 @@ def test_what_joined_since_is_said_and_can_be_seen(filled):
 def test_a_group_is_shown_in_japanese(filled):
     page = at(filled, NOW_MS, **JAPANESE)
     assert "1 件加わりました。このページの操作には含まれません。" in text(page)
-    assert "再送 (はじめはゆっくり)" in [text(one) for one in page.xpath("//button")]
+    assert "再投入（はじめはゆっくり）" in [text(one) for one in page.xpath("//button")]
     assert page.get("lang") == "ja"
 
 
@@ -155,7 +155,7 @@ def test_the_page_says_what_the_last_redrive_did_and_what_is_suggested(api):
     assert "Redrive: of 12 of this group redriven in 30 days, 11 did not come back" in said
     assert page.xpath("//form[.//*[contains(@class, 'recovered')]]/input[@name='verb']/@value") == ["redrive"]
     assert "1 waits" in said
-    assert "再送: このグループで 30 日間に再送した 12 件のうち、11 件は戻っていません" in text(
+    assert "再投入: このグループで 30 日間に再投入した 12 件のうち、11 件は戻っていません" in text(
         at(api, now_ms, **JAPANESE)
     )
 
