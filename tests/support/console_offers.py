@@ -12,9 +12,9 @@ from tests.support.console_pages import pages_of
 from tests.support.reader import Reader
 
 EVERYBODYS = frozenset({"/auth/logout", "/console/preferences"})
-_READ = """async ([path, method]) => {
-  const headers = method === "POST" ? {"Content-Type": "application/x-www-form-urlencoded"} : {};
-  const answer = await fetch(path, {method, headers, body: method === "POST" ? "" : undefined});
+_READ = """async ([path, body]) => {
+  const headers = body ? {"Content-Type": "application/x-www-form-urlencoded"} : {};
+  const answer = await fetch(path, {method: body ? "POST" : "GET", headers, body: body || undefined});
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const found = [...page.forms].filter((form) => form.method === "post").flatMap((form) => {
     const choices = [...form.querySelectorAll("select[name=verb] option")].map((one) => one.value);
@@ -45,7 +45,11 @@ class Offer:
     def name(self) -> tuple[str, str, str]:
         """What tells it from others: where it is sent (to any message, where it is one), and what it chooses."""
         found = dict(self.fields)
-        return re.sub("(?<=/messages/)[^/]+", "ID", self.action), found.get("verb", ""), found.get("to", "")
+        return (
+            re.sub("(?<=/messages/).+", "ID", self.action),
+            found.get("verb") or found.get("do", ""),
+            found.get("to", ""),
+        )
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,9 @@ class Seen:
     offers: tuple[Offer, ...]
 
 
-def look(reader: Reader, path: str, method: str = "GET") -> Seen:
-    """Ask for a page as somebody who is signed in, and read its forms; without those that are for everybody."""
-    status, at, found = reader.page.evaluate(_READ, [path, method])
+def look(reader: Reader, path: str, form: str = "") -> Seen:
+    """Ask for a page as somebody who is signed in, or for what answers a form; read its forms, without those for everybody."""
+    status, at, found = reader.page.evaluate(_READ, [path, form])
     made = tuple(Offer(action, tuple((name, value) for name, value in fields)) for action, fields in found)
     return Seen(status, at, tuple(one for one in made if one.action not in EVERYBODYS))
 

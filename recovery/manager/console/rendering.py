@@ -34,9 +34,7 @@ HEADERS = {
     "Referrer-Policy": "same-origin",  # a form must say where it comes from
 }
 FIRST_PAGE = "/console/"
-_TAKES_FORMS = re.compile(
-    r"(/console/(?:messages|plans|operations)/[^/]+)/(?!now$)[^/]+|/console/(?:plans|preferences|fleet/.*)"
-)
+_TAKES_FORMS = re.compile(r"(/console/(?:plans|operations)/[^/]+)/.+|/console/(?:plans|preferences|fleet/.*)")
 """Paths that answer forms alone, with that of what the form is about."""
 
 

@@ -69,7 +69,7 @@ def test_a_redrive_from_the_filter_to_its_end_by_keys(office: Office, operator: 
     assert operator.page.locator("[data-selected]").first.inner_text() == "2"
     keys.press("a")
     assert operator.page.evaluate("document.activeElement.name") == "verb"
-    tab_to(operator, "These")
+    tab_to(operator, "Only those that are selected")
     keys.press("Enter")
     operator.page.wait_for_url("**/console/plans/*")
     keys.press("a")

@@ -1,7 +1,7 @@
 // The keyboard: / filter, j and k rows, x select, Enter open, a act, ? help.
 const ROWS = "[data-row]";
 const CURRENT = `${ROWS}[aria-current="true"]`;
-const ACTING = 'main form[method="post"]:not([action*="/body"]) :is(select, button, input:not([type="hidden"]))';
+const ACTING = 'main form[method="post"]:not([action$="#message"]) :is(select, button, input:not([type="hidden"]))';
 const TYPING = "input:not([type='checkbox']), textarea, select, dialog";
 
 function current(rows) {
