@@ -21,6 +21,7 @@ from recovery.manager.depth_history import note_depth
 from recovery.manager.figures import Figures
 from recovery.manager.metrics import ManagerMetrics
 from recovery.manager.operations import Operations
+from recovery.manager.ramp import why_stop
 from recovery.manager.web.app import Health, Status
 from testing.memory import BUCKET, FixedClock
 from tests.support.api import Api
@@ -156,7 +157,7 @@ def _operate(scene: Scene) -> None:
         range(84, 94),
         6,
         OperationState.FAILED,
-        "of 6 that were sent, 4 have come back: it has stopped",
+        why_stop(6, lambda: 4),
     )
     _under_way(
         scene, "paused", range(94, 112), 0, OperationState.PAUSED, "the fleet is paused by ana@ops-1: index upgrade"
@@ -184,7 +185,7 @@ def _under_way(scene: Scene, name: str, numbers: range, done: int, stop: Operati
         pass
     if done:
         items = execution.begin(taken, 3_600, after=0, limit=done)
-        refusal = "the queue has refused it: InvalidMessageContents"
+        refusal = "InvalidMessageContents: the queue does not take this character"
         results = [ItemResult(one.place, Result.DONE) for one in items[1:]]
         results.append(ItemResult(items[0].place, Result.FAILED, refusal))
         execution.settle(taken, results)

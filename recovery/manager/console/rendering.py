@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -20,6 +20,7 @@ from recovery.manager.console.languages import Language, translations
 from recovery.manager.console.reader import reader_of
 from recovery.manager.console.saying import said
 from recovery.manager.roles import Principal, Role
+from recovery.manager.web.guard import CONSOLE
 from recovery.manager.web.service import Service
 from recovery.manager.web.sign_in import Mode
 
@@ -33,7 +34,6 @@ HEADERS = {
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     "Referrer-Policy": "same-origin",  # a form must say where it comes from
 }
-FIRST_PAGE = "/console/"
 _TAKES_FORMS = re.compile(r"(/console/(?:plans|operations)/[^/]+)/.+|/console/(?:plans|preferences|fleet/.*)")
 """Paths that answer forms alone, with that of what the form is about."""
 
@@ -80,22 +80,28 @@ def page(
 
 
 def here(request: Request) -> str:
-    """Path and query of this page, to come back to; where it answers a form, those of the form's page.
+    """Path and query of this page, to come back to: as they were sent, for a name in them may have any characters.
 
-    They are as they were sent, for a name in them may have any characters.
+    What a form was answered with has no address of its own: then they are those of the page with the form.
     """
     if request.method != "GET":
-        return _came_from(request)
+        return _form_page(request)
     path = request.scope["raw_path"].decode("ascii")
     query = request.scope["query_string"].decode("ascii")
     return f"{path}?{query}" if query else path
 
 
-def _came_from(request: Request) -> str:
-    """The page from which a form was sent, as the policy lets browsers say; where that answered a form, too, what it was about."""
-    said = urlsplit(request.headers.get("referer", ""))
-    if said.netloc != request.headers.get("host") or not said.path.startswith(FIRST_PAGE):
-        return FIRST_PAGE
-    if found := _TAKES_FORMS.fullmatch(said.path):
-        return found[1] or FIRST_PAGE
-    return f"{said.path}?{said.query}" if said.query else said.path
+def _form_page(request: Request) -> str:
+    """Where a form was sent from, which our referrer policy lets browsers say; else the first page.
+
+    Where that had answered a form itself, it is the page of what this was about.
+    """
+    try:
+        came_from = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return CONSOLE
+    if came_from.netloc != request.headers.get("host") or not came_from.path.startswith(CONSOLE):
+        return CONSOLE
+    if found := _TAKES_FORMS.fullmatch(came_from.path):
+        return found[1] or CONSOLE
+    return urlunsplit(("", "", came_from.path, came_from.query, ""))

@@ -16,6 +16,7 @@ MAX_DEPTH = 4
 """Of sentences within sentences: a reason, and its own."""
 MAX_CHARS = 2_000
 """Longer texts are no sentences of ours, and are not looked at."""
+_COMMAND = re.compile("`([^`]+)`")
 _NAME = re.compile(r"\{(\w+)\}")
 
 
@@ -29,7 +30,8 @@ def _said(language: Language, text: str, depth: int) -> Markup:
         for saying, pattern in _patterns():
             if (found := pattern.fullmatch(text)) is not None:
                 values = {name: _said(language, value, depth + 1) for name, value in found.groupdict().items()}
-                return Markup(escape(translations(language).gettext(saying))).format(**values)  # noqa: S704 (it is ours)
+                ours = _COMMAND.sub(r"<code>\1</code>", str(escape(translations(language).gettext(saying))))
+                return Markup(ours).format(**values)  # noqa: S704 (it is ours)
     return bidi(text)
 
 

@@ -88,7 +88,7 @@ SAYINGS = (
         "an edited copy, {id}, is being sent to {queue}; if this stays, look into that queue whether it "
         "came, before you release it"
     ),
-    N_("the queue {value} {why}"),
+    N_("the queue '{value}' {why}"),
     # What people write
     N_("reason is empty; whoever meets the hold will want to know why"),
     N_("{field} has {n} characters; at most {most} are kept"),
@@ -111,6 +111,7 @@ SAYINGS = (
         "{count} of {all} messages failed with {error}, which is not the error that brought them to the DLQ: "
         "check the settings and the mapping of the index"
     ),
+    N_("the fleet is paused by {by}: {why}. Run `s3-index-worker resume` first, or use --while-paused"),
     N_("the fleet is paused by {by}: {why}"),
     N_("the fleet is paused {why}"),
     N_("by {by}: {why}. Run `s3-index-worker resume` first, or use --while-paused"),

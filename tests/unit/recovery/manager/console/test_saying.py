@@ -107,13 +107,13 @@ def test_in_english_it_is_the_same_with_what_is_not_ours_isolated():
     assert said(Language.ENGLISH, "it is held: \u202e<b>") == "it is held: <bdi>\\u202e&lt;b&gt;</bdi>"
     for saying in SAYINGS:
         text = re.sub(r"\{\w+\}", "x", saying)
-        assert said(Language.ENGLISH, text).striptags() == " ".join(text.split())
+        assert said(Language.ENGLISH, text).striptags() == " ".join(text.replace("`", "").split())
 
 
 def test_a_shorter_sentence_does_not_hide_a_longer_one():
     for saying in SAYINGS:
         text = re.sub(r"\{\w+\}", "x", saying)
-        shown = said(Language.JAPANESE, text).striptags()
+        shown = re.sub("<code>.*?</code>", "", said(Language.JAPANESE, text))
         assert not re.search("[a-z]{2,} [a-z]{2,} [a-z]{2,}", shown), (text, shown)
 
 
