@@ -7,6 +7,7 @@ import { query } from "./query.js";
 
 const PATIENCE_S = 10;
 const YEAR_S = 365 * 86400;
+const MOMENT_MS = 400;
 
 function zone() {
   // The server writes times in the reader's zone once it knows it; the first page is loaded again.
@@ -36,6 +37,31 @@ function ready(form) {
   for (const button of document.querySelectorAll("button[aria-busy]")) button.removeAttribute("aria-busy");
 }
 
+function loading() {
+  // Whoever has waited for a moment is told that something is under way; a file that is saved leaves the page as it is.
+  const note = document.getElementById("loading");
+  let timer = 0;
+  let isSaving = false;
+  const over = () => {
+    clearTimeout(timer);
+    note.hidden = true;
+    note.textContent = "";
+  };
+  document.addEventListener("click", (event) => {
+    over();
+    isSaving = event.target.closest("a[rel=nofollow]") !== null;
+  });
+  window.addEventListener("beforeunload", () => {
+    if (isSaving) return;
+    timer = setTimeout(() => {
+      note.hidden = false;
+      note.textContent = note.dataset.text;
+    }, MOMENT_MS);
+  });
+  window.addEventListener("pageshow", over);
+  document.addEventListener("keydown", (event) => event.key === "Escape" && over());
+}
+
 function selection() {
   // "These 7 selected": counted while boxes are ticked, and all of the page at once.
   const all = document.querySelector("input[data-all]");
@@ -57,6 +83,7 @@ function selection() {
 zone();
 copyButtons();
 busyForms();
+loading();
 selection();
 keys();
 live();

@@ -2,11 +2,13 @@
 const RETRY_S = 5;
 const TYPING = "input, textarea, select";
 
-function announce(isStale) {
+function announce(why) {
+  // `why` is a word of the note's data: silent, refused or ended. Without one, what is shown is that of now.
   const note = document.getElementById("stale");
   const made = new Date(Number(document.body.dataset.made));
-  note.textContent = `${note.dataset.text} ${made.toLocaleTimeString(document.documentElement.lang)}`;
-  note.hidden = !isStale;
+  const says = why ? `${note.dataset[why]} ${made.toLocaleTimeString(document.documentElement.lang)}` : "";
+  if (note.textContent !== says) note.textContent = says;
+  note.hidden = !why;
 }
 
 function isInUse(part) {
@@ -42,11 +44,12 @@ async function refresh() {
   try {
     answer = await fetch(document.body.dataset.here, { headers: { Accept: "text/html" }, cache: "no-store" });
   } catch {
-    return announce(true);
+    return announce("silent");
   }
-  if (!answer.ok || answer.redirected) return announce(true);
+  if (answer.redirected || answer.status === 401) return announce("ended");
+  if (!answer.ok) return announce("refused");
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  announce(false);
+  announce();
   if (Number(fresh.body.dataset.made) < Number(document.body.dataset.made)) return; // overtaken by a later answer
   document.body.dataset.made = fresh.body.dataset.made;
   for (const part of document.querySelectorAll("[data-live]")) {
@@ -70,7 +73,7 @@ function follow(address) {
     await later();
     if (JSON.parse(event.data).ended_at !== null) source.close();
   });
-  source.addEventListener("error", () => announce(source.readyState === EventSource.CLOSED));
+  source.addEventListener("error", () => source.readyState === EventSource.CLOSED && refresh());
 }
 
 export function live() {
