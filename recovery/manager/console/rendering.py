@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import re
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -34,6 +35,8 @@ HEADERS = {
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     "Referrer-Policy": "same-origin",  # a form must say where it comes from
 }
+_TAKES_FORMS = re.compile(r"(/console/(?:plans|operations)/[^/]+)/.+|/console/(?:plans|preferences|fleet/.*)")
+"""Paths that answer forms alone, with that of what the form is about."""
 
 
 class _Compiled(BytecodeCache):
@@ -119,11 +122,16 @@ def here(request: Request) -> str:
 
 
 def _form_page(request: Request) -> str:
-    """Where a form was sent from, which our referrer policy lets browsers say; else the first page."""
+    """Where a form was sent from, which our referrer policy lets browsers say; else the first page.
+
+    Where that had answered a form itself, it is the page of what this was about.
+    """
     try:
         came_from = urlsplit(request.headers.get("referer", ""))
     except ValueError:
         return CONSOLE
     if came_from.netloc != request.headers.get("host") or not came_from.path.startswith(CONSOLE):
         return CONSOLE
+    if found := _TAKES_FORMS.fullmatch(came_from.path):
+        return found[1] or CONSOLE
     return urlunsplit(("", "", came_from.path, came_from.query, ""))
