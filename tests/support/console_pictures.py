@@ -123,7 +123,7 @@ def paths_of(scene: Scene) -> dict[str, str]:
         **pages_of(scene),
         **{f"group {name}": f"/console/groups/{cause.fingerprint}" for name, cause in CAUSES.items()},
         **{f"message {name}": message(name) for name in ids},
-        "message, now": f"{message('timeout')}/now",
+        "message, now": f"{message('timeout')}?now=yes",
         "messages, any column": messages_path(q="state:any") + "".join(f"&column={one}" for one in COLUMNS),
         "messages, a mistake": messages_path(q="colour:blue"),
         "search": f"/console/search?q={quote('契約')}",
