@@ -14,6 +14,8 @@ from tests.support.reader import Reader
 from tests.support.signed_in import new_token
 from worker.core.base.liveness import Liveness
 
+COUNT = 24
+"""Dead letters of the office of most tests."""
 PATIENCE_S = 15
 REST_S = 0.05
 

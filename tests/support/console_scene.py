@@ -4,7 +4,7 @@ Everything is dated before now, so that the console's pages say "3 hours ago" wh
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -45,6 +45,9 @@ from worker.core.s3.pause import pause_fleet
 from worker.core.s3.workers import WorkerRecord, write_worker
 from worker.core.sqs.stored_dead_letter import Hold, Retry, StoredDeadLetter
 
+SEEN_AGO_MS = (20_000, 41_000, 5 * HOUR_MS)
+"""When each worker was seen: the last one is lost."""
+
 
 class RunningClock(FixedClock):
     """S3's clock, which shows this machine's time."""
@@ -68,7 +71,7 @@ def console_scene(api: Api, *, paused: bool = True) -> Scene:
     _operate(scene)
     _retry_index(scene)
     _depths(scene)
-    _workers(scene, paused=paused)
+    workers(scene, SEEN_AGO_MS, paused=paused)
     if paused:
         pause_fleet(
             api.fakes.state, reason="索引の更新 (index upgrade to 3.8), back at 18:00", by="ana@ops-1", lasting_s=5_400
@@ -240,10 +243,11 @@ def _depths(scene: Scene) -> None:
         note_depth(scene.api.ledger, 48 + 7 * (ago * 37 % 5) + heap + fresh, scene.now_ms - ago * HOUR_MS)
 
 
-def _workers(scene: Scene, *, paused: bool) -> None:
+def workers(scene: Scene, seen_ago_ms: Sequence[int], *, paused: bool = False) -> None:
+    """The records of so many workers, each of which was seen so long ago."""
     state, now_ms = scene.api.fakes.state, scene.now_ms
     why = {"paused": "paused by ana@ops-1: index upgrade"} if paused else {}
-    for number, age_ms in ((1, 20_000), (2, 41_000), (3, 5 * HOUR_MS)):
+    for number, age_ms in enumerate(seen_ago_ms, start=1):
         record = WorkerRecord(
             f"ops-{number}@0", "paused" if paused else "serving", since_ms=now_ms - 9 * MINUTE_MS, written_at_ms=now_ms - age_ms,
             started_at_ms=now_ms - 3 * DAY_MS, last_poll_at_ms=now_ms - age_ms, host=f"ops-{number}", version="1.4.0", pid=4_200,

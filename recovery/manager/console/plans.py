@@ -21,7 +21,7 @@ from recovery.manager.console.planning import OPTIONS, fields_of, make_plan, pla
 from recovery.manager.console.rendering import page
 from recovery.manager.progress import expected_s
 from recovery.manager.web.operations import begin
-from recovery.manager.web.plans import PlanId, planned
+from recovery.manager.web.plans import PlanId, check_may, planned
 from recovery.manager.web.principal import Operator, Principal, Reader, Role
 from recovery.manager.web.service import Service, TheService
 from recovery.manager.web.sessions import now_ms
@@ -76,6 +76,7 @@ def post_again(request: Request, service: TheService, principal: Operator, plan_
 def post_start(request: Request, service: TheService, principal: Operator, plan_id: PlanId, form: Form) -> Response:
     """Carry a plan out, once; whoever sends the form twice is led to the same operation."""
     plan = planned(service, plan_id)
+    check_may(service, principal, plan.verb)
     if plan.operation is None and not is_typed(plan, single(form).get("typed", "")):
         return _page(request, service, principal, plan, Wrong("", 400, typed=True))
     try:
