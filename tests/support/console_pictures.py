@@ -36,14 +36,16 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "console"
 MAX_BYTES = 3_000_000
 """Of all pictures of the docs together."""
-COLOURS = 64
-"""Of one picture: letters and lines on plain ground need no more."""
+COLOURS = 256
+"""Of one picture: a palette, which takes a third of the bytes."""
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 DESK_PX = 1_200
 """How wide a window of the docs is."""
 WINDOW_PX, TALL_PX = 720, 1_150
 """How tall it is, and how much of a longer page a picture shows."""
 PHONE = WIDTHS["phone"]
+MAX_TALL_PX = 16_000
+"""Of any page: Chromium draws no larger picture."""
 _SEARCHED = 12
 """Files of the scene that the index finds."""
 COLUMNS = ("key", "error", "message", "state", "kind", "last", "first", "attempts", "redrives", "owner", "note", "size")
@@ -60,7 +62,9 @@ class Picture:
     scheme: Scheme = "light"
     width: int = DESK_PX
     whole: bool = True
-    """The page from its beginning, as far as TALL_PX; otherwise the window, as far as it was scrolled."""
+    """The page from its beginning; otherwise the window, as far as it was scrolled."""
+    tall: int = TALL_PX
+    """How much is shown, at most."""
     before: Callable[["Page"], None] | None = None
     """What they do before the picture is taken."""
 
@@ -83,7 +87,7 @@ PAGES = (
     Picture("group", "group timeout", "ja"),
     Picture("messages", "messages filtered"),
     Picture("messages-phone", "messages", "en", "dark", width=PHONE),
-    Picture("message", "message, now", "ja", "dark"),
+    Picture("message", "message timeout", "ja", "dark"),
     Picture("message-copy", "message foreign", whole=False, before=_view),
     Picture("plan", "plan"),
     Picture("plan-role", "plan to delete"),
@@ -123,7 +127,6 @@ def paths_of(scene: Scene) -> dict[str, str]:
         **pages_of(scene),
         **{f"group {name}": f"/console/groups/{cause.fingerprint}" for name, cause in CAUSES.items()},
         **{f"message {name}": message(name) for name in ids},
-        "message, now": f"{message('timeout')}/now",
         "messages, any column": messages_path(q="state:any") + "".join(f"&column={one}" for one in COLUMNS),
         "messages, a mistake": messages_path(q="colour:blue"),
         "search": f"/console/search?q={quote('契約')}",
@@ -212,21 +215,21 @@ def _window(browser: "Browser", origin: str, one: Picture) -> Iterator[Reader]:
 
 
 def _store(reader: Reader, one: Picture, folder: Path) -> None:
-    """Store what is seen, cut to its first part and with few colours, which takes a third of the bytes."""
+    """Store what is seen, cut to its first part, with a palette."""
     if one.before is not None:
         one.before(reader.page)
     path = folder / f"{one.name}.png"
     reader.picture(path, whole=one.whole)
     with Image.open(path) as seen:
-        shown = seen.convert("RGB").crop((0, 0, seen.width, min(seen.height, TALL_PX)))
-    shown.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+        shown = seen.convert("RGB").crop((0, 0, seen.width, min(seen.height, one.tall)))
+    shown.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def every(pages: Iterable[str]) -> Iterator[Picture]:
     """Every page in each language, colour scheme and width."""
     for page, language, scheme, width in itertools.product(pages, LANGUAGES, SCHEMES, WIDTHS):
         name = page.replace(",", "").replace(" ", "-")
-        yield Picture(f"{name}.{language}.{scheme}.{width}", page, language, scheme, WIDTHS[width])
+        yield Picture(f"{name}.{language}.{scheme}.{width}", page, language, scheme, WIDTHS[width], tall=MAX_TALL_PX)
 
 
 def main() -> None:

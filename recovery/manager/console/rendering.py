@@ -11,13 +11,14 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from starlette.requests import Request
 
 from recovery.manager.console.addresses import message_path
-from recovery.manager.console.isolation import bidi
+from recovery.manager.console.isolation import bidi, short
 from recovery.manager.console.languages import Language, translations
-from recovery.manager.console.reader import reader_of
+from recovery.manager.console.reader import exercise, reader_of
 from recovery.manager.console.saying import said
 from recovery.manager.roles import Principal, Role
 from recovery.manager.web.guard import CONSOLE
@@ -38,17 +39,46 @@ _TAKES_FORMS = re.compile(r"(/console/(?:plans|operations)/[^/]+)/.+|/console/(?
 """Paths that answer forms alone, with that of what the form is about."""
 
 
+class _Compiled(BytecodeCache):
+    """What templates were compiled to, which is the same for every language."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Give a template what it was compiled to before, if it was."""
+        if (code := self._code.get(bucket.key)) is not None:
+            bucket.bytecode_from_string(code)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep what a template was compiled to."""
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
+
+
 @functools.cache
 def _environment(language: Language) -> Environment:
     made = Environment(
         loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
+        lstrip_blocks=True, extensions=["jinja2.ext.i18n", "jinja2.ext.do"], auto_reload=False, bytecode_cache=_COMPILED,
     )  # fmt: skip
     made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
     made.filters["bidi"] = bidi
+    made.filters["short"] = short
     made.filters["said"] = partial(said, language)
     made.filters["message_path"] = message_path
     return made
+
+
+def warm_up() -> None:
+    """Load the templates, texts and formats of every language, so that the first page does not take a second to make."""
+    for language in Language:
+        environment = _environment(language)
+        for name in environment.list_templates():
+            environment.get_template(name)
+        exercise(language)
 
 
 def page(

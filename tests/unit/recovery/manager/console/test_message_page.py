@@ -124,7 +124,7 @@ def test_what_is_there_now_is_asked_for_alone(api):
 def test_a_body_is_shown_after_its_view_is_recorded_and_never_by_a_link(api):
     add(api)
     document = checked(post(api, "/console/messages/a", 200, {"do": "body"}))
-    assert '"Records": [' in document.xpath("string(//pre)")
+    assert '"Records": [' in document.xpath("string(//pre[@class='body'])")
     assert STACK in said(document)
     assert "is not edited" in said(document)
     assert [view["by"] for view in api.views()] == ["api@host"]
