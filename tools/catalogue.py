@@ -3,7 +3,9 @@
 Texts are found in the templates and in the source, as gettext's own tools find them.
 """
 
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -17,6 +19,7 @@ SOURCE = ROOT / "recovery" / "manager" / "console"
 CATALOGUE = SOURCE / "locale" / "ja" / "LC_MESSAGES" / "console.po"
 _METHODS = [("**.html", "jinja2"), ("**.py", "python")]
 _OPTIONS = {"**.html": {"trimmed": "true", "silent": "false", "extensions": "jinja2.ext.do"}}
+_VALUE = re.compile(r"%\(\w+\)s|%|\{\w+\}")
 _KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "text": None, "N_": None}
 
 
@@ -26,7 +29,7 @@ def main() -> int:
     with CATALOGUE.open("rb") as source:
         catalogue = read_po(source, locale="ja")
     if "--write" in sys.argv[1:]:
-        catalogue.update(wanted, no_fuzzy_matching=True)
+        catalogue.update(wanted, no_fuzzy_matching=True, update_creation_date=False)
         catalogue.obsolete.clear()
         with CATALOGUE.open("wb") as target:
             write_po(target, catalogue, width=120, omit_header=False, no_location=True, sort_output=True)
@@ -55,6 +58,11 @@ def check(wanted: Catalog, catalogue: Catalog) -> list[str]:
         for one in ids
         if one not in known or not _is_translated(known[one])
     ]
+    faults += [
+        f"{CATALOGUE.name}: {one!r} has other values in its translation"
+        for one in ids & set(known)
+        if not _has_same(known[one])
+    ]
     faults += [f"{CATALOGUE.name}: {one!r} is fuzzy" for one in ids & set(known) if known[one].fuzzy]
     return sorted(faults + [f"{CATALOGUE.name}: {one!r} is in no page" for one in set(known) - ids], key=str)
 
@@ -63,6 +71,17 @@ def _is_translated(message: Message) -> bool:
     """Whether it has a text, or each of its plurals has."""
     found = message.string
     return all(found) if isinstance(found, tuple | list) else bool(found)
+
+
+def _has_same(message: Message) -> bool:
+    """Whether each translation has the values of the text and no others; a `%` of its own would end the page with an error."""
+    wanted, found = (_values(one) for one in (message.id, message.string))
+    return not found or set().union(*found) == set().union(*wanted)
+
+
+def _values(texts: str | Sequence[str] | None) -> list[set[str]]:
+    """The values in a text, or in each of its plurals that there is."""
+    return [set(_VALUE.findall(one)) for one in ([texts] if isinstance(texts, str) else texts or ()) if one]
 
 
 if __name__ == "__main__":

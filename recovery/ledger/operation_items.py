@@ -94,6 +94,15 @@ def sample(connection: Connection, plan_id: str, limit: int) -> list[Item]:
     return _items(connection, number, f"i.place IN ({listed})", limit=limit)
 
 
+def changed(connection: Connection, plan_id: str, of_first: int) -> int:
+    """How many of a plan's first items are of dead letters that have changed since, or are forgotten."""
+    query = text(
+        "SELECT count(*) FROM plans p JOIN plan_items i ON i.plan = p.number AND i.place <= :most "
+        "LEFT JOIN dead_letters d ON d.id = i.dead_letter WHERE p.id = :plan AND (d.id IS NULL OR d.generation <> i.generation)"
+    )
+    return int(connection.execute(query, {"plan": plan_id, "most": of_first}).scalar_one())
+
+
 def identities(connection: Connection, plan_id: str, limit: int) -> list[str]:
     """The dead letters of a plan, in order; without those that are forgotten."""
     query = text(

@@ -195,6 +195,11 @@ class Operations:
         with self._database.reading() as connection:
             return operation_items.sample(connection, plan_id, limit)
 
+    def changed(self, plan_id: str, *, of_first: int) -> int:
+        """How many of a plan's first dead letters an operation would skip now: they have changed, or are forgotten."""
+        with self._database.reading() as connection:
+            return operation_items.changed(connection, plan_id, of_first)
+
     def identities(self, plan_id: str, *, limit: int) -> list[str]:
         """The dead letters of a plan, in order."""
         with self._database.reading() as connection:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from recovery.ledger.bigrams import folded
@@ -84,31 +85,64 @@ def instant(at_ms: int) -> str:
     return (_EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+class Mistake(StrEnum):
+    """What can be wrong with a query."""
+
+    FORM = "form"
+    """It is not made of NAME:VALUE."""
+    NAME = "name"
+    """There is no such filter."""
+    VALUE = "value"
+    """The filter cannot be that."""
+    TWICE = "twice"
+    LONG = "long"
+    """One value has more than MAX_TERM_CHARS, or all have more than MAX_QUERY_CHARS."""
+
+
+class WrongQueryError(AskedWronglyError):
+    """Raised for a query that is wrong."""
+
+    def __init__(self, mistake: Mistake, name: str, value: str, expected: str) -> None:
+        super().__init__(name, value, expected)
+        self.mistake = mistake
+
+
 def parse_query(query: str, *, now_ms: int | None = None) -> Selection:
-    """The selection in a line of text. Raises AskedWronglyError, which says what would be right."""
-    if len(query) > MAX_QUERY_CHARS:
-        raise AskedWronglyError("query", f"{query[:40]}…", f"at most {MAX_QUERY_CHARS:,} characters long")
+    """The selection in a line of text. Raises WrongQueryError, which says what would be right."""
     now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     found: dict[str, Any] = {}
     for name, value in _terms(query):
         if name not in FILTERS:
-            raise AskedWronglyError(name, value, f"a filter: {', '.join(FILTERS)}")
+            raise WrongQueryError(Mistake.NAME, name, value, f"a filter: {', '.join(FILTERS)}")
         if len(value) > MAX_TERM_CHARS:
-            raise AskedWronglyError(name, f"{value[:40]}…", f"at most {MAX_TERM_CHARS:,} characters long")
-        field, read = FILTERS[name]
-        if field in found:
-            raise AskedWronglyError(name, value, "given once")
-        found[field] = read(name, value, now_ms)
+            right = f"at most {MAX_TERM_CHARS:,} characters long"
+            raise WrongQueryError(Mistake.LONG, name, f"{value[:40]}…", right)
+        known = FILTERS[name]
+        if known.field in found:
+            raise WrongQueryError(Mistake.TWICE, name, value, "given once")
+        try:
+            found[known.field] = known.read(name, value, now_ms)
+        except AskedWronglyError as error:
+            raise WrongQueryError(Mistake.VALUE, name, value, error.expected) from None
     return Selection(**found)
 
 
+def names_in(query: str) -> frozenset[str]:
+    """The names of the filters that a query has. Raises WrongQueryError where it is not made of filters."""
+    return frozenset(name for name, _ in _terms(query))
+
+
 def _terms(query: str) -> Iterator[tuple[str, str]]:
+    if len(query) > MAX_QUERY_CHARS:
+        right = f"at most {MAX_QUERY_CHARS:,} characters long"
+        raise WrongQueryError(Mistake.LONG, "query", f"{query[:40]}…", right)
     at, query = 0, query.rstrip()
     while at < len(query):
         found = _TERM.match(query, at)
         if found is None or found[1] is None:
             rest = query[at:].strip()
-            raise AskedWronglyError("query", rest[:80], 'NAME:VALUE or NAME:"a value", separated by spaces')
+            right = 'NAME:VALUE or NAME:"a value", separated by spaces'
+            raise WrongQueryError(Mistake.FORM, "query", rest[:80], right)
         yield found[1], found[3] if found[2] is None else _ESCAPE.sub(r"\1", found[2])
         at = found.end()
 
@@ -135,7 +169,7 @@ def _kind(name: str, value: str, _now_ms: int) -> FailureKind:
 
 
 def _states(name: str, value: str, _now_ms: int) -> tuple[State, ...]:
-    if value == "any":
+    if "any" in value.split(","):
         return tuple(State)
     try:
         return tuple(dict.fromkeys(State(one) for one in value.split(",")))
@@ -172,24 +206,40 @@ def _instant(name: str, value: str, _now_ms: int) -> int:
         raise AskedWronglyError(name, value, right) from None
 
 
-FILTERS: Mapping[str, tuple[str, Callable[[str, str, int], object]]] = {
-    "kind": ("kind", _kind),
-    "error": ("error_type", _error),
-    "type": ("type", _text),
-    "state": ("states", _states),
-    "bucket": ("bucket", _text),
-    "group": ("group", _text),
-    "service": ("source_service", _text),
-    "queue": ("source_queue", _text),
-    "owner": ("owner", _owner),
-    "hold": ("held", _held),
-    "correlation": ("correlation_id", _text),
-    "outcome": ("outcome", _outcome),
-    "older": ("sent_before_ms", _moment),
-    "newer": ("sent_after_ms", _moment),
-    "until": ("seen_until_ms", _instant),
-    "since": ("seen_after_ms", _instant),
-    "key": ("key_contains", _text),
-    "text": ("text_contains", _text),
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A name in a query."""
+
+    field: str
+    """Of a Selection."""
+    read: Callable[[str, str, int], object]
+    """Reads a value, from the name, the text and the present in ms. Raises AskedWronglyError."""
+    values: tuple[str, ...] = ()
+    """All that it can be; empty: any text, or too many to name."""
+    examples: tuple[str, ...] = ()
+    """Some of what it can be, where that is no text."""
+    takes_several: bool = False
+    """Whether it takes several values, separated by commas."""
+
+
+FILTERS: Mapping[str, Filter] = {
+    "kind": Filter("kind", _kind, tuple(FailureKind)),
+    "error": Filter("error_type", _error, examples=("-",)),
+    "type": Filter("type", _text),
+    "state": Filter("states", _states, (*State, "any"), takes_several=True),
+    "bucket": Filter("bucket", _text),
+    "group": Filter("group", _text, examples=("-",)),
+    "service": Filter("source_service", _text),
+    "queue": Filter("source_queue", _text),
+    "owner": Filter("owner", _owner, examples=("-",)),
+    "hold": Filter("held", _held, ("yes", "no")),
+    "correlation": Filter("correlation_id", _text),
+    "outcome": Filter("outcome", _outcome, tuple(Outcome)),
+    "older": Filter("sent_before_ms", _moment, examples=("1h", "1d", "1w")),
+    "newer": Filter("sent_after_ms", _moment, examples=("15m", "1h", "1d")),
+    "until": Filter("seen_until_ms", _instant, examples=("2026-11-01T09:30:00.000Z",)),
+    "since": Filter("seen_after_ms", _instant, examples=("2026-11-01T09:30:00.000Z",)),
+    "key": Filter("key_contains", _text),
+    "text": Filter("text_contains", _text),
 }
-"""The names in a query, the field of each, and how its value is read."""
+"""By the names in a query."""

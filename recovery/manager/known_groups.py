@@ -6,14 +6,16 @@ from urllib.parse import quote, urlencode
 
 from recovery.ledger.group_counters import Name
 from recovery.ledger.group_facts import Facts
-from recovery.ledger.groups import MAX_GROUPS, Group
+from recovery.ledger.groups import LARGEST, MAX_GROUPS, Group, GroupOrder
 from recovery.ledger.ledger import Ledger
 from recovery.ledger.rows import WAITING, State
 from recovery.ledger.selection import Selection, instant, parse_query, term
 from recovery.ledger.suggestions import Suggestion
 
 NO_FINGERPRINT = "-"
-"""In the address of a group without one."""
+"""In the address of a group without one, or with one that cannot stand there."""
+_NOT_IN_PATH = frozenset({NO_FINGERPRINT, ".", ".."})
+"""Fingerprints that anyone can forge, and of which a browser takes the last two out of a path, also percent-encoded."""
 IN_FLIGHT_MS = 60_000
 """What is dated so long ago is in the ledger by now: intake dates it, stores it in S3, and then writes its row."""
 
@@ -49,12 +51,14 @@ class GroupAt:
         return f"{self.known.query} {term('until', instant(self.as_of_ms))}"
 
 
-def groups_with_facts(ledger: Ledger, selection: Selection, *, limit: int, offset: int = 0) -> list[KnownGroup]:
-    """The largest groups of a selection, after `offset` larger ones; facts are of whole groups, in the selection's states.
+def groups_with_facts(
+    ledger: Ledger, selection: Selection, *, limit: int, offset: int = 0, order: GroupOrder = LARGEST
+) -> list[KnownGroup]:
+    """The first groups of a selection in an order, after `offset` others; facts are of whole groups, in the selection's states.
 
     Raises LedgerError.
     """
-    groups = ledger.groups(selection, limit=offset + limit)[offset:]
+    groups = ledger.groups(selection, limit=offset + limit, order=order)[offset:]
     facts = ledger.group_facts.of((one.name for one in groups), selection.states)
     suggested = ledger.suggestions.of((one.fingerprint, one.error_type, one.kind, one.message) for one in groups)
     return [KnownGroup(one, facts[one.name], suggested.get((one.fingerprint, one.error_type))) for one in groups]
@@ -80,9 +84,11 @@ def query_of(name: Name) -> str:
 def path_of(name: Name, as_of_ms: int | None = None) -> str:
     """The address of a group's page in the console; as of a moment, if one is given."""
     fingerprint, error_type, kind = name
+    is_plain = fingerprint not in _NOT_IN_PATH
+    named = {"error_type": error_type, "kind": kind} | ({} if is_plain else {"fingerprint": fingerprint})
     moment = {} if as_of_ms is None else {"as_of": instant(as_of_ms)}
-    asked = urlencode({"error_type": error_type, "kind": kind, **moment})
-    return f"/console/groups/{quote(fingerprint, safe='') or NO_FINGERPRINT}?{asked}"
+    place = quote(fingerprint, safe="") if is_plain and fingerprint else NO_FINGERPRINT
+    return f"/console/groups/{place}?{urlencode(named | moment)}"
 
 
 def moment_of(group: Group) -> int:

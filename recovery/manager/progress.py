@@ -3,8 +3,9 @@
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from recovery.ledger.operations import Operation, OperationState
 from recovery.ledger.refusals import Verb
@@ -74,6 +75,15 @@ def left_s(operation: Operation, rate: float | None) -> float | None:
     wanted = operation.options.get("rate")
     rate = rate or (float(wanted) if wanted else None)
     return operation.left / rate if rate else None
+
+
+def expected_s(verb: Verb, options: Mapping[str, Any], count: int) -> float | None:
+    """Seconds that a redrive of so many takes at its pace, if the queue keeps up; None where no pace is set."""
+    if verb is not Verb.REDRIVE:
+        return None
+    if (rate := options.get("rate")) is not None:
+        return count / float(rate)
+    return _ramp_s(count, 0, FASTEST) if options.get("ramp") is not False else None
 
 
 def is_ramping(operation: Operation) -> bool:

@@ -64,8 +64,7 @@ LOST = (
 NOT_COUNTED = "whether a message about it waits is not known"
 SAYINGS: Mapping[Standing, str] = {
     Standing.INDEXED: "{there}, and the index holds it as it is now, since {observed}.",
-    Standing.INDEXED_BY_NAME: "{there}, and the index holds it by name, size and date alone, since {observed}: its text is "
-    "not there, or is not read ({status}).",
+    Standing.INDEXED_BY_NAME: "{there}, and the index holds it by name, size and date alone, since {observed}: {status}.",
     Standing.EXCLUDED: "{there}, and it is not to be in the index: it is {why}.",
     Standing.PARKED: "{there}, and its document is parked in retry-index/ since {at}, because the index refuses it: {why}",
     Standing.REJECTED: "{there}, and it waits in retry-index/ since {at}, because the index refused it: {why}",
@@ -77,15 +76,26 @@ SAYINGS: Mapping[Standing, str] = {
     Standing.SENT: "{there}, and its message had failed and was sent again at {sent}, of which nothing has come yet: {why}",
     Standing.MISSING: "{there}, and the record of its dead letter, which came at {at}, is missing: {why}",
     Standing.GIVEN_UP: "{there}, and its message was given up at {at}, and is in dlq-archive/: {why}",
-    Standing.UNREADABLE: "{there}, and the index holds it by its name alone, since {observed}: its text could not be read "
-    "({status}).",
+    Standing.UNREADABLE: "{there}, and the index holds it by its name alone, since {observed}: its text could not be read, "
+    "because {status}.",
     Standing.OUTDATED: "{there}, and the index holds it as it was before, at {observed}; {queued}.",
     Standing.UNINDEXED: "{there}, and the index does not hold it; {queued}.",
     Standing.NOWHERE: "It is neither in S3 nor in the index; {queued}.",
     Standing.UNKNOWN: "{there}, and what the index holds is not known ({why}); {queued}.",
 }  # fmt: skip
 
-TEXTS = (IN_S3, GONE, NOT_SAID, QUEUED, LOST, NOT_COUNTED, *SAYINGS.values())
+STATUSES: Mapping[str, str] = {
+    "empty": "it has no text",
+    "metadata_only": "no text is read from files of its kind",
+    "archived": "S3 keeps it in an archive, from which it has to be restored first",
+    "too_large": "it is too large for its text to be read",
+    "encrypted": "it is protected by a password",
+    "corrupt": "it is damaged",
+    "timeout": "reading it took too long",
+    "out_of_memory": "reading it took too much memory",
+}
+"""Why the index has no text of it, by the status of the extraction."""
+TEXTS = (IN_S3, GONE, NOT_SAID, QUEUED, LOST, NOT_COUNTED, *SAYINGS.values(), *STATUSES.values())
 """All that a Voice may translate."""
 
 
@@ -179,7 +189,8 @@ def _of_index(where: Where, voice: Voice) -> dict[str, str]:
     document = where.index.document
     if document is None:
         return {"observed": "", "status": ""}
-    return {"observed": voice.time(document.version), "status": document.extraction_status or "?"}
+    status = document.extraction_status or "?"
+    return {"observed": voice.time(document.version), "status": voice.translate(STATUSES.get(status, status))}
 
 
 def _of_holder(where: Where, known: Standing, rows: RowMaker, voice: Voice) -> dict[str, str]:

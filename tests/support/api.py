@@ -120,7 +120,11 @@ class Api:
         )
         self.intake = Intake(fakes.dlq, fakes.state, clock, self.ledger, GroupCommit(self.ledger), arrivals)
         source = FiguresSource(self.ledger, fakes.dlq, self.intake)
-        return SystemFacts(self.ledger, fakes.state, source, now_ms=clock.now_ms)
+
+        def now_ms() -> int:
+            return fakes.s3.clock.now_ms()  # of the clock that is there then
+
+        return SystemFacts(self.ledger, fakes.state, source, now_ms=now_ms)
 
     def _verbs(self) -> Verbs:
         fakes = self.fakes

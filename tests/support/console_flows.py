@@ -98,5 +98,5 @@ def to_a_redrive(reader: Reader, count: int = COUNT) -> Iterator[Step]:
 
 def _to_the_stack(reader: Reader, name: str) -> Iterator[Step]:
     reader.page.get_by_role("button", name="Show the stack and the body of the latest").click()
-    reader.page.wait_for_url("**/body#message")
+    reader.page.wait_for_url("**#message")
     yield name, reader

@@ -14,6 +14,8 @@ from tests.support.reader import Reader
 from tests.support.signed_in import new_token
 from worker.core.base.liveness import Liveness
 
+COUNT = 24
+"""Dead letters of the office of most tests."""
 PATIENCE_S = 15
 REST_S = 0.05
 
@@ -49,7 +51,7 @@ class Office:
         """The path of a plan of everything that waits, which somebody makes at the page of messages."""
         reader.go("/console/messages")
         reader.page.get_by_label("What to do").select_option(verb)
-        reader.page.get_by_role("button", name="that match as of").click()
+        reader.page.get_by_role("button", name="that match, on every page").click()
         reader.page.wait_for_url("**/console/plans/*")
         return reader.path
 

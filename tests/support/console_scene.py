@@ -4,7 +4,7 @@ Everything is dated before now, so that the console's pages say "3 hours ago" wh
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +16,12 @@ from recovery.ledger.plans import Plan, Wanted
 from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import Change, Outcome, State
 from recovery.ledger.selection import Selection
+from recovery.ledger.statistics import HOURS
+from recovery.manager.depth_history import note_depth
 from recovery.manager.figures import Figures
 from recovery.manager.metrics import ManagerMetrics
 from recovery.manager.operations import Operations
+from recovery.manager.ramp import why_stop
 from recovery.manager.web.app import Health, Status
 from testing.memory import BUCKET, FixedClock
 from tests.support.api import Api
@@ -42,6 +45,9 @@ from worker.core.s3.pause import pause_fleet
 from worker.core.s3.workers import WorkerRecord, write_worker
 from worker.core.sqs.stored_dead_letter import Hold, Retry, StoredDeadLetter
 
+SEEN_AGO_MS = (20_000, 41_000, 5 * HOUR_MS)
+"""When each worker was seen: the last one is lost."""
+
 
 class RunningClock(FixedClock):
     """S3's clock, which shows this machine's time."""
@@ -64,7 +70,8 @@ def console_scene(api: Api, *, paused: bool = True) -> Scene:
     _scheduled(scene)
     _operate(scene)
     _retry_index(scene)
-    _workers(scene, paused=paused)
+    _depths(scene)
+    workers(scene, SEEN_AGO_MS, paused=paused)
     if paused:
         pause_fleet(
             api.fakes.state, reason="索引の更新 (index upgrade to 3.8), back at 18:00", by="ana@ops-1", lasting_s=5_400
@@ -153,7 +160,7 @@ def _operate(scene: Scene) -> None:
         range(84, 94),
         6,
         OperationState.FAILED,
-        "of 6 that were sent, 4 have come back: it has stopped",
+        why_stop(6, lambda: 4),
     )
     _under_way(
         scene, "paused", range(94, 112), 0, OperationState.PAUSED, "the fleet is paused by ana@ops-1: index upgrade"
@@ -181,7 +188,7 @@ def _under_way(scene: Scene, name: str, numbers: range, done: int, stop: Operati
         pass
     if done:
         items = execution.begin(taken, 3_600, after=0, limit=done)
-        refusal = "the queue has refused it: InvalidMessageContents"
+        refusal = "InvalidMessageContents: the queue does not take this character"
         results = [ItemResult(one.place, Result.DONE) for one in items[1:]]
         results.append(ItemResult(items[0].place, Result.FAILED, refusal))
         execution.settle(taken, results)
@@ -228,10 +235,19 @@ def _retry_index(scene: Scene) -> None:
         scene.api.fakes.state.put(name, record.as_json())
 
 
-def _workers(scene: Scene, *, paused: bool) -> None:
+def _depths(scene: Scene) -> None:
+    """How many waited at each hour of two weeks: some every day, a heap that was redriven, and what came since the evening."""
+    for ago in range(HOURS - 1, 0, -1):
+        heap = max(0, 180 - 9 * abs(ago - 60)) if ago > 9 else 0
+        fresh = max(0, 30 - ago) ** 2 // 3
+        note_depth(scene.api.ledger, 48 + 7 * (ago * 37 % 5) + heap + fresh, scene.now_ms - ago * HOUR_MS)
+
+
+def workers(scene: Scene, seen_ago_ms: Sequence[int], *, paused: bool = False) -> None:
+    """The records of so many workers, each of which was seen so long ago."""
     state, now_ms = scene.api.fakes.state, scene.now_ms
     why = {"paused": "paused by ana@ops-1: index upgrade"} if paused else {}
-    for number, age_ms in ((1, 20_000), (2, 41_000), (3, 5 * HOUR_MS)):
+    for number, age_ms in enumerate(seen_ago_ms, start=1):
         record = WorkerRecord(
             f"ops-{number}@0", "paused" if paused else "serving", since_ms=now_ms - 9 * MINUTE_MS, written_at_ms=now_ms - age_ms,
             started_at_ms=now_ms - 3 * DAY_MS, last_poll_at_ms=now_ms - age_ms, host=f"ops-{number}", version="1.4.0", pid=4_200,

@@ -1,7 +1,7 @@
 """The `dlq` command that does what a button of the console does, to be copied into a terminal."""
 
 from recovery.ledger.refusals import Verb
-from recovery.operations.dead_letters.short_ids import as_argument
+from recovery.operations.dead_letters.short_ids import as_argument, typed
 
 WHY = "--reason WHY"
 """The word in capitals is the operator's to replace."""
@@ -13,8 +13,8 @@ INSPECT = "inspect"
 
 
 def dlq_command(verb: Verb, identity: str, *, force: bool = False, while_paused: bool = False) -> str | None:
-    """The command for one dead letter, quoted for a shell; None if `dlq` has no such verb."""
-    if verb not in _OPTIONS:
+    """The command for one dead letter, quoted for a shell; None if `dlq` has no such verb, or cannot be given such an id."""
+    if verb not in _OPTIONS or typed(identity) != identity:
         return None
     options = _OPTIONS[verb]
     options += " --force" if force and verb is Verb.REDRIVE else ""

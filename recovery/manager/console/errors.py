@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from recovery.ledger.errors import AskedWronglyError, LedgerError
 from recovery.manager.console.rendering import here, page
+from recovery.manager.web.principal import Principal, RoleMissingError
 from recovery.manager.web.problems import RETRY_AFTER_S
 from recovery.manager.web.service import Service
 from recovery.manager.web.sign_in import Mode, SignIn
@@ -47,7 +48,8 @@ def _http(request: Request, error: Exception) -> Response:
     if error.status_code == 401:
         response = _visitor(request, service.sign_in)
     else:
-        response = _page(request, error.status_code, str(error.detail))
+        denied = error if isinstance(error, RoleMissingError) else None
+        response = _page(request, error.status_code, str(error.detail), denied=denied)
     response.headers.update(error.headers or {})
     return response
 
@@ -69,7 +71,9 @@ def _unavailable(request: Request, error: Exception) -> Response:
     return response
 
 
-def _page(request: Request, status: int, detail: str, *, is_ledger: bool = False) -> Response:
-    return page(
-        request, "error.html", None, {"status": status, "detail": detail, "is_ledger": is_ledger}, status=status
-    )
+def _page(
+    request: Request, status: int, detail: str, *, is_ledger: bool = False, denied: RoleMissingError | None = None
+) -> Response:
+    principal: Principal | None = getattr(request.state, "principal", None)  # an error may come before anybody is known
+    context = {"status": status, "detail": detail, "is_ledger": is_ledger, "denied": denied}
+    return page(request, "error.html", principal, context, status=status)

@@ -5,18 +5,20 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from recovery.ledger.selection import FILTERS
+from recovery.ledger.groups import GroupOrder, GroupSort
+from recovery.manager.console.filters import FilterBox, Typed, chosen
 from recovery.manager.console.groups_view import (
     MAX_PAGE,
     entry,
     found_groups,
     group_view,
     groups_view,
+    parameters_of,
     path_of,
 )
 from recovery.manager.console.rendering import page as rendered
-from recovery.manager.known_groups import moment_of
-from recovery.manager.web.parameters import Q
+from recovery.manager.known_groups import NO_FINGERPRINT, moment_of
+from recovery.manager.web.parameters import Direction
 from recovery.manager.web.principal import Reader
 from recovery.manager.web.service import TheService
 from worker.core.base.classify import FailureKind
@@ -30,22 +32,29 @@ router = APIRouter()
 
 @router.get("/groups")
 def list_groups(
-    principal: Reader, request: Request, service: TheService, q: Q = "",
+    principal: Reader, request: Request, service: TheService, q: Typed = "",
+    sort: GroupSort = GroupSort.COUNT, order: Direction = Direction.DESCENDING,
     number: Annotated[int, Query(alias="page", ge=1, le=MAX_PAGE)] = 1,
 ) -> Response:  # fmt: skip
-    """The largest groups of a query."""
-    made = groups_view(service, q, number)
-    return rendered(request, "groups.html", principal, {"view": made, "filters": tuple(FILTERS)})
+    """The groups of a query, the largest first unless another order is asked for."""
+    wanted = GroupOrder(sort, order is Direction.DESCENDING)
+    box = FilterBox("/console/groups", q, parameters_of(wanted))
+    selection = chosen(box, q)
+    if isinstance(selection, FilterBox):
+        return rendered(request, "filter_wrong.html", principal, {"box": selection}, status=400)
+    return rendered(request, "groups.html", principal, {"view": groups_view(service, box, selection, number, wanted)})
 
 
 @router.get("/groups/{fingerprint:path}")
 def show_group(
     principal: Reader, request: Request, service: TheService, fingerprint: Annotated[str, Path(max_length=MAX_NAME_CHARS)],
+    named: Annotated[str, Query(alias="fingerprint", max_length=MAX_NAME_CHARS)] = "",
     error_type: Annotated[str | None, Query(max_length=MAX_NAME_CHARS)] = None, kind: FailureKind | None = None,
     as_of: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:  # fmt: skip
     """One group as of a moment, which its address has: loading the page again says what has joined since."""
-    found = found_groups(service, fingerprint, error_type, kind)
+    name = named or ("" if fingerprint == NO_FINGERPRINT else fingerprint)
+    found = found_groups(service, name, error_type, kind)
     if len(found) > 1:
         return rendered(request, "groups_choice.html", principal, {"entries": [entry(one) for one in found]})
     if as_of is None:

@@ -1,15 +1,19 @@
-"""The page of one dead letter: what failed, what may be done, what is there now, its body for operators, its history."""
+"""The page of one dead letter: what failed, what may be done, what is there now, its body for operators, its history.
+
+An id may have slashes and end in any word, so nothing of the path is ours: what is wanted stands in the query or in the form.
+"""
 
 from collections.abc import Callable, Mapping
-from typing import Any
-from urllib.parse import quote
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from recovery.ledger.refusals import Verb
-from recovery.ledger.rows import Row
-from recovery.manager.console.forms import Form, single
+from recovery.ledger.rows import Row, State
+from recovery.manager.console.addresses import message_path
+from recovery.manager.console.forms import Form
+from recovery.manager.console.later import choices
 from recovery.manager.console.message_acts import NotDoneError, say, send_copy, show_body
 from recovery.manager.console.one_message import one_message
 from recovery.manager.console.rendering import page
@@ -19,68 +23,44 @@ from recovery.manager.web.service import Service, TheService
 from recovery.operations.dead_letters.desk import MAX_NOTE_CHARS, MAX_OWNER_CHARS, MAX_REASON_CHARS
 
 router = APIRouter()
-
-
-@router.get("/messages/{any_id:path}/now")
-def message_now(request: Request, service: TheService, principal: Reader, any_id: AnyId) -> Response:
-    """The page with what S3 and the index hold now, which may take seconds to answer."""
-    row = found(service.ledger, any_id)
-    return _page(request, service, principal, row, now=service.looker.look(row))
-
-
-@router.post("/messages/{any_id:path}/body")
-def message_body(request: Request, service: TheService, principal: Operator, any_id: AnyId) -> Response:
-    """The page with the body. A POST, so that no link and no preview of one is a view in somebody's name."""
-    row = found(service.ledger, any_id)
-    return _or_why(request, service, principal, row, {}, lambda: show_body(service, principal, row))
-
-
-@router.post("/messages/{any_id:path}/hold")
-def hold_message(request: Request, service: TheService, principal: Operator, any_id: AnyId, form: Form) -> Response:
-    """Hold it."""
-    return _say(request, service, principal, any_id, Verb.HOLD, single(form))
-
-
-@router.post("/messages/{any_id:path}/release")
-def release_message(request: Request, service: TheService, principal: Operator, any_id: AnyId, form: Form) -> Response:
-    """End its hold."""
-    return _say(request, service, principal, any_id, Verb.RELEASE, single(form))
-
-
-@router.post("/messages/{any_id:path}/owner")
-def assign_message(request: Request, service: TheService, principal: Operator, any_id: AnyId, form: Form) -> Response:
-    """Say who is to deal with it."""
-    return _say(request, service, principal, any_id, Verb.ASSIGN, single(form))
-
-
-@router.post("/messages/{any_id:path}/note")
-def note_message(request: Request, service: TheService, principal: Operator, any_id: AnyId, form: Form) -> Response:
-    """Write a note in place of the one before."""
-    return _say(request, service, principal, any_id, Verb.NOTE, single(form))
-
-
-@router.post("/messages/{any_id:path}/copies")
-def copy_message(request: Request, service: TheService, principal: Operator, any_id: AnyId, form: Form) -> Response:
-    """Send an edited copy; the page then shows the original, held, with a link to the copy."""
-    row, fields = found(service.ledger, any_id), dict(form)  # with the line ends as they were sent
-
-    def send() -> None:
-        send_copy(service, principal, row, fields)
-
-    return _or_why(request, service, principal, row, fields, send)
+SAYS = {"hold": Verb.HOLD, "release": Verb.RELEASE, "owner": Verb.ASSIGN, "note": Verb.NOTE}
+"""What a form's field `do` may be, beside `body` and `copy`."""
+Named = Annotated[str, Query(alias="id", max_length=128)]
+"""The id where it cannot stand in the path."""
 
 
 @router.get("/messages/{any_id:path}")
-def message_page(request: Request, service: TheService, principal: Reader, any_id: AnyId) -> Response:
-    """The page; it asks nothing but the ledger."""
-    return _page(request, service, principal, found(service.ledger, any_id))
-
-
-def _say(
-    request: Request, service: Service, principal: Principal, any_id: str, verb: Verb, fields: Mapping[str, str]
+def message_page(
+    request: Request, service: TheService, principal: Reader, any_id: AnyId, named: Named = "",
+    now: Literal["yes"] | None = None,
 ) -> Response:  # fmt: skip
-    row = found(service.ledger, any_id)
-    return _or_why(request, service, principal, row, fields, lambda: say(service, principal, row, verb, fields))
+    """The page. It asks nothing but the ledger, unless it is to say what S3 and the index hold now, which may take seconds."""
+    row = found(service.ledger, any_id or named)
+    return _page(request, service, principal, row, now=service.looker.look(row) if now else None)
+
+
+@router.post("/messages/{any_id:path}")
+def change_message(
+    request: Request, service: TheService, principal: Operator, any_id: AnyId, form: Form, named: Named = ""
+) -> Response:
+    """Do what the form's field `do` says: show the body, say something about it, or send an edited copy.
+
+    The body is shown by POST, so that no link and no preview of one is a view in somebody's name.
+    """
+    row, fields = found(service.ledger, any_id or named), dict(form)  # with the line ends as they were sent
+    do = fields.get("do", "")
+    if do == "body":
+        return _or_why(request, service, principal, row, {}, lambda: show_body(service, principal, row))
+    if do == "copy":
+        return _or_why(request, service, principal, row, fields, lambda: _copy(service, principal, row, fields))
+    if do not in SAYS:
+        raise HTTPException(400, f"the field do should be body, copy, {', '.join(SAYS)}")
+    return _or_why(request, service, principal, row, fields, lambda: say(service, principal, row, SAYS[do], fields))
+
+
+def _copy(service: Service, principal: Principal, row: Row, fields: Mapping[str, str]) -> None:
+    """Send it; its page then shows the original, held, with a link to the copy."""
+    send_copy(service, principal, row, fields)
 
 
 def _or_why(
@@ -92,10 +72,10 @@ def _or_why(
     except NotDoneError as error:
         status = 503 if error.is_unclear else 409
         now = found(service.ledger, row.identity)
-        return _page(request, service, principal, now, status=status, wrong=str(error), given=fields)
+        return _page(request, service, principal, now, status=status, wrong=error, given=fields)
     if made is not None:
         return _page(request, service, principal, row, shown=made)
-    return RedirectResponse(f"/console/messages/{quote(row.identity, safe='')}", 303)
+    return RedirectResponse(message_path(row.identity), 303)
 
 
 def _page(
@@ -103,6 +83,7 @@ def _page(
 ) -> Response:
     given = {
         "one": one_message(service, principal, row), "now": None, "shown": None, "wrong": None, "given": {},
-        "max_reason": MAX_REASON_CHARS, "max_note": MAX_NOTE_CHARS, "max_owner": MAX_OWNER_CHARS, **more,
+        "max_reason": MAX_REASON_CHARS, "max_note": MAX_NOTE_CHARS, "max_owner": MAX_OWNER_CHARS,
+        "when": choices(request, service), "states": frozenset(State), **more,
     }  # fmt: skip
     return page(request, "message.html", principal, given, status=status)

@@ -10,26 +10,36 @@ from fastapi import APIRouter, Query, Request, Response
 from recovery.ledger.errors import AskedWronglyError
 from recovery.ledger.pages import Page, Sort
 from recovery.ledger.refusals import Verb
-from recovery.ledger.rows import State
-from recovery.ledger.selection import FILTERS, Selection
+from recovery.ledger.rows import Outcome, State
+from recovery.ledger.selection import Selection, WrongQueryError, names_in
 from recovery.ledger.statistics import COUNTED_TO
+from recovery.manager.console.filters import FilterBox, Typed, chosen
 from recovery.manager.console.rendering import page
 from recovery.manager.web.messages import MAX_CURSOR_CHARS
 from recovery.manager.web.moments import known
-from recovery.manager.web.parameters import Direction, Q, selected
+from recovery.manager.web.parameters import Direction
 from recovery.manager.web.principal import Principal, Reader, Role
 from recovery.manager.web.service import Service, TheService
+from recovery.operations.dead_letters.message_types import S3_EVENT, UNKNOWN
 
 ROWS = 50
 ARCHIVED = frozenset({State.ARCHIVED, State.ABANDONED})
+LIVING = frozenset({State.OPEN, State.SCHEDULED, State.SENT})
+"""States in which something may be done with a dead letter, but for what is in the archive."""
 COLUMNS = (
-    "key", "error", "message", "state", "kind", "last", "first", "attempts", "redrives", "owner", "note", "hold", "bucket",
+    "key", "error", "message", "state", "kind", "last", "first", "sent", "attempts", "redrives", "owner", "note", "hold", "bucket",
     "size", "queue", "worker", "group",
 )  # fmt: skip
 """What a list can show of each dead letter, in this order."""
 DEFAULT = ("key", "error", "message", "state", "last", "attempts")
 DEFAULT_ARCHIVE = ("key", "error", "message", "state", "last", "note")
-SORTS: Mapping[str, Sort] = {"key": Sort.KEY, "error": Sort.ERROR, "last": Sort.LAST_SEEN, "first": Sort.FIRST_SEEN}
+SORTS: Mapping[str, Sort] = {
+    "key": Sort.KEY,
+    "error": Sort.ERROR,
+    "last": Sort.LAST_SEEN,
+    "first": Sort.FIRST_SEEN,
+    "sent": Sort.SENT,
+}
 """Columns by which a list can be ordered."""
 router = APIRouter()
 Columns = Annotated[list[str], Query(max_length=len(COLUMNS))]
@@ -37,22 +47,21 @@ Cursor = Annotated[str | None, Query(max_length=MAX_CURSOR_CHARS)]
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """One page of a list."""
+class Asked:
+    """What somebody wants to see of a list."""
 
     path: str
     q: str
     sort: str
     order: Direction
     columns: tuple[str, ...]
-    found: Page
-    count: int
-    is_exact: bool
-    """False where there are more than were counted."""
-    whole_query: str
-    """For a plan of all that match: of those that the page could show, and of none that came later."""
-    verbs: tuple[Verb, ...]
-    """What may be done with them."""
+    cursor: str | None
+
+    @property
+    def box(self) -> FilterBox:
+        """The box of its filter, which keeps the order and the columns."""
+        kept = (("sort", self.sort), ("order", self.order.value), *(("column", one) for one in self.columns))
+        return FilterBox(self.path, self.q, kept)
 
     def link(self, **changed: object) -> str:
         """This list with other parameters, from its beginning unless a cursor is among them."""
@@ -66,51 +75,83 @@ class Listing:
         return self.link(sort=column, order=(Direction.ASCENDING if is_down else Direction.DESCENDING).value)
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page of a list."""
+
+    asked: Asked
+    found: Page
+    count: int
+    is_exact: bool
+    """False where there are more than were counted."""
+    whole_query: str
+    """For a plan of all that match: of those that the page could show, and of none that came later."""
+    verbs: tuple[Verb, ...]
+    """What may be done with them."""
+
+
 @router.get("/messages")
 def list_messages(
-    principal: Reader, request: Request, service: TheService, q: Q = "", sort: str = "last",
+    principal: Reader, request: Request, service: TheService, q: Typed = "", sort: str = "last",
     order: Direction = Direction.DESCENDING, column: Columns = [], cursor: Cursor = None,  # noqa: B006 (FastAPI copies it)
 ) -> Response:  # fmt: skip
     """Dead letters by a filter; those that wait, unless it says otherwise."""
-    made = _listing(service, principal, request.url.path, q, q, sort, order, tuple(column) or DEFAULT, cursor)
-    return page(request, "messages.html", principal, {"list": made, **_SHARED})
+    asked = Asked(request.url.path, q, sort, order, _columns(column, (*DEFAULT, sort)), cursor)
+    return _shown(request, service, principal, asked, q, "messages.html")
 
 
 @router.get("/archive")
 def list_archive(
-    principal: Reader, request: Request, service: TheService, q: Q = "", sort: str = "last",
+    principal: Reader, request: Request, service: TheService, q: Typed = "", sort: str = "last",
     order: Direction = Direction.DESCENDING, column: Columns = [], cursor: Cursor = None,  # noqa: B006 (FastAPI copies it)
 ) -> Response:  # fmt: skip
     """What was archived or abandoned, and can be restored."""
-    asked = q if "state:" in q else f"{q} state:archived,abandoned".strip()
-    made = _listing(
-        service, principal, request.url.path, q, asked, sort, order, tuple(column) or DEFAULT_ARCHIVE, cursor
-    )
-    return page(request, "archive.html", principal, {"list": made, **_SHARED})
+    asked = Asked(request.url.path, q, sort, order, _columns(column, (*DEFAULT_ARCHIVE, sort)), cursor)
+    query = q if _has_state(q) else f"{q} state:archived,abandoned".strip()
+    return _shown(request, service, principal, asked, query, "archive.html")
 
 
-_SHARED = {"filters": tuple(FILTERS), "all_columns": COLUMNS, "sorts": frozenset(SORTS)}
-
-
-def _listing(
-    service: Service, principal: Principal, path: str, q: str, asked: str, sort: str, order: Direction,
-    columns: tuple[str, ...], cursor: str | None,
-) -> Listing:  # fmt: skip
-    """The page of a list. Raises AskedWronglyError and LedgerError."""
-    if sort not in SORTS:
-        raise AskedWronglyError("sort", sort, f"one of {', '.join(SORTS)}")
-    if unknown := [one for one in columns if one not in COLUMNS]:
+def _columns(wanted: list[str], otherwise: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns that are wanted, else those of a list and of its order; in their own order. Raises AskedWronglyError."""
+    if unknown := [one for one in wanted if one not in COLUMNS]:
         raise AskedWronglyError("column", unknown[0], f"one of {', '.join(COLUMNS)}")
-    selection = selected(asked)
+    return tuple(one for one in COLUMNS if one in (wanted or otherwise))
+
+
+def _has_state(q: str) -> bool:
+    try:
+        return "state" in names_in(q)
+    except WrongQueryError:  # whoever reads the query says what is wrong
+        return False
+
+
+def _shown(
+    request: Request, service: Service, principal: Principal, asked: Asked, query: str, template: str
+) -> Response:
+    """The page of a list, or the box with what is wrong. Raises AskedWronglyError and LedgerError."""
+    if asked.sort not in SORTS:
+        raise AskedWronglyError("sort", asked.sort, f"one of {', '.join(SORTS)}")
+    selection = chosen(asked.box, query)
+    if isinstance(selection, FilterBox):
+        return page(request, "filter_wrong.html", principal, {"box": selection}, status=400)
+    made = _listing(service, principal, asked, query, selection)
+    return page(request, template, principal, {"list": made, "all_columns": COLUMNS, "sorts": tuple(SORTS)})
+
+
+def _listing(service: Service, principal: Principal, asked: Asked, query: str, selection: Selection) -> Listing:
+    """The page of a list. Raises AskedWronglyError and LedgerError."""
     found = service.ledger.page(
-        selection, sort=SORTS[sort], descending=order is Direction.DESCENDING, after=cursor, limit=ROWS
+        selection,
+        sort=SORTS[asked.sort],
+        descending=asked.order is Direction.DESCENDING,
+        after=asked.cursor,
+        limit=ROWS,
     )
     count = service.ledger.count(selection)
     now_ms = service.verbs.world.clients.objects.clock.now_ms()
-    whole = asked if selection.seen_until_ms is not None else f"{asked} until:{known(now_ms)}".strip()
-    shown = tuple(one for one in COLUMNS if one in columns)
+    whole = query if selection.seen_until_ms is not None else f"{query} until:{known(now_ms)}".strip()
     return Listing(
-        path, q, sort, order, shown, found, min(count, COUNTED_TO), count <= COUNTED_TO, whole, verbs_for(selection, principal)
+        asked, found, min(count, COUNTED_TO), count <= COUNTED_TO, whole, verbs_for(selection, principal)
     )  # fmt: skip
 
 
@@ -118,16 +159,23 @@ def verbs_for(selection: Selection, principal: Principal) -> tuple[Verb, ...]:
     """What somebody may do with dead letters in these states; a plan says what it refuses of them."""
     if not principal.role.includes(Role.OPERATOR):
         return ()
-    states = frozenset(selection.states)
+    states, is_unconfirmed = frozenset(selection.states), selection.outcome in {None, Outcome.UNCONFIRMED}
+    living = states & LIVING
+    waits = living - {State.SENT}
     found: list[Verb] = []
-    if states - ARCHIVED - {State.RECOVERED, State.MISSING}:
-        found += [Verb.REDRIVE, Verb.RECOVER, Verb.SCHEDULE, Verb.ABANDON]
+    if (waits or (living and is_unconfirmed)) and selection.held is not True:
+        found.append(Verb.REDRIVE)
+        if selection.type in {None, S3_EVENT, UNKNOWN}:
+            found.append(Verb.RECOVER)
+        found += [Verb.SCHEDULE] if waits else []
+        found.append(Verb.ABANDON)
     if State.SCHEDULED in states:
         found.append(Verb.UNSCHEDULE)
     if states & ARCHIVED:
         found.append(Verb.RESTORE)
-    if states - ARCHIVED - {State.RECOVERED, State.MISSING}:
-        found += [Verb.HOLD, Verb.RELEASE, Verb.ASSIGN, Verb.NOTE]
-        if principal.role.includes(Role.ADMIN):
+    if living:
+        found += [Verb.HOLD, Verb.ASSIGN, Verb.NOTE]
+        found += [Verb.RELEASE] if selection.held is not False else []
+        if Verb.ABANDON in found and principal.role.includes(Role.ADMIN):
             found.append(Verb.DELETE)
     return tuple(found)

@@ -9,15 +9,19 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
 from recovery.ledger.errors import AskedWronglyError
+from recovery.ledger.operation_items import Item
 from recovery.ledger.plans import EXPIRES_MS, Plan
 from recovery.ledger.refusals import Verb
 from recovery.manager.acting.scheduling import moment_ms
+from recovery.manager.console.addresses import message_path
 from recovery.manager.console.confirming import IRREVERSIBLE, is_typed, to_type
 from recovery.manager.console.forms import Form, several, single
+from recovery.manager.console.later import with_seconds
 from recovery.manager.console.planning import OPTIONS, fields_of, make_plan, plan_again
 from recovery.manager.console.rendering import page
+from recovery.manager.progress import expected_s
 from recovery.manager.web.operations import begin
-from recovery.manager.web.plans import PlanId, planned
+from recovery.manager.web.plans import PlanId, check_may, planned
 from recovery.manager.web.principal import Operator, Principal, Reader, Role
 from recovery.manager.web.service import Service, TheService
 from recovery.manager.web.sessions import now_ms
@@ -26,6 +30,8 @@ from worker.core.base.errors import PausedError, WorkerError
 router = APIRouter()
 WITHOUT_OPTIONS = frozenset({Verb.RELEASE, Verb.UNSCHEDULE})
 SAMPLED = 10
+COUNTED = 10_000
+"""Of a larger plan, only so many messages are looked at whether they have changed since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ class Wrong:
 def post_plan(request: Request, service: TheService, principal: Operator, form: Form) -> Response:
     """Make a plan of a form's fields; a field that is wrong, or that is still needed, is asked for."""
     try:
-        return _to(make_plan(service, principal, single(form), several(form, "id")))
+        return _to(make_plan(service, principal, with_seconds(request, service, single(form)), several(form, "id")))
     except AskedWronglyError as error:
         return _ask_again(request, principal, single(form), several(form, "id"), error)
 
@@ -60,7 +66,8 @@ def post_again(request: Request, service: TheService, principal: Operator, plan_
     """Plan the same as it is now, with other options where they are given."""
     plan, fields = planned(service, plan_id), single(form)
     try:
-        return _to(plan_again(service, principal, plan, fields if fields.get("changed") else None))
+        changed = with_seconds(request, service, fields) if fields.get("changed") else None
+        return _to(plan_again(service, principal, plan, changed))
     except AskedWronglyError as error:
         return _page(request, service, principal, plan, Wrong(str(error), 400, option=error.field))
 
@@ -69,6 +76,7 @@ def post_again(request: Request, service: TheService, principal: Operator, plan_
 def post_start(request: Request, service: TheService, principal: Operator, plan_id: PlanId, form: Form) -> Response:
     """Carry a plan out, once; whoever sends the form twice is led to the same operation."""
     plan = planned(service, plan_id)
+    check_may(service, principal, plan.verb)
     if plan.operation is None and not is_typed(plan, single(form).get("typed", "")):
         return _page(request, service, principal, plan, Wrong("", 400, typed=True))
     try:
@@ -88,6 +96,13 @@ def messages_url(query: str | None) -> str:
     return "/console/messages?" + urlencode({"q": query}) if query else "/console/messages"
 
 
+def _back_url(plan: Plan, sample: Sequence[Item]) -> str:
+    """Where whoever planned came from, as far as the plan says: a single message, or a list."""
+    if plan.query is None and plan.count == 1 and sample and sample[0].row is not None:
+        return message_path(sample[0].row.identity)
+    return messages_url(plan.query)
+
+
 def shown_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a plan or an operation by all their names, and the moment of a schedule in ms; None: as usual."""
     at_ms = moment_ms(options) if options.get("at") else None
@@ -102,13 +117,15 @@ def _page(request: Request, service: Service, principal: Principal, plan: Plan, 
     needed = Role.ADMIN if plan.verb in IRREVERSIBLE else Role.OPERATOR
     standing = _standing(plan)
     s3_now_ms = service.verbs.world.clients.objects.clock.now_ms()
+    sample = service.ledger.operations.sample(plan.id, limit=SAMPLED)
     context = {
         "plan": plan, "standing": standing, "wrong": wrong, "may": principal.role.includes(needed),
         "needed_role": needed.value, "paused": _paused(service, plan, standing), "to_type": to_type(plan),
         "messages_url": messages_url(plan.query), "options": shown_options(plan.options),
         "refused_count": sum(plan.refused.values()), "has_options": plan.verb not in WITHOUT_OPTIONS,
         "given": dict.fromkeys(OPTIONS, "") | fields_of(plan, s3_now_ms), "minutes": EXPIRES_MS // 60_000,
-        "sample": service.ledger.operations.sample(plan.id, limit=SAMPLED),
+        "sample": sample, "back_url": _back_url(plan, sample), "takes_s": expected_s(plan.verb, plan.options, plan.count),
+        "changed": service.ledger.operations.changed(plan.id, of_first=COUNTED) if standing == "ready" else 0, "counted": COUNTED,
     }  # fmt: skip
     return page(request, "plan.html", principal, context, status=wrong.status if wrong else 200)
 
@@ -129,7 +146,7 @@ def _paused(service: Service, plan: Plan, standing: str) -> str:
     try:
         service.verbs.check(plan.verb, plan.options)
     except PausedError as error:
-        return str(error)
+        return f"the fleet is paused {error}"
     except WorkerError:  # whoever starts it will be told
         return ""
     return ""
@@ -142,6 +159,6 @@ def _ask_again(
     is_known = verb in set(Verb) and (bool(ids) or "q" in fields)
     context = {
         "wrong": str(error), "field": error.field, "verb": verb if is_known else None, "q": fields.get("q"), "ids": ids,
-        "given": {name: fields.get(name, "") for name in OPTIONS},
+        "given": {name: fields.get(name, "") for name in (*OPTIONS, "at")},
     }  # fmt: skip
     return page(request, "plan_wrong.html", principal, context, status=400)

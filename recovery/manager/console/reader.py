@@ -86,6 +86,18 @@ class Reader:
             ),
         )
 
+    def local(self, at_ms: int) -> str:
+        """A time in their zone to the minute, as a form's field has it (HTML, `datetime-local`)."""
+        return f"{datetime.fromtimestamp(at_ms / 1000, _zone(self.zone)):%Y-%m-%dT%H:%M}"
+
+    def local_ms(self, typed: str) -> int:
+        """Such a time as ms since the epoch; of one that a clock shows twice, the first. Raises ValueError if it is none."""
+        found = datetime.fromisoformat(typed)
+        try:
+            return int((found if found.tzinfo else found.replace(tzinfo=_zone(self.zone))).timestamp() * 1000)
+        except OverflowError as error:
+            raise ValueError(str(error)) from None
+
     def _time(self, at_ms: int | None, shown: Callable[[datetime], str]) -> Markup:
         stamp = moment(at_ms)
         if at_ms is None or stamp is None:
@@ -101,6 +113,13 @@ def reader_of(request: Request, now_ms: int) -> Reader:
     language = chosen(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language", ""))
     zone = request.cookies.get(ZONE_COOKIE, "UTC")
     return Reader(language, zone if is_zone(zone) else "UTC", now_ms)
+
+
+def exercise(language: Language) -> None:
+    """Write one of everything, so that the formats of a language are loaded."""
+    reader = Reader(language, "UTC", 0)
+    for write in (reader.time, reader.clock, reader.ago, reader.span, reader.number, reader.short_number, reader.share):
+        write(1)
 
 
 def is_zone(name: str) -> bool:

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
 from recovery.ledger.selection import FILTERS
+from recovery.manager.console.filters import FilterBox, Typed, chosen
 from recovery.manager.console.rendering import page
-from recovery.manager.console.schedule_view import ScheduleView, schedule_view
+from recovery.manager.console.schedule_view import ScheduleView, schedule_view, whole
 from recovery.manager.web.messages import MAX_CURSOR_CHARS
-from recovery.manager.web.parameters import Q
 from recovery.manager.web.principal import Reader
 from recovery.manager.web.service import TheService
 
@@ -23,14 +23,18 @@ router = APIRouter()
 
 @router.get("/schedule")
 def show_schedule(
-    principal: Reader, request: Request, service: TheService, q: Q = "",
+    principal: Reader, request: Request, service: TheService, q: Typed = "",
     after: Annotated[str | None, Query(max_length=MAX_CURSOR_CHARS)] = None,
 ) -> HTMLResponse:  # fmt: skip
     """What will be retried, the soonest first."""
-    view = schedule_view(service, q, after=after)
+    box = FilterBox("/console/schedule", q, names=NAMES)
+    selection = chosen(box, whole(q))
+    if isinstance(selection, FilterBox):
+        return page(request, "filter_wrong.html", principal, {"box": selection}, status=400)
+    view = schedule_view(service, q, selection, after=after)
     return page(
         request, "schedule.html", principal,
-        {"view": view, "names": NAMES, "ahead_s": AHEAD_S, "next_href": _next(view), "is_first": after is None},
+        {"view": view, "box": box, "ahead_s": AHEAD_S, "next_href": _next(view), "is_first": after is None},
     )  # fmt: skip
 
 

@@ -10,7 +10,6 @@ from recovery.ledger.selection import Selection
 from recovery.manager.console.charts import Chart, bars
 from recovery.manager.schedule import RetryRules
 from recovery.manager.schedule_facts import ScheduleFacts
-from recovery.manager.web.parameters import selected
 from recovery.manager.web.schedule import facts_of
 from recovery.manager.web.service import Service
 
@@ -64,9 +63,8 @@ def whole(query: str) -> str:
     return f"{query} state:{State.SCHEDULED}".strip()
 
 
-def schedule_view(service: Service, query: str, *, after: str | None = None) -> ScheduleView:
-    """The screen for those that match. Raises AskedWronglyError, also where the query has a state; and LedgerError."""
-    selection = selected(whole(query))
+def schedule_view(service: Service, query: str, selection: Selection, *, after: str | None = None) -> ScheduleView:
+    """The screen for those that a query selects. Raises AskedWronglyError for a cursor, and LedgerError."""
     page = service.ledger.page(selection, sort=Sort.RETRY_AT, descending=False, after=after, limit=PAGE)
     facts = facts_of(service)
     now_ms, rules = facts.scheduled.now_ms, facts.rules

@@ -84,7 +84,6 @@ def _hit(hit: Hit, bucket: str) -> dict[str, object]:
         "modified_ms": int(hit.modified.timestamp() * 1000) if hit.modified else None,
         "passages": [pieces(one) for one in hit.highlights],
         "href": f"/console/open?{urlencode({'bucket': bucket, 'key': hit.key})}",
-        "why_href": f"/console/why-not?{urlencode({'key': hit.key})}",
     }  # fmt: skip
 
 

@@ -9,11 +9,12 @@ from recovery.ledger.errors import AskedWronglyError
 from recovery.manager.console.reader import Reader as Person
 from recovery.manager.console.reader import reader_of
 from recovery.manager.console.rendering import page
+from recovery.manager.typed_names import Form, readings, where_typed
 from recovery.manager.web.moments import moment
 from recovery.manager.web.present import where_is
 from recovery.manager.web.principal import Reader
 from recovery.manager.web.service import TheService
-from recovery.manager.where_said import Voice, sentence
+from recovery.manager.where_said import Standing, Voice, sentence, standing
 
 router = APIRouter()
 MAX_CHARS = 4_096
@@ -25,19 +26,26 @@ Typed = Annotated[str, Query(max_length=MAX_CHARS)]
 def why_not(request: Request, service: TheService, principal: Reader, bucket: Typed = "", key: Typed = "") -> Response:
     """The form, and below it the answer, if a key was given."""
     given: dict[str, Any] = {
-        "bucket": bucket or service.sources.settings.s3_bucket or "", "key": key, "where": None, "wrong": None, "archived": [],
+        "bucket": bucket or service.sources.settings.s3_bucket or "", "key": key, "where": None, "wrong": None,
     }  # fmt: skip
-    if not key:
+    if not key.strip():
         return page(request, "why_not.html", principal, given)
+    meant, form = readings(key, given["bucket"]), Form.EXACT
     try:
-        found = where_is(service, bucket or None, key)
+        if meant:
+            found, form = where_typed(service.sources, service.ledger, meant)
+        else:
+            found = where_is(service, bucket or None, key)  # which says what is wrong with it
     except AskedWronglyError as error:
         return page(request, "why_not.html", principal, {**given, "wrong": str(error)}, status=400)
     rows = service.sources.rows
     archived = [(one.dead_letter.id, rows.text(one.dead_letter, one.reason), one.by) for one in found.archived]
     voice = _voice(reader_of(request, time.time_ns() // 1_000_000))
     said = sentence(found, rows, voice)
-    return page(request, "why_not.html", principal, {**given, "where": found, "sentence": said, "archived": archived})
+    others = [one for one in meant if (one.bucket, one.key) != (found.bucket, found.key)]
+    nowhere = standing(found) is Standing.NOWHERE
+    answered = {"where": found, "sentence": said, "archived": archived, "form": form.value}
+    return page(request, "why_not.html", principal, {**given, **answered, "others": others if nowhere else []})
 
 
 def _voice(person: Person) -> Voice:

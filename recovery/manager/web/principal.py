@@ -28,6 +28,7 @@ __all__ = [
     "Principal",
     "Reader",
     "Role",
+    "RoleMissingError",
     "SignInEndedError",
     "still_valid",
     "while_valid",
@@ -40,6 +41,17 @@ CHALLENGE = 'Bearer realm="dlq-manager"'
 
 class SignInEndedError(Exception):
     """Raised in the middle of a long answer when the sign-in of whoever asked for it has ended."""
+
+
+class RoleMissingError(HTTPException):
+    """Raised where somebody who is signed in may not have what they ask for: they need another role."""
+
+    def __init__(self, principal: Principal, needed: Role, mode: Mode) -> None:
+        said = f"this is for the role {needed.value}; {principal.name} has {principal.role.value}"
+        self.can_be_given = mode is not Mode.NONE
+        more = "" if self.can_be_given else ", and nobody has more with MANAGER_AUTH=none"
+        super().__init__(403, said + more)
+        self.principal, self.needed = principal, needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +70,16 @@ class Needs:
         principal = sign_in.principal(request)
         if principal is None:
             raise _unknown(request, sign_in)
+        request.state.principal = principal
         _within(sign_in.rates.request(principal.name))
         if not principal.role.includes(self.role):
-            raise HTTPException(403, _missing(principal, self.role, sign_in.mode))
+            raise RoleMissingError(principal, self.role, sign_in.mode)
         return principal
 
 
 def forbidden(principal: Principal, role: Role, sign_in: SignIn) -> HTTPException:
     """To be raised where a part of an answer needs a higher role than the rest."""
-    return HTTPException(403, _missing(principal, role, sign_in.mode))
+    return RoleMissingError(principal, role, sign_in.mode)
 
 
 def still_valid(service: Service, principal: Principal) -> bool:
@@ -86,11 +99,6 @@ def while_valid(service: Service, principal: Principal, parts: Iterable[bytes]) 
                 raise SignInEndedError(f"the sign-in of {principal.name} has ended while an answer was under way")
             checked = time.monotonic()
         yield part
-
-
-def _missing(principal: Principal, role: Role, mode: Mode) -> str:
-    said = f"this is for the role {role.value}; {principal.name} has {principal.role.value}"
-    return f"{said}, and nobody has more with MANAGER_AUTH=none" if mode is Mode.NONE else said
 
 
 def _unknown(request: Request, sign_in: SignIn) -> HTTPException:

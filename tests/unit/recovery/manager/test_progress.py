@@ -6,7 +6,7 @@ import pytest
 
 from recovery.ledger.operations import Operation, OperationState
 from recovery.ledger.refusals import Verb
-from recovery.manager.progress import Meter, left_s
+from recovery.manager.progress import Meter, expected_s, left_s
 
 RUNNING = Operation(
     "o", "p", Verb.ABANDON, {}, "ana", OperationState.RUNNING, created_ms=0, started_ms=1_000, changed_ms=0, ended_ms=None,
@@ -72,3 +72,19 @@ def test_the_readings_of_few_operations_are_kept() -> None:
     for number in range(1_000):
         meter.progress(replace(RUNNING, id=str(number)), 11_000)
     assert len(meter._seen) == 200
+
+
+@pytest.mark.parametrize(
+    ("verb", "options", "expected"),
+    [
+        (Verb.REDRIVE, {}, 50.3),
+        (Verb.REDRIVE, {"rate": 8.0}, 500.0),
+        (Verb.REDRIVE, {"ramp": False}, None),
+        (Verb.REDRIVE, {"ramp": False, "rate": 8.0}, 500.0),
+        (Verb.ABANDON, {}, None),
+    ],
+)
+def test_how_long_a_plan_takes_follows_from_its_pace(
+    verb: Verb, options: dict[str, object], expected: float | None
+) -> None:
+    assert expected_s(verb, options, 4_000) == (None if expected is None else pytest.approx(expected))

@@ -9,8 +9,9 @@ from starlette.exceptions import HTTPException
 from recovery.ledger.errors import AskedWronglyError
 from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import State
-from recovery.ledger.selection import instant
+from recovery.ledger.selection import Selection, instant
 from recovery.manager.console import groups_view as module
+from recovery.manager.console.filters import FilterBox
 from recovery.manager.console.groups_view import found_groups, group_view, groups_view, moment_ms, path_of
 from recovery.manager.console.sparklines import sparkline
 from recovery.manager.roles import Principal, Role
@@ -44,7 +45,8 @@ def test_the_list_is_in_pages_and_each_group_has_its_address(api, monkeypatch):
     for place, name in enumerate("abc"):
         for number in range(3 - place):
             api.add(f"{name}{number}", stored=False, fingerprint=f"f{name}", error_type=f'{name} "&/%?" 契約')
-    first, second = groups_view(api.service, "", 1), groups_view(api.service, "", 2)
+    box = FilterBox("/console/groups", "")
+    first, second = (groups_view(api.service, box, Selection(), number) for number in (1, 2))
     assert [one.known.group.fingerprint for one in (*first.entries, *second.entries)] == ["fa", "fb", "fc"]
     assert (first.has_more, second.has_more) == (True, False)
     path = urlsplit(first.entries[0].path)
@@ -57,11 +59,11 @@ def test_the_list_is_in_pages_and_each_group_has_its_address(api, monkeypatch):
 def test_a_group_without_a_fingerprint_has_an_address(api):
     api.add("a", stored=False, fingerprint="", error_type="")
     api.add("b", stored=False, fingerprint="a/b ?", error_type="E")
-    for identity, fingerprint in (("a", "-"), ("b", "a/b ?")):
+    for identity, place, fingerprint in (("a", "-", ""), ("b", "a/b ?", "a/b ?")):
         [known] = found_groups(api.service, fingerprint, None, None)
         assert known.group.samples == (identity,)
         path = urlsplit(path_of(known.group)).path
-        assert unquote(path.removeprefix("/console/groups/")) == fingerprint
+        assert unquote(path.removeprefix("/console/groups/")) == place
 
 
 def test_what_has_joined_since_is_told_and_is_not_in_the_filter_of_the_actions(filled):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from recovery.manager.console.rendering import bidi
+from recovery.manager.console.isolation import bidi
 
 
 @pytest.mark.parametrize(

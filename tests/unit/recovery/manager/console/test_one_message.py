@@ -17,7 +17,10 @@ from testing.ledgers import new_ledger
 from testing.memory import BUCKET
 from tests.support.api import Api
 
-IDS = ["5b1f2c7d-90aa-4c3e-8f21-7d1f0c9b2a34", "a", "a b'c\"d", "-rf", "$(reboot)", "契約/1"]
+IDS = [
+    "--all", "; rm -rf ~", "`id`", "!!", "\\", "a…b", "%2F", "*", "~root", "#x", "שלום",
+    "5b1f2c7d-90aa-4c3e-8f21-7d1f0c9b2a34", "a", "a b'c\"d", "-rf", "$(reboot)", "契約/1",
+]  # fmt: skip
 OPERATOR = Principal("ana", Role.OPERATOR)
 
 
@@ -54,6 +57,11 @@ def test_it_is_shown_by_inspect(identity):
     assert (found, given["given"] or given["message_id"]) == ("inspect", [identity])
 
 
+@pytest.mark.parametrize("identity", ["a...", "abcdef…", " a", "a "])
+def test_what_dlq_would_take_for_a_shortened_id_has_no_command(identity):
+    assert dlq_command(Verb.REDRIVE, identity) is None
+
+
 def test_what_only_the_manager_writes_has_no_command():
     assert dlq_command(Verb.NOTE, "a") is None
 
@@ -65,10 +73,12 @@ def add(api, **fields):
 @pytest.mark.parametrize(
     ("fields", "acting"),
     [
-        ({}, "redrive recover abandon"),
-        ({"redrives": 3}, "redrive! recover abandon"),
+        ({}, "redrive recover schedule abandon"),
+        ({"redrives": 3}, "redrive! recover schedule abandon"),
         ({"fault": "no JSON"}, "abandon"),
         ({"hold": "legal"}, ""),
+        ({"state": State.SCHEDULED, "retry_at_ms": 1}, "redrive recover unschedule schedule abandon"),
+        ({"source_queue": "http://sqs/q/orders.fifo"}, "redrive recover abandon"),
         ({"state": State.SENT}, ""),
         ({"state": State.SENT, "outcome": "unconfirmed"}, "redrive recover abandon"),
         ({"state": State.ABANDONED}, "restore"),
@@ -101,8 +111,7 @@ def test_the_latest_of_a_long_history_are_shown(api):
     for number in range(MAX_EVENTS + 5):
         api.ledger.change("a", version=None, by="me", action="note", details={"n": number}, note=str(number))
     found = one_message(api.service, OPERATOR, row)
-    assert (len(found.events), found.has_more_events, found.events[0].details) == (
-        MAX_EVENTS,
-        True,
-        {"n": MAX_EVENTS + 4},
-    )
+    assert (len(found.history), found.has_more_events) == (MAX_EVENTS + 1, True)
+    latest = found.history[0].event
+    assert latest is not None
+    assert latest.details == {"n": MAX_EVENTS + 4}

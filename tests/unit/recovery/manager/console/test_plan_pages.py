@@ -8,6 +8,7 @@ import pytest
 
 from recovery.ledger import plans as ledger_plans
 from recovery.manager.console import confirming, operations
+from recovery.manager.console import plans as plan_pages
 from recovery.manager.figures import Figures
 from recovery.manager.metrics import ManagerMetrics
 from recovery.manager.operations import Operations
@@ -147,11 +148,46 @@ def test_what_is_left_out_is_said_with_its_reason(pages):
 def test_a_paused_fleet_is_said_before_and_its_way_on(pages):
     pages.api.post("/api/v1/fleet/pause", {"reason": "deploy"})
     plan = pages.post("/console/plans", {"verb": "redrive", "q": ""})
-    assert "The fleet is paused" in pages.get(plan)
+    assert "the fleet is paused by <bdi>api@host</bdi>: <bdi>deploy</bdi>. Run" in pages.get(plan)
     assert "Nothing was done" in pages.post(f"{plan}/start", status=409)
     also = pages.post(f"{plan}/again", {"changed": "yes", "while_paused": "yes"})
-    assert "The fleet is paused" not in pages.get(also)
+    assert "the fleet is paused by" not in pages.get(also)
     pages.post(f"{also}/start")
+
+
+def test_a_plan_says_what_has_changed_since_and_offers_to_plan_again(pages, monkeypatch):
+    plan = pages.post("/console/plans", {"verb": "redrive", "id": ["a", "b", "c"]})
+    assert "since the plan was made" not in pages.get(plan)
+    pages.post(pages.post("/console/plans", {"verb": "abandon", "id": ["a"]}) + "/start")
+    pages.execute()
+    shown = pages.get(plan)
+    assert "1 message has changed since the plan was made: it would be skipped." in shown
+    assert "were looked at" not in shown
+    assert "Redrive 2 messages" in pages.get(pages.post(f"{plan}/again"))
+    monkeypatch.setattr(plan_pages, "COUNTED", 1)
+    assert "Only the first 1 were looked at." in pages.get(plan)
+
+
+def test_a_plan_says_how_long_it_takes_at_its_pace(pages):
+    for how, words in (
+        ({}, "about 3 seconds, if nothing stops it"),
+        ({"rate": "0.01"}, "about 5 minutes, if nothing stops it"),
+        ({"ramp": "no"}, None),
+    ):
+        shown = pages.get(pages.post("/console/plans", {"verb": "redrive", "q": "", **how}))
+        assert (words in shown) if words else ("if nothing stops it" not in shown)
+
+
+def test_a_plan_and_an_operation_of_one_message_lead_back_to_it(pages):
+    plan = pages.post("/console/plans", {"verb": "redrive", "id": "a"})
+    assert '<a href="/console/messages/a">Leave everything as it is</a>' in pages.get(plan)
+    operation = pages.post(f"{plan}/start")
+    assert f'<a href="{plan}">What was planned' in pages.get(operation)
+    assert f'href="{operation}?state=waiting"' in pages.get(operation)
+    pages.execute()
+    assert "1 of 1" in pages.get(operation)
+    assert f'href="{operation}?state=done"' in pages.get(operation)
+    assert '<a href="/console/messages/a">Back</a>' in pages.get(plan)
 
 
 def test_an_operation_is_paused_resumed_and_cancelled_as_its_state_allows(pages):

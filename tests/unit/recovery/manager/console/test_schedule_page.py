@@ -121,7 +121,7 @@ def test_pages_follow_each_other_with_their_filter(api, monkeypatch):
 def test_a_state_in_the_filter_is_refused_with_a_sentence(api):
     answer = api.ask("/console/schedule?q=state:open")
     assert answer.status_code == 400
-    assert "given once" in answer.text
+    assert "There is no such filter here: " in answer.text
 
 
 def test_in_japanese_every_text_of_the_page_is(api):
@@ -133,7 +133,7 @@ def test_in_japanese_every_text_of_the_page_is(api):
         "予約",
         "2 件のデッドレターが自動で再送されます。",
         "8 回中 8 回目",
-        "今すぐ再送",
+        "今すぐ再投入",
         "予約を取り消す",
         "これから 24 時間",
     ):
