@@ -94,16 +94,15 @@ def wrapped(text: str) -> tuple[Wrapped, ...]:
 def _of_base64(text: str) -> Wrapped | None:
     """The text that a body is in Base64; None if it is none. At most MAX_SHOWN_CHARS bytes of it are unpacked."""
     try:
-        found, how = b64decode(text.strip(), validate=True), ("Base64",)
+        found = b64decode(text.strip(), validate=True)
         if found.startswith(_GZIP):
-            found, how = zlib.decompressobj(wbits=31).decompress(found, MAX_SHOWN_CHARS), ("Base64", "gzip")
-            written = found.decode(errors="ignore")  # the last character may be cut
-        else:
-            written = found.decode()
+            unpacked = zlib.decompressobj(wbits=31).decompress(found, MAX_SHOWN_CHARS)
+            return Wrapped("", ("Base64", "gzip"), shown(unpacked.decode(errors="ignore"), WRAPPED_BYTES))
+        written = found.decode()
     except (binascii.Error, zlib.error, ValueError):
         return None
-    is_text = len(how) > 1 or (len(text) >= MIN_BASE64_CHARS and "\0" not in written)
-    return Wrapped("", how, shown(written, WRAPPED_BYTES)) if is_text else None
+    is_text = len(text) >= MIN_BASE64_CHARS and "\0" not in written
+    return Wrapped("", ("Base64",), shown(written, WRAPPED_BYTES)) if is_text else None
 
 
 def pretty(text: str) -> str:
