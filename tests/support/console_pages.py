@@ -27,7 +27,7 @@ def pages_of(scene: Scene) -> dict[str, str]:
         "schedule": "/console/schedule",
         "archive": "/console/archive",
         "operations": "/console/operations",
-        **{f"message, {name}": message_path(scene.ids[name]) for name in ("scheduled", "held", "archived", "foreign")},
+        **{f"message, {name}": message_path(scene.ids[name]) for name in ("scheduled", "held")},
         "message, as of now": message_path(scene.ids["timeout"], now="yes"),
         **_operations(scene),
         **_plans(scene),
