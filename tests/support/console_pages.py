@@ -2,6 +2,7 @@
 
 from urllib.parse import urlencode
 
+from recovery.manager.console.addresses import message_path
 from recovery.manager.console.planning import make_plan
 from recovery.manager.roles import Principal, Role
 from tests.support.console_arrivals import Scene
@@ -26,6 +27,8 @@ def pages_of(scene: Scene) -> dict[str, str]:
         "schedule": "/console/schedule",
         "archive": "/console/archive",
         "operations": "/console/operations",
+        **{f"message, {name}": message_path(scene.ids[name]) for name in ("scheduled", "held")},
+        "message, as of now": message_path(scene.ids["timeout"], now="yes"),
         **_operations(scene),
         **_plans(scene),
     }

@@ -21,7 +21,7 @@ LIMIT = 50
 MAX_IDS, MAX_RESULTS = 5, 5
 """Of one entry that are shown: a page has at most 100 KB."""
 ACTIONS = (
-    "view", "export", "redrive", "recover", "abandon", "restore", "delete", "purge", "hold", "release", "note", "assign",
+    "view", "open", "export", "redrive", "recover", "abandon", "restore", "delete", "purge", "hold", "release", "note", "assign",
     "schedule", "unschedule", "import", "confirm", "retry", "pause", "resume", "backfill", "reconcile", "reindex", "forget",
     "raise",
 )  # fmt: skip

@@ -9,7 +9,8 @@ from lxml import html
 from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import State
 from recovery.ledger.selection import FILTERS, parse_query
-from recovery.manager.console.messages import COLUMNS, verbs_for
+from recovery.manager.console.messages import COLUMNS, SORTS, verbs_for
+from recovery.manager.console.overview import PLACES
 from recovery.manager.roles import Principal, Role
 from testing.ledgers import new_ledger
 from tests.support.api import Api
@@ -112,7 +113,7 @@ def test_columns_and_order_can_be_chosen_without_scripts_and_without_a_header(ap
     [form] = page.xpath("//form[.//select[@name='sort']]")
     assert form.get("method") == "get"
     assert form.xpath(".//select[@name='sort']/option[@selected]/@value") == ["error"]
-    assert form.xpath(".//select[@name='sort']/option/@value") == ["key", "error", "last", "first"]
+    assert form.xpath(".//select[@name='sort']/option/@value") == ["key", "error", "last", "first", "sent"]
     assert form.xpath(".//select[@name='order']/option[@selected]/@value") == ["asc"]
     assert form.xpath(".//input[@name='q']/@value") == ["state:any"]
     assert form.xpath(".//input[@name='column']/@value") == list(COLUMNS)
@@ -124,6 +125,24 @@ def test_columns_and_order_can_be_chosen_without_scripts_and_without_a_header(ap
     assert parse_qs(urlsplit(language).query)["column"] == ["owner", "key"]
     get(api, "/console/messages?column=colour", 400)
     get(api, "/console/messages?sort=colour", 400)
+
+
+@pytest.mark.parametrize("path", PLACES.values())
+def test_what_an_alert_leads_to_is_a_page(api, path):
+    get(api, path)
+
+
+def test_what_a_list_is_ordered_by_is_shown(api):
+    names = [said(one) for one in get(api, "/console/messages?sort=sent&order=asc").xpath("//th[@scope='col']")]
+    assert names[1:] == ["Key", "Error", "What it says", "State", "Last seen", "Received by SQS", "Arrivals"]
+
+
+def test_every_column_and_order_can_be_shown(api):
+    asked = urlencode({"q": "state:any", "column": COLUMNS}, doseq=True)
+    for sort in SORTS:
+        page = get(api, f"/console/messages?{asked}&sort={sort}")
+        assert len(page.xpath("//th[@scope='col']")) == len(COLUMNS) + 1
+        assert len(page.xpath("//th[@aria-sort]")) == 1
 
 
 def test_the_two_buttons_cannot_be_confused_and_the_second_has_none_that_come_later(api):
