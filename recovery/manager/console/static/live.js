@@ -64,17 +64,16 @@ function poll(seconds) {
 }
 
 function follow(address) {
-  // An operation says each change; the page shows it at once, and the next ones every GAP_MS: many may look on.
+  // An operation says each change; the page shows another state at once, and progress every GAP_MS: many may look on.
   const source = new EventSource(address);
-  let wanted = false, last = 0;
+  let state, wanted = false, last = 0;
   source.addEventListener("operation", async (event) => {
-    if (JSON.parse(event.data).ended_at !== null) {
-      source.close();
-      return refresh();
-    }
-    if (wanted) return;
+    const operation = JSON.parse(event.data), isOther = operation.state !== state;
+    state = operation.state;
+    if (operation.ended_at !== null) source.close();
+    if (wanted && !isOther) return;
     wanted = true;
-    await new Promise((done) => setTimeout(done, Math.max(SOON_MS, last + GAP_MS - Date.now())));
+    await new Promise((done) => setTimeout(done, isOther ? SOON_MS : Math.max(SOON_MS, last + GAP_MS - Date.now())));
     wanted = false;
     last = Date.now();
     await refresh();
