@@ -25,6 +25,7 @@ from tests.support.console_flows import CAUSE, from_an_alert, incident, to_a_red
 from tests.support.console_office import executing
 from tests.support.console_pages import messages_path, pages_of
 from tests.support.console_scene import console_scene
+from tests.support.console_states import STAGES
 from tests.support.library import library
 from tests.support.reader import LANGUAGES, WIDTHS, Reader, Scheme
 from worker.core.index.document import Write, encode
@@ -103,13 +104,21 @@ PAGES = (
     Picture("runbook", "runbook section", scheme="dark"),
     Picture("keys", "messages", whole=False, before=_keys),
 )
+STATES = (
+    Picture("state-empty", "empty"),
+    Picture("state-loading", "loading", scheme="dark"),
+    Picture("state-stale", "stale"),
+    Picture("state-denied", "denied", "ja"),
+    Picture("state-manager-unavailable", "manager-unavailable"),
+    Picture("state-database-unavailable", "database-unavailable", "ja", "dark"),
+)
 STEPS = tuple(
     Picture(name, name, whole=False)
     for name in (
         "depth-1-overview", "depth-2-cause", "depth-3-stack", "redrive-1-plan", "redrive-2-typed", "redrive-3-running",
     )
 )  # fmt: skip
-NAMES = frozenset(one.name for one in (*PAGES, *STEPS))
+NAMES = frozenset(one.name for one in (*PAGES, *STATES, *STEPS))
 """Of all pictures that the docs may show."""
 
 
@@ -173,10 +182,23 @@ def take_pages(browser: "Browser", folder: Path, pictures: Callable[[Iterable[st
     """Take those pictures that this makes of the names of all pages."""
     with stage() as (origin, scene):
         paths = paths_of(scene)
+        scene.api.service.facts.read()  # figures that need longer than a page waits for them
         for one in pictures(paths):
             with _window(browser, origin, one) as reader:
                 reader.page.goto(f"{origin}{paths[one.shows]}", wait_until="load")
                 _store(reader, one, folder)
+
+
+def take_states(browser: "Browser", folder: Path, pictures: Iterable[Picture] = STATES) -> None:
+    """Take the pictures of the states in which a console can be, each of a manager of its own."""
+    for one in pictures:
+        with (
+            tempfile.TemporaryDirectory() as place,
+            STAGES[one.shows](Path(place)) as made,
+            _window(browser, made.origin, one) as reader,
+        ):
+            made.show(reader)
+            _store(reader, one, folder)
 
 
 def take_steps(browser: "Browser", folder: Path) -> None:
@@ -249,8 +271,10 @@ def main() -> None:
     with browsing() as browser:
         if given.all:
             take_pages(browser, folder, lambda pages: wanted(every(pages)))
+            take_states(browser, folder, wanted(every(STAGES)))
             return
         take_pages(browser, folder, lambda _pages: wanted(PAGES))
+        take_states(browser, folder, wanted(STATES))
         if wanted(STEPS):
             take_steps(browser, folder)
 

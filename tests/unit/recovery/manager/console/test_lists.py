@@ -160,6 +160,41 @@ def test_whoever_selects_nothing_is_told_so(api):
     assert "Nothing is selected: tick messages first, or act on all that match." in answer.text
 
 
+def sent(api, path, **fields):
+    answer = api.ask(path, method="POST", content=urlencode(fields).encode(), **FORM)
+    assert answer.status_code == 303, answer.text
+    return answer.headers["location"]
+
+
+@pytest.mark.parametrize("which", ["selected", "all"])
+def test_filter_order_and_columns_survive_an_action(api, which):
+    path = "/console/messages?q=state%3Aopen+key%3A%E5%A5%91&sort=key&order=asc&column=key&column=owner"
+    page = get(api, path)
+    [form] = page.xpath("//form[@id='act']")
+    fields = {one.get("name"): one.get("value") for one in form.xpath("input[@type='hidden']")}
+    assert fields == {"back": path}
+    fields |= {"id": page.xpath("string(//input[@name='id']/@value)")} if which == "selected" else {"q": "state:open"}
+    place = sent(api, "/console/plans", verb="note", note="x", **fields)
+    plan = get(api, place)
+    assert plan.xpath("//a[normalize-space()='Leave everything as it is']/@href") == [path]
+    assert {one.get("value") for one in plan.xpath("//form//input[@name='back']")} == {path}
+    again = sent(api, urlsplit(place).path + "/again", changed="yes", note="y", back=path)
+    operation = sent(api, urlsplit(again).path + "/start", back=path)
+    assert get(api, operation).xpath("//a[normalize-space()='Back to the list']/@href") == [path]
+
+
+@pytest.mark.parametrize(
+    "back",
+    ["//evil.example", "https://evil.example", "/console/plans", "/api/v1/messages", "/console/messages/../../x", ""],
+)
+def test_one_goes_back_to_lists_alone(api, back):
+    place = sent(api, "/console/plans", verb="note", note="x", q="", back=back)
+    assert "?" not in place
+    plan = get(api, f"{place}?{urlencode({'back': back})}")
+    assert plan.xpath("//a[normalize-space()='Leave everything as it is']/@href") == ["/console/messages"]
+    assert plan.xpath("//input[@name='back']") == []
+
+
 ACTING = {Verb.REDRIVE, Verb.RECOVER, Verb.ABANDON}
 SAYING = {Verb.HOLD, Verb.RELEASE, Verb.ASSIGN, Verb.NOTE}
 
