@@ -202,6 +202,13 @@ SAYINGS = (
     N_("too many requests: ask again in {n} s"),
     N_("the token is unknown, revoked or expired"),
     # What would be right
+    N_("{field}: Input should be {right}"),
+    N_("{field}: String should have at most {n} characters"),
+    N_("a valid integer, unable to parse string as an integer"),
+    N_("a valid number, unable to parse string as a number"),
+    N_("the field do should be {names}"),
+    N_("the field to should be {names}"),
+    N_("there is no such file"),
     N_("{field}: {value} is wrong; it should be {right}"),
     N_("a reason: whoever meets the hold will want to know why"),
     N_("in how many seconds they are to be sent"),
