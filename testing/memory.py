@@ -235,6 +235,10 @@ class MemoryState:
     def modified(self, prefix: str) -> Iterator[tuple[str, int]]:
         return ((key, self._s3.clock.now_ms()) for key in self.keys(prefix))
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        rests = (key.removeprefix(prefix).partition("/") for key in self.keys(prefix))
+        yield from dict.fromkeys(f"{prefix}{name}/" for name, slash, _ in rests if slash)
+
     def count(self, prefix: str, *, at_most: int) -> int:
         return sum(1 for _ in islice(self.keys(prefix), at_most))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from sqlalchemy import Connection, text
 
@@ -12,6 +13,36 @@ from worker.core.base.classify import FailureKind
 
 MAX_GROUPS = 1_000
 SAMPLES = 3
+
+
+class GroupSort(StrEnum):
+    """Orders of groups; equal ones are in the order of their names."""
+
+    COUNT = "count"
+    FIRST_SEEN = "first"
+    LAST_SEEN = "last"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupOrder:
+    """An order, and whether it is reversed: the largest or the latest first."""
+
+    sort: GroupSort = GroupSort.COUNT
+    descending: bool = True
+
+    @property
+    def sql(self) -> str:
+        """Of a query that has the name in three columns, then the count, the first and the last time."""
+        return f"{_PLACE[self.sort]}{' DESC' if self.descending else ''}, 1, 2, 3"
+
+    def key(self, one: "_Found") -> int:
+        """What is compared."""
+        found = {GroupSort.COUNT: one.count, GroupSort.FIRST_SEEN: one.first_ms, GroupSort.LAST_SEEN: one.last_ms}
+        return -found[self.sort] if self.descending else found[self.sort]
+
+
+_PLACE = {GroupSort.COUNT: 4, GroupSort.FIRST_SEEN: 5, GroupSort.LAST_SEEN: 6}
+LARGEST = GroupOrder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +83,10 @@ class _Found:
         self.last_ms = max(self.last_ms, last_ms)
 
 
-def groups(connection: Connection, selection: Selection, *, limit: int) -> list[Group]:
-    """The largest groups of a selection."""
+def groups(connection: Connection, selection: Selection, *, limit: int, order: GroupOrder) -> list[Group]:
+    """The first groups of a selection in an order."""
     count = _by_cells if is_counted(selection) else _by_rows
-    found = count(connection, selection, limit)
+    found = count(connection, selection, limit, order)
     samples = _samples(connection, [number for one in found.values() for number in one.ids])
     return [_group(name, one, samples) for name, one in found.items()]
 
@@ -81,17 +112,17 @@ def _samples(connection: Connection, numbers: Iterable[int]) -> dict[int, tuple[
 # -- where the cells say how many --------------------------------------------------------------------------------
 
 
-def _by_cells(connection: Connection, selection: Selection, limit: int) -> dict[Name, _Found]:
-    """The largest groups; the samples are the latest of the cell in which the latest is."""
+def _by_cells(connection: Connection, selection: Selection, limit: int, order: GroupOrder) -> dict[Name, _Found]:
+    """The first groups; the samples are the latest of the cell in which the latest is."""
     where = f"cells.count > 0 AND {cell_condition(selection)}"
     parameters = dict(parameters_of(selection), count=limit)
     of_cells = "FROM cells JOIN classes c ON c.id = cells.class_id"
-    largest = (
+    first = (
         "SELECT c.fingerprint, c.error_type, c.kind, sum(cells.count), min(cells.first_seen_ms), max(cells.last_seen_ms) "
-        f"{of_cells} WHERE {where} GROUP BY c.fingerprint, c.error_type, c.kind ORDER BY 4 DESC, 1, 2, 3 LIMIT :count"
+        f"{of_cells} WHERE {where} GROUP BY c.fingerprint, c.error_type, c.kind ORDER BY {order.sql} LIMIT :count"
     )
     found: dict[Name, _Found] = {}
-    for fingerprint, error_type, kind, count, first_ms, last_ms in connection.execute(text(largest), parameters):
+    for fingerprint, error_type, kind, count, first_ms, last_ms in connection.execute(text(first), parameters):
         place = len(found)
         found[fingerprint, error_type, kind] = _Found(int(count), first_ms, last_ms)
         parameters |= {f"f{place}": fingerprint, f"e{place}": error_type, f"k{place}": kind, f"l{place}": last_ms}
@@ -128,8 +159,8 @@ def _add_latest(connection: Connection, found: list[_Found]) -> None:
 # -- where rows have to be counted -------------------------------------------------------------------------------
 
 
-def _by_rows(connection: Connection, selection: Selection, limit: int) -> dict[Name, _Found]:
-    """The largest groups of what fulfils the conditions; the samples are those that came first and last."""
+def _by_rows(connection: Connection, selection: Selection, limit: int, order: GroupOrder) -> dict[Name, _Found]:
+    """The first groups of what fulfils the conditions; the samples are those that came first and last."""
     way = plan(connection, selection)
     by_class: dict[int, _Found] = {}
     for query in _counts(way, selection, is_sqlite=connection.dialect.name == "sqlite"):
@@ -142,7 +173,7 @@ def _by_rows(connection: Connection, selection: Selection, limit: int) -> dict[N
         one, group = by_class[class_id], found.setdefault(name, _Found())
         group.add(one.count, one.first_ms, one.last_ms)
         group.ids = sorted({*group.ids, *one.ids}, reverse=True)[:SAMPLES]
-    return dict(sorted(found.items(), key=lambda item: (-item[1].count, item[0]))[:limit])
+    return dict(sorted(found.items(), key=lambda item: (order.key(item[1]), item[0]))[:limit])
 
 
 def _counts(way: Plan, selection: Selection, *, is_sqlite: bool) -> Iterable[str]:

@@ -13,7 +13,7 @@ from recovery.ledger.ended_sessions import EndedSessions
 from recovery.ledger.errors import LedgerError, UnknownDeadLetterError, VersionConflictError
 from recovery.ledger.execution import Execution
 from recovery.ledger.group_facts import GroupFacts
-from recovery.ledger.groups import MAX_GROUPS, Group
+from recovery.ledger.groups import LARGEST, MAX_GROUPS, Group, GroupOrder
 from recovery.ledger.lookups import Known, LedgerInfo
 from recovery.ledger.migrating import SchemaState
 from recovery.ledger.operations import Operations
@@ -274,10 +274,10 @@ class Ledger:
         with self._database.reading() as connection:
             return statistics.count(connection, selection, at_most=at_most)
 
-    def groups(self, selection: Selection, *, limit: int = 100) -> list[Group]:
-        """The largest groups of a selection, at most MAX_GROUPS."""
+    def groups(self, selection: Selection, *, limit: int = 100, order: GroupOrder = LARGEST) -> list[Group]:
+        """The first groups of a selection in an order, at most MAX_GROUPS."""
         with self._database.reading() as connection:
-            return groups.groups(connection, selection, limit=min(limit, MAX_GROUPS))
+            return groups.groups(connection, selection, limit=min(limit, MAX_GROUPS), order=order)
 
     def stats(self) -> Stats:
         """The statistics of all dead letters."""

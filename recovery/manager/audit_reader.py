@@ -175,16 +175,27 @@ class _Walk:
         return found is not None and self._wanted.action in {None, found["action"]}
 
     def _days(self) -> Iterator[tuple[date, list[str]]]:
-        """Each day, the latest first, with its first keys; several are listed at once after the first."""
+        """Each day that has entries, the latest first, with its first keys; several are listed at once after the first."""
         last = date.fromisoformat(self._end.removeprefix(AUDIT_PREFIX)[:10])
-        days = (last - timedelta(days=back) for back in range((last - self._wanted.since.date()).days + 1))
-        at_once = 1
+        earlier = (last - self._wanted.since.date()).days
         with ThreadPoolExecutor(READERS, thread_name_prefix="audit") as pool:
-            while batch := list(islice(days, at_once)):
+            if not self._may_list(2 if earlier else 1):
+                return
+            known = pool.submit(self._known_days, last) if earlier else None
+            yield last, self._listed(f"{AUDIT_PREFIX}{last}/")
+            if known is None:
+                return
+            there = known.result()
+            days = (day for back in range(1, earlier + 1) if str(day := last - timedelta(days=back)) in there)
+            while batch := list(islice(days, READERS)):
                 if not self._may_list(len(batch)):
                     return
                 yield from zip(batch, pool.map(self._listed, (f"{AUDIT_PREFIX}{day}/" for day in batch)), strict=True)
-                at_once = READERS
+
+    def _known_days(self, last: date) -> set[str]:
+        """The days up to this one that have entries, and others; a call for a few years of them."""
+        common = f"{last:%Y}-" if self._wanted.since.year == last.year else ""
+        return {one.removeprefix(AUDIT_PREFIX).rstrip("/") for one in self._state.folders(AUDIT_PREFIX + common)}
 
     def _descending(self, prefix: str, listed: list[str]) -> Iterator[str]:
         digits = len(prefix) - len(AUDIT_PREFIX) - len("2026-11-01/")

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 
 from recovery.ledger.group_counters import Name
 from recovery.ledger.group_facts import Facts
-from recovery.ledger.groups import MAX_GROUPS, Group
+from recovery.ledger.groups import LARGEST, MAX_GROUPS, Group, GroupOrder
 from recovery.ledger.ledger import Ledger
 from recovery.ledger.rows import WAITING, State
 from recovery.ledger.selection import Selection, instant, parse_query, term
@@ -51,12 +51,14 @@ class GroupAt:
         return f"{self.known.query} {term('until', instant(self.as_of_ms))}"
 
 
-def groups_with_facts(ledger: Ledger, selection: Selection, *, limit: int, offset: int = 0) -> list[KnownGroup]:
-    """The largest groups of a selection, after `offset` larger ones; facts are of whole groups, in the selection's states.
+def groups_with_facts(
+    ledger: Ledger, selection: Selection, *, limit: int, offset: int = 0, order: GroupOrder = LARGEST
+) -> list[KnownGroup]:
+    """The first groups of a selection in an order, after `offset` others; facts are of whole groups, in the selection's states.
 
     Raises LedgerError.
     """
-    groups = ledger.groups(selection, limit=offset + limit)[offset:]
+    groups = ledger.groups(selection, limit=offset + limit, order=order)[offset:]
     facts = ledger.group_facts.of((one.name for one in groups), selection.states)
     suggested = ledger.suggestions.of((one.fingerprint, one.error_type, one.kind, one.message) for one in groups)
     return [KnownGroup(one, facts[one.name], suggested.get((one.fingerprint, one.error_type))) for one in groups]

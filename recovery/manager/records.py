@@ -21,6 +21,11 @@ NAMES = (
     "error_type", "fingerprint", "bucket", "source_queue", "source_service", "correlation_id", "worker", "owner",
 )  # fmt: skip
 """The fields of a row in which something may be hidden, besides its key: whatever the message, its failure record or people say."""
+LONGEST = {
+    "error_type": 200, "fingerprint": 200, "source_service": 200, "source_queue": 1_000, "correlation_id": 1_000, "worker": 1_000,
+}  # fmt: skip
+"""Characters of the names that failure records of others may hold at any length: longer ones have no place in a list, nor in the
+address of a group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,8 @@ class RowMaker:
             note=stored.note,
             hold=stored.hold.reason if stored.hold else None,
         )
-        return self._redacted(made, stored) if self.redactor.is_active else made
+        made = self._redacted(made, stored) if self.redactor.is_active else made
+        return replace(made, **{name: getattr(made, name)[:most] for name, most in LONGEST.items()})
 
     def text(self, dead_letter: DeadLetter, text: str) -> str:
         """A text about a dead letter, such as what became of acting on it, as the ledger may know it."""

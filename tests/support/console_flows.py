@@ -13,7 +13,7 @@ from recovery.manager.notices.wording import Wording
 from tests.support.api import Api
 from tests.support.console_arrivals import CAUSES, HOUR_MS, Scene, arrive_of
 from tests.support.console_office import until_done, wait_until
-from tests.support.console_scene import RunningClock
+from tests.support.console_scene import SEEN_AGO_MS, RunningClock, workers
 from tests.support.reader import Reader
 
 COUNT = 4_000
@@ -33,6 +33,7 @@ def incident(api: Api, count: int = COUNT) -> Scene:
     arrive_of(scene, CAUSE, replace(CAUSES[CAUSE], count=count, hours=2))
     for name in ("password", "denied"):
         arrive_of(scene, name, replace(CAUSES[name], count=7, hours=4))
+    workers(scene, SEEN_AGO_MS[:2])
     return scene
 
 

@@ -25,6 +25,7 @@ from tests.support.console_flows import CAUSE, from_an_alert, incident, to_a_red
 from tests.support.console_office import executing
 from tests.support.console_pages import messages_path, pages_of
 from tests.support.console_scene import console_scene
+from tests.support.console_states import STAGES
 from tests.support.library import library
 from tests.support.reader import LANGUAGES, WIDTHS, Reader, Scheme
 from worker.core.index.document import Write, encode
@@ -36,14 +37,16 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "console"
 MAX_BYTES = 3_000_000
 """Of all pictures of the docs together."""
-COLOURS = 64
-"""Of one picture: letters and lines on plain ground need no more."""
+COLOURS = 256
+"""Of one picture: a palette, which takes a third of the bytes."""
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 DESK_PX = 1_200
 """How wide a window of the docs is."""
 WINDOW_PX, TALL_PX = 720, 1_150
 """How tall it is, and how much of a longer page a picture shows."""
 PHONE = WIDTHS["phone"]
+MAX_TALL_PX = 16_000
+"""Of any page: Chromium draws no larger picture."""
 _SEARCHED = 12
 """Files of the scene that the index finds."""
 COLUMNS = ("key", "error", "message", "state", "kind", "last", "first", "attempts", "redrives", "owner", "note", "size")
@@ -60,7 +63,9 @@ class Picture:
     scheme: Scheme = "light"
     width: int = DESK_PX
     whole: bool = True
-    """The page from its beginning, as far as TALL_PX; otherwise the window, as far as it was scrolled."""
+    """The page from its beginning; otherwise the window, as far as it was scrolled."""
+    tall: int = TALL_PX
+    """How much is shown, at most."""
     before: Callable[["Page"], None] | None = None
     """What they do before the picture is taken."""
 
@@ -83,7 +88,7 @@ PAGES = (
     Picture("group", "group timeout", "ja"),
     Picture("messages", "messages filtered"),
     Picture("messages-phone", "messages", "en", "dark", width=PHONE),
-    Picture("message", "message, now", "ja", "dark"),
+    Picture("message", "message timeout", "ja", "dark"),
     Picture("message-copy", "message foreign", whole=False, before=_view),
     Picture("plan", "plan"),
     Picture("plan-role", "plan to delete"),
@@ -99,13 +104,21 @@ PAGES = (
     Picture("runbook", "runbook section", scheme="dark"),
     Picture("keys", "messages", whole=False, before=_keys),
 )
+STATES = (
+    Picture("state-empty", "empty"),
+    Picture("state-loading", "loading", scheme="dark"),
+    Picture("state-stale", "stale"),
+    Picture("state-denied", "denied", "ja"),
+    Picture("state-manager-unavailable", "manager-unavailable"),
+    Picture("state-database-unavailable", "database-unavailable", "ja", "dark"),
+)
 STEPS = tuple(
     Picture(name, name, whole=False)
     for name in (
         "depth-1-overview", "depth-2-cause", "depth-3-stack", "redrive-1-plan", "redrive-2-typed", "redrive-3-running",
     )
 )  # fmt: skip
-NAMES = frozenset(one.name for one in (*PAGES, *STEPS))
+NAMES = frozenset(one.name for one in (*PAGES, *STATES, *STEPS))
 """Of all pictures that the docs may show."""
 
 
@@ -123,7 +136,6 @@ def paths_of(scene: Scene) -> dict[str, str]:
         **pages_of(scene),
         **{f"group {name}": f"/console/groups/{cause.fingerprint}" for name, cause in CAUSES.items()},
         **{f"message {name}": message(name) for name in ids},
-        "message, now": f"{message('timeout')}/now",
         "messages, any column": messages_path(q="state:any") + "".join(f"&column={one}" for one in COLUMNS),
         "messages, a mistake": messages_path(q="colour:blue"),
         "search": f"/console/search?q={quote('契約')}",
@@ -170,10 +182,23 @@ def take_pages(browser: "Browser", folder: Path, pictures: Callable[[Iterable[st
     """Take those pictures that this makes of the names of all pages."""
     with stage() as (origin, scene):
         paths = paths_of(scene)
+        scene.api.service.facts.read()  # figures that need longer than a page waits for them
         for one in pictures(paths):
             with _window(browser, origin, one) as reader:
                 reader.page.goto(f"{origin}{paths[one.shows]}", wait_until="load")
                 _store(reader, one, folder)
+
+
+def take_states(browser: "Browser", folder: Path, pictures: Iterable[Picture] = STATES) -> None:
+    """Take the pictures of the states in which a console can be, each of a manager of its own."""
+    for one in pictures:
+        with (
+            tempfile.TemporaryDirectory() as place,
+            STAGES[one.shows](Path(place)) as made,
+            _window(browser, made.origin, one) as reader,
+        ):
+            made.show(reader)
+            _store(reader, one, folder)
 
 
 def take_steps(browser: "Browser", folder: Path) -> None:
@@ -212,21 +237,21 @@ def _window(browser: "Browser", origin: str, one: Picture) -> Iterator[Reader]:
 
 
 def _store(reader: Reader, one: Picture, folder: Path) -> None:
-    """Store what is seen, cut to its first part and with few colours, which takes a third of the bytes."""
+    """Store what is seen, cut to its first part, with a palette."""
     if one.before is not None:
         one.before(reader.page)
     path = folder / f"{one.name}.png"
     reader.picture(path, whole=one.whole)
     with Image.open(path) as seen:
-        shown = seen.convert("RGB").crop((0, 0, seen.width, min(seen.height, TALL_PX)))
-    shown.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+        shown = seen.convert("RGB").crop((0, 0, seen.width, min(seen.height, one.tall)))
+    shown.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def every(pages: Iterable[str]) -> Iterator[Picture]:
     """Every page in each language, colour scheme and width."""
     for page, language, scheme, width in itertools.product(pages, LANGUAGES, SCHEMES, WIDTHS):
         name = page.replace(",", "").replace(" ", "-")
-        yield Picture(f"{name}.{language}.{scheme}.{width}", page, language, scheme, WIDTHS[width])
+        yield Picture(f"{name}.{language}.{scheme}.{width}", page, language, scheme, WIDTHS[width], tall=MAX_TALL_PX)
 
 
 def main() -> None:
@@ -246,8 +271,10 @@ def main() -> None:
     with browsing() as browser:
         if given.all:
             take_pages(browser, folder, lambda pages: wanted(every(pages)))
+            take_states(browser, folder, wanted(every(STAGES)))
             return
         take_pages(browser, folder, lambda _pages: wanted(PAGES))
+        take_states(browser, folder, wanted(STATES))
         if wanted(STEPS):
             take_steps(browser, folder)
 

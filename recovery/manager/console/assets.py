@@ -9,7 +9,7 @@ from recovery.ledger.errors import AskedWronglyError
 from recovery.manager.console.forms import Form, single
 from recovery.manager.console.languages import Language
 from recovery.manager.console.reader import LANGUAGE_COOKIE, ZONE_COOKIE, is_zone
-from recovery.manager.console.rendering import ASSETS
+from recovery.manager.console.rendering import ASSETS, VERSION
 from recovery.manager.web.auth_routes import own_path
 from recovery.manager.web.principal import Anyone
 
@@ -22,7 +22,7 @@ async def get_asset(_anyone: Anyone, version: str, name: str) -> Response:  # no
     """A part of the pages, which browsers keep: its address has its version."""
     if name not in ASSETS:
         raise HTTPException(404, "there is no such file")
-    headers = {"Cache-Control": f"public, max-age={YEAR_S}, immutable"}
+    headers = {"Cache-Control": f"public, max-age={YEAR_S}, immutable", "ETag": f'"{VERSION}"'}
     return Response(ASSETS[name], media_type=mimetypes.guess_type(name)[0], headers=headers)
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -17,8 +18,10 @@ from recovery.manager.web.service import TheService
 
 router = APIRouter()
 LIMIT = 50
+MAX_IDS, MAX_RESULTS = 5, 5
+"""Of one entry that are shown: a page has at most 100 KB."""
 ACTIONS = (
-    "view", "export", "redrive", "recover", "abandon", "restore", "delete", "purge", "hold", "release", "note", "assign",
+    "view", "open", "export", "redrive", "recover", "abandon", "restore", "delete", "purge", "hold", "release", "note", "assign",
     "schedule", "unschedule", "import", "confirm", "retry", "pause", "resume", "backfill", "reconcile", "reindex", "forget",
     "raise",
 )  # fmt: skip
@@ -62,7 +65,8 @@ def get_audit(
         request, "audit.html", principal,
         {
             "entries": [_view(one, hides=hides) for one in found.entries],
-            "asked": {name: given.get(name, "") for name in asked}, "actions": ACTIONS, "wrong": wrong, "is_first": cursor is None,
+            "asked": {name: given.get(name, "") for name in asked}, "actions": ACTIONS, "max_ids": MAX_IDS,
+            "wrong": wrong, "is_first": cursor is None,
             "first_url": f"/console/audit?{urlencode(given)}", "export": urlencode(given),
             "next_url": f"/console/audit?{urlencode({**given, 'cursor': found.next})}" if found.next else None,
         },
@@ -72,7 +76,7 @@ def get_audit(
 
 def _view(found: Entry, *, hides: bool) -> EntryView:
     entry = AuditEntry.of(found, hides=hides)
-    return EntryView(found.at_ms, entry, _texts(entry.result), _texts(entry.details))
+    return EntryView(found.at_ms, entry, _texts(dict(islice(entry.result.items(), MAX_RESULTS))), _texts(entry.details))
 
 
 def _texts(found: Mapping[str, Any]) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """Bodies as people read them: JSON with an indent, its numbers and names exactly as they are written."""
 
+import html
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,6 +10,11 @@ from worker.core.base.text import escaped_json
 
 MAX_SHOWN_CHARS = 40_000
 """Of a body, or of one attribute, on a page; the API has the rest."""
+BODY_BYTES = 24_000
+"""What a body may weigh over the wire, compressed as pages are: JSON of so many characters weighs less, as a rule."""
+STACK_BYTES, ATTRIBUTES_BYTES = 8_000, 12_000
+"""The same of a stack, and of all attributes together: a page has at most 100 KB."""
+_WEIGHED_CHARS = 2_000
 MAX_DEPTH = 100
 INDENT = "  "
 
@@ -32,10 +39,22 @@ class _Pairs(list[tuple[str, object]]):
     """An object with all its names, also those that occur twice."""
 
 
-def shown(text: str) -> Shown:
-    """A body for a page: indented where it is JSON, cut where it is long."""
+def shown(text: str, most_bytes: int = BODY_BYTES) -> Shown:
+    """A body for a page: indented where it is JSON, cut where it is long, or weighs more than this."""
     found = pretty(text) if len(text) <= MAX_SHOWN_CHARS else text
-    return Shown(found[:MAX_SHOWN_CHARS], max(0, len(found) - MAX_SHOWN_CHARS))
+    kept = found[: fitting(found, most_bytes)]
+    return Shown(kept, len(found) - len(kept))
+
+
+def fitting(text: str, most_bytes: int) -> int:
+    """How many characters of a text, MAX_SHOWN_CHARS at most, weigh no more than this once they are compressed."""
+    packer, weight, length = zlib.compressobj(), 0, min(len(text), MAX_SHOWN_CHARS)
+    for at in range(0, length, _WEIGHED_CHARS):
+        part = html.escape(text[at : at + _WEIGHED_CHARS]).encode("utf-8", "surrogatepass")
+        weight += len(packer.compress(part) + packer.flush(zlib.Z_SYNC_FLUSH))
+        if weight > most_bytes:
+            return at
+    return length
 
 
 def pretty(text: str) -> str:

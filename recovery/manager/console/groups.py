@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from recovery.ledger.groups import GroupOrder, GroupSort
 from recovery.manager.console.filters import FilterBox, Typed, chosen
 from recovery.manager.console.groups_view import (
     MAX_PAGE,
@@ -12,10 +13,12 @@ from recovery.manager.console.groups_view import (
     found_groups,
     group_view,
     groups_view,
+    parameters_of,
     path_of,
 )
 from recovery.manager.console.rendering import page as rendered
 from recovery.manager.known_groups import NO_FINGERPRINT, moment_of
+from recovery.manager.web.parameters import Direction
 from recovery.manager.web.principal import Reader
 from recovery.manager.web.service import TheService
 from worker.core.base.classify import FailureKind
@@ -30,14 +33,16 @@ router = APIRouter()
 @router.get("/groups")
 def list_groups(
     principal: Reader, request: Request, service: TheService, q: Typed = "",
+    sort: GroupSort = GroupSort.COUNT, order: Direction = Direction.DESCENDING,
     number: Annotated[int, Query(alias="page", ge=1, le=MAX_PAGE)] = 1,
 ) -> Response:  # fmt: skip
-    """The largest groups of a query."""
-    box = FilterBox("/console/groups", q)
+    """The groups of a query, the largest first unless another order is asked for."""
+    wanted = GroupOrder(sort, order is Direction.DESCENDING)
+    box = FilterBox("/console/groups", q, parameters_of(wanted))
     selection = chosen(box, q)
     if isinstance(selection, FilterBox):
         return rendered(request, "filter_wrong.html", principal, {"box": selection}, status=400)
-    return rendered(request, "groups.html", principal, {"view": groups_view(service, box, selection, number)})
+    return rendered(request, "groups.html", principal, {"view": groups_view(service, box, selection, number, wanted)})
 
 
 @router.get("/groups/{fingerprint:path}")

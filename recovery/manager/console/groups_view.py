@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from recovery.ledger.errors import AskedWronglyError
-from recovery.ledger.groups import MAX_GROUPS, Group
+from recovery.ledger.groups import LARGEST, MAX_GROUPS, Group, GroupOrder, GroupSort
 from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import WAITING, Row, State
 from recovery.ledger.selection import Selection, instant, parse_query
@@ -48,18 +48,26 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class GroupsView:
-    """The list, the largest first."""
+    """The list in its order."""
 
     entries: Sequence[Entry]
     box: FilterBox
+    order: GroupOrder
     page: int
     """From 1 on."""
     has_more: bool
 
     def path(self, page: int) -> str:
         """The address of another page of it."""
-        wanted = {"q": self.box.query} if self.box.query else {}
-        return f"/console/groups?{urlencode(wanted | {'page': str(page)})}"
+        return f"/console/groups?{urlencode(self._asked(self.order) | {'page': str(page)})}"
+
+    def turned(self, sort: str) -> str:
+        """The list in another order, the largest or the latest first; the other way round where it is in that order already."""
+        is_down = self.order == GroupOrder(GroupSort(sort))
+        return f"/console/groups?{urlencode(self._asked(GroupOrder(GroupSort(sort), not is_down)))}"
+
+    def _asked(self, order: GroupOrder) -> dict[str, str]:
+        return ({"q": self.box.query} if self.box.query else {}) | dict(parameters_of(order))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +102,17 @@ class GroupView:
         return f"{self.at.known.query} since:{instant(self.at.as_of_ms)}"
 
 
-def groups_view(service: Service, box: FilterBox, selection: Selection, page: int) -> GroupsView:
-    """A page of the largest groups of a selection. Raises LedgerError."""
-    found = groups_with_facts(service.ledger, selection, offset=(page - 1) * PAGE, limit=PAGE + 1)
-    return GroupsView([entry(one) for one in found[:PAGE]], box, page, len(found) > PAGE)
+def parameters_of(order: GroupOrder) -> tuple[tuple[str, str], ...]:
+    """An order in an address; the usual one needs none."""
+    return () if order == LARGEST else (("sort", order.sort.value), ("order", "desc" if order.descending else "asc"))
+
+
+def groups_view(
+    service: Service, box: FilterBox, selection: Selection, page: int, order: GroupOrder = LARGEST
+) -> GroupsView:
+    """A page of the groups of a selection. Raises LedgerError."""
+    found = groups_with_facts(service.ledger, selection, offset=(page - 1) * PAGE, limit=PAGE + 1, order=order)
+    return GroupsView([entry(one) for one in found[:PAGE]], box, order, page, len(found) > PAGE)
 
 
 def entry(known: KnownGroup) -> Entry:

@@ -6,6 +6,8 @@ from markupsafe import Markup
 
 from worker.core.base.text import escaped
 
+SHORT_BYTES = 200
+"""Of a text in a cell of a table, in UTF-8: 50 rows of several have to fit into a page of 100 KB."""
 _ACTIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -17,3 +19,10 @@ def bidi(value: object) -> Markup:
     """
     text = "" if value is None else str(value)
     return Markup("<bdi>{}</bdi>").format(_ACTIVE.sub(lambda found: escaped(found[0]), text))
+
+
+def short(value: object, most: int = SHORT_BYTES) -> Markup:
+    """The beginning of a text of others, isolated, for a cell of a table. `most`: bytes, of which wide characters have more."""
+    text = "" if value is None else str(value)
+    raw = text[: most + 1].encode("utf-8", "surrogatepass")
+    return bidi(text if len(raw) <= most else raw[:most].decode("utf-8", "ignore").rstrip() + "…")

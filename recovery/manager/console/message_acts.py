@@ -8,8 +8,7 @@ from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import ENDED, Row, State
 from recovery.manager.acting.copying import MAX_BODY_CHARS, Copied, CopyRefusedError, CopyUnclearError, copy
 from recovery.manager.acting.single import act_on
-from recovery.manager.console.bodies import MAX_SHOWN_CHARS as MAX_BODY_SHOWN_CHARS
-from recovery.manager.console.bodies import Shown, shown
+from recovery.manager.console.bodies import ATTRIBUTES_BYTES, BODY_BYTES, STACK_BYTES, Shown, fitting, shown
 from recovery.manager.redacted import redacted
 from recovery.manager.web.bodies import read_one, record_view
 from recovery.manager.web.principal import Principal
@@ -38,9 +37,9 @@ class ShownBody:
     body: Shown
     attributes: tuple[tuple[str, str, Shown], ...]
     """Name, type and text; bytes as base64."""
-    stack: str
+    stack: Shown
     edited: str | None
-    """What is put into the form of an edited copy; None if it is too long."""
+    """What is put into the form of an edited copy; None if it is too long, or weighs too much for a page."""
 
 
 def show_body(service: Service, principal: Principal, row: Row) -> ShownBody:
@@ -50,13 +49,17 @@ def show_body(service: Service, principal: Principal, row: Row) -> ShownBody:
         raise NotDoneError(f"the object of this dead letter, {row.key}, is gone")
     record_view(service, [row], by=principal.name)
     found = redacted(stored.dead_letter, service.redactor)
+    given = {name: one for name, one in found.attributes.items() if name != ATTRIBUTE}
     attributes = tuple(
-        (name, one["DataType"], shown(str(one.get("StringValue", one.get("BinaryValue", "")))))
-        for name, one in found.attributes.items()
-        if name != ATTRIBUTE
+        (
+            name,
+            one["DataType"],
+            shown(str(one.get("StringValue", one.get("BinaryValue", ""))), ATTRIBUTES_BYTES // len(given)),
+        )
+        for name, one in given.items()
     )
-    edited = found.body if len(found.body) <= MAX_BODY_SHOWN_CHARS else None
-    return ShownBody(shown(found.body), attributes, found.stack, edited)
+    edited = found.body if fitting(found.body, BODY_BYTES) == len(found.body) else None
+    return ShownBody(shown(found.body), attributes, shown(found.stack, STACK_BYTES), edited)
 
 
 def say(service: Service, principal: Principal, row: Row, verb: Verb, fields: Mapping[str, str]) -> None:

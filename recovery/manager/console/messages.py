@@ -27,13 +27,19 @@ ARCHIVED = frozenset({State.ARCHIVED, State.ABANDONED})
 LIVING = frozenset({State.OPEN, State.SCHEDULED, State.SENT})
 """States in which something may be done with a dead letter, but for what is in the archive."""
 COLUMNS = (
-    "key", "error", "message", "state", "kind", "last", "first", "attempts", "redrives", "owner", "note", "hold", "bucket",
+    "key", "error", "message", "state", "kind", "last", "first", "sent", "attempts", "redrives", "owner", "note", "hold", "bucket",
     "size", "queue", "worker", "group",
 )  # fmt: skip
 """What a list can show of each dead letter, in this order."""
 DEFAULT = ("key", "error", "message", "state", "last", "attempts")
 DEFAULT_ARCHIVE = ("key", "error", "message", "state", "last", "note")
-SORTS: Mapping[str, Sort] = {"key": Sort.KEY, "error": Sort.ERROR, "last": Sort.LAST_SEEN, "first": Sort.FIRST_SEEN}
+SORTS: Mapping[str, Sort] = {
+    "key": Sort.KEY,
+    "error": Sort.ERROR,
+    "last": Sort.LAST_SEEN,
+    "first": Sort.FIRST_SEEN,
+    "sent": Sort.SENT,
+}
 """Columns by which a list can be ordered."""
 router = APIRouter()
 Columns = Annotated[list[str], Query(max_length=len(COLUMNS))]
@@ -90,7 +96,7 @@ def list_messages(
     order: Direction = Direction.DESCENDING, column: Columns = [], cursor: Cursor = None,  # noqa: B006 (FastAPI copies it)
 ) -> Response:  # fmt: skip
     """Dead letters by a filter; those that wait, unless it says otherwise."""
-    asked = Asked(request.url.path, q, sort, order, _columns(column, DEFAULT), cursor)
+    asked = Asked(request.url.path, q, sort, order, _columns(column, (*DEFAULT, sort)), cursor)
     return _shown(request, service, principal, asked, q, "messages.html")
 
 
@@ -100,16 +106,16 @@ def list_archive(
     order: Direction = Direction.DESCENDING, column: Columns = [], cursor: Cursor = None,  # noqa: B006 (FastAPI copies it)
 ) -> Response:  # fmt: skip
     """What was archived or abandoned, and can be restored."""
-    asked = Asked(request.url.path, q, sort, order, _columns(column, DEFAULT_ARCHIVE), cursor)
+    asked = Asked(request.url.path, q, sort, order, _columns(column, (*DEFAULT_ARCHIVE, sort)), cursor)
     query = q if _has_state(q) else f"{q} state:archived,abandoned".strip()
     return _shown(request, service, principal, asked, query, "archive.html")
 
 
 def _columns(wanted: list[str], otherwise: tuple[str, ...]) -> tuple[str, ...]:
-    """The columns that are wanted, in their own order. Raises AskedWronglyError."""
+    """The columns that are wanted, else those of a list and of its order; in their own order. Raises AskedWronglyError."""
     if unknown := [one for one in wanted if one not in COLUMNS]:
         raise AskedWronglyError("column", unknown[0], f"one of {', '.join(COLUMNS)}")
-    return tuple(one for one in COLUMNS if one in wanted) or otherwise
+    return tuple(one for one in COLUMNS if one in (wanted or otherwise))
 
 
 def _has_state(q: str) -> bool:

@@ -11,7 +11,7 @@ from recovery.ledger.operation_items import Result
 from recovery.ledger.operations import Operation, OperationState, allowed_moves
 from recovery.ledger.refusals import SENDING
 from recovery.manager.console.forms import Form, single
-from recovery.manager.console.plans import messages_url, shown_options
+from recovery.manager.console.plans import Back, list_path, messages_url, shown_options, with_back
 from recovery.manager.console.rendering import page
 from recovery.manager.progress import Meter, is_ramping
 from recovery.manager.web.operations import OperationId, known, move
@@ -53,10 +53,10 @@ def list_operations(request: Request, service: TheService, principal: Reader, of
 @router.get("/operations/{operation_id}")
 def get_operation(
     request: Request, service: TheService, principal: Reader, operation_id: OperationId, state: Result | None = None,
-    after: After = 0,
+    after: After = 0, back: Back = "",
 ) -> Response:  # fmt: skip
-    """One operation, and what has become of its dead letters."""
-    return _page(request, service, principal, known(service, operation_id), state=state, after=after)
+    """One operation, and what has become of its dead letters. `back`: the list from which it was planned."""
+    return _page(request, service, principal, known(service, operation_id), state=state, after=after, back=back)
 
 
 @router.post("/operations/{operation_id}/move")
@@ -79,7 +79,7 @@ def post_move(
 
 def _page(
     request: Request, service: Service, principal: Principal, operation: Operation, *, state: Result | None = None,
-    after: int = 0, status: int = 200,
+    after: int = 0, status: int = 200, back: str = "",
 ) -> Response:  # fmt: skip
     found = service.ledger.operations.items(operation.id, state=state, after=after, limit=PAGE + 1)
     wanted: dict[str, object] = {"after": found[PAGE - 1].place} if len(found) > PAGE else {}
@@ -88,6 +88,7 @@ def _page(
     context = {
         "has_moved": status == 409, "items": found[:PAGE], "state": state.value if state else "",
         "options": shown_options(operation.options), "messages_url": messages_url(operation.query),
+        "back_url": list_path(back), "kept": with_back(back),
         "next_url": f"/console/operations/{operation.id}?{urlencode(wanted)}" if wanted else None,
         **_progress(service, principal, operation),
     }  # fmt: skip

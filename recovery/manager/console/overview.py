@@ -24,13 +24,19 @@ router = APIRouter()
 LEVELS = {Level.OK: "ok", Level.NOTICE: "notice", Level.PROBLEM: "problem"}
 LASTS_S = (900, 3_600, 4 * 3_600, 86_400)
 """For how long the form offers to pause; or until somebody resumes."""
-_PLACES = {
-    "dlq-depth": "/console/groups", "dlq-arrivals": "/console/groups", "dlq-correlation": "/console/groups",
-    "dlq-replay": "/console/groups", "dlq-age": "/console/messages?sort=sent_at&order=asc",
-    "dlq-pending": "/console/messages?sort=sent_at&order=asc", "dlq-unconfirmed": "/console/messages?q=state%3Asent",
-    "dlq-expiry": "/console/settings", "intake-stopped": "/console/settings",
-}  # fmt: skip
-"""The page that shows what an alert is about, by the alert's section of the runbook; `#fleet` or `#retry-index` for others."""
+PLACES = {
+    "dlq-depth": "/console/groups",
+    "dlq-arrivals": "/console/groups?sort=last&order=desc",
+    "dlq-correlation": "/console/groups",
+    "dlq-replay": "/console/groups",
+    "dlq-age": "/console/messages?sort=sent&order=asc",
+    "dlq-unconfirmed": "/console/messages?q=state%3Asent+outcome%3Aunconfirmed",
+    "DlqRecoveryPending": "/console/messages?q=state%3Asent",
+    "DlqMessageUnhandled": "/console/messages?q=state%3Aopen+owner%3A-+hold%3Ano&sort=sent&order=asc",
+    "dlq-expiry": "/console/settings",
+    "intake-stopped": "/console/settings",
+}
+"""The page that shows what an alert is about, by its name or its section of the runbook; `#fleet` or `#retry-index` for others."""
 _RECORDS = frozenset({"stored-for-retry", "parked"})
 
 
@@ -108,7 +114,8 @@ def _step(step: Step, largest: tuple[Group, ...]) -> StepView:
 
 
 def _place(threshold: Threshold) -> str:
-    return _PLACES.get(threshold.section, "#retry-index" if threshold.section in _RECORDS else "#fleet")
+    otherwise = "#retry-index" if threshold.section in _RECORDS else "#fleet"
+    return PLACES.get(threshold.alert) or PLACES.get(threshold.section, otherwise)
 
 
 def _runbook(section: str) -> str:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from recovery.ledger.errors import AskedWronglyError
@@ -20,8 +20,9 @@ from recovery.manager.console.later import with_seconds
 from recovery.manager.console.planning import OPTIONS, fields_of, make_plan, plan_again
 from recovery.manager.console.rendering import page
 from recovery.manager.progress import expected_s
+from recovery.manager.web.auth_routes import own_path
 from recovery.manager.web.operations import begin
-from recovery.manager.web.plans import PlanId, planned
+from recovery.manager.web.plans import PlanId, check_may, planned
 from recovery.manager.web.principal import Operator, Principal, Reader, Role
 from recovery.manager.web.service import Service, TheService
 from recovery.manager.web.sessions import now_ms
@@ -30,6 +31,9 @@ from worker.core.base.errors import PausedError, WorkerError
 router = APIRouter()
 WITHOUT_OPTIONS = frozenset({Verb.RELEASE, Verb.UNSCHEDULE})
 SAMPLED = 10
+LISTS = frozenset({"/console/messages", "/console/archive", "/console/schedule"})
+"""Pages to which one goes back."""
+Back = Annotated[str, Query()]
 COUNTED = 10_000
 """Of a larger plan, only so many messages are looked at whether they have changed since."""
 
@@ -50,15 +54,17 @@ class Wrong:
 def post_plan(request: Request, service: TheService, principal: Operator, form: Form) -> Response:
     """Make a plan of a form's fields; a field that is wrong, or that is still needed, is asked for."""
     try:
-        return _to(make_plan(service, principal, with_seconds(request, service, single(form)), several(form, "id")))
+        fields = single(form)
+        plan = make_plan(service, principal, with_seconds(request, service, fields), several(form, "id"))
+        return _to(plan, fields.get("back", ""))
     except AskedWronglyError as error:
         return _ask_again(request, principal, single(form), several(form, "id"), error)
 
 
 @router.get("/plans/{plan_id}")
-def get_plan(request: Request, service: TheService, principal: Reader, plan_id: PlanId) -> Response:
-    """What a plan would do."""
-    return _page(request, service, principal, planned(service, plan_id))
+def get_plan(request: Request, service: TheService, principal: Reader, plan_id: PlanId, back: Back = "") -> Response:
+    """What a plan would do. `back`: the list from which it was made, with its filter, order and columns."""
+    return _page(request, service, principal, planned(service, plan_id), back=back)
 
 
 @router.post("/plans/{plan_id}/again")
@@ -67,17 +73,20 @@ def post_again(request: Request, service: TheService, principal: Operator, plan_
     plan, fields = planned(service, plan_id), single(form)
     try:
         changed = with_seconds(request, service, fields) if fields.get("changed") else None
-        return _to(plan_again(service, principal, plan, changed))
+        return _to(plan_again(service, principal, plan, changed), fields.get("back", ""))
     except AskedWronglyError as error:
-        return _page(request, service, principal, plan, Wrong(str(error), 400, option=error.field))
+        wrong = Wrong(str(error), 400, option=error.field)
+        return _page(request, service, principal, plan, wrong, back=fields.get("back", ""))
 
 
 @router.post("/plans/{plan_id}/start")
 def post_start(request: Request, service: TheService, principal: Operator, plan_id: PlanId, form: Form) -> Response:
     """Carry a plan out, once; whoever sends the form twice is led to the same operation."""
-    plan = planned(service, plan_id)
-    if plan.operation is None and not is_typed(plan, single(form).get("typed", "")):
-        return _page(request, service, principal, plan, Wrong("", 400, typed=True))
+    plan, fields = planned(service, plan_id), single(form)
+    back = fields.get("back", "")
+    check_may(service, principal, plan.verb)
+    if plan.operation is None and not is_typed(plan, fields.get("typed", "")):
+        return _page(request, service, principal, plan, Wrong("", 400, typed=True), back=back)
     try:
         operation = begin(service, principal, plan).id
     except HTTPException as error:
@@ -85,9 +94,9 @@ def post_start(request: Request, service: TheService, principal: Operator, plan_
             raise
         used = planned(service, plan_id)
         if used.operation is None:
-            return _page(request, service, principal, used, Wrong(str(error.detail), error.status_code))
+            return _page(request, service, principal, used, Wrong(str(error.detail), error.status_code), back=back)
         operation = used.operation
-    return RedirectResponse(f"/console/operations/{operation}", 303)
+    return RedirectResponse(f"/console/operations/{operation}{with_back(back)}", 303)
 
 
 def messages_url(query: str | None) -> str:
@@ -108,11 +117,24 @@ def shown_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return {**dict.fromkeys(OPTIONS), "at": None, **options, "at_ms": at_ms}
 
 
-def _to(plan: Plan) -> Response:
-    return RedirectResponse(f"/console/plans/{plan.id}", 303)
+def _to(plan: Plan, back: str) -> Response:
+    return RedirectResponse(f"/console/plans/{plan.id}{with_back(back)}", 303)
 
 
-def _page(request: Request, service: Service, principal: Principal, plan: Plan, wrong: Wrong | None = None) -> Response:
+def list_path(back: str) -> str:
+    """The list from which somebody came; empty where that is none of ours."""
+    path = own_path(back)
+    return path if path.partition("?")[0] in LISTS else ""
+
+
+def with_back(back: str) -> str:
+    """The part of an address that says from which list somebody came."""
+    return "?" + urlencode({"back": path}) if (path := list_path(back)) else ""
+
+
+def _page(
+    request: Request, service: Service, principal: Principal, plan: Plan, wrong: Wrong | None = None, *, back: str = ""
+) -> Response:
     needed = Role.ADMIN if plan.verb in IRREVERSIBLE else Role.OPERATOR
     standing = _standing(plan)
     s3_now_ms = service.verbs.world.clients.objects.clock.now_ms()
@@ -123,7 +145,8 @@ def _page(request: Request, service: Service, principal: Principal, plan: Plan, 
         "messages_url": messages_url(plan.query), "options": shown_options(plan.options),
         "refused_count": sum(plan.refused.values()), "has_options": plan.verb not in WITHOUT_OPTIONS,
         "given": dict.fromkeys(OPTIONS, "") | fields_of(plan, s3_now_ms), "minutes": EXPIRES_MS // 60_000,
-        "sample": sample, "back_url": _back_url(plan, sample), "takes_s": expected_s(plan.verb, plan.options, plan.count),
+        "sample": sample, "back_url": list_path(back) or _back_url(plan, sample), "back": list_path(back),
+        "takes_s": expected_s(plan.verb, plan.options, plan.count),
         "changed": service.ledger.operations.changed(plan.id, of_first=COUNTED) if standing == "ready" else 0, "counted": COUNTED,
     }  # fmt: skip
     return page(request, "plan.html", principal, context, status=wrong.status if wrong else 200)
@@ -158,6 +181,6 @@ def _ask_again(
     is_known = verb in set(Verb) and (bool(ids) or "q" in fields)
     context = {
         "wrong": str(error), "field": error.field, "verb": verb if is_known else None, "q": fields.get("q"), "ids": ids,
-        "given": {name: fields.get(name, "") for name in (*OPTIONS, "at")},
+        "given": {name: fields.get(name, "") for name in (*OPTIONS, "at")}, "back": list_path(fields.get("back", "")),
     }  # fmt: skip
     return page(request, "plan_wrong.html", principal, context, status=400)

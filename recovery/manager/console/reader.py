@@ -115,6 +115,13 @@ def reader_of(request: Request, now_ms: int) -> Reader:
     return Reader(language, zone if is_zone(zone) else "UTC", now_ms)
 
 
+def exercise(language: Language) -> None:
+    """Write one of everything, so that the formats of a language are loaded."""
+    reader = Reader(language, "UTC", 0)
+    for write in (reader.time, reader.clock, reader.ago, reader.span, reader.number, reader.short_number, reader.share):
+        write(1)
+
+
 def is_zone(name: str) -> bool:
     """Whether this is the name of a time zone that is known here."""
     try:

@@ -59,7 +59,6 @@ SAYINGS = (
         "nothing is known of the queue in which it failed, {queue}, that would allow sending it there "
         "automatically: redrive it with --to QUEUE"
     ),
-    N_("{size} leave no room for a failure record within {limits}"),
     N_("not retried: {why}"),
     N_("{why}; retries are used up: nothing resends it automatically"),
     N_("retries are used up: nothing resends it automatically"),
@@ -68,6 +67,31 @@ SAYINGS = (
     N_("it was sent, its queue has been empty since, and it has not come back"),
     N_("neither its work nor its return was seen in time: it may be sent again"),
     N_("neither its work nor its return was seen in time"),
+    # What is wrong with a message
+    N_(
+        "its {bytes} bytes and {attributes} attributes leave no room for a failure record within the queue's "
+        "limits of {most} and {number}"
+    ),
+    N_("its {bytes} bytes and {attributes} attributes are over the queue's limits of {most} and {number}"),
+    N_(
+        "the body is a JSON object with {names}; it should be an S3 event, an SNS notification, an "
+        "EventBridge event or {example}"
+    ),
+    N_("{name} is not JSON: {why}"),
+    N_("{name} is JSON, but it is {kind}; it should be an object"),
+    N_("Records is {kind}; it should be a list of records"),
+    N_("{name} has {kind} as its {field}; it should be a string"),
+    N_("{name} has {kind} as its {field}; it should be an object"),
+    N_("{name} is {kind}; it should be an object"),
+    N_("{name}.eventVersion is {version}; only 2.x is supported"),
+    N_("CloudTrail's record of {name} names no object (that of DeleteObjects never does); use S3's own notifications"),
+    N_("the body names a key but no bucket, and S3_BUCKET is not set"),
+    N_("the {name} is empty"),
+    N_("the {name} {value} contains a lone surrogate; names in S3 are valid UTF-8"),
+    N_("the bucket {value} cannot be a bucket's name; it should be one such as our-files, not a URL, path or ARN"),
+    N_("the key has {n} bytes; S3's limit is {most}"),
+    N_("{name} is {value}, which cannot be decoded as UTF-8: {why}"),
+    N_("{name} is a required property"),
     # Copies
     N_("it is an S3 event, and is not edited: the worker reads the object as it is now; redrive it"),
     N_("the body has {mark}, which stands for what REDACT_FIELDS hides: write what is to be sent there"),

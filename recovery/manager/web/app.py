@@ -1,5 +1,6 @@
 """The application: its routes, what they answer to errors, and the guard around them."""
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,7 @@ from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
 from recovery.manager.console.app import make_console
+from recovery.manager.console.rendering import warm_up
 from recovery.manager.web import (
     alias_messages,
     alias_replay,
@@ -84,6 +86,7 @@ async def _to_the_console(_anyone: Anyone) -> RedirectResponse:
 @asynccontextmanager
 async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+    threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
     yield
 
 

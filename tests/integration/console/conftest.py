@@ -1,14 +1,24 @@
 """A browser that looks at the console of a manager, and what it must never meet there."""
 
+import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from recovery.manager.web.sign_in import Mode
+from testing.aws import s3_event, s3_record
 from testing.binaries import do_without
 from testing.chromium import browsing
+from testing.ledgers import new_ledger
+from testing.memory import BUCKET
 from testing.process import UnavailableError
+from tests.integration.manager.conftest import serving
+from tests.support import console_office
+from tests.support.console_office import COUNT, Office
 from tests.support.reader import Reader
+from tests.support.signed_in import signed_in
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -38,3 +48,23 @@ def reader_of(browser: "Browser") -> Iterator[Callable[..., Reader]]:
     for one in opened:
         one.close()
     assert met == []
+
+
+@pytest.fixture
+def office(tmp_path: Path, reader_of: Callable[..., Reader]) -> Iterator[Office]:
+    """A manager with a few dead letters of one cause, at which people sign in by tokens."""
+    with contextlib.closing(new_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")) as ledger:
+        api = signed_in(ledger, Mode.TOKEN)
+        for number in range(COUNT):
+            api.add(f"n{number:02d}", body=s3_event(s3_record(BUCKET, f"契約/{number}.pdf")))
+        with serving(api) as server:
+            made = Office(api, server.port, reader_of)
+            yield made
+            made.close()
+
+
+@pytest.fixture
+def executing(office: Office) -> Iterator[None]:
+    """Its operations are carried out meanwhile."""
+    with console_office.executing(office.api):
+        yield

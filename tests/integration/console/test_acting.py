@@ -1,41 +1,9 @@
 """Who acts, and who looks on, in real browsers: signing in by a token, each role, and two windows at one operation."""
 
-import contextlib
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import pytest
 
 from recovery.manager.roles import Role
-from recovery.manager.web.sign_in import Mode
-from testing.aws import s3_event, s3_record
-from testing.ledgers import new_ledger
-from testing.memory import BUCKET
-from tests.integration.manager.conftest import serving
-from tests.support import console_office
-from tests.support.console_office import Office, says, until_done, wait_until
-from tests.support.reader import Reader
-from tests.support.signed_in import signed_in
-
-COUNT = 24
-
-
-@pytest.fixture
-def office(tmp_path: Path, reader_of: Callable[..., Reader]) -> Iterator[Office]:
-    with contextlib.closing(new_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")) as ledger:
-        api = signed_in(ledger, Mode.TOKEN)
-        for number in range(COUNT):
-            api.add(f"n{number:02d}", body=s3_event(s3_record(BUCKET, f"契約/{number}.pdf")))
-        with serving(api) as server:
-            made = Office(api, server.port, reader_of)
-            yield made
-            made.close()
-
-
-@pytest.fixture
-def executing(office: Office) -> Iterator[None]:
-    with console_office.executing(office.api):
-        yield
+from tests.support.console_office import COUNT, Office, says, until_done, wait_until
 
 
 def test_a_person_signs_in_by_a_token_and_out_again(office: Office):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 def test_every_picture_is_taken_and_all_of_them_are_small(browser: "Browser", tmp_path: Path):
     pictures.take_pages(browser, tmp_path, lambda _pages: pictures.PAGES)
+    pictures.take_states(browser, tmp_path)
     pictures.take_steps(browser, tmp_path)
     taken = {path.stem: path for path in tmp_path.glob("*.png")}
     assert set(taken) == pictures.NAMES

@@ -38,6 +38,10 @@ def test_a_sample_is_spread_over_a_plan_and_says_what_has_changed_since(ledger: 
     assert [one.place for one in ledger.operations.sample(plan.id, limit=1)] == [1]
     assert len(ledger.operations.sample(plan.id, limit=100)) == 25
     assert ledger.operations.sample("unknown") == []
+    counted = [
+        ledger.operations.changed(name, of_first=most) for name, most in ((plan.id, 25), (plan.id, 24), ("none", 9))
+    ]
+    assert counted == [1, 0, 0]
     assert ledger.operations.identities(plan.id, limit=3) == ["n00", "n01", "n02"]
     assert len(ledger.operations.identities(plan.id, limit=100)) == 25
     assert ledger.operations.sample(plan_of(ledger, "key:nothing").id) == []

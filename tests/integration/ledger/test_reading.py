@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
@@ -10,7 +11,8 @@ from recovery.ledger import ledger as ledger_module
 from recovery.ledger import search, statistics
 from recovery.ledger.bigrams import folded
 from recovery.ledger.errors import AskedWronglyError
-from recovery.ledger.groups import SAMPLES
+from recovery.ledger.group_counters import Name
+from recovery.ledger.groups import SAMPLES, Group, GroupOrder, GroupSort
 from recovery.ledger.ledger import Ledger
 from recovery.ledger.pages import MAX_LIMIT, Sort
 from recovery.ledger.plans import Wanted
@@ -274,6 +276,21 @@ def test_a_limit_that_cannot_be_is_named(ledger: Ledger, limit: int, offset: int
     assert raised.value.field == field
 
 
+ORDERS = [GroupOrder(sort, is_down) for sort in GroupSort for is_down in (True, False)]
+
+
+def _place(order: GroupOrder) -> Callable[[Group], tuple[int, Name]]:
+    def place(one: Group) -> tuple[int, Name]:
+        values = {
+            GroupSort.COUNT: one.count,
+            GroupSort.FIRST_SEEN: one.first_seen_ms,
+            GroupSort.LAST_SEEN: one.last_seen_ms,
+        }
+        return -values[order.sort] if order.descending else values[order.sort], one.name
+
+    return place
+
+
 @pytest.mark.usefixtures("way")
 def test_groups_are_counted_as_a_loop_would(filled: Filled) -> None:
     for selection in SELECTIONS:
@@ -295,6 +312,9 @@ def test_groups_are_counted_as_a_loop_would(filled: Filled) -> None:
             assert set(group.samples) <= {one.identity for one in of}
             assert group.message in {one.message for one in of}
         assert [g.count for g in filled.ledger.groups(selection, limit=2)] == [g.count for g in found[:2]]
+        for order in ORDERS:
+            ordered = filled.ledger.groups(selection, limit=3, order=order)
+            assert [g.name for g in ordered] == [g.name for g in sorted(found, key=_place(order))[:3]]
 
 
 def test_statistics_are_those_of_a_loop(filled: Filled) -> None:

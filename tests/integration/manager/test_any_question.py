@@ -19,7 +19,10 @@ expected-statuses = ["400", "404", "421", "431"]
 expected-statuses = ["2xx", "401", "403", "404", "409", "410", "412", "422", "428"]
 
 [[operations]]
-include-name = ["GET /api/v1/messages", "GET /api/v1/where", "POST /api/v1/messages/{any_id}/copies", "POST /api/v1/plans"]
+include-name = [
+  "GET /api/v1/audit", "GET /api/v1/audit/export", "GET /api/v1/messages", "GET /api/v1/search", "GET /api/v1/where",
+  "POST /api/v1/messages/{any_id}/copies", "POST /api/v1/plans",
+]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404", "409", "410", "412", "422", "428"]
 
 [[operations]]
@@ -29,9 +32,9 @@ checks.negative_data_rejection.expected-statuses = ["400", "403", "404", "421", 
 """
 """What no schema can say, and is refused as it must be.
 
-Which cursors there are, and which names buckets and queues have; that a plan takes q or ids, and its hold a reason; which ETag,
-plan and Idempotency-Key are still good; that a Host is another server's; and that nobody is an admin without sign-in. How often
-what is made up hits a dead letter that is there is no fault of anybody's.
+Which cursors there are, and which names buckets and queues have; that a plan takes q or ids, and its hold a reason, the audit
+a day or a span, and a search some word; which ETag, plan and Idempotency-Key are still good; that a Host is another server's;
+and that nobody is an admin without sign-in. How often what is made up hits a dead letter that is there is no fault of anybody's.
 """
 
 

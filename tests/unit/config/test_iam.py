@@ -57,6 +57,14 @@ def test_the_resume_of_an_earlier_version_which_deletes_the_record_is_allowed_af
         assert "s3:DeleteObject" in {action for one in of_pause for action in listed(one["Action"])}, name
 
 
+def test_the_manager_reads_files_and_changes_none():
+    """Recovery, Present and the links of the search page read them; whoever may open a link needs no right of their own."""
+    of_files = [one for one in POLICIES["manager"]["Statement"] if "arn:aws:s3:::BUCKET/*" in listed(one["Resource"])]
+    assert [listed(one["Action"]) for one in of_files] == [["s3:GetObject"]]
+    assert not any("PutObject" in action for one in POLICIES["manager"]["Statement"] for action in listed(one["Action"])
+                   if any("arn:aws:s3:::BUCKET" in resource for resource in listed(one["Resource"])))  # fmt: skip
+
+
 # -- what the code calls -----------------------------------------------------------------------------------------------
 
 

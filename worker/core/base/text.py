@@ -5,6 +5,7 @@ obey control characters, and a JSON encoder leaves some of those unescaped.
 """
 
 import re
+from urllib.parse import quote
 
 # Control characters other than tab, newline and carriage return, and lone surrogates: the former are invisible in logs
 # and on terminals, the latter cannot be encoded as UTF-8.
@@ -67,3 +68,9 @@ def exact(text: str) -> str:
 def escaped_json(json_text: str) -> str:
     r"""The same JSON, in which characters that control a terminal are written as `\uXXXX`."""
     return json_text if json_text.isascii() else _ACTIVE.sub(lambda found: f"\\u{ord(found[0]):04x}", json_text)
+
+
+def header_value(text: str, most: int) -> str:
+    """Text as the value of an HTTP header: percent-encoded except for visible ASCII and spaces, and cut to so many characters."""
+    encoded = quote(scrub(text), safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~")[:most]
+    return re.sub("%[0-9A-F]?$", "", encoded)

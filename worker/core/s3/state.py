@@ -17,7 +17,7 @@ from worker.core.base.errors import StoreError
 from worker.core.base.events import LogEvent
 from worker.core.base.jsontypes import JsonObject
 from worker.core.base.logs import emit
-from worker.core.base.text import scrub
+from worker.core.base.text import header_value
 from worker.core.s3.store import S3ObjectStore
 
 RETRY_PREFIX = "retry-index/"
@@ -83,14 +83,16 @@ class State(Protocol):
     def modified(self, prefix: str) -> Iterator[tuple[str, int]]:
         """The same, each with when it was last written: ms since the epoch, which S3 knows to the second."""
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """What keys with a prefix begin with, up to the next slash and with it, in order; each once."""
+
     def count(self, prefix: str, *, at_most: int) -> int:
         """The number of records under a prefix, counted up to `at_most`."""
 
     def claim(self, key: str, record: bytes, *, instead_of: str | None) -> str | None:
         """Write a record only if nobody else has: the new etag, or None where another was first.
 
-        Returns the new etag, or None if another writer was faster. `instead_of` is the etag of the record that may be
-        replaced; None if there must not be one yet.
+        `instead_of` is the etag of the record that may be replaced; None if there must not be one yet.
         """
 
     def get_with_etag(self, key: str) -> tuple[bytes, str] | None:
@@ -118,7 +120,7 @@ class S3State:
 
     def put(self, key: str, record: bytes, *, metadata: Mapping[str, str] | None = None) -> None:
         """One PUT, by obstore."""
-        encoded = {name: _header_value(value) for name, value in (metadata or {}).items()}
+        encoded = {name: header_value(value, MAX_METADATA_CHARS) for name, value in (metadata or {}).items()}
         self._objects.put(self.bucket, key, record, metadata=encoded)
 
     def get(self, key: str) -> bytes | None:
@@ -156,6 +158,13 @@ class S3State:
             for page in pages:
                 for found in page.get("Contents", []):
                     yield found["Key"], int(found["LastModified"].timestamp() * 1000)
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """A thousand folders a call, however much is in them."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
+        with aws_errors(StoreError):
+            for page in pages:
+                yield from (found["Prefix"] for found in page.get("CommonPrefixes", []))
 
     def delete_all(self, keys: Sequence[str]) -> None:
         """Delete records, a thousand a call."""
@@ -253,12 +262,6 @@ def pause_in_force(raw: bytes, now_ms: int) -> JsonObject | None:
         **readable,
         "reason": str(readable.get("reason", "(the pause record cannot be read; it pauses all the same)")),
     }
-
-
-def _header_value(text: str) -> str:
-    """Text as the value of an HTTP header: percent-encoded except for visible ASCII and spaces, and cut."""
-    encoded = quote(scrub(text), safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~")[:MAX_METADATA_CHARS]
-    return re.sub("%[0-9A-F]?$", "", encoded)
 
 
 def dated(at_ms: int) -> str:

@@ -5,6 +5,7 @@ import { live } from "./live.js";
 import { parts } from "./parts.js";
 import { query } from "./query.js";
 
+const PATIENCE_S = 10;
 const YEAR_S = 365 * 86400;
 const MOMENT_MS = 400;
 
@@ -14,17 +15,26 @@ function zone() {
   if (name === document.body.dataset.zone || sessionStorage.getItem("zone") === name) return;
   sessionStorage.setItem("zone", name);
   document.cookie = `console-zone=${name}; path=/; max-age=${YEAR_S}; samesite=lax`;
-  if (document.querySelector("form.dirty") === null) location.reload();
+  // What answers a form would be sent again.
+  if (document.body.dataset.here === location.pathname + location.search) location.reload();
 }
 
 function busyForms() {
-  // A second press of the same button would ask for the same again.
+  // A second press would ask for the same again, and might be told that it was done already.
   document.addEventListener("submit", (event) => {
-    if (event.submitter && event.target.method === "post") event.submitter.setAttribute("aria-busy", "true");
+    const form = event.target;
+    if (form.method !== "post") return;
+    if (form.dataset.sent) return event.preventDefault();
+    form.dataset.sent = "yes";
+    event.submitter?.setAttribute("aria-busy", "true");
+    setTimeout(() => ready(form), PATIENCE_S * 1000);
   });
-  window.addEventListener("pageshow", () => {
-    for (const button of document.querySelectorAll("button[aria-busy]")) button.removeAttribute("aria-busy");
-  });
+  window.addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach(ready));
+}
+
+function ready(form) {
+  delete form.dataset.sent;
+  for (const button of document.querySelectorAll("button[aria-busy]")) button.removeAttribute("aria-busy");
 }
 
 function loading() {

@@ -1,5 +1,6 @@
 // Keeps what is marked `data-live` up to date: the page is fetched again, and each such part is replaced by its new self.
 const RETRY_S = 5;
+const TYPING = "input, textarea, select";
 
 function announce(why) {
   // `why` is a word of the note's data: silent, refused or ended. Without one, what is shown is that of now.
@@ -10,21 +11,50 @@ function announce(why) {
   note.hidden = !why;
 }
 
+function isInUse(part) {
+  // Somebody types in it, or has marked some of its text.
+  const marked = getSelection();
+  return (part.contains(document.activeElement) && document.activeElement.matches(TYPING))
+    || (!marked.isCollapsed && marked.containsNode(part, true));
+}
+
+function sameIn(part, element) {
+  // What does the same in another version of the page; an address may have another moment in it by then.
+  const name = ["href", "name", "value"].filter((one) => element.hasAttribute(one));
+  const wanted = name.map((one) => `[${one}="${CSS.escape(element.getAttribute(one))}"]`).join("");
+  return (name.length > 0 && part.querySelector(element.tagName + wanted))
+    || [...part.querySelectorAll(element.tagName)].find((one) => one.textContent === element.textContent);
+}
+
+function replace(part, other) {
+  const focused = part.contains(document.activeElement) ? document.activeElement : null;
+  const row = part.querySelector('[aria-current="true"] a');
+  const open = [...part.querySelectorAll("details")].map((one) => one.open);
+  part.replaceWith(other);
+  for (const [place, one] of [...other.querySelectorAll("details")].entries()) one.open ||= open[place] ?? false;
+  if (row) sameIn(other, row)?.closest("[data-row]")?.setAttribute("aria-current", "true");
+  if (focused === null) return;
+  const target = sameIn(other, focused) || other;
+  if (target === other) other.tabIndex = -1;
+  target.focus({ preventScroll: true });
+}
+
 async function refresh() {
   let answer;
   try {
-    answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
+    answer = await fetch(document.body.dataset.here, { headers: { Accept: "text/html" }, cache: "no-store" });
   } catch {
     return announce("silent");
   }
   if (answer.redirected || answer.status === 401) return announce("ended");
   if (!answer.ok) return announce("refused");
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  document.body.dataset.made = fresh.body.dataset.made;
   announce();
+  if (Number(fresh.body.dataset.made) < Number(document.body.dataset.made)) return; // overtaken by a later answer
+  document.body.dataset.made = fresh.body.dataset.made;
   for (const part of document.querySelectorAll("[data-live]")) {
     const other = fresh.getElementById(part.id);
-    if (other && !part.contains(document.activeElement) && other.innerHTML !== part.innerHTML) part.replaceWith(other);
+    if (other && other.innerHTML !== part.innerHTML && !isInUse(part)) replace(part, other);
   }
 }
 
@@ -54,4 +84,6 @@ export function live() {
   }
   const events = document.querySelector("[data-events]");
   if (events) follow(events.dataset.events);
+  // A page that the browser has kept is as it was when it was left.
+  window.addEventListener("pageshow", (event) => event.persisted && refresh());
 }

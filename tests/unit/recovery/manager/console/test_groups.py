@@ -75,6 +75,31 @@ def test_the_list_can_be_filtered_and_says_what_is_wrong_with_a_filter(filled):
     assert "There are no more groups." in text(get(filled, "/console/groups?page=3"))
 
 
+def test_the_list_is_ordered_from_its_header_and_from_a_form_and_keeps_that(filled, monkeypatch):
+    def causes(page):
+        return [one.xpath("string(td[1]//a)") for one in page.xpath("//tr[@data-row]")]
+
+    page = get(filled, "/console/groups?q=state:any")
+    assert causes(page) == ["ReadTimeoutError", "ValueError"]
+    links = page.xpath("//th/a/@href")
+    assert [parse_qs(urlsplit(one).query) for one in links] == [
+        {"q": ["state:any"], "sort": ["count"], "order": ["asc"]},
+        {"q": ["state:any"], "sort": ["first"], "order": ["desc"]},
+        {"q": ["state:any"], "sort": ["last"], "order": ["desc"]},
+    ]
+    monkeypatch.setattr(groups_view, "PAGE", 1)
+    least = get(filled, links[0])
+    assert causes(least) == ["ValueError"]
+    assert least.xpath("//th[@aria-sort]/@aria-sort") == ["ascending"]
+    kept = [(one.get("name"), one.get("value")) for one in least.xpath("//form[@role='search']//input[@type='hidden']")]
+    assert kept == [("sort", "count"), ("order", "asc")]
+    assert causes(get(filled, least.xpath("string(//a[@rel='next']/@href)"))) == ["ReadTimeoutError"]
+    form = least.xpath("//form[.//select[@name='sort']]")[0]
+    assert form.xpath(".//option[@selected]/@value") == ["count", "asc"]
+    assert form.xpath(".//input[@name='q']/@value") == ["state:any"]
+    get(filled, "/console/groups?sort=colour", 400)
+
+
 def test_an_empty_ledger_says_that_nothing_has_failed(api):
     assert "Nothing has failed. Last checked:" in text(get(api, "/console/groups"))
     assert "失敗したものはありません。" in text(get(api, "/console/groups", **JAPANESE))

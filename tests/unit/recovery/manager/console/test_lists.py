@@ -9,7 +9,8 @@ from lxml import html
 from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import State
 from recovery.ledger.selection import FILTERS, parse_query
-from recovery.manager.console.messages import COLUMNS, verbs_for
+from recovery.manager.console.messages import COLUMNS, SORTS, verbs_for
+from recovery.manager.console.overview import PLACES
 from recovery.manager.roles import Principal, Role
 from testing.ledgers import new_ledger
 from tests.support.api import Api
@@ -112,7 +113,7 @@ def test_columns_and_order_can_be_chosen_without_scripts_and_without_a_header(ap
     [form] = page.xpath("//form[.//select[@name='sort']]")
     assert form.get("method") == "get"
     assert form.xpath(".//select[@name='sort']/option[@selected]/@value") == ["error"]
-    assert form.xpath(".//select[@name='sort']/option/@value") == ["key", "error", "last", "first"]
+    assert form.xpath(".//select[@name='sort']/option/@value") == ["key", "error", "last", "first", "sent"]
     assert form.xpath(".//select[@name='order']/option[@selected]/@value") == ["asc"]
     assert form.xpath(".//input[@name='q']/@value") == ["state:any"]
     assert form.xpath(".//input[@name='column']/@value") == list(COLUMNS)
@@ -124,6 +125,24 @@ def test_columns_and_order_can_be_chosen_without_scripts_and_without_a_header(ap
     assert parse_qs(urlsplit(language).query)["column"] == ["owner", "key"]
     get(api, "/console/messages?column=colour", 400)
     get(api, "/console/messages?sort=colour", 400)
+
+
+@pytest.mark.parametrize("path", PLACES.values())
+def test_what_an_alert_leads_to_is_a_page(api, path):
+    get(api, path)
+
+
+def test_what_a_list_is_ordered_by_is_shown(api):
+    names = [said(one) for one in get(api, "/console/messages?sort=sent&order=asc").xpath("//th[@scope='col']")]
+    assert names[1:] == ["Key", "Error", "What it says", "State", "Last seen", "Received by SQS", "Arrivals"]
+
+
+def test_every_column_and_order_can_be_shown(api):
+    asked = urlencode({"q": "state:any", "column": COLUMNS}, doseq=True)
+    for sort in SORTS:
+        page = get(api, f"/console/messages?{asked}&sort={sort}")
+        assert len(page.xpath("//th[@scope='col']")) == len(COLUMNS) + 1
+        assert len(page.xpath("//th[@aria-sort]")) == 1
 
 
 def test_the_two_buttons_cannot_be_confused_and_the_second_has_none_that_come_later(api):
@@ -139,6 +158,41 @@ def test_whoever_selects_nothing_is_told_so(api):
     answer = api.ask("/console/plans", method="POST", content=b"verb=redrive&reason=", **FORM)
     assert answer.status_code == 400
     assert "Nothing is selected: tick messages first, or act on all that match." in answer.text
+
+
+def sent(api, path, **fields):
+    answer = api.ask(path, method="POST", content=urlencode(fields).encode(), **FORM)
+    assert answer.status_code == 303, answer.text
+    return answer.headers["location"]
+
+
+@pytest.mark.parametrize("which", ["selected", "all"])
+def test_filter_order_and_columns_survive_an_action(api, which):
+    path = "/console/messages?q=state%3Aopen+key%3A%E5%A5%91&sort=key&order=asc&column=key&column=owner"
+    page = get(api, path)
+    [form] = page.xpath("//form[@id='act']")
+    fields = {one.get("name"): one.get("value") for one in form.xpath("input[@type='hidden']")}
+    assert fields == {"back": path}
+    fields |= {"id": page.xpath("string(//input[@name='id']/@value)")} if which == "selected" else {"q": "state:open"}
+    place = sent(api, "/console/plans", verb="note", note="x", **fields)
+    plan = get(api, place)
+    assert plan.xpath("//a[normalize-space()='Leave everything as it is']/@href") == [path]
+    assert {one.get("value") for one in plan.xpath("//form//input[@name='back']")} == {path}
+    again = sent(api, urlsplit(place).path + "/again", changed="yes", note="y", back=path)
+    operation = sent(api, urlsplit(again).path + "/start", back=path)
+    assert get(api, operation).xpath("//a[normalize-space()='Back to the list']/@href") == [path]
+
+
+@pytest.mark.parametrize(
+    "back",
+    ["//evil.example", "https://evil.example", "/console/plans", "/api/v1/messages", "/console/messages/../../x", ""],
+)
+def test_one_goes_back_to_lists_alone(api, back):
+    place = sent(api, "/console/plans", verb="note", note="x", q="", back=back)
+    assert "?" not in place
+    plan = get(api, f"{place}?{urlencode({'back': back})}")
+    assert plan.xpath("//a[normalize-space()='Leave everything as it is']/@href") == ["/console/messages"]
+    assert plan.xpath("//input[@name='back']") == []
 
 
 ACTING = {Verb.REDRIVE, Verb.RECOVER, Verb.ABANDON}

@@ -67,7 +67,7 @@ def test_what_has_changed_since_and_what_is_wrong_is_not_done(api):
 def test_a_body_is_shown_once_its_view_is_recorded(api):
     found = show_body(api.service, ANA, row(api))
     assert '"city": "松江"' in found.body.text
-    assert found.stack == STACK
+    assert found.stack.text == STACK
     assert [(name, kind, one.text) for name, kind, one in found.attributes] == [("raw", "Binary", "AP8=")]
     assert json.loads(found.edited or "")["radius"] == 0
     assert [view["by"] for view in api.views()] == ["ana"]

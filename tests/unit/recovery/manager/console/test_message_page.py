@@ -124,7 +124,7 @@ def test_what_is_there_now_is_asked_for_alone(api):
 def test_a_body_is_shown_after_its_view_is_recorded_and_never_by_a_link(api):
     add(api)
     document = checked(post(api, "/console/messages/a", 200, {"do": "body"}))
-    assert '"Records": [' in document.xpath("string(//pre)")
+    assert '"Records": [' in document.xpath("string(//pre[@class='body'])")
     assert STACK in said(document)
     assert "is not edited" in said(document)
     assert [view["by"] for view in api.views()] == ["api@host"]
@@ -141,7 +141,7 @@ def test_what_is_said_is_done_or_the_page_says_why_not_and_keeps_what_was_typed(
     assert api.ledger.get("a").hold == "legal"
     document = checked(post(api, "/console/messages/a", 409, {"do": "owner", "version": "1", "owner": HOSTILE}))
     assert document.xpath("//*[@role='alert']")
-    assert "has changed since you looked at it" in said(document)
+    assert "Nothing was done. it has changed since you looked at it" in said(document)
     assert document.xpath("//input[@name='owner']/@value") == [HOSTILE]
     post(api, "/console/messages/a", 303, {"do": "release", "version": "2"})
     assert api.ledger.get("a").hold is None
@@ -175,7 +175,9 @@ def test_a_copy_without_an_answer_says_that_nobody_knows(api):
     api.add("m", body=json.dumps({**MAPS, "radius": 0}), type="maps")
     api.fakes.faults.add("source.send", SQS_DOWN)
     answer = post(api, "/console/messages/m", 503, {"do": "copy", "version": "1", "body": json.dumps(MAPS)})
-    assert "nobody knows whether the copy was sent" in said(checked(answer))
+    text = said(checked(answer))
+    assert "nobody knows whether the copy was sent" in text
+    assert "Nothing was done" not in text
 
 
 def test_readers_see_no_body_and_no_form_and_admins_may_delete(ledger):

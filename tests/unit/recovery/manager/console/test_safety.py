@@ -1,9 +1,11 @@
 """What keeps other sites out of the pages: their headers, where they lead, and what an answer to a form leads back to."""
 
 import contextlib
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+from httpx import Response
 from lxml import html
 
 from recovery.manager.roles import Role
@@ -30,6 +32,10 @@ def api(tmp_path_factory):
         yield made
 
 
+def parsed(answer: Response) -> Any:
+    return html.fromstring(answer.text)
+
+
 PAGES = [
     ("/console/", 200), ("/console/messages", 200), (f"/console/messages/{EXAMPLE_ID}", 200), ("/console/archive", 200),
     ("/console/groups", 200), ("/console/schedule", 200), ("/console/audit", 200), ("/console/settings", 200),
@@ -52,7 +58,7 @@ def test_a_page_is_kept_by_nobody_framed_by_nobody_and_runs_and_loads_ours_alone
     assert found["x-content-type-options"] == "nosniff"
     assert found["cross-origin-opener-policy"] == found["cross-origin-resource-policy"] == "same-origin"
     assert found["content-type"] == "text/html; charset=utf-8"
-    page = html.fromstring(answer.text)
+    page = parsed(answer)
     assert page.xpath("//@style | //style | //script[not(@src)] | //*[starts-with(name(@*), 'on')]") == []
     for name in ("src", "href", "action"):
         for one in page.xpath(f"//@{name}"):
@@ -108,7 +114,7 @@ def test_a_language_is_chosen_where_the_reader_is(api):
 def test_what_a_form_was_answered_with_leads_back_to_the_page_that_had_it(api, referer, back):
     answer = api.ask("/console/plans", method="POST", content=b"verb=redrive", referer=referer, **FORM)
     assert answer.status_code == 400
-    [language] = html.fromstring(answer.text).xpath("//form[@action='/console/preferences']/input[@name='next']/@value")
+    [language] = parsed(answer).xpath("//form[@action='/console/preferences']/input[@name='next']/@value")
     assert language == back
 
 

@@ -18,21 +18,25 @@ from recovery.manager.console.saying import said
 from recovery.manager.console.sayings import SAYINGS
 from recovery.manager.web import operations, plans
 from recovery.operations import abort_policy, advice
-from recovery.operations.dead_letters import desk, stored
+from recovery.operations.dead_letters import desk, message_types, stored
 from recovery.operations.recovering import outlook, preconditions
 from recovery.operations.transfer import claims, targets
 from recovery.operations.transfer import sending as sent
+from worker.core.s3 import events
+from worker.core.sqs import dead_letter
 
 MODULES = [
     operation_items, fleet_health, bounded, confirmation, present, ramp, retry_targets, schedule, acts, copying, scheduling,
     sending, later, message_acts, planning, operations, plans, abort_policy, advice, desk, stored, outlook, preconditions, claims,
-    sent, targets,
+    sent, targets, events, dead_letter, message_types,
 ]  # fmt: skip
 """Those whose sentences are shown on pages."""
 PLACE = "…"
 NOT_SHOWN = re.compile(
     r"^[A-Za-z_]+$|SELECT|UPDATE|:plan|'planned'|i\.state|^/api/|^dlq |s3-index-worker (doctor|forget)|^Only |^Whether"
     r"|last event|An operation's id|A plan's id|-manager |event-stream"
+    r"|^(Object|AWS) [A-Z]|^…: (is not a JSON Schema|x-|cannot be read)|^MESSAGE_TYPES_DIR|is not a dead letter"
+    r"|^its (id, body|receive count)|^an attribute has no type|^it is not a JSON object$"
 )
 """SQL, paths, commands, and descriptions in the API's documentation."""
 PARTS = frozenset({
@@ -42,6 +46,9 @@ PARTS = frozenset({
     "; if the index refuses the document, it goes to retry-index/", ". What it names is indexed nevertheless, if only by its name",
     ". The same command tries again, and keeps it as long as this lasts",
     ". The fleet is paused: without --while-paused, the command refuses",
+    f"its {PLACE} bytes and {PLACE} attributes", f"the queue's limits of {PLACE} and {PLACE}", "the SNS notification",
+    f"{PLACE} leave no room for a failure record within {PLACE}", f"the body {PLACE}; the types are {PLACE}", "the SNS message",
+    "is of no known type", "is not JSON", "the EventBridge event", "an empty list",
     f"SQS_QUEUE_URL: {PLACE}", f"{PLACE} has no redrive policy that leads to DLQ_QUEUE_URL={PLACE}",
 })  # fmt: skip
 """Parts of sentences, which are tried as a whole below; and what the archive, the log or the command line alone says."""
@@ -92,6 +99,11 @@ WHOLE = {
     "at: '2026' is wrong; it should be to come, and at most 14 days ahead": (
         "<bdi>at</bdi>: <bdi>&#39;2026&#39;</bdi> は正しくありません。正しい値: これから <bdi>14</bdi> 日以内"
     ),
+    "its 1,048,577 bytes and 2 attributes leave no room for a failure record within the queue's limits of 1,048,576 and 10; "
+    "--force sends it without its redrive count": "<bdi>1,048,577</bdi> バイト、属性 <bdi>2</bdi> 個のため、"
+    "キューの上限（<bdi>1,048,576</bdi> バイト、<bdi>10</bdi> 個）の中に失敗レコードの余地がありません。"
+    "--force を付けると再投入回数を付けずに送信します",
+    "s3-event: Records: 'x' is a required property": "<bdi>s3-event: Records: &#39;x&#39;</bdi> は必須です",
     "at 2026-11-01T09:30:00.000Z": "<bdi>2026-11-01</bdi> <bdi>09:30:00.000</bdi>（UTC）に予約",
     "an error of a service: <b>": "<bdi>an error of a service: &lt;b&gt;</bdi>",
     "": "<bdi></bdi>",

@@ -11,7 +11,7 @@ from recovery.manager import audit_reader
 from recovery.manager.audit_reader import AuditReader, Wanted
 from recovery.manager.redaction import NOT_SHOWN, Redactor
 from tests.support.api import Api
-from worker.core.audit import AuditEvent, write
+from worker.core.audit import AUDIT_PREFIX, AuditEvent, write
 from worker.core.sqs.dead_letter import DeadLetter
 from worker.core.sqs.queue import Message
 
@@ -159,19 +159,40 @@ def test_a_busy_day_is_listed_by_shorter_spans(api, monkeypatch):
     assert len(walked) == 209
 
 
-def test_a_page_makes_a_bounded_number_of_calls_and_goes_on_nevertheless(api, monkeypatch):
-    monkeypatch.setattr(audit_reader, "MAX_READ", 20)
-    monkeypatch.setattr(audit_reader, "MAX_LISTS", 150)
-    for number in range(50):
-        entry(api, number, ids=(str(number),))
-    entry(api, -300 * 24 * 60, ids=("old",))
+@pytest.fixture
+def listed(api, monkeypatch):
+    """The prefixes that are listed."""
     calls: list[str] = []
     keys = api.fakes.state.keys
     monkeypatch.setattr(api.fakes.state, "keys", lambda prefix: calls.append(prefix) or keys(prefix))  # type: ignore[func-returns-value]
-    found = pages(api, "/api/v1/audit?from=2020-01-01&to=2026-11-02&id=old")
+    return calls
+
+
+def test_a_page_makes_a_bounded_number_of_calls_and_goes_on_nevertheless(api, monkeypatch, listed):
+    monkeypatch.setattr(audit_reader, "MAX_READ", 20)
+    monkeypatch.setattr(audit_reader, "MAX_LISTS", 50)
+    for number in range(50):
+        entry(api, number, ids=(str(number),))
+    for day in range(1, 120):
+        entry(api, -day * 24 * 60, action="hold")
+    entry(api, -300 * 24 * 60, ids=("old",))
+    found = pages(api, "/api/v1/audit?from=2020-01-01&to=2026-11-02&id=old&action=redrive")
     assert [one["ids"] for page in found for one in page["items"]] == [["old"]]
-    assert 2_000 < len(calls) < 3_000  # the days since 2020, most of them empty
-    assert len(found) < 40
+    assert 121 <= len(listed) < 200
+    assert 4 < len(found) < 20
+
+
+def test_days_without_entries_are_not_listed(api, listed):
+    entry(api)
+    entry(api, -300 * 24 * 60, ids=("old",))
+    found = api.get("/api/v1/audit?from=2020-01-01&to=2026-11-02")
+    assert [one["ids"] for one in found["items"]] == [["a"], ["old"]]
+    assert sorted(prefix.removeprefix(AUDIT_PREFIX) for prefix in listed) == [
+        "",
+        "2026-01-05/",
+        "2026-11-01/",
+        "2026-11-03/",
+    ]
 
 
 def test_entries_are_read_once(api, monkeypatch):

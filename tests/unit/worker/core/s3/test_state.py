@@ -119,3 +119,19 @@ def test_a_pause_record_of_whatever_form_pauses_and_is_text(raw):
 def test_a_pause_that_has_run_out_is_none():
     assert pause_in_force(b'{"reason": "x", "until_ms": 999}', 1_000) is None
     assert pause_in_force(b'{"reason": "x", "until_ms": 1001}', 1_000) == {"reason": "x", "until_ms": 1001}
+
+
+def test_folders_are_those_of_every_page_of_a_listing():
+    class Listing:
+        def get_paginator(self, name):
+            return self
+
+        def paginate(self, **call):
+            assert call == {"Bucket": "state", "Prefix": "audit/2026-", "Delimiter": "/"}
+            return [
+                {"CommonPrefixes": [{"Prefix": "audit/2026-10-31/"}]},
+                {},
+                {"CommonPrefixes": [{"Prefix": "audit/2026-11-01/"}]},
+            ]
+
+    assert list(state(Listing()).folders("audit/2026-")) == ["audit/2026-10-31/", "audit/2026-11-01/"]
