@@ -49,7 +49,8 @@ def everywhere(reader: Reader) -> Iterator[None]:
 def test_no_text_does_anything_where_many_are_listed(
     laid: Laid, reader_of: Callable[..., Reader], language: str, width: int
 ):
-    reader, wrong, seen = reader_of(laid.origin, language=language, width=width), [], {}
+    reader, wrong = reader_of(laid.origin, language=language, width=width), []
+    seen: dict[str, int] = {}
     for view in laid.trap.lists():
         view.visit(reader)
         for _ in everywhere(reader):
