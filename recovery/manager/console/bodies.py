@@ -1,8 +1,14 @@
-"""Bodies as people read them: JSON with an indent, its numbers and names exactly as they are written."""
+"""Bodies as people read them: JSON with an indent, its numbers and names exactly as they are written; and what is wrapped in them.
 
+What is wrapped: JSON in a text of JSON, as SNS does it, and texts in Base64, compressed by gzip or not. Nothing is shown by it that
+the body does not show already: where REDACT_FIELDS hides something, what is no JSON has been left out before.
+"""
+
+import binascii
 import html
 import json
 import zlib
+from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,11 +18,14 @@ MAX_SHOWN_CHARS = 40_000
 """Of a body, or of one attribute, on a page; the API has the rest."""
 BODY_BYTES = 24_000
 """What a body may weigh over the wire, compressed as pages are: JSON of so many characters weighs less, as a rule."""
-STACK_BYTES, ATTRIBUTES_BYTES = 8_000, 12_000
-"""The same of a stack, and of all attributes together: a page has at most 100 KB."""
+STACK_BYTES, ATTRIBUTES_BYTES, WRAPPED_BYTES = 8_000, 12_000, 12_000
+"""The same of a stack, of all attributes together, and of all that is wrapped: a page has at most 100 KB."""
 _WEIGHED_CHARS = 2_000
 MAX_DEPTH = 100
 INDENT = "  "
+MIN_BASE64_CHARS = 16
+"""Of fewer, an ordinary word could be meant."""
+_GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,17 @@ class Shown:
     text: str
     left_out: int = 0
     """Characters that are not shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """A text within a body."""
+
+    name: str
+    """The field that has it; empty where it is the whole body."""
+    how: tuple[str, ...]
+    """How it was written there, the outermost first: `JSON`, or `Base64`, perhaps with `gzip`."""
+    text: Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +75,34 @@ def fitting(text: str, most_bytes: int) -> int:
         if weight > most_bytes:
             return at
     return length
+
+
+def wrapped(text: str) -> tuple[Wrapped, ...]:
+    """What is wrapped in a body, as far as that can be read; of an object, in its own fields alone."""
+    if len(text) > MAX_SHOWN_CHARS:
+        return ()
+    if (found := _of_base64(text)) is not None:
+        return (found,)
+    try:
+        document = json.loads(text) if text.lstrip().startswith("{") else {}
+    except (ValueError, RecursionError):
+        return ()
+    texts = {name: value for name, value in document.items() if isinstance(value, str) and pretty(value) != value}
+    return tuple(Wrapped(name, ("JSON",), shown(value, WRAPPED_BYTES // len(texts))) for name, value in texts.items())
+
+
+def _of_base64(text: str) -> Wrapped | None:
+    """The text that a body is in Base64; None if it is none. At most MAX_SHOWN_CHARS bytes of it are unpacked."""
+    try:
+        found = b64decode(text.strip(), validate=True)
+        if found.startswith(_GZIP):
+            unpacked = zlib.decompressobj(wbits=31).decompress(found, MAX_SHOWN_CHARS)
+            return Wrapped("", ("Base64", "gzip"), shown(unpacked.decode(errors="ignore"), WRAPPED_BYTES))
+        written = found.decode()
+    except (binascii.Error, zlib.error, ValueError):
+        return None
+    is_text = len(text) >= MIN_BASE64_CHARS and "\0" not in written
+    return Wrapped("", ("Base64",), shown(written, WRAPPED_BYTES)) if is_text else None
 
 
 def pretty(text: str) -> str:

@@ -18,7 +18,7 @@ def bidi(value: object) -> Markup:
     and not closed go on after its end.
     """
     text = "" if value is None else str(value)
-    return Markup("<bdi>{}</bdi>").format(_ACTIVE.sub(lambda found: escaped(found[0]), text))
+    return Markup("<bdi>") + _ACTIVE.sub(lambda found: escaped(found[0]), text) + Markup("</bdi>")
 
 
 def short(value: object, most: int = SHORT_BYTES) -> Markup:

@@ -8,7 +8,16 @@ from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import ENDED, Row, State
 from recovery.manager.acting.copying import MAX_BODY_CHARS, Copied, CopyRefusedError, CopyUnclearError, copy
 from recovery.manager.acting.single import act_on
-from recovery.manager.console.bodies import ATTRIBUTES_BYTES, BODY_BYTES, STACK_BYTES, Shown, fitting, shown
+from recovery.manager.console.bodies import (
+    ATTRIBUTES_BYTES,
+    BODY_BYTES,
+    STACK_BYTES,
+    Shown,
+    Wrapped,
+    fitting,
+    shown,
+    wrapped,
+)
 from recovery.manager.redacted import redacted
 from recovery.manager.web.bodies import read_one, record_view
 from recovery.manager.web.principal import Principal
@@ -37,6 +46,8 @@ class ShownBody:
     body: Shown
     attributes: tuple[tuple[str, str, Shown], ...]
     """Name, type and text; bytes as base64."""
+    wrapped: tuple[Wrapped, ...]
+    """What is wrapped in the body."""
     stack: Shown
     edited: str | None
     """What is put into the form of an edited copy; None if it is too long, or weighs too much for a page."""
@@ -59,7 +70,7 @@ def show_body(service: Service, principal: Principal, row: Row) -> ShownBody:
         for name, one in given.items()
     )
     edited = found.body if fitting(found.body, BODY_BYTES) == len(found.body) else None
-    return ShownBody(shown(found.body), attributes, shown(found.stack, STACK_BYTES), edited)
+    return ShownBody(shown(found.body), attributes, wrapped(found.body), shown(found.stack, STACK_BYTES), edited)
 
 
 def say(service: Service, principal: Principal, row: Row, verb: Verb, fields: Mapping[str, str]) -> None:

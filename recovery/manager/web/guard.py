@@ -21,7 +21,7 @@ from recovery.manager.web.sign_in import Mode, SignIn
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 
-MAX_REQUESTS = 64
+MAX_REQUESTS = 96
 """Under way at the same time, waiting ones included; with what one holds (bodies.py), this bounds the memory."""
 MAX_HEAD_BYTES = 32 * 1024
 """Path, query and headers; a query alone, of 2,000 characters, may have 24,000 once it is percent-encoded."""

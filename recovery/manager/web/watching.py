@@ -1,6 +1,7 @@
 """Follows operations for everybody who looks on: one reading of the ledger at a time, however many they are."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import anyio.to_thread
@@ -10,8 +11,10 @@ from recovery.ledger.operations import Operation
 from worker.core.base.errors import WorkerError
 
 EVERY_S = 0.5
-MAX_VIEWERS = 32
+MAX_VIEWERS = 64
 """Each is a request under way; guard.py has room for others."""
+CHECKED_S = 1.0
+"""How often a viewer's sign-in is looked at, which may ask the ledger."""
 QUEUED = 4
 """Changes that wait for a slow viewer; each says everything, so that the oldest can be left out."""
 
@@ -49,8 +52,12 @@ class Watch:
         try:
             if self._poller is None or self._poller.done():
                 self._poller = asyncio.create_task(self._poll())
-            seen = after
-            while (one := await queue.get()) is not None and await goes_on():
+            seen, checked = after, float("-inf")
+            while (one := await queue.get()) is not None:
+                if time.monotonic() - checked >= CHECKED_S:
+                    if not await goes_on():
+                        return
+                    checked = time.monotonic()
                 if str(one.changed_ms) != seen:
                     seen = str(one.changed_ms)
                     yield one

@@ -1,5 +1,6 @@
 // Keeps what is marked `data-live` up to date: the page is fetched again, and each such part is replaced by its new self.
 const RETRY_S = 5;
+const SOON_MS = 300, GAP_MS = 2000;
 const TYPING = "input, textarea, select";
 
 function announce(why) {
@@ -58,30 +59,35 @@ async function refresh() {
   }
 }
 
+function poll(seconds) {
+  setInterval(() => document.visibilityState === "visible" && refresh(), seconds * 1000);
+}
+
 function follow(address) {
-  // An operation says each change; the page shows it at once.
+  // An operation says each change; the page shows another state at once, and progress every GAP_MS: many may look on.
   const source = new EventSource(address);
-  let wanted = false;
-  const later = async () => {
-    if (wanted) return;
-    wanted = true;
-    await new Promise((done) => setTimeout(done, 300));
-    wanted = false;
-    await refresh();
-  };
+  let state, wanted = false, last = 0;
   source.addEventListener("operation", async (event) => {
-    await later();
-    if (JSON.parse(event.data).ended_at !== null) source.close();
+    const operation = JSON.parse(event.data), isOther = operation.state !== state;
+    state = operation.state;
+    if (operation.ended_at !== null) source.close();
+    if (wanted && !isOther) return;
+    wanted = true;
+    await new Promise((done) => setTimeout(done, isOther ? SOON_MS : Math.max(SOON_MS, last + GAP_MS - Date.now())));
+    wanted = false;
+    last = Date.now();
+    await refresh();
   });
-  source.addEventListener("error", () => source.readyState === EventSource.CLOSED && refresh());
+  source.addEventListener("error", () => {
+    if (source.readyState !== EventSource.CLOSED) return; // it connects again by itself
+    refresh();
+    poll(RETRY_S);
+  });
 }
 
 export function live() {
   const every = document.querySelector("[data-every]");
-  if (every) {
-    const wait = Number(every.dataset.every) || RETRY_S;
-    setInterval(() => document.visibilityState === "visible" && refresh(), wait * 1000);
-  }
+  if (every) poll(Number(every.dataset.every) || RETRY_S);
   const events = document.querySelector("[data-events]");
   if (events) follow(events.dataset.events);
   // A page that the browser has kept is as it was when it was left.

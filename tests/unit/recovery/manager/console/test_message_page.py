@@ -135,6 +135,16 @@ def test_a_body_is_shown_after_its_view_is_recorded_and_never_by_a_link(api):
     assert "Records" not in post(api, "/console/messages/a", 503, {"do": "body"}).text
 
 
+def test_what_is_wrapped_in_a_body_is_shown_under_its_name(api):
+    api.add(
+        "w", body=json.dumps({"Type": "Notification", "Message": s3_event(s3_record(BUCKET, KEY))}), type="s3-event"
+    )
+    document = checked(post(api, "/console/messages/w", 200, {"do": "body"}))
+    assert "Message, decoded from JSON" in said(document)
+    [_stack, body, event] = document.xpath("//pre/text()")
+    assert ('"Records": [' in body, '"Records": [' in event) == (False, True)
+
+
 def test_what_is_said_is_done_or_the_page_says_why_not_and_keeps_what_was_typed(api):
     add(api)
     post(api, "/console/messages/a", 303, {"do": "hold", "version": "1", "reason": "legal"})

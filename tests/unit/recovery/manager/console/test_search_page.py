@@ -150,3 +150,24 @@ def test_in_japanese_the_page_is(api):
     assert "1 件のファイルが見つかりました。" in said(found)
     assert "見つかりませんでした。" in said(page(api, "nowhere", accept_language="ja"))
     assert "検索語に誤りがあります" in said(page(api, "size:>x", status=400, accept_language="ja"))
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("size:>banana", "size:>banana: '>banana' はサイズではありません。b、kb、mb、gb、tb のいずれかを付けた数を"),
+        ("after:soon", "after:soon: 'soon' は日付ではありません。日、月、年のいずれかを"),
+        ("ext:", "ext:: コロンの直後に値がありません。1 つまたは複数を"),
+        ("size:", "size:: コロンの直後に値がありません。"),
+        ("siez:>1mb", "siez:>1mb: 'siez' という条件はありません。近いものは size です。"),
+        ("foo:bar", "foo:bar: 'foo' という条件はありません。使える条件: ext、bucket、size、after、before"),
+        ('"a b', '"a b: 引用符が閉じていません。'),
+        ("size:>1 mb", "size:>1 mb: 空白を入れずに size:>1mb と書いてください"),
+        ("after:2027 before:2026", "after と before の間に何も残りません。"),
+        ("-draft", "-draft: 除外するものしか書かれていません。"),
+        ("!!", "!!: 検索できる語がありません。"),
+    ],
+)
+def test_a_mistake_is_said_in_japanese_too(api, query, text):
+    found = page(api, query, status=400, accept_language="ja")
+    assert said(found.xpath("//div[@role='alert']/ul/li")[0]).startswith(text)
