@@ -21,7 +21,7 @@ from testing.memory import BUCKET
 from tests.integration.manager.conftest import serving
 from tests.support.api import Api
 from tests.support.console_arrivals import CAUSES, Scene, key_of
-from tests.support.console_flows import CAUSE, from_an_alert, incident, to_a_redrive
+from tests.support.console_flows import CAUSE, COUNT, from_an_alert, incident, to_a_redrive
 from tests.support.console_office import executing
 from tests.support.console_pages import messages_path, pages_of
 from tests.support.console_scene import console_scene
@@ -201,30 +201,30 @@ def take_states(browser: "Browser", folder: Path, pictures: Iterable[Picture] = 
             _store(reader, one, folder)
 
 
-def take_steps(browser: "Browser", folder: Path) -> None:
-    """Take the pictures of the ways from an alert to its cause, and from there to a redrive that is under way."""
+def take_steps(browser: "Browser", folder: Path, count: int = COUNT) -> None:
+    """Take the pictures of the ways from an alert to its cause, and from there to a redrive of so many that is under way."""
     by_name = {one.name: one for one in STEPS}
     with (
         tempfile.TemporaryDirectory() as place,
         contextlib.closing(new_ledger(f"sqlite:///{place}/l.sqlite")) as ledger,
     ):
-        scene = incident(Api(ledger))
+        scene = incident(Api(ledger), count)
         with (
             serving(scene.api) as server,
             executing(scene.api),
             _window(browser, f"http://127.0.0.1:{server.port}", STEPS[0]) as reader,
         ):
-            for name, _ in _ways(reader):
+            for name, _ in _ways(reader, count):
                 if name in by_name:
                     _store(reader, by_name[name], folder)
                 if name == STEPS[-1].name:
                     break
 
 
-def _ways(reader: Reader) -> Iterator[tuple[str, Reader]]:
+def _ways(reader: Reader, count: int) -> Iterator[tuple[str, Reader]]:
     yield from from_an_alert(reader)
     reader.go(f"/console/groups/{CAUSES[CAUSE].fingerprint}")
-    yield from to_a_redrive(reader)
+    yield from to_a_redrive(reader, count)
 
 
 @contextlib.contextmanager
