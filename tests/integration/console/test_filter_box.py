@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from testing.ledgers import new_ledger
 from tests.integration.manager.conftest import serving
@@ -113,6 +114,13 @@ def test_escape_closes_the_list_first_and_a_mouse_chooses_too(box: Box):
     assert (box.value, box.options) == ("owner:", ["-"])
     box.press("Tab")
     assert box.options == []
+
+
+def test_an_open_list_keeps_nobody_out(box: Box):
+    box.type("state:")
+    box.press("ArrowDown")
+    found = Axe().run(box.reader.page, options={"resultTypes": ["violations"]})
+    assert found.violations_count == 0, found.generate_report()
 
 
 def test_the_list_fits_a_phone(origin: str, reader_of: ReaderOf):
