@@ -109,7 +109,7 @@ class Operations:
                     liveness.beat()
                 delay_s = self._run(taken, liveness)
         except PausedError as error:
-            self._execution.stop(taken, OperationState.PAUSED, f"the fleet is paused {error}")
+            self._execution.stop(taken, OperationState.PAUSED, error.sentence)
         except ConfigError as error:
             self._execution.stop(taken, OperationState.FAILED, str(error))
         except WorkerError as error:

@@ -16,7 +16,7 @@ from recovery.manager.web.principal import Principal, RoleMissingError
 from recovery.manager.web.problems import RETRY_AFTER_S
 from recovery.manager.web.service import Service
 from recovery.manager.web.sign_in import Mode, SignIn
-from worker.core.base.errors import WorkerError
+from worker.core.base.errors import ConfigError, PausedError, WorkerError
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 
@@ -29,6 +29,8 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(WorkerError, _unavailable)
+    app.add_exception_handler(ConfigError, _conflicts)
+    app.add_exception_handler(PausedError, _paused)
 
 
 def _asked_wrongly(request: Request, error: Exception) -> Response:
@@ -62,6 +64,16 @@ def _visitor(request: Request, sign_in: SignIn) -> Response:
     names = {"user_header": proxy.user_header, "role_header": proxy.role_header} if proxy else {}
     context = {"mode": sign_in.mode.value, "is_change": request.method != "GET", **names}
     return page(request, "visitor.html", None, context, status=401)
+
+
+def _conflicts(request: Request, error: Exception) -> Response:
+    """A queue that does not exist, or one that is not for these dead letters: asking again does not help."""
+    return _page(request, 409, str(error))
+
+
+def _paused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, PausedError)  # noqa: S101 (as it was registered)
+    return _page(request, 409, error.sentence)
 
 
 def _unavailable(request: Request, error: Exception) -> Response:

@@ -70,9 +70,8 @@ def _or_why(
     try:
         made = act()
     except NotDoneError as error:
-        status = 503 if error.is_unclear else 409
         now = found(service.ledger, row.identity)
-        return _page(request, service, principal, now, status=status, wrong=error, given=fields)
+        return _page(request, service, principal, now, status=error.status, wrong=error, given=fields)
     if made is not None:
         return _page(request, service, principal, row, shown=made)
     return RedirectResponse(message_path(row.identity), 303)

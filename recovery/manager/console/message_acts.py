@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from recovery.ledger.errors import LedgerError
 from recovery.ledger.operation_items import Result
 from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import ENDED, Row, State
@@ -24,7 +25,7 @@ from recovery.manager.web.principal import Principal
 from recovery.manager.web.problems import MAX_SHOWN_CHARS
 from recovery.manager.web.service import Service
 from worker.core.base.address import queue_url
-from worker.core.base.errors import WorkerError
+from worker.core.base.errors import ConfigError, PausedError, WorkerError
 from worker.core.sqs.failure_record import ATTRIBUTE
 
 FIELD = {Verb.HOLD: "reason", Verb.NOTE: "note", Verb.ASSIGN: "owner"}
@@ -32,10 +33,12 @@ FIELD = {Verb.HOLD: "reason", Verb.NOTE: "note", Verb.ASSIGN: "owner"}
 
 
 class NotDoneError(Exception):
-    """Raised where what a form asks for was not done; says why, for the page. `is_unclear`: nobody knows whether it was."""
+    """Raised where what a form asks for was not done; says why, for the page."""
 
-    def __init__(self, why: str, *, is_unclear: bool = False) -> None:
+    def __init__(self, why: str, *, status: int = 409, is_unclear: bool = False) -> None:
+        """`status`: 503 where asking again may help; `is_unclear`: nobody knows whether it was done."""
         super().__init__(why)
+        self.status = status
         self.is_unclear = is_unclear
 
 
@@ -74,35 +77,48 @@ def show_body(service: Service, principal: Principal, row: Row) -> ShownBody:
 
 
 def say(service: Service, principal: Principal, row: Row, verb: Verb, fields: Mapping[str, str]) -> None:
-    """Hold, release, write a note or name an owner. Raises NotDoneError."""
+    """Hold, release, write a note or name an owner. Raises NotDoneError, or LedgerError."""
     _check(row, fields)
     field = FIELD.get(verb)
     options = {} if field is None else {field: fields.get(field, "").replace("\r\n", "\n").strip()}
     try:
         [acted] = act_on(service.ledger, service.verbs, verb, [row], options, by=principal.name)
-    except (ValueError, WorkerError) as error:
+    except ValueError as error:
         raise NotDoneError(str(error)) from error
+    except WorkerError as error:
+        raise _not_done(error) from error
     if acted.state is not Result.DONE:
         raise NotDoneError(acted.result)
 
 
 def send_copy(service: Service, principal: Principal, row: Row, fields: Mapping[str, str]) -> Copied:
-    """Send an edited copy. Raises NotDoneError, StoreError or another WorkerError."""
+    """Send an edited copy. Raises NotDoneError, or LedgerError."""
     _check(row, fields)
     try:
         to = queue_url(fields["to"].strip()) if fields.get("to", "").strip() else None
     except ValueError as error:
         raise NotDoneError(f"the queue {fields['to'].strip()[:MAX_SHOWN_CHARS]!r} {error}") from None
-    stored = read_one(service.state, row)
-    body = _as_typed(fields.get("body", ""), stored.dead_letter.body if stored else "")
-    if len(body) > MAX_BODY_CHARS:
-        raise NotDoneError(f"the body has {len(body):,} characters; at most {MAX_BODY_CHARS:,} can be sent")
     try:
+        stored = read_one(service.state, row)
+        body = _as_typed(fields.get("body", ""), stored.dead_letter.body if stored else "")
+        if len(body) > MAX_BODY_CHARS:
+            raise NotDoneError(f"the body has {len(body):,} characters; at most {MAX_BODY_CHARS:,} can be sent")
         return copy(service.ledger, service.verbs.world, row, body, by=principal.name, to=to)
     except CopyRefusedError as error:
         raise NotDoneError(str(error)) from error
     except CopyUnclearError as error:
-        raise NotDoneError(str(error), is_unclear=True) from error
+        raise NotDoneError(str(error), status=503, is_unclear=True) from error
+    except WorkerError as error:
+        raise _not_done(error) from error
+
+
+def _not_done(error: WorkerError) -> Exception:
+    """What to raise for an error that came before anything was done: without the ledger, there is no page to say it on."""
+    if isinstance(error, LedgerError):
+        return error
+    if isinstance(error, PausedError):
+        return NotDoneError(error.sentence)
+    return NotDoneError(str(error), status=409 if isinstance(error, ConfigError) else 503)
 
 
 def _as_typed(body: str, before: str) -> str:

@@ -21,6 +21,7 @@ from recovery.manager.web.plans import freeze
 from recovery.manager.web.principal import Principal
 from recovery.manager.web.problems import asked_wrongly
 from recovery.manager.web.service import Service
+from worker.core.base.errors import ConfigError
 
 TEXTS = ("to", "reason", "note", "owner")
 FLAGS = ("force", "while_paused", "accept_gone", "accept_skipped", "archive_system_errors")
@@ -31,9 +32,17 @@ OPTIONS = (*TEXTS, *FLAGS, "rate", "ramp", "in_s")
 def make_plan(service: Service, principal: Principal, fields: Mapping[str, str], ids: Sequence[str] = ()) -> Plan:
     """Freeze the dead letters of these ids, or those that `q` selects; nothing is done with them.
 
-    Raises AskedWronglyError, HTTPException 403 (the role) or 413 (too many), and WorkerError where the queue does not answer.
+    Raises AskedWronglyError, HTTPException 403 (the role) or 413 (too many), and WorkerError where the queue does not answer, or
+    where the usual one cannot be used.
     """
-    return freeze(service, principal, plan_request(fields, ids))
+    wanted = plan_request(fields, ids)
+    try:
+        return freeze(service, principal, wanted)
+    except ConfigError as error:
+        if wanted.options.to is None:
+            raise
+        right = f"a queue that the manager can use; it cannot use this one: {error}"
+        raise AskedWronglyError("to", wanted.options.to, right) from None
 
 
 def plan_again(service: Service, principal: Principal, plan: Plan, fields: Mapping[str, str] | None = None) -> Plan:

@@ -48,6 +48,8 @@ class Wrong:
     """Whether it is what was typed."""
     option: str | None = None
     """The option that it is."""
+    given: Mapping[str, str] | None = None
+    """The options as they were typed."""
 
 
 @router.post("/plans")
@@ -75,7 +77,7 @@ def post_again(request: Request, service: TheService, principal: Operator, plan_
         changed = with_seconds(request, service, fields) if fields.get("changed") else None
         return _to(plan_again(service, principal, plan, changed), fields.get("back", ""))
     except AskedWronglyError as error:
-        wrong = Wrong(str(error), 400, option=error.field)
+        wrong = Wrong(str(error), 400, option=error.field, given=fields)
         return _page(request, service, principal, plan, wrong, back=fields.get("back", ""))
 
 
@@ -139,12 +141,13 @@ def _page(
     standing = _standing(plan)
     s3_now_ms = service.verbs.world.clients.objects.clock.now_ms()
     sample = service.ledger.operations.sample(plan.id, limit=SAMPLED)
+    given = fields_of(plan, s3_now_ms) if wrong is None or wrong.given is None else wrong.given
     context = {
         "plan": plan, "standing": standing, "wrong": wrong, "may": principal.role.includes(needed),
         "needed_role": needed.value, "paused": _paused(service, plan, standing), "to_type": to_type(plan),
         "messages_url": messages_url(plan.query), "options": shown_options(plan.options),
         "refused_count": sum(plan.refused.values()), "has_options": plan.verb not in WITHOUT_OPTIONS,
-        "given": dict.fromkeys(OPTIONS, "") | fields_of(plan, s3_now_ms), "minutes": EXPIRES_MS // 60_000,
+        "given": dict.fromkeys(OPTIONS, "") | dict(given), "minutes": EXPIRES_MS // 60_000,
         "sample": sample, "back_url": list_path(back) or _back_url(plan, sample), "back": list_path(back),
         "takes_s": expected_s(plan.verb, plan.options, plan.count),
         "changed": service.ledger.operations.changed(plan.id, of_first=COUNTED) if standing == "ready" else 0, "counted": COUNTED,
@@ -168,7 +171,7 @@ def _paused(service: Service, plan: Plan, standing: str) -> str:
     try:
         service.verbs.check(plan.verb, plan.options)
     except PausedError as error:
-        return f"the fleet is paused {error}"
+        return error.sentence
     except WorkerError:  # whoever starts it will be told
         return ""
     return ""

@@ -19,7 +19,7 @@ from recovery.manager.console.addresses import message_path
 from recovery.manager.console.isolation import bidi, short
 from recovery.manager.console.languages import Language, translations
 from recovery.manager.console.reader import exercise, reader_of
-from recovery.manager.console.saying import said
+from recovery.manager.console.saying import said, sentence
 from recovery.manager.roles import Principal, Role
 from recovery.manager.web.guard import CONSOLE
 from recovery.manager.web.service import Service
@@ -68,6 +68,7 @@ def _environment(language: Language) -> Environment:
     made.filters["bidi"] = bidi
     made.filters["short"] = short
     made.filters["said"] = partial(said, language)
+    made.filters["sentence"] = partial(sentence, language)
     made.filters["message_path"] = message_path
     return made
 

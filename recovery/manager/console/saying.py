@@ -25,6 +25,12 @@ def said(language: Language, text: object) -> Markup:
     return _said(language, "" if text is None else str(text), 0)
 
 
+def sentence(language: Language, text: object) -> Markup:
+    """The same where it stands alone, and begins with a capital unless it begins with what is not ours."""
+    shown = said(language, text)
+    return Markup(shown[:1].upper() + shown[1:])  # noqa: S704 (it is markup already; what is not ours begins with a tag)
+
+
 def _said(language: Language, text: str, depth: int) -> Markup:
     if depth < MAX_DEPTH and len(text) <= MAX_CHARS:
         for saying, pattern in _patterns():

@@ -214,6 +214,7 @@ SAYINGS = (
     N_("in how many seconds they are to be sent"),
     N_("at least one dead letter that is selected"),
     N_("a dead letter that is still there"),
+    N_("a queue that the manager can use; it cannot use this one: {why}"),
     N_("a date and a time, such as {example}"),
     N_("to come, and at most {n} days ahead"),
     N_("a moment in UTC, such as {example}"),

@@ -127,7 +127,9 @@ def _found(service: Service, any_id: str, act: Callable[[Row], tuple[int, str]])
         return 404, UNKNOWN
     try:
         return act(row)
-    except (PausedError, ConfigError) as error:
+    except PausedError as error:
+        return 409, error.sentence
+    except ConfigError as error:
         return 409, str(error)
     except WorkerError as error:
         return 503, str(error)

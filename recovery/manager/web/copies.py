@@ -79,7 +79,9 @@ def _copy(service: Service, by: str, any_id: str, wanted: CopyRequest, if_match:
     check_version(row, if_match)
     try:
         made = copy(service.ledger, service.verbs.world, row, wanted.body, by=by, to=wanted.to)
-    except (CopyRefusedError, PausedError) as error:
+    except PausedError as error:
+        raise HTTPException(409, error.sentence) from None
+    except CopyRefusedError as error:
         raise HTTPException(409, str(error)) from None
     except CopyUnclearError as error:
         raise HTTPException(503, str(error)) from None

@@ -177,7 +177,7 @@ def begin(service: Service, principal: Principal, plan: Plan, answering: Answeri
         service.verbs.check(plan.verb, plan.options)
         return service.ledger.operations.create(plan, by=principal.name, answering=answering)
     except PausedError as error:
-        raise HTTPException(409, f"the fleet is paused {error}") from None
+        raise HTTPException(409, error.sentence) from None
     except PlanUsedError as error:
         raise HTTPException(409, str(error), {"Location": f"/api/v1/operations/{error.operation}"}) from None
     except PlanExpiredError as error:

@@ -52,7 +52,7 @@ class PauseWatch:
         try:
             self.check()
         except PausedError as error:
-            return f"the fleet is paused {error}"
+            return error.sentence
         except StoreError as error:
             return f"whether the fleet is paused cannot be read: {error}"
         return ""

@@ -45,7 +45,12 @@ class DependencyError(WorkerError):
 
 
 class PausedError(WorkerError):
-    """Raised when the fleet is paused and the command would cause work on messages."""
+    """Raised when the fleet is paused and the command would cause work on messages; the message says by whom, and why."""
+
+    @property
+    def sentence(self) -> str:
+        """The message as a sentence of its own."""
+        return f"the fleet is paused {self}"
 
 
 class MalformedEventError(WorkerError):

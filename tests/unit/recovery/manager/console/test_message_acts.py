@@ -13,7 +13,8 @@ from recovery.manager.web.principal import Principal, Role
 from testing.ledgers import new_ledger
 from testing.memory import DOWN, SQS_DOWN
 from tests.support.api import STACK, Api
-from worker.core.base.errors import StoreError
+from worker.core.base.errors import QueueError, StoreError
+from worker.core.s3.pause import pause_fleet
 
 ANA = Principal("ana", Role.OPERATOR)
 MAPS = {"type": "maps", "city": "松江", "correlation_id": "c-1", "lat": 35.4, "lng": 133.0, "radius": 5, "category": "x",
@@ -110,6 +111,28 @@ def test_a_copy_is_sent_with_its_lines_as_they_were(api):
 def test_a_copy_that_is_wrong_is_not_sent(api, fields, said):
     assert said in why(send_copy, api.service, ANA, row(api), {"version": "1", **fields})
     assert api.fakes.source.messages == {}
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "status"),
+    [
+        ("state.get", DOWN, 503),
+        ("source.attributes", SQS_DOWN, 503),
+        ("source.attributes", QueueError("no such queue", code="QueueDoesNotExist"), 409),
+    ],
+)
+def test_what_keeps_a_copy_from_being_sent_is_said_with_its_status(api, fault, error, status):
+    api.fakes.faults.add(fault, error)
+    with pytest.raises(NotDoneError, match=str(error)) as raised:
+        send_copy(api.service, ANA, row(api), {"version": "1", "body": json.dumps({**MAPS, "radius": 9})})
+    assert (raised.value.status, raised.value.is_unclear) == (status, False)
+    assert (api.fakes.source.messages, row(api).version) == ({}, 1)
+
+
+def test_while_the_fleet_is_paused_no_copy_is_sent_and_the_sentence_says_why(api):
+    pause_fleet(api.fakes.state, reason="upgrade", by="ana@ops", lasting_s=60)
+    said = why(send_copy, api.service, ANA, row(api), {"version": "1", "body": json.dumps({**MAPS, "radius": 9})})
+    assert said.startswith("the fleet is paused by ana@ops: upgrade. Run ")
 
 
 def test_a_copy_without_an_answer_says_that_nobody_knows(api):

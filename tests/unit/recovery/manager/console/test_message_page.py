@@ -151,7 +151,7 @@ def test_what_is_said_is_done_or_the_page_says_why_not_and_keeps_what_was_typed(
     assert api.ledger.get("a").hold == "legal"
     document = checked(post(api, "/console/messages/a", 409, {"do": "owner", "version": "1", "owner": HOSTILE}))
     assert document.xpath("//*[@role='alert']")
-    assert "Nothing was done. it has changed since you looked at it" in said(document)
+    assert "Nothing was done. It has changed since you looked at it" in said(document)
     assert document.xpath("//input[@name='owner']/@value") == [HOSTILE]
     post(api, "/console/messages/a", 303, {"do": "release", "version": "2"})
     assert api.ledger.get("a").hold is None
@@ -172,6 +172,9 @@ def test_copy_edit_send_works_once_and_names_the_copy(api):
         post(api, "/console/messages/m", 409, {"do": "copy", "version": "1", "body": json.dumps({**MAPS, "lat": 91})})
     )
     assert "lat: does not fit maximum: 90" in said(wrong)
+    [typed] = wrong.xpath("//form/label/textarea[@name='body']")
+    assert json.loads(typed.text) == {**MAPS, "lat": 91}
+    assert len(api.views()) == 1
     fields = {"do": "copy", "version": "1", "body": json.dumps(MAPS)}
     post(api, "/console/messages/m", 303, fields)
     post(api, "/console/messages/m", 409, fields)
@@ -181,12 +184,31 @@ def test_copy_edit_send_works_once_and_names_the_copy(api):
     assert f"/console/messages/{copy}" in get(api, "/console/messages/m").xpath("//a/@href")
 
 
+def test_what_was_typed_is_kept_whatever_keeps_it_from_being_sent(api):
+    api.add("m", body=json.dumps({**MAPS, "radius": 0}), type="maps")
+    typed = json.dumps(MAPS, indent=1)
+    fields = {"do": "copy", "version": "1", "body": typed.replace("\n", "\r\n"), "to": "http://sqs/q/other"}
+    api.fakes.faults.add("state.get", DOWN, times=1)
+    down = checked(post(api, "/console/messages/m", 503, fields))
+    assert "Nothing was done. down" in said(down)
+    assert down.xpath("//textarea[@name='body']/text()") == [f"\n{typed}"]
+    assert down.xpath("//input[@name='to']/@value") == ["http://sqs/q/other"]
+    api.post("/api/v1/fleet/pause", {"reason": HOSTILE})
+    paused = checked(post(api, "/console/messages/m", 409, {**fields, "to": ""}))
+    assert "Nothing was done. The fleet is paused by" in said(paused)
+    assert paused.xpath("//textarea[@name='body']/text()") == [f"\n{typed}"]
+    api.ledger.change("m", version=None, by="me", action="hold", hold="legal")
+    held = checked(post(api, "/console/messages/m", 409, fields))
+    assert held.xpath("//textarea[@readonly]/text()") == [f"\n{typed}"]
+    assert held.xpath("//textarea[@name='body']") == []
+
+
 def test_a_copy_without_an_answer_says_that_nobody_knows(api):
     api.add("m", body=json.dumps({**MAPS, "radius": 0}), type="maps")
     api.fakes.faults.add("source.send", SQS_DOWN)
     answer = post(api, "/console/messages/m", 503, {"do": "copy", "version": "1", "body": json.dumps(MAPS)})
     text = said(checked(answer))
-    assert "nobody knows whether the copy was sent" in text
+    assert "Nobody knows whether the copy was sent" in text
     assert "Nothing was done" not in text
 
 

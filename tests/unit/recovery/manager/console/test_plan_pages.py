@@ -16,9 +16,10 @@ from recovery.manager.roles import Role
 from recovery.manager.web.sign_in import Mode
 from testing.aws import s3_event, s3_record
 from testing.ledgers import new_ledger
-from testing.memory import BUCKET
+from testing.memory import BUCKET, SQS_DOWN
 from tests.support.api import Api
 from tests.support.signed_in import bearer, new_token, signed_in
+from worker.core.base.errors import QueueError
 from worker.core.base.liveness import Liveness
 
 FORM = {"content_type": "application/x-www-form-urlencoded", "sec_fetch_site": "same-origin"}
@@ -107,6 +108,25 @@ def test_a_field_that_is_missing_is_asked_for_and_the_selection_is_kept(pages):
         assert 'action="/console/plans"' not in pages.post("/console/plans", fields, status=400)
 
 
+GONE = QueueError("no such queue", code="QueueDoesNotExist")
+
+
+def test_a_queue_that_cannot_be_used_is_asked_for_again(pages):
+    plan = pages.post("/console/plans", {"verb": "redrive", "q": ""})
+    fields = {"verb": "redrive", "q": "", "to": "http://sqs/q/source"}
+    for path, given in (("/console/plans", fields), (f"{plan}/again", {**fields, "changed": "yes"})):
+        pages.api.fakes.faults.add("source.attributes", GONE)
+        asked = " ".join(pages.post(path, given, status=400).split())
+        assert "it cannot use this one: <bdi>http://sqs/source: no such queue</bdi>" in asked
+        assert re.search('<input id="option-to" name="to" value="http://sqs/q/source"[^>]*aria-invalid="true"', asked)
+
+
+def test_a_usual_queue_that_cannot_be_used_conflicts_and_one_that_is_silent_is_unavailable(pages):
+    for error, status, words in ((GONE, 409, "That cannot be done now"), (SQS_DOWN, 503, "does not answer")):
+        pages.api.fakes.faults.add("source.attributes", error)
+        assert words in pages.post("/console/plans", {"verb": "redrive", "q": ""}, status=status)
+
+
 def test_many_are_confirmed_by_typing_their_number(pages, monkeypatch):
     monkeypatch.setattr(confirming, "MANY", 2)
     plan = pages.post("/console/plans", {"verb": "redrive", "q": ""})
@@ -148,10 +168,10 @@ def test_what_is_left_out_is_said_with_its_reason(pages):
 def test_a_paused_fleet_is_said_before_and_its_way_on(pages):
     pages.api.post("/api/v1/fleet/pause", {"reason": "deploy"})
     plan = pages.post("/console/plans", {"verb": "redrive", "q": ""})
-    assert "the fleet is paused by <bdi>api@host</bdi>: <bdi>deploy</bdi>. Run" in pages.get(plan)
+    assert "The fleet is paused by <bdi>api@host</bdi>: <bdi>deploy</bdi>. Run" in pages.get(plan)
     assert "Nothing was done" in pages.post(f"{plan}/start", status=409)
     also = pages.post(f"{plan}/again", {"changed": "yes", "while_paused": "yes"})
-    assert "the fleet is paused by" not in pages.get(also)
+    assert "fleet is paused by" not in pages.get(also)
     pages.post(f"{also}/start")
 
 

@@ -14,7 +14,7 @@ from recovery.manager.acting import acts, copying, scheduling, sending
 from recovery.manager.acting.scheduling import MAX_AHEAD_S
 from recovery.manager.console import later, message_acts, planning
 from recovery.manager.console.languages import Language
-from recovery.manager.console.saying import said
+from recovery.manager.console.saying import said, sentence
 from recovery.manager.console.sayings import SAYINGS
 from recovery.manager.web import operations, plans
 from recovery.operations import abort_policy, advice
@@ -120,6 +120,23 @@ def test_in_english_it_is_the_same_with_what_is_not_ours_isolated():
     for saying in SAYINGS:
         text = re.sub(r"\{\w+\}", "x", saying)
         assert said(Language.ENGLISH, text).striptags() == " ".join(text.replace("`", "").split())
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("it is held: legal", "It is held: <bdi>legal</bdi>"),
+        (
+            "it is held: it was sent already; --force sends it without its redrive count",
+            "It is held: it was sent already; --force",
+        ),
+        ("its record is gone. Until then, the command keeps it", "Its record is gone. Until then"),
+        ("an error of a service", "<bdi>an error of a service</bdi>"),
+        ("", "<bdi></bdi>"),
+    ],
+)
+def test_a_sentence_that_stands_alone_begins_with_a_capital_unless_it_is_not_ours(text, shown):
+    assert sentence(Language.ENGLISH, text).startswith(shown)
 
 
 def test_a_shorter_sentence_does_not_hide_a_longer_one():
