@@ -16,7 +16,7 @@ def sign_in_of(settings: ManagerSettings, ledger: Ledger, *, by: str) -> SignIn:
     rates = Rates(settings.manager_requests_per_minute)
     oidc = _oidc(settings, ledger) if mode is Mode.OIDC else None
     proxy = _proxy(settings) if mode is Mode.PROXY else None
-    token_sessions = TokenSessions(ledger) if mode is Mode.TOKEN else None
+    token_sessions = TokenSessions(ledger.ended_sessions) if mode is Mode.TOKEN else None
     return SignIn(by, mode, ledger.tokens, settings.roles, proxy, oidc, token_sessions, rates=rates)
 
 

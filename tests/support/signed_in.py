@@ -35,7 +35,7 @@ def signed_in(
     )
     sign_in = SignIn(
         "api@host", mode, ledger.tokens, ROLES, proxy if mode is Mode.PROXY else None, oidc if mode is Mode.OIDC else None,
-        TokenSessions(ledger) if mode is Mode.TOKEN else None, rates=Rates(per_minute),
+        TokenSessions(ledger.ended_sessions) if mode is Mode.TOKEN else None, rates=Rates(per_minute),
     )  # fmt: skip
     hosts = frozenset({"127.0.0.1", "localhost", "dlq.example.com"})
     return Api(ledger, hosts, sign_in, redactor)

@@ -74,7 +74,9 @@ class Sessions:
     def principal(self, request: Request) -> Principal | None:
         """Who has signed in; None if nobody has, or their session is over. Raises LedgerError."""
         found = self.read(request)
-        return found and Principal(found["name"], Role(found["role"]), found["until_ms"], session=found["id"])
+        if found is None:
+            return None
+        return Principal(found["name"], Role(found["role"]), found["until_ms"], session=found["id"])
 
     def read(self, request: Request) -> dict[str, Any] | None:
         """What is remembered of a session, with its `id` and `until_ms`; None if it is over. Raises LedgerError."""

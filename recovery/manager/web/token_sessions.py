@@ -6,7 +6,6 @@ whoever copies the ledger, which has the key of the cookies and the digests of t
 
 import hashlib
 import hmac
-import secrets as random_secrets
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -15,11 +14,9 @@ from joserfc.jwk import OctKey
 from starlette.requests import Request
 from starlette.responses import Response
 
-from recovery.ledger.ledger import Ledger
+from recovery.ledger.ended_sessions import EndedSessions
 from recovery.manager.web.sessions import Sessions
 
-KEY_MARK = "session-key"
-"""The mark of the ledger that has the key, for all its managers."""
 _HEADER = {"alg": "dir", "enc": "A256GCM"}
 
 
@@ -37,9 +34,9 @@ class TokenSession:
 class TokenSessions:
     """The sessions of one ledger; threads may share it. Every method raises LedgerError where the database fails."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        """`ledger` must be current when a method is called; a new one ends all sessions."""
-        self._ledger = ledger
+    def __init__(self, ended: EndedSessions) -> None:
+        """`ended` remembers the sessions of those who have signed out, and has the key: a new ledger ends all sessions."""
+        self._ended = ended
 
     def open(self, response: Response, secret: str) -> None:
         """Begin a session of whoever has this token."""
@@ -58,16 +55,15 @@ class TokenSessions:
 
     def has_ended(self, session: str) -> bool:
         """Whether somebody has signed out of a session."""
-        return self._ledger.ended_sessions.has(session)
+        return self._ended.has(session)
 
     @cached_property
     def _key(self) -> str:
-        """Made by the manager that needs it first."""
-        return self._ledger.get_mark(KEY_MARK) or self._ledger.set_mark_once(KEY_MARK, random_secrets.token_urlsafe(32))
+        return self._ended.key()
 
     @cached_property
     def _signed(self) -> Sessions:
-        return Sessions(self._key, self._ledger.ended_sessions, "of tokens")
+        return Sessions(self._key, self._ended, "of tokens")
 
     @cached_property
     def _sealing(self) -> OctKey:
