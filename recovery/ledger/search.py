@@ -36,6 +36,8 @@ _FACETS = {
     "source_service": "c.source_service = :source_service",
     "source_queue": "c.source_queue = :source_queue",
 }
+_EXACTLY = {"error_type": "c.error_type = :error_type", "group": "c.fingerprint = :group"}
+"""For values behind `=`."""
 _OWN = {
     "correlation_id": "d.correlation_id = :correlation_id AND d.correlation_id <> ''",
     "owner": "d.owner = :owner",
@@ -165,6 +167,8 @@ def parameters_of(selection: Selection) -> dict[str, Any]:
     found = {name: value for name in names if (value := getattr(selection, name)) is not None and name != "held"}
     if "group" in found:
         found["group"] = "" if found["group"] == "-" else found["group"].removeprefix("=")
+    if "error_type" in found:
+        found["error_type"] = found["error_type"].removeprefix("=")
     return found
 
 
@@ -186,8 +190,8 @@ def union(queries: Sequence[str]) -> Iterator[str]:
 def _facet_conditions(selection: Selection) -> Iterator[str]:
     for name, condition in _FACETS.items():
         value = getattr(selection, name)
-        if name == "group" and value is not None and (value == "-" or value.startswith("=")):
-            yield "c.fingerprint = :group"
+        if name in _EXACTLY and value is not None and (value.startswith("=") or (name, value) == ("group", "-")):
+            yield _EXACTLY[name]
         elif value is not None:
             yield condition
 

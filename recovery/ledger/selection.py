@@ -35,7 +35,7 @@ class Selection:
     states: tuple[State, ...] = WAITING
     kind: FailureKind | None = None
     error_type: str | None = None
-    """Without regard to case; empty: dead letters without one."""
+    """Without regard to case; behind `=`: exactly; empty: dead letters without one."""
     type: str | None = None
     bucket: str | None = None
     group: str | None = None

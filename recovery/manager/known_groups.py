@@ -68,17 +68,18 @@ def groups_of(
     ledger: Ledger, fingerprint: str, *, error_type: str | None, kind: str | None, states: tuple[State, ...] = WAITING
 ) -> list[KnownGroup]:
     """The groups that have exactly this fingerprint (empty: none), error type and kind; None: any. Raises LedgerError."""
-    selection = Selection(states=states, group=f"={fingerprint}", error_type=error_type)
+    selection = Selection(
+        states=states, group=f"={fingerprint}", error_type=None if error_type is None else f"={error_type}"
+    )
     found = groups_with_facts(ledger, selection, limit=MAX_GROUPS)
     return [one for one in found if error_type in {None, one.group.error_type} and kind in {None, one.group.kind.value}]
 
 
 def query_of(name: Name) -> str:
-    """The filter that selects the waiting dead letters of a group."""
+    """The filter that selects the waiting dead letters of a group, and of no other that differs by a letter's case alone."""
     fingerprint, error_type, kind = name
-    return " ".join(
-        (term("group", f"={fingerprint}" if fingerprint else "-"), term("error", error_type or "-"), term("kind", kind))
-    )
+    exact = (term(of, f"={value}" if value else "-") for of, value in (("group", fingerprint), ("error", error_type)))
+    return " ".join((*exact, term("kind", kind)))
 
 
 def path_of(name: Name, as_of_ms: int | None = None) -> str:

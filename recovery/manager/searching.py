@@ -20,6 +20,8 @@ PAGE = 20
 """Hits of one page."""
 SEARCH_S = 20.0
 """How long the index is waited for."""
+FACETS_S = 1.0
+"""How much longer than for the hits, for their distribution: a page of hits is there without it."""
 OPEN = "open"
 """The action in the audit."""
 OFF = "the search page is off: SEARCH_PAGE=on turns it on, and shows every document to everyone who may sign in"
@@ -84,7 +86,7 @@ class Searching:
         except NoAnswerError as error:
             raise IndexUnavailableError(f"{self._index.description} {error}") from error
         try:
-            facets = answer(counts, until=until)
+            facets = answer(counts, until=min(until, time.monotonic() + FACETS_S))
         except (NoAnswerError, IndexUnavailableError):
             facets = None
         return Found(result, facets, offset, limit)

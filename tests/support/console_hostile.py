@@ -94,6 +94,11 @@ OWN_WORDS = """() => {
     }
     return false;
   };
+  const block = (node) => {
+    let at = node.parentElement;
+    while (/^(inline|contents)$/.test(getComputedStyle(at).display)) at = at.parentElement;
+    return at;
+  };
   const wrong = [];
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   const range = document.createRange();
@@ -102,16 +107,17 @@ OWN_WORDS = """() => {
     if (!node.data.trim() || isolated(node)) continue;
     const parent = node.parentElement;
     if (/^(script|style|title|desc|noscript)$/.test(parent.localName) || !parent.getClientRects().length) continue;
-    if (/[\\u202a-\\u202e\\u2066-\\u2069\\u200f\\u05d0-\\u05ea]/.test(node.data))
+    if (/[\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069\\u0590-\\u08ff\\ufb1d-\\ufdff\\ufe70-\\ufefc]/.test(node.data))
       wrong.push('not isolated: ' + JSON.stringify(node.data.slice(0, 60)) + ' in ' + parent.localName + '.' + parent.className);
-    if (before && before.parent !== parent) before = null;
+    const inside = block(node);
+    if (before && before.inside !== inside) before = null;
     for (let at = 0; at < node.data.length; at += 1) {
       if (/\\s/.test(node.data[at])) continue;
       range.setStart(node, at);
       range.setEnd(node, at + 1);
       const box = range.getBoundingClientRect();
       if (!box.width) continue;
-      const here = {x: box.left, y: box.top + box.height / 2, top: box.top, bottom: box.bottom, parent, text: node.data};
+      const here = {x: box.left, y: box.top + box.height / 2, top: box.top, bottom: box.bottom, inside};
       if (before && here.y > before.top && here.y < before.bottom && here.x < before.x - 1)
         wrong.push('out of order: ' + JSON.stringify(node.data.slice(0, 60)) + ' in ' + parent.localName + '.' + parent.className);
       before = here;
@@ -119,7 +125,10 @@ OWN_WORDS = """() => {
   }
   return [...new Set(wrong)];
 }"""
-"""Our words stand in their order, from left to right: each character after the one before it in the same element and line."""
+"""Our words stand in their order, from left to right: each character after the one before it in the same block and line.
+
+Between them may stand texts of others, in `bdi`: whatever is in these, what we say after it is on its right.
+"""
 
 
 def given_away(page: "Page") -> list[str]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 LANGUAGES = {"en": "en-GB", "ja": "ja-JP"}
 WIDTHS = {"phone": 360, "desk": 1_440}
 Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 PATIENCE_MS = 15_000
 _SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 

@@ -67,7 +67,7 @@ def fields_of(plan: Plan, now_ms: int) -> dict[str, str]:
 def plan_request(fields: Mapping[str, str], ids: Sequence[str] = ()) -> PlanRequest:
     """What these fields ask for. Raises AskedWronglyError for the first that is wrong."""
     wanted: dict[str, Any] = {"verb": fields.get("verb", ""), "options": _options(fields)}
-    wanted |= {"q": fields["q"].strip()} if "q" in fields else {"ids": list(ids)} if ids else {}
+    wanted |= {"q": fields["q"].replace("\r\n", "\n").strip()} if "q" in fields else {"ids": list(ids)} if ids else {}
     _check(wanted)
     try:
         return PlanRequest.model_validate(wanted)

@@ -43,6 +43,21 @@ def test_a_group_is_found_by_its_exact_name_whatever_it_is(ledger: Ledger) -> No
     assert groups_of(ledger, "5b1f2c7d90aa", error_type=None, kind="UNKNOWN") == []
 
 
+def test_an_action_on_a_group_means_what_is_shown_of_it(ledger: Ledger) -> None:
+    names = (
+        "Timeout", "timeout", "TIMEOUT", "-", "=", "=Timeout", "", "\u212aelvin", "Kelvin", "kelvin", "stra\u00dfe", "STRASSE",
+        HOSTILE, HOSTILE.lower(), "two\nlines", "two lines", "a\\", 'a"', "-x", "until:2026-11-01T09:30:00.000Z",
+    )  # fmt: skip
+    for at, (fingerprint, name) in enumerate((one, name) for one in ("", "-", "=", "Ab", "ab") for name in names):
+        come(ledger, *(f"{at}-{number}" for number in range(at % 3 + 1)), fingerprint=fingerprint, error_type=name)
+    found = groups_with_facts(ledger, Selection(), limit=200)
+    assert len(found) == 5 * len(names)
+    for known in found:
+        assert ledger.count(parse_query(known.query)) == known.group.count, known.query
+        fingerprint, error_type, kind = known.group.name
+        assert [one.group for one in groups_of(ledger, fingerprint, error_type=error_type, kind=kind)] == [known.group]
+
+
 def test_the_moment_of_a_group_is_its_last_arrival_or_a_minute_ago(ledger: Ledger) -> None:
     come(ledger, "a", at_ms=2**45)
     come(ledger, "b", fingerprint="other")

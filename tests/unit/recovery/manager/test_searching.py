@@ -102,7 +102,7 @@ def test_nothing_is_opened_that_cannot_be_recorded(api, searching):
 
 def test_hits_are_shown_where_the_index_does_not_count_in_time(searching, monkeypatch):
     never = threading.Event()
-    monkeypatch.setattr("recovery.manager.searching.SEARCH_S", 0.5)
+    monkeypatch.setattr("recovery.manager.searching.FACETS_S", 0.5)
     monkeypatch.setattr(searching._index, "facets", lambda _query: never.wait(30))
     found = searching.search("copy")
     assert (found.result.total, found.facets) == (45, None)

@@ -131,7 +131,7 @@ def test_each_action_is_a_form_that_plans_what_had_come_by_the_moment(filled):
     for one in forms.values():
         assert one.get("method") == "post"
         assert one.xpath("string(input[@name='q']/@value)") == (
-            "group:=5b1f2c7d90aa error:ReadTimeoutError kind:RECOVERABLE until:2026-09-21T14:13:20.000Z"
+            "group:=5b1f2c7d90aa error:=ReadTimeoutError kind:RECOVERABLE until:2026-09-21T14:13:20.000Z"
         )
     assert forms["hold"].xpath(".//input[@name='reason']/@required")
     assert forms["schedule"].xpath(".//select[@name='in_s']/option/@value") == [
@@ -152,7 +152,7 @@ def test_what_joined_since_is_said_and_can_be_seen(filled):
     assert "1 waits, as of" in text(page)
     joined, fresh = note.xpath(".//a/@href")
     assert urlsplit(joined).query == "q=" + quote(
-        "group:=5b1f2c7d90aa error:ReadTimeoutError kind:RECOVERABLE since:2026-09-21T14:13:20.000Z", safe="/"
+        "group:=5b1f2c7d90aa error:=ReadTimeoutError kind:RECOVERABLE since:2026-09-21T14:13:20.000Z", safe="/"
     )
     assert fresh == GROUP
     assert text(at(filled).get_element_by_id("joined")) == ""

@@ -70,7 +70,7 @@ def test_what_has_joined_since_is_told_and_is_not_in_the_filter_of_the_actions(f
     found = one(filled, as_of_ms=NOW_MS)
     assert (found.at.count, found.at.joined, [row.identity for row in found.samples]) == (1, 1, [EXAMPLE_ID])
     assert (
-        found.at.query == "group:=5b1f2c7d90aa error:ReadTimeoutError kind:RECOVERABLE until:2026-09-21T14:13:20.000Z"
+        found.at.query == "group:=5b1f2c7d90aa error:=ReadTimeoutError kind:RECOVERABLE until:2026-09-21T14:13:20.000Z"
     )
     assert found.joined_query.endswith(" since:2026-09-21T14:13:20.000Z")
     assert filled.get(f"/api/v1/messages?q={found.joined_query}")["count"] == 1

@@ -88,7 +88,7 @@ def test_a_page_says_what_failed_and_offers_what_its_state_allows(api):
     assert "Open: it waits for somebody to act" in said(document)
     assert verbs(document) == ["redrive", "recover", "schedule", "abandon"]
     assert document.xpath("//form[@action='/console/plans']/input[@name='id']/@value") == ["a"] * 4
-    assert "dlq redrive --message-id a" in document.xpath("//code[@id='copy-redrive']/text()")
+    assert "dlq redrive --message-id a" in document.xpath("//code[@id='copy-redrive']/bdi/text()")
     assert STACK not in said(document)
     assert api.views() == []
 
