@@ -53,8 +53,8 @@ STEPS: Mapping[Do, Words] = {
     Do.RESUME: Words("Resume the fleet when the reason for the pause is gone."),
     Do.CORRECT_AND_RESUME: Words("Correct the cause, then resume the fleet: %(why)s"),
     Do.START_WORKER: Words("Start the workers, or find out what stopped them."),
-    Do.REPAIR_INDEX: Words("Let the index be reachable again; until then, documents wait in retry-index/: %(why)s"),
-    Do.ALLOW_BUCKET: Words("Let the workers read %(name)s again: %(why)s"),
+    Do.REPAIR_INDEX: Words("Make the index reachable again; until then, documents wait in retry-index/: %(why)s"),
+    Do.ALLOW_BUCKET: Words("Restore the workers' access to %(name)s: %(why)s"),
     Do.DECIDE_PARKED: Words("Decide what becomes of the parked documents."),
     Do.REPAIR_INTAKE: Words("Find out why the manager cannot take dead letters in; the queue keeps them meanwhile."),
     Do.ASK_AGAIN: Words("Find out why something is unknown; nothing is lost by it."),
@@ -104,7 +104,16 @@ def _shown(name: str, value: Value) -> str:
 
 
 def span(seconds: float) -> str:
-    """`9 days`, `1 hour`, `0 seconds`: rounded down, so that nobody counts on time that is not there."""
+    """`9 days`, `1 hour`, `0 seconds`, in English."""
+    number, unit = largest_unit(seconds)
+    return f"{number:,} {unit}{'' if number == 1 else 's'}"
+
+
+def largest_unit(seconds: float) -> tuple[int, str]:
+    """A length of time as a number of days, hours, minutes or seconds, and which of these (`day`).
+
+    Rounded down, so that nobody counts on time that is not there.
+    """
     size, unit = next((one for one in _UNITS if seconds >= one[0]), _UNITS[-1])
     number = int(seconds // size)
-    return f"{number:,} {unit}{'' if number == 1 else 's'}"
+    return number, unit

@@ -53,30 +53,30 @@ class Standing(StrEnum):
     """The index could not be asked."""
 
 
-IN_S3 = "It is in S3 since {modified} ({size} bytes)"
+IN_S3 = "It has been in S3 since {modified} ({size} bytes)"
 GONE = "It is not in S3"
 NOT_SAID = "S3 does not say whether it exists ({why})"
-QUEUED = "{count} messages that are not processed yet may be about it"
+QUEUED = "messages that have not been processed yet ({count}) may be about it"
 LOST = (
     "no message waits that could be about it, so its event has not come yet, or was lost: "
     "`reconcile_index s3://{bucket} --fix` finds what is missing, and indexes it"
 )
 NOT_COUNTED = "whether a message about it waits is not known"
 SAYINGS: Mapping[Standing, str] = {
-    Standing.INDEXED: "{there}, and the index holds it as it is now, since {observed}.",
-    Standing.INDEXED_BY_NAME: "{there}, and the index holds it by name, size and date alone, since {observed}: {status}.",
+    Standing.INDEXED: "{there}, and the index has held it as it is now since {observed}.",
+    Standing.INDEXED_BY_NAME: "{there}, and the index has held it by name, size and date alone since {observed}: {status}.",
     Standing.EXCLUDED: "{there}, and it is not to be in the index: it is {why}.",
-    Standing.PARKED: "{there}, and its document is parked in retry-index/ since {at}, because the index refuses it: {why}",
-    Standing.REJECTED: "{there}, and it waits in retry-index/ since {at}, because the index refused it: {why}",
-    Standing.WAITING: "{there}, and it waits in retry-index/ since {at}, because the index did not take it: {why}",
-    Standing.CAPPED: "{there}, and it waits in retry-index/ since {at}, until a cap of the day has room again: {why}",
-    Standing.HELD: "{there}, and its message is a dead letter since {at}, which somebody holds ({hold}): {why}",
-    Standing.OPEN: "{there}, and its message is a dead letter since {at}, which waits for somebody to act: {why}",
-    Standing.SCHEDULED: "{there}, and its message is a dead letter since {at}, and is sent again at {retry}: {why}",
+    Standing.PARKED: "{there}, and its document has been parked in retry-index/ since {at}, because the index refuses it: {why}",
+    Standing.REJECTED: "{there}, and it has been waiting in retry-index/ since {at}, because the index refused it: {why}",
+    Standing.WAITING: "{there}, and it has been waiting in retry-index/ since {at}, because the index did not take it: {why}",
+    Standing.CAPPED: "{there}, and it has been waiting in retry-index/ since {at}, until a cap of the day has room again: {why}",
+    Standing.HELD: "{there}, and its message has been a dead letter since {at}, which somebody holds ({hold}): {why}",
+    Standing.OPEN: "{there}, and its message has been a dead letter since {at}, which waits for somebody to act: {why}",
+    Standing.SCHEDULED: "{there}, and its message has been a dead letter since {at}, and will be sent again at {retry}: {why}",
     Standing.SENT: "{there}, and its message had failed and was sent again at {sent}, of which nothing has come yet: {why}",
     Standing.MISSING: "{there}, and the record of its dead letter, which came at {at}, is missing: {why}",
     Standing.GIVEN_UP: "{there}, and its message was given up at {at}, and is in dlq-archive/: {why}",
-    Standing.UNREADABLE: "{there}, and the index holds it by its name alone, since {observed}: its text could not be read, "
+    Standing.UNREADABLE: "{there}, and the index has held it by its name alone since {observed}: its text could not be read, "
     "because {status}.",
     Standing.OUTDATED: "{there}, and the index holds it as it was before, at {observed}; {queued}.",
     Standing.UNINDEXED: "{there}, and the index does not hold it; {queued}.",
@@ -178,10 +178,10 @@ def _there(where: Where, voice: Voice) -> str:
 
 
 def _queued(where: Where, voice: Voice) -> str:
-    if where.in_queue is None and where.in_dlq is None:
-        return voice.translate(NOT_COUNTED)
     if count := (where.in_queue or 0) + (where.in_dlq or 0):
         return voice.translate(QUEUED).format(count=voice.number(count))
+    if where.in_queue is None or where.in_dlq is None:  # a message about it may wait in the one that does not say
+        return voice.translate(NOT_COUNTED)
     return voice.translate(LOST).format(bucket=where.bucket)
 
 

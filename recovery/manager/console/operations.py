@@ -13,7 +13,7 @@ from recovery.ledger.refusals import SENDING
 from recovery.manager.console.forms import Form, single
 from recovery.manager.console.plans import Back, list_path, messages_url, shown_options, with_back
 from recovery.manager.console.rendering import page
-from recovery.manager.progress import Meter, is_ramping
+from recovery.manager.progress import Meter
 from recovery.manager.web.operations import OperationId, known, move
 from recovery.manager.web.parameters import Offset
 from recovery.manager.web.principal import Operator, Principal, Reader, Role
@@ -102,7 +102,7 @@ def _progress(service: Service, principal: Principal, operation: Operation) -> d
     is_counted = has_sent and (operation.total <= COUNTED or operation.ended_ms is not None)
     back = service.ledger.operations.came_back(operation.id) if is_counted else 0
     return {
-        "operation": operation, "is_ending": _is_ending(operation), "is_ramping": is_ramping(operation), "came_back": back,
+        "operation": operation, "is_ending": _is_ending(operation), "came_back": back,
         "progress": _METER.progress(operation, now_ms()),
         "moves": [one.value for one in allowed_moves(operation.state)] if may else [],
         "counts": [("done", operation.done), ("failed", operation.failed), ("skipped", operation.skipped)],

@@ -8,10 +8,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel.dates import format_datetime, format_time, format_timedelta
 from babel.numbers import format_compact_decimal, format_decimal, format_percent
+from babel.units import format_unit
 from markupsafe import Markup, escape
 from starlette.requests import Request
 
 from recovery.manager.console.languages import Language, chosen, translations
+from recovery.manager.verdict_words import largest_unit
 from recovery.manager.web.moments import moment
 
 LANGUAGE_COOKIE, ZONE_COOKIE = "console-language", "console-zone"
@@ -53,8 +55,9 @@ class Reader:
         return f"{self.number(size_bytes)} B"
 
     def span(self, seconds: float) -> str:
-        """A length of time in its largest unit: `9 days`."""
-        return format_timedelta(int(seconds), threshold=1.5, locale=self.language)
+        """A length of time in its largest unit: `9 days`; rounded down, as in the API."""
+        number, unit = largest_unit(seconds)
+        return format_unit(number, f"duration-{unit}", "long", locale=self.language)
 
     def time(self, at_ms: int | None) -> Markup:
         """A time in their zone, with UTC on hover; a dash where none is known."""

@@ -183,7 +183,7 @@ class WhereIs(BaseModel):
 
     sentence: str = Field(
         description="All of it in one sentence.",
-        examples=["It is in S3 since 2026-11-01T09:30:00.000Z (82,311 bytes), and the index does not hold it; …"],
+        examples=["It has been in S3 since 2026-11-01T09:30:00.000Z (82,311 bytes), and the index does not hold it; …"],
     )
     standing: Standing = Field(description="What explains whether it is found.")
     as_of: Moment = Field(examples=[_AT])

@@ -3,7 +3,8 @@
 import pytest
 
 from recovery.manager.roles import Role
-from tests.support.console_office import COUNT, Office, says, until_done, wait_until
+from recovery.manager.web import watching
+from tests.support.console_office import COUNT, Office, executing, says, until_done, wait_until
 
 
 def test_a_person_signs_in_by_a_token_and_out_again(office: Office):
@@ -92,6 +93,32 @@ def test_two_watch_one_operation_and_one_of_them_leaves(office: Office):
     assert f"{COUNT} of {COUNT}" in onlooker.text
     wait_until(lambda: not office.api.app.state.watch._viewers, onlooker)
     assert len(office.api.fakes.source.messages) == COUNT
+
+
+def test_who_is_refused_the_events_sees_the_end_all_the_same(office: Office, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(watching, "MAX_VIEWERS", 0)
+    reader = office.window(Role.OPERATOR)
+    page, asked = reader.page, list[str]()
+    page.clock.install()
+    office.plan(reader, "abandon")
+    with page.expect_response("**/events") as refused:
+        page.get_by_role("button", name=f"Abandon {COUNT} messages").click()
+    assert refused.value.status == 503
+    path, stale = f"**{reader.path}", page.locator("#stale")
+    page.route(path, lambda route: route.abort())
+    for _ in range(2):
+        page.clock.run_for(5_000)
+        stale.wait_for()
+    assert says(reader).startswith("Waiting")
+    page.unroute(path)
+    with executing(office.api):
+        wait_until(lambda: bool(office.api.ledger.operations.page(ended=True)), reader)
+    page.clock.run_for(5_000)
+    stale.wait_for(state="hidden")
+    wait_until(lambda: says(reader).startswith("Done"), reader)
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.run_for(20_000)
+    assert asked == []
 
 
 @pytest.mark.usefixtures("executing")

@@ -85,7 +85,7 @@ def test_what_a_worker_has_indexed_is_found_marked_narrowed_opened_and_accounted
     assert entry["key"] == "経理/2026/見積書 +1.txt"
 
     answer = page(manager, "/console/why-not", key=f"https://{site.bucket}.s3.eu-west-1.amazonaws.com/{QUOTED}")
-    assert "and the index holds it as it is now" in said(answer.xpath("//p[@class='lead']")[0])
+    assert "and the index has held it as it is now" in said(answer.xpath("//p[@class='lead']")[0])
     site.put("経理/new.txt", "not noticed")
     answer = page(manager, "/console/why-not", key="/経理/new.txt")
     assert "and the index does not hold it" in said(answer.xpath("//p[@class='lead']")[0])

@@ -60,17 +60,28 @@ async function refresh() {
 }
 
 function poll(seconds) {
-  setInterval(() => document.visibilityState === "visible" && refresh(), seconds * 1000);
+  return setInterval(() => document.visibilityState === "visible" && refresh(), seconds * 1000);
+}
+
+function untilEnded() {
+  // The page of an operation that has ended names no events any more; until that is seen, it is asked for.
+  const timer = setInterval(() => {
+    if (document.querySelector("[data-events]") === null) clearInterval(timer);
+    else if (document.visibilityState === "visible") refresh();
+  }, RETRY_S * 1000);
 }
 
 function follow(address) {
   // An operation says each change; the page shows another state at once, and progress every GAP_MS: many may look on.
   const source = new EventSource(address);
-  let state, wanted = false, last = 0;
+  let state, wanted = false, last = 0, isCut = false;
   source.addEventListener("operation", async (event) => {
     const operation = JSON.parse(event.data), isOther = operation.state !== state;
     state = operation.state;
-    if (operation.ended_at !== null) source.close();
+    if (operation.ended_at !== null) {
+      source.close();
+      untilEnded(); // the last refresh may fail
+    }
     if (wanted && !isOther) return;
     wanted = true;
     await new Promise((done) => setTimeout(done, isOther ? SOON_MS : Math.max(SOON_MS, last + GAP_MS - Date.now())));
@@ -78,10 +89,14 @@ function follow(address) {
     last = Date.now();
     await refresh();
   });
+  source.addEventListener("open", () => {
+    if (isCut) refresh(); // nothing may have changed meanwhile, and then no event says so
+    isCut = false;
+  });
   source.addEventListener("error", () => {
-    if (source.readyState !== EventSource.CLOSED) return; // it connects again by itself
+    isCut = true;
     refresh();
-    poll(RETRY_S);
+    if (source.readyState === EventSource.CLOSED) untilEnded(); // any answer but 200 ends it; else it connects again by itself
   });
 }
 

@@ -56,7 +56,7 @@ def test_nothing_is_promised_of_what_has_not_begun() -> None:
 
 @pytest.mark.parametrize(
     ("left", "step", "rate", "expected"),
-    [(5, 0, 1.0, 5.0), (15, 0, 1.0, 10.0), (4_000, 0, 1.0, 50.3), (4_000, 8, 400.0, 10.0), (4_000, 8, 100.0, 20.0)],
+    [(5, 0, 1.0, 5.0), (15, 0, 1.0, 10.0), (4_000, 0, 1.0, 50.3), (4_000, 8, 400.0, 10.0), (4_000, 8, 100.0, 40.0)],
 )
 def test_a_redrive_that_ramps_up_will_be_faster_than_it_is(left: int, step: int, rate: float, expected: float) -> None:
     ramping = replace(
@@ -65,6 +65,72 @@ def test_a_redrive_that_ramps_up_will_be_faster_than_it_is(left: int, step: int,
     assert left_s(ramping, rate) == pytest.approx(expected)
     fixed = replace(ramping, options={"ramp": False})
     assert left_s(fixed, rate) == pytest.approx(left / rate)
+
+
+RAMPING = replace(RUNNING, verb=Verb.REDRIVE, done=0, failed=0, skipped=0, total=10_000)
+
+
+def seen_at(step: int, settled: int) -> Operation:
+    return replace(RAMPING, step=step, done=settled)
+
+
+def test_a_step_that_reaches_its_bound_promises_the_next_ones() -> None:
+    clock = Clock()
+    meter = Meter(clock)
+    meter.progress(seen_at(4, 100), 11_000)
+    clock.now += 3
+    found = meter.progress(seen_at(4, 160), 14_000)
+    assert (found.rate, found.becomes_faster) == (20.0, True)
+    assert found.left_s == pytest.approx(20 + (9_840 - 5 * 370) / 200)
+    clock.now += 1
+    first_of_next = meter.progress(seen_at(5, 200), 15_000)
+    assert (first_of_next.rate, first_of_next.becomes_faster) == (20.0, True)
+    clock.now += 3
+    assert meter.progress(seen_at(5, 347), 18_000).rate == 49.0
+
+
+def test_a_step_that_stays_below_its_bound_promises_no_more_than_it_does() -> None:
+    clock = Clock()
+    meter = Meter(clock)
+    meter.progress(seen_at(6, 1_000), 11_000)
+    clock.now += 4
+    found = meter.progress(seen_at(6, 1_080), 15_000)
+    assert (found.rate, found.left_s, found.becomes_faster) == (20.0, 8_920 / 20, False)
+    clock.now += 4
+    stands_still = meter.progress(seen_at(7, 1_080), 19_000)
+    assert (stands_still.rate, stands_still.becomes_faster) == (20.0, False)
+    clock.now += 4
+    stands_still = meter.progress(seen_at(7, 1_080), 23_000)
+    assert (stands_still.rate, stands_still.left_s) == (0.0, None)
+
+
+def test_the_last_step_is_as_fast_as_it_was_measured() -> None:
+    clock = Clock()
+    meter = Meter(clock)
+    meter.progress(seen_at(8, 1_000), 11_000)
+    clock.now += 10
+    found = meter.progress(seen_at(8, 1_400), 21_000)
+    assert (found.rate, found.left_s, found.becomes_faster) == (40.0, 215.0, False)
+
+
+def test_what_stands_still_is_given_no_end() -> None:
+    clock = Clock()
+    meter = Meter(clock)
+    stuck = replace(RUNNING, options={"rate": 50})
+    meter.progress(stuck, 11_000)
+    clock.now += 10
+    assert (meter.progress(stuck, 21_000).rate, meter.progress(stuck, 21_000).left_s) == (0.0, None)
+
+
+def test_a_short_pause_does_not_slow_what_comes_after() -> None:
+    clock = Clock()
+    meter = Meter(clock)
+    meter.progress(RUNNING, 11_000)
+    clock.now += 10
+    meter.progress(replace(RUNNING, state=OperationState.PAUSED), 21_000)
+    meter.progress(RUNNING, 21_000)
+    clock.now += 10
+    assert meter.progress(replace(RUNNING, done=180), 31_000).rate == 10.0
 
 
 def test_the_readings_of_few_operations_are_kept() -> None:

@@ -129,7 +129,7 @@ def test_the_page_answers_in_one_sentence_and_says_how_the_name_differs(api, typ
     api.fakes.s3.bodies[KEY] = b"text"
     found = page(api, typed)
     assert said(found.get_element_by_id("answer")) == f"s3://{BUCKET}/{KEY}"
-    assert said(found.xpath("//p[@class='lead']")[0]).startswith("It is in S3 since")
+    assert said(found.xpath("//p[@class='lead']")[0]).startswith("It has been in S3 since")
     assert " ".join(said(one) for one in found.xpath("//p[@class='note']")).startswith(note)
     assert found.xpath("//input[@name='key']/@value") == [typed]
 
@@ -144,7 +144,7 @@ def test_of_what_is_nowhere_the_page_lists_the_names_that_it_has_tried(api):
 @pytest.mark.parametrize(
     ("status", "text", "japanese"),
     [
-        ("too_large", "by name, size and date alone, since", "大きすぎるため"),
+        ("too_large", "by name, size and date alone since", "大きすぎるため"),
         ("metadata_only", "no text is read from files of its kind.", "この種類のファイル"),
         ("encrypted", "its text could not be read, because it is protected by a password.", "パスワードで保護"),
     ],

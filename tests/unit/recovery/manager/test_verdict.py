@@ -9,6 +9,8 @@ import pytest
 from recovery.ledger.groups import Group
 from recovery.ledger.rows import State
 from recovery.ledger.statistics import HOURS, Stats, Totals
+from recovery.manager.console.languages import Language
+from recovery.manager.console.reader import Reader
 from recovery.manager.figures import Figures, IntakeFigures
 from recovery.manager.figures_source import DlqReading
 from recovery.manager.system_facts import Facts, Waiting
@@ -100,7 +102,7 @@ def test_an_open_breaker_is_what_the_workers_say_of_the_index():
     assert said(found) == (
         "nothing has failed; index unavailable on 1 of 2 workers; fleet serving (1 worker); 7 documents wait for the index"
     )
-    assert steps(found) == ["Let the index be reachable again; until then, documents wait in retry-index/: refused"]
+    assert steps(found) == ["Make the index reachable again; until then, documents wait in retry-index/: refused"]
     assert [one.threshold.alert for one in exceeded(found)] == ["WorkerIndexBreakerOpen", "WorkerRetryRecordsWait"]
 
 
@@ -168,6 +170,10 @@ def test_of_several_limits_of_one_figure_the_gravest_counts():
 def test_words_take_any_number():
     for words in WORDS.values():
         assert words.one.count("%(") == (words.many or words.one).count("%(")
+    assert [Reader(Language.ENGLISH, "UTC", 0).span(one) for one in (59, 2.6 * 86_400, 14 * 86_400)] == [
+        "59 seconds", "2 days", "14 days",
+    ]  # fmt: skip
+    assert Reader(Language.JAPANESE, "UTC", 0).span(2.6 * 86_400) == "2 日"
     assert [span(one) for one in (0, 59, 60, 3_600, 7_300, 86_400, 9.9 * 86_400)] == [
         "0 seconds", "59 seconds", "1 minute", "1 hour", "2 hours", "1 day", "9 days",
     ]  # fmt: skip

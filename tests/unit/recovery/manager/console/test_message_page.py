@@ -217,7 +217,9 @@ def test_where_a_file_is_is_said_in_the_readers_language(api, language, text):
     found = get(api, f"/console/why-not?{urlencode({'bucket': BUCKET, 'key': KEY})}", accept_language=language)
     [answer] = found.xpath("//p[@class='lead']")
     sentence = answer.text_content()
-    assert ("is a dead letter since" if language == "en" else "デッドレターであり、操作を待っています") in sentence
+    assert (
+        "has been a dead letter since" if language == "en" else "デッドレターであり、操作を待っています"
+    ) in sentence
     assert "ReadTimeoutError" in sentence
     assert "/console/messages/a" in found.xpath("//main//a/@href")
     assert [name for name in ("{there}", "{at}", "{why}", "\u202e") if name in sentence] == []

@@ -165,7 +165,7 @@ def test_what_is_indexed_needs_no_further_explanation(api):
     found = where(api)
     assert found["standing"] == "indexed"
     assert found["sentence"] == (
-        "It is in S3 since 2026-11-23T12:00:00.000Z (4 bytes), and the index holds it as it is now, "
+        "It has been in S3 since 2026-11-23T12:00:00.000Z (4 bytes), and the index has held it as it is now "
         "since 2026-11-18T11:06:39.000Z."
     )
     assert [one["identity"] for one in found["dead_letters"]] == ["a"]
@@ -274,7 +274,15 @@ def test_what_is_nowhere_may_still_be_in_a_queue(api):
     found = where(api)
     assert (found["in_queue"], found["in_dlq"]) == (1, 1)
     assert found["sentence"] == (
-        "It is neither in S3 nor in the index; 2 messages that are not processed yet may be about it."
+        "It is neither in S3 nor in the index; messages that have not been processed yet (2) may be about it."
+    )
+
+
+@pytest.mark.parametrize("silent", ["source.attributes", "dlq.attributes"])
+def test_nothing_is_called_lost_while_one_queue_does_not_say_what_it_has(api, silent):
+    api.fakes.faults.add(silent, SQS_DOWN)
+    assert where(api)["sentence"] == (
+        "It is neither in S3 nor in the index; whether a message about it waits is not known."
     )
 
 
