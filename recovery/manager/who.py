@@ -7,6 +7,7 @@ from recovery.manager.web.provider import Client, Provider
 from recovery.manager.web.rates import Rates
 from recovery.manager.web.sessions import Sessions
 from recovery.manager.web.sign_in import Mode, Oidc, Proxy, SignIn
+from recovery.manager.web.token_sessions import TokenSessions
 
 
 def sign_in_of(settings: ManagerSettings, ledger: Ledger, *, by: str) -> SignIn:
@@ -15,7 +16,8 @@ def sign_in_of(settings: ManagerSettings, ledger: Ledger, *, by: str) -> SignIn:
     rates = Rates(settings.manager_requests_per_minute)
     oidc = _oidc(settings, ledger) if mode is Mode.OIDC else None
     proxy = _proxy(settings) if mode is Mode.PROXY else None
-    return SignIn(by, mode, ledger.tokens, settings.roles, proxy, oidc, rates=rates)
+    token_sessions = TokenSessions(ledger.ended_sessions) if mode is Mode.TOKEN else None
+    return SignIn(by, mode, ledger.tokens, settings.roles, proxy, oidc, token_sessions, rates=rates)
 
 
 def check_provider(settings: ManagerSettings) -> None:

@@ -13,6 +13,7 @@ from recovery.manager.web.provider import Client, Provider
 from recovery.manager.web.rates import Rates
 from recovery.manager.web.sessions import Sessions
 from recovery.manager.web.sign_in import Mode, Oidc, Proxy, SignIn
+from recovery.manager.web.token_sessions import TokenSessions
 from tests.support.api import Api
 
 PROXY_PEER, OTHER_PEER = "10.0.0.7", "10.0.1.7"
@@ -34,7 +35,7 @@ def signed_in(
     )
     sign_in = SignIn(
         "api@host", mode, ledger.tokens, ROLES, proxy if mode is Mode.PROXY else None, oidc if mode is Mode.OIDC else None,
-        rates=Rates(per_minute),
+        TokenSessions(ledger.ended_sessions) if mode is Mode.TOKEN else None, rates=Rates(per_minute),
     )  # fmt: skip
     hosts = frozenset({"127.0.0.1", "localhost", "dlq.example.com"})
     return Api(ledger, hosts, sign_in, redactor)

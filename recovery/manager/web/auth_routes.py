@@ -15,8 +15,9 @@ from recovery.manager.web.auth_pages import gone_on, signed_out, token_page
 from recovery.manager.web.principal import Anyone
 from recovery.manager.web.problems import too_many
 from recovery.manager.web.provider import SignInError
-from recovery.manager.web.sessions import SESSION_S, SIGN_IN_S, TOKEN, keep
-from recovery.manager.web.sign_in import Mode, Oidc, SignIn, peer_of
+from recovery.manager.web.sessions import SIGN_IN_S
+from recovery.manager.web.sign_in import Oidc, SignIn, peer_of
+from recovery.manager.web.token_sessions import TokenSessions
 from worker.core.base.events import LogEvent
 from worker.core.base.logs import emit
 
@@ -63,8 +64,8 @@ def make_router(sign_in: SignIn) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     if sign_in.oidc is not None:
         _add_provider(router, sign_in, sign_in.oidc)
-    elif sign_in.mode is Mode.TOKEN:
-        _add_token(router, sign_in)
+    elif sign_in.token_sessions is not None:
+        _add_token(router, sign_in, sign_in.token_sessions)
     else:
         return router
 
@@ -84,7 +85,7 @@ def make_router(sign_in: SignIn) -> APIRouter:
     return router
 
 
-def _add_token(router: APIRouter, sign_in: SignIn) -> None:
+def _add_token(router: APIRouter, sign_in: SignIn, sessions: TokenSessions) -> None:
     @router.get("/auth/login")
     def ask_for_token(_anyone: Anyone, request: Request, next: Given = FIRST_PAGE, kept: bool = False) -> Response:  # noqa: A002
         """A page to give a token to. `kept`: the browser has been given its cookie, and should have it."""
@@ -94,7 +95,7 @@ def _add_token(router: APIRouter, sign_in: SignIn) -> None:
 
     @router.post("/auth/login")
     def take_token(_anyone: Anyone, request: Request, form: Posted) -> Response:
-        """Let the browser keep a token, if it is good for anything."""
+        """Begin a session of whoever has a token, if it is good for anything."""
         path, secret = own_path(form.get("next", "")), form.get("token", "").strip()
         principal = sign_in.of_token(secret)
         if principal is None:
@@ -109,7 +110,7 @@ def _add_token(router: APIRouter, sign_in: SignIn) -> None:
             return token_page(request, path, "unknown", 401)
         emit(LogEvent.SIGN_IN_ACCEPTED, "info", by=principal.name, role=principal.role.value)
         response = RedirectResponse(f"/auth/login?kept=true&next={quote(path, safe='')}", 303)
-        keep(response, TOKEN, secret, SESSION_S)
+        sessions.open(response, secret)
         return response
 
 

@@ -1,4 +1,4 @@
-"""What a browser that signs in keeps: in two signed cookies, the sign-in that is under way and the session after it; or a token.
+"""What a browser that signs in keeps, in two signed cookies: the sign-in that is under way, and the session after it.
 
 All are `__Host-` cookies: no other host, and no page without TLS, can set them (Chromium and Firefox make an exception of TLS on
 this machine). They are SameSite=Lax, not Strict: the provider sends the browser back from its own site, and with Strict the
@@ -20,11 +20,9 @@ from recovery.ledger.ended_sessions import EndedSessions
 from recovery.manager.roles import Principal, Role
 
 SESSION_S = 8 * 3600
-"""After this, the provider is asked again; it is also how long somebody keeps a role that the provider takes away."""
+"""After this, people sign in again; it is also how long somebody keeps a role that an OpenID provider takes away."""
 SIGN_IN_S = 600
 SESSION, SIGN_IN = "__Host-dlq-manager", "__Host-dlq-manager-sign-in"
-TOKEN = "__Host-dlq-manager-token"  # noqa: S105 (the name of a cookie)
-"""Holds a token that somebody has given to a page: where tokens are all there is, a browser signs in by one."""
 
 
 class Sessions:
@@ -55,9 +53,16 @@ class Sessions:
 
     def open(self, response: Response, principal: Principal) -> None:
         """Begin a session, and forget the sign-in."""
-        begun = {"name": principal.name, "role": principal.role.value, "id": random_secrets.token_urlsafe(16)}
-        self._set(response, SESSION, begun, SESSION_S)
+        self.start(response, {"name": principal.name, "role": principal.role.value})
         drop(response, SIGN_IN)
+
+    def start(self, response: Response, said: Mapping[str, str]) -> None:
+        """Begin a session of which this is remembered: in the cookie, where its owner can read it but not change it."""
+        self._set(response, SESSION, {**said, "id": random_secrets.token_urlsafe(16)}, SESSION_S)
+
+    def has_cookie(self, request: Request) -> bool:
+        """Whether the browser says that it has a session."""
+        return SESSION in request.cookies
 
     def close(self, request: Request, response: Response) -> None:
         """End the session, if there is one, wherever else its cookie was kept; and forget everything. Raises LedgerError."""
@@ -68,17 +73,23 @@ class Sessions:
 
     def principal(self, request: Request) -> Principal | None:
         """Who has signed in; None if nobody has, or their session is over. Raises LedgerError."""
-        found = self._get(request, SESSION, SESSION_S)
-        if found is None or "id" not in found or self.has_ended(found["id"]):
+        found = self.read(request)
+        if found is None:
             return None
         return Principal(found["name"], Role(found["role"]), found["until_ms"], session=found["id"])
+
+    def read(self, request: Request) -> dict[str, Any] | None:
+        """What is remembered of a session, with its `id` and `until_ms`; None if it is over. Raises LedgerError."""
+        found = self._get(request, SESSION, SESSION_S)
+        return None if found is None or "id" not in found or self.has_ended(found["id"]) else found
 
     def has_ended(self, session: str) -> bool:
         """Whether somebody has signed out of a session. Raises LedgerError."""
         return self._ended.has(session)
 
     def _set(self, response: Response, name: str, value: dict[str, str], ttl_s: int) -> None:
-        keep(response, name, str(self._made[name].dumps(value)), ttl_s)
+        signed = str(self._made[name].dumps(value))
+        response.set_cookie(name, signed, max_age=ttl_s, path="/", secure=True, httponly=True, samesite="lax")
 
     def _get(self, request: Request, name: str, ttl_s: int) -> dict[str, Any] | None:
         try:
@@ -86,11 +97,6 @@ class Sessions:
         except BadData:
             return None
         return {**value, "until_ms": round((at.timestamp() + ttl_s) * 1000)}
-
-
-def keep(response: Response, name: str, value: str, ttl_s: int) -> None:
-    """Let the browser keep a cookie for so long."""
-    response.set_cookie(name, value, max_age=ttl_s, path="/", secure=True, httponly=True, samesite="lax")
 
 
 def drop(response: Response, name: str) -> None:

@@ -4,7 +4,7 @@ import hmac
 import ipaddress
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -18,7 +18,8 @@ from recovery.manager.roles import PROGRAM, Principal, Role
 from recovery.manager.token_secrets import digest_of
 from recovery.manager.web.provider import Provider
 from recovery.manager.web.rates import Rates
-from recovery.manager.web.sessions import TOKEN, Sessions, drop, now_ms
+from recovery.manager.web.sessions import Sessions, now_ms
+from recovery.manager.web.token_sessions import TokenSessions
 
 USE_NOTED_MS = 3_600_000
 """The use of a token is noted once in this time: a write for each request would be one too many."""
@@ -79,6 +80,8 @@ class SignIn:
     """What a provider or proxy says of readers, operators and admins."""
     proxy: Proxy | None = None
     oidc: Oidc | None = None
+    token_sessions: TokenSessions | None = None
+    """Those of browsers, where tokens are all there is to sign in by."""
     rates: Rates = field(kw_only=True)
 
     def principal(self, request: Request) -> Principal | None:
@@ -90,21 +93,20 @@ class SignIn:
             return Principal(self.by, Role.OPERATOR)
         if given := request.headers.getlist("authorization"):
             return self._of_header(given)
-        if given_to_page := self._kept_token(request):
-            return self.of_token(given_to_page)
+        if self.token_sessions is not None:
+            return self._of_token_session(request, self.token_sessions)
         if self.proxy is not None:
             return self._of_proxy(request, self.proxy)
         return self.oidc.sessions.principal(request) if self.oidc else None
 
     def has_token(self, request: Request) -> bool:
         """Whether a request is judged by a token."""
-        return "authorization" in request.headers or bool(self._kept_token(request))
+        return "authorization" in request.headers
 
     def sign_out(self, request: Request, response: Response) -> None:
         """Let a browser be nobody's any more. Raises LedgerError, and then nothing has changed."""
-        if self.oidc is not None:
-            self.oidc.sessions.close(request, response)
-        drop(response, TOKEN)
+        if self._sessions is not None:
+            self._sessions.close(request, response)
 
     def is_proxy(self, peer: str) -> bool:
         """Whether the proxy is at this address."""
@@ -116,16 +118,24 @@ class SignIn:
         now = now_ms()
         if principal.until_ms is not None and now >= principal.until_ms:
             return False
-        if principal.session is not None and self.oidc is not None:
-            return not self.oidc.sessions.has_ended(principal.session)
+        if principal.session is not None and self._sessions is not None and self._sessions.has_ended(principal.session):
+            return False
         if principal.token is None or self.tokens is None:
             return True
         found = self.tokens.find(principal.token)
         return found is not None and found.is_valid(now)
 
-    def _kept_token(self, request: Request) -> str:
-        """The token that the browser keeps; empty if there is none, or people sign in otherwise."""
-        return request.cookies.get(TOKEN, "") if self.mode is Mode.TOKEN else ""
+    @property
+    def _sessions(self) -> Sessions | TokenSessions | None:
+        return self.oidc.sessions if self.oidc else self.token_sessions
+
+    def _of_token_session(self, request: Request, sessions: TokenSessions) -> Principal | None:
+        found = sessions.read(request)
+        principal = found and self.of_token(found.secret)
+        if not found or not principal:
+            return None
+        until_ms = min(found.until_ms, principal.until_ms or found.until_ms)
+        return replace(principal, until_ms=until_ms, session=found.id)
 
     def _of_header(self, given: Sequence[str]) -> Principal | None:
         scheme, _, secret = given[0].partition(" ")

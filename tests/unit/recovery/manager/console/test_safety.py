@@ -12,7 +12,7 @@ from recovery.manager.roles import Role
 from recovery.manager.web.auth_routes import own_path
 from recovery.manager.web.parameters import EXAMPLE_ID
 from recovery.manager.web.plan_models import EXAMPLE_OPERATION, EXAMPLE_PLAN
-from recovery.manager.web.sessions import TOKEN
+from recovery.manager.web.sessions import SESSION
 from recovery.manager.web.sign_in import Mode
 from testing.ledgers import new_ledger
 from tests.support.api import Api
@@ -121,17 +121,19 @@ def test_what_a_form_was_answered_with_leads_back_to_the_page_that_had_it(api, r
 def test_whoever_signs_out_keeps_no_cookie_and_sees_no_page(tmp_path):
     with contextlib.closing(new_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")) as ledger:
         api = signed_in(ledger, Mode.TOKEN)
-        cookie = f"{TOKEN}={new_token(ledger, Role.READER)}"
-        given = api.ask("/auth/login", method="POST", content=f"token={cookie.partition('=')[2]}".encode(), **FORM)
+        secret = new_token(ledger, Role.READER)
+        given = api.ask("/auth/login", method="POST", content=f"token={secret}".encode(), **FORM)
         [kept] = given.headers.get_list("set-cookie")
-        assert kept.startswith(f"{TOKEN}=")
+        cookie = kept.partition(";")[0]
+        assert cookie.startswith(f"{SESSION}=")
         for wanted in ("HttpOnly", "Secure", "SameSite=lax", "Path=/"):
             assert wanted in kept
         assert "Domain" not in kept
         assert api.ask("/console/", cookie=cookie).status_code == 200
         gone = api.ask("/auth/logout", method="POST", cookie=cookie, accept="text/html", **FORM)
-        [dropped] = gone.headers.get_list("set-cookie")
+        dropped = gone.headers.get_list("set-cookie")[0]
         assert (gone.status_code, gone.headers["location"]) == (303, "/auth/signed-out")
-        assert dropped.startswith(f'{TOKEN}=""; ')
+        assert dropped.startswith(f'{SESSION}=""; ')
         assert "Max-Age=0" in dropped
+        assert api.ask("/console/", cookie=cookie).status_code == 303
         assert api.ask("/console/").headers["location"] == f"/auth/login?next={quote('/console/', safe='')}"

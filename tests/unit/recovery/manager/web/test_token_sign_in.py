@@ -1,12 +1,17 @@
 """Signing in with a browser by a token: a page asks for it, a cookie keeps it, and the ledger judges it each time."""
 
+import base64
 import contextlib
+import time
 from urllib.parse import urlencode
 
 import pytest
+from starlette.requests import Request
 
+from recovery.ledger.errors import LedgerError
 from recovery.manager.roles import Role
-from recovery.manager.web.sessions import TOKEN
+from recovery.manager.web import sessions
+from recovery.manager.web.sessions import SESSION
 from recovery.manager.web.sign_in import Mode
 from testing.ledgers import new_ledger
 from tests.support.signed_in import bearer, new_token, signed_in
@@ -60,7 +65,7 @@ def test_a_token_that_is_revoked_signs_out_at_once(api):
     assert api.ask("/api/v1/stats", **cookie).status_code == 200
     api.ledger.tokens.revoke("bob", by="me")
     answer = api.ask("/api/v1/stats", **cookie)
-    assert (answer.status_code, answer.json()["detail"]) == (401, "the token is unknown, revoked or expired")
+    assert (answer.status_code, "at /auth/login" in answer.json()["detail"]) == (401, True)
 
 
 @pytest.mark.parametrize("secret", ["", "dlqm_", MADE_UP, "<script>", "x" * 3_000])
@@ -73,17 +78,84 @@ def test_what_is_no_good_token_is_said_in_the_page_and_not_repeated(api, secret)
 
 def test_ten_wrong_tokens_a_minute_are_answered_and_a_right_one_still_is(api, within_a_minute):
     assert [give(api, MADE_UP).status_code for _ in range(12)] == [401] * 10 + [429] * 2
-    cookie = {"cookie": f"{TOKEN}={MADE_UP}"}
-    assert api.ask("/api/v1/stats", **cookie).status_code == 429
+    assert api.ask("/api/v1/stats", **bearer(MADE_UP)).status_code == 429
     assert give(api, new_token(api.ledger, Role.READER)).status_code == 303
 
 
-def test_signing_out_drops_the_token_and_leaves_it_good_for_others(api):
+def who(api, cookie):
+    """Whom a browser with this cookie is; None if nobody."""
+    value = cookie["cookie"].encode()
+    return api.service.sign_in.principal(Request({"type": "http", "headers": [(b"cookie", value)]}))
+
+
+def test_the_cookie_has_no_token_that_anybody_can_read_or_ask_with(api):
+    secret = new_token(api.ledger, Role.READER)
+    value = kept(give(api, secret))["cookie"].partition("=")[2]
+    assert secret not in value
+    said = base64.urlsafe_b64decode(value.partition(".")[0] + "===")
+    assert secret.encode() not in said
+    for given in (value, said.decode(), f"dlqm_{value}"):
+        assert api.ask("/api/v1/stats", **bearer(given)).status_code == 401
+
+
+def test_a_session_ends_after_eight_hours_whatever_the_browser_keeps(api, monkeypatch):
+    cookie = kept(give(api, new_token(api.ledger, Role.READER)))
+    left_s = who(api, cookie).until_ms / 1000 - time.time()
+    assert 0 < 8 * 3600 - left_s < 60
+    monkeypatch.setattr(sessions, "SESSION_S", -1)
+    assert api.ask("/api/v1/stats", **cookie).status_code == 401
+
+
+def test_a_session_ends_with_its_token(api):
+    expires_ms = time.time_ns() // 1_000_000 + 60_000
+    cookie = kept(give(api, new_token(api.ledger, Role.READER, "brief", expires_ms=expires_ms)))
+    assert who(api, cookie).until_ms == expires_ms
+
+
+def test_a_session_holds_for_every_manager_of_the_ledger_and_for_no_other_ledger(api, tmp_path):
+    cookie = kept(give(api, new_token(api.ledger, Role.READER)))
+    assert signed_in(api.ledger, Mode.TOKEN).ask("/api/v1/stats", **cookie).status_code == 200
+    with contextlib.closing(new_ledger(f"sqlite:///{tmp_path}/other.sqlite")) as other:
+        assert signed_in(other, Mode.TOKEN).ask("/api/v1/stats", **cookie).status_code == 401
+
+
+@pytest.mark.parametrize("change", [lambda value: value[:-2] + "xx", lambda _: MADE_UP, lambda _: ""])
+def test_a_forged_cookie_is_nobody(api, change):
+    cookie = kept(give(api, new_token(api.ledger, Role.READER)))
+    value = change(cookie["cookie"].partition("=")[2])
+    assert api.ask("/api/v1/stats", cookie=f"{SESSION}={value}").status_code == 401
+
+
+def test_signing_out_ends_the_session_wherever_its_cookie_was_kept(api):
+    secret = new_token(api.ledger, Role.READER)
+    cookie, other = kept(give(api, secret)), kept(give(api, secret))
+    principal, another_manager = who(api, cookie), signed_in(api.ledger, Mode.TOKEN)
+    assert api.service.sign_in.still_valid(principal)
+    assert api.ask("/auth/logout", method="POST", **cookie).status_code == 204
+    assert not another_manager.service.sign_in.still_valid(principal)
+    assert [one.ask("/api/v1/stats", **cookie).status_code for one in (api, another_manager)] == [401, 401]
+    assert api.ask("/api/v1/stats", **other).status_code == 200
+
+
+def test_who_signs_out_while_the_ledger_refuses_is_told_so_and_stays_signed_in(api, monkeypatch):
+    cookie = kept(give(api, new_token(api.ledger, Role.READER)))
+
+    def fail(*_):
+        raise LedgerError("the ledger is locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(api.ledger.ended_sessions, "end", fail)
+        answer = api.ask("/auth/logout", method="POST", **cookie)
+    assert (answer.status_code, answer.json()["detail"]) == (503, "the ledger is locked")
+    assert api.ask("/api/v1/stats", **cookie).status_code == 200
+
+
+def test_signing_out_drops_the_cookie_and_leaves_the_token_good_for_others(api):
     secret = new_token(api.ledger, Role.READER)
     cookie = kept(give(api, secret))
     answer = api.ask("/auth/logout", method="POST", accept="text/html", **cookie)
     assert (answer.status_code, answer.headers["location"]) == (303, "/auth/signed-out")
-    assert f'{TOKEN}="";' in answer.headers["set-cookie"]
+    assert f'{SESSION}="";' in answer.headers["set-cookie"]
     assert "Max-Age=0" in answer.headers["set-cookie"]
     assert api.ask("/api/v1/stats", **bearer(secret)).status_code == 200
 
@@ -105,10 +177,10 @@ def test_another_site_signs_nobody_in_or_out(api, headers):
 
 
 @pytest.mark.parametrize("mode", [Mode.NONE, Mode.PROXY, Mode.OIDC])
-def test_the_cookie_of_a_token_is_nobody_where_people_sign_in_otherwise(api, mode):
-    secret = new_token(api.ledger, Role.ADMIN)
+def test_the_session_of_a_token_is_nobody_where_people_sign_in_otherwise(api, mode):
+    cookie = kept(give(api, new_token(api.ledger, Role.ADMIN)))
     other = signed_in(api.ledger, mode)
-    answer = other.ask("/api/v1/stats", cookie=f"{TOKEN}={secret}")
+    answer = other.ask("/api/v1/stats", **cookie)
     assert answer.status_code == (200 if mode is Mode.NONE else 401)
     if mode is not Mode.OIDC:
         assert other.ask("/auth/login").status_code == 404
