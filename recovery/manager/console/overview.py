@@ -8,6 +8,7 @@ from fastapi.responses import RedirectResponse
 
 from recovery.ledger.errors import AskedWronglyError
 from recovery.ledger.groups import Group
+from recovery.ledger.selection import term
 from recovery.manager.console.forms import Form, single
 from recovery.manager.console.groups_view import path_of
 from recovery.manager.console.panels import panels
@@ -107,7 +108,13 @@ def _step(step: Step, largest: tuple[Group, ...]) -> StepView:
         Do.RESUME: "#fleet",
         Do.CORRECT_AND_RESUME: "#fleet",
         Do.START_WORKER: "#fleet",
+        Do.LET_RECEIVE: "#fleet",
+        Do.LOOK_AT_WORKERS: "#fleet",
+        Do.SEE_INTAKE: "#dead-letters",
         Do.DECIDE_PARKED: "#retry-index",
+        Do.SEE_WAITING: "#retry-index",
+        Do.SEE_BUDGET: "#retry-index",
+        Do.SEE_LIMITS: "#alerts",
     }
     target = path_of(largest[0]) if step.do is Do.SEE_GROUP and largest else href.get(step.do, "")
     return StepView(step, target, _runbook(step.section))
@@ -122,13 +129,13 @@ def _runbook(section: str) -> str:
     return f"/console/runbook/{quote(section)}" if section else ""
 
 
-def _groups(brakes: tuple[BrakeRecord, ...]) -> dict[str, int]:
-    """The groups whose messages had failed before, and how many each had."""
+def _groups(brakes: tuple[BrakeRecord, ...]) -> list[tuple[str, str, int]]:
+    """The groups whose messages had failed before, with the filter of each, and how many it had."""
     found: dict[str, int] = {}
     for brake in brakes:
         for group, count in brake.groups.items():
             found[group] = found.get(group, 0) + count
-    return found
+    return [(group, term("group", f"={group}"), count) for group, count in found.items()]
 
 
 def _check_reason(reason: str) -> None:
