@@ -50,13 +50,14 @@ class Waiting:
 
     @property
     def depth(self) -> int:
-        """How many there are: in the DLQ, open and scheduled."""
+        """How many there are: in the DLQ as far as it says, open and scheduled."""
         return self.stats.waiting + (self.dlq.depth or 0)
 
     def depths_until(self, at_ms: int) -> list[int | None]:
-        """How many there were at the end of each of the last HOURS hours, and now; None where nobody noted it."""
+        """How many there were at the end of each of the last HOURS hours, and now; None where it is not known."""
         hour = at_ms // HOUR_MS
-        return [*(self.depths.get(at) for at in range(hour - HOURS + 1, hour)), self.depth]
+        now = None if self.dlq.depth is None else self.depth
+        return [*(self.depths.get(at) for at in range(hour - HOURS + 1, hour)), now]
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,13 @@ def exceeded(facts: Facts) -> list[Exceeded]:
     return sorted(found.values(), key=lambda one: -order.index(one.threshold.severity))
 
 
+def is_intake_stopped(facts: Facts) -> bool:
+    """Whether the DLQ has answered this manager, but not for as long as DlqIntakeStopped takes."""
+    [limit] = [one for one in THRESHOLDS if one.figure is _last_receive_s]
+    silent_s = _last_receive_s(facts)
+    return silent_s is not None and limit.is_exceeded(silent_s)
+
+
 def _of_figures(read: Callable[[Figures], float | None]) -> _Figure:
     def figure(facts: Facts) -> float | None:
         return None if facts.figures.value is None else read(facts.figures.value)

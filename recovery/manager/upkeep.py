@@ -38,7 +38,10 @@ class Upkeep:
         stop: threading.Event,
         in_sqs: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """`holder` names this process among the managers of one ledger; `in_sqs`: how many dead letters the DLQ still has."""
+        """`holder` names this process among the managers of one ledger.
+
+        `in_sqs`: how many dead letters the DLQ still has; None: not known.
+        """
         self._in_sqs = in_sqs
         self._ledger = ledger
         self._follower = follower
@@ -81,7 +84,10 @@ class Upkeep:
                 self._try(lambda: self._ledger.release(LEASE, self._holder, epoch))
 
     def _note_depth(self) -> None:
-        note_depth(self._ledger, self._ledger.stats().waiting + (self._in_sqs() or 0), int(time.time() * 1000))
+        """While the DLQ does not say how many it has, nothing is noted: the charts have a gap, and no drop."""
+        in_sqs = self._in_sqs()
+        if in_sqs is not None:
+            note_depth(self._ledger, self._ledger.stats().waiting + in_sqs, int(time.time() * 1000))
 
     def _check(self) -> None:
         """Once a day: look for records that are missing, and forget what has long ended.

@@ -18,6 +18,8 @@ WORDS: Mapping[Says, Words] = {
     Says.NOTHING_FAILED: Words("nothing has failed"),
     Says.CAUSES: Words("%(count)s cause", "%(count)s causes"),
     Says.MESSAGES: Words("%(count)s message", "%(count)s messages"),
+    Says.NOT_TAKEN_IN: Words("%(count)s message not taken in yet", "%(count)s messages not taken in yet"),
+    Says.DLQ_UNKNOWN: Words("what the dead-letter queue holds is unknown: %(why)s"),
     Says.EXPIRES: Words("the first expires in %(left_s)s"),
     Says.INTAKE_RESTS: Words("dead letters are not taken in"),
     Says.INDEX_REACHABLE: Words("index reachable"),
@@ -34,6 +36,11 @@ WORDS: Mapping[Says, Words] = {
     Says.RESTING: Words("%(count)s worker receives nothing: %(why)s", "%(count)s workers receive nothing: %(why)s"),
     Says.SILENT: Words("%(count)s worker silent since %(since_ms)s", "%(count)s workers silent since %(since_ms)s"),
     Says.NO_WORKER: Words("no worker is running"),
+    Says.NOT_SERVING: Words("no worker is serving"),
+    Says.UNNAMED: Words(
+        "%(count)s worker does not name all that it cannot reach",
+        "%(count)s workers do not name all that they cannot reach",
+    ),
     Says.WAITS_FOR_INDEX: Words("%(count)s document waits for the index", "%(count)s documents wait for the index"),
     Says.PARKED: Words(
         "%(count)s document that the index rejects is parked", "%(count)s documents that the index rejects are parked"
@@ -43,6 +50,7 @@ WORDS: Mapping[Says, Words] = {
     Says.FLEET_UNKNOWN: Words("fleet unknown since %(since_ms)s: %(why)s"),
     Says.PAUSE_UNKNOWN: Words("whether the fleet is paused is unknown since %(since_ms)s: %(why)s"),
     Says.RETRY_INDEX_UNKNOWN: Words("retry-index/ unknown since %(since_ms)s: %(why)s"),
+    Says.LIMITS: Words("%(count)s limit exceeded", "%(count)s limits exceeded"),
 }
 STEPS: Mapping[Do, Words] = {
     Do.NOTHING: Words("Nothing has to be done."),
@@ -57,6 +65,12 @@ STEPS: Mapping[Do, Words] = {
     Do.ALLOW_BUCKET: Words("Restore the workers' access to %(name)s: %(why)s"),
     Do.DECIDE_PARKED: Words("Decide what becomes of the parked documents."),
     Do.REPAIR_INTAKE: Words("Find out why the manager cannot take dead letters in; the queue keeps them meanwhile."),
+    Do.SEE_INTAKE: Words("Wait a minute until the manager has taken them in; if it has not, find out why."),
+    Do.LET_RECEIVE: Words("Find out why workers receive nothing, and correct it: %(why)s"),
+    Do.LOOK_AT_WORKERS: Words("Look at what each worker says, and find out why none is serving."),
+    Do.SEE_WAITING: Words("See why documents wait for the index."),
+    Do.SEE_BUDGET: Words("See which budget is used up; held objects are read once there is room again."),
+    Do.SEE_LIMITS: Words("See which limits are exceeded."),
     Do.ASK_AGAIN: Words("Find out why something is unknown; nothing is lost by it."),
 }
 CONTINUES = frozenset({Says.MESSAGES})
@@ -91,7 +105,12 @@ def number_of(values: Mapping[str, Value], words: Words) -> int:
 
 def _filled(words: Words, values: Mapping[str, Value]) -> str:
     template = words.one if number_of(values, words) == 1 or not words.many else words.many
-    return template % {name: _shown(name, value) for name, value in values.items()}
+    return template % ({name: _shown(name, value) for name, value in values.items()} | _count(values))
+
+
+def _count(values: Mapping[str, Value]) -> dict[str, str]:
+    """The number where there may be more: `10,000+`."""
+    return {"count": f"{values['count']:,}+"} if values.get("or_more") else {}
 
 
 def _shown(name: str, value: Value) -> str:

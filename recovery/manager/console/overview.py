@@ -113,7 +113,13 @@ def _step(step: Step, largest: tuple[Group, ...]) -> StepView:
         Do.RESUME: "#fleet",
         Do.CORRECT_AND_RESUME: "#fleet",
         Do.START_WORKER: "#fleet",
+        Do.LET_RECEIVE: "#fleet",
+        Do.LOOK_AT_WORKERS: "#fleet",
+        Do.SEE_INTAKE: "#dead-letters",
         Do.DECIDE_PARKED: "#retry-index",
+        Do.SEE_WAITING: "#retry-index",
+        Do.SEE_BUDGET: "#retry-index",
+        Do.SEE_LIMITS: "#alerts",
     }
     target = path_of(largest[0]) if step.do is Do.SEE_GROUP and largest else href.get(step.do, "")
     return StepView(step, target, _runbook(step.section))

@@ -175,7 +175,9 @@ class Alert(BaseModel):
 class DeadLetters(Known):
     """The dead letters. All but the first three fields are null or empty if they were never read."""
 
-    depth: int | None = Field(description="Those that wait and those that are still in SQS.", examples=[412])
+    depth: int | None = Field(
+        description="Those that wait and those that are still in SQS; null if SQS did not answer.", examples=[412]
+    )
     waiting: int | None = Field(description="Open and scheduled.", examples=[412])
     in_sqs: int | None = Field(description="Null if SQS did not answer.", examples=[0])
     causes: int | None = Field(description="Groups of those that wait.", examples=[3])
@@ -199,7 +201,8 @@ class DeadLetters(Known):
                 depths=[], operations=[],
             )  # fmt: skip
         return cls(
-            **base, depth=found.depth, waiting=found.stats.waiting, in_sqs=found.dlq.depth, causes=found.stats.groups,
+            **base, depth=None if found.dlq.depth is None else found.depth, waiting=found.stats.waiting,
+            in_sqs=found.dlq.depth, causes=found.stats.groups,
             arrivals_last_hour=None if figures is None else figures.arrivals_last_hour,
             ages=_ages(found, figures, facts.at_ms), hourly=list(found.stats.hourly),
             depths=found.depths_until(fact.at_ms), operations=[one.id for one in found.operations],

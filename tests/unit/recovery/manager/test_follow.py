@@ -16,6 +16,7 @@ from recovery.ledger.rows import State as RowState
 from recovery.ledger.selection import Selection
 from recovery.manager.arrivals import Arrivals
 from recovery.manager.audit_trail import first_mark
+from recovery.manager.depth_history import depths
 from recovery.manager.follow import Follower
 from recovery.manager.ownership import OWNER_KEY, check_owner
 from recovery.manager.rebuild import rebuild
@@ -343,6 +344,16 @@ def test_what_has_long_ended_leaves_the_ledger_and_what_waits_does_not(fakes, cl
     follower.follow()
     Upkeep(ledger, follower, holder="a:1", keep_days=-1, stop=threading.Event()).turn()
     assert sorted(states(ledger)) == ["s0", "s2", "s3"]
+
+
+def test_a_depth_is_noted_only_if_the_dead_letter_queue_says_how_many_it_has(ledger, follower, taken_in):
+    in_sqs: list[int | None] = [None, 3]
+    stop = threading.Event()
+    upkeep = Upkeep(ledger, follower, holder="a:1", keep_days=90, stop=stop, in_sqs=lambda: in_sqs.pop(0))
+    upkeep.turn()
+    assert depths(ledger) == {}
+    upkeep.turn()
+    assert list(depths(ledger).values()) == [4 + 3]
 
 
 # -- whose ledger ----------------------------------------------------------------------------------------------------

@@ -80,10 +80,14 @@ def test_nothing_has_failed():
 def test_causes_and_messages_are_what_the_engineer_looks_at():
     found = facts(waiting(410, 3, in_sqs=2, expiry_s=9 * 86_400 + 5))
     assert said(found) == (
-        "3 causes, 412 messages; the first expires in 9 days; index reachable; fleet serving (2 workers)"
+        "3 causes, 412 messages; the first expires in 9 days; index reachable; fleet serving (2 workers); 1 limit exceeded"
     )
-    assert steps(found) == ["Look at the largest cause: ReadTimeoutError, 400 messages."]
-    assert verdict(found).steps[0].values["group"] == "5b1f2c"
+    assert steps(found) == [
+        "Find out why the manager cannot take dead letters in; the queue keeps them meanwhile.",
+        "Look at the largest cause: ReadTimeoutError, 400 messages.",
+        "See which limits are exceeded.",
+    ]
+    assert verdict(found).steps[1].values["group"] == "5b1f2c"
     assert verdict(found).level is Level.NOTICE
     assert said(facts(waiting(1, 1), [worker()])).startswith(
         "1 cause, 1 message; index reachable; fleet serving (1 worker)"
@@ -92,7 +96,7 @@ def test_causes_and_messages_are_what_the_engineer_looks_at():
 
 def test_a_paused_fleet_says_who_and_why_and_is_not_called_serving():
     found = facts(pause={"reason": "index upgrade", "by": "ana", "until_ms": None}, workers=[worker(state="paused")])
-    assert said(found) == "nothing has failed; index reachable; fleet paused by ana: index upgrade"
+    assert said(found) == "nothing has failed; fleet paused by ana: index upgrade"
     assert [one.do for one in verdict(found).steps] == [Do.RESUME]
 
 
@@ -100,9 +104,14 @@ def test_an_open_breaker_is_what_the_workers_say_of_the_index():
     down = {"breakers": {"index": "refused"}, "state": "resting"}
     found = facts(workers=[worker(**down), worker("b:1", host="b")], waiting=7)
     assert said(found) == (
-        "nothing has failed; index unavailable on 1 of 2 workers; fleet serving (1 worker); 7 documents wait for the index"
+        "nothing has failed; index unavailable on 1 of 2 workers; fleet serving (1 worker); "
+        "7 documents wait for the index; 2 limits exceeded"
     )
-    assert steps(found) == ["Make the index reachable again; until then, documents wait in retry-index/: refused"]
+    assert steps(found) == [
+        "Make the index reachable again; until then, documents wait in retry-index/: refused",
+        "See why documents wait for the index.",
+        "See which limits are exceeded.",
+    ]
     assert [one.threshold.alert for one in exceeded(found)] == ["WorkerIndexBreakerOpen", "WorkerRetryRecordsWait"]
 
 
@@ -116,8 +125,10 @@ def test_braked_and_silent_workers_come_first():
     brake = {"state": "resting", "held_back": {"brake": "31 of 31 failed"}}
     lost = worker("c:1", host="c", age_ms=600_000, written_at_ms=NOW_MS - 600_000)
     found = facts(waiting(31, 1), [worker(**brake), lost])
-    assert [one.says for one in verdict(found).parts][-2:] == [Says.SILENT, Says.BRAKED]
-    assert [one.do for one in verdict(found).steps] == [Do.START_WORKER, Do.CORRECT_AND_RESUME, Do.SEE_GROUP]
+    assert [one.says for one in verdict(found).parts][-4:] == [Says.SILENT, Says.BRAKED, Says.NOT_SERVING, Says.LIMITS]
+    assert [one.do for one in verdict(found).steps] == [
+        Do.START_WORKER, Do.CORRECT_AND_RESUME, Do.SEE_GROUP, Do.SEE_LIMITS,
+    ]  # fmt: skip
     assert verdict(found).level is Level.PROBLEM
 
 
@@ -127,21 +138,81 @@ def test_without_workers_nobody_can_say_whether_the_index_is_reachable():
 
 def test_a_worker_that_is_refused_rests():
     found = facts(workers=[worker(failing_calls=("receive: AccessDenied",))])
-    assert "1 worker receives nothing: receive: AccessDenied" in said(found)
+    assert said(found) == "nothing has failed; 1 worker receives nothing: receive: AccessDenied; no worker is serving"
+    assert steps(found) == ["Find out why workers receive nothing, and correct it: receive: AccessDenied"]
+    assert verdict(found).steps[0].section == "no-poll"
+
+
+@pytest.mark.parametrize(("name", "section"), [("s3", "s3-access-lost"), ("budget", "budget")])
+def test_what_holds_workers_back_decides_where_help_is(name, section):
+    found = verdict(facts(workers=[worker(state="resting", held_back={name: "why"})]))
+    assert (found.steps[0].do, found.steps[0].section) == (Do.LET_RECEIVE, section)
+
+
+@pytest.mark.parametrize("state", ["draining", "paused"])
+def test_a_fleet_of_which_nobody_serves_is_a_problem_unless_it_is_paused(state):
+    found = facts(workers=[worker(state=state)])
+    assert said(found) == "nothing has failed; no worker is serving"
+    assert (verdict(found).level, verdict(found).steps[0].do) == (Level.PROBLEM, Do.LOOK_AT_WORKERS)
+
+
+def test_a_worker_that_does_not_name_its_breakers_says_nothing_of_the_index():
+    found = facts(workers=[worker(open_breakers=1)])
+    assert said(found) == (
+        "nothing has failed; 1 worker does not name all that it cannot reach; fleet serving (1 worker)"
+    )
+    assert verdict(found).level is Level.PROBLEM
+    assert "index reachable" in said(facts(workers=[worker(open_breakers=1), worker("b:1")]))
+
+
+def test_what_is_only_in_the_queue_has_no_cause_yet():
+    found = facts(waiting(in_sqs=5))
+    assert said(found).startswith("5 messages not taken in yet; index reachable")
+    assert steps(found) == ["Wait a minute until the manager has taken them in; if it has not, find out why."]
+
+
+@pytest.mark.parametrize(
+    ("known", "level"),
+    [(waiting(501, 1), Level.PROBLEM), (waiting(101, 1), Level.NOTICE), (waiting(last_day=11), Level.OK)],
+)
+def test_the_gravest_limit_decides_how_bad_it_is(known, level):
+    found = verdict(facts(known))
+    assert (found.level, Says.LIMITS in [one.says for one in found.parts]) == (level, level is not Level.OK)
+
+
+def test_a_count_that_ended_at_its_limit_says_so():
+    assert "10,000+ documents wait for the index" in said(facts(waiting=10_000))
+    assert "9,999 documents wait" in said(facts(waiting=9_999))
 
 
 def test_what_is_parked_is_to_be_decided():
     found = facts(parked=2, held=1)
-    assert said(found).endswith("2 documents that the index rejects are parked; 1 object is held for a budget")
-    assert steps(found) == ["Decide what becomes of the parked documents."]
+    assert said(found).endswith(
+        "2 documents that the index rejects are parked; 1 object is held for a budget; 1 limit exceeded"
+    )
+    assert steps(found) == [
+        "Decide what becomes of the parked documents.",
+        "See which budget is used up; held objects are read once there is room again.",
+        "See which limits are exceeded.",
+    ]
 
 
-def test_a_dlq_that_does_not_answer_is_a_problem_of_the_intake():
+def test_a_dlq_that_does_not_answer_is_unknown_and_an_intake_that_rests_is_said():
     known = replace(waiting(3, 1), dlq=DlqReading(None, 0, "denied"))
-    assert "dead letters are not taken in" in said(facts(known))
+    assert said(facts(known)).startswith(
+        "1 cause, 3 messages; what the dead-letter queue holds is unknown: denied; index"
+    )
+    empty = replace(waiting(), dlq=DlqReading(None, 0, "denied"))
+    assert said(facts(empty)).startswith("what the dead-letter queue holds is unknown: denied; index")
+    assert [(one.do, one.section) for one in verdict(facts(empty)).steps] == [(Do.ASK_AGAIN, "intake-stopped")]
     assert not [one for one in exceeded(facts(known)) if one.threshold.alert.startswith("DlqDepth")]
     resting = waiting(3, 1, intake=IntakeFigures(is_resting=True))
-    assert Says.INTAKE_RESTS in [one.says for one in verdict(facts(resting)).parts]
+    late = waiting(3, 1, intake=IntakeFigures(last_receive_timestamp_s=NOW_MS / 1000 - 301))
+    for one in (resting, late):
+        assert "dead letters are not taken in" in said(facts(one))
+        assert Do.REPAIR_INTAKE in [step.do for step in verdict(facts(one)).steps]
+    soon = waiting(3, 1, intake=IntakeFigures(last_receive_timestamp_s=NOW_MS / 1000 - 299))
+    assert "not taken in" not in said(facts(soon))
 
 
 @pytest.mark.parametrize("known", list(itertools.product([True, False], repeat=4)))

@@ -28,3 +28,9 @@ def test_every_chart_ends_with_the_present_hour():
     assert (weeks.lines[0].begins_ms, weeks.lines[0].value) == ((HOUR - 23) * HOUR_MS, 30)
     assert sum(one.value or 0 for one in weeks.lines) == weeks.chart.total == HOURS + 6
     assert [one.value for one in depths.lines[:3]] == [11, 3, None]
+
+
+def test_a_dead_letter_queue_that_does_not_answer_leaves_a_gap():
+    stats = Stats(dict.fromkeys(State, 0), {}, {}, {}, {}, {}, None, None, (0,) * HOURS, Totals(9, 9, 0, 0, 0), 1)
+    waiting = Waiting(stats, DlqReading(None, 0, "denied"), IntakeFigures(), None, (), (), {HOUR - 1: 4})
+    assert waiting.depths_until(AT_MS)[-2:] == [4, None]
