@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse
 
 from recovery.ledger.errors import AskedWronglyError
 from recovery.ledger.groups import Group
+from recovery.ledger.selection import term
 from recovery.manager.console.forms import Form, single
 from recovery.manager.console.groups_view import path_of
 from recovery.manager.console.panels import panels
@@ -134,13 +135,13 @@ def _runbook(section: str) -> str:
     return f"/console/runbook/{quote(section)}" if section else ""
 
 
-def _groups(brakes: tuple[BrakeRecord, ...]) -> dict[str, int]:
-    """The groups whose messages had failed before, and how many each had."""
+def _groups(brakes: tuple[BrakeRecord, ...]) -> list[tuple[str, str, int]]:
+    """The groups whose messages had failed before, with the filter of each, and how many it had."""
     found: dict[str, int] = {}
     for brake in brakes:
         for group, count in brake.groups.items():
             found[group] = found.get(group, 0) + count
-    return found
+    return [(group, term("group", f"={group}"), count) for group, count in found.items()]
 
 
 def _has_changed(service: Service, fields: Mapping[str, str]) -> bool:

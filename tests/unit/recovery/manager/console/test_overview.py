@@ -146,7 +146,7 @@ def test_ended_brakes_lead_to_what_had_failed(api):
     api.fakes.state.put(brake.key, brake.as_json())
     done = post(api, "/console/fleet/resume", status=200).text
     assert "31 of 31 failed" in done
-    assert "/console/messages?q=group%3A5b1f2c7d90aa" in done
+    assert "/console/messages?q=group%3A%3D5b1f2c7d90aa" in done
 
 
 def test_readers_see_no_forms_and_may_not_pause(api):
