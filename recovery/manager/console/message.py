@@ -21,7 +21,6 @@ from recovery.manager.console.rendering import page
 from recovery.manager.web.parameters import AnyId, found
 from recovery.manager.web.principal import Operator, Principal, Reader
 from recovery.manager.web.service import Service, TheService
-from recovery.operations.dead_letters.desk import MAX_NOTE_CHARS, MAX_OWNER_CHARS, MAX_REASON_CHARS
 from worker.core.base.errors import WorkerError
 
 router = APIRouter()
@@ -90,7 +89,6 @@ def _page(
 ) -> Response:
     given = {
         "one": one_message(service, principal, row), "now": None, "shown": None, "wrong": None, "given": {},
-        "max_reason": MAX_REASON_CHARS, "max_note": MAX_NOTE_CHARS, "max_owner": MAX_OWNER_CHARS,
         "when": choices(request, service), "states": frozenset(State), **more,
     }  # fmt: skip
     return page(request, "message.html", principal, given, status=status)

@@ -20,6 +20,8 @@ from tests.support.library import library
 from tests.support.reader import LANGUAGES, SCHEMES, WIDTHS, Reader
 from tests.support.signed_in import new_token, signed_in
 
+pytestmark = [pytest.mark.extended, pytest.mark.timeout(600)]
+
 MAX_BYTES = 100_000
 """Of a page over the wire."""
 FEW_ROWS = "document.querySelectorAll('tbody > tr:nth-child(n + 9)').forEach((one) => one.remove())"
@@ -78,7 +80,6 @@ def looked_at(reader: Reader, name: str, inspector: Inspector) -> list[str]:
     return wrong
 
 
-@pytest.mark.extended
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_page_keeps_anybody_out_or_is_too_wide_or_large(
     views: dict[str, View], served: WebServer, reader_of: Callable[..., Reader], language: str

@@ -24,6 +24,8 @@ from tests.support.console_office import Office, executing, tokens_of
 from tests.support.reader import Reader
 from tests.support.signed_in import signed_in
 
+pytestmark = [pytest.mark.extended, pytest.mark.timeout(600)]
+
 PICTURES = os.environ.get("CONSOLE_PICTURES")
 MAX_S = 10
 """In which a script is to be at the cause."""

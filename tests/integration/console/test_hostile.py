@@ -13,6 +13,8 @@ from tests.support.console_hostile import HOSTILE, given_away
 from tests.support.console_trap import Trap
 from tests.support.reader import LANGUAGES, WIDTHS, Reader
 
+pytestmark = pytest.mark.extended
+
 SHARES = 4
 """Into so many tests the single pages are divided, which run beside each other."""
 
@@ -64,7 +66,6 @@ def test_no_text_does_anything_where_many_are_listed(
         assert shown[name] == len(HOSTILE), shown
 
 
-@pytest.mark.extended
 @pytest.mark.parametrize("share", range(SHARES))
 def test_no_text_does_anything_on_a_page_of_its_own(laid: Laid, reader_of: Callable[..., Reader], share: int):
     reader, wrong, seen = reader_of(laid.origin, width=WIDTHS["phone"] if share % 2 else WIDTHS["desk"]), [], set()

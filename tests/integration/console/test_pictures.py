@@ -4,12 +4,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from PIL import Image
 
 from tests.support import console_pictures as pictures
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+pytestmark = [pytest.mark.extended, pytest.mark.timeout(600)]
 
 TYPED = 1_001
 """The smallest number of messages that has to be typed."""
