@@ -1,4 +1,4 @@
-"""`/console/static/`: style and scripts; and the choice of a language and a time zone."""
+"""`/console/static/`: style and scripts; and the choice of a language."""
 
 import mimetypes
 
@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 from recovery.ledger.errors import AskedWronglyError
 from recovery.manager.console.forms import Form, single
 from recovery.manager.console.languages import Language
-from recovery.manager.console.reader import LANGUAGE_COOKIE, ZONE_COOKIE, is_zone
+from recovery.manager.console.reader import LANGUAGE_COOKIE
 from recovery.manager.console.rendering import ASSETS, VERSION
 from recovery.manager.web.auth_routes import own_path
 from recovery.manager.web.principal import Anyone
@@ -28,19 +28,11 @@ async def get_asset(_anyone: Anyone, version: str, name: str) -> Response:  # no
 
 @router.post("/preferences")
 async def choose(_anyone: Anyone, form: Form) -> Response:
-    """Keep a language or a time zone in the browser, and go back."""
+    """Keep a language in the browser, and go back. The time zone is kept there by the script of the pages, which knows it."""
     fields = single(form)
     response = RedirectResponse(own_path(fields.get("next", "")), 303)
     if (language := fields.get("language")) is not None:
         if language not in set(Language):
             raise AskedWronglyError("language", language, f"one of {', '.join(Language)}")
-        _keep(response, LANGUAGE_COOKIE, language)
-    if (zone := fields.get("zone")) is not None:
-        if not is_zone(zone):
-            raise AskedWronglyError("zone", zone, "the name of a time zone, such as Asia/Tokyo")
-        _keep(response, ZONE_COOKIE, zone)
+        response.set_cookie(LANGUAGE_COOKIE, language, max_age=YEAR_S, path="/", httponly=False, samesite="lax")
     return response
-
-
-def _keep(response: Response, name: str, value: str) -> None:
-    response.set_cookie(name, value, max_age=YEAR_S, path="/", httponly=False, samesite="lax")

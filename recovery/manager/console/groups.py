@@ -25,8 +25,6 @@ from worker.core.base.classify import FailureKind
 
 MAX_NAME_CHARS = 4_000
 """Of a fingerprint or an error type in an address; longer ones are in no failure record."""
-LATER_S = (3_600, 4 * 3_600, 24 * 3_600, 3 * 86_400, 7 * 86_400)
-"""In how many seconds a group can be sent again; other times are in Messages."""
 router = APIRouter()
 
 
@@ -60,4 +58,4 @@ def show_group(
     if as_of is None:
         return RedirectResponse(path_of(found[0].group, moment_of(found[0].group)), 303)
     view = group_view(service, principal, found[0], as_of)
-    return rendered(request, "group.html", principal, {"view": view, "later": LATER_S})
+    return rendered(request, "group.html", principal, {"view": view})

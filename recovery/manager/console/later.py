@@ -12,6 +12,8 @@ from recovery.manager.acting.scheduling import MAX_AHEAD_S
 from recovery.manager.console.reader import Reader, reader_of
 from recovery.manager.web.service import Service
 
+AHEAD_S = (900, 3_600, 14_400, 43_200, 86_400, 259_200, 604_800, MAX_AHEAD_S)
+"""In how many seconds something may be scheduled with one choice."""
 FIRST_MS, LEAST_MS = 3_600_000, 60_000
 """Which moment a form proposes, and the nearest that it takes, from now on."""
 

@@ -7,8 +7,8 @@ from recovery.ledger.refusals import Limits, Verb
 from recovery.ledger.rows import Event, Row
 from recovery.ledger.suggestions import Suggestion
 from recovery.manager.acting.copying import why_not_copied
+from recovery.manager.console.addresses import group_path
 from recovery.manager.console.commands import dlq_command
-from recovery.manager.known_groups import path_of
 from recovery.manager.roles import Role
 from recovery.manager.web.principal import Principal
 from recovery.manager.web.service import Service
@@ -71,7 +71,7 @@ class OneMessage:
     @property
     def group_path(self) -> str:
         """Where its group is."""
-        return path_of((self.row.fingerprint, self.row.error_type, self.row.kind.value))
+        return group_path(self.row)
 
     def may(self, verb: Verb) -> bool:
         """Whether something may be said."""

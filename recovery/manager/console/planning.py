@@ -3,8 +3,8 @@
     <form method="post" action="/console/plans">   verb, q or id (once for each dead letter), options by their names
 
 `q` is that of the button "all that match", whatever is ticked besides. Flags are set by any value that is not empty; `ramp` is
-`no` where a redrive is not to begin slowly. A plan that is too old, or of which an option is to be changed, is made again: of the
-same query, or of the same dead letters.
+`no` where a redrive is not to begin slowly. A note or an owner is removed only where `remove` says
+so. A plan that is too old, or of which an option is to be changed, is made again: of the same query, or of the same dead letters.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,11 @@ from recovery.manager.web.service import Service
 
 TEXTS = ("to", "reason", "note", "owner")
 FLAGS = ("force", "while_paused", "accept_gone", "accept_skipped", "archive_system_errors")
-OPTIONS = (*TEXTS, *FLAGS, "rate", "ramp", "in_s")
+REMOVE = "remove"
+"""The field that says that a note or an owner is to be removed: an empty text alone does not."""
+REMOVABLE = {Verb.NOTE: "note", Verb.ASSIGN: "owner"}
+"""The option of each verb that is a text, of which none may be wanted."""
+OPTIONS = (*TEXTS, *FLAGS, REMOVE, "rate", "ramp", "in_s")
 """The fields of a form that are options."""
 
 
@@ -59,6 +63,8 @@ def fields_of(plan: Plan, now_ms: int) -> dict[str, str]:
         found["rate"] = f"{plan.options['rate']:g}"
     if plan.options.get("ramp") is False:
         found["ramp"] = "no"
+    if plan.verb in REMOVABLE and REMOVABLE[plan.verb] not in found:
+        found[REMOVE] = "yes"
     if "at" in plan.options:
         found["in_s"] = str(max(0, moment_ms(plan.options) - now_ms) // 1000)
     return found
@@ -68,7 +74,7 @@ def plan_request(fields: Mapping[str, str], ids: Sequence[str] = ()) -> PlanRequ
     """What these fields ask for. Raises AskedWronglyError for the first that is wrong."""
     wanted: dict[str, Any] = {"verb": fields.get("verb", ""), "options": _options(fields)}
     wanted |= {"q": fields["q"].replace("\r\n", "\n").strip()} if "q" in fields else {"ids": list(ids)} if ids else {}
-    _check(wanted)
+    _check(wanted, removes=bool(fields.get(REMOVE)))
     try:
         return PlanRequest.model_validate(wanted)
     except ValidationError as error:
@@ -76,8 +82,8 @@ def plan_request(fields: Mapping[str, str], ids: Sequence[str] = ()) -> PlanRequ
         raise asked_wrongly(first, [one for one in first["loc"] if one != "options"]) from None
 
 
-def _check(wanted: Mapping[str, Any]) -> None:
-    """What a form leaves out is said by the name of its field."""
+def _check(wanted: Mapping[str, Any], *, removes: bool) -> None:
+    """What a form leaves out is said by the name of its field; `removes`: whether a note or an owner is to be removed."""
     verb, options = wanted["verb"], wanted["options"]
     if "q" not in wanted and "ids" not in wanted:
         raise AskedWronglyError("id", "", "at least one dead letter that is selected")
@@ -85,6 +91,10 @@ def _check(wanted: Mapping[str, Any]) -> None:
         raise AskedWronglyError("reason", "", "a reason: whoever meets the hold will want to know why")
     if verb == Verb.SCHEDULE and "in_s" not in options:
         raise AskedWronglyError("in_s", "", "in how many seconds they are to be sent")
+    name = REMOVABLE.get(verb)
+    if name is not None and (name in options) == removes:
+        right = "empty where it is to be removed" if removes else "a text; or say that it is to be removed"
+        raise AskedWronglyError(name, str(options.get(name, ""))[:80], right)
 
 
 def _options(fields: Mapping[str, str]) -> dict[str, object]:

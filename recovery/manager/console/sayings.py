@@ -212,6 +212,8 @@ SAYINGS = (
     N_("{field}: {value} is wrong; it should be {right}"),
     N_("a reason: whoever meets the hold will want to know why"),
     N_("in how many seconds they are to be sent"),
+    N_("a text; or say that it is to be removed"),
+    N_("empty where it is to be removed"),
     N_("at least one dead letter that is selected"),
     N_("a dead letter that is still there"),
     N_("a date and a time, such as {example}"),

@@ -14,8 +14,6 @@ from recovery.manager.web.messages import MAX_CURSOR_CHARS
 from recovery.manager.web.principal import Reader
 from recovery.manager.web.service import TheService
 
-AHEAD_S = (900, 3_600, 14_400, 43_200, 86_400, 259_200, 604_800, 1_209_600)
-"""In how many seconds something may be scheduled with one choice, to 14 days, which is the most."""
 NAMES = tuple(name for name in FILTERS if name != "state")
 """Of filters: everything here is scheduled."""
 router = APIRouter()
@@ -34,7 +32,7 @@ def show_schedule(
     view = schedule_view(service, q, selection, after=after)
     return page(
         request, "schedule.html", principal,
-        {"view": view, "box": box, "ahead_s": AHEAD_S, "next_href": _next(view), "is_first": after is None},
+        {"view": view, "box": box, "next_href": _next(view), "is_first": after is None},
     )  # fmt: skip
 
 

@@ -51,6 +51,17 @@ def test_what_is_said_is_in_the_row_under_the_name_of_who_said_it(api):
     assert {event.by for event in api.ledger.events("a")} == {"ana"}
 
 
+def test_what_stood_there_before_is_in_the_audit(api):
+    for version, (verb, fields) in enumerate((
+        (Verb.NOTE, {"note": "first"}), (Verb.NOTE, {"note": "second"}), (Verb.NOTE, {"note": ""}), (Verb.ASSIGN, {"owner": "ben"}),
+        (Verb.ASSIGN, {"owner": ""}), (Verb.HOLD, {"reason": "legal"}), (Verb.RELEASE, {}),
+    ), 1):  # fmt: skip
+        say(api.service, ANA, row(api), verb, {"version": str(version), **fields})
+    entries = api.fakes.under("s3-index-worker/audit/").values()
+    assert sorted(one["was"]["a"] for one in entries if "was" in one) == ["ben", "first", "legal", "second"]
+    assert len(entries) == 7
+
+
 def test_what_has_changed_since_and_what_is_wrong_is_not_done(api):
     assert "has changed since" in why(say, api.service, ANA, row(api), Verb.NOTE, {"version": "7", "note": "x"})
     assert "has changed since" in why(say, api.service, ANA, row(api), Verb.NOTE, {"note": "x"})

@@ -134,6 +134,28 @@ def test_a_plan_that_is_too_old_leads_to_the_same_as_of_now(pages, monkeypatch):
     assert "Nothing was done" in pages.post(f"{again}/again", {"changed": "yes", "rate": "0"}, status=400)
 
 
+@pytest.mark.parametrize(
+    ("verb", "name", "asked", "heading"),
+    [
+        ("note", "note", "Nothing was written", "Remove the notes of 2 messages"),
+        ("assign", "owner", "Nobody was named", "Remove the owners of 2 messages"),
+    ],
+)
+def test_an_empty_text_removes_nothing_unless_that_is_said(pages, verb, name, asked, heading):
+    for q in ("", "state:open"):
+        page = pages.post("/console/plans", {"verb": verb, "q": q, name: ""}, status=400)
+        assert asked in page
+        assert 'name="remove"' in page
+    wrong = pages.post("/console/plans", {"verb": verb, "id": ["a", "c"], name: "x", "remove": "yes"}, status=400)
+    assert "one of the two must be left out" in wrong
+    page = pages.get(pages.post("/console/plans", {"verb": verb, "id": ["a", "c"], name: "", "remove": "yes"}))
+    assert f"<h1>{heading}</h1>" in page
+    assert f"<button>{heading}</button>" in page
+    assert "The audit keeps" in page
+    written = pages.get(pages.post("/console/plans", {"verb": verb, "id": ["a", "c"], name: "ana"}))
+    assert "Remove the" not in written.partition("<details>")[0]
+
+
 def test_what_is_left_out_is_said_with_its_reason(pages):
     pages.api.add("held", hold="legal")
     pages.api.add("often", redrives=3)

@@ -34,6 +34,9 @@ def api(tmp_path_factory):
         ({"verb": "redrive", "ramp": "no"}, {"ramp": False}),
         ({"verb": "recover", "accept_gone": "yes", "force": ""}, {"accept_gone": True}),
         ({"verb": "note", "note": " one\r\ntwo "}, {"note": "one\ntwo"}),
+        ({"verb": "note", "note": " ", "remove": "yes"}, {}),
+        ({"verb": "assign", "remove": "yes"}, {}),
+        ({"verb": "assign", "owner": "ana", "remove": ""}, {"owner": "ana"}),
         ({"verb": "hold", "reason": "legal", "to": ""}, {"reason": "legal"}),
         ({"verb": "schedule", "in_s": "3600"}, {"in_s": 3600}),
     ],
@@ -60,6 +63,9 @@ def test_the_fields_of_a_form_are_a_plan(fields, options):
         ({"verb": "redrive", "rate": "0"}, ["a"], "rate"),
         ({"verb": "redrive", "to": "ftp://x"}, ["a"], "to"),
         ({"verb": "note", "note": "\x07"}, ["a"], "note"),
+        ({"verb": "note", "note": " "}, ["a"], "note"),
+        ({"verb": "assign"}, ["a"], "owner"),
+        ({"verb": "assign", "owner": "ana", "remove": "yes"}, ["a"], "owner"),
         ({"verb": "redrive"}, ["x" * 200], "ids"),
     ],
 )
@@ -77,6 +83,15 @@ def test_a_plan_is_made_again_of_the_same_query_or_of_the_same_dead_letters(api)
     changed = plan_again(api.service, ANA, of_ids, {"reason": "audit", "verb": "delete", "q": ""})
     assert (changed.verb, changed.count, changed.query, changed.options) == (Verb.HOLD, 2, None, {"reason": "audit"})
     assert api.ledger.operations.identities(changed.id, limit=5) == ["second", "third"]
+
+
+def test_a_plan_that_removes_a_note_is_made_again_as_one_until_a_text_is_given(api):
+    plan = make_plan(api.service, ANA, {"verb": "note", "remove": "yes"}, ["second"])
+    assert (plan.options.get("note"), fields_of(plan, 0)) == (None, {"remove": "yes"})
+    assert plan_again(api.service, ANA, plan).options == plan.options
+    assert plan_again(api.service, ANA, plan, {"note": "see 7"}).options == {"note": "see 7"}
+    with pytest.raises(AskedWronglyError, match="empty where it is to be removed"):
+        plan_again(api.service, ANA, plan, {"note": "see 7", "remove": "yes"})
 
 
 def test_a_time_that_has_come_meanwhile_is_now(api):
