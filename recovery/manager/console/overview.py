@@ -1,5 +1,6 @@
 """`/console/`: is anything wrong, and what do I do? In words, with the facts behind it; and the forms that pause the fleet."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -61,6 +62,8 @@ def pause_fleet(request: Request, principal: Operator, service: TheService, form
     """Pause the fleet, and show that it is."""
     fields = single(form)
     reason = fields.get("reason", "").strip()
+    if _has_changed(service, fields):
+        return _page(request, principal, service, wrong="seen", reason=reason, status=409)
     try:
         lasting_s = _lasting_s(fields.get("for_s", ""))
         _check_reason(reason)
@@ -71,8 +74,10 @@ def pause_fleet(request: Request, principal: Operator, service: TheService, form
 
 
 @router.post("/fleet/resume")
-def resume_fleet(request: Request, principal: Operator, service: TheService) -> Response:
+def resume_fleet(request: Request, principal: Operator, service: TheService, form: Form) -> Response:
     """End a pause and all brakes; where brakes have ended, say what sends again what had failed."""
+    if _has_changed(service, single(form)):
+        return _page(request, principal, service, wrong="seen", status=409)
     done = fleet.resume(service, by=principal.name)
     if done.brakes or done.problem:
         return page(
@@ -97,7 +102,8 @@ def _page(
             "alerts": [(one, _place(one.threshold)) for one in exceeded(facts)],
             "largest": [(one, path_of(one, facts.at_ms)) for one in waiting.largest] if waiting else [],
             "panels": panels(waiting, facts.waiting.at_ms) if waiting else (),
-            "lasts_s": LASTS_S, "wrong": wrong, "reason": reason, "max_reason": MAX_REASON_CHARS,
+            "lasts_s": LASTS_S, "seen": fleet.pause_mark(facts.pause.value),
+            "wrong": wrong, "reason": reason, "max_reason": MAX_REASON_CHARS,
         },
         status=status,
     )  # fmt: skip
@@ -136,6 +142,14 @@ def _groups(brakes: tuple[BrakeRecord, ...]) -> list[tuple[str, str, int]]:
         for group, count in brake.groups.items():
             found[group] = found.get(group, 0) + count
     return [(group, term("group", f"={group}"), count) for group, count in found.items()]
+
+
+def _has_changed(service: Service, fields: Mapping[str, str]) -> bool:
+    """Whether another pause is in force than the one that the page showed, or none any more. Raises StoreError."""
+    if fleet.pause_mark(service.state.pause_record()) == fields.get("seen", ""):
+        return False
+    service.facts.forget_pause()
+    return True
 
 
 def _check_reason(reason: str) -> None:

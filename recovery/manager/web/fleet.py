@@ -1,7 +1,9 @@
 """`/api/v1/fleet`: pause and resume all workers."""
 
+import hashlib
 from typing import Annotated, Self
 
+import orjson
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -117,6 +119,13 @@ def pause(service: Service, *, by: str, reason: str, for_s: int | None) -> None:
     pause_fleet(service.state, reason=reason, by=by, lasting_s=for_s)
     service.facts.forget_pause()
     _record(service, "pause", by, {"reason": reason, "for_s": for_s})
+
+
+def pause_mark(found: JsonObject | None) -> str:
+    """Tells one pause from another, by its record; empty: there is none. Whoever changes a pause says which one they have seen."""
+    if found is None:
+        return ""
+    return hashlib.sha256(orjson.dumps(found, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
 def resume(service: Service, *, by: str) -> Ended:

@@ -13,9 +13,10 @@ function announce(why) {
 }
 
 function isInUse(part) {
-  // Somebody types in it, or has marked some of its text.
+  // Somebody types in it, has typed what is not sent yet, or has marked some of its text.
+  const typed = [...part.querySelectorAll("input, textarea")].some((one) => one.value !== one.defaultValue);
   const marked = getSelection();
-  return (part.contains(document.activeElement) && document.activeElement.matches(TYPING))
+  return typed || (part.contains(document.activeElement) && document.activeElement.matches(TYPING))
     || (!marked.isCollapsed && marked.containsNode(part, true));
 }
 

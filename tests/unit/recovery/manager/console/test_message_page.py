@@ -172,9 +172,8 @@ def test_copy_edit_send_works_once_and_names_the_copy(api):
         post(api, "/console/messages/m", 409, {"do": "copy", "version": "1", "body": json.dumps({**MAPS, "lat": 91})})
     )
     assert "lat: does not fit maximum: 90" in said(wrong)
-    [typed] = wrong.xpath("//form/label/textarea[@name='body']")
-    assert json.loads(typed.text) == {**MAPS, "lat": 91}
-    assert len(api.views()) == 1
+    [kept] = wrong.xpath("//form//textarea[@name='body']")
+    assert json.loads(kept.text) == {**MAPS, "lat": 91}
     fields = {"do": "copy", "version": "1", "body": json.dumps(MAPS)}
     post(api, "/console/messages/m", 303, fields)
     post(api, "/console/messages/m", 409, fields)
@@ -184,23 +183,33 @@ def test_copy_edit_send_works_once_and_names_the_copy(api):
     assert f"/console/messages/{copy}" in get(api, "/console/messages/m").xpath("//a/@href")
 
 
-def test_what_was_typed_is_kept_whatever_keeps_it_from_being_sent(api):
+@pytest.mark.parametrize("fault", [{"to": "no queue"}, {"version": "7"}, {}])
+def test_an_edit_that_was_not_sent_is_not_lost(api, fault):
     api.add("m", body=json.dumps({**MAPS, "radius": 0}), type="maps")
-    typed = json.dumps(MAPS, indent=1)
-    fields = {"do": "copy", "version": "1", "body": typed.replace("\n", "\r\n"), "to": "http://sqs/q/other"}
-    api.fakes.faults.add("state.get", DOWN, times=1)
-    down = checked(post(api, "/console/messages/m", 503, fields))
-    assert "Nothing was done. down" in said(down)
-    assert down.xpath("//textarea[@name='body']/text()") == [f"\n{typed}"]
-    assert down.xpath("//input[@name='to']/@value") == ["http://sqs/q/other"]
+    if not fault:
+        api.fakes.faults.add("state.get", DOWN)
+    edited = {"do": "copy", "version": "1", "body": f"{HOSTILE}\r\n edited", "to": "https://sqs/1/q", **fault}
+    document = checked(post(api, "/console/messages/m", 409 if fault else 503, edited))
+    assert document.xpath("string(//textarea[@name='body'])").strip().replace("\r", "") == f"{HOSTILE}\n edited"
+    assert document.xpath("//input[@name='to']/@value") == [edited["to"]]
+    assert document.xpath("//form[.//textarea[@name='body']]/input[@name='version']/@value") == ["1"]
+    assert "Nothing was done" in said(document)
+    assert api.views() == []
+
+
+def test_an_edit_of_what_cannot_be_copied_any_more_is_still_shown(api):
+    api.add("m", body=json.dumps({**MAPS, "radius": 0}), type="maps", hold="legal")
+    document = checked(post(api, "/console/messages/m", 409, {"do": "copy", "version": "1", "body": "edited"}))
+    assert document.xpath("string(//textarea[@readonly])").strip() == "edited"
+    assert not document.xpath("//textarea[@name='body']")
+
+
+def test_while_the_fleet_is_paused_an_edit_is_kept_and_the_sentence_says_why(api):
+    api.add("m", body=json.dumps({**MAPS, "radius": 0}), type="maps")
     api.post("/api/v1/fleet/pause", {"reason": HOSTILE})
-    paused = checked(post(api, "/console/messages/m", 409, {**fields, "to": ""}))
-    assert "Nothing was done. The fleet is paused by" in said(paused)
-    assert paused.xpath("//textarea[@name='body']/text()") == [f"\n{typed}"]
-    api.ledger.change("m", version=None, by="me", action="hold", hold="legal")
-    held = checked(post(api, "/console/messages/m", 409, fields))
-    assert held.xpath("//textarea[@readonly]/text()") == [f"\n{typed}"]
-    assert held.xpath("//textarea[@name='body']") == []
+    document = checked(post(api, "/console/messages/m", 409, {"do": "copy", "version": "1", "body": json.dumps(MAPS)}))
+    assert "Nothing was done. The fleet is paused by" in said(document)
+    assert json.loads(document.xpath("string(//textarea[@name='body'])")) == MAPS
 
 
 def test_a_copy_without_an_answer_says_that_nobody_knows(api):

@@ -26,6 +26,7 @@ from tests.support.signed_in import bearer, new_token, signed_in
 from worker.core.audit import AuditEvent, write
 from worker.core.base.errors import StoreError
 from worker.core.s3.brakes import BrakeRecord, Cause
+from worker.core.s3.pause import pause_fleet
 from worker.core.s3.workers import WorkerRecord, write_worker
 
 FORM = {"content_type": "application/x-www-form-urlencoded", "sec_fetch_site": "same-origin"}
@@ -99,10 +100,35 @@ def test_operators_pause_and_resume_the_fleet(api):
     text, tree = shown(api, "/console/")
     assert "Paused by api@host: index upgrade" in text
     assert not tree.xpath("//form[@action='/console/fleet/pause']")
-    post(api, "/console/fleet/resume")
+    post(api, "/console/fleet/resume", seen=seen(tree))
     assert "Paused by" not in shown(api, "/console/")[0]
     actions = [one["action"] for one in api.fakes.under("s3-index-worker/audit/").values()]
     assert actions == ["pause", "resume"]
+
+
+def seen(tree):
+    """What the page's form says of the pause that the page shows."""
+    [mark] = tree.xpath("//section[@id='fleet']//div[@id='pause' and @data-live]//input[@name='seen']/@value")
+    return mark
+
+
+def test_from_an_old_page_nobody_replaces_or_ends_a_pause_of_somebody_else(api):
+    unpaused = seen(shown(api, "/console/")[1])
+    pause_fleet(api.fakes.state, reason="index upgrade", by="alice", lasting_s=None)
+    refused = post(api, "/console/fleet/pause", status=409, reason="mine", for_s="900", seen=unpaused).text
+    assert "Nothing was done: the fleet has been paused or resumed since the page was made." in refused
+    assert "Paused by" in refused
+    assert "index upgrade" in refused
+    first = seen(html.fromstring(refused))
+    pause_fleet(api.fakes.state, reason="restore", by="bob", lasting_s=None)
+    assert "restore" in post(api, "/console/fleet/resume", status=409, seen=first).text
+    assert api.fakes.state.pause_record()["reason"] == "restore"
+    second = seen(shown(api, "/console/")[1])
+    post(api, "/console/fleet/resume", seen=second)
+    kept = post(api, "/console/fleet/resume", status=409, seen=second).text
+    assert api.fakes.state.pause_record() is None
+    assert "Paused by" not in kept
+    assert 'value="mine"' in post(api, "/console/fleet/pause", status=409, reason="mine", seen=second).text
 
 
 def test_a_pause_needs_a_reason_and_keeps_what_was_typed(api):
