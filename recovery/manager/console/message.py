@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from recovery.ledger.errors import LedgerError
 from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import Row, State
 from recovery.manager.console.addresses import message_path
@@ -20,6 +21,7 @@ from recovery.manager.console.rendering import page
 from recovery.manager.web.parameters import AnyId, found
 from recovery.manager.web.principal import Operator, Principal, Reader
 from recovery.manager.web.service import Service, TheService
+from worker.core.base.errors import WorkerError
 
 router = APIRouter()
 SAYS = {"hold": Verb.HOLD, "release": Verb.RELEASE, "owner": Verb.ASSIGN, "note": Verb.NOTE}
@@ -72,6 +74,11 @@ def _or_why(
         status = 503 if error.is_unclear else 409
         now = found(service.ledger, row.identity)
         return _page(request, service, principal, now, status=status, wrong=error, given=fields)
+    except WorkerError as error:
+        if fields.get("do") != "copy" or isinstance(error, LedgerError):
+            raise
+        unsent = NotDoneError(str(error))  # nothing was done yet, and what was typed may be the only copy of it
+        return _page(request, service, principal, row, status=503, wrong=unsent, given=fields)
     if made is not None:
         return _page(request, service, principal, row, shown=made)
     return RedirectResponse(message_path(row.identity), 303)

@@ -23,8 +23,6 @@ from tests.support.api import Api
 from tests.support.console_office import executing, says, until_done, wait_until
 from tests.support.reader import Reader
 
-pytestmark = pytest.mark.extended
-
 COUNT = 3
 HOUR_MS = 3_600_000
 MAPS = {"type": "maps", "city": "松江", "correlation_id": "c-1", "lat": 35.4, "lng": 133.0, "radius": 5, "category": "x",

@@ -20,7 +20,7 @@ from tests.support.library import library
 from tests.support.reader import LANGUAGES, SCHEMES, WIDTHS, Reader
 from tests.support.signed_in import new_token, signed_in
 
-pytestmark = [pytest.mark.extended, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 MAX_BYTES = 100_000
 """Of a page over the wire."""

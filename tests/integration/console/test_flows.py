@@ -24,7 +24,7 @@ from tests.support.console_office import Office, executing, tokens_of
 from tests.support.reader import Reader
 from tests.support.signed_in import signed_in
 
-pytestmark = [pytest.mark.extended, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 PICTURES = os.environ.get("CONSOLE_PICTURES")
 MAX_S = 10

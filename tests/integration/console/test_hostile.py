@@ -13,8 +13,6 @@ from tests.support.console_hostile import HOSTILE, given_away
 from tests.support.console_trap import Trap
 from tests.support.reader import LANGUAGES, WIDTHS, Reader
 
-pytestmark = pytest.mark.extended
-
 SHARES = 4
 """Into so many tests the single pages are divided, which run beside each other."""
 

@@ -14,8 +14,6 @@ from tests.support.reader import Reader
 if TYPE_CHECKING:
     from playwright.sync_api import Keyboard
 
-pytestmark = pytest.mark.extended
-
 _FOCUSED = "document.activeElement.textContent.trim() || document.activeElement.name || document.activeElement.tagName"
 _INVISIBLE = """() => [...document.querySelectorAll("a, button, input, select, textarea, summary, [tabindex]")]
   .filter((one) => one.checkVisibility() && !one.disabled && one.type !== "hidden" && one.tabIndex >= 0).filter((one) => {

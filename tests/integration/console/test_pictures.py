@@ -12,7 +12,7 @@ from tests.support import console_pictures as pictures
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytestmark = [pytest.mark.extended, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 TYPED = 1_001
 """The smallest number of messages that has to be typed."""

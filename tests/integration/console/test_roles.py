@@ -19,8 +19,6 @@ from tests.support.console_scene import console_scene
 from tests.support.reader import Reader
 from tests.support.signed_in import signed_in
 
-pytestmark = pytest.mark.extended
-
 FORBIDDEN = 403
 Name = tuple[str, tuple[str, str, str]]
 

@@ -10,8 +10,6 @@ from tests.support.axe import Inspector
 from tests.support.console_states import STAGES
 from tests.support.reader import LANGUAGES, WIDTHS, Reader
 
-pytestmark = pytest.mark.extended
-
 SAYS = {
     "empty": {"en": r"Nothing has failed; last checked \d+ seconds? ago\.", "ja": r"失敗はありません。最終確認: \d+ 秒前"},
     "loading": {"en": r"Loading: what stands below is still the page before\.", "ja": "読み込み中です。"},

@@ -172,6 +172,8 @@ def test_copy_edit_send_works_once_and_names_the_copy(api):
         post(api, "/console/messages/m", 409, {"do": "copy", "version": "1", "body": json.dumps({**MAPS, "lat": 91})})
     )
     assert "lat: does not fit maximum: 90" in said(wrong)
+    [kept] = wrong.xpath("//form//textarea[@name='body']")
+    assert json.loads(kept.text) == {**MAPS, "lat": 91}
     fields = {"do": "copy", "version": "1", "body": json.dumps(MAPS)}
     post(api, "/console/messages/m", 303, fields)
     post(api, "/console/messages/m", 409, fields)
@@ -179,6 +181,27 @@ def test_copy_edit_send_works_once_and_names_the_copy(api):
     assert json.loads(message.body) == MAPS
     copy = json.loads(message.attributes["failure"]["StringValue"])["dead_letter_id"]
     assert f"/console/messages/{copy}" in get(api, "/console/messages/m").xpath("//a/@href")
+
+
+@pytest.mark.parametrize("fault", [{"to": "no queue"}, {"version": "7"}, {}])
+def test_an_edit_that_was_not_sent_is_not_lost(api, fault):
+    api.add("m", body=json.dumps({**MAPS, "radius": 0}), type="maps")
+    if not fault:
+        api.fakes.faults.add("state.get", DOWN)
+    edited = {"do": "copy", "version": "1", "body": f"{HOSTILE}\r\n edited", "to": "https://sqs/1/q", **fault}
+    document = checked(post(api, "/console/messages/m", 409 if fault else 503, edited))
+    assert document.xpath("string(//textarea[@name='body'])").strip().replace("\r", "") == f"{HOSTILE}\n edited"
+    assert document.xpath("//input[@name='to']/@value") == [edited["to"]]
+    assert document.xpath("//form[.//textarea[@name='body']]/input[@name='version']/@value") == ["1"]
+    assert "Nothing was done" in said(document)
+    assert api.views() == []
+
+
+def test_an_edit_of_what_cannot_be_copied_any_more_is_still_shown(api):
+    api.add("m", body=json.dumps({**MAPS, "radius": 0}), type="maps", hold="legal")
+    document = checked(post(api, "/console/messages/m", 409, {"do": "copy", "version": "1", "body": "edited"}))
+    assert document.xpath("string(//textarea[@readonly])").strip() == "edited"
+    assert not document.xpath("//textarea[@name='body']")
 
 
 def test_a_copy_without_an_answer_says_that_nobody_knows(api):
