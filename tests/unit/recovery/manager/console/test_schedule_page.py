@@ -85,7 +85,7 @@ def test_the_forms_plan_the_selected_ones_or_all_that_match(api):
     assert [one.get("value") for one in chosen.xpath(".//input[@name='id']")] == ["held"]
     [query] = every.xpath(".//input[@name='q']/@value")
     assert query.startswith("key:契約 state:scheduled until:")
-    assert "(1)" in said(every)
+    assert "With all 1 that match" in said(every)
     for form in (chosen, every):
         assert {one.get("value") for one in form.xpath(".//button[@name='verb']")} == {
             "redrive",
