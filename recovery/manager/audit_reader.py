@@ -6,6 +6,7 @@ these by minutes, and those by seconds, from the end. What is entered there is n
 
 import re
 import threading
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +17,10 @@ from typing import Any
 
 import orjson
 
+from recovery.manager.bounded import NO_ANSWER, Bounded, NoAnswerError, answer
 from recovery.operations.records.reading import READERS, read_all
 from worker.core.audit import AUDIT_PREFIX
+from worker.core.base.errors import StoreError
 from worker.core.s3.state import State
 
 LISTED = 1_000
@@ -26,6 +29,10 @@ MAX_LISTS = 200
 """Listings of one page. The longest way to the next entry takes 145: 24 hours, 60 minutes and 60 seconds of one day."""
 MAX_READ = 500
 """Entries that one page reads; with a filter, fewer are shown."""
+PAGE_S = 15.0
+"""How long a page is waited for; what was read until then is kept, so that the next attempt goes further."""
+PAGES_AT_ONCE = 6
+"""A state bucket that does not answer keeps no more than half of the threads that make pages."""
 MAX_KEPT = 1_000
 MAX_KEPT_BYTES = 32 * 1024
 """So many entries of at most this size are kept."""
@@ -101,11 +108,21 @@ class AuditReader:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._asked = Bounded(PAGES_AT_ONCE, "audit")
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, Entry] = OrderedDict()
 
     def page(self, wanted: Wanted, *, before: str | None = None, limit: int = 50) -> Page:
-        """At most `limit` entries, from `before` on, which a page has said; at most MAX_LISTS and MAX_READ calls."""
+        """At most `limit` entries, from `before` on, which a page has said; at most MAX_LISTS and MAX_READ calls.
+
+        Raises StoreError also where that takes too long.
+        """
+        try:
+            return answer(self._asked.start(lambda: self._page(wanted, before, limit)), until=time.monotonic() + PAGE_S)
+        except NoAnswerError as error:
+            raise StoreError(error.naming("the state bucket"), code=NO_ANSWER) from error
+
+    def _page(self, wanted: Wanted, before: str | None, limit: int) -> Page:
         walk = _Walk(self._state, wanted, before, lists=MAX_LISTS, reads=MAX_READ)
         found: list[Entry] = []
         for entry in read_all(walk.keys(), self._read):

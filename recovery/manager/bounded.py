@@ -12,10 +12,22 @@ from typing import TypeVar
 from worker.core.base.errors import WorkerError
 
 T = TypeVar("T")
+TOO_MUCH = "too much is being asked at this moment; ask again"
+NO_ANSWER = "NoAnswer"
+"""The code of a StoreError where S3 has not answered in time."""
 
 
 class NoAnswerError(WorkerError):
     """Raised when something that was asked has not answered in time, or could not be asked yet."""
+
+    def __init__(self, message: str, *, was_asked: bool = True) -> None:
+        """`was_asked`: whether it is what was asked that has not answered; else, too much is asked already."""
+        super().__init__(message)
+        self._was_asked = was_asked
+
+    def naming(self, asked: str) -> str:
+        """The message as a sentence that names what was asked."""
+        return f"{asked} {self}" if self._was_asked else str(self)
 
 
 class Bounded:
@@ -30,7 +42,7 @@ class Bounded:
         """Begin a call. Where too many are under way, its result is NoAnswerError."""
         future: Future[T] = Future()
         if not self._room.acquire(blocking=False):
-            future.set_exception(NoAnswerError("too much is being asked at this moment; ask again"))
+            future.set_exception(NoAnswerError(TOO_MUCH, was_asked=False))
             return future
 
         def run() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
-from recovery.manager.bounded import NoAnswerError, answer
+from recovery.manager.bounded import NO_ANSWER, Bounded, NoAnswerError, answer
 from recovery.manager.sources import Sources
 from worker.core.audit import AuditEvent, Run, write
 from worker.core.base.errors import IndexUnavailableError, StoreError, WorkerError
@@ -22,6 +22,10 @@ SEARCH_S = 20.0
 """How long the index is waited for."""
 FACETS_S = 1.0
 """How much longer than for the hits, for their distribution: a page of hits is there without it."""
+OPEN_S = 10.0
+"""How long the index, and then S3, are waited for until a file can be opened."""
+AT_ONCE = 6
+"""Of each kind of call: an index or S3 that does not answer keeps no more than half of the threads that make pages."""
 OPEN = "open"
 """The action in the audit."""
 OFF = "the search page is off: SEARCH_PAGE=on turns it on, and shows every document to everyone who may sign in"
@@ -72,6 +76,8 @@ class Searching:
         self._sources = sources
         self._index = index
         self._sign = sign
+        self._searched, self._counted = Bounded(AT_ONCE, "search"), Bounded(AT_ONCE, "facets")
+        self._opened = Bounded(AT_ONCE, "open")
 
     def search(self, query: str, *, limit: int = PAGE, offset: int = 0) -> Found:
         """One page of hits. Raises IndexUnavailableError, also where the index does not answer in time.
@@ -79,12 +85,12 @@ class Searching:
         The query should have no mistakes (worker/core/index/mistakes.py).
         """
         until = time.monotonic() + SEARCH_S
-        hits = self._sources.asked.start(partial(self._index.search, query, limit=limit, offset=offset))
-        counts = self._sources.asked.start(partial(self._index.facets, query))
+        hits = self._searched.start(partial(self._index.search, query, limit=limit, offset=offset))
+        counts = self._counted.start(partial(self._index.facets, query))
         try:
             result = answer(hits, until=until)
         except NoAnswerError as error:
-            raise IndexUnavailableError(f"{self._index.description} {error}") from error
+            raise IndexUnavailableError(error.naming(self._index.description)) from error
         try:
             facets = answer(counts, until=min(until, time.monotonic() + FACETS_S))
         except (NoAnswerError, IndexUnavailableError):
@@ -94,10 +100,21 @@ class Searching:
     def open(self, bucket: str, key: str, *, by: str) -> str:
         """A link by which a browser downloads a file; that somebody opens it is recorded first.
 
-        Raises NotOpenedError, IndexUnavailableError, and StoreError, also where it cannot be recorded.
+        Raises NotOpenedError, IndexUnavailableError, and StoreError, also where it cannot be recorded, or nothing answers in time.
         """
-        if not self._is_indexed(bucket, key):
+        until = time.monotonic() + OPEN_S
+        try:
+            is_indexed = answer(self._opened.start(partial(self._is_indexed, bucket, key)), until=until)
+        except NoAnswerError as error:
+            raise IndexUnavailableError(error.naming(self._index.description)) from error
+        if not is_indexed:
             raise NotOpenedError(Why.NOT_INDEXED)
+        try:
+            return answer(self._opened.start(partial(self._signed, bucket, key, by)), until=until)
+        except NoAnswerError as error:
+            raise StoreError(error.naming("S3"), code=NO_ANSWER) from error
+
+    def _signed(self, bucket: str, key: str, by: str) -> str:
         try:
             link = self._sign(bucket, key, key.rsplit("/", 1)[-1])
         except StoreError as error:

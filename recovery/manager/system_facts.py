@@ -111,6 +111,10 @@ class SystemFacts:
             retry_index=self._retry_index.get(), figures=self._figures.get(), at_ms=time.time_ns() // 1_000_000,
         )  # fmt: skip
 
+    def pause(self) -> Fact[JsonObject | None]:
+        """The record of the pause in force; None if there is none. Never raises."""
+        return self._pause.get()
+
     def obstacle(self) -> Fact[str]:
         """Why nothing is sent again by itself now; empty if it may be. Never raises."""
         self._obstacle.begin()

@@ -30,6 +30,11 @@ _REMOVING = {Verb.ABANDON: ArchivedAs.ABANDONED, Verb.DELETE: ArchivedAs.DELETED
 PAUSES_WITH_FLEET = frozenset({Verb.REDRIVE, Verb.RECOVER, Verb.RESTORE})
 
 
+def waits_for_fleet(verb: Verb, options: Options) -> bool:
+    """Whether this is not done while the fleet is paused: it causes work, and nobody wants it all the same."""
+    return verb in PAUSES_WITH_FLEET and not options.get("while_paused")
+
+
 @dataclass(frozen=True, slots=True)
 class Verbs:
     """What can be done with dead letters. May be used from any thread."""
@@ -91,8 +96,8 @@ class Verbs:
 
     def check(self, verb: Verb, options: Options) -> None:
         """Raises PausedError while the fleet is paused, if the verb causes work."""
-        if verb in PAUSES_WITH_FLEET:
-            refuse_while_paused(self.world.state, while_paused=bool(options.get("while_paused")))
+        if waits_for_fleet(verb, options):
+            refuse_while_paused(self.world.state)
 
     def settled(self, verb: Verb, options: Options) -> Options:
         """The options as they are to be carried out: what is relative to now becomes a moment, on S3's clock."""

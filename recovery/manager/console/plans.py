@@ -13,6 +13,7 @@ from recovery.ledger.operation_items import Item
 from recovery.ledger.plans import EXPIRES_MS, Plan
 from recovery.ledger.refusals import Verb
 from recovery.manager.acting.scheduling import moment_ms
+from recovery.manager.acting.verbs import waits_for_fleet
 from recovery.manager.console.addresses import message_path
 from recovery.manager.console.confirming import IRREVERSIBLE, is_typed, to_type
 from recovery.manager.console.forms import Form, several, single
@@ -26,7 +27,7 @@ from recovery.manager.web.plans import PlanId, check_may, planned
 from recovery.manager.web.principal import Operator, Principal, Reader, Role
 from recovery.manager.web.service import Service, TheService
 from recovery.manager.web.sessions import now_ms
-from worker.core.base.errors import PausedError, WorkerError
+from recovery.operations.transfer.targets import why_paused
 
 router = APIRouter()
 WITHOUT_OPTIONS = frozenset({Verb.RELEASE, Verb.UNSCHEDULE})
@@ -163,15 +164,10 @@ def _standing(plan: Plan) -> str:
 
 def _paused(service: Service, plan: Plan, standing: str) -> str:
     """Why the fleet is paused, where that keeps a plan from being carried out; empty if it does not."""
-    if standing != "ready":
+    if standing != "ready" or not waits_for_fleet(plan.verb, plan.options):
         return ""
-    try:
-        service.verbs.check(plan.verb, plan.options)
-    except PausedError as error:
-        return f"the fleet is paused {error}"
-    except WorkerError:  # whoever starts it will be told
-        return ""
-    return ""
+    record = service.facts.pause().now  # where that is not known, whoever starts it will be told
+    return "" if record is None else f"the fleet is paused {why_paused(record)}"
 
 
 def _ask_again(

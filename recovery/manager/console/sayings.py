@@ -186,6 +186,8 @@ SAYINGS = (
     N_("cannot be asked: {why}"),
     N_("too much is being asked at this moment; ask again"),
     N_("has not answered in time; ask again"),
+    N_("the state bucket has not answered in time; ask again"),
+    N_("{name} has not answered in time; ask again"),
     # What the manager answers
     N_("there is no dead letter with this id; one that ended is forgotten after a time"),
     N_("there is no such group: none of its dead letters is in the ledger; those that ended are forgotten"),

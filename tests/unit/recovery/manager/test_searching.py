@@ -6,7 +6,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from recovery.manager.searching import OPEN, NotOpenedError, Why
+from recovery.manager.bounded import TOO_MUCH
+from recovery.manager.searching import AT_ONCE, OPEN, NotOpenedError, Why
 from testing.ledgers import new_ledger
 from testing.memory import BUCKET, DOWN, INDEX_DOWN
 from tests.support.api import Api
@@ -115,6 +116,41 @@ def test_an_index_that_does_not_answer_in_time_is_unavailable(searching, monkeyp
     monkeypatch.setattr(searching._index, "search", lambda *_args, **_more: never.wait(30))
     with pytest.raises(IndexUnavailableError, match="has not answered in time"):
         searching.search("copy")
+    never.set()
+
+
+@pytest.mark.parametrize(
+    ("what", "error", "said"),
+    [
+        ("index", IndexUnavailableError, "has not answered in time"),
+        ("s3", StoreError, "S3 has not answered in time; ask again"),
+    ],
+)
+def test_a_file_is_not_opened_where_something_does_not_answer_in_time(searching, monkeypatch, what, error, said):
+    never = threading.Event()
+    monkeypatch.setattr("recovery.manager.searching.OPEN_S", 1.0)
+    if what == "index":
+        monkeypatch.setattr(searching._index, "stored", lambda _keys: never.wait(30))
+    else:
+        monkeypatch.setattr(searching, "_sign", lambda *_: never.wait(30))
+    with pytest.raises(error, match=said):
+        searching.open(BUCKET, "経理/2026/見積書.pdf", by="ana")
+    never.set()
+
+
+def test_an_index_that_does_not_answer_keeps_nobody_from_asking_s3(api, searching, monkeypatch):
+    never = threading.Event()
+    monkeypatch.setattr("recovery.manager.searching.SEARCH_S", 0.1)
+    for call in ("search", "facets"):
+        monkeypatch.setattr(searching._index, call, lambda *_args, **_more: never.wait(30))
+    for _ in range(AT_ONCE):
+        with pytest.raises(IndexUnavailableError, match="has not answered in time"):
+            searching.search("copy")
+    with pytest.raises(IndexUnavailableError, match=f"^{TOO_MUCH}$"):
+        searching.search("copy")
+    assert api.sources.asked.start(lambda: "there").result(5) == "there"
+    api.fakes.s3.bodies["経理/2026/見積書.pdf"] = b"pdf"
+    assert urlsplit(searching.open(BUCKET, "経理/2026/見積書.pdf", by="ana")).hostname == f"{BUCKET}.s3.example.com"
     never.set()
 
 

@@ -177,6 +177,13 @@ def test_a_paused_fleet_is_said_before_and_its_way_on(pages):
     pages.post(f"{also}/start")
 
 
+def test_the_page_of_a_plan_takes_the_pause_from_what_is_known(pages, monkeypatch):
+    pages.api.post("/api/v1/fleet/pause", {"reason": "deploy"})
+    plan = pages.post("/console/plans", {"verb": "redrive", "q": ""})
+    monkeypatch.setattr(pages.api.fakes.state, "pause_record", pytest.fail)
+    assert "the fleet is paused by" in pages.get(plan)
+
+
 def test_a_plan_says_what_has_changed_since_and_offers_to_plan_again(pages, monkeypatch):
     plan = pages.post("/console/plans", {"verb": "redrive", "id": ["a", "b", "c"]})
     assert "since the plan was made" not in pages.get(plan)

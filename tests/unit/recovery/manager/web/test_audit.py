@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -211,3 +212,15 @@ def test_few_and_small_entries_are_kept(api, monkeypatch):
     reader = AuditReader(api.fakes.state)
     list(reader.all(Wanted(NOON, NOON + timedelta(days=1))))
     assert len(reader._kept) == 3
+
+
+def test_a_state_bucket_that_does_not_answer_is_not_waited_for_long(api, monkeypatch):
+    never = threading.Event()
+    monkeypatch.setattr("recovery.manager.audit_reader.PAGE_S", 0.1)
+    monkeypatch.setattr(api.fakes.state, "keys", lambda _prefix: never.wait(30))
+    monkeypatch.setattr(api.fakes.state, "folders", lambda _prefix: never.wait(30))
+    answer, page = api.ask("/api/v1/audit"), api.ask("/console/audit")
+    never.set()
+    said = "the state bucket has not answered in time; ask again"
+    assert (answer.status_code, answer.json()["detail"]) == (503, said)
+    assert (page.status_code, said in page.text) == (503, True)
