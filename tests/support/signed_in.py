@@ -25,9 +25,9 @@ SITE = "https://dlq.example.com"
 
 def signed_in(
     ledger: Ledger, mode: Mode, *, issuer: str = "http://127.0.0.1:9", per_minute: int = 1_000_000,
-    redactor: Redactor | None = None,
+    redactor: Redactor | None = None, **more: Any,
 ) -> Api:  # fmt: skip
-    """A service that asks who asks."""
+    """A service that asks who asks; `more`: of the Api."""
     proxy = Proxy("X-Forwarded-User", "X-Forwarded-Groups", (ip_network("10.0.0.0/24"),))
     client = Client(issuer, "dlq-manager", CLIENT_SECRET, "openid profile", f"{SITE}/auth/callback")
     oidc = Oidc(
@@ -38,7 +38,7 @@ def signed_in(
         TokenSessions(ledger.ended_sessions) if mode is Mode.TOKEN else None, rates=Rates(per_minute),
     )  # fmt: skip
     hosts = frozenset({"127.0.0.1", "localhost", "dlq.example.com"})
-    return Api(ledger, hosts, sign_in, redactor)
+    return Api(ledger, hosts, sign_in, redactor, **more)
 
 
 def new_token(ledger: Ledger, role: Role, name: str = "", **fields: Any) -> str:

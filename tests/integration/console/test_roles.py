@@ -16,6 +16,7 @@ from tests.support.console_arrivals import Scene
 from tests.support.console_offers import Offer, all_pages, changing_routes, look, send
 from tests.support.console_office import Office
 from tests.support.console_scene import console_scene
+from tests.support.library import library
 from tests.support.reader import Reader
 from tests.support.signed_in import signed_in
 
@@ -26,7 +27,8 @@ Name = tuple[str, tuple[str, str, str]]
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
     with contextlib.closing(new_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")) as ledger:
-        yield console_scene(signed_in(ledger, Mode.TOKEN), paused=False)
+        index = library(tmp_path / "index.sqlite")
+        yield console_scene(signed_in(ledger, Mode.TOKEN, index=index, search_page=True), paused=False)
 
 
 @pytest.fixture
