@@ -1,6 +1,5 @@
 """Groups with all that is known of them, and as they were at the moment when somebody looked at them."""
 
-import time
 from dataclasses import dataclass, replace
 from urllib.parse import quote, urlencode
 
@@ -92,9 +91,12 @@ def path_of(name: Name, as_of_ms: int | None = None) -> str:
     return f"/console/groups/{place}?{urlencode(named | moment)}"
 
 
-def moment_of(group: Group) -> int:
-    """The moment as of which a group is shown that has just been read: all of it had come by then, and little is to come."""
-    return max(group.last_seen_ms, time.time_ns() // 1_000_000 - IN_FLIGHT_MS)
+def moment_of(last_seen_ms: int, now_ms: int) -> int:
+    """The moment as of which dead letters are shown that were read at `now_ms`, on S3's clock: their last arrival, or a minute ago.
+
+    All of them had come by then, and hardly any other is still to come that will be dated before.
+    """
+    return max(last_seen_ms, now_ms - IN_FLIGHT_MS)
 
 
 def group_at(ledger: Ledger, known: KnownGroup, as_of_ms: int, *, waits: bool = True) -> GroupAt:
