@@ -35,10 +35,13 @@ PLACES = {
     "dlq-unconfirmed": "/console/messages?q=state%3Asent+outcome%3Aunconfirmed",
     "DlqRecoveryPending": "/console/messages?q=state%3Asent",
     "DlqMessageUnhandled": "/console/messages?q=state%3Aopen+owner%3A-+hold%3Ano&sort=sent&order=asc",
-    "dlq-expiry": "/console/settings",
-    "intake-stopped": "/console/settings",
+    "dlq-expiry": "",
+    "intake-stopped": "",
 }
-"""The page that shows what an alert is about, by its name or its section of the runbook; `#fleet` or `#retry-index` for others."""
+"""The page that shows what an alert is about, by its name or its section of the runbook; `#fleet` or `#retry-index` for others.
+
+Empty: there is none, and the runbook says what to look at.
+"""
 _RECORDS = frozenset({"stored-for-retry", "parked"})
 
 
