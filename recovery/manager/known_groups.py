@@ -1,6 +1,6 @@
 """Groups with all that is known of them, and as they were at the moment when somebody looked at them."""
 
-import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import quote, urlencode
 
@@ -85,16 +85,28 @@ def query_of(name: Name) -> str:
 def path_of(name: Name, as_of_ms: int | None = None) -> str:
     """The address of a group's page in the console; as of a moment, if one is given."""
     fingerprint, error_type, kind = name
-    is_plain = fingerprint not in _NOT_IN_PATH
-    named = {"error_type": error_type, "kind": kind} | ({} if is_plain else {"fingerprint": fingerprint})
     moment = {} if as_of_ms is None else {"as_of": instant(as_of_ms)}
+    return _path(fingerprint, {"error_type": error_type, "kind": kind} | moment)
+
+
+def fingerprint_path(fingerprint: str) -> str:
+    """The address of the group that has a fingerprint, or of the choice between those that do; shorter than their whole names."""
+    return _path(fingerprint, {})
+
+
+def _path(fingerprint: str, asked: Mapping[str, str]) -> str:
+    is_plain = fingerprint not in _NOT_IN_PATH
+    wanted = {**asked} if is_plain else {**asked, "fingerprint": fingerprint}
     place = quote(fingerprint, safe="") if is_plain and fingerprint else NO_FINGERPRINT
-    return f"/console/groups/{place}?{urlencode(named | moment)}"
+    return f"/console/groups/{place}" + (f"?{urlencode(wanted)}" if wanted else "")
 
 
-def moment_of(group: Group) -> int:
-    """The moment as of which a group is shown that has just been read: all of it had come by then, and little is to come."""
-    return max(group.last_seen_ms, time.time_ns() // 1_000_000 - IN_FLIGHT_MS)
+def moment_of(last_seen_ms: int, now_ms: int) -> int:
+    """The moment as of which dead letters are shown that were read at `now_ms`, on S3's clock: their last arrival, or a minute ago.
+
+    All of them had come by then, and hardly any other is still to come that will be dated before.
+    """
+    return max(last_seen_ms, now_ms - IN_FLIGHT_MS)
 
 
 def group_at(ledger: Ledger, known: KnownGroup, as_of_ms: int, *, waits: bool = True) -> GroupAt:

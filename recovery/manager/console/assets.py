@@ -6,7 +6,7 @@ from fastapi import APIRouter, HTTPException
 from fastapi.responses import RedirectResponse, Response
 
 from recovery.ledger.errors import AskedWronglyError
-from recovery.manager.console.forms import Form, single
+from recovery.manager.console.forms import SmallForm, single
 from recovery.manager.console.languages import Language
 from recovery.manager.console.reader import LANGUAGE_COOKIE
 from recovery.manager.console.rendering import ASSETS, VERSION
@@ -27,7 +27,7 @@ async def get_asset(_anyone: Anyone, version: str, name: str) -> Response:  # no
 
 
 @router.post("/preferences")
-async def choose(_anyone: Anyone, form: Form) -> Response:
+async def choose(_anyone: Anyone, form: SmallForm) -> Response:
     """Keep a language in the browser, and go back. The time zone is kept there by the script of the pages, which knows it."""
     fields = single(form)
     response = RedirectResponse(own_path(fields.get("next", "")), 303)

@@ -3,25 +3,41 @@
 from typing import Annotated
 from urllib.parse import parse_qsl
 
-from fastapi import Depends, Request
+from fastapi import Depends, HTTPException, Request
 
 from recovery.ledger.errors import AskedWronglyError
 
 MAX_FIELDS = 10_100
 """As many as a plan has ids, and a few more."""
+MAX_FEW, MAX_FEW_BYTES = 8, 64 * 1024
+"""Of a form that anybody may send, before it is known who they are: its fields, and its length. An address is its longest value."""
 Fields = list[tuple[str, str]]
 
 
 async def _fields(request: Request) -> Fields:
+    return _parsed(await request.body(), MAX_FIELDS)
+
+
+async def _few(request: Request) -> Fields:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_FEW_BYTES:
+            raise HTTPException(413, f"this form has at most {MAX_FEW_BYTES:,} bytes")
+    return _parsed(bytes(body), MAX_FEW)
+
+
+def _parsed(body: bytes, at_most: int) -> Fields:
     try:
-        text = (await request.body()).decode("ascii")
-        return parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
+        return parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=at_most, errors="strict")
     except ValueError as error:
-        raise AskedWronglyError("form", str(error), f"at most {MAX_FIELDS:,} fields in UTF-8") from None
+        raise AskedWronglyError("form", str(error), f"at most {at_most:,} fields in UTF-8") from None
 
 
 Form = Annotated[Fields, Depends(_fields)]
 """All fields, in their order."""
+SmallForm = Annotated[Fields, Depends(_few)]
+"""Those of a form that anybody may send."""
 
 
 def single(fields: Fields) -> dict[str, str]:

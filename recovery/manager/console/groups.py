@@ -9,6 +9,7 @@ from recovery.ledger.groups import GroupOrder, GroupSort
 from recovery.manager.console.filters import FilterBox, Typed, chosen
 from recovery.manager.console.groups_view import (
     MAX_PAGE,
+    clock_of,
     entry,
     found_groups,
     group_view,
@@ -52,10 +53,11 @@ def show_group(
 ) -> Response:  # fmt: skip
     """One group as of a moment, which its address has: loading the page again says what has joined since."""
     name = named or ("" if fingerprint == NO_FINGERPRINT else fingerprint)
+    now_ms = clock_of(service)
     found = found_groups(service, name, error_type, kind)
     if len(found) > 1:
-        return rendered(request, "groups_choice.html", principal, {"entries": [entry(one) for one in found]})
+        return rendered(request, "groups_choice.html", principal, {"entries": [entry(one, now_ms) for one in found]})
     if as_of is None:
-        return RedirectResponse(path_of(found[0].group, moment_of(found[0].group)), 303)
+        return RedirectResponse(path_of(found[0].group, moment_of(found[0].group.last_seen_ms, now_ms)), 303)
     view = group_view(service, principal, found[0], as_of)
     return rendered(request, "group.html", principal, {"view": view})

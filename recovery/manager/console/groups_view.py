@@ -111,13 +111,19 @@ def groups_view(
     service: Service, box: FilterBox, selection: Selection, page: int, order: GroupOrder = LARGEST
 ) -> GroupsView:
     """A page of the groups of a selection. Raises LedgerError."""
+    now_ms = clock_of(service)
     found = groups_with_facts(service.ledger, selection, offset=(page - 1) * PAGE, limit=PAGE + 1, order=order)
-    return GroupsView([entry(one) for one in found[:PAGE]], box, order, page, len(found) > PAGE)
+    return GroupsView([entry(one, now_ms) for one in found[:PAGE]], box, order, page, len(found) > PAGE)
 
 
-def entry(known: KnownGroup) -> Entry:
-    """A group as a list shows it."""
-    return Entry(known, sparkline(known.facts.trend), path_of(known.group, moment_of(known.group)))
+def entry(known: KnownGroup, now_ms: int) -> Entry:
+    """A group as a list shows it that was read at `now_ms`, on S3's clock."""
+    return Entry(known, sparkline(known.facts.trend), path_of(known.group, moment_of(known.group.last_seen_ms, now_ms)))
+
+
+def clock_of(service: Service) -> int:
+    """The present on S3's clock, by which arrivals are dated, in ms since the epoch."""
+    return service.verbs.world.clients.objects.clock.now_ms()
 
 
 def found_groups(service: Service, fingerprint: str, error_type: str | None, kind: str | None) -> list[KnownGroup]:

@@ -12,11 +12,10 @@ from recovery.ledger.pages import Page, Sort
 from recovery.ledger.refusals import Verb
 from recovery.ledger.rows import Outcome, State
 from recovery.ledger.selection import Selection, WrongQueryError, names_in
-from recovery.ledger.statistics import COUNTED_TO
 from recovery.manager.console.filters import FilterBox, Typed, chosen
+from recovery.manager.console.matching import Matching, matching
 from recovery.manager.console.rendering import page
 from recovery.manager.web.messages import MAX_CURSOR_CHARS
-from recovery.manager.web.moments import known
 from recovery.manager.web.parameters import Direction
 from recovery.manager.web.principal import Principal, Reader, Role
 from recovery.manager.web.service import Service, TheService
@@ -81,11 +80,7 @@ class Listing:
 
     asked: Asked
     found: Page
-    count: int
-    is_exact: bool
-    """False where there are more than were counted."""
-    whole_query: str
-    """For a plan of all that match: of those that the page could show, and of none that came later."""
+    all: Matching
     verbs: tuple[Verb, ...]
     """What may be done with them."""
 
@@ -140,6 +135,7 @@ def _shown(
 
 def _listing(service: Service, principal: Principal, asked: Asked, query: str, selection: Selection) -> Listing:
     """The page of a list. Raises AskedWronglyError and LedgerError."""
+    everything = matching(service, query, selection)
     found = service.ledger.page(
         selection,
         sort=SORTS[asked.sort],
@@ -147,12 +143,7 @@ def _listing(service: Service, principal: Principal, asked: Asked, query: str, s
         after=asked.cursor,
         limit=ROWS,
     )
-    count = service.ledger.count(selection)
-    now_ms = service.verbs.world.clients.objects.clock.now_ms()
-    whole = query if selection.seen_until_ms is not None else f"{query} until:{known(now_ms)}".strip()
-    return Listing(
-        asked, found, min(count, COUNTED_TO), count <= COUNTED_TO, whole, verbs_for(selection, principal)
-    )  # fmt: skip
+    return Listing(asked, found, everything, verbs_for(selection, principal))
 
 
 def verbs_for(selection: Selection, principal: Principal) -> tuple[Verb, ...]:

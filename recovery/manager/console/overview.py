@@ -8,12 +8,12 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from recovery.ledger.errors import AskedWronglyError
-from recovery.ledger.groups import Group
 from recovery.ledger.selection import term
 from recovery.manager.console.forms import Form, single
-from recovery.manager.console.groups_view import path_of
+from recovery.manager.console.groups_view import clock_of, path_of
 from recovery.manager.console.panels import panels
 from recovery.manager.console.rendering import page
+from recovery.manager.known_groups import moment_of
 from recovery.manager.thresholds import Threshold, exceeded
 from recovery.manager.verdict import Do, Level, Says, Step, verdict
 from recovery.manager.web import fleet
@@ -35,10 +35,13 @@ PLACES = {
     "dlq-unconfirmed": "/console/messages?q=state%3Asent+outcome%3Aunconfirmed",
     "DlqRecoveryPending": "/console/messages?q=state%3Asent",
     "DlqMessageUnhandled": "/console/messages?q=state%3Aopen+owner%3A-+hold%3Ano&sort=sent&order=asc",
-    "dlq-expiry": "/console/settings",
-    "intake-stopped": "/console/settings",
+    "dlq-expiry": "",
+    "intake-stopped": "",
 }
-"""The page that shows what an alert is about, by its name or its section of the runbook; `#fleet` or `#retry-index` for others."""
+"""The page that shows what an alert is about, by its name or its section of the runbook; `#fleet` or `#retry-index` for others.
+
+Empty: there is none, and the runbook says what to look at.
+"""
 _RECORDS = frozenset({"stored-for-retry", "parked"})
 
 
@@ -93,14 +96,16 @@ def _page(
     facts = service.facts.read()
     found = verdict(facts)
     waiting = facts.waiting.value
+    read_ms = clock_of(service) - (facts.at_ms - facts.waiting.at_ms)
+    largest = [(one, path_of(one, moment_of(one.last_seen_ms, read_ms))) for one in waiting.largest] if waiting else []
     return page(
         request, "overview.html", principal,
         {
             "facts": facts, "verdict": found, "level": LEVELS[found.level],
             "is_quiet": found.level is Level.OK and any(one.says is Says.NOTHING_FAILED for one in found.parts),
-            "steps": [_step(one, waiting.largest if waiting else ()) for one in found.steps],
+            "steps": [_step(one, largest[0][1] if largest else "") for one in found.steps],
             "alerts": [(one, _place(one.threshold)) for one in exceeded(facts)],
-            "largest": [(one, path_of(one, facts.at_ms)) for one in waiting.largest] if waiting else [],
+            "largest": largest,
             "panels": panels(waiting, facts.waiting.at_ms) if waiting else (),
             "lasts_s": LASTS_S, "seen": fleet.pause_mark(facts.pause.value),
             "wrong": wrong, "reason": reason, "max_reason": MAX_REASON_CHARS,
@@ -109,7 +114,7 @@ def _page(
     )  # fmt: skip
 
 
-def _step(step: Step, largest: tuple[Group, ...]) -> StepView:
+def _step(step: Step, cause: str) -> StepView:
     href = {
         Do.RESUME: "#fleet",
         Do.CORRECT_AND_RESUME: "#fleet",
@@ -122,7 +127,7 @@ def _step(step: Step, largest: tuple[Group, ...]) -> StepView:
         Do.SEE_BUDGET: "#retry-index",
         Do.SEE_LIMITS: "#alerts",
     }
-    target = path_of(largest[0]) if step.do is Do.SEE_GROUP and largest else href.get(step.do, "")
+    target = cause if step.do is Do.SEE_GROUP else href.get(step.do, "")
     return StepView(step, target, _runbook(step.section))
 
 

@@ -15,12 +15,13 @@ from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
 from jinja2.bccache import Bucket
 from starlette.requests import Request
 
-from recovery.manager.console.addresses import group_path, message_path
+from recovery.manager.console.addresses import message_path
 from recovery.manager.console.isolation import bidi, short
 from recovery.manager.console.languages import Language, translations
 from recovery.manager.console.later import AHEAD_S
 from recovery.manager.console.reader import exercise, reader_of
 from recovery.manager.console.saying import said, sentence
+from recovery.manager.known_groups import fingerprint_path
 from recovery.manager.roles import Principal, Role
 from recovery.manager.web.guard import CONSOLE
 from recovery.manager.web.service import Service
@@ -72,7 +73,7 @@ def _environment(language: Language) -> Environment:
     made.filters["said"] = partial(said, language)
     made.filters["sentence"] = partial(sentence, language)
     made.filters["message_path"] = message_path
-    made.filters["group_path"] = group_path
+    made.filters["fingerprint_path"] = fingerprint_path
     made.globals |= {
         "max_reason": MAX_REASON_CHARS, "max_note": MAX_NOTE_CHARS, "max_owner": MAX_OWNER_CHARS, "ahead_s": AHEAD_S,
     }  # fmt: skip

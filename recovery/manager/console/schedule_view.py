@@ -8,6 +8,7 @@ from recovery.ledger.pages import Sort
 from recovery.ledger.rows import Row, State
 from recovery.ledger.selection import Selection
 from recovery.manager.console.charts import Chart, bars
+from recovery.manager.console.matching import Matching, matching
 from recovery.manager.schedule import RetryRules
 from recovery.manager.schedule_facts import ScheduleFacts
 from recovery.manager.web.schedule import facts_of
@@ -44,18 +45,12 @@ class ScheduleView:
     chart: Chart
     hours: tuple[Hour, ...]
     items: tuple[Coming, ...]
-    count: int
-    """Of the query, counted up to the number from which the ledger says only that there are more."""
+    all: Matching
     selection: Selection
     query: str
     """What the reader has typed."""
     next: str | None
     """The cursor of the next page."""
-
-    @property
-    def whole_query(self) -> str:
-        """The query with the state, for a plan of all that match."""
-        return whole(self.query)
 
 
 def whole(query: str) -> str:
@@ -65,13 +60,14 @@ def whole(query: str) -> str:
 
 def schedule_view(service: Service, query: str, selection: Selection, *, after: str | None = None) -> ScheduleView:
     """The screen for those that a query selects. Raises AskedWronglyError for a cursor, and LedgerError."""
+    everything = matching(service, whole(query), selection)
     page = service.ledger.page(selection, sort=Sort.RETRY_AT, descending=False, after=after, limit=PAGE)
     facts = facts_of(service)
     now_ms, rules = facts.scheduled.now_ms, facts.rules
     hours = tuple(Hour(now_ms + place * HOUR_MS, count) for place, count in enumerate(facts.scheduled.hours))
     return ScheduleView(
         facts, bars(facts.scheduled.hours), hours, tuple(coming(page.rows, rules, now_ms)),
-        service.ledger.count(selection), selection, query, page.next,
+        everything, selection, query, page.next,
     )  # fmt: skip
 
 

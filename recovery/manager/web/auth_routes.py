@@ -6,11 +6,12 @@ import secrets
 import threading
 import time
 from typing import Annotated
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
+from recovery.manager.console.forms import SmallForm
 from recovery.manager.web.auth_pages import gone_on, signed_out, token_page
 from recovery.manager.web.principal import Anyone
 from recovery.manager.web.problems import too_many
@@ -28,15 +29,6 @@ _OWN_PATH = re.compile(r"/(?![/\\])[^\s\\]*")
 """A path of this server; `//host` and `/\\host` would be another's."""
 _AGAIN = "begin again at /auth/login"
 Given = Annotated[str, Query(max_length=MAX_CHARS)]
-
-
-async def _posted(request: Request) -> dict[str, str]:
-    """The fields of a form, the last of each name; none that is too long to be one of ours."""
-    body = (await request.body()).decode("utf-8", "replace")
-    return {name: value for name, value in parse_qsl(body) if len(value) <= MAX_CHARS}
-
-
-Posted = Annotated[dict[str, str], Depends(_posted)]
 
 
 class _Used:
@@ -94,9 +86,10 @@ def _add_token(router: APIRouter, sign_in: SignIn, sessions: TokenSessions) -> N
         return token_page(request, own_path(next), "not kept" if kept else "")
 
     @router.post("/auth/login")
-    def take_token(_anyone: Anyone, request: Request, form: Posted) -> Response:
+    def take_token(_anyone: Anyone, request: Request, form: SmallForm) -> Response:
         """Begin a session of whoever has a token, if it is good for anything."""
-        path, secret = own_path(form.get("next", "")), form.get("token", "").strip()
+        given = {name: value for name, value in form if len(value) <= MAX_CHARS}
+        path, secret = own_path(given.get("next", "")), given.get("token", "").strip()
         principal = sign_in.of_token(secret)
         if principal is None:
             if (wait_s := sign_in.rates.failure(peer_of(request))) is not None:

@@ -14,6 +14,7 @@ from recovery.manager.console import groups_view as module
 from recovery.manager.console.filters import FilterBox
 from recovery.manager.console.groups_view import found_groups, group_view, groups_view, moment_ms, path_of
 from recovery.manager.console.sparklines import sparkline
+from recovery.manager.known_groups import fingerprint_path
 from recovery.manager.roles import Principal, Role
 from recovery.manager.web.parameters import EXAMPLE_ID
 from testing.ledgers import NOW_MS, new_ledger
@@ -54,6 +55,17 @@ def test_the_list_is_in_pages_and_each_group_has_its_address(api, monkeypatch):
     asked = parse_qs(path.query)
     assert (asked["kind"], asked["error_type"]) == (["RECOVERABLE"], ['a "&/%?" 契約'])
     assert moment_ms(asked["as_of"][0]) > NOW_MS
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "path"),
+    [
+        ("ab/ &", "/console/groups/ab%2F%20%26"), ("", "/console/groups/-"), ("-", "/console/groups/-?fingerprint=-"),
+        ("..", "/console/groups/-?fingerprint=.."),
+    ],
+)  # fmt: skip
+def test_a_list_leads_to_the_group_by_its_fingerprint_whatever_that_is(fingerprint, path):
+    assert fingerprint_path(fingerprint) == path
 
 
 def test_a_group_without_a_fingerprint_has_an_address(api):

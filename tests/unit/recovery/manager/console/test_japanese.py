@@ -49,6 +49,8 @@ def english_in(document: Any) -> list[str]:
 
 def english_on(scene: Scene, path: str, status: int = 200, **sent: Any) -> list[str]:
     answer = scene.api.ask(path, **sent, **JAPANESE)
+    if answer.status_code == 303 and not sent:  # a group as of now
+        answer = scene.api.ask(answer.headers["location"], **JAPANESE)
     assert answer.status_code == status, answer.text
     return english_in(html.document_fromstring(answer.text))
 

@@ -12,10 +12,12 @@ from lxml import html
 
 from recovery.ledger.tokens import Token
 from recovery.manager import watched
+from recovery.manager.console import overview
 from recovery.manager.console.languages import Language
 from recovery.manager.console.reader import Reader
 from recovery.manager.console.rendering import _environment
 from recovery.manager.roles import Role
+from recovery.manager.thresholds import THRESHOLDS, Exceeded
 from recovery.manager.verdict import Do, Part, Says, Step
 from recovery.manager.verdict_words import STEPS, WORDS
 from recovery.manager.web.sign_in import Mode
@@ -154,6 +156,7 @@ def test_readers_see_no_forms_and_may_not_pause(api):
     token = bearer(new_token(api.ledger, Role.READER))
     _, tree = shown(asked, "/console/", **token)
     assert not tree.xpath("//main//form")
+    assert not tree.xpath("//a[starts-with(@href, '/console/settings')]")
     for path in ("/console/fleet/pause", "/console/fleet/resume"):
         assert asked.ask(path, method="POST", content=b"reason=x", **FORM, **token).status_code == 403
     assert asked.ask("/console/settings", **token).status_code == 403
@@ -228,3 +231,12 @@ def test_the_templates_say_what_the_api_says(count):
     for do in Do:
         same(words.step(Step(do, values)), STEPS[do])
     assert replace(Step(Do.NOTHING), section="x").section == "x"
+
+
+@pytest.mark.parametrize("alert", ["DlqExpiry", "DlqIntakeStopped"])
+def test_an_alert_without_a_page_of_its_own_leads_to_the_runbook_alone(api, monkeypatch, alert):
+    [threshold] = [one for one in THRESHOLDS if one.alert == alert]
+    monkeypatch.setattr(overview, "exceeded", lambda _facts: [Exceeded(threshold, 1.0)])
+    tree = shown(api, "/console/")[1]
+    assert tree.xpath("//section[@id='alerts']//a/@href") == [f"/console/runbook/{threshold.section}"]
+    assert tree.xpath("//nav/a[@href='/console/settings']")

@@ -5,6 +5,7 @@ import contextlib
 import pytest
 
 from recovery.ledger.rows import State
+from recovery.ledger.selection import instant
 from recovery.manager.console import schedule_view as module
 from recovery.manager.console.schedule_view import schedule_view, whole
 from recovery.manager.web.parameters import selected
@@ -40,7 +41,8 @@ def test_the_soonest_is_first_and_says_which_retry_it_is_and_by_whom(three):
     assert [(one.row.identity, one.number, one.of, one.is_due) for one in view.items] == [
         ("due", 8, 8, True), ("mine", 9, None, False), ("later", 1, 8, False)
     ]  # fmt: skip
-    assert (view.count, view.next, view.whole_query) == (3, None, "state:scheduled")
+    assert (view.all.count, view.all.is_exact, view.next) == (3, True, None)
+    assert view.all.query == f"state:scheduled until:{instant(view.all.as_of_ms)}"
     assert (view.facts.scheduled.due, view.chart.values[:4]) == (1, (0, 1, 1, 0))
     assert [(one.from_ms - NOW_MS, one.count) for one in view.hours[:2]] == [(0, 0), (HOUR_MS, 1)]
     assert len(view.hours) == 24
@@ -48,8 +50,8 @@ def test_the_soonest_is_first_and_says_which_retry_it_is_and_by_whom(three):
 
 def test_a_query_narrows_the_list_and_the_plan_but_not_the_chart(three):
     view = viewed(three, "key:契約")
-    assert ([one.row.identity for one in view.items], view.count) == (["later"], 1)
-    assert view.whole_query == "key:契約 state:scheduled"
+    assert ([one.row.identity for one in view.items], view.all.count) == (["later"], 1)
+    assert view.all.query.startswith("key:契約 state:scheduled until:")
     assert view.chart.total == 2
 
 

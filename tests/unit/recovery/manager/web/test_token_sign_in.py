@@ -76,6 +76,19 @@ def test_what_is_no_good_token_is_said_in_the_page_and_not_repeated(api, secret)
     assert not secret or secret not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("form", "status", "said"),
+    [
+        (b"&".join([b"a=b"] * 9), 400, "at most 8 fields"),
+        (b"token=" + b"x" * 65_536, 413, "at most 65,536 bytes"),
+        (b"token=%ff", 400, "in UTF-8"),
+    ],
+)
+def test_a_form_that_is_none_of_ours_is_not_read_to_its_end(api, form, status, said):
+    answer = api.ask("/auth/login", method="POST", content=form, **FROM_HERE)
+    assert (answer.status_code, said in answer.text) == (status, True)
+
+
 def test_ten_wrong_tokens_a_minute_are_answered_and_a_right_one_still_is(api, within_a_minute):
     assert [give(api, MADE_UP).status_code for _ in range(12)] == [401] * 10 + [429] * 2
     assert api.ask("/api/v1/stats", **bearer(MADE_UP)).status_code == 429
