@@ -127,7 +127,7 @@ def test_columns_and_order_can_be_chosen_without_scripts_and_without_a_header(ap
     get(api, "/console/messages?sort=colour", 400)
 
 
-@pytest.mark.parametrize("path", PLACES.values())
+@pytest.mark.parametrize("path", [path for path in PLACES.values() if path])
 def test_what_an_alert_leads_to_is_a_page(api, path):
     get(api, path)
 
