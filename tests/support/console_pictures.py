@@ -186,7 +186,7 @@ def take_pages(browser: "Browser", folder: Path, pictures: Callable[[Iterable[st
         for one in pictures(paths):
             with _window(browser, origin, one) as reader:
                 reader.page.goto(f"{origin}{paths[one.shows]}", wait_until="load")
-                reader.page.wait_for_function("!document.querySelector('[data-asking]:not([hidden])')")
+                reader.page.locator("[data-asking]").wait_for(state="hidden")
                 _store(reader, one, folder)
 
 
