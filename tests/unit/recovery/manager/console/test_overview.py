@@ -81,6 +81,15 @@ def test_from_the_overview_to_the_cause_in_one_click(api):
     assert len(tree.xpath("//figure//table")) == 4
 
 
+def test_the_tiles_count_arrivals_alone_and_ages_to_the_same_moment(api):
+    api.fill()
+    said, _ = shown(api, "/console/")
+    counted = re.search(r"(\d+) arrived in 24 hours, returns included; (\d+) of them since \d+:00", said)
+    assert counted is not None, said
+    assert "median age" in said
+    assert "99%" not in said, "of three, that is the oldest, which has a tile of its own"
+
+
 def test_texts_of_others_are_inert(api):
     api.fill()
     api.add("bad", error_type=HOSTILE, message=HOSTILE, fingerprint="66")
