@@ -13,14 +13,11 @@ from sqlalchemy import Connection, select, text, update
 from recovery.ledger import changes, operation_items
 from recovery.ledger.changes import Changed
 from recovery.ledger.database import Database
-from recovery.ledger.operation_items import Item, ItemResult, Settled
+from recovery.ledger.operation_items import CANCELLED, STOPPED, Item, ItemResult, Settled
 from recovery.ledger.operations import ENDED, WAITING, Operation, OperationState, one
 from recovery.ledger.plans import CHUNK
 from recovery.ledger.rows import Change
 from recovery.ledger.schema_operations import operations
-
-CANCELLED = "cancelled"
-STOPPED = "the operation has stopped"
 
 
 class LeaseLostError(Exception):

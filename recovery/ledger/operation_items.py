@@ -15,6 +15,8 @@ ELSEWHERE = "in another operation"
 CHANGED = "changed"
 GONE = "forgotten"
 PERHAPS_SENT = "perhaps sent: no answer said so, and it was not sent again"
+CANCELLED = "cancelled"
+STOPPED = "the operation has stopped"
 MAX_RESULT_CHARS = 500
 
 
@@ -28,6 +30,27 @@ class Result(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     """Nothing was done; the result says why."""
+
+
+class Part(StrEnum):
+    """Items that are no state of their own."""
+
+    RETURNED = "returned"
+    """Sent, and open again since."""
+    REFUSED = "refused"
+    """Skipped, because of what they are."""
+    LEFT = "left"
+    """Skipped, because the operation was stopped or cancelled before their turn."""
+
+
+_RETURNED = f"(i.state = 'done' AND d.state IN ('{State.OPEN}', '{State.SCHEDULED}') AND (d.sent_run = :run OR o.verb = 'restore'))"
+"""What a restore has sent was in the archive: it is open only if it has come since."""
+_IS_LEFT = f"i.result IN ('{STOPPED}', '{CANCELLED}')"
+_OF_PART = {
+    Part.RETURNED: _RETURNED,
+    Part.REFUSED: f"i.state = 'skipped' AND NOT {_IS_LEFT}",
+    Part.LEFT: f"i.state = 'skipped' AND {_IS_LEFT}",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +103,8 @@ class Shown:
     state: Result
     result: str
     twice: bool
+    has_returned: bool = False
+    """Whether it was sent, and is open again since."""
 
 
 def sample(connection: Connection, plan_id: str, limit: int) -> list[Item]:
@@ -184,24 +209,35 @@ def has_unfinished(connection: Connection, plan: int) -> bool:
 def came_back(connection: Connection, plan: int, run: str) -> int:
     """How many dead letters that this run has sent are open again."""
     query = text(
-        "SELECT count(*) FROM plan_items i JOIN dead_letters d ON d.id = i.dead_letter WHERE i.plan = :plan "  # noqa: S608
-        f"AND i.state = 'done' AND d.sent_run = :run AND d.state IN ('{State.OPEN}', '{State.SCHEDULED}')"
+        "SELECT count(*) FROM plan_items i JOIN operations o ON o.plan = i.plan JOIN dead_letters d ON d.id = i.dead_letter "  # noqa: S608
+        f"WHERE i.plan = :plan AND {_RETURNED}"
     )
     return int(connection.execute(query, {"plan": plan, "run": run}).scalar_one())
 
 
-def shown(connection: Connection, operation: str, state: Result | None, after: int, limit: int) -> list[Shown]:
+def shown(
+    connection: Connection, operation: str, run: str, which: Result | Part | None, after: int, limit: int
+) -> list[Shown]:
     """Items of an operation, in order, after a place."""
-    of_state = "" if state is None else f"AND i.state = '{state.value}'"
-    query = text(
-        "SELECT i.place, d.identity, coalesce(d.about, ''), i.state, coalesce(i.result, ''), i.twice FROM plan_items i "  # noqa: S608
-        "JOIN operations o ON o.plan = i.plan LEFT JOIN dead_letters d ON d.id = i.dead_letter "
-        f"WHERE o.id = :operation AND i.place > :after {of_state} ORDER BY i.place LIMIT :limit"
+    wanted = (
+        ""
+        if which is None
+        else f"AND {_OF_PART[which]}"
+        if isinstance(which, Part)
+        else f"AND i.state = '{which.value}'"
     )
-    found = connection.execute(query, {"operation": operation, "after": after, "limit": limit})
+    query = text(
+        "SELECT i.place, d.identity, coalesce(d.about, ''), i.state, coalesce(i.result, ''), i.twice, "  # noqa: S608
+        f"CASE WHEN {_RETURNED} THEN 1 ELSE 0 END FROM plan_items i "
+        "JOIN operations o ON o.plan = i.plan LEFT JOIN dead_letters d ON d.id = i.dead_letter "
+        f"WHERE o.id = :operation AND i.place > :after {wanted} ORDER BY i.place LIMIT :limit"
+    )
+    found = connection.execute(query, {"operation": operation, "run": run, "after": after, "limit": limit})
     return [
-        Shown(place, identity, about, Result.WAITING if named == "planned" else Result(named), result, bool(twice))
-        for place, identity, about, named, result, twice in found
+        Shown(
+            place, name, about, Result.WAITING if named == "planned" else Result(named), result, bool(twice), bool(back)
+        )
+        for place, name, about, named, result, twice, back in found
     ]
 
 

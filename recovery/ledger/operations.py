@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, insert, select, text, update
 from recovery.ledger import answers, operation_items
 from recovery.ledger.answers import Answer, Asked
 from recovery.ledger.database import Database
-from recovery.ledger.operation_items import Result
+from recovery.ledger.operation_items import CANCELLED, STOPPED, Part, Result
 from recovery.ledger.plans import EXPIRES_MS, Plan, Plans
 from recovery.ledger.refusals import Verb
 from recovery.ledger.schema_operations import operations, plans
@@ -97,6 +97,11 @@ class Operation:
     def left(self) -> int:
         """Items that nothing has been done with yet."""
         return self.total - self.done - self.failed - self.skipped
+
+    @property
+    def let_go(self) -> int:
+        """Items that were skipped only because it was stopped or cancelled before their turn."""
+        return sum(self.skips.get(why, 0) for why in (STOPPED, CANCELLED))
 
 
 def run_of(operation_id: str) -> str:
@@ -184,11 +189,11 @@ class Operations:
             return one(connection, operation_id) if connection.execute(query).rowcount else None
 
     def items(
-        self, operation_id: str, *, state: Result | None = None, after: int = 0, limit: int = 100
+        self, operation_id: str, *, state: Result | Part | None = None, after: int = 0, limit: int = 100
     ) -> list[operation_items.Shown]:
         """What has become of its items, in order, after a place."""
         with self._database.reading() as connection:
-            return operation_items.shown(connection, operation_id, state, after, limit)
+            return operation_items.shown(connection, operation_id, run_of(operation_id), state, after, limit)
 
     def sample(self, plan_id: str, *, limit: int = 10) -> list[operation_items.Item]:
         """Some of what a plan's operation would act upon, spread evenly over it; none if there is no such plan."""

@@ -1,5 +1,6 @@
 """The pages of operations: how far each is, for everybody; pausing, resuming and cancelling, for operators."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -7,7 +8,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from recovery.ledger.operation_items import Result
+from recovery.ledger.operation_items import Part, Result
 from recovery.ledger.operations import Operation, OperationState, allowed_moves
 from recovery.ledger.refusals import SENDING
 from recovery.manager.console.forms import Form, single
@@ -35,6 +36,8 @@ class Listed:
 
     operation: Operation
     is_ending: bool
+    came_back: int
+    """How many of those that it has sent are open again; of the latest only, for each is looked up."""
 
 
 @router.get("/operations")
@@ -44,7 +47,8 @@ def list_operations(request: Request, service: TheService, principal: Reader, of
     going_on = [] if offset else operations.page(ended=False, limit=MAX_GOING_ON)
     ended = operations.page(ended=True, offset=offset, limit=PAGE + 1)
     context = {
-        "going_on": [_listed(one) for one in going_on], "ended": [_listed(one) for one in ended[:PAGE]], "offset": offset,
+        "going_on": [Listed(one, _is_ending(one), 0) for one in going_on], "ended": _ended(service, ended[:PAGE]),
+        "offset": offset,
         "next_url": f"/console/operations?offset={offset + PAGE}" if len(ended) > PAGE else None,
     }  # fmt: skip
     return page(request, "operations.html", principal, context)
@@ -52,7 +56,7 @@ def list_operations(request: Request, service: TheService, principal: Reader, of
 
 @router.get("/operations/{operation_id}")
 def get_operation(
-    request: Request, service: TheService, principal: Reader, operation_id: OperationId, state: Result | None = None,
+    request: Request, service: TheService, principal: Reader, operation_id: OperationId, state: Result | Part | None = None,
     after: After = 0, back: Back = "",
 ) -> Response:  # fmt: skip
     """One operation, and what has become of its dead letters. `back`: the list from which it was planned."""
@@ -78,7 +82,7 @@ def post_move(
 
 
 def _page(
-    request: Request, service: Service, principal: Principal, operation: Operation, *, state: Result | None = None,
+    request: Request, service: Service, principal: Principal, operation: Operation, *, state: Result | Part | None = None,
     after: int = 0, status: int = 200, back: str = "",
 ) -> Response:  # fmt: skip
     found = service.ledger.operations.items(operation.id, state=state, after=after, limit=PAGE + 1)
@@ -105,7 +109,9 @@ def _progress(service: Service, principal: Principal, operation: Operation) -> d
         "operation": operation, "is_ending": _is_ending(operation), "came_back": back,
         "progress": _METER.progress(operation, now_ms()),
         "moves": [one.value for one in allowed_moves(operation.state)] if may else [],
-        "counts": [("done", operation.done), ("failed", operation.failed), ("skipped", operation.skipped)],
+        "counts": [
+            ("done", operation.done), ("failed", operation.failed), ("refused", operation.skipped - operation.let_go),
+        ],
     }  # fmt: skip
 
 
@@ -115,5 +121,11 @@ def _is_ending(operation: Operation) -> bool:
     return operation.state in stopped and operation.ended_ms is None
 
 
-def _listed(operation: Operation) -> Listed:
-    return Listed(operation, _is_ending(operation))
+def _ended(service: Service, found: Sequence[Operation]) -> list[Listed]:
+    """Those that have ended, the latest first; what came back is counted until COUNTED messages were looked at."""
+    listed, room = [], COUNTED
+    for one in found:
+        room -= one.total if one.verb in SENDING else 0
+        back = service.ledger.operations.came_back(one.id) if one.verb in SENDING and one.done and room >= 0 else 0
+        listed.append(Listed(one, is_ending=False, came_back=back))
+    return listed

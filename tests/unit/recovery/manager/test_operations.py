@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from recovery.ledger.errors import LedgerError
-from recovery.ledger.execution import STOPPED, LeaseLostError
-from recovery.ledger.operation_items import PERHAPS_SENT, Result
+from recovery.ledger.execution import LeaseLostError
+from recovery.ledger.operation_items import PERHAPS_SENT, STOPPED, Result
 from recovery.ledger.operations import OperationState
 from recovery.ledger.plans import Wanted
 from recovery.ledger.refusals import Verb

@@ -1,0 +1,73 @@
+"""What the pages of operations say of what they have sent and what they left."""
+
+import contextlib
+import re
+
+import pytest
+
+from testing.ledgers import new_ledger
+from tests.support.api import Api
+from tests.unit.recovery.manager.console.test_plan_pages import Pages, with_pages
+
+
+@pytest.fixture
+def pages(tmp_path):
+    with contextlib.closing(new_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")) as ledger:
+        yield Pages(with_pages(Api(ledger)))
+
+
+def fails_again(pages, *names):
+    for name in names:
+        row = pages.api.ledger.get(name)
+        pages.api.add(name, stored=False, message_id=f"again-{name}", last_seen_ms=row.last_seen_ms + 1_000)
+
+
+def carried_out(pages, verb, **fields):
+    operation = pages.post(pages.post("/console/plans", {"verb": verb, **fields}) + "/start")
+    pages.execute()
+    return operation
+
+
+def words(text):
+    return " ".join(re.sub("<[^>]*>", " ", text).split())
+
+
+def test_a_redrive_that_came_back_is_not_said_to_be_done(pages):
+    operation = carried_out(pages, "redrive", q="", ramp="no")
+    assert "Done" in words(pages.get(operation))
+    fails_again(pages, "a", "c")
+    shown = pages.get(operation)
+    assert "Sent, but 2 of 3 have failed again" in words(shown)
+    assert "Sent, but 2 of 3 have failed again" in words(pages.get("/console/operations"))
+    assert f'href="{operation}?state=returned#items"' in shown
+    assert words(shown).count("sent, and has failed again") == 2
+    returned = pages.get(f"{operation}?state=returned")
+    assert re.findall('href="/console/messages/(.)"', returned) == ["a", "c"]
+    assert "Messages: sent, and has failed again" in returned
+    fails_again(pages, "b")
+    assert "Sent, but all 3 have failed again" in words(pages.get(operation))
+
+
+def test_a_restore_says_what_has_failed_again(pages):
+    carried_out(pages, "abandon", id=["a", "b"])
+    operation = carried_out(pages, "restore", id=["a", "b"])
+    assert "failed again" not in pages.get(operation)
+    fails_again(pages, "b")
+    assert "Sent, but 1 of 2 has failed again" in words(pages.get(operation))
+    assert re.findall('href="/console/messages/(.)"', pages.get(f"{operation}?state=returned")) == ["b"]
+
+
+def test_what_was_left_by_a_stop_is_no_progress(pages):
+    plan = pages.post("/console/plans", {"verb": "hold", "q": "", "reason": "r"})
+    pages.post(pages.post("/console/plans", {"verb": "abandon", "id": ["a"]}) + "/start")
+    pages.execute()
+    operation = pages.post(f"{plan}/start")
+    pages.post(f"{operation}/move", {"to": "cancelled"})
+    pages.execute()
+    shown = pages.get(operation)
+    assert "0 of 3" in words(shown)
+    assert 'max="3" value="0"' in shown
+    assert f'href="{operation}?state=left"><b>3</b>left as they were' in shown
+    assert len(re.findall("<tr data-row", pages.get(f"{operation}?state=left"))) == 3
+    assert "There are none" in pages.get(f"{operation}?state=refused")
+    assert "0 done, 3 left" in words(pages.get("/console/operations"))
