@@ -37,7 +37,9 @@ HOSTILE = "<script>alert(1)</script>\u202e"
 
 @pytest.fixture
 def api(tmp_path, monkeypatch):
-    monkeypatch.setattr(system_facts, "FIGURES_PATIENCE_S", 5.0)  # so that a page has its figures on a busy machine, too
+    monkeypatch.setattr(
+        system_facts, "FIGURES_PATIENCE_S", 5.0
+    )  # so that a page has its figures on a busy machine, too
     with contextlib.closing(new_ledger(f"sqlite:///{tmp_path}/ledger.sqlite")) as ledger:
         made = Api(ledger)
         worker = WorkerRecord("host-1:1", "serving", written_at_ms=NOW_MS, started_at_ms=NOW_MS, last_poll_at_ms=NOW_MS)
