@@ -193,11 +193,8 @@ def _of_workers(workers: list[WorkerRecord], *, is_paused: bool, is_resumed: boo
         yield Part(Says.FLEET_SERVING, values={"count": len(serving), "of": len(alive)})
     elif not is_paused and not any(one.breakers for one in alive):
         follow = is_resumed and all(one.doing == WorkerState.PAUSED for one in alive)
-        yield (
-            Part(Says.RESUMED, Level.NOTICE, {"within_s": FOLLOWS_S})
-            if follow
-            else Part(Says.NOT_SERVING, Level.PROBLEM)
-        )
+        resumed = Part(Says.RESUMED, Level.NOTICE, {"within_s": FOLLOWS_S})
+        yield resumed if follow else Part(Says.NOT_SERVING, Level.PROBLEM)
 
 
 def _is_serving(one: WorkerRecord) -> bool:
