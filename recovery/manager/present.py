@@ -22,7 +22,7 @@ from recovery.operations.dead_letters.facts import Facts, facts_of
 from recovery.operations.dead_letters.stored import why_not
 from recovery.operations.engine import Verdict
 from recovery.operations.inspect import is_paused
-from recovery.operations.present import InIndex, InS3, ObjectName, in_index, in_s3
+from recovery.operations.present import InIndex, InS3, ObjectName, in_index, in_s3, is_unreadable
 from recovery.operations.recovering.outlook import sentence
 from recovery.operations.transfer.sending import Rules
 from worker.core.base.errors import StoreError, WorkerError
@@ -57,6 +57,11 @@ class ObjectNow:
     def is_indexed(self) -> bool:
         """Whether the index holds the object as it is now, with its text."""
         return is_current(self.index.document, self.s3.state)
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether the index holds the object as it is now, but by its name alone: its text could not be read."""
+        return is_unreadable(self.index, self.s3)
 
 
 @dataclass(frozen=True, slots=True)

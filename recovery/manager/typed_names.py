@@ -21,6 +21,7 @@ _ARN = re.compile(r"arn:[\w-]+:s3:::([^/]+)/(.+)", re.DOTALL)
 _OF_BUCKET = re.compile(r"(.+)\.s3[.-](?:[\w.-]+\.)?amazonaws\.com(?:\.cn)?")
 _OF_SERVICE = re.compile(r"s3[.-](?:[\w.-]+\.)?amazonaws\.com(?:\.cn)?")
 _OF_CONSOLE = re.compile(r"/s3/(?:object|buckets)/([^/]+)")
+_BUCKET_ALONE = re.compile(r"(?:(?:s3|s3a|s3n)://|arn:[\w-]+:s3:::)([^/]+)/?", re.IGNORECASE)
 _QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "‘": "’", "「": "」", "『": "』", "<": ">"}
 
 
@@ -62,6 +63,17 @@ def readings(typed: str, bucket: str) -> list[Reading]:
     found += [one._replace(key=key, form=Form.UNICODE) for one in found for key in _normal(one.key)]
     first = {(one.bucket, one.key): one for one in reversed(found)}
     return [one for one in found if first[one.bucket, one.key] is one and _is_possible(one)][:MAX_READINGS]
+
+
+def bucket_named(typed: str) -> str:
+    """The bucket of an address that names no file in it, such as s3://bucket/; empty if it is none."""
+    found = _BUCKET_ALONE.fullmatch(_trimmed(typed))
+    return found[1] if found is not None else ""
+
+
+def is_address(typed: str) -> bool:
+    """Whether it names a bucket and a file in it."""
+    return _address(_trimmed(typed)) is not None
 
 
 def where_typed(sources: Sources, ledger: Ledger, meant: list[Reading]) -> tuple[Where, Form]:

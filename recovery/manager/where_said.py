@@ -9,9 +9,9 @@ from recovery.ledger.rows import Row, State
 from recovery.manager.records import RowMaker
 from recovery.manager.web.moments import moment
 from recovery.manager.where import Where
+from recovery.operations.present import is_unreadable
 from recovery.operations.whereabouts import Retrying
 from worker.core.base.text import one_line
-from worker.core.extract import FAILURES
 from worker.core.sqs.dead_letter import NEVER_MS
 
 MAX_WHY_CHARS = 300
@@ -55,6 +55,9 @@ class Standing(StrEnum):
 
 IN_S3 = "It has been in S3 since {modified} ({size} bytes)"
 GONE = "It is not in S3"
+BY_NAME = "{there}, the index holds it by its name alone ({status})"
+BEFORE = "{there}, the index holds it as it was before"
+NOTHING = "{there}, the index does not hold it"
 NO_BUCKET = "The bucket {bucket} does not exist"
 NOT_SAID = "S3 does not say whether it exists ({why})"
 QUEUED = "messages that have not been processed yet ({count}) may be about it"
@@ -102,6 +105,9 @@ STATUSES: Mapping[str, str] = {
 TEXTS = (
     IN_S3,
     GONE,
+    BY_NAME,
+    BEFORE,
+    NOTHING,
     NO_BUCKET,
     NOT_SAID,
     QUEUED,
@@ -153,13 +159,17 @@ def _of_retrying(first: Retrying) -> Standing:
 def _of_index_alone(where: Where) -> Standing:
     document = where.index.document
     if document is not None:
-        is_same = where.s3.state is not None and document.state == where.s3.state
-        return Standing.UNREADABLE if is_same and document.extraction_status in FAILURES else Standing.OUTDATED
+        return Standing.UNREADABLE if is_unreadable(where.index, where.s3) else Standing.OUTDATED
     if where.index.problem:
         return Standing.UNKNOWN
     return Standing.NOWHERE if where.s3.is_gone or where.s3.has_no_bucket else Standing.UNINDEXED
 
 
+_OF_HOLDERS = frozenset({
+    Standing.PARKED, Standing.REJECTED, Standing.WAITING, Standing.CAPPED, Standing.HELD, Standing.OPEN, Standing.SCHEDULED,
+    Standing.SENT, Standing.MISSING, Standing.GIVEN_UP,
+})  # fmt: skip
+"""Those that say what has its document or message, and nothing of what the index holds meanwhile."""
 _WAIT = (State.OPEN, State.SCHEDULED)
 _OF_STATE = {
     State.OPEN: Standing.OPEN, State.SCHEDULED: Standing.SCHEDULED, State.SENT: Standing.SENT,
@@ -177,11 +187,22 @@ def dead_letter_of(where: Where) -> Row | None:
 def sentence(where: Where, rows: RowMaker, voice: Voice = ENGLISH) -> str:
     """Where the file is. `rows` hide what must not be shown of an archived dead letter."""
     known = standing(where)
+    is_held = known in _OF_HOLDERS
     values = {
-        "there": _there(where, voice), "queued": _queued(where, voice), **_of_index(where, voice),
-        **_of_holder(where, known, rows, voice), "check": voice.translate(BUCKET if where.s3.has_no_bucket else NAME),
+        "there": _with_index(where, voice) if is_held else _there(where, voice), "queued": _queued(where, voice),
+        "check": voice.translate(BUCKET if where.s3.has_no_bucket else NAME),
+        **_of_index(where, voice), **_of_holder(where, known, rows, voice),
     }  # fmt: skip
     return voice.translate(SAYINGS[known]).format(**values)
+
+
+def _with_index(where: Where, voice: Voice) -> str:
+    """What S3 has of it, and the index, where what follows is about its message."""
+    there, document = _there(where, voice), where.index.document
+    if document is None:
+        return there if where.index.problem else voice.translate(NOTHING).format(there=there)
+    text = BY_NAME if is_unreadable(where.index, where.s3) else BEFORE
+    return voice.translate(text).format(there=there, status=_of_index(where, voice)["status"])
 
 
 def _there(where: Where, voice: Voice) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from worker.core.base.errors import IndexUnavailableError, ObjectGoneError, StoreError
+from worker.core.extract import FAILURES
 from worker.core.index import Index, Stored
 from worker.core.s3.objects import ObjectState, ObjectStore
 
@@ -51,6 +52,14 @@ class InIndex:
             return NOTHING
         etag = self.document.state.etag if self.document.state else "unknown"
         return f"a document with etag {etag}, extraction {self.document.extraction_status or 'unknown'}"
+
+
+def is_unreadable(index: InIndex, s3: InS3) -> bool:
+    """Whether the index holds an object as it is now, but by its name alone: its text could not be read."""
+    document = index.document
+    if document is None or s3.state is None:
+        return False
+    return document.state == s3.state and document.extraction_status in FAILURES
 
 
 def in_s3(objects: ObjectStore, bucket: str, key: str) -> InS3:

@@ -10,7 +10,7 @@ from recovery.manager.console.reader import Reader as Person
 from recovery.manager.console.reader import reader_of
 from recovery.manager.console.rendering import page
 from recovery.manager.console.search import search_href
-from recovery.manager.typed_names import Form, readings, where_typed
+from recovery.manager.typed_names import Form, bucket_named, is_address, readings, where_typed
 from recovery.manager.web.moments import moment
 from recovery.manager.web.present import where_is
 from recovery.manager.web.principal import Reader
@@ -26,11 +26,18 @@ Typed = Annotated[str, Query(max_length=MAX_CHARS)]
 @router.get("/why-not")
 def why_not(request: Request, service: TheService, principal: Reader, bucket: Typed = "", key: Typed = "") -> Response:
     """The form, and below it the answer, if a key was given."""
+    if not key.strip() and is_address(bucket):
+        bucket, key = "", bucket
+    bucket = bucket_named(bucket) or bucket
     given: dict[str, Any] = {
         "bucket": bucket or service.sources.settings.s3_bucket or "", "key": key, "where": None, "wrong": None,
+        "missing": "", "bucket_alone": bucket_named(key),
     }  # fmt: skip
     if not key.strip():
-        return page(request, "why_not.html", principal, given)
+        missing = "key" if "key" in request.query_params else ""
+        return page(request, "why_not.html", principal, {**given, "missing": missing}, status=400 if missing else 200)
+    if given["bucket_alone"]:
+        return page(request, "why_not.html", principal, given, status=400)
     meant, form = readings(key, given["bucket"]), Form.EXACT
     try:
         if meant:

@@ -159,4 +159,4 @@ def test_why_there_is_no_text_is_said_in_words(api, status, text, japanese):
 
 def test_a_key_that_is_too_long_is_said_on_the_form(api):
     assert "1,024 bytes" in said(page(api, "k" * 1_025, 400))
-    assert page(api, "   ").xpath("//p[@class='lead']") == []
+    assert page(api, "   ", 400).xpath("//p[@class='lead']") == []

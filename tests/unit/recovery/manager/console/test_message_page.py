@@ -249,15 +249,69 @@ def test_where_a_file_is_is_said_in_the_readers_language(api, language, text):
     [answer] = found.xpath("//p[@class='lead']")
     sentence = answer.text_content()
     assert (
-        "has been a dead letter since" if language == "en" else "デッドレターであり、操作を待っています"
+        "has been a dead letter since" if language == "en" else "デッドレターとなり、対応を待っています"
     ) in sentence
     assert "ReadTimeoutError" in sentence
     assert "/console/messages/a" in found.xpath("//main//a/@href")
     assert [name for name in ("{there}", "{at}", "{why}", "\u202e") if name in sentence] == []
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "the index holds it by its name alone (it is damaged), and its message"),
+        ("ja", "名前だけが登録されており"),
+    ],
+)
+def test_of_a_dead_letter_the_answer_says_what_the_index_holds_too(api, language, text):
+    add(api)
+    api.fakes.s3.bodies[KEY] = b"text"
+    path = f"/console/why-not?{urlencode({'bucket': BUCKET, 'key': KEY})}"
+    assert "the index does not hold it, and its message has been a dead letter" in said(get(api, path))
+    api.fakes.indexed(KEY, status="corrupt")
+    assert text in said(get(api, path, accept_language=language))
+    api.fakes.s3.bodies[KEY] = b"another text"
+    assert "the index holds it as it was before, and its message" in said(get(api, path))
+
+
+def test_an_address_is_understood_in_either_box(api):
+    api.fakes.s3.bodies["a.pdf"] = b"text"
+    for asked in ({"bucket": f"s3://{BUCKET}/a.pdf", "key": ""}, {"bucket": f"s3://{BUCKET}/", "key": "a.pdf"},
+                  {"bucket": "", "key": f"s3://{BUCKET}/a.pdf"}):  # fmt: skip
+        document = get(api, f"/console/why-not?{urlencode(asked)}")
+        assert document.xpath("string(//h2[@id='answer'])") == f"s3://{BUCKET}/a.pdf", asked
+
+
+def test_what_is_missing_on_the_form_is_said(api):
+    document = get(api, f"/console/why-not?{urlencode({'bucket': BUCKET, 'key': ''})}", 400)
+    assert "The key is missing" in said(document)
+    assert document.xpath("//input[@required]") == []
+    for typed in ("s3://demo-files/", "s3://demo-files", "arn:aws:s3:::demo-files"):
+        answer = get(api, f"/console/why-not?{urlencode({'bucket': BUCKET, 'key': typed})}", 400)
+        assert "This names the bucket demo-files, not a file in it" in said(answer), typed
+        assert answer.xpath("//h2[@id='answer']") == []
+
+
+def test_a_file_that_could_not_be_read_is_not_called_another_state(api):
+    add(api)
+    api.fakes.s3.bodies[KEY] = b"text"
+    api.fakes.indexed(KEY, status="corrupt")
+    text = said(get(api, "/console/messages/a?now=yes"))
+    assert "This object, by its name only, because it could not be read (corrupt)" in text
+    assert "Another state of it" not in text
+    api.fakes.s3.bodies[KEY] = b"another text"
+    assert "Another state of it" in said(get(api, "/console/messages/a?now=yes"))
+
+
+@pytest.mark.parametrize("role", [Role.READER, Role.OPERATOR, Role.ADMIN])
+def test_each_role_finds_it_in_the_navigation(ledger, role):
+    api = signed_in(ledger, Mode.TOKEN)
+    document = get(api, "/console/why-not", **bearer(new_token(ledger, role)))
+    assert document.xpath("//header//nav/a[@aria-current]/@href") == ["/console/why-not"]
+
+
 def test_a_name_that_cannot_be_one_is_said_on_the_form(api):
-    document = get(api, "/console/why-not?bucket=s3://x&key=a", 400)
+    document = get(api, "/console/why-not?bucket=https://x&key=a", 400)
     assert "a bucket's name, not a URL or an ARN" in said(document)
     assert document.xpath("//input[@name='key']/@value") == ["a"]
 
