@@ -48,13 +48,14 @@ class Standing(StrEnum):
     UNINDEXED = "unindexed"
     """The index has nothing of it, and nothing says why."""
     NOWHERE = "nowhere"
-    """Neither S3 nor the index has it."""
+    """Neither S3 nor the index has it, so that nothing can come of it."""
     UNKNOWN = "unknown"
     """The index could not be asked."""
 
 
 IN_S3 = "It has been in S3 since {modified} ({size} bytes)"
 GONE = "It is not in S3"
+NO_BUCKET = "The bucket {bucket} does not exist"
 NOT_SAID = "S3 does not say whether it exists ({why})"
 QUEUED = "messages that have not been processed yet ({count}) may be about it"
 LOST = (
@@ -80,9 +81,12 @@ SAYINGS: Mapping[Standing, str] = {
     "because {status}.",
     Standing.OUTDATED: "{there}, and the index holds it as it was before, at {observed}; {queued}.",
     Standing.UNINDEXED: "{there}, and the index does not hold it; {queued}.",
-    Standing.NOWHERE: "It is neither in S3 nor in the index; {queued}.",
+    Standing.NOWHERE: "{there}, and the index has nothing under this name: check {check}.",
     Standing.UNKNOWN: "{there}, and what the index holds is not known ({why}); {queued}.",
 }  # fmt: skip
+
+NAME = "the name and the folder"
+BUCKET = "the bucket's name"
 
 STATUSES: Mapping[str, str] = {
     "empty": "it has no text",
@@ -95,7 +99,19 @@ STATUSES: Mapping[str, str] = {
     "out_of_memory": "reading it took too much memory",
 }
 """Why the index has no text of it, by the status of the extraction."""
-TEXTS = (IN_S3, GONE, NOT_SAID, QUEUED, LOST, NOT_COUNTED, *SAYINGS.values(), *STATUSES.values())
+TEXTS = (
+    IN_S3,
+    GONE,
+    NO_BUCKET,
+    NOT_SAID,
+    QUEUED,
+    LOST,
+    NOT_COUNTED,
+    NAME,
+    BUCKET,
+    *SAYINGS.values(),
+    *STATUSES.values(),
+)
 """All that a Voice may translate."""
 
 
@@ -141,7 +157,7 @@ def _of_index_alone(where: Where) -> Standing:
         return Standing.UNREADABLE if is_same and document.extraction_status in FAILURES else Standing.OUTDATED
     if where.index.problem:
         return Standing.UNKNOWN
-    return Standing.NOWHERE if where.s3.is_gone else Standing.UNINDEXED
+    return Standing.NOWHERE if where.s3.is_gone or where.s3.has_no_bucket else Standing.UNINDEXED
 
 
 _WAIT = (State.OPEN, State.SCHEDULED)
@@ -163,7 +179,7 @@ def sentence(where: Where, rows: RowMaker, voice: Voice = ENGLISH) -> str:
     known = standing(where)
     values = {
         "there": _there(where, voice), "queued": _queued(where, voice), **_of_index(where, voice),
-        **_of_holder(where, known, rows, voice),
+        **_of_holder(where, known, rows, voice), "check": voice.translate(BUCKET if where.s3.has_no_bucket else NAME),
     }  # fmt: skip
     return voice.translate(SAYINGS[known]).format(**values)
 
@@ -171,6 +187,8 @@ def sentence(where: Where, rows: RowMaker, voice: Voice = ENGLISH) -> str:
 def _there(where: Where, voice: Voice) -> str:
     if where.s3.is_gone:
         return voice.translate(GONE)
+    if where.s3.has_no_bucket:
+        return voice.translate(NO_BUCKET).format(bucket=where.bucket)
     if where.s3.last_modified is None:
         return voice.translate(NOT_SAID).format(why=where.s3.problem)
     modified = voice.time(_ms(where.s3.last_modified))

@@ -25,6 +25,8 @@ class InS3:
     """Whether a GET was answered with NoSuchKey, which alone says that it does not exist."""
     problem: str = ""
     """Why S3 did not say anything; empty if it did."""
+    has_no_bucket: bool = False
+    """Whether the problem is that its bucket does not exist."""
 
     @property
     def last_modified(self) -> datetime | None:
@@ -58,7 +60,7 @@ def in_s3(objects: ObjectStore, bucket: str, key: str) -> InS3:
     except ObjectGoneError:
         return InS3(is_gone=True)
     except StoreError as error:
-        return InS3(problem=f"cannot be asked: {error}")
+        return InS3(problem=f"cannot be asked: {error}", has_no_bucket=error.code == "NoSuchBucket")
     snapshot.discard()
     return InS3(snapshot.state, snapshot.size)
 

@@ -9,6 +9,7 @@ from recovery.ledger.errors import AskedWronglyError
 from recovery.manager.console.reader import Reader as Person
 from recovery.manager.console.reader import reader_of
 from recovery.manager.console.rendering import page
+from recovery.manager.console.search import search_href
 from recovery.manager.typed_names import Form, readings, where_typed
 from recovery.manager.web.moments import moment
 from recovery.manager.web.present import where_is
@@ -44,8 +45,17 @@ def why_not(request: Request, service: TheService, principal: Reader, bucket: Ty
     said = sentence(found, rows, voice)
     others = [one for one in meant if (one.bucket, one.key) != (found.bucket, found.key)]
     nowhere = standing(found) is Standing.NOWHERE
-    answered = {"where": found, "sentence": said, "archived": archived, "form": form.value}
-    return page(request, "why_not.html", principal, {**given, **answered, "others": others if nowhere else []})
+    answered = {
+        "where": found, "sentence": said, "archived": archived, "form": form.value, "others": others if nowhere else [],
+        "similar": _of_this_name(found.key) if nowhere and service.searching is not None else "",
+    }  # fmt: skip
+    return page(request, "why_not.html", principal, {**given, **answered})
+
+
+def _of_this_name(key: str) -> str:
+    """The address of the search for the last part of a key, in whatever folder it is."""
+    name = key.rstrip("/").rpartition("/")[2].replace('"', " ").strip()
+    return search_href(f'"{name}"') if name else ""
 
 
 def _voice(person: Person) -> Voice:

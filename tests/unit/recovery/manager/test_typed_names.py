@@ -138,6 +138,7 @@ def test_of_what_is_nowhere_the_page_lists_the_names_that_it_has_tried(api):
     found = page(api, "/nowhere.pdf")
     assert "Nothing is known under these names either: s3://files/nowhere.pdf" in said(found)
     assert "names either" not in said(page(api, "nowhere.pdf"))
+    assert "written in another Unicode form, NFC or NFD" in said(page(api, "ガ.pdf"))
     assert "次の名前でも何も見つかりませんでした" in said(page(api, "/nowhere.pdf", accept_language="ja"))
 
 

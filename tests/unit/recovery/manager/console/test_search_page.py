@@ -171,3 +171,11 @@ def test_in_japanese_the_page_is(api):
 def test_a_mistake_is_said_in_japanese_too(api, query, text):
     found = page(api, query, status=400, accept_language="ja")
     assert said(found.xpath("//div[@role='alert']/ul/li")[0]).startswith(text)
+
+
+def test_what_is_nowhere_leads_to_the_search_for_its_name_where_there_is_one(api, off):
+    key = quote('wrong/folder/a "b".pdf')
+    answer = html.fromstring(api.ask(f"/console/why-not?key={key}").text)
+    [link] = [a.get("href") or "" for a in answer.iter("a") if (a.get("href") or "").startswith("/console/search?q=")]
+    assert parse_qs(urlsplit(link).query) == {"q": ['"a  b .pdf"']}
+    assert "/console/search?q=" not in off.ask(f"/console/why-not?key={key}").text

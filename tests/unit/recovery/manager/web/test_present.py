@@ -265,24 +265,40 @@ def test_each_state_of_its_dead_letter_is_said(api, state, fields, standing):
         assert "ReadTimeoutError" in found["sentence"]
 
 
-def test_what_is_nowhere_may_still_be_in_a_queue(api):
+def test_of_what_is_nowhere_no_message_and_no_command_is_promised(api):
+    api.fakes.source.add("m", "{}")
     found = where(api)
+    assert (found["standing"], found["in_queue"]) == ("nowhere", 1)
+    assert found["sentence"] == (
+        "It is not in S3, and the index has nothing under this name: check the name and the folder."
+    )
+    found = where(api, more="&bucket=other-bucket")
     assert found["standing"] == "nowhere"
+    assert found["sentence"] == (
+        "The bucket other-bucket does not exist, and the index has nothing under this name: check the bucket's name."
+    )
+
+
+def test_what_is_not_indexed_may_still_be_in_a_queue(api):
+    api.fakes.s3.bodies[KEY] = b"text"
+    found = where(api)
+    assert found["standing"] == "unindexed"
     assert "`reconcile_index s3://files --fix` finds what is missing" in found["sentence"]
     api.fakes.source.add("m", "{}")
     api.fakes.dlq.add("d", "{}")
     found = where(api)
     assert (found["in_queue"], found["in_dlq"]) == (1, 1)
-    assert found["sentence"] == (
-        "It is neither in S3 nor in the index; messages that have not been processed yet (2) may be about it."
+    assert found["sentence"].endswith(
+        "and the index does not hold it; messages that have not been processed yet (2) may be about it."
     )
 
 
 @pytest.mark.parametrize("silent", ["source.attributes", "dlq.attributes"])
 def test_nothing_is_called_lost_while_one_queue_does_not_say_what_it_has(api, silent):
+    api.fakes.s3.bodies[KEY] = b"text"
     api.fakes.faults.add(silent, SQS_DOWN)
-    assert where(api)["sentence"] == (
-        "It is neither in S3 nor in the index; whether a message about it waits is not known."
+    assert where(api)["sentence"].endswith(
+        "and the index does not hold it; whether a message about it waits is not known."
     )
 
 
