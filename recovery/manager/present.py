@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 
-from recovery.ledger.rows import Row
+from recovery.ledger.rows import Row, State
 from recovery.manager.bounded import NoAnswerError, answer
 from recovery.manager.records import RowMaker
 from recovery.manager.sources import Sources
@@ -80,6 +80,12 @@ class Now:
     """The dead letter of which it is an edited copy; empty if of none."""
 
 
+def _without_record(row: Row) -> str:
+    if row.state in {State.ARCHIVED, State.ABANDONED}:
+        return f"nothing: it is {row.state.value}; the archive keeps it, until it is purged, and can restore it"
+    return f"nothing: it is {row.state.value}, and has no record any more"
+
+
 class Looker:
     """Looks at dead letters. May be used from any thread."""
 
@@ -99,8 +105,7 @@ class Looker:
             return Now(now_ms, recovery=f"its record cannot be read: {error}")
         if stored is None:
             refs = [ObjectRef(row.bucket, row.object_key)] if row.object_key and row.bucket else []
-            said = f"nothing: it is {row.state.value}, and has no record any more"
-            return Now(now_ms, self._objects(refs, None, until), recovery=said)
+            return Now(now_ms, self._objects(refs, None, until), recovery=_without_record(row))
         return self._of_record(row, stored, now_ms, until)
 
     def _of_record(self, row: Row, stored: StoredDeadLetter, now_ms: int, until: float) -> Now:

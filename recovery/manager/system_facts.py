@@ -75,6 +75,8 @@ class Facts:
     """The record of the pause in force; None if there is none."""
     retry_index: Fact[Mapping[str, Tally]]
     """By prefix: what waits for the index, what is parked, and what is held for a budget."""
+    pause_changed_ms: int = 0
+    """When the manager last learned that the fleet was paused or resumed, ms since the epoch; 0: not since it started."""
 
     @property
     def unknown(self) -> dict[str, Fact[Any]]:
@@ -97,6 +99,7 @@ class SystemFacts:
             "figures", lambda: source.of_ledger(ledger.stats(), source.dlq()),
             fresh_s=FIGURES_FRESH_S, stale_s=FIGURES_STALE_S, patience_s=FIGURES_PATIENCE_S,
         )  # fmt: skip
+        self._pause_changed_ms = 0
         self._workers = Watched("workers", lambda: read_recent_workers(state, now_ms()))
         self._pause: Watched[JsonObject | None] = Watched("pause", state.pause_record)
         self._obstacle = Watched("retries", lambda: why_unhealthy(state, now_ms()))
@@ -108,7 +111,8 @@ class SystemFacts:
             one.begin()
         return Facts(
             waiting=self._waiting.get(), workers=self._workers.get(), pause=self._pause.get(),
-            retry_index=self._retry_index.get(), figures=self._figures.get(), at_ms=time.time_ns() // 1_000_000,
+            retry_index=self._retry_index.get(), figures=self._figures.get(), at_ms=_now_ms(),
+            pause_changed_ms=self._pause_changed_ms,
         )  # fmt: skip
 
     def pause(self) -> Fact[JsonObject | None]:
@@ -122,12 +126,17 @@ class SystemFacts:
 
     def forget_pause(self) -> None:
         """The fleet was paused or resumed: whoever asks next hears of it."""
+        self._pause_changed_ms = _now_ms()
         self._pause.forget()
         self._obstacle.forget()
 
     def forget_waiting(self) -> None:
         """Dead letters or operations have changed: whoever asks next hears of it."""
         self._waiting.forget()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _waiting(ledger: Ledger, source: FiguresSource) -> Waiting:

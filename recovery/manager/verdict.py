@@ -17,6 +17,8 @@ CALLS = "calls"
 """What holds back a worker whose calls to the queues fail; others are named as in its record."""
 MAX_WHY = 160
 """The number of characters of an error or a reason that a part quotes."""
+FOLLOWS_S = 30
+"""For how many seconds after a pause has ended workers may still say that they are paused: they poll, and then write."""
 Value = str | int | float
 
 
@@ -50,6 +52,7 @@ class Says(StrEnum):
     SILENT = "silent"
     NO_WORKER = "no_worker"
     NOT_SERVING = "not_serving"
+    RESUMED = "resumed"
     UNNAMED = "unnamed"
     WAITS_FOR_INDEX = "waits_for_index"
     PARKED = "parked"
@@ -155,7 +158,8 @@ def _fleet(facts: Facts) -> Iterator[Part]:
     if workers is None:
         yield _unknown(Says.FLEET_UNKNOWN, facts.workers)
     else:
-        yield from _of_workers(workers, is_paused=facts.pause.now is not None)
+        is_resumed = facts.at_ms - facts.pause_changed_ms <= FOLLOWS_S * 1_000
+        yield from _of_workers(workers, is_paused=facts.pause.now is not None, is_resumed=is_resumed)
     if not facts.pause.is_known:
         yield _unknown(Says.PAUSE_UNKNOWN, facts.pause)
     elif (pause := facts.pause.value) is not None:
@@ -165,7 +169,7 @@ def _fleet(facts: Facts) -> Iterator[Part]:
         yield Part(Says.FLEET_PAUSED, Level.PROBLEM, {**said, **ends})
 
 
-def _of_workers(workers: list[WorkerRecord], *, is_paused: bool) -> Iterator[Part]:
+def _of_workers(workers: list[WorkerRecord], *, is_paused: bool, is_resumed: bool) -> Iterator[Part]:
     alive = [one for one in workers if one.is_alive]
     silent = silent_workers(workers)
     if not alive:
@@ -188,7 +192,12 @@ def _of_workers(workers: list[WorkerRecord], *, is_paused: bool) -> Iterator[Par
     if serving and not is_paused:
         yield Part(Says.FLEET_SERVING, values={"count": len(serving), "of": len(alive)})
     elif not is_paused and not any(one.breakers for one in alive):
-        yield Part(Says.NOT_SERVING, Level.PROBLEM)
+        follow = is_resumed and all(one.doing == WorkerState.PAUSED for one in alive)
+        yield (
+            Part(Says.RESUMED, Level.NOTICE, {"within_s": FOLLOWS_S})
+            if follow
+            else Part(Says.NOT_SERVING, Level.PROBLEM)
+        )
 
 
 def _is_serving(one: WorkerRecord) -> bool:

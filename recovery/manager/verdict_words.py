@@ -37,6 +37,7 @@ WORDS: Mapping[Says, Words] = {
     Says.SILENT: Words("%(count)s worker silent since %(since_ms)s", "%(count)s workers silent since %(since_ms)s"),
     Says.NO_WORKER: Words("no worker is running"),
     Says.NOT_SERVING: Words("no worker is serving"),
+    Says.RESUMED: Words("fleet resumed; workers follow within %(within_s)s"),
     Says.UNNAMED: Words(
         "%(count)s worker does not name all that it cannot reach",
         "%(count)s workers do not name all that they cannot reach",

@@ -11,6 +11,8 @@ def N_(text: str) -> str:  # noqa: N802 (as gettext's tools look for it)
 
 
 SAYINGS = (
+    N_("Not Found"),
+    N_("a day or a time from 2000 on, such as {day} or {time}"),
     # What keeps a dead letter as it is
     N_("its record is gone"),
     N_("nothing is known of it"),
@@ -18,6 +20,7 @@ SAYINGS = (
     N_("it has changed since you looked at it: look again, and repeat what you wanted"),
     N_("it is {state}: it has no record any more"),
     N_("nothing: it is {state}, and has no record any more"),
+    N_("nothing: it is {state}; the archive keeps it, until it is purged, and can restore it"),
     N_("it is held: {why}"),
     N_("{by} holds it: {why}"),
     N_("{by} has sent it to {queue}; what came of that is not known yet"),

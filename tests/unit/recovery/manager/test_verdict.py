@@ -100,6 +100,16 @@ def test_a_paused_fleet_says_who_and_why_and_is_not_called_serving():
     assert [one.do for one in verdict(found).steps] == [Do.RESUME]
 
 
+def test_right_after_a_resume_workers_that_still_say_paused_are_no_problem():
+    found = replace(facts(workers=[worker(state="paused")]), pause_changed_ms=NOW_MS - 29_000)
+    assert said(found) == "nothing has failed; fleet resumed; workers follow within 30 seconds"
+    assert (verdict(found).level, steps(found)) == (Level.NOTICE, [])
+    late = replace(found, pause_changed_ms=NOW_MS - 31_000)
+    assert (said(late), verdict(late).level) == ("nothing has failed; no worker is serving", Level.PROBLEM)
+    resting = replace(found, workers=Fact([worker(state="resting")], NOW_MS))
+    assert "no worker is serving" in said(resting)
+
+
 def test_an_open_breaker_is_what_the_workers_say_of_the_index():
     down = {"breakers": {"index": "refused"}, "state": "resting"}
     found = facts(workers=[worker(**down), worker("b:1", host="b")], waiting=7)

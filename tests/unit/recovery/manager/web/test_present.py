@@ -111,6 +111,14 @@ def test_a_dead_letter_without_a_record_says_what_it_became(api):
     assert now(api)["recovery"] == "its record cannot be read: down"
 
 
+@pytest.mark.parametrize("state", [State.ARCHIVED, State.ABANDONED])
+def test_what_was_given_up_is_kept_by_the_archive(api, state):
+    add(api, stored=False, state=state)
+    assert (
+        now(api)["recovery"] == f"nothing: it is {state}; the archive keeps it, until it is purged, and can restore it"
+    )
+
+
 def test_one_that_takes_too_long_is_asked_on_and_known_the_next_time(api, monkeypatch):
     monkeypatch.setattr(present, "LOOK_S", 0.2)
     add(api)
