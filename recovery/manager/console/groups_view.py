@@ -26,6 +26,7 @@ from recovery.manager.web.principal import Principal
 from recovery.manager.web.problems import not_found
 from recovery.manager.web.service import Service
 from recovery.operations.dead_letters.message_types import S3_EVENT, UNKNOWN
+from worker.core.base.classify import FailureKind
 
 PAGE = 30
 """Groups of one page; a page has at most 100 KB."""
@@ -85,6 +86,19 @@ class GroupView:
     suggested: Verb | None
     waits: bool
     """Whether any of its dead letters is open or scheduled."""
+
+    @property
+    def is_redrive_first(self) -> bool:
+        """Whether a redrive is what stands out: not where they are at fault themselves, nor where all came back from the last."""
+        if self.suggested is not None:
+            return self.suggested is Verb.REDRIVE
+        last = self.at.known.facts.redrive
+        all_back = last is not None and last.returned >= last.sent > 0
+        return (
+            self.at.known.group.kind is not FailureKind.USER_ERROR
+            and not all_back
+            and any(not one.fault for one in self.samples)
+        )
 
     @property
     def path(self) -> str:

@@ -14,6 +14,7 @@ from recovery.manager.web.principal import Principal
 from recovery.manager.web.service import Service
 from recovery.operations.dead_letters.facts import MAX_REDRIVES
 from recovery.operations.dead_letters.message_types import S3_EVENT, UNKNOWN
+from worker.core.base.classify import FailureKind
 from worker.core.sqs.queue import MAX_MESSAGE_BYTES
 
 MAX_EVENTS = 200
@@ -72,6 +73,11 @@ class OneMessage:
     def group_path(self) -> str:
         """Where its group is."""
         return group_path(self.row)
+
+    @property
+    def is_sending_first(self) -> bool:
+        """Whether sending it again is what stands out: not where it is at fault itself, nor where it came back from a redrive."""
+        return self.row.kind is not FailureKind.USER_ERROR and not self.row.fault and not self.row.redrives
 
     def may(self, verb: Verb) -> bool:
         """Whether something may be said."""

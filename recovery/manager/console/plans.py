@@ -27,13 +27,14 @@ from recovery.manager.web.plans import PlanId, check_may, planned
 from recovery.manager.web.principal import Operator, Principal, Reader, Role
 from recovery.manager.web.service import Service, TheService
 from recovery.manager.web.sessions import now_ms
-from recovery.operations.transfer.targets import why_paused
 
 router = APIRouter()
 WITHOUT_OPTIONS = frozenset({Verb.RELEASE, Verb.UNSCHEDULE})
 SAMPLED = 10
 LISTS = frozenset({"/console/messages", "/console/archive", "/console/schedule"})
 """Pages to which one goes back."""
+GROUPS = "/console/groups/"
+"""What the addresses of groups begin with, to which one goes back too."""
 Back = Annotated[str, Query()]
 COUNTED = 10_000
 """Of a larger plan, only so many messages are looked at whether they have changed since."""
@@ -125,9 +126,9 @@ def _to(plan: Plan, back: str) -> Response:
 
 
 def list_path(back: str) -> str:
-    """The list from which somebody came; empty where that is none of ours."""
+    """The list or group from which somebody came; empty where that is none of ours."""
     path = own_path(back)
-    return path if path.partition("?")[0] in LISTS else ""
+    return path if path.partition("?")[0] in LISTS or path.startswith(GROUPS) else ""
 
 
 def with_back(back: str) -> str:
@@ -170,7 +171,7 @@ def _paused(service: Service, plan: Plan, standing: str) -> str:
     if standing != "ready" or not waits_for_fleet(plan.verb, plan.options):
         return ""
     record = service.facts.pause().now  # where that is not known, whoever starts it will be told
-    return "" if record is None else f"the fleet is paused {why_paused(record)}"
+    return "" if record is None else f"the fleet is paused by {record.get('by', '?')}: {record['reason']}"
 
 
 def _ask_again(

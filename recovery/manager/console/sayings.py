@@ -40,6 +40,7 @@ SAYINGS = (
     N_("it is not in dlq-archive/"),
     N_("it could not be archived: {why}"),
     N_("perhaps sent: no answer said so, and it was not sent again"),
+    N_("the operation has stopped"),
     N_("sent, but its archive record could not be updated: {why}"),
     N_("at {date}T{time}Z"),
     # What must not be sent

@@ -2,12 +2,17 @@
 
 import contextlib
 import re
+from html import escape
 
 import pytest
 
+from recovery.ledger.selection import Selection
+from recovery.manager.console.filters import FilterBox
+from recovery.manager.console.groups_view import groups_view
 from testing.ledgers import new_ledger
 from tests.support.api import Api
 from tests.unit.recovery.manager.console.test_plan_pages import Pages, with_pages
+from worker.core.base.classify import FailureKind
 
 
 @pytest.fixture
@@ -71,3 +76,57 @@ def test_what_was_left_by_a_stop_is_no_progress(pages):
     assert len(re.findall("<tr data-row", pages.get(f"{operation}?state=left"))) == 3
     assert "There are none" in pages.get(f"{operation}?state=refused")
     assert "0 done, 3 left" in words(pages.get("/console/operations"))
+
+
+def primary(shown):
+    return re.findall(r'<button class=""[^>]*>([^<]*?) …</button>', shown)
+
+
+def test_only_what_may_help_stands_out_on_the_page_of_a_message(pages):
+    pages.api.add("broken", kind=FailureKind.USER_ERROR)
+    pages.api.add("returned", redrives=1)
+    assert primary(pages.get("/console/messages/a")) == ["Redrive"]
+    for name in ("broken", "returned"):
+        shown = pages.get(f"/console/messages/{name}")
+        assert ("Redrive …" in shown, primary(shown)) == (True, [])
+
+
+def test_only_what_may_help_stands_out_on_the_page_of_a_group(pages):
+    pages.api.add("broken", kind=FailureKind.USER_ERROR, fingerprint="u1")
+    pages.api.add("malformed", kind=FailureKind.UNKNOWN, fingerprint="f1", fault="it is no event")
+    found = [
+        one.path for one in groups_view(pages.api.service, FilterBox("/console/groups", ""), Selection(), 1).entries
+    ]
+    stands_out = {
+        re.findall("<dd><code>(?:<bdi>)?([^<]*)", shown)[0]: "<button>Redrive, slowly at first" in shown
+        for shown in map(pages.get, found)
+    }
+    assert [stands_out[one] for one in ("u1", "f1")] == [False, False]
+    assert sum(stands_out.values()) == len(found) - 2 > 0
+
+
+def test_a_plan_of_a_group_leads_back_to_it(pages):
+    [group] = [
+        one.path for one in groups_view(pages.api.service, FilterBox("/console/groups", ""), Selection(), 1).entries
+    ]
+    shown = pages.get(group)
+    assert f'name="back" value="{escape(group)}"' in shown
+    plan = pages.post("/console/plans", {"verb": "hold", "reason": "r", "id": ["a"], "back": group})
+    assert f'<a href="{escape(group)}">Leave everything as it is</a>' in pages.get(plan)
+    assert "Back to the group" in pages.get(pages.post(f"{plan.partition('?')[0]}/start", {"back": group}))
+
+
+def test_a_plan_says_only_what_there_is_to_say(pages):
+    recover = pages.get(pages.post("/console/plans", {"verb": "recover", "q": ""}))
+    assert "<dt>How</dt>" not in recover
+    assert "stored in retry-index/" in recover
+    assert "goes to the archive instead" in recover
+    assert "<dt>How</dt>" in pages.get(pages.post("/console/plans", {"verb": "redrive", "q": ""}))
+    pages.api.add("malformed", fault="it is no event")
+    empty = pages.get(pages.post("/console/plans", {"verb": "redrive", "id": ["malformed"]}))
+    assert "fail again however they are sent: abandon them" in empty
+    assert "How long" not in empty
+
+
+def test_a_word_alone_is_offered_as_a_part_of_a_key(pages):
+    assert "<code>key:契約</code>" in pages.get("/console/messages?q=契約", status=400)

@@ -190,7 +190,11 @@ def test_what_is_left_out_is_said_with_its_reason(pages):
 def test_a_paused_fleet_is_said_before_and_its_way_on(pages):
     pages.api.post("/api/v1/fleet/pause", {"reason": "deploy"})
     plan = pages.post("/console/plans", {"verb": "redrive", "q": ""})
-    assert "The fleet is paused by <bdi>api@host</bdi>: <bdi>deploy</bdi>. Run" in pages.get(plan)
+    shown = pages.get(plan)
+    assert "The fleet is paused by <bdi>api@host</bdi>: <bdi>deploy</bdi>" in shown
+    assert '<a href="/console/#fleet">Resume the fleet</a>' in shown
+    assert 'aria-describedby="paused" disabled>Redrive 3 messages' in shown
+    assert "s3-index-worker resume" not in shown
     assert "Nothing was done" in pages.post(f"{plan}/start", status=409)
     also = pages.post(f"{plan}/again", {"changed": "yes", "while_paused": "yes"})
     assert "fleet is paused by" not in pages.get(also)
