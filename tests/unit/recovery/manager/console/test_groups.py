@@ -244,5 +244,7 @@ def test_a_form_of_the_page_makes_a_plan_without_what_joined_since(filled):
         content_type="application/x-www-form-urlencoded", origin="http://127.0.0.1:8024", sec_fetch_site="same-origin",
     )  # fmt: skip
     assert answer.status_code == 303
-    plan = filled.ledger.plans.get(answer.headers["location"].removeprefix("/console/plans/"))
+    location, _, back = answer.headers["location"].partition("?")
+    assert parse_qs(back)["back"] == [fields["back"]]
+    plan = filled.ledger.plans.get(location.removeprefix("/console/plans/"))
     assert (plan.count, plan.verb.value, plan.options) == (1, "abandon", {"reason": "no use"})
