@@ -65,7 +65,7 @@ def our_wheel(folder: Path, version: str | None = None) -> Path:
     source = ROOT
     if version is not None:
         source = Path(tempfile.mkdtemp(dir=folder))
-        for name in ("worker", "recovery", "config"):
+        for name in ("worker", "recovery", "config", "docs"):
             shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(ROOT / name, source)
