@@ -105,6 +105,7 @@ def test_where_a_browser_has_no_clipboard_the_text_is_copied_all_the_same(open_o
     reader.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     reader.page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined, configurable: true})")
     reader.go("/console/messages/m")
+    reader.page.get_by_text("It is gone.").wait_for()  # which is said where copying is
     reader.page.locator("button[data-copy='copy-id']").click()
     reader.page.locator("#said", has_text="Copied").wait_for(state="attached")
     reader.page.keyboard.press("Tab")
