@@ -17,6 +17,8 @@ GONE = "forgotten"
 PERHAPS_SENT = "perhaps sent: no answer said so, and it was not sent again"
 CANCELLED = "cancelled"
 STOPPED = "the operation has stopped"
+LEFT_BY = (STOPPED, CANCELLED)
+"""Results of items whose turn did not come."""
 MAX_RESULT_CHARS = 500
 
 
@@ -45,7 +47,7 @@ class Part(StrEnum):
 
 _RETURNED = f"(i.state = 'done' AND d.state IN ('{State.OPEN}', '{State.SCHEDULED}') AND (d.sent_run = :run OR o.verb = 'restore'))"
 """What a restore has sent was in the archive: it is open only if it has come since."""
-_IS_LEFT = f"i.result IN ('{STOPPED}', '{CANCELLED}')"
+_IS_LEFT = f"i.result IN {LEFT_BY}"
 _OF_PART = {
     Part.RETURNED: _RETURNED,
     Part.REFUSED: f"i.state = 'skipped' AND NOT {_IS_LEFT}",
@@ -105,6 +107,13 @@ class Shown:
     twice: bool
     has_returned: bool = False
     """Whether it was sent, and is open again since."""
+
+    @property
+    def outcome(self) -> Result | Part:
+        """Its state, or what says more than that."""
+        if self.has_returned:
+            return Part.RETURNED
+        return Part.LEFT if self.state is Result.SKIPPED and self.result in LEFT_BY else self.state
 
 
 def sample(connection: Connection, plan_id: str, limit: int) -> list[Item]:

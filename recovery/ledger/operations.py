@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, insert, select, text, update
 from recovery.ledger import answers, operation_items
 from recovery.ledger.answers import Answer, Asked
 from recovery.ledger.database import Database
-from recovery.ledger.operation_items import CANCELLED, STOPPED, Part, Result
+from recovery.ledger.operation_items import LEFT_BY, Part, Result
 from recovery.ledger.plans import EXPIRES_MS, Plan, Plans
 from recovery.ledger.refusals import Verb
 from recovery.ledger.schema_operations import operations, plans
@@ -101,7 +101,7 @@ class Operation:
     @property
     def let_go(self) -> int:
         """Items that were skipped only because it was stopped or cancelled before their turn."""
-        return sum(self.skips.get(why, 0) for why in (STOPPED, CANCELLED))
+        return sum(self.skips.get(why, 0) for why in LEFT_BY)
 
 
 def run_of(operation_id: str) -> str:
