@@ -130,4 +130,4 @@ def test_a_plan_says_only_what_there_is_to_say(pages):
 
 
 def test_a_word_alone_is_offered_as_a_part_of_a_key(pages):
-    assert "<code>key:契約</code>" in pages.get("/console/messages?q=契約", status=400)
+    assert "<code>key:<bdi>契約</bdi></code>" in pages.get("/console/messages?q=契約", status=400)
