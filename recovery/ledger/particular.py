@@ -1,11 +1,13 @@
 """What is asked about one dead letter, or one object: what may be done with it, and which dead letters are about it."""
 
+from collections.abc import Iterable
+
 from sqlalchemy import bindparam, select, text
 
 from recovery.ledger.codec import COLUMNS, JOINED, row_of, storable
 from recovery.ledger.database import Database
 from recovery.ledger.refusals import Limits, Verb, refusal_sql
-from recovery.ledger.rows import Event, Row, State
+from recovery.ledger.rows import IN_ARCHIVE, Event, Row, State
 from recovery.ledger.schema import dead_letters, events
 
 _OF_OBJECT = text(
@@ -38,6 +40,21 @@ class Particular:
         )
         with self._database.reading() as connection:
             return [Event(*found) for found in connection.execute(query)]
+
+    def endings(self, identities: Iterable[str]) -> dict[str, Event]:
+        """What moved each of these to the archive, the last time; without those of which that is not known."""
+        query = (
+            select(dead_letters.c.identity, events.c.at_ms, events.c.by, events.c.action, events.c.details, events.c.id)
+            .join(dead_letters, dead_letters.c.id == events.c.dead_letter)
+            .where(
+                dead_letters.c.identity.in_(list(identities)),
+                dead_letters.c.state.in_(IN_ARCHIVE),
+                events.c.details["to"].as_string().in_(IN_ARCHIVE),
+            )
+            .order_by(events.c.id)
+        )
+        with self._database.reading() as connection:
+            return {found.identity: Event(*found) for found in connection.execute(query)}
 
     def refusals(self, identity: str, limits: Limits) -> dict[Verb, str | None]:
         """Why each verb must not act on a dead letter, as a plan would say it, or None; empty if it is not known."""

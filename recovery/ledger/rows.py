@@ -46,6 +46,8 @@ WAITING = (State.OPEN, State.SCHEDULED)
 """What the depth of the dead letters counts, beside the DLQ itself; the default of every selection."""
 ENDED = (State.RECOVERED, State.ARCHIVED, State.ABANDONED)
 """What `prune` may delete."""
+IN_ARCHIVE = (State.ARCHIVED, State.ABANDONED)
+"""What `restore` can bring back."""
 
 
 @dataclass(frozen=True, slots=True)

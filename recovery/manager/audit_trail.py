@@ -39,11 +39,18 @@ class Entry:
     ids: tuple[str, ...]
     outcomes: Mapping[str, str] = field(default_factory=dict)
     """What has become of each, if their records were deleted."""
+    reason: str = ""
+    """Why, in the words of whoever acted."""
 
     def ending(self, identity: str) -> RowState | None:
         """The state in which this entry ended a dead letter; None if it did not."""
         outcome = self.outcomes.get(identity, "")
         return RowState.RECOVERED if outcome == COPY else _ENDINGS.get(outcome)
+
+    def details(self, identity: str) -> dict[str, str]:
+        """What the history of a dead letter says of it."""
+        said = {"run": self.run, "outcome": self.outcomes.get(identity), "reason": self.reason}
+        return {name: text for name, text in said.items() if text}
 
 
 def all_entries(state: State) -> Iterator[Entry]:
@@ -84,7 +91,8 @@ def _read(state: State, key: str) -> Entry | None:
         ids, result = tuple(map(str, found["ids"])), found["result"]
         outcomes = {name: text for name in ids if isinstance(text := result.get(name), str)}
         at_ms = int(datetime.fromisoformat(found["at"]).timestamp() * 1000)
-        return Entry(key, str(found["action"]), str(found["by"]), str(found["run"]), at_ms, ids, outcomes)
+        reason = str(found.get("reason") or "")
+        return Entry(key, str(found["action"]), str(found["by"]), str(found["run"]), at_ms, ids, outcomes, reason)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         emit(LogEvent.AUDIT_UNREADABLE, "warning", name=key, error=repr(error))
         return None

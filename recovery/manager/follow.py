@@ -239,8 +239,7 @@ def _ended(row: Row, entry: Entry) -> Change | None:
     state = entry.ending(row.identity)
     if state is None or row.state is state:
         return None
-    details = {"run": entry.run, "outcome": entry.outcomes[row.identity]}
-    return Change(row.identity, entry.action, entry.by, {"state": state}, details, row.version)
+    return Change(row.identity, entry.action, entry.by, {"state": state}, entry.details(row.identity), row.version)
 
 
 def _missing(row: Row) -> Change:

@@ -259,7 +259,9 @@ class Operations:
         while items := self._execution.in_doubt(taken)[:MAX_BATCH]:
             run = self._verbs.run(operation.verb, name=operation.run, by=operation.by)
             rows = {one.row.identity: one for one in items if one.row is not None}
-            acted = self._verbs.what_became(operation.verb, [one.row for one in rows.values() if one.row], run)
+            acted = self._verbs.what_became(
+                operation.verb, [one.row for one in rows.values() if one.row], run, operation.options
+            )
             results = [_result(rows[one.row.identity], one) for one in acted]
             results += [_passed_over(one) for one in items if one.row is None]
             self._settle(taken, results, acted)

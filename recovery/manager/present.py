@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 
-from recovery.ledger.rows import Row, State
+from recovery.ledger.rows import IN_ARCHIVE, Row
 from recovery.manager.bounded import NoAnswerError, answer
 from recovery.manager.records import RowMaker
 from recovery.manager.sources import Sources
@@ -86,7 +86,7 @@ class Now:
 
 
 def _without_record(row: Row) -> str:
-    if row.state in {State.ARCHIVED, State.ABANDONED}:
+    if row.state in IN_ARCHIVE:
         return f"nothing: it is {row.state.value}; the archive keeps it, until it is purged, and can restore it"
     return f"nothing: it is {row.state.value}, and has no record any more"
 

@@ -127,8 +127,9 @@ def _events(state: State) -> Iterator[tuple[str, Event]]:
         if entry.action == VIEW:
             continue
         for name in entry.ids:
-            outcome = {"outcome": entry.outcomes[name]} if name in entry.outcomes else {}
-            yield entry.key, Event(name, entry.at_ms, entry.by, entry.action, {"run": entry.run, **outcome})
+            ended = entry.ending(name)
+            moved = {} if ended is None else {"to": ended.value}
+            yield entry.key, Event(name, entry.at_ms, entry.by, entry.action, {**moved, **entry.details(name)})
 
 
 def _ms(at: str) -> int:

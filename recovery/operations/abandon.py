@@ -64,7 +64,7 @@ def abandon(
             archived = archive_claimed(
                 archive, claimed, report, stop, reason=request.reason, archived_as=request.archived_as
             )
-            report.not_deleted += claims.remove(archived, request.archived_as.value)
+            report.not_deleted += claims.remove(archived, request.archived_as.value, reason=request.reason)
             on_progress(Progress(len(report.sent), len(found.facts)))
     finally:
         details = {"reason": request.reason, "filter": request.which.as_json(), "report": report.as_json()}

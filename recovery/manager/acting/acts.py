@@ -63,6 +63,8 @@ class Acted:
     result: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
     """What its row is to say."""
+    reason: str = ""
+    """Why somebody wanted it, in their words."""
     in_doubt: bool = False
     """Whether it may have been sent though nothing says so: whoever sent it was killed, or SQS's answer was lost."""
 
@@ -70,7 +72,8 @@ class Acted:
         """The change of its row; None if nothing was done."""
         if self.state is not Result.DONE:
             return None
-        details = {"run": run.name, **({"result": self.result} if self.result else {})}
+        said = {"result": self.result, "reason": self.reason}
+        details = {"run": run.name, **{name: text for name, text in said.items() if text}}
         return Change(self.row.identity, verb.value, run.by, self.fields, details, self.row.version)
 
 

@@ -22,19 +22,26 @@ def remove(world: World, rows: Sequence[Row], run: Run, options: Options, *, arc
     ]
     archive = Archive(world.state, world.clients.dlq.url, run.by, run.name)
     report = TransferReport()
-    reason = str(options.get("reason") or f"{archived_as.value} by {run.by}")
+    given = reason_in(options)
+    reason = given or f"{archived_as.value} by {run.by}"
     with claiming(world, run) as claims:
         report.refused |= claims.take(one.dead_letter for one in facts)
         claimed = [one for one in facts if one.dead_letter.id not in report.refused]
         archived = archive_claimed(archive, claimed, report, NEVER, reason=reason, archived_as=archived_as)
-        left = claims.remove(archived, archived_as.value)
-    return [_result(row, report, left) or not_acted(row, report.refused, records) for row in rows]
+        left = claims.remove(archived, archived_as.value, reason=given)
+    return [_result(row, report, left, given) or not_acted(row, report.refused, records) for row in rows]
 
 
-def _result(row: Row, report: TransferReport, left: dict[str, str]) -> Acted | None:
+def reason_in(options: Options) -> str:
+    """Why somebody wants it, in their words; empty if they did not say."""
+    return str(options.get("reason") or "")
+
+
+def _result(row: Row, report: TransferReport, left: dict[str, str], reason: str) -> Acted | None:
     name = row.identity
     if (why := left.get(name) or report.kept.get(name)) is not None:
         return Acted(row, Result.WAITING, why)
     if name in report.sent:
-        return Acted(row, Result.DONE, fields={"state": State.ABANDONED, "retry_at_ms": None, "retry_by": None})
+        fields = {"state": State.ABANDONED, "retry_at_ms": None, "retry_by": None}
+        return Acted(row, Result.DONE, fields=fields, reason=reason)
     return None

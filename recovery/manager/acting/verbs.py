@@ -132,7 +132,7 @@ class Verbs:
         to = options.get("to")
         return self.world.queue(to) if to else self.world.source
 
-    def what_became(self, verb: Verb, rows: Sequence[Row], run: Run) -> list[Acted]:
+    def what_became(self, verb: Verb, rows: Sequence[Row], run: Run, options: Options) -> list[Acted]:
         """What a run that was killed has done with these, as their records say; WAITING where nothing says so.
 
         Raises StoreError.
@@ -140,13 +140,15 @@ class Verbs:
         if verb is Verb.RESTORE:
             return [self._restored(row, run) for row in rows]
         records = read_records(self.world, rows)
-        return [self._became(verb, row, records[row.identity], run) for row in rows]
+        return [self._became(verb, row, records[row.identity], run, options) for row in rows]
 
-    def _became(self, verb: Verb, row: Row, record: StoredDeadLetter | None, run: Run) -> Acted:
+    def _became(self, verb: Verb, row: Row, record: StoredDeadLetter | None, run: Run, options: Options) -> Acted:
         if record is None:
             removed = verb in _REMOVING or verb is Verb.RECOVER
-            fields = {"state": State.ABANDONED} if verb in _REMOVING else {}
-            return Acted(row, Result.DONE if removed else Result.WAITING, sending.BEFORE, fields)
+            fields, reason = (
+                ({"state": State.ABANDONED}, removing.reason_in(options)) if verb in _REMOVING else ({}, "")
+            )
+            return Acted(row, Result.DONE if removed else Result.WAITING, sending.BEFORE, fields, reason)
         before = sending.sent_before(self.world, row, record, run) if verb is Verb.REDRIVE else None
         return before or Acted(row, Result.WAITING, in_doubt=verb in SENDING)
 

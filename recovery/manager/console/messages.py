@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from recovery.ledger.errors import AskedWronglyError
 from recovery.ledger.pages import Page, Sort
 from recovery.ledger.refusals import Verb
-from recovery.ledger.rows import Outcome, State
+from recovery.ledger.rows import IN_ARCHIVE, Event, Outcome, State
 from recovery.ledger.selection import Selection, WrongQueryError, names_in
 from recovery.manager.console.filters import FilterBox, Typed, chosen
 from recovery.manager.console.matching import Matching, matching
@@ -22,16 +22,17 @@ from recovery.manager.web.service import Service, TheService
 from recovery.operations.dead_letters.message_types import S3_EVENT, UNKNOWN
 
 ROWS = 50
-ARCHIVED = frozenset({State.ARCHIVED, State.ABANDONED})
 LIVING = frozenset({State.OPEN, State.SCHEDULED, State.SENT})
 """States in which something may be done with a dead letter, but for what is in the archive."""
 COLUMNS = (
     "key", "error", "message", "state", "kind", "last", "first", "sent", "attempts", "redrives", "owner", "note", "hold", "bucket",
-    "size", "queue", "worker", "group",
+    "size", "queue", "worker", "group", "archived", "archived_by", "reason",
 )  # fmt: skip
 """What a list can show of each dead letter, in this order."""
+ENDING = frozenset({"archived", "archived_by", "reason"})
+"""Columns of what moved a dead letter to the archive."""
 DEFAULT = ("key", "error", "message", "state", "last", "attempts")
-DEFAULT_ARCHIVE = ("key", "error", "message", "state", "last", "note")
+DEFAULT_ARCHIVE = ("key", "error", "state", "note", *ENDING)
 SORTS: Mapping[str, Sort] = {
     "key": Sort.KEY,
     "error": Sort.ERROR,
@@ -80,6 +81,8 @@ class Listing:
 
     asked: Asked
     found: Page
+    endings: Mapping[str, Event]
+    """What moved them to the archive, by identity, where that is shown."""
     all: Matching
     verbs: tuple[Verb, ...]
     """What may be done with them."""
@@ -143,7 +146,9 @@ def _listing(service: Service, principal: Principal, asked: Asked, query: str, s
         after=asked.cursor,
         limit=ROWS,
     )
-    return Listing(asked, found, everything, verbs_for(selection, principal))
+    shown = found.rows if ENDING.intersection(asked.columns) else []
+    endings = service.ledger.particular.endings(row.identity for row in shown)
+    return Listing(asked, found, endings, everything, verbs_for(selection, principal))
 
 
 def verbs_for(selection: Selection, principal: Principal) -> tuple[Verb, ...]:
@@ -162,7 +167,7 @@ def verbs_for(selection: Selection, principal: Principal) -> tuple[Verb, ...]:
         found.append(Verb.ABANDON)
     if State.SCHEDULED in states:
         found.append(Verb.UNSCHEDULE)
-    if states & ARCHIVED:
+    if not states.isdisjoint(IN_ARCHIVE):
         found.append(Verb.RESTORE)
     if living:
         found += [Verb.HOLD, Verb.ASSIGN, Verb.NOTE]

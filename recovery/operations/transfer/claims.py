@@ -105,16 +105,18 @@ class Claims:
         left = {name: why for name, why in self._each(mark, dead_letters) if why}
         return left | self._delete_received(dead_letters, but=left)
 
-    def remove(self, dead_letters: Sequence[DeadLetter], outcome: Mapping[str, str] | str) -> dict[str, str]:
+    def remove(
+        self, dead_letters: Sequence[DeadLetter], outcome: Mapping[str, str] | str, *, reason: str = ""
+    ) -> dict[str, str]:
         """Delete dead letters that are safe elsewhere. Returns those that were not deleted, by id, with the reason.
 
-        What has become of a stored one (`outcome`: of each, by id, or of all) is in the audit before its record is deleted:
-        nothing else tells a record that was dealt with from one that was lost.
+        What has become of a stored one (`outcome`: of each, by id, or of all) is in the audit before its record is deleted,
+        with the reason that somebody gave: nothing else tells a record that was dealt with from one that was lost.
         """
         stored = [one for one in dead_letters if one.stored_key]
         left: dict[str, str] = {}
         if stored and self._state is not None:
-            why = self._try(lambda: self._delete_stored(stored, outcome))
+            why = self._try(lambda: self._delete_stored(stored, outcome, reason))
             left = {one.id: why for one in stored if why and self._is_there(one)}
             for one in stored:
                 if one.id not in left:
@@ -176,10 +178,11 @@ class Claims:
             replace(done, state=found.state, retry=replace(found.retry, count=done.retry.count)) if came_back else done
         )
 
-    def _delete_stored(self, stored: Sequence[DeadLetter], outcome: Mapping[str, str] | str) -> str:
+    def _delete_stored(self, stored: Sequence[DeadLetter], outcome: Mapping[str, str] | str, reason: str) -> str:
         state = self._need_state()
         results = {one.id: outcome if isinstance(outcome, str) else outcome.get(one.id, "") for one in stored}
-        audit.write(state, AuditEvent(self._run.action, self._run.name, self._run.by, tuple(results), results))
+        details = {"reason": reason} if reason else {}
+        audit.write(state, AuditEvent(self._run.action, self._run.name, self._run.by, tuple(results), results, details))
         state.delete_all([one.stored_key for one in stored])
         return ""
 

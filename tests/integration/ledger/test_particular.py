@@ -36,3 +36,17 @@ def test_the_dead_letters_of_an_object_are_found_in_any_state_the_latest_first(l
     assert [row.identity for row in ledger.particular.of_object("b", KEY, limit=10)] == ["b", "c", "a"]
     assert [row.identity for row in ledger.particular.of_object("b", KEY, limit=1)] == ["b"]
     assert ledger.particular.of_object("b", "経理/契約", limit=10) == []
+
+
+def test_what_moved_a_dead_letter_to_the_archive_the_last_time_is_found(ledger: Ledger) -> None:
+    ledger.take_in([arrival(name) for name in ("twice", "noted", "back", "open")])
+    for name, state, by in (
+        ("twice", State.ABANDONED, "ana"), ("noted", State.ARCHIVED, "bo"), ("back", State.ABANDONED, "ana"),
+        ("twice", State.OPEN, "cy"), ("back", State.OPEN, "cy"), ("twice", State.ABANDONED, "dee"),
+    ):  # fmt: skip
+        ledger.change(name, version=None, by=by, action="abandon", details={"reason": f"{by} says so"}, state=state)
+    ledger.change("noted", version=None, by="eve", action="note", note="a note")
+    found = ledger.particular.endings(["twice", "noted", "back", "open", "nobody"])
+    said = {name: (one.by, one.details["reason"]) for name, one in found.items()}
+    assert said == {"twice": ("dee", "dee says so"), "noted": ("bo", "bo says so")}
+    assert ledger.particular.endings([]) == {}

@@ -126,7 +126,12 @@ def test_what_commands_did_is_known_from_audit_and_records(fakes, clients, ledge
     assert row is not None
     assert (row.sent_by, row.sent_to) == ("op@host", fakes.source.url)
     [event] = ledger.events("s1")
-    assert (event.action, event.by, event.details["outcome"]) == ("abandon", "op@host", "abandoned")
+    assert (event.action, event.by, event.details["outcome"], event.details["reason"]) == (
+        "abandon",
+        "op@host",
+        "abandoned",
+        "why",
+    )
 
 
 def test_following_twice_changes_nothing_more(fakes, clients, ledger, follower, taken_in):
@@ -396,6 +401,8 @@ def test_a_ledger_made_again_from_nothing_has_the_same_rows(
         assert known is not None
         assert known.identity == "s0"
         assert [event.action for event in new.events("s1")] == ["abandon", "abandon"]
+        [ending] = new.particular.endings(["s1", "s3"]).values()
+        assert (ending.by, ending.details["reason"]) == ("op@host", "why")
         Follower(new, fakes.state, fakes.s3.clock, arrivals, STOP).follow()
         assert states(new)["s1"] == "abandoned"
         with pytest.raises(ConfigError, match="is not empty"):

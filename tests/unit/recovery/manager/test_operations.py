@@ -354,6 +354,7 @@ def test_abandoned_dead_letters_can_be_restored_once(fakes, ledger, operations, 
     assert {row.state for row in ledger.rows(ALL)} == {RowState.ABANDONED}
     archived = fakes.under(ARCHIVE_PREFIX)
     assert {one["reason"] for one in archived.values()} == {"old"}
+    assert {event.details["reason"] for name in ("s0", "s1", "s2") for event in ledger.events(name)} == {"old"}
     for expected in (3, 0):
         restored = begin(ledger, Verb.RESTORE, ALL)
         execute(operations)

@@ -107,6 +107,32 @@ def test_the_archive_has_another_state_only_where_the_filter_says_so(api):
         assert len(get(api, f"/console/archive?{urlencode({'q': q})}").xpath("//tr[@data-row]")) == count, q
 
 
+def test_the_archive_says_when_by_whom_and_why_each_was_given_up(api):
+    api.add("broken", object_key="broken.pdf")
+    api.ledger.change(
+        "broken", version=None, by="ana", action="abandon", state=State.ABANDONED, details={"reason": "as agreed, 契約"}
+    )
+    result = "archived: recovery would archive it"
+    api.add("by rule", object_key="rule.pdf")
+    api.ledger.change(
+        "by rule", version=None, by="bo", action="recover", state=State.ARCHIVED, details={"result": result}
+    )
+    page = get(api, "/console/archive")
+    names = [said(one) for one in page.xpath("//th[@scope='col']")][1:]
+    assert names == ["Key", "Error", "State", "Last seen", "Note", "When archived", "Archived by", "Reason"]
+    cells = {
+        said(row.xpath("./td[2]")[0]): [said(one) for one in row.xpath("./td")[-2:]]
+        for row in page.xpath("//tr[@data-row]")
+    }
+    assert cells == {
+        "broken.pdf": ["ana", "as agreed, 契約"],
+        "rule.pdf": ["bo", result],
+        "state:x/契約.pdf": ["–", "–"],
+    }
+    for name in ("broken", "by rule"):
+        api.ledger.change(name, version=None, by="ana", action="restore", state=State.RECOVERED)
+
+
 def test_columns_and_order_can_be_chosen_without_scripts_and_without_a_header(api):
     page = get(api, "/console/messages?q=state:any&sort=error&order=asc&column=owner&column=key")
     assert [said(one) for one in page.xpath("//th[@scope='col']")][1:] == ["Key", "Owner"]

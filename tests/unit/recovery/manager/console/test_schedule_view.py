@@ -8,6 +8,7 @@ from recovery.ledger.rows import State
 from recovery.ledger.selection import instant
 from recovery.manager.console import schedule_view as module
 from recovery.manager.console.schedule_view import schedule_view, whole
+from recovery.manager.known_groups import IN_FLIGHT_MS
 from recovery.manager.web.parameters import selected
 from testing.ledgers import new_ledger
 from testing.memory import NOW_MS
@@ -42,7 +43,7 @@ def test_the_soonest_is_first_and_says_which_retry_it_is_and_by_whom(three):
         ("due", 8, 8, True), ("mine", 9, None, False), ("later", 1, 8, False)
     ]  # fmt: skip
     assert (view.all.count, view.all.is_exact, view.next) == (3, True, None)
-    assert view.all.query == f"state:scheduled until:{instant(view.all.as_of_ms)}"
+    assert (view.all.query, view.all.as_of_ms) == (f"state:scheduled until:{instant(NOW_MS - IN_FLIGHT_MS)}", NOW_MS)
     assert (view.facts.scheduled.due, view.chart.values[:4]) == (1, (0, 1, 1, 0))
     assert [(one.from_ms - NOW_MS, one.count) for one in view.hours[:2]] == [(0, 0), (HOUR_MS, 1)]
     assert len(view.hours) == 24
