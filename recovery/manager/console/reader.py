@@ -18,6 +18,7 @@ from recovery.manager.web.moments import moment
 
 LANGUAGE_COOKIE, ZONE_COOKIE = "console-language", "console-zone"
 MAX_ZONE_CHARS = 64
+UNKNOWN_ZONE = (ZoneInfoNotFoundError, ValueError, OSError)
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
@@ -30,6 +31,11 @@ class Reader:
     """Name of their time zone; `UTC` where their browser has not said it yet."""
     now_ms: int
     """When the page is made."""
+
+    @property
+    def tzinfo(self) -> tzinfo:
+        """Their time zone."""
+        return zone_of(self.zone)
 
     def text(self, message: str) -> str:
         """A text of ours in their language."""
@@ -61,13 +67,11 @@ class Reader:
 
     def time(self, at_ms: int | None) -> Markup:
         """A time in their zone, with UTC on hover; a dash where none is known."""
-        return self._time(
-            at_ms, lambda at: format_datetime(at.astimezone(_zone(self.zone)), "medium", locale=self.language)
-        )
+        return self._time(at_ms, lambda at: format_datetime(at.astimezone(self.tzinfo), "medium", locale=self.language))
 
     def clock(self, at_ms: int) -> Markup:
         """A time of today in their zone by hour and minute, as one says it; of another day, with its date."""
-        zone = _zone(self.zone)
+        zone = self.tzinfo
         today = datetime.fromtimestamp(self.now_ms / 1000, zone).date()
 
         def shown(at: datetime) -> str:
@@ -91,13 +95,13 @@ class Reader:
 
     def local(self, at_ms: int) -> str:
         """A time in their zone to the minute, as a form's field has it (HTML, `datetime-local`)."""
-        return f"{datetime.fromtimestamp(at_ms / 1000, _zone(self.zone)):%Y-%m-%dT%H:%M}"
+        return f"{datetime.fromtimestamp(at_ms / 1000, self.tzinfo):%Y-%m-%dT%H:%M}"
 
     def local_ms(self, typed: str) -> int:
         """Such a time as ms since the epoch; of one that a clock shows twice, the first. Raises ValueError if it is none."""
         found = datetime.fromisoformat(typed)
         try:
-            return int((found if found.tzinfo else found.replace(tzinfo=_zone(self.zone))).timestamp() * 1000)
+            return int((found if found.tzinfo else found.replace(tzinfo=self.tzinfo)).timestamp() * 1000)
         except OverflowError as error:
             raise ValueError(str(error)) from None
 
@@ -106,7 +110,7 @@ class Reader:
         if at_ms is None or stamp is None:
             return Markup('<span class="none">–</span>')
         at = datetime.fromtimestamp(at_ms / 1000, UTC)
-        zoned = at.astimezone(_zone(self.zone))
+        zoned = at.astimezone(self.tzinfo)
         title = f"{zoned:%Y-%m-%d %H:%M:%S} {self.zone} · {at:%Y-%m-%d %H:%M:%S} UTC"
         return Markup('<time datetime="{}" title="{}">{}</time>').format(stamp, title, escape(shown(at)))
 
@@ -128,14 +132,15 @@ def exercise(language: Language) -> None:
 def is_zone(name: str) -> bool:
     """Whether this is the name of a time zone that is known here."""
     try:
-        _zone(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+        zone_of(name)
+    except UNKNOWN_ZONE:
         return False
     return True
 
 
 @functools.lru_cache(maxsize=600)
-def _zone(name: str) -> tzinfo:
+def zone_of(name: str) -> tzinfo:
+    """The time zone of this name. Raises one of UNKNOWN_ZONE."""
     if len(name) > MAX_ZONE_CHARS or name.startswith(("/", ".")):
         raise ZoneInfoNotFoundError(name)
     return UTC if name == "UTC" else ZoneInfo(name)

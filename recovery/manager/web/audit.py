@@ -8,7 +8,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from itertools import chain
 from typing import Annotated, Any, Self
@@ -178,16 +178,19 @@ def checked_place(cursor: str | None) -> str | None:
 
 
 def wanted(
-    day: str | None, since: str | None, to: str | None, action: str | None, by: str | None, id_: str | None
-) -> Wanted:
-    """What was asked for, by texts that people type. Raises AskedWronglyError."""
+    day: str | None, since: str | None, to: str | None, action: str | None, by: str | None, id_: str | None, *,
+    zone: tzinfo = UTC,
+) -> Wanted:  # fmt: skip
+    """What was asked for, by texts that people type; days are those of a time zone. Raises AskedWronglyError."""
     if day and (since or to):
         raise AskedWronglyError("day", day, "absent where `from` or `to` is given")
     if day:
-        begin = _time("day", day)
-        return Wanted(begin, begin + timedelta(days=1), action or None, by or None, id_ or None)
-    until = _time("to", to, is_end=True) if to else datetime.now(UTC) + timedelta(minutes=15)  # hosts' clocks differ
-    begin = _time("from", since) if since else max(until - USUAL, datetime(FIRST_YEAR, 1, 1, tzinfo=UTC))
+        begin, end = _time("day", day, zone), _time("day", day, zone, is_end=True)
+        return Wanted(begin, end, action or None, by or None, id_ or None)
+    until = (
+        _time("to", to, zone, is_end=True) if to else datetime.now(UTC) + timedelta(minutes=15)
+    )  # hosts' clocks differ
+    begin = _time("from", since, zone) if since else max(until - USUAL, datetime(FIRST_YEAR, 1, 1, tzinfo=UTC))
     if begin >= until:
         raise AskedWronglyError("from", since or "", "before `to`")
     return Wanted(begin, until, action or None, by or None, id_ or None)
@@ -253,14 +256,14 @@ def _shown(found: Mapping[str, Any], *, is_whole: bool) -> dict[str, Any]:
     return shown
 
 
-def _time(name: str, text: str, *, is_end: bool = False) -> datetime:
-    """A day or a time. Raises AskedWronglyError."""
+def _time(name: str, text: str, zone: tzinfo, *, is_end: bool = False) -> datetime:
+    """A day or a time, of this zone unless it names another. Raises AskedWronglyError."""
     try:
         if len(text) == len("2026-11-01"):
-            found = datetime.combine(date.fromisoformat(text), time(), UTC) + timedelta(days=1 if is_end else 0)
+            found = datetime.combine(date.fromisoformat(text) + timedelta(days=1 if is_end else 0), time(), zone)
         else:
             found = datetime.fromisoformat(text)
-            found = found if found.tzinfo else found.replace(tzinfo=UTC)
+            found = found if found.tzinfo else found.replace(tzinfo=zone)
         found = found.astimezone(UTC)
     except (ValueError, OverflowError):
         raise AskedWronglyError(name, text[:MAX_SHOWN_CHARS], _TIME) from None

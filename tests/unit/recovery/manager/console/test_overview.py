@@ -198,11 +198,40 @@ def test_the_audit_has_filters_pages_and_exports(api):
     assert len(tree.xpath("//tr[@data-row]")) == 50
     [following] = tree.xpath("//a[@rel='next']/@href")
     assert len(shown(api, following)[1].xpath("//tr[@data-row]")) == 10
-    assert tree.xpath("//a[@href='/api/v1/audit/export?day=2026-11-01&format=csv']")
+    span = urlencode({"from": "2026-11-01T00:00:00+00:00", "to": "2026-11-02T00:00:00+00:00"})
+    assert tree.xpath(f"//a[@href='/api/v1/audit/export?{span}&format=csv']")
     assert not tree.xpath("//main//script")
     assert "Nobody has done anything that fits." in shown(api, "/console/audit?day=2026-11-01&action=purge")[0]
     assert "day: 'soon' is wrong" in shown(api, "/console/audit?day=soon", status=400)[0]
     assert "実行者" in shown(api, "/console/audit", accept_language="ja")[0]
+
+
+def test_days_of_the_audit_are_those_of_a_time_zone_which_the_address_names(api):
+    for name, hour in (("before", 14), ("midnight", 15), ("noon", 23)):
+        at = datetime(2026, 11, 1, hour, tzinfo=UTC)
+        write(api.fakes.state, AuditEvent("view", "r", f"{name}@host", ("m",), {"viewed": 1}, at=at))
+
+    def seen(path, **headers):
+        _, tree = shown(api, path, **headers)
+        assert tree.xpath("//input[@name='zone']/@value") == ["Asia/Tokyo"]
+        assert tree.xpath("normalize-space(//label[@for='day'])") == "Day (Asia/Tokyo)"
+        assert tree.xpath("count(//a[contains(@href, 'from=2026-11-01T15%3A00%3A00%2B00%3A00')])") == 2
+        return [one.text_content() for one in tree.xpath("//tr[@data-row]/td[2]")]
+
+    by_cookie = seen("/console/audit?day=2026-11-02", cookie="console-zone=Asia/Tokyo")
+    assert by_cookie == seen("/console/audit?day=2026-11-02&zone=Asia/Tokyo") == ["noon@host", "midnight@host"]
+    wrong, _ = shown(api, "/console/audit?zone=Mars/Base", status=400)
+    assert "zone: &#39;Mars/Base&#39; is wrong" in wrong or "zone: 'Mars/Base' is wrong" in wrong
+
+
+def test_the_audit_names_the_files_of_messages_that_the_ledger_knows(api):
+    api.add("known", stored=False, object_key="営業/契約.pdf")
+    for ids in (("known",), ("unknown",), ("known", "unknown")):
+        write(api.fakes.state, AuditEvent("view", "r", "ana@host", ids, {"viewed": len(ids)}))
+    _, tree = shown(api, "/console/audit")
+    links = [(one.get("href"), one.text_content()) for one in tree.xpath("//tr[@data-row]//a[@class='key']")]
+    known, unknown = ("/console/messages/known", "営業/契約.pdf"), ("/console/messages/unknown", "unknown")
+    assert sorted(links) == sorted([known, known, unknown, unknown])
 
 
 def test_settings_and_tokens_are_shown_without_secrets(api):
