@@ -4,10 +4,11 @@ All of it is counted as the rows change, so that it costs the same for a hundred
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from recovery.ledger.database import Database
 from recovery.ledger.group_counters import TREND_PERIODS, Name, Redrive, of_groups, redrives
@@ -19,7 +20,7 @@ NO_TREND = (0,) * TREND_PERIODS
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """What people say of dead letters of a group: its owners, its holds, or its notes."""
+    """What is said of dead letters of a group: their owners, holds, or notes, which people wrote; or their buckets."""
 
     count: int
     """Of how many dead letters something is said."""
@@ -40,6 +41,7 @@ class Facts:
     owner: Annotation | None = None
     hold: Annotation | None = None
     note: Annotation | None = None
+    bucket: Annotation | None = None
 
 
 class GroupFacts:
@@ -49,18 +51,18 @@ class GroupFacts:
         self._database = database
 
     def of(self, names: Iterable[Name], states: Iterable[State] = WAITING) -> dict[Name, Facts]:
-        """What is known of each of these groups; owners, holds and notes are those of dead letters in some states."""
+        """What is known of each of these groups; the rest but trend and redrive is of dead letters in some states."""
         wanted = set(names)
         if not wanted:
             return {}
         with self._database.reading() as connection:
             trends = _trends(connection, wanted, time.time_ns() // 1_000_000 // PERIOD_MS)
             sent = redrives(connection, wanted)
-            said = _annotations(connection, wanted, states)
+            said = _annotations(connection, wanted, states) | _buckets(connection, wanted, states)
         return {
             name: Facts(
                 trends.get(name, NO_TREND), sent.get(name),
-                *(said.get((name, field)) for field in ("owner", "hold", "note")),
+                *(said.get((name, field)) for field in ("owner", "hold", "note", "bucket")),
             )
             for name in wanted
         }  # fmt: skip
@@ -91,6 +93,26 @@ def _annotations(
         f"WHERE {where} AND g.state IN ({listed}) "
         "GROUP BY g.fingerprint, g.error_type, g.kind, g.field, g.digest ORDER BY 6 DESC, 5"
     )
+    return _most_frequent(connection, query, parameters)
+
+
+def _buckets(
+    connection: Connection, names: Iterable[Name], states: Iterable[State]
+) -> dict[tuple[Name, str], Annotation]:
+    where, parameters = of_groups(names, table="c")
+    listed = ", ".join(f"'{state}'" for state in states) or "NULL"
+    query = text(
+        "SELECT c.fingerprint, c.error_type, c.kind, 'bucket', c.bucket, sum(cells.count) FROM cells "  # noqa: S608
+        f"JOIN classes c ON c.id = cells.class_id WHERE {where} AND cells.state IN ({listed}) AND cells.count > 0 "
+        "AND c.bucket <> '' GROUP BY c.fingerprint, c.error_type, c.kind, c.bucket ORDER BY 6 DESC, 5"
+    )
+    return _most_frequent(connection, query, parameters)
+
+
+def _most_frequent(
+    connection: Connection, query: TextClause, parameters: Mapping[str, Any]
+) -> dict[tuple[Name, str], Annotation]:
+    """By group and field, from a query that has each text with its number, the most frequent first."""
     found: dict[tuple[Name, str], Annotation] = {}
     for fingerprint, error_type, kind, field, value, count in connection.execute(query, parameters):
         place = ((fingerprint, error_type, kind), field)

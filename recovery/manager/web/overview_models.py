@@ -75,6 +75,7 @@ class Group(BaseModel):
     owner: Annotation | None = Field(description="Who owns dead letters of the group; null if nobody does.")
     hold: Annotation | None = Field(description="Why dead letters of the group are held; null if none is.")
     note: Annotation | None = Field(description="What is noted on them; null if nothing is.")
+    bucket: Annotation | None = Field(description="Where their objects are; null if they are about none.")
     suggestion: Suggestion | None = Field(description="What to do, learned from earlier ones; null if little is known.")
 
     @classmethod
@@ -85,6 +86,7 @@ class Group(BaseModel):
             first_seen_at=moment(group.first_seen_ms), last_seen_at=moment(group.last_seen_ms), message=group.message,
             samples=list(group.samples), trend=list(facts.trend), redrive=LastRedrive.of(facts.redrive),
             owner=Annotation.of(facts.owner), hold=Annotation.of(facts.hold), note=Annotation.of(facts.note),
+            bucket=Annotation.of(facts.bucket),
             suggestion=Suggestion.of(suggestion),
         )  # fmt: skip
 

@@ -36,7 +36,7 @@ def come(ledger: Ledger, *names: str, at_ms: int = NOW_MS, **fields: Any) -> Non
 
 
 def test_a_group_of_which_nothing_is_known_has_no_facts(ledger: Ledger) -> None:
-    assert facts(ledger) == Facts(NO_TREND, None, None, None, None)
+    assert facts(ledger) == Facts(NO_TREND, None, None, None, None, None)
     assert ledger.group_facts.of([]) == {}
 
 
@@ -150,3 +150,15 @@ def test_annotations_agree_with_the_rows_after_whatever_happened(ledger: Ledger)
             assert annotation is not None
             assert (annotation.count, annotation.different) == (texts.total(), len(texts))
             assert texts[annotation.text] == max(texts.values())
+
+
+def test_the_buckets_are_counted_and_the_most_frequent_is_named(ledger: Ledger) -> None:
+    come(ledger, "a", "b", bucket="営業")
+    assert facts(ledger).bucket == Annotation(2, 1, "営業")
+    come(ledger, "c", "d", "e", bucket="b-1")
+    come(ledger, "f", bucket="other", fingerprint="other")
+    come(ledger, "g", bucket="")
+    assert facts(ledger).bucket == Annotation(5, 2, "b-1")
+    change(ledger, "c", "d", "e", state=State.ABANDONED)
+    assert facts(ledger).bucket == Annotation(2, 1, "営業")
+    assert facts(ledger, states=EVERY).bucket == Annotation(5, 2, "b-1")
