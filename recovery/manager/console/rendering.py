@@ -16,7 +16,7 @@ from jinja2.bccache import Bucket
 from starlette.requests import Request
 
 from recovery.manager.console.addresses import message_path
-from recovery.manager.console.isolation import bidi, short
+from recovery.manager.console.isolation import bidi, parted, short
 from recovery.manager.console.languages import Language, translations
 from recovery.manager.console.later import AHEAD_S
 from recovery.manager.console.reader import exercise, reader_of
@@ -70,6 +70,7 @@ def _environment(language: Language) -> Environment:
     made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
     made.filters["bidi"] = bidi
     made.filters["short"] = short
+    made.filters["parted"] = parted
     made.filters["said"] = partial(said, language)
     made.filters["sentence"] = partial(sentence, language)
     made.filters["message_path"] = message_path

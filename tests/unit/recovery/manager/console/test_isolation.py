@@ -2,7 +2,7 @@
 
 import pytest
 
-from recovery.manager.console.isolation import bidi
+from recovery.manager.console.isolation import bidi, parted
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,10 @@ from recovery.manager.console.isolation import bidi
 )
 def test_a_text_of_others_is_itself_and_nothing_more(text: object, shown: str) -> None:
     assert str(bidi(text)) == f"<bdi>{shown}</bdi>"
+
+
+def test_the_name_of_an_error_may_be_broken_where_a_word_of_it_begins() -> None:
+    assert str(parted("MalformedEventError")) == "<bdi>Malformed<wbr>Event<wbr>Error</bdi>"
+    assert str(parted("S3KeyGone<B>&Co 契約Error")) == "<bdi>S3<wbr>Key<wbr>Gone&lt;B&gt;&amp;Co 契約Error</bdi>"
+    assert str(parted("NoSuchBucket", 6)) == "<bdi>No<wbr>Such…</bdi>"
+    assert str(parted(None)) == "<bdi></bdi>"
