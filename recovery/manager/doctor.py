@@ -196,7 +196,7 @@ def _retries(settings: ManagerSettings, parts: Parts) -> Check:
         retry_target(parts.clients, SqsQueue(parts.aws.sqs(url), url))
         why = why_unhealthy(parts.state, parts.clients.objects.clock.now_ms())
     except PausedError as error:
-        why = str(error)
+        why = error.fact
     if why:
         return Check(
             "", "warning", f"retries would wait now: {why}", "they are sent once index, S3 and fleet are healthy"

@@ -92,7 +92,7 @@ class Retries:
             if not why and due:
                 self._send_due(due[: max(1, int(parts.rate * SENDING_S))], beat)
         except PausedError as error:
-            why = str(error)
+            why = error.fact
         self._note(why, len(due))
 
     def _note(self, why: str, due: int) -> None:

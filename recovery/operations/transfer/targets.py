@@ -9,7 +9,6 @@ import orjson
 from recovery.operations.clients import DlqClients, attributes_of
 from recovery.operations.transfer.sending import EntryOf, Rules
 from worker.core.base.errors import ConfigError, PausedError
-from worker.core.base.jsontypes import JsonObject
 from worker.core.s3.state import State
 from worker.core.sqs.queue import Queue
 
@@ -84,12 +83,7 @@ def refuse_while_paused(state: State | None, *, while_paused: bool = False) -> N
     """Raises PausedError if the fleet is paused. Without a state bucket, it cannot be paused."""
     record = None if while_paused or state is None else state.pause_record()
     if record is not None:
-        raise PausedError(why_paused(record))
-
-
-def why_paused(record: JsonObject) -> str:
-    """Who has paused the fleet and why, after "the fleet is paused", and what can be done; `record` is that of the pause."""
-    return f"by {record.get('by', '?')}: {record['reason']}. Run `s3-index-worker resume` first, or use --while-paused"
+        raise PausedError(str(record.get("by", "?")), str(record["reason"]))
 
 
 def redrive_policy(attributes: Mapping[str, str]) -> dict[str, Any]:

@@ -45,7 +45,15 @@ class DependencyError(WorkerError):
 
 
 class PausedError(WorkerError):
-    """Raised when the fleet is paused and the command would cause work on messages; the message says by whom, and why."""
+    """Raised when the fleet is paused and the command would cause work on messages; the message says by whom, and why.
+
+    It also says what whoever gave the command can do.
+    """
+
+    def __init__(self, by: str, reason: str) -> None:
+        super().__init__(f"by {by}: {reason}. Run `s3-index-worker resume` first, or use --while-paused")
+        self.fact = f"the fleet is paused by {by}: {reason}"
+        """What is so, for work that goes on by itself once the fleet is resumed."""
 
     @property
     def sentence(self) -> str:

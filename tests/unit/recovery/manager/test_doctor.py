@@ -8,7 +8,7 @@ from recovery.manager.settings import ManagerSettings
 from recovery.operations.clients import DlqClients
 from worker.checks import Check
 from worker.core.base.aws import Aws
-from worker.core.base.errors import DependencyError
+from worker.core.base.errors import DependencyError, PausedError
 from worker.core.base.settings_model import load_as
 
 OIDC = {
@@ -64,3 +64,14 @@ def test_owners_without_addresses_of_those_who_operate_are_a_warning(checked):
     assert (said.level, said.hint) == ("warning", "set NOTIFY_URLS")
     assert "nobody is notified of failures of the system" in said.what
     assert checked("notifications", owners="scans/=json://127.0.0.1/x", notify_urls="json://127.0.0.1/y").level == "ok"
+
+
+def test_a_pause_for_which_retries_would_wait_is_said_without_what_a_command_would_need(checked, monkeypatch):
+    def paused(*_):
+        raise PausedError("ana@ops-1", "index upgrade")
+
+    monkeypatch.setattr(doctor, "retry_target", paused)
+    monkeypatch.setattr(doctor, "_credentials", lambda *_: Check("", "ok", "not asked here"))
+    said = checked("retries")
+    assert said.what == "retries would wait now: the fleet is paused by ana@ops-1: index upgrade"
+    assert (said.level, said.hint) == ("warning", "they are sent once index, S3 and fleet are healthy")

@@ -93,7 +93,16 @@ def test_nothing_is_sent_while_the_fleet_is_paused(fakes, retrying):
     retrying.fails("a")
     fakes.state.put(PAUSE_KEY, orjson.dumps({"reason": "migration", "by": "op@h", "until_ms": None, "at": "x"}))
     retrying.turn()
-    assert ("migration" in retrying.retries.waiting_for, fakes.source.messages) == (True, {})
+    assert (retrying.retries.waiting_for, fakes.source.messages) == ("the fleet is paused by op@h: migration", {})
+
+
+def test_a_pause_since_health_was_looked_at_is_said_in_the_same_words(fakes, retrying):
+    retrying.fails("a")
+    retrying.retries = module.Retries(retrying.parts, refresh=retrying.follower.refresh)
+    assert retrying.parts.health.why() == ""
+    fakes.state.put(PAUSE_KEY, orjson.dumps({"reason": "migration", "by": "op@h", "until_ms": None, "at": "x"}))
+    retrying.turn()
+    assert (retrying.retries.waiting_for, fakes.source.messages) == ("the fleet is paused by op@h: migration", {})
 
 
 def test_after_an_outage_what_is_due_is_spread_at_the_rate(fakes, ledger, commit, rows):
