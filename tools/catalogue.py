@@ -12,6 +12,7 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
+from recovery.manager.settings_facts import words_of_settings
 from recovery.manager.where_said import TEXTS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,7 +45,7 @@ def found_texts() -> Catalog:
     catalogue = Catalog()
     for _, _, message, _, context in extract_from_dir(SOURCE, _METHODS, _OPTIONS, keywords=_KEYWORDS):
         catalogue.add(message, context=context)
-    for text in TEXTS:
+    for text in (*TEXTS, *words_of_settings()):
         catalogue.add(text)
     return catalogue
 

@@ -20,7 +20,7 @@ from worker.core.base.address import shown_address
 from worker.core.base.budget import Cap
 from worker.core.base.settings import Settings
 from worker.core.base.settings_model import Origin, environment_name, where_set
-from worker.core.base.settings_words import accepted
+from worker.core.base.settings_words import accepted, choices
 
 SET, NOT_SET = "(set)", ""
 """A secret is shown as one of these."""
@@ -63,6 +63,12 @@ class SettingsFacts:
     """What is wrong, or could be better, and what to do about it."""
     tokens: tuple[Token, ...]
     """Every token that there was, by name. Their digests are not to be shown."""
+
+
+def words_of_settings() -> tuple[str, ...]:
+    """What is said of each setting in words of its own, to be translated: what it is for, and the values of one that has few."""
+    fields = ManagerSettings.model_fields.values()
+    return tuple(filter(None, (text for field in fields for text in (field.description, choices(field)))))
 
 
 class SettingsReader:

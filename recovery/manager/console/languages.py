@@ -14,6 +14,11 @@ _CATALOGUES = Path(__file__).parent / "locale"
 DOMAIN = "console"
 
 
+def N_(text: str) -> str:  # noqa: N802 (as gettext's tools look for it)
+    """A text that is translated where it is shown."""
+    return text
+
+
 class Language(StrEnum):
     """A language of the console, by its tag."""
 

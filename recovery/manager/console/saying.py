@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 from recovery.manager.console.isolation import bidi
 from recovery.manager.console.languages import Language, translations
 from recovery.manager.console.sayings import SAYINGS
+from recovery.manager.settings_facts import words_of_settings
 
 MAX_DEPTH = 4
 """Of sentences within sentences: a reason, and its own."""
@@ -43,8 +44,8 @@ def _said(language: Language, text: str, depth: int) -> Markup:
 
 @functools.cache
 def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Each saying, and what fits it."""
-    return tuple((saying, re.compile(_pattern(saying), re.DOTALL)) for saying in SAYINGS)
+    """Each saying, and what fits it; what is said of a setting fits itself alone."""
+    return tuple((saying, re.compile(_pattern(saying), re.DOTALL)) for saying in (*SAYINGS, *words_of_settings()))
 
 
 def _pattern(saying: str) -> str:

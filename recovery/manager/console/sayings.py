@@ -4,15 +4,13 @@
 longer one stands before one that it begins with.
 """
 
-
-def N_(text: str) -> str:  # noqa: N802 (as gettext's tools look for it)
-    """A text that is translated where it is shown."""
-    return text
-
+from recovery.manager.console.languages import N_
+from recovery.manager.console.sayings_right import RIGHT
 
 SAYINGS = (
     N_("Not Found"),
-    N_("a day or a time from 2000 on, such as {day} or {time}"),
+    N_("Method Not Allowed"),
+    N_("the search page is off: SEARCH_PAGE=on turns it on, and shows every document to everyone who may sign in"),
     # What keeps a dead letter as it is
     N_("its record is gone"),
     N_("nothing is known of it"),
@@ -69,8 +67,14 @@ SAYINGS = (
     # What came of a sending
     N_("nothing can confirm its work, because INDEX_URL is not set for the manager"),
     N_("it was sent, its queue has been empty since, and it has not come back"),
+    N_("neither its work nor its return was seen in time: it may be sent again; {why}"),
     N_("neither its work nor its return was seen in time: it may be sent again"),
     N_("neither its work nor its return was seen in time"),
+    N_("the text of {name} could not be read again ({status}): it is about to come back"),
+    N_("the document of {name} is parked in {place}"),
+    N_("the document of {name} waits in {place}"),
+    N_("the index does not hold {name} as it is now, seen after the sending"),
+    N_("S3 does not say what became of {name}: {why}"),
     # What is wrong with a message
     N_(
         "its {bytes} bytes and {attributes} attributes leave no room for a failure record within the queue's "
@@ -81,9 +85,13 @@ SAYINGS = (
         "the body is a JSON object with {names}; it should be an S3 event, an SNS notification, an "
         "EventBridge event or {example}"
     ),
+    N_("the fields {names}"),
+    N_("no fields"),
     N_("{name} is not JSON: {why}"),
     N_("{name} is JSON, but it is {kind}; it should be an object"),
     N_("Records is {kind}; it should be a list of records"),
+    N_("{name} has nothing as its {field}; it should be a string"),
+    N_("{name} has nothing as its {field}; it should be an object"),
     N_("{name} has {kind} as its {field}; it should be a string"),
     N_("{name} has {kind} as its {field}; it should be an object"),
     N_("{name} is {kind}; it should be an object"),
@@ -96,6 +104,16 @@ SAYINGS = (
     N_("the key has {n} bytes; S3's limit is {most}"),
     N_("{name} is {value}, which cannot be decoded as UTF-8: {why}"),
     N_("{name} is a required property"),
+    N_("the SNS notification"),
+    N_("the SNS message"),
+    N_("the EventBridge event"),
+    N_("the body"),
+    N_("an empty list"),
+    N_("a boolean"),
+    N_("a number"),
+    N_("a string"),
+    N_("a list"),
+    N_("an object"),
     # Copies
     N_("it is an S3 event, and is not edited: the worker reads the object as it is now; redrive it"),
     N_("the body has {mark}, which stands for what REDACT_FIELDS hides: write what is to be sent there"),
@@ -141,8 +159,6 @@ SAYINGS = (
     ),
     N_("the fleet is paused by {by}: {why}. Run `s3-index-worker resume` first, or use --while-paused"),
     N_("the fleet is paused by {by}: {why}"),
-    N_("the fleet is paused {why}"),
-    N_("by {by}: {why}. Run `s3-index-worker resume` first, or use --while-paused"),
     N_("the state bucket {bucket}: {why}"),
     N_("the bucket {bucket} cannot be listed: {why}"),
     N_("{why}. Nothing was touched: recovery needs the index"),
@@ -151,6 +167,8 @@ SAYINGS = (
         "SQS_QUEUE_URL={queue} dead-letters to {arn}, not to DLQ_QUEUE_URL={dlq}: name the queue of these "
         "messages with --to QUEUE"
     ),
+    N_("{queue} has no redrive policy that leads to DLQ_QUEUE_URL={dlq}"),
+    N_("SQS_QUEUE_URL: {why}"),
     # What recovery would do
     N_("recovery cannot begin: {why}. The command says what is wrong; nothing is lost meanwhile"),
     N_("recovery cannot begin: {why}"),
@@ -188,6 +206,14 @@ SAYINGS = (
     # What was asked
     N_("not asked: INDEX_URL is not set for the manager"),
     N_("cannot be asked: {why}"),
+    N_("{name} cannot be asked: {why}"),
+    N_("the index: {why}"),
+    N_("the queue"),
+    N_("the dead-letter queue"),
+    N_("the ledger"),
+    N_("{name} has more records than are looked through; those of the last month were"),
+    N_("dead letters whose keys REDACT_FIELDS hides are not found by their key"),
+    N_("no answer within {n} s"),
     N_("too much is being asked at this moment; ask again"),
     N_("has not answered in time; ask again"),
     N_("the state bucket has not answered in time; ask again"),
@@ -207,48 +233,12 @@ SAYINGS = (
     N_("this is for the role {role}; {who} has {other}"),
     N_("too many requests: ask again in {n} s"),
     N_("the token is unknown, revoked or expired"),
-    # What would be right
-    N_("{field}: Input should be {right}"),
-    N_("{field}: String should have at most {n} characters"),
-    N_("a valid integer, unable to parse string as an integer"),
-    N_("a valid number, unable to parse string as a number"),
-    N_("the field do should be {names}"),
-    N_("the field to should be {names}"),
-    N_("there is no such file"),
-    N_("{field}: {value} is wrong; it should be {right}"),
-    N_("a reason: whoever meets the hold will want to know why"),
-    N_("in how many seconds they are to be sent"),
-    N_("a text; or say that it is to be removed"),
-    N_("empty where it is to be removed"),
-    N_("at least one dead letter that is selected"),
-    N_("a dead letter that is still there"),
-    N_("a queue that the manager can use; it cannot use this one: {why}"),
-    N_("a date and a time, such as {example}"),
-    N_("to come, and at most {n} days ahead"),
-    N_("a moment in UTC, such as {example}"),
-    N_("a moment in UTC as ISO 8601 writes it, such as {example}"),
-    N_("a number and one of {units}, such as {example}"),
-    N_("any, or some of {names}, separated by commas"),
-    N_("yes or no"),
-    N_("not empty, such as {example}"),
-    N_('NAME:VALUE or NAME:"a value", separated by spaces'),
-    N_("at most {n} characters long"),
-    N_("at most {n} fields in UTF-8"),
-    N_("a reason of at most {n} characters"),
-    N_("a cursor that came with the page before, for the same order"),
-    N_("a parameter that this path has: {names}"),
-    N_("absent: this path has no parameters"),
-    N_("without a NUL character, which nothing has"),
-    N_("given once, here or in q"),
-    N_("given once"),
-    N_("greater than or equal to {n}"),
-    N_("less than or equal to {n}"),
-    N_("a valid number"),
-    N_("a valid integer"),
+    *RIGHT,
     # What keeps retries from being sent
     N_("no worker has reported in the last {n} minutes"),
     N_("{name} is unavailable, says {worker}: {why}"),
     N_("{worker} has stopped: {why}"),
+    N_("{worker} cannot work: {why}"),
     N_("{names} breakers are open, says {worker}"),
     # What is wrong with a search
     N_("{why}. To find this as text, put it in quotation marks: {example}"),
@@ -275,7 +265,14 @@ SAYINGS = (
     N_("{text}: only says what to leave out; add a word or a filter that a hit must have"),
     N_("the query has {n} characters; the most are {most}"),
     N_("the query has over {n} words, of which only the first {most} would count; leave some out"),
-    # What is wrong with the settings
+    # What is wrong with the settings, or with the manager
+    N_("{name} is not a setting; {other} is: did you mean that?"),
+    N_("{name} is not a setting: docs/reference/settings.md has them all"),
+    N_("correct its name, or remove it: nothing reads it"),
+    N_("correct NOTIFY_URLS and OWNERS; docs/manager.md has examples"),
+    N_("the thread {name} makes no progress"),
+    N_("intake is on hold: {why}"),
+    N_("{n} notifications could not be sent in 24 h: {why}"),
     N_("nobody is notified of failures"),
     N_("set NOTIFY_URLS, or watch the alerts in config/"),
     N_("{n} prefixes have owners, but nobody is notified of failures of the system, nor of used-up retries"),

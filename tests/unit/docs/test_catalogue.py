@@ -3,7 +3,8 @@
 import pytest
 from babel.messages.catalog import Catalog
 
-from tools.catalogue import check
+from recovery.manager.settings import ManagerSettings
+from tools.catalogue import check, found_texts
 
 
 @pytest.mark.parametrize(
@@ -24,3 +25,14 @@ def test_a_translation_has_the_values_of_its_text(text, translation, is_right):
     wanted.add(text)
     catalogue.add(text, translation)
     assert (check(wanted, catalogue) == []) == is_right
+
+
+@pytest.mark.parametrize("name", ["manager_auth", "sqs_queue_url"])
+def test_what_a_setting_is_for_has_to_be_translated(name):
+    text = str(ManagerSettings.model_fields[name].description)
+    wanted, catalogue = found_texts(), found_texts()
+    assert text in wanted
+    for one in catalogue:
+        one.string = one.id
+    catalogue.delete(text)
+    assert check(wanted, catalogue) == [f"console.po: {text!r} is not translated"]

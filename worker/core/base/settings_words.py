@@ -66,8 +66,8 @@ def is_secret(text: str, *, hides: bool) -> bool:
 def accepted(field: FieldInfo) -> str:
     """What a setting may be: `seconds, a whole number from 30 to 43,200`; empty for a text."""
     kinds = _kinds(field)
-    if choices := [str(one) for kind in kinds if get_origin(kind) is Literal for one in get_args(kind)]:
-        return f"{', '.join(choices[:-1])} or {choices[-1]}"
+    if found := choices(field):
+        return found
     if bool in kinds:
         return "yes or no"
     if not kinds & {int, float}:
@@ -75,6 +75,12 @@ def accepted(field: FieldInfo) -> str:
     number = "a whole number" if int in kinds else "a number"
     unit = _UNIT.search(str(field.description))
     return f"{unit[1].lower()}, {number}{_bounds(field)}" if unit else f"{number}{_bounds(field)}"
+
+
+def choices(field: FieldInfo) -> str:
+    """The values of a setting that has few: `debug, info, warning or error`; empty for any other."""
+    found = [str(one) for kind in _kinds(field) if get_origin(kind) is Literal for one in get_args(kind)]
+    return f"{', '.join(found[:-1])} or {found[-1]}" if found else ""
 
 
 def _bounds(field: FieldInfo) -> str:

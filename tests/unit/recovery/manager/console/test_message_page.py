@@ -238,7 +238,7 @@ def test_an_unknown_one_is_a_page_that_says_so(api):
     assert "no dead letter with this id" in said(get(api, "/console/messages/nobody", 404))
 
 
-@pytest.mark.parametrize(("language", "text"), [("en", "Where is my file?"), ("ja", "ファイルはどこにありますか")])
+@pytest.mark.parametrize(("language", "text"), [("en", "Where is my file?"), ("ja", "ファイルの所在")])
 def test_where_a_file_is_is_said_in_the_readers_language(api, language, text):
     add(api)
     api.fakes.s3.bodies[KEY] = b"text"

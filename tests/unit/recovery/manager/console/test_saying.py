@@ -9,7 +9,18 @@ import pytest
 from markupsafe import Markup
 
 from recovery.ledger import operation_items
-from recovery.manager import bounded, confirmation, fleet_health, present, ramp, retry_targets, schedule
+from recovery.manager import (
+    bounded,
+    confirmation,
+    fleet_health,
+    present,
+    ramp,
+    retries,
+    retry_targets,
+    schedule,
+    watched,
+    where,
+)
 from recovery.manager.acting import acts, copying, scheduling, sending
 from recovery.manager.acting.scheduling import MAX_AHEAD_S
 from recovery.manager.console import later, message_acts, planning
@@ -17,7 +28,7 @@ from recovery.manager.console.languages import Language
 from recovery.manager.console.saying import said, sentence
 from recovery.manager.console.sayings import SAYINGS
 from recovery.manager.web import operations, plans
-from recovery.operations import abort_policy, advice
+from recovery.operations import abort_policy, advice, confirm
 from recovery.operations.dead_letters import desk, message_types, stored
 from recovery.operations.recovering import outlook, preconditions
 from recovery.operations.transfer import claims, targets
@@ -28,7 +39,7 @@ from worker.core.sqs import dead_letter
 MODULES = [
     operation_items, fleet_health, bounded, confirmation, present, ramp, retry_targets, schedule, acts, copying, scheduling,
     sending, later, message_acts, planning, operations, plans, abort_policy, advice, desk, stored, outlook, preconditions, claims,
-    sent, targets, events, dead_letter, message_types,
+    sent, targets, events, dead_letter, message_types, confirm, retries, where, watched,
 ]  # fmt: skip
 """Those whose sentences are shown on pages."""
 PLACE = "…"
@@ -46,10 +57,9 @@ PARTS = frozenset({
     "; if the index refuses the document, it goes to retry-index/", ". What it names is indexed nevertheless, if only by its name",
     ". The same command tries again, and keeps it as long as this lasts",
     ". The fleet is paused: without --while-paused, the command refuses",
-    f"its {PLACE} bytes and {PLACE} attributes", f"the queue's limits of {PLACE} and {PLACE}", "the SNS notification",
-    f"{PLACE} leave no room for a failure record within {PLACE}", f"the body {PLACE}; the types are {PLACE}", "the SNS message",
-    "is of no known type", "is not JSON", "the EventBridge event", "an empty list",
-    f"SQS_QUEUE_URL: {PLACE}", f"{PLACE} has no redrive policy that leads to DLQ_QUEUE_URL={PLACE}",
+    f"its {PLACE} bytes and {PLACE} attributes", f"the queue's limits of {PLACE} and {PLACE}",
+    f"{PLACE} leave no room for a failure record within {PLACE}", f"the body {PLACE}; the types are {PLACE}",
+    "is of no known type", "is not JSON", f"SQS_QUEUE_URL: {PLACE}",
 })  # fmt: skip
 """Parts of sentences, which are tried as a whole below; and what the archive, the log or the command line alone says."""
 
@@ -80,7 +90,9 @@ def _text(node: ast.AST) -> str:
 @pytest.mark.parametrize("module", MODULES, ids=lambda one: one.__name__)
 def test_every_sentence_that_a_page_may_show_is_translated(module):
     left = [
-        one for one in sentences(module) if one not in PARTS and not re.search("[぀-ヿ]", said(Language.JAPANESE, one))
+        one
+        for one in sentences(module)
+        if one not in PARTS and not re.search("[぀-ヿ一-鿿]", said(Language.JAPANESE, one))
     ]
     assert left == []
 
@@ -105,6 +117,22 @@ WHOLE = {
     "--force を付けると再投入回数を付けずに送信します",
     "s3-event: Records: 'x' is a required property": "<bdi>s3-event: Records: &#39;x&#39;</bdi> は必須です",
     "at 2026-11-01T09:30:00.000Z": "<bdi>2026-11-01</bdi> <bdi>09:30:00.000</bdi>（UTC）に予約",
+    "the fleet is paused by ana@ops-1: a new mapping": (
+        "<bdi>ana@ops-1</bdi> がワーカー群を一時停止中です: <bdi>a new mapping</bdi>"
+    ),
+    "w1 cannot work: receive: denied": "<bdi>w1</bdi> が処理できない状態です: <bdi>receive: denied</bdi>",
+    "SQS_QUEUE_URL: http://sqs/q has no redrive policy that leads to DLQ_QUEUE_URL=http://sqs/dlq": (
+        "SQS_QUEUE_URL: <bdi>http://sqs/q</bdi> には DLQ_QUEUE_URL=<bdi>http://sqs/dlq</bdi> へのリドライブポリシーがありません"
+    ),
+    "the SNS notification has nothing as its Message; it should be a string": (
+        "SNS 通知 に <bdi>Message</bdi> がありません。文字列である必要があります"
+    ),
+    "the body is JSON, but it is an empty list; it should be an object": (
+        "本文 は JSON ですが 空のリスト です。オブジェクトである必要があります"
+    ),
+    "NOTIFY_URL is not a setting; NOTIFY_URLS is: did you mean that?": (
+        "<bdi>NOTIFY_URL</bdi> という設定はありません。<bdi>NOTIFY_URLS</bdi> の間違いではありませんか?"
+    ),
     "an error of a service: <b>": "<bdi>an error of a service: &lt;b&gt;</bdi>",
     "": "<bdi></bdi>",
 }
