@@ -178,7 +178,7 @@ def unknown(scene: Scene) -> None:
         stored.append(dead_letter(scene, identity("unknown", number), body, None, at_ms))
     identities = arrive(scene, stored)
     scene.ids["unknown"] = identities[2]
-    found = "recovery would index it: the object is there, and the index does not have it"
+    found = "recovery would index it: its object can be read"
     scene.api.ledger.change_many([Change(one, "diagnosed", "manager", {"finding": found}) for one in identities[2:]])
 
 

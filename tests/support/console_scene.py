@@ -118,7 +118,7 @@ def _scheduled(scene: Scene) -> None:
     numbers = range(120, 180)
     for number in numbers:
         at_ms = scene.now_ms + (number - 121) * 6 * MINUTE_MS
-        _rewrite(scene, identity("timeout", number), "scheduled", "manager", retry=Retry(number % 5, at_ms))
+        _rewrite(scene, identity("timeout", number), "changed", "records", retry=Retry(number % 5, at_ms))
     scene.ids["scheduled"] = identity("timeout", numbers[5])
 
 
@@ -147,12 +147,10 @@ def _operate(scene: Scene) -> None:
         made = ledger.operations.create(plan, by="ben@ops-1")
         execute(scene)
         scene.operations[name] = _the(ledger.operations.get(made.id))
-    lost = {
-        "state": State.SENT,
-        "outcome": Outcome.UNCONFIRMED,
-        "finding": "neither its work nor its return was seen in time",
-    }
-    ledger.change_many([Change(one, "unconfirmed", "manager", lost) for one in sent[:3]])
+    finding = "neither its work nor its return was seen in time: it may be sent again"
+    lost = {"state": State.SENT, "outcome": Outcome.UNCONFIRMED, "finding": finding}
+    said = {"outcome": Outcome.UNCONFIRMED, "why": finding}
+    ledger.change_many([Change(one, "looked at", "manager", lost, said) for one in sent[:3]])
     scene.ids |= {"archived": gone[0], "sent": sent[5], "unconfirmed": sent[0]}
     _under_way(
         scene,

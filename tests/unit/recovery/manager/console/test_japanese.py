@@ -17,12 +17,14 @@ from testing.ledgers import new_ledger
 from testing.memory import DOWN, INDEX_DOWN
 from tests.support.api import Api
 from tests.support.console_arrivals import Scene
-from tests.support.console_pages import pages_of
+from tests.support.console_pages import pages_of, views_of
 from tests.support.console_scene import console_scene
 
 JAPANESE = {"accept_language": "ja"}
 FORM = {"content_type": "application/x-www-form-urlencoded", "sec_fetch_site": "same-origin"}
 SENTENCE = re.compile(r"[A-Za-z]{2,}(?:[\s,'’-]+[A-Za-z]{1,}){2,}")
+PHRASE = re.compile("[a-z]{2,} [a-z]{2,}")
+"""English in what is said of a mistake, isolated or not: of others, there are only names and values."""
 NOT_OURS = (
     "self::bdi or self::code or self::pre or self::kbd or self::textarea or self::script or self::style or @lang='en'"
 )
@@ -53,6 +55,13 @@ def english_on(scene: Scene, path: str, status: int = 200, **sent: Any) -> list[
         answer = scene.api.ask(answer.headers["location"], **JAPANESE)
     assert answer.status_code == status, answer.text
     return english_in(html.document_fromstring(answer.text))
+
+
+def english_of_mistakes(scene: Scene, path: str, **sent: Any) -> list[str]:
+    """What is said of a mistake and has English in it, isolated or not."""
+    document: Any = html.document_fromstring(scene.api.ask(path, **sent, **JAPANESE).text)
+    alerts = (one.text_content() for one in document.xpath("//*[@role='alert']"))
+    return [one for one in alerts if PHRASE.search(one)]
 
 
 def form(fields: dict[str, str]) -> dict[str, Any]:
@@ -99,6 +108,20 @@ def test_nor_where_neither_s3_nor_the_index_answers(scene: Scene):
         ("/console/messages?q=older:soon", None, 400),
         ("/console/messages?limit=3", None, 400),
         (f"/console/messages?q={'a' * 3_000}", None, 400),
+        ("/console/messages?column=colour", None, 400),
+        (f"/console/messages?{urlencode([('column', 'key')] * 30)}", None, 400),
+        ("/console/messages?sort=colour", None, 400),
+        ("/console/messages?order=sideways", None, 400),
+        ("/console/messages?cursor=nothing", None, 400),
+        ("/console/audit?zone=Nowhere", None, 400),
+        ("/console/audit?day=2026-11-01&to=2026-11-02", None, 400),
+        ("/console/audit?from=2026-11-02&to=2026-11-01", None, 400),
+        ("/console/audit?cursor=nothing", None, 400),
+        ("/console/why-not?bucket=A&key=b", None, 400),
+        (f"/console/why-not?bucket=files&key={'a' * 2_000}", None, 400),
+        ("/console/groups/5b?kind=NONE", None, 400),
+        ("/console/open", None, 400),
+        ("/console/plans", None, 405),
         ("/console/groups?page=0", None, 400),
         ("/console/groups?page=first", None, 400),
         ("/console/operations?offset=-1", None, 400),
@@ -115,7 +138,19 @@ def test_nor_where_neither_s3_nor_the_index_answers(scene: Scene):
     ],
 )
 def test_no_answer_to_a_mistake_is_in_english(scene: Scene, path: str, fields: dict[str, str] | None, status: int):
-    assert english_on(scene, path, status, **(form(fields) if fields else {})) == []
+    sent = form(fields) if fields else {}
+    assert english_on(scene, path, status, **sent) == []
+    assert english_of_mistakes(scene, path, **sent) == []
+
+
+def test_no_view_of_a_mistake_is_in_english(scene: Scene):
+    wrong = {}
+    for name, view in views_of(scene).items():
+        if view.status != 200:
+            sent = {} if view.fields is None else form(dict(view.fields))
+            found = english_on(scene, view.path, view.status, **sent)
+            wrong[name] = found + english_of_mistakes(scene, view.path, **sent)
+    assert {name: one for name, one in wrong.items() if one} == {}
 
 
 def test_what_was_not_done_is_said_in_japanese(scene: Scene):
@@ -123,3 +158,10 @@ def test_what_was_not_done_is_said_in_japanese(scene: Scene):
     assert english_on(scene, held, 409, **form({"do": "note", "version": "0", "note": "x"})) == []
     plan = scene.plans["redrive"].id
     assert english_on(scene, f"/console/plans/{plan}/start", 409, **form({})) == []
+
+
+def test_the_history_of_a_message_says_in_japanese_what_came_of_it(scene: Scene):
+    document: Any = html.document_fromstring(scene.api.ask(message_path(scene.ids["unconfirmed"]), **JAPANESE).text)
+    [history] = document.xpath("//section[h2[@id='history']]")
+    text = " ".join(history.text_content().split())
+    assert ("結果の確認: 未確認" in text, "unconfirmed" in text) == (True, False)
