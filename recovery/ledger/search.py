@@ -97,10 +97,10 @@ def plan(connection: Connection, selection: Selection, *, by_cell: bool = True) 
     conditions = tuple(_own_conditions(selection, is_sqlite=is_sqlite))
     texts = " CROSS JOIN texts t" if looks_at_texts(selection) else ""
     candidates = list(_candidates(selection, parameters, is_sqlite=is_sqlite))
-    if _has_facets(selection) and (candidates or not by_cell):
+    if has_facets(selection) and (candidates or not by_cell):
         candidates.insert(0, _of_classes(connection, selection))
     if (rare := _rare_ids(connection, candidates, parameters)) is not None:
-        branch = " AND ".join(("d.id = g.id", _states(selection), *_class_condition(connection, selection)))
+        branch = " AND ".join(("d.id = g.id", states_are(selection), *_class_condition(connection, selection)))
         ids = (
             "SELECT value AS id FROM json_each(:rare)" if is_sqlite else "SELECT unnest(CAST(:rare AS bigint[])) AS id"
         )
@@ -108,7 +108,7 @@ def plan(connection: Connection, selection: Selection, *, by_cell: bool = True) 
         tables = f"({ids}) g CROSS JOIN dead_letters d{texts}"
         return Plan(tables, (branch,), conditions, parameters, is_rare=True)
     tables = f"dead_letters d{texts}"
-    if by_cell and _has_facets(selection):
+    if by_cell and has_facets(selection):
         cells = cells_of(connection, selection, at_most=MAX_BRANCHES + 1)
         if len(cells) <= MAX_BRANCHES:
             return Plan(tables, tuple(cell.branch for cell in cells), conditions, parameters)
@@ -118,7 +118,7 @@ def plan(connection: Connection, selection: Selection, *, by_cell: bool = True) 
 
 def has_rare_classes(connection: Connection, selection: Selection) -> bool:
     """Whether so few dead letters are of the selection's classes and states that all may be looked at."""
-    return _has_facets(selection) and _few(connection, _of_classes(connection, selection), {}) is not None
+    return has_facets(selection) and _few(connection, _of_classes(connection, selection), {}) is not None
 
 
 def is_counted(selection: Selection) -> bool:
@@ -220,7 +220,7 @@ def text_conditions(selection: Selection, *, is_sqlite: bool) -> Iterator[str]:
 
 def _class_condition(connection: Connection, selection: Selection) -> list[str]:
     """Which classes, as an expression that no index answers: the order of the page's index must not be given up for it."""
-    if not _has_facets(selection):
+    if not has_facets(selection):
         return []
     return [f"d.class_id + 0 IN ({', '.join(map(str, _class_ids(connection, selection))) or 'NULL'})"]
 
@@ -230,12 +230,14 @@ def _class_ids(connection: Connection, selection: Selection) -> Iterable[int]:
     return connection.execute(query, parameters_of(selection)).scalars()
 
 
-def _states(selection: Selection) -> str:
+def states_are(selection: Selection) -> str:
+    """The condition for the states of a selection."""
     names = ", ".join(f"'{state}'" for state in selection.states)
     return f"d.state IN ({names or 'NULL'})"
 
 
-def _has_facets(selection: Selection) -> bool:
+def has_facets(selection: Selection) -> bool:
+    """Whether something is asked for that whole classes have."""
     return any(getattr(selection, name) is not None for name in _FACETS)
 
 
@@ -261,13 +263,13 @@ def _candidates(selection: Selection, parameters: dict[str, Any], *, is_sqlite: 
             yield f"SELECT d.id FROM dead_letters d WHERE {_OWN[name]}"  # noqa: S608
     for times in _TIMES:
         if wanted_times := " AND ".join(_OWN[name] for name in times if getattr(selection, name) is not None):
-            yield f"SELECT d.id FROM dead_letters d WHERE {_states(selection)} AND {wanted_times}"  # noqa: S608
+            yield f"SELECT d.id FROM dead_letters d WHERE {states_are(selection)} AND {wanted_times}"  # noqa: S608
 
 
 def _of_classes(connection: Connection, selection: Selection) -> str:
     """The query for those of the selection's classes and states, which an index answers alone."""
     ids = ", ".join(map(str, _class_ids(connection, selection))) or "NULL"
-    return f"SELECT d.id FROM dead_letters d WHERE d.class_id IN ({ids}) AND {_states(selection)}"  # noqa: S608
+    return f"SELECT d.id FROM dead_letters d WHERE d.class_id IN ({ids}) AND {states_are(selection)}"  # noqa: S608
 
 
 def _grams(selection: Selection, parameters: dict[str, Any], *, is_sqlite: bool) -> str:
