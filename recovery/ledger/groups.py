@@ -10,12 +10,10 @@ from recovery.ledger.group_counters import Name
 from recovery.ledger.search import (
     Plan,
     cell_condition,
-    has_facets,
     is_counted,
     looks_at_texts,
     parameters_of,
     plan,
-    states_are,
     union,
 )
 from recovery.ledger.selection import Selection
@@ -190,8 +188,7 @@ def _counts(way: Plan, selection: Selection, *, is_sqlite: bool) -> Iterable[str
     """Queries for the counts, times and samples of classes.
 
     SQLite sorts what it groups, unless it comes in order: in that of the cells, from an index that has all that an age needs,
-    850,000 rows took 0.3 s instead of 2.1 (benchmarks/ledger.py). A substring is found by its grams first: of 100,000 rows,
-    23,000 that have it took 35 ms instead of 86, and where all have it, nothing is lost.
+    850,000 rows took 0.3 s instead of 2.1 (benchmarks/ledger.py).
     """
     columns = (
         "d.class_id AS class_id, count(*) AS count, min(d.first_seen_ms) AS first_ms, max(d.last_seen_ms) AS last_ms, "
@@ -199,10 +196,6 @@ def _counts(way: Plan, selection: Selection, *, is_sqlite: bool) -> Iterable[str
     )
     if way.is_rare or not is_sqlite:
         return union([f"{query} GROUP BY d.class_id" for query in way.select(columns)])
-    if looks_at_texts(selection) and not has_facets(selection):
-        tables = "grams g CROSS JOIN dead_letters d CROSS JOIN texts t"
-        where = " AND ".join(("g.grams MATCH :grams", "d.id = g.rowid", states_are(selection), *way.conditions))
-        return [f"SELECT {columns} FROM {tables} WHERE {where} GROUP BY d.class_id"]  # noqa: S608
     tables = "cells CROSS JOIN classes c CROSS JOIN dead_letters d INDEXED BY by_class_last_seen"
     tables += " CROSS JOIN texts t" if looks_at_texts(selection) else ""
     of_cells = f"c.id = cells.class_id AND cells.count > 0 AND {cell_condition(selection)}"

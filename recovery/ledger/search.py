@@ -1,8 +1,9 @@
 """Turns a Selection into SQL, in the way that reads least, on both databases.
 
-Three ways lead to the dead letters of a selection:
+Four ways lead to the dead letters of a selection:
 
 - a *rare* condition (a substring, an owner, a correlation id, an age) that so few fulfil that all of them are looked at;
+- on SQLite, and in no order, a substring that is not rare: 23,000 of 100,000 are grouped in 35 ms, by the cells in 86;
 - the cells: a branch for each class and state, in the order of an index;
 - the states: a branch for each, in the order of an index, where too many classes are wanted for branches of their own.
 
@@ -11,7 +12,7 @@ costs a few ms, and the SQL leaves a planner no choice.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -79,6 +80,7 @@ class Plan:
     """What must hold in every branch."""
     parameters: dict[str, Any]
     is_rare: bool = False
+    """Whether all that fulfil one condition are looked at, in no order."""
 
     def where(self, branch: str, *more: str) -> str:
         """The condition of one branch."""
@@ -90,25 +92,28 @@ class Plan:
         return (f"SELECT {columns} FROM {tables} WHERE {self.where(branch)}" for branch in self.branches)  # noqa: S608
 
 
-def plan(connection: Connection, selection: Selection, *, by_cell: bool = True) -> Plan:
-    """Choose the way. `by_cell`: whether there is an index of classes in the wanted order."""
+def plan(connection: Connection, selection: Selection, *, in_order: bool = False, by_cell: bool = True) -> Plan:
+    """Choose the way. `in_order`: whether the first of an order are wanted; `by_cell`: whether it has an index of classes."""
     is_sqlite = connection.dialect.name == "sqlite"
     parameters = parameters_of(selection)
     conditions = tuple(_own_conditions(selection, is_sqlite=is_sqlite))
     texts = " CROSS JOIN texts t" if looks_at_texts(selection) else ""
     candidates = list(_candidates(selection, parameters, is_sqlite=is_sqlite))
-    if has_facets(selection) and (candidates or not by_cell):
+    if _has_facets(selection) and (candidates or not by_cell):
         candidates.insert(0, _of_classes(connection, selection))
     if (rare := _rare_ids(connection, candidates, parameters)) is not None:
-        branch = " AND ".join(("d.id = g.id", states_are(selection), *_class_condition(connection, selection)))
+        branch = " AND ".join(("d.id = g.id", _states(selection), *_class_condition(connection, selection)))
         ids = (
             "SELECT value AS id FROM json_each(:rare)" if is_sqlite else "SELECT unnest(CAST(:rare AS bigint[])) AS id"
         )
         parameters["rare"] = orjson.dumps(rare).decode() if is_sqlite else rare
         tables = f"({ids}) g CROSS JOIN dead_letters d{texts}"
         return Plan(tables, (branch,), conditions, parameters, is_rare=True)
+    if texts and is_sqlite and not in_order and not _has_facets(selection) and _are_many(connection, selection):
+        branch = f"g.grams MATCH :grams AND d.id = g.rowid AND {_states(selection)}"
+        return Plan(f"grams g CROSS JOIN dead_letters d{texts}", (branch,), conditions, parameters, is_rare=True)
     tables = f"dead_letters d{texts}"
-    if by_cell and has_facets(selection):
+    if by_cell and _has_facets(selection):
         cells = cells_of(connection, selection, at_most=MAX_BRANCHES + 1)
         if len(cells) <= MAX_BRANCHES:
             return Plan(tables, tuple(cell.branch for cell in cells), conditions, parameters)
@@ -118,7 +123,7 @@ def plan(connection: Connection, selection: Selection, *, by_cell: bool = True) 
 
 def has_rare_classes(connection: Connection, selection: Selection) -> bool:
     """Whether so few dead letters are of the selection's classes and states that all may be looked at."""
-    return has_facets(selection) and _few(connection, _of_classes(connection, selection), {}) is not None
+    return _has_facets(selection) and _few(connection, _of_classes(connection, selection), {}) is not None
 
 
 def is_counted(selection: Selection) -> bool:
@@ -133,18 +138,15 @@ def seen(selection: Selection) -> list[str]:
 
 def is_of_a_time(selection: Selection) -> bool:
     """Whether, beside states and what classes have, nothing but the time of the last arrival is asked for."""
-    others = [name for name in _OWN if name not in _SEEN]
-    return not looks_at_texts(selection) and all(getattr(selection, name) is None for name in others)
+    return is_counted(replace(selection, seen_until_ms=None, seen_after_ms=None))
 
 
 def cells_of(
     connection: Connection, selection: Selection, *, at_most: int, error_types: Sequence[str] = ()
 ) -> list[Cell]:
     """The cells that have dead letters of a selection's classes and states; those of some error types, if any are given."""
-    where, parameters = (
-        f"cells.count > 0 AND {cell_condition(selection)}",
-        dict(parameters_of(selection), at_most=at_most),
-    )
+    where = f"cells.count > 0 AND {cell_condition(selection)}"
+    parameters = dict(parameters_of(selection), at_most=at_most)
     wanted = [bindparam("error_types", list(error_types), type_=Text, expanding=True)] if error_types else []
     if error_types:
         where += " AND c.error_type IN :error_types"
@@ -220,7 +222,7 @@ def text_conditions(selection: Selection, *, is_sqlite: bool) -> Iterator[str]:
 
 def _class_condition(connection: Connection, selection: Selection) -> list[str]:
     """Which classes, as an expression that no index answers: the order of the page's index must not be given up for it."""
-    if not has_facets(selection):
+    if not _has_facets(selection):
         return []
     return [f"d.class_id + 0 IN ({', '.join(map(str, _class_ids(connection, selection))) or 'NULL'})"]
 
@@ -230,14 +232,18 @@ def _class_ids(connection: Connection, selection: Selection) -> Iterable[int]:
     return connection.execute(query, parameters_of(selection)).scalars()
 
 
-def states_are(selection: Selection) -> str:
-    """The condition for the states of a selection."""
+def _states(selection: Selection) -> str:
     names = ", ".join(f"'{state}'" for state in selection.states)
     return f"d.state IN ({names or 'NULL'})"
 
 
-def has_facets(selection: Selection) -> bool:
-    """Whether something is asked for that whole classes have."""
+def _are_many(connection: Connection, selection: Selection) -> bool:
+    """Whether the selection's states have at least a quarter of all dead letters."""
+    inside = f"sum(CASE WHEN {cell_condition(selection)} THEN count END)"
+    return bool(connection.exec_driver_sql(f"SELECT 4 * {inside} >= sum(count) FROM cells").scalar())  # noqa: S608
+
+
+def _has_facets(selection: Selection) -> bool:
     return any(getattr(selection, name) is not None for name in _FACETS)
 
 
@@ -263,13 +269,13 @@ def _candidates(selection: Selection, parameters: dict[str, Any], *, is_sqlite: 
             yield f"SELECT d.id FROM dead_letters d WHERE {_OWN[name]}"  # noqa: S608
     for times in _TIMES:
         if wanted_times := " AND ".join(_OWN[name] for name in times if getattr(selection, name) is not None):
-            yield f"SELECT d.id FROM dead_letters d WHERE {states_are(selection)} AND {wanted_times}"  # noqa: S608
+            yield f"SELECT d.id FROM dead_letters d WHERE {_states(selection)} AND {wanted_times}"  # noqa: S608
 
 
 def _of_classes(connection: Connection, selection: Selection) -> str:
     """The query for those of the selection's classes and states, which an index answers alone."""
     ids = ", ".join(map(str, _class_ids(connection, selection))) or "NULL"
-    return f"SELECT d.id FROM dead_letters d WHERE d.class_id IN ({ids}) AND {states_are(selection)}"  # noqa: S608
+    return f"SELECT d.id FROM dead_letters d WHERE d.class_id IN ({ids}) AND {_states(selection)}"  # noqa: S608
 
 
 def _grams(selection: Selection, parameters: dict[str, Any], *, is_sqlite: bool) -> str:
