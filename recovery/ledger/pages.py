@@ -116,7 +116,7 @@ def page(
     selection = in_order(selection, order.sort)
     found = _walked(connection, selection, order, place, count)
     if found is None:
-        way = plan(connection, selection, by_cell=order.has_classes)
+        way = plan(connection, selection, in_order=True, by_cell=order.has_classes)
         found = list(_places(connection, way, selection, order, place, count))
     found = found[offset:]
     cursor = cursor_of(found[limit - 1], order.name) if len(found) > limit else None
@@ -165,7 +165,7 @@ def _walked(
         return None
     if has_rare_classes(connection, selection):  # their next rows are far
         return None
-    way = plan(connection, without_texts(selection), by_cell=order.has_classes)
+    way = plan(connection, without_texts(selection), in_order=True, by_cell=order.has_classes)
     parameters = dict(parameters_of(selection), **way.parameters)
     queries = list(union(_ordered(way, order, after, parameters)))
     if len(queries) != 1:  # nothing, or so many branches that their rows are not near

@@ -1,8 +1,9 @@
 """Turns a Selection into SQL, in the way that reads least, on both databases.
 
-Three ways lead to the dead letters of a selection:
+Four ways lead to the dead letters of a selection:
 
 - a *rare* condition (a substring, an owner, a correlation id, an age) that so few fulfil that all of them are looked at;
+- on SQLite, and in no order, a substring that is not rare: 23,000 of 100,000 are grouped in 35 ms, by the cells in 86;
 - the cells: a branch for each class and state, in the order of an index;
 - the states: a branch for each, in the order of an index, where too many classes are wanted for branches of their own.
 
@@ -11,7 +12,7 @@ costs a few ms, and the SQL leaves a planner no choice.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -79,6 +80,7 @@ class Plan:
     """What must hold in every branch."""
     parameters: dict[str, Any]
     is_rare: bool = False
+    """Whether all that fulfil one condition are looked at, in no order."""
 
     def where(self, branch: str, *more: str) -> str:
         """The condition of one branch."""
@@ -90,8 +92,8 @@ class Plan:
         return (f"SELECT {columns} FROM {tables} WHERE {self.where(branch)}" for branch in self.branches)  # noqa: S608
 
 
-def plan(connection: Connection, selection: Selection, *, by_cell: bool = True) -> Plan:
-    """Choose the way. `by_cell`: whether there is an index of classes in the wanted order."""
+def plan(connection: Connection, selection: Selection, *, in_order: bool = False, by_cell: bool = True) -> Plan:
+    """Choose the way. `in_order`: whether the first of an order are wanted; `by_cell`: whether it has an index of classes."""
     is_sqlite = connection.dialect.name == "sqlite"
     parameters = parameters_of(selection)
     conditions = tuple(_own_conditions(selection, is_sqlite=is_sqlite))
@@ -107,6 +109,9 @@ def plan(connection: Connection, selection: Selection, *, by_cell: bool = True) 
         parameters["rare"] = orjson.dumps(rare).decode() if is_sqlite else rare
         tables = f"({ids}) g CROSS JOIN dead_letters d{texts}"
         return Plan(tables, (branch,), conditions, parameters, is_rare=True)
+    if texts and is_sqlite and not in_order and not _has_facets(selection) and _are_many(connection, selection):
+        branch = f"g.grams MATCH :grams AND d.id = g.rowid AND {_states(selection)}"
+        return Plan(f"grams g CROSS JOIN dead_letters d{texts}", (branch,), conditions, parameters, is_rare=True)
     tables = f"dead_letters d{texts}"
     if by_cell and _has_facets(selection):
         cells = cells_of(connection, selection, at_most=MAX_BRANCHES + 1)
@@ -133,18 +138,15 @@ def seen(selection: Selection) -> list[str]:
 
 def is_of_a_time(selection: Selection) -> bool:
     """Whether, beside states and what classes have, nothing but the time of the last arrival is asked for."""
-    others = [name for name in _OWN if name not in _SEEN]
-    return not looks_at_texts(selection) and all(getattr(selection, name) is None for name in others)
+    return is_counted(replace(selection, seen_until_ms=None, seen_after_ms=None))
 
 
 def cells_of(
     connection: Connection, selection: Selection, *, at_most: int, error_types: Sequence[str] = ()
 ) -> list[Cell]:
     """The cells that have dead letters of a selection's classes and states; those of some error types, if any are given."""
-    where, parameters = (
-        f"cells.count > 0 AND {cell_condition(selection)}",
-        dict(parameters_of(selection), at_most=at_most),
-    )
+    where = f"cells.count > 0 AND {cell_condition(selection)}"
+    parameters = dict(parameters_of(selection), at_most=at_most)
     wanted = [bindparam("error_types", list(error_types), type_=Text, expanding=True)] if error_types else []
     if error_types:
         where += " AND c.error_type IN :error_types"
@@ -233,6 +235,12 @@ def _class_ids(connection: Connection, selection: Selection) -> Iterable[int]:
 def _states(selection: Selection) -> str:
     names = ", ".join(f"'{state}'" for state in selection.states)
     return f"d.state IN ({names or 'NULL'})"
+
+
+def _are_many(connection: Connection, selection: Selection) -> bool:
+    """Whether the selection's states have at least a quarter of all dead letters."""
+    inside = f"sum(CASE WHEN {cell_condition(selection)} THEN count END)"
+    return bool(connection.exec_driver_sql(f"SELECT 4 * {inside} >= sum(count) FROM cells").scalar())  # noqa: S608
 
 
 def _has_facets(selection: Selection) -> bool:

@@ -1,14 +1,15 @@
 """Reads the audit for people, newest first: pages with a bounded number of calls, and everything of a time for an export.
 
 An entry's key begins with its day and its time, so that a day with more entries than one listing shows is listed by hours,
-these by minutes, and those by seconds, from the end. What is entered there is never changed, so it is kept once it was read.
+these by minutes, and those by seconds, from the end. What is entered there is never changed, and nothing is entered in a day that
+is over, so both are kept once they were read.
 """
 
 import re
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -36,6 +37,10 @@ PAGES_AT_ONCE = 6
 MAX_KEPT = 1_000
 MAX_KEPT_BYTES = 32 * 1024
 """So many entries of at most this size are kept."""
+MAX_KEPT_LISTINGS = 100
+"""Of days that are over, each of up to LISTED keys."""
+LATE = timedelta(hours=1)
+"""An entry is written soon after the time in its key, also where S3 answers slowly or a host's clock is wrong."""
 _KEY = re.compile(r"\d{4}-\d{2}-\d{2}/(?P<time>\d{12})-(?P<action>.+)-[0-9a-f]+\.json")
 _OWN = frozenset({"schema", "action", "run", "by", "at", "ids", "result", "dead_letters"})
 _PARTS = {0: 24, 2: 60, 4: 60}
@@ -111,6 +116,7 @@ class AuditReader:
         self._asked = Bounded(PAGES_AT_ONCE, "audit")
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, Entry] = OrderedDict()
+        self._listings: OrderedDict[str, list[str]] = OrderedDict()
 
     def page(self, wanted: Wanted, *, before: str | None = None, limit: int = 50) -> Page:
         """At most `limit` entries, from `before` on, which a page has said; at most MAX_LISTS and MAX_READ calls.
@@ -123,7 +129,7 @@ class AuditReader:
             raise StoreError(error.naming("the state bucket"), code=NO_ANSWER) from error
 
     def _page(self, wanted: Wanted, before: str | None, limit: int) -> Page:
-        walk = _Walk(self._state, wanted, before, lists=MAX_LISTS, reads=MAX_READ)
+        walk = _Walk(self._state, self._listed, wanted, before, lists=MAX_LISTS, reads=MAX_READ)
         found: list[Entry] = []
         for entry in read_all(walk.keys(), self._read):
             if not wanted.fits(entry):
@@ -135,8 +141,23 @@ class AuditReader:
 
     def all(self, wanted: Wanted) -> Iterator[Entry]:
         """Every entry, newest first, read as it is needed."""
-        walk = _Walk(self._state, wanted, None, lists=None, reads=None)
+        walk = _Walk(self._state, self._listed, wanted, None, lists=None, reads=None)
         yield from (entry for entry in read_all(walk.keys(), self._read) if wanted.fits(entry))
+
+    def _listed(self, prefix: str) -> list[str]:
+        """The first keys that begin so: LISTED, and one more if there are more."""
+        is_over = prefix < AUDIT_PREFIX + f"{datetime.now(UTC) - LATE:%Y-%m-%d}"
+        with self._lock:
+            if (kept := self._listings.get(prefix)) is not None:
+                self._listings.move_to_end(prefix)
+                return kept
+        found = list(islice(self._state.keys(prefix), LISTED + 1))
+        if is_over:
+            with self._lock:
+                self._listings[prefix] = found
+                while len(self._listings) > MAX_KEPT_LISTINGS:
+                    self._listings.popitem(last=False)
+        return found
 
     def _read(self, key: str) -> Entry | None:
         """One entry; None if it is gone."""
@@ -160,9 +181,12 @@ class _Walk:
     """The keys of entries, newest first, with a bounded number of listings."""
 
     def __init__(
-        self, state: State, wanted: Wanted, before: str | None, *, lists: int | None, reads: int | None
-    ) -> None:
+        self, state: State, listed: Callable[[str], list[str]], wanted: Wanted, before: str | None, *, lists: int | None,
+        reads: int | None,
+    ) -> None:  # fmt: skip
+        """`listed`: the first keys that begin with a prefix, LISTED and one more."""
         self._state = state
+        self._listed = listed
         self._wanted = wanted
         self._first, end = (AUDIT_PREFIX + f"{at:%Y-%m-%d/%H%M%S%f}" for at in (wanted.since, wanted.until))
         self._end = min(end, AUDIT_PREFIX + before) if before else end
@@ -227,9 +251,6 @@ class _Walk:
             return
         every = listed if len(listed) <= LISTED else self._state.keys(prefix)
         yield from reversed([key for key in every if self._first <= key < self._end])
-
-    def _listed(self, prefix: str) -> list[str]:
-        return list(islice(self._state.keys(prefix), LISTED + 1))
 
     def _may_list(self, number: int) -> bool:
         """Count listings; False, and ever after, once there were too many."""

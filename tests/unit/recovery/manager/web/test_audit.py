@@ -196,6 +196,26 @@ def test_days_without_entries_are_not_listed(api, listed):
     ]
 
 
+def test_a_day_that_is_over_is_listed_once_and_one_that_is_not_each_time(api, listed, monkeypatch):
+    now = datetime.now(UTC)
+    past, today = (f"{AUDIT_PREFIX}{at:%Y-%m-%d}/" for at in (now - timedelta(days=3), now))
+    for at, by in ((now - timedelta(days=3), "bo@host"), (now, "ana@host")):
+        write(api.fakes.state, AuditEvent("hold", "run", by, ("a",), {"held": 1}, at=at))
+    wanted = Wanted(now - timedelta(days=9), now + timedelta(hours=1))
+    reader = AuditReader(api.fakes.state)
+    for _ in range(3):
+        assert [one.by for one in reader.page(wanted).entries] == ["ana@host", "bo@host"]
+    assert (listed.count(past), listed.count(today)) == (1, 3)
+    write(api.fakes.state, AuditEvent("note", "run", "cy@host", ("a",), {"noted": 1}, at=now))
+    assert {one.by for one in reader.page(wanted).entries} == {"ana@host", "bo@host", "cy@host"}
+    monkeypatch.setattr(audit_reader, "MAX_KEPT_LISTINGS", 0)
+    listed.clear()
+    other = AuditReader(api.fakes.state)
+    for _ in range(2):
+        other.page(wanted)
+    assert listed.count(past) == 2
+
+
 def test_entries_are_read_once(api, monkeypatch):
     for number in range(30):
         entry(api, number)
