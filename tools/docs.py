@@ -1,7 +1,7 @@
 """Keep the docs consistent with the code: `python -m tools.docs --write` generates the tables, `--check` compares them.
 
 A table is between `<!-- begin NAME -->` and `<!-- end NAME -->`; the text around it is written by hand. Everything that a
-page mentions (settings, commands, make targets, events, metrics, files, links) must exist.
+page mentions (settings, commands, make targets, events, metrics, files, links) must exist. A translated page says the same.
 
 cogapp does this too, but runs code that stands in the page: each marker would hold an import and a call, where here it is
 a name, and `_BLOCK` and `filled` are all that it would replace.
@@ -17,6 +17,7 @@ from tools import alarms, api, metrics, performance, prometheus_rules, reference
 from tools.events import EVENTS_MODULE, events, meanings
 from tools.help_texts import help_files
 from tools.mentions import Known, unknown_mentions
+from tools.translated import translations_that_drifted
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLES: dict[str, Callable[[], list[str]]] = {
@@ -76,7 +77,8 @@ def check(root: Path) -> list[str]:
         if filled(text) != text:
             faults.append(f"{where}: its tables differ from the code; run python -m tools.docs --write")
         faults += [f"{where}: {mention}" for mention in unknown_mentions(text, page, root, known)]
-    return faults + _help_that_drifted(root) + _meanings_that_drifted(root) + _packages_that_drifted(root)
+    drifted = _help_that_drifted(root) + _meanings_that_drifted(root) + _packages_that_drifted(root)
+    return faults + drifted + translations_that_drifted(root)
 
 
 def _help_that_drifted(root: Path) -> list[str]:

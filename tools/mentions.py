@@ -32,6 +32,7 @@ _METRIC = re.compile(r"\b(?:worker|dlq)_[a-z0-9_]+\b")
 _DOTTED = re.compile(r"`([a-z]+\.(?!py`|md`|json`)[a-z]+(?:_[a-z]+)*)`")
 _PATH = re.compile(r"(?<![\w/.-])((?:worker|recovery|docs|config|tests|tools|samples)/[\w./-]*\w/?|\.ci/run)")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
+_HEADING = re.compile(r'^#+ (?:<a id="([\w-]+)"></a>)?(.+)$', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +91,17 @@ def unknown_mentions(text: str, page: Path, root: Path, known: Known) -> Iterato
             yield f"the link to {link} leads nowhere"
 
 
+def sections(text: str) -> list[tuple[str, str]]:
+    """The anchor of each heading of a page, as it names it itself or as GitHub makes it, and the text up to the next."""
+    _, *parts = _HEADING.split(text)
+    return [
+        (named or re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-"), below)
+        for named, title, below in zip(parts[::3], parts[1::3], parts[2::3], strict=True)
+    ]
+
+
 def _anchors(text: str) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return {anchor for anchor, _ in sections(text)}
 
 
 def _verbs_in(code: str, known: Known) -> list[tuple[str, str]]:

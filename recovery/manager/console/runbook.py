@@ -1,4 +1,6 @@
-"""The runbook in the console: docs/runbook.md, a page for each section, so that an alert leads to what to type.
+"""The runbook in the console, a page for each section, so that an alert leads to what to type.
+
+It is docs/runbook.md, and docs/runbook.ja.md in Japanese, where headings name the anchors of the English ones.
 
 Raw HTML in it is shown as text. Links within the runbook lead to its pages; of others, which lead to files, the text remains.
 """
@@ -12,12 +14,15 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
+from recovery.manager.console.languages import Language
+
 _HERE = Path(__file__).parent
-_PLACES = (_HERE / "runbook.md", _HERE.parents[2] / "docs" / "runbook.md")
-"""In the wheel, and in the repository."""
+_PLACES = (_HERE, _HERE.parents[2] / "docs")
+"""Its folder in the wheel, and in the repository."""
+_FILES = {Language.ENGLISH: "runbook.md", Language.JAPANESE: "runbook.ja.md"}
 INTRODUCTION = "introduction"
 """The section before all others."""
-_HEADING = re.compile(r"^#{1,2} (.+)$", re.MULTILINE)
+_HEADING = re.compile(r'^#{1,2} (?:<a id="([\w-]+)"></a>)?(.+)$', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +35,18 @@ class Section:
 
 
 @functools.cache
-def runbook() -> dict[str, Section]:
+def runbook(language: Language) -> dict[str, Section]:
     """All sections in order, by their anchors."""
-    text = next(place for place in _PLACES if place.exists()).read_text(encoding="utf-8")
+    files = (place / _FILES[language] for place in _PLACES)
+    text = next(file for file in files if file.exists()).read_text(encoding="utf-8")
     found = list(_HEADING.finditer(text))
     ends = [one.start() for one in found[1:]] + [len(text)]
     sections: dict[str, Section] = {}
     for heading, end in zip(found, ends, strict=True):
         body = text[heading.end() : end].strip()
         if body:
-            anchor = anchor_of(heading[1]) if sections else INTRODUCTION
-            sections[anchor] = Section(anchor, heading[1], Markup(_html(body)))  # noqa: S704 (markdown without HTML)
+            anchor = (heading[1] or anchor_of(heading[2])) if sections else INTRODUCTION
+            sections[anchor] = Section(anchor, heading[2], Markup(_html(body)))  # noqa: S704 (markdown without HTML)
     return sections
 
 

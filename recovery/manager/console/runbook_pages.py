@@ -1,7 +1,10 @@
 """`/console/runbook`: what to do about an alert, section by section."""
 
+import time
+
 from fastapi import APIRouter, Request, Response
 
+from recovery.manager.console.reader import reader_of
 from recovery.manager.console.rendering import page
 from recovery.manager.console.runbook import INTRODUCTION, runbook
 from recovery.manager.web.principal import Principal, Reader
@@ -23,7 +26,7 @@ def get_section(request: Request, principal: Reader, section: str) -> Response:
 
 
 def _page(request: Request, principal: Principal, name: str) -> Response:
-    sections = runbook()
+    sections = runbook(reader_of(request, time.time_ns() // 1_000_000).language)
     if name not in sections:
         raise not_found("the runbook has no section of this name")
     return page(request, "runbook.html", principal, {"section": sections[name], "sections": list(sections.values())})

@@ -1,4 +1,7 @@
-"""README.ja.md is written, not translated; but what its reader types, sets and follows is the same as in README.md."""
+"""README.ja.md is written, not translated; but what its reader types, sets and follows is the same as in README.md.
+
+The translation of the runbook is compared by tools/translated.py.
+"""
 
 import re
 from pathlib import Path
@@ -7,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 ENGLISH, JAPANESE = (ROOT / "README.md").read_text(), (ROOT / "README.ja.md").read_text()
+RUNBOOK = (ROOT / "docs/runbook.ja.md").read_text()
 
 
 def typed(page: str) -> list[str]:
@@ -20,7 +24,9 @@ def capitals(page: str) -> set[str]:
 
 
 def links(page: str) -> set[str]:
-    return {link for link in re.findall(r"\]\(([^)]+)\)", page) if not link.startswith("README")}
+    """Where links lead, to a page of either language."""
+    found = (link for link in re.findall(r"\]\(([^)]+)\)", page) if not link.startswith("README"))
+    return {link.replace(".ja.md", ".md") for link in found}
 
 
 def exit_codes(page: str) -> list[tuple[str, str]]:
@@ -45,6 +51,9 @@ def test_the_japanese_page_names_no_code_that_the_english_one_does_not() -> None
 def test_each_page_links_to_the_other() -> None:
     assert "[日本語](README.ja.md)" in ENGLISH.splitlines()
     assert "[English](README.md)" in JAPANESE.splitlines()
+    assert (ROOT / "docs/runbook.md").read_text().startswith("[日本語](runbook.ja.md)\n\n# Runbook\n")
+    assert RUNBOOK.startswith('[English](runbook.md)\n\n# <a id="runbook"></a>手順書\n')
+    assert "(docs/runbook.ja.md)" in JAPANESE
 
 
 def test_every_heading_of_the_first_hour_has_its_counterpart() -> None:
@@ -55,10 +64,11 @@ def test_every_heading_of_the_first_hour_has_its_counterpart() -> None:
     ]
 
 
-def test_sentences_end_politely_throughout() -> None:
-    prose = [
-        line for line in JAPANESE.splitlines() if re.search("[ぁ-ん]", line) and not line.startswith(("|", "    "))
-    ]
-    ended = [sentence for line in prose for sentence in re.findall(r"[^。]*。", re.sub(r"[（(][^）)]*[）)]", "", line))]
+@pytest.mark.parametrize("page", [JAPANESE, RUNBOOK], ids=["README", "runbook"])
+def test_sentences_end_politely_throughout(page: str) -> None:
+    prose = [line for line in page.splitlines() if re.search("[ぁ-ん]", line) and not line.startswith(("|", "    "))]
+    plain_links = [re.sub(r"\]\([^)]*\)", "]", line) for line in prose]
+    bare = [re.sub(r"（[^（）]*）", "", re.sub(r"（[^（）]*）", "", line)) for line in plain_links]
+    ended = [sentence for line in bare for sentence in re.findall(r"[^。]*。", line)]
     plain = [one for one in ended if not re.search(r"(?:ます|です|ません|ました|でした|ください)。$", one)]
     assert plain == []
