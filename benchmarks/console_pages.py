@@ -206,7 +206,7 @@ def timed(port: int, times: int) -> Iterator[tuple[str, Iterator[Answer]]]:
     """The answers of every page, and those of the forms that make plans; each page is asked for once before."""
     with closing(Browser(port)) as browser:
         for name, paths in pages(browser).items():
-            for path in paths[:2]:
+            for path in paths:
                 browser.ask(path)
             yield name, (browser.ask(paths[number % len(paths)])[0] for number in range(times))
         groups = json.loads(browser.ask("/api/v1/groups?limit=60", is_small=False)[1])["items"]
