@@ -58,17 +58,23 @@ EXTENDED = (
     "tests/acceptance/test_forget.py",  # a corpus for each of its cases
     "tests/acceptance/test_demo.py",  # the demo five times over, which `make demo` shows as well
     "tests/acceptance/test_doctor_mistakes.py",  # fifty mistakes, each with a `doctor` and some with a worker
+    "tests/acceptance/test_doctor.py",  # waits for what is away; tests/unit has its checks
+    "tests/integration/dlq/test_sending.py",  # waits for workers; tests/unit/recovery/cli has the same verbs
+    "tests/integration/dlq/test_reading.py",  # waits until what was read can be received again
+    "tests/integration/dlq/test_other_services.py",  # each way in which others fill a dead-letter queue
+    "tests/integration/dlq/test_archive.py",  # waits for queues, as do the two before
     "tests/integration/dlq/test_terminal.py",  # types and reads on terminals; tests/unit/recovery/cli has the same verbs
     "tests/integration/index/test_large.py",  # documents of ten megabytes
+    "tests/integration/index/test_exchange.py",  # index after index
+    "tests/integration/extract/test_children.py",  # waits for what hangs
     "tests/integration/ledger/test_reading.py",  # every question on both databases
     "tests/integration/recovery/test_backfill.py",  # kills, and whole buckets; tests/unit kills it between any two calls
     "tests/integration/recovery/test_reconcile.py",  # the same
     "tests/integration/recovery/test_recover_dlq.py::test_repeated_kill_9",  # tests/chaos kills as well
-    "tests/integration/recovery/test_replay.py::test_a_killed_index",
+    "tests/integration/recovery/test_replay.py",  # waits for what is replayed; tests/unit replays with every failure
     "tests/integration/recovery/test_reindex.py",  # waits for workers to follow, and until nobody can write as before
-    "tests/integration/life/test_workers.py",  # waits for records of workers to be written, and to grow old
-    "tests/integration/life/test_deadlines.py",  # waits for deadlines and for what was released
-    "tests/integration/budgets/test_budgets.py::test_three_workers",  # waits for what a killed worker had in flight
+    "tests/integration/life/",  # waits for records of workers, deadlines, pauses, and what was released
+    "tests/integration/budgets/",  # waits for the next day, and for what a killed worker had in flight
     "tests/integration/operations/",  # every line of the runbook, after a night that leaves what it is about
     "tests/integration/manager/test_any_question.py",  # schemathesis asks the API some thousand questions
     "tests/integration/alerts/",  # a real Prometheus and Alertmanager, which see a worker and a manager in trouble
@@ -82,6 +88,9 @@ EXTENDED = (
     "tests/unit/recovery/operations/recovering/test_recovery_run.py::test_recovery_loses_no_message_whichever_call_fails",
     "tests/unit/recovery/operations/test_inspect.py::test_the_advice_on_an_event_is_what_recovery_then_does",  # 600 findings
     "tests/unit/recovery/operations/test_reindex.py::test_whatever_call_fails",  # each call of a reindex
+    "tests/unit/config/test_alarms.py",  # weeks of every alarm, minute by minute
+    "tests/unit/config/test_prometheus.py",  # each alert by promtool
+    "tests/unit/docs/test_drift.py",  # copies of the docs with each drift; `make check` compares the docs themselves
     "tests/chaos/",  # a sample of the attacks of `make chaos`
     "tests/hostile/",
 )

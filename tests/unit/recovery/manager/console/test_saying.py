@@ -105,7 +105,7 @@ WHOLE = {
     "again then": "<bdi>&lt;b&gt;</bdi> が <bdi>q</bdi> に送信しました。結果はまだわかっていません。"
     "この状況が変わるまで、どのコマンドも操作しません。変わってからもう一度確認してください",
     "recovery would index it: its object can be read; if the index refuses the document, it goes to retry-index/": (
-        "オブジェクトを読み取れるため、復旧すると索引化されます。"
+        "オブジェクトを読み取れるため、復旧するとインデックスに登録されます。"
         "インデックスがドキュメントを拒否した場合は retry-index/ に入ります"
     ),
     "at: '2026' is wrong; it should be to come, and at most 14 days ahead": (
