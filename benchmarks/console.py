@@ -106,6 +106,9 @@ def _measure(
                 )
                 time.sleep(1.0)  # what intake, the figures and the start still do is not a page's
                 yield "first", _first(_port(manager))
+                wait_until(
+                    lambda: manager.events("upkeep.checked") or manager.events("upkeep.failed"), 300, "the daily check"
+                )  # of all rows, most of which have no record here, so that it fails
                 yield from timed(_port(manager), times)
 
             return _table(database, rows, asked(), spent_s)
