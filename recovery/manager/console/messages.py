@@ -32,7 +32,7 @@ COLUMNS = (
 ENDING = frozenset({"archived", "archived_by", "reason"})
 """Columns of what moved a dead letter to the archive."""
 DEFAULT = ("key", "error", "message", "state", "last", "attempts")
-DEFAULT_ARCHIVE = ("key", "error", "state", "note", *ENDING)
+DEFAULT_ARCHIVE = ("key", "error", "state", *ENDING)
 SORTS: Mapping[str, Sort] = {
     "key": Sort.KEY,
     "error": Sort.ERROR,

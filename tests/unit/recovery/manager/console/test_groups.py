@@ -57,13 +57,13 @@ def test_the_list_says_of_each_group_what_is_known(filled):
     first, second = page.xpath("//tr[@data-row]")
     said = text(first)
     for wanted in ("ReadTimeoutError", "RECOVERABLE", "no answer in 30 s", "ana (1)", "1 held legal", "see ticket 7 (1)",
-                   "in the bucket documents", "in 14 days", "not redriven in 30 days", "none: too little is known"):  # fmt: skip
+                   "Bucket: documents", "in 14 days", "not redriven in 30 days", "none: too little is known"):  # fmt: skip
         assert wanted in said
     assert first.xpath("string(td[2])") == "2"
     assert first.xpath(".//svg[@aria-hidden='true']/path[@class='bar']")
     assert "ValueError" in text(second)
-    assert "bucket" not in text(second)
-    assert "in the bucket documents" in text(at(filled).xpath("//h1/following-sibling::p")[0])
+    assert "Bucket" not in text(second)
+    assert text(at(filled).xpath("//dt[.='Bucket']/following-sibling::dd")[0]) == "documents"
     link = urlsplit(first.xpath("string(.//a/@href)"))
     assert link.path == "/console/groups/5b1f2c7d90aa"
     assert parse_qs(link.query).keys() == {"error_type", "kind", "as_of"}
