@@ -7,15 +7,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, text
 
 from recovery.ledger.group_counters import Name
-from recovery.ledger.search import (
-    Plan,
-    cell_condition,
-    is_counted,
-    looks_at_texts,
-    parameters_of,
-    plan,
-    union,
-)
+from recovery.ledger.search import Plan, cell_condition, is_counted, looks_at_texts, parameters_of, plan, union
 from recovery.ledger.selection import Selection
 from worker.core.base.classify import FailureKind
 

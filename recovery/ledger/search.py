@@ -101,7 +101,7 @@ def plan(connection: Connection, selection: Selection, *, in_order: bool = False
     candidates = list(_candidates(selection, parameters, is_sqlite=is_sqlite))
     if _has_facets(selection) and (candidates or not by_cell):
         candidates.insert(0, _of_classes(connection, selection))
-    rare = next((ids for one in candidates if (ids := _few(connection, one, parameters)) is not None), None)
+    rare = next((few for one in candidates if (few := _few(connection, one, parameters)) is not None), None)
     tables = f"dead_letters d{texts}"
     if rare is not None:
         branch = " AND ".join(("d.id = g.id", _states(selection), *_class_condition(connection, selection)))

@@ -32,6 +32,8 @@ USUAL = timedelta(days=30)
 """How far back one looks who does not say how far."""
 LONGEST = timedelta(days=366)
 """The longest time of one export."""
+AHEAD = timedelta(minutes=15)
+"""How far the clock of a host that writes entries may be ahead."""
 FIRST_YEAR = 2000
 MAX_IDS = 100
 """Ids of one entry in a page; an export has all."""
@@ -187,9 +189,7 @@ def wanted(
     if day:
         begin, end = _time("day", day, zone), _time("day", day, zone, is_end=True)
         return Wanted(begin, end, action or None, by or None, id_ or None)
-    until = (
-        _time("to", to, zone, is_end=True) if to else datetime.now(UTC) + timedelta(minutes=15)
-    )  # hosts' clocks differ
+    until = _time("to", to, zone, is_end=True) if to else datetime.now(UTC) + AHEAD
     begin = _time("from", since, zone) if since else max(until - USUAL, datetime(FIRST_YEAR, 1, 1, tzinfo=UTC))
     if begin >= until:
         raise AskedWronglyError("from", since or "", "before `to`")
