@@ -64,13 +64,16 @@ EXTENDED = (
     "tests/integration/dlq/test_other_services.py",  # each way in which others fill a dead-letter queue
     "tests/integration/dlq/test_archive.py",  # waits for queues, as do the two before
     "tests/integration/dlq/test_terminal.py",  # types and reads on terminals; tests/unit/recovery/cli has the same verbs
+    "tests/integration/dlq/test_settings.py",  # how each verb finds queues, buckets and index
+    "tests/integration/index/test_contract.py",  # each case on both indexes
+    "tests/integration/index/test_permissions.py",  # every request behind a guard of permissions
     "tests/integration/index/test_large.py",  # documents of ten megabytes
     "tests/integration/index/test_exchange.py",  # index after index
     "tests/integration/extract/test_children.py",  # waits for what hangs
     "tests/integration/ledger/test_reading.py",  # every question on both databases
     "tests/integration/recovery/test_backfill.py",  # kills, and whole buckets; tests/unit kills it between any two calls
     "tests/integration/recovery/test_reconcile.py",  # the same
-    "tests/integration/recovery/test_recover_dlq.py::test_repeated_kill_9",  # tests/chaos kills as well
+    "tests/integration/recovery/test_recover_dlq.py",  # signals and kills; tests/acceptance/test_recovery.py recovers
     "tests/integration/recovery/test_replay.py",  # waits for what is replayed; tests/unit replays with every failure
     "tests/integration/recovery/test_reindex.py",  # waits for workers to follow, and until nobody can write as before
     "tests/integration/life/",  # waits for records of workers, deadlines, pauses, and what was released
