@@ -119,7 +119,7 @@ def test_the_archive_says_when_by_whom_and_why_each_was_given_up(api):
     )
     page = get(api, "/console/archive")
     names = [said(one) for one in page.xpath("//th[@scope='col']")][1:]
-    assert names == ["Key", "Error", "State", "Last seen", "When archived", "Archived by", "Reason"]
+    assert names == ["Key", "Error", "State", "Last seen", "When archived", "Archived by", "Why archived"]
     cells = {
         said(row.xpath("./td[2]")[0]): [said(one) for one in row.xpath("./td")[-2:]]
         for row in page.xpath("//tr[@data-row]")
