@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 demo: $(READY) ## Watch it work: S3 and SQS in process, sample files, searches (DIR=folder: your own files; KEEP=1: leave the index)
 	@$(BIN)/python -m worker demo $(if $(KEEP),--keep) $(if $(DIR),"$(DIR:~/%=$(HOME)/%)")
 
-test: $(READY) ## Prove it on OpenSearch, ElasticMQ and SeaweedFS, which it fetches and starts (ten minutes on two cores)
+test: $(READY) ## Prove it on OpenSearch, ElasticMQ and SeaweedFS, which it fetches and starts (five minutes on two cores)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not extended"
 
 test-fast: $(READY) ## Run the tests that need no server (two minutes)
