@@ -58,7 +58,8 @@ class GroupFacts:
         with self._database.reading() as connection:
             trends = _trends(connection, wanted, time.time_ns() // 1_000_000 // PERIOD_MS)
             sent = redrives(connection, wanted)
-            said = _annotations(connection, wanted, states) | _buckets(connection, wanted, states)
+            listed = ", ".join(f"'{state}'" for state in states) or "NULL"
+            said = _annotations(connection, wanted, listed) | _buckets(connection, wanted, listed)
         return {
             name: Facts(
                 trends.get(name, NO_TREND), sent.get(name),
@@ -83,11 +84,9 @@ def _trends(connection: Connection, names: Iterable[Name], last: int) -> dict[Na
     return {name: tuple(trend) for name, trend in counts.items()}
 
 
-def _annotations(
-    connection: Connection, names: Iterable[Name], states: Iterable[State]
-) -> dict[tuple[Name, str], Annotation]:
+def _annotations(connection: Connection, names: Iterable[Name], listed: str) -> dict[tuple[Name, str], Annotation]:
+    """What people say. `listed`: the states that count, as SQL lists them."""
     where, parameters = of_groups(names)
-    listed = ", ".join(f"'{state}'" for state in states) or "NULL"
     query = text(
         "SELECT g.fingerprint, g.error_type, g.kind, g.field, max(g.value), sum(g.count) FROM annotations g "  # noqa: S608
         f"WHERE {where} AND g.state IN ({listed}) "
@@ -96,11 +95,8 @@ def _annotations(
     return _most_frequent(connection, query, parameters)
 
 
-def _buckets(
-    connection: Connection, names: Iterable[Name], states: Iterable[State]
-) -> dict[tuple[Name, str], Annotation]:
+def _buckets(connection: Connection, names: Iterable[Name], listed: str) -> dict[tuple[Name, str], Annotation]:
     where, parameters = of_groups(names, table="c")
-    listed = ", ".join(f"'{state}'" for state in states) or "NULL"
     query = text(
         "SELECT c.fingerprint, c.error_type, c.kind, 'bucket', c.bucket, sum(cells.count) FROM cells "  # noqa: S608
         f"JOIN classes c ON c.id = cells.class_id WHERE {where} AND cells.state IN ({listed}) AND cells.count > 0 "

@@ -18,7 +18,6 @@ from recovery.manager.web.moments import moment
 
 LANGUAGE_COOKIE, ZONE_COOKIE = "console-language", "console-zone"
 MAX_ZONE_CHARS = 64
-UNKNOWN_ZONE = (ZoneInfoNotFoundError, ValueError, OSError)
 _UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
@@ -133,14 +132,14 @@ def is_zone(name: str) -> bool:
     """Whether this is the name of a time zone that is known here."""
     try:
         zone_of(name)
-    except UNKNOWN_ZONE:
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         return False
     return True
 
 
 @functools.lru_cache(maxsize=600)
 def zone_of(name: str) -> tzinfo:
-    """The time zone of this name. Raises one of UNKNOWN_ZONE."""
+    """The time zone of this name. Raises ZoneInfoNotFoundError, ValueError or OSError where there is none."""
     if len(name) > MAX_ZONE_CHARS or name.startswith(("/", ".")):
         raise ZoneInfoNotFoundError(name)
     return UTC if name == "UTC" else ZoneInfo(name)

@@ -171,7 +171,8 @@ def test_after_a_kill_at_any_call_another_goes_on_and_marks_what_it_may_send_twi
     fakes, ledger, operations, fill, verbs, metrics, stop, verb, call, after
 ):
     fill(25)
-    operation = begin(ledger, verb, **FAST)
+    reason = {"reason": "old"} if verb is Verb.ABANDON else {}
+    operation = begin(ledger, verb, **FAST, **reason)
     fakes.faults.add(call, KilledError(), after=after, times=1)
     try:
         operations.once("killed", Liveness(60))
@@ -188,6 +189,8 @@ def test_after_a_kill_at_any_call_another_goes_on_and_marks_what_it_may_send_twi
         assert len(fakes.under(ARCHIVE_PREFIX)) == 25
         assert fakes.under(DEAD_LETTERS_PREFIX) == {}
         assert done.twice == 0
+        said = ledger.particular.endings(f"s{number}" for number in range(25)).values()
+        assert [one.details["reason"] for one in said] == ["old"] * 25
 
 
 def test_a_kill_between_the_send_and_its_record_is_marked_and_resent_once(fakes, ledger, operations, fill, monkeypatch):
