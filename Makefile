@@ -18,7 +18,7 @@ demo: $(READY) ## Watch it work: S3 and SQS in process, sample files, searches (
 test: $(READY) ## Prove it on OpenSearch, ElasticMQ and SeaweedFS, which it fetches and starts (five minutes on two cores)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not extended"
 
-test-fast: $(READY) ## Run the tests that need no server (two minutes)
+test-fast: $(READY) ## Run the tests that need no server (four minutes on two cores)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not extended" tests/unit
 
 test-all: $(READY) ## Run what `make test` leaves out: real systemd, every documented command, attacks, OpenSearch 2.19
